@@ -1,0 +1,115 @@
+//! The domain core: who exists, what proves it, what ends it.
+//!
+//! Commands come in, outcomes go out. Nothing in here knows HTTP, JSON, a
+//! storage engine, the wall clock or a random source: those are ports
+//! ([`ports`]), implemented in `store`, `crypto` and `clock`, so that hours can
+//! pass in a test in microseconds and two engines can be held to one suite.
+//!
+//! The model. An *account* owns *sessions*; a session is one sign-in and the
+//! family of refresh tokens that followed from it. *Access tokens* are judged
+//! from memory alone: signature, times, kind, then [`standing::Standing`],
+//! which holds everything that can end a token early (revoked token, ended
+//! session, disabled account). *API keys* and single-use *tickets* are known by
+//! their SHA-256 only.
+
+pub mod account;
+pub mod api_key;
+pub mod error;
+pub mod login;
+pub mod logout;
+pub mod password;
+pub mod ports;
+pub mod principal;
+pub mod refresh;
+pub mod secret;
+pub mod standing;
+pub mod ticket;
+pub mod time;
+pub mod token;
+pub mod verify;
+
+use std::sync::Arc;
+
+use ports::{Clock, Entropy, PasswordHasher, Store, TokenSigner};
+use standing::Standing;
+use time::Seconds;
+
+/// What the operator decided and the core obeys.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// `iss` and `aud` of our own tokens; a token with another value is refused.
+    pub issuer: String,
+    pub audience: String,
+    /// Lifetime of refresh tokens and of the session family (S1-10).
+    pub refresh_ttl: Seconds,
+    /// How long a repeated refresh gets the same successor (C6).
+    pub refresh_grace: Seconds,
+    /// Lifetime of a WebSocket ticket (S1-26).
+    pub ticket_ttl: Seconds,
+    /// bcrypt cost of newly stored hashes.
+    pub bcrypt_cost: u32,
+}
+
+/// Every operation on credentials, over the ports it was given.
+pub struct Core {
+    pub(crate) policy: Policy,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) hasher: Arc<dyn PasswordHasher>,
+    pub(crate) signer: Arc<dyn TokenSigner>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    verified: verify::VerifiedTokens,
+    basic: login::VerifiedPasswords,
+}
+
+/// The parts a [`Core`] is made of.
+pub struct Ports {
+    pub store: Arc<dyn Store>,
+    pub standing: Arc<Standing>,
+    pub hasher: Arc<dyn PasswordHasher>,
+    pub signer: Arc<dyn TokenSigner>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Core {
+    #[must_use]
+    pub fn new(policy: Policy, ports: Ports) -> Self {
+        let basic = login::VerifiedPasswords::new(ports.entropy.as_ref());
+        Self {
+            policy,
+            store: ports.store,
+            standing: ports.standing,
+            hasher: ports.hasher,
+            signer: ports.signer,
+            clock: ports.clock,
+            entropy: ports.entropy,
+            verified: verify::VerifiedTokens::new(),
+            basic,
+        }
+    }
+
+    /// What the request path reads without waiting.
+    #[must_use]
+    pub fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    /// The store behind the core, for administration.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+

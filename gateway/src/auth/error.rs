@@ -1,0 +1,102 @@
+//! What can go wrong, in domain words. Each reason has one stable code, which
+//! logs and metrics carry; what a client may be told is the dialects' affair.
+
+use super::password::Unacceptable;
+use super::time::Timestamp;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The credential is not good. Which of the reasons it was is for the log only.
+    #[error("credential refused: {}", .0.code())]
+    Refused(Refusal),
+    /// The proposed password breaks the policy.
+    #[error("password not acceptable: {}", .0.code())]
+    Password(Unacceptable),
+    /// The operation needs another kind of principal.
+    #[error("this operation needs a signed-in user, not an API key")]
+    NotForKeys,
+    /// Too much password hashing is waiting already.
+    #[error("password checks are overloaded")]
+    HasherBusy,
+    /// The store cannot answer; neither yes nor no.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Error::Refused(refusal)
+    }
+}
+
+/// Why a credential was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not the form that the scheme prescribes.
+    CredentialMalformed,
+    UserUnknown,
+    PasswordWrong,
+    AccountDisabled,
+    TokenMalformed,
+    TokenSignature,
+    TokenExpired,
+    TokenNotYetValid,
+    TokenKind,
+    TokenIssuer,
+    TokenRevoked,
+    SessionEnded,
+    /// A refresh token came again after its grace: the family was ended.
+    RefreshReused,
+    KeyMalformed,
+    KeyUnknown,
+    KeyExpired,
+    TicketUnknown,
+}
+
+impl Refusal {
+    /// Stable, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Refusal::CredentialMalformed => "credential_malformed",
+            Refusal::UserUnknown => "user_unknown",
+            Refusal::PasswordWrong => "password_wrong",
+            Refusal::AccountDisabled => "account_disabled",
+            Refusal::TokenMalformed => "token_malformed",
+            Refusal::TokenSignature => "token_signature",
+            Refusal::TokenExpired => "token_expired",
+            Refusal::TokenNotYetValid => "token_not_yet_valid",
+            Refusal::TokenKind => "token_kind",
+            Refusal::TokenIssuer => "token_issuer",
+            Refusal::TokenRevoked => "token_revoked",
+            Refusal::SessionEnded => "session_ended",
+            Refusal::RefreshReused => "refresh_reused",
+            Refusal::KeyMalformed => "key_malformed",
+            Refusal::KeyUnknown => "key_unknown",
+            Refusal::KeyExpired => "key_expired",
+            Refusal::TicketUnknown => "ticket_unknown",
+        }
+    }
+}
+
+/// The store could not do what was asked. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The engine failed or is gone.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Its queue is full; trying again soon is reasonable.
+    #[error("the store is overloaded")]
+    Busy,
+    /// A record does not read; it is named, never guessed at.
+    #[error("a stored record is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Whether an address may try a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Allowed,
+    /// Refused until this moment.
+    LockedOut(Timestamp),
+}

@@ -1,0 +1,21 @@
+//! Ending what a credential gave.
+
+use super::error::Error;
+use super::principal::{Principal, Proof};
+use super::Core;
+
+impl Core {
+    /// Puts the presented access token on the revocation list (S1-16 to S1-18).
+    /// Other credentials have nothing to revoke: a no-op (S1-19).
+    ///
+    /// # Errors
+    /// When the store fails; the token is then still good.
+    pub async fn logout(&self, principal: &Principal) -> Result<(), Error> {
+        match &principal.proof {
+            Proof::AccessToken { token, expires, .. } => {
+                Ok(self.store.revoke_token(*token, *expires).await?)
+            }
+            Proof::Password | Proof::Key(_) | Proof::Ticket { .. } => Ok(()),
+        }
+    }
+}

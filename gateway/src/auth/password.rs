@@ -1,0 +1,125 @@
+//! Which passwords may be set, and changing one.
+
+use super::account::HashedPassword;
+use super::error::{Error, Refusal};
+use super::ports::{PasswordChange, Replacement};
+use super::principal::Principal;
+use super::secret::Secret;
+use super::Core;
+
+/// Characters a password needs at least.
+pub const MIN_CHARS: usize = 8;
+/// Bytes a password may have at most: bcrypt reads no more, and we never truncate.
+pub const MAX_BYTES: usize = 72;
+
+/// Why a proposed password cannot be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unacceptable {
+    TooShort,
+    TooLong,
+    HoldsNul,
+}
+
+impl Unacceptable {
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Unacceptable::TooShort => "password_too_short",
+            Unacceptable::TooLong => "password_too_long",
+            Unacceptable::HoldsNul => "password_holds_nul",
+        }
+    }
+
+    /// The rule in words a user can act on.
+    #[must_use]
+    pub fn rule(self) -> &'static str {
+        match self {
+            Unacceptable::TooShort => "The password must have at least 8 characters",
+            Unacceptable::TooLong => "The password must have at most 72 bytes",
+            Unacceptable::HoldsNul => "The password must not contain a NUL character",
+        }
+    }
+}
+
+/// The floor under every dialect's own rules.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_acceptable(password: &str) -> Result<(), Unacceptable> {
+    if password.len() > MAX_BYTES {
+        Err(Unacceptable::TooLong)
+    } else if password.contains('\0') {
+        Err(Unacceptable::HoldsNul)
+    } else if password.chars().count() < MIN_CHARS {
+        Err(Unacceptable::TooShort)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a presented password could have been set at all.
+pub(super) fn is_presentable(password: &str) -> bool {
+    password.len() <= MAX_BYTES && !password.contains('\0')
+}
+
+impl Core {
+    /// Replaces the caller's own password (S1-20 to S1-23). Every other session
+    /// of the account ends in the same step; the presented one goes on.
+    ///
+    /// # Errors
+    /// When the current password is wrong, the new one not acceptable, the
+    /// caller is a key, or a port fails.
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        current: Secret,
+        new: Secret,
+    ) -> Result<(), Error> {
+        if principal.key().is_some() {
+            return Err(Error::NotForKeys);
+        }
+        check_acceptable(new.expose()).map_err(Error::Password)?;
+        // The account as it stands now: the principal may be older than the last change.
+        let account = self.standing.enabled_account(principal.account_id())?;
+        if !is_presentable(current.expose())
+            || !self.hasher.verify(Some(account.password.clone()), current).await?
+        {
+            return Err(Refusal::PasswordWrong.into());
+        }
+        let replacement = self.hasher.hash(new).await?;
+        let change = PasswordChange {
+            account: account.id,
+            expected_version: Some(account.version),
+            replacement,
+            keep: principal.session(),
+            now: self.clock.now(),
+        };
+        match self.store.replace_password(change).await? {
+            Replacement::Replaced => Ok(()),
+            // Somebody changed it between our check and our write: what was
+            // checked is no longer the current password.
+            Replacement::Stale => Err(Refusal::PasswordWrong.into()),
+        }
+    }
+
+    /// Sets a password for an account without knowing the old one; all its sessions end.
+    ///
+    /// # Errors
+    /// When the password is not acceptable or a port fails.
+    pub async fn reset_password(
+        &self,
+        account: super::account::AccountId,
+        new: Secret,
+    ) -> Result<Replacement, Error> {
+        check_acceptable(new.expose()).map_err(Error::Password)?;
+        let replacement: HashedPassword = self.hasher.hash(new).await?;
+        let change = PasswordChange {
+            account,
+            expected_version: None,
+            replacement,
+            keep: None,
+            now: self.clock.now(),
+        };
+        Ok(self.store.replace_password(change).await?)
+    }
+}

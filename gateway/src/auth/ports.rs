@@ -1,0 +1,224 @@
+//! What the core needs from outside.
+//!
+//! The store speaks in whole intents: every method is one atomic step, decided
+//! and done inside the engine, so that two callers can never both win. There is
+//! no get-then-set. A method that answers `Ok` has made its change durable; one
+//! that answers `Err` has changed nothing. "Not found" is a case, not an error.
+
+use async_trait::async_trait;
+
+use super::account::{Account, AccountId, AccountState, HashedPassword};
+use super::api_key::{ApiKey, KeyId};
+use super::error::{Error, Refusal, StoreError, Verdict};
+use super::secret::Secret;
+use super::ticket::Ticket;
+use super::time::{Seconds, Timestamp};
+use super::token::{Claims, Minted, Session, SessionId, TokenId};
+
+/// Tells the time. The system's clock in production, a set one in tests.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+/// A source of random bytes fit for secrets.
+pub trait Entropy: Send + Sync {
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Slow hashing, away from the threads that serve requests.
+#[async_trait]
+pub trait PasswordHasher: Send + Sync {
+    /// Whether `password` is the one behind `hash`. With no hash it works as
+    /// long as it would have with one and answers `false`, so that time does
+    /// not tell whether a user exists.
+    ///
+    /// # Errors
+    /// [`Error::HasherBusy`] when too many are waiting.
+    async fn verify(&self, hash: Option<HashedPassword>, password: Secret) -> Result<bool, Error>;
+
+    /// A new hash at the configured cost.
+    ///
+    /// # Errors
+    /// [`Error::HasherBusy`] when too many are waiting.
+    async fn hash(&self, password: Secret) -> Result<HashedPassword, Error>;
+
+    /// Whether `hash` is weaker than what [`Self::hash`] would make.
+    fn outdated(&self, hash: &HashedPassword) -> bool;
+}
+
+/// Writes and checks our tokens, and makes the digests by which secrets are known.
+pub trait TokenSigner: Send + Sync {
+    /// The token's text; the same claims give the same text.
+    fn sign(&self, claims: &Claims) -> String;
+
+    /// Form, header and signature. Times, kind and standing are judged by the core.
+    ///
+    /// # Errors
+    /// Why the text is not one of our tokens.
+    fn open(&self, token: &str) -> Result<Claims, Refusal>;
+
+    /// SHA-256.
+    fn digest(&self, bytes: &[u8]) -> [u8; 32];
+
+    /// HMAC-SHA-256 over the length-prefixed parts.
+    fn keyed_digest(&self, key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32];
+}
+
+/// The address of a client as limits count it: an IPv4 address, or the /64 of an
+/// IPv6 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    V4(u32),
+    V6(u64),
+}
+
+/// The failed-attempt limiter's numbers (S1-30).
+#[derive(Debug, Clone, Copy)]
+pub struct FailureLimit {
+    pub attempts: u32,
+    pub window: Seconds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    Created,
+    NameTaken,
+    EmailTaken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    Opened,
+    /// Password or state changed since the caller checked it, or the account is gone.
+    Stale,
+}
+
+/// Replace a password if it is still the one that was checked.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    pub account: AccountId,
+    /// `None` replaces whatever is there (an administrator's reset).
+    pub expected_version: Option<u64>,
+    pub replacement: HashedPassword,
+    /// The session that goes on; every other one ends in the same step.
+    pub keep: Option<SessionId>,
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    Replaced,
+    Stale,
+}
+
+/// Redeem a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    pub session: SessionId,
+    pub presented: TokenId,
+    pub successor: Minted,
+    pub now: Timestamp,
+    pub mode: RotationMode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotationMode {
+    /// The successor replaces the token; the same successor is handed out again
+    /// within the grace, and a later repeat ends the family (C6).
+    Rotate { grace: Seconds },
+    /// The token stays good until the session ends.
+    Keep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotated {
+    /// The pair to hand out: new, or the one handed out before within the grace.
+    Pair(Minted),
+    /// Reused after the grace: the whole family has been ended in this step.
+    FamilyEnded,
+    /// No such session, or it has ended.
+    Unknown,
+}
+
+/// The state that must survive. See the module's header for the rules.
+///
+/// Every method that ends or changes something also publishes it to
+/// [`super::standing::Standing`] before it answers.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Adds an account under its unique name and e-mail.
+    async fn create_account(&self, account: Account) -> Result<Creation, StoreError>;
+
+    /// All accounts, in order of creation.
+    async fn list_accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// Finds by canonical user name or e-mail.
+    async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError>;
+
+    /// Replaces the hash and ends every session but `keep`, with its tokens and
+    /// the account's tickets, in one step (S1-23).
+    async fn replace_password(&self, change: PasswordChange) -> Result<Replacement, StoreError>;
+
+    /// Replaces a hash by a better one of the same password; sessions go on.
+    async fn upgrade_hash(
+        &self,
+        account: AccountId,
+        expected: &HashedPassword,
+        replacement: HashedPassword,
+    ) -> Result<Replacement, StoreError>;
+
+    /// Enables or disables; disabling ends every session and ticket in the same
+    /// step. `false` when there is no such account.
+    async fn set_state(
+        &self,
+        account: AccountId,
+        state: AccountState,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Records a sign-in, if the account is still at `version` and enabled.
+    async fn open_session(&self, session: Session, version: u64) -> Result<Opening, StoreError>;
+
+    /// Redeems a refresh token: one winner, one successor.
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError>;
+
+    /// Refuses one token from now on; kept until `expires` (S1-16).
+    async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends a sign-in and all its tokens. `false` when there is none.
+    async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Keeps a single-use ticket under its digest.
+    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<(), StoreError>;
+
+    /// Takes a ticket out: of any number of callers one gets it (S1-25).
+    async fn take_ticket(
+        &self,
+        digest: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError>;
+
+    /// Keeps an API key under its digest. `false` when its owner does not exist.
+    async fn create_key(&self, key: ApiKey) -> Result<bool, StoreError>;
+
+    /// Keys of one account, or all.
+    async fn list_keys(&self, owner: Option<AccountId>) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Removes a key, of this owner only when one is named. `false` when there is none.
+    async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError>;
+
+    /// Counts one failed attempt and says whether the address may go on. The
+    /// window starts at the first counted failure and does not move.
+    async fn count_failure(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError>;
+
+    /// Removes what has expired; answers how many records went.
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Whether changes can be made durable now.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

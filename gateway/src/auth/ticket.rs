@@ -1,0 +1,74 @@
+//! Single-use tickets that stand in for a credential where a client cannot send
+//! one: the WebSocket upgrade of a browser (S1-24 to S1-27).
+
+use super::account::AccountId;
+use super::error::{Error, Refusal};
+use super::principal::{Principal, Proof};
+use super::secret::Secret;
+use super::time::Timestamp;
+use super::token::{SessionId, TokenId};
+use super::Core;
+
+/// What a ticket stands for. Known by the SHA-256 of its text only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket {
+    pub account: AccountId,
+    /// The access token it was asked with: the ticket, and what it opens, end with it.
+    pub token: Option<(TokenId, SessionId, Timestamp)>,
+    pub expires: Timestamp,
+}
+
+/// Bytes of randomness in a ticket.
+const TICKET_BYTES: usize = 32;
+
+impl Core {
+    /// Issues a ticket for the caller (S1-24).
+    ///
+    /// # Errors
+    /// For keys, which can be sent with the upgrade itself, and when the store fails.
+    pub async fn issue_ticket(&self, principal: &Principal) -> Result<Secret, Error> {
+        let token = match &principal.proof {
+            Proof::AccessToken { token, session, expires } => Some((*token, *session, *expires)),
+            Proof::Password => None,
+            Proof::Key(_) | Proof::Ticket { .. } => return Err(Error::NotForKeys),
+        };
+        let mut random = [0u8; TICKET_BYTES];
+        self.entropy.fill(&mut random);
+        let text = Secret::new(random.iter().fold(String::new(), |mut text, byte| {
+            use std::fmt::Write;
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        }));
+        let ticket = Ticket {
+            account: principal.account_id(),
+            token,
+            expires: self.clock.now().plus(self.policy.ticket_ttl),
+        };
+        let digest = self.signer.digest(text.expose().as_bytes());
+        self.store.issue_ticket(digest, ticket).await?;
+        Ok(text)
+    }
+
+    /// Redeems a ticket: the first caller gets the principal, every other is refused.
+    ///
+    /// # Errors
+    /// When it is unknown, used, expired or its user or token has ended, and
+    /// when the store fails.
+    pub async fn redeem_ticket(&self, text: &str) -> Result<Principal, Error> {
+        if text.len() != TICKET_BYTES * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(Refusal::CredentialMalformed.into());
+        }
+        let digest = self.signer.digest(text.as_bytes());
+        let now = self.clock.now();
+        let ticket =
+            self.store.take_ticket(digest, now).await?.ok_or(Refusal::TicketUnknown)?;
+        let account = self.standing.enabled_account(ticket.account)?;
+        let principal = Principal {
+            account,
+            proof: Proof::Ticket { token: ticket.token },
+        };
+        self.standing.still_good(&principal, now)?;
+        Ok(principal)
+    }
+}

@@ -1,0 +1,71 @@
+//! Tokens as values: what they claim, not how they are written.
+
+use uuid::Uuid;
+
+use super::account::AccountId;
+use super::time::Timestamp;
+
+/// `jti`: one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenId(pub Uuid);
+
+/// `sid`: one sign-in and every token that followed from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub Uuid);
+
+/// `type`: what a token is good for (S1-12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    Access,
+    Refresh,
+}
+
+impl TokenKind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TokenKind::Access => "access",
+            TokenKind::Refresh => "refresh",
+        }
+    }
+}
+
+/// The claims of one of our own tokens. Times are whole seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    pub subject: AccountId,
+    pub kind: TokenKind,
+    pub issued_at: u64,
+    pub not_before: u64,
+    pub expires_at: u64,
+    pub id: TokenId,
+    pub session: SessionId,
+    pub issuer: String,
+    pub audience: String,
+}
+
+/// A sign-in as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    pub id: SessionId,
+    pub account: AccountId,
+    pub created: Timestamp,
+    /// No token of this family outlives this moment.
+    pub expires: Timestamp,
+    /// The refresh token that may be redeemed now.
+    pub current: Minted,
+    /// The refresh token that `current` replaced, and when.
+    pub replaced: Option<(TokenId, Timestamp)>,
+}
+
+/// All that distinguishes one pair of tokens from the next. The same values
+/// sign to the same text, so a repeated refresh can be given the very pair
+/// that the first one got without keeping any token (C6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Minted {
+    pub access: TokenId,
+    pub refresh: TokenId,
+    pub issued_at: Timestamp,
+    /// Lifetime of the access token in seconds, a property of the contract.
+    pub access_ttl: u64,
+}

@@ -1,0 +1,115 @@
+//! Judging an access token on every request: from memory alone, and cheaply.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use moka::sync::Cache;
+
+use super::error::Refusal;
+use super::principal::{Principal, Proof};
+use super::time::Timestamp;
+use super::token::{Claims, TokenKind};
+use super::Core;
+
+/// Longer texts are none of ours.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+const CACHE_ENTRIES: u64 = 100_000;
+
+/// Tokens whose signature was checked before, by SHA-256 of their text. An entry
+/// saves the HMAC and the parsing, never a decision: times are judged at every
+/// use, standing whenever anything in it has changed since.
+pub(super) struct VerifiedTokens {
+    entries: Cache<[u8; 32], Arc<Verified>>,
+}
+
+struct Verified {
+    claims: Claims,
+    /// The generation of `Standing` that `principal` was judged under.
+    generation: AtomicU64,
+    principal: ArcSwap<Principal>,
+}
+
+impl VerifiedTokens {
+    pub(super) fn new() -> Self {
+        Self { entries: Cache::builder().max_capacity(CACHE_ENTRIES).build() }
+    }
+}
+
+impl Core {
+    /// Judges the access token of a request (S1-03, S1-14, S1-17).
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn verify_access(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Refusal::TokenMalformed);
+        }
+        let now = self.clock.now();
+        let digest = self.signer.digest(token.as_bytes());
+        // Read before judging: a change that lands meanwhile makes the next use judge again.
+        let generation = self.standing.generation();
+        if let Some(known) = self.verified.entries.get(&digest) {
+            check_times(&known.claims, now).inspect_err(|_| {
+                self.verified.entries.invalidate(&digest);
+            })?;
+            if known.generation.load(Ordering::Acquire) != generation {
+                let principal = self.judge(&known.claims)?;
+                known.principal.store(Arc::new(principal));
+                known.generation.store(generation, Ordering::Release);
+            }
+            return Ok(known.principal.load_full());
+        }
+        let claims = self.open_token(token, TokenKind::Access)?;
+        let principal = Arc::new(self.judge(&claims)?);
+        let verified = Verified {
+            claims,
+            generation: AtomicU64::new(generation),
+            principal: ArcSwap::new(Arc::clone(&principal)),
+        };
+        self.verified.entries.insert(digest, Arc::new(verified));
+        Ok(principal)
+    }
+
+    /// Signature, issuer, kind and times of a token of ours.
+    pub(super) fn open_token(&self, token: &str, kind: TokenKind) -> Result<Claims, Refusal> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Refusal::TokenMalformed);
+        }
+        let claims = self.signer.open(token)?;
+        if claims.issuer != self.policy.issuer || claims.audience != self.policy.audience {
+            return Err(Refusal::TokenIssuer);
+        }
+        if claims.kind != kind {
+            return Err(Refusal::TokenKind);
+        }
+        check_times(&claims, self.clock.now())?;
+        Ok(claims)
+    }
+
+    /// What memory says about a well-formed token: not revoked, its session not
+    /// ended, its account enabled. Roles are the account's present ones.
+    fn judge(&self, claims: &Claims) -> Result<Principal, Refusal> {
+        self.standing.check_token(claims.id, claims.session)?;
+        let account = self.standing.enabled_account(claims.subject)?;
+        let proof = Proof::AccessToken {
+            token: claims.id,
+            session: claims.session,
+            expires: Timestamp::from_seconds(claims.expires_at),
+        };
+        Ok(Principal { account, proof })
+    }
+}
+
+/// No leeway: the tokens are our own, and so is the clock that dated them. `iat`
+/// is the same second as `nbf` or the token is not one we made.
+fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
+    let now = now.seconds();
+    if claims.expires_at <= now {
+        Err(Refusal::TokenExpired)
+    } else if claims.not_before > now || claims.issued_at > now {
+        Err(Refusal::TokenNotYetValid)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! Portcullis
+pub mod auth;
+pub mod clock;
+pub mod crypto;
+pub mod store;

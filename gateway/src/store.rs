@@ -1,0 +1,8 @@
+//! Engines behind the core's store port.
+//!
+//! Every engine passes [`conformance`]; what an engine cannot promise it must
+//! refuse, never approximate.
+
+pub mod embedded;
+mod record;
+

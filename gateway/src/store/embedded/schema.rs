@@ -1,0 +1,287 @@
+//! What lies in the file: tables, their version, and how they come to memory.
+
+use std::io;
+use std::path::PathBuf;
+
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
+    WriteTransaction,
+};
+
+use crate::auth::account::Account;
+use crate::auth::api_key::ApiKey;
+use crate::auth::error::StoreError;
+use crate::auth::standing::Standing;
+use crate::auth::time::Timestamp;
+use crate::auth::token::{Session, SessionId, TokenId};
+use crate::store::record::Record;
+
+use super::writer::Step;
+use super::Location;
+
+type Id = [u8; 16];
+type Digest = [u8; 32];
+
+const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+pub(super) const ACCOUNTS: TableDefinition<Id, &[u8]> = TableDefinition::new("accounts");
+/// User names and e-mail addresses share one space, so that a sign-in by either
+/// can only mean one account.
+pub(super) const NAMES: TableDefinition<&str, &Id> = TableDefinition::new("names");
+pub(super) const SESSIONS: TableDefinition<Id, &[u8]> = TableDefinition::new("sessions");
+pub(super) const ACCOUNT_SESSIONS: TableDefinition<(Id, Id), ()> =
+    TableDefinition::new("account_sessions");
+pub(super) const REVOKED: TableDefinition<Id, u64> = TableDefinition::new("revoked_tokens");
+pub(super) const ENDED: TableDefinition<Id, u64> = TableDefinition::new("ended_sessions");
+pub(super) const TICKETS: TableDefinition<Digest, &[u8]> = TableDefinition::new("tickets");
+pub(super) const KEYS: TableDefinition<Id, &[u8]> = TableDefinition::new("api_keys");
+/// When (ms), what kind, which: so that a sweep reads only what has expired.
+const EXPIRIES: TableDefinition<(u64, u8, &[u8]), ()> = TableDefinition::new("expiries");
+
+const FORMAT: &str = "portcullis";
+/// The version this program writes. Older ones are migrated, newer ones refused.
+const SCHEMA: u32 = 1;
+
+/// Why the store could not be opened. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the store {} is in use by another process; stop it, or give this one another `store.path`", path.display())]
+    InUse { path: PathBuf },
+    #[error("the store {} cannot be read as one: {reason}; restore it from a backup or move it away", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("{} is a database of another program; `store.path` must name a directory of its own", path.display())]
+    Foreign { path: PathBuf },
+    #[error("the store {} was written by a newer version (schema {found}; this one knows {SCHEMA}); run that version", path.display())]
+    Newer { path: PathBuf, found: u32 },
+    #[error("the store {}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+pub(super) fn open(location: &Location) -> Result<Database, OpenError> {
+    let path = location.path();
+    let database = match location {
+        Location::Memory => {
+            Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())
+        }
+        Location::File(path) => {
+            create_private(path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
+            Database::builder().set_cache_size(64 << 20).create(path)
+        }
+    }
+    .map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.clone() },
+        DatabaseError::Storage(redb::StorageError::Io(source))
+            if source.kind() != io::ErrorKind::InvalidData
+                && source.kind() != io::ErrorKind::UnexpectedEof =>
+        {
+            OpenError::Io { path: path.clone(), source }
+        }
+        other => OpenError::Damaged { path: path.clone(), reason: other.to_string() },
+    })?;
+    check_version(&database, &path)?;
+    Ok(database)
+}
+
+/// A new file is readable by its owner only; an existing one keeps its mode.
+fn create_private(path: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(directory) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+fn check_version(database: &Database, path: &std::path::Path) -> Result<(), OpenError> {
+    let damaged = |error: &dyn std::fmt::Display| OpenError::Damaged {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let txn = database.begin_write().map_err(|error| damaged(&error))?;
+    let tables: Vec<String> = txn
+        .list_tables()
+        .map_err(|error| damaged(&error))?
+        .map(|table| table.name().to_owned())
+        .collect();
+    if tables.is_empty() {
+        create_tables(&txn).map_err(|error| damaged(&error))?;
+        return txn.commit().map_err(|error| damaged(&error));
+    }
+    let found = read_version(&txn).map_err(|error| damaged(&error))?;
+    match found {
+        Some(SCHEMA) => Ok(()),
+        Some(found) if found > SCHEMA => Err(OpenError::Newer { path: path.to_owned(), found }),
+        // Version 1 is the first; a lower number was never written.
+        Some(found) => Err(damaged(&format!("schema {found} does not exist"))),
+        None => Err(OpenError::Foreign { path: path.to_owned() }),
+    }
+}
+
+fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = txn.open_table(META)?;
+    meta.insert("format", FORMAT.as_bytes())?;
+    meta.insert("schema", SCHEMA.to_be_bytes().as_slice())?;
+    txn.open_table(ACCOUNTS)?;
+    txn.open_table(NAMES)?;
+    txn.open_table(SESSIONS)?;
+    txn.open_table(ACCOUNT_SESSIONS)?;
+    txn.open_table(REVOKED)?;
+    txn.open_table(ENDED)?;
+    txn.open_table(TICKETS)?;
+    txn.open_table(KEYS)?;
+    txn.open_table(EXPIRIES)?;
+    Ok(())
+}
+
+/// The schema number, or `None` for a database that is not ours.
+fn read_version(txn: &WriteTransaction) -> Result<Option<u32>, StoreError> {
+    if !txn.list_tables()?.any(|table| table.name() == META.name()) {
+        return Ok(None);
+    }
+    let Ok(meta) = txn.open_table(META) else {
+        return Ok(None);
+    };
+    let ours = meta.get("format")?.is_some_and(|format| format.value() == FORMAT.as_bytes());
+    let schema = meta.get("schema")?.and_then(|schema| schema.value().try_into().ok());
+    Ok(schema.map(u32::from_be_bytes).filter(|_| ours))
+}
+
+/// Reads into memory what requests are judged by. A record that does not read
+/// stops the start: passing over a revocation or a disabled account would let
+/// somebody in.
+pub(super) fn load(database: &Database, standing: &Standing) -> Result<(), OpenError> {
+    let read = || -> Result<(), StoreError> {
+        let txn = database.begin_read()?;
+        for entry in txn.open_table(ACCOUNTS)?.iter()? {
+            let (id, stored) = entry?;
+            standing.put_account(Account::decode(stored.value(), &named("account", id.value()))?);
+        }
+        for entry in txn.open_table(REVOKED)?.iter()? {
+            let (token, expires) = entry?;
+            let token = TokenId(uuid::Uuid::from_bytes(token.value()));
+            standing.revoke_token(token, Timestamp(expires.value()));
+        }
+        for entry in txn.open_table(ENDED)?.iter()? {
+            let (session, expires) = entry?;
+            let session = SessionId(uuid::Uuid::from_bytes(session.value()));
+            standing.end_sessions(&[(session, Timestamp(expires.value()))]);
+        }
+        for entry in txn.open_table(KEYS)?.iter()? {
+            let (id, stored) = entry?;
+            standing.put_key(ApiKey::decode(stored.value(), &named("key", id.value()))?);
+        }
+        Ok(())
+    };
+    read().map_err(|error| OpenError::Damaged {
+        path: PathBuf::from("portcullis.redb"),
+        reason: error.to_string(),
+    })
+}
+
+fn named(kind: &str, id: Id) -> String {
+    format!("{kind} {}", uuid::Uuid::from_bytes(id))
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Expiring {
+    Session = 1,
+    Revocation = 2,
+    Ending = 3,
+    Ticket = 4,
+}
+
+/// Notes that a record may go after `at`.
+pub(super) fn expire(
+    txn: &WriteTransaction,
+    at: Timestamp,
+    kind: Expiring,
+    id: &[u8],
+) -> Result<(), StoreError> {
+    txn.open_table(EXPIRIES)?.insert((at.0, kind as u8, id), ())?;
+    Ok(())
+}
+
+/// Removes up to `limit` records whose time has come.
+pub(super) fn sweep(
+    txn: &WriteTransaction,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Step<usize>, StoreError> {
+    let mut due = Vec::new();
+    let mut expiries = txn.open_table(EXPIRIES)?;
+    for entry in expiries.range(..(now.0, 0, [].as_slice()))?.take(limit) {
+        let (at, kind, id) = {
+            let key = entry?.0;
+            let (at, kind, id) = key.value();
+            (at, kind, id.to_vec())
+        };
+        due.push((at, kind, id));
+    }
+    for (at, kind, id) in &due {
+        expiries.remove((*at, *kind, id.as_slice()))?;
+        if *kind == Expiring::Ticket as u8 {
+            if let Ok(digest) = Digest::try_from(id.as_slice()) {
+                txn.open_table(TICKETS)?.remove(digest)?;
+            }
+            continue;
+        }
+        let Ok(id) = Id::try_from(id.as_slice()) else {
+            continue;
+        };
+        if *kind == Expiring::Revocation as u8 {
+            txn.open_table(REVOKED)?.remove(id)?;
+        } else if *kind == Expiring::Ending as u8 {
+            txn.open_table(ENDED)?.remove(id)?;
+        } else if let Some(later) = sweep_session(txn, id, now)? {
+            // Rotation has lengthened the session since this note was made.
+            expiries.insert((later.0, *kind, id.as_slice()), ())?;
+        }
+    }
+    let swept = due.len();
+    Ok(if swept == 0 { Step::unchanged(0) } else { Step::changed(swept, |_| ()) })
+}
+
+/// Removes an expired session, or says until when it lives.
+fn sweep_session(
+    txn: &WriteTransaction,
+    id: Id,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut sessions = txn.open_table(SESSIONS)?;
+    let session = match sessions.get(id)? {
+        Some(stored) => Session::decode(stored.value(), &named("session", id)),
+        None => return Ok(None),
+    };
+    match session {
+        Ok(session) if session.expires > now => Ok(Some(session.expires)),
+        Ok(session) => {
+            sessions.remove(id)?;
+            txn.open_table(ACCOUNT_SESSIONS)?.remove((*session.account.0.as_bytes(), id))?;
+            Ok(None)
+        }
+        Err(error) => {
+            // It cannot be redeemed either; it goes, with a trace in the log.
+            tracing::warn!(%error, "damaged session removed");
+            sessions.remove(id)?;
+            Ok(None)
+        }
+    }
+}
+
+macro_rules! engine_errors {
+    ($($error:ty),*) => {$(
+        impl From<$error> for StoreError {
+            fn from(error: $error) -> Self {
+                StoreError::Unavailable(error.to_string())
+            }
+        }
+    )*};
+}
+
+engine_errors!(
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    redb::CommitError
+);

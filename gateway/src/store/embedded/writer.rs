@@ -1,0 +1,222 @@
+//! The one thread that writes, and its group commit: whatever waits is applied
+//! in one transaction and made durable by one fsync, so that many sign-ins at
+//! once cost little more than one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
+use std::sync::Arc;
+
+use redb::{Database, WriteTransaction};
+use tokio::sync::oneshot;
+
+use crate::auth::error::StoreError;
+use crate::auth::standing::Standing;
+
+use super::{schema, Location};
+
+/// Changes that may wait; beyond this the caller hears "busy" at once.
+const QUEUE_LENGTH: usize = 4_096;
+/// Changes in one transaction.
+const MAX_BATCH: usize = 512;
+
+/// What a change answers, whether it wrote anything, and what to publish once
+/// it is durable.
+pub(super) struct Step<T> {
+    answer: T,
+    publish: Option<Box<dyn FnOnce(&Standing) + Send>>,
+}
+
+impl<T> Step<T> {
+    /// Nothing was written; nothing needs to be made durable.
+    pub(super) fn unchanged(answer: T) -> Self {
+        Self { answer, publish: None }
+    }
+
+    pub(super) fn changed(answer: T, publish: impl FnOnce(&Standing) + Send + 'static) -> Self {
+        Self { answer, publish: Some(Box::new(publish)) }
+    }
+}
+
+pub(super) struct Writer {
+    queue: Option<SyncSender<Box<dyn Change>>>,
+    healthy: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        database: Database,
+        location: Location,
+        standing: Arc<Standing>,
+    ) -> std::io::Result<Self> {
+        let (queue, changes) = sync_channel(QUEUE_LENGTH);
+        let healthy = Arc::new(AtomicBool::new(true));
+        let engine = Engine {
+            database: Some(database),
+            location,
+            standing,
+            healthy: Arc::clone(&healthy),
+        };
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || engine.run(&changes))?;
+        Ok(Self { queue: Some(queue), healthy, thread: Some(thread) })
+    }
+
+    /// Applies `change` in the next transaction and answers when it is durable.
+    pub(super) async fn submit<T, F>(&self, change: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<Step<T>, StoreError> + Send + 'static,
+    {
+        let (answer, result) = oneshot::channel();
+        let pending = Pending { change: Some(change), step: None, answer };
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.try_send(Box::new(pending)).map_err(|error| match error {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => stopped(),
+        })?;
+        result.await.map_err(|_| stopped())?
+    }
+
+    pub(super) fn health(&self) -> Result<(), StoreError> {
+        if self.healthy.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the last change could not be written".to_owned()))
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread finish what is queued and close the file.
+    fn drop(&mut self) {
+        self.queue.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the store has stopped".to_owned())
+}
+
+struct Engine {
+    /// Absent after a failed write, until it has been opened again.
+    database: Option<Database>,
+    location: Location,
+    standing: Arc<Standing>,
+    healthy: Arc<AtomicBool>,
+}
+
+impl Engine {
+    fn run(mut self, changes: &Receiver<Box<dyn Change>>) {
+        while let Ok(first) = changes.recv() {
+            let mut batch = vec![first];
+            while batch.len() < MAX_BATCH {
+                match changes.try_recv() {
+                    Ok(next) => batch.push(next),
+                    Err(_) => break,
+                }
+            }
+            let outcome = self.commit(&mut batch);
+            if let Err(error) = &outcome {
+                tracing::error!(%error, changes = batch.len(), "store write failed");
+            }
+            self.healthy.store(outcome.is_ok(), Ordering::Relaxed);
+            for change in batch {
+                change.finish(outcome.clone(), &self.standing);
+            }
+        }
+        if let Some(database) = self.database.take() {
+            if let Err(error) = database.close() {
+                tracing::error!(%error, "store not closed cleanly");
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            // After a failed write redb works no further on the same handle.
+            None => schema::open(&self.location)
+                .map_err(|error| StoreError::Unavailable(error.to_string()))?,
+        };
+        let result = apply(&database, batch);
+        if result.is_ok() || matches!(self.location, Location::Memory) {
+            self.database = Some(database);
+        }
+        result
+    }
+}
+
+fn apply(database: &Database, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+    let txn = database.begin_write()?;
+    let mut wrote = false;
+    for change in batch.iter_mut() {
+        wrote |= change.apply(&txn)?;
+    }
+    if wrote {
+        txn.commit()?;
+    } else {
+        txn.abort()?;
+    }
+    Ok(())
+}
+
+/// A change with its types erased, so that different ones share a transaction.
+trait Change: Send {
+    /// Works on the transaction; answers whether it wrote. A damaged record is
+    /// this change's own affair (changes read before they write, so nothing is
+    /// half done); any other error fails the transaction.
+    fn apply(&mut self, txn: &WriteTransaction) -> Result<bool, StoreError>;
+
+    /// Publishes and answers, once the transaction is through or has failed.
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>, standing: &Standing);
+}
+
+struct Pending<T, F> {
+    change: Option<F>,
+    step: Option<Result<Step<T>, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Change for Pending<T, F>
+where
+    T: Send,
+    F: FnOnce(&WriteTransaction) -> Result<Step<T>, StoreError> + Send,
+{
+    fn apply(&mut self, txn: &WriteTransaction) -> Result<bool, StoreError> {
+        let Some(change) = self.change.take() else {
+            return Ok(false);
+        };
+        match change(txn) {
+            Ok(step) => {
+                let wrote = step.publish.is_some();
+                self.step = Some(Ok(step));
+                Ok(wrote)
+            }
+            Err(error @ StoreError::Damaged(_)) => {
+                self.step = Some(Err(error));
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>, standing: &Standing) {
+        let answer = match (outcome, self.step) {
+            (Ok(()), Some(Ok(step))) => {
+                if let Some(publish) = step.publish {
+                    publish(standing);
+                }
+                Ok(step.answer)
+            }
+            (Ok(()), Some(Err(error))) | (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(stopped()),
+        };
+        // The caller may have left; the change stands all the same.
+        let _ = self.answer.send(answer);
+    }
+}

@@ -1,0 +1,203 @@
+//! How entities are written down. Core types carry no serialization of their
+//! own, so that a stored form can change without the core noticing.
+
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
+use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::error::StoreError;
+use crate::auth::ticket::Ticket;
+use crate::auth::time::Timestamp;
+use crate::auth::token::{Minted, Session, SessionId, TokenId};
+
+/// An entity with a stored form.
+pub(super) trait Record: Sized {
+    type Stored: Serialize + DeserializeOwned;
+
+    fn to_stored(&self) -> Self::Stored;
+    fn from_stored(stored: Self::Stored) -> Option<Self>;
+
+    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        serde_json::to_vec(&self.to_stored()).map_err(|error| StoreError::Damaged(error.to_string()))
+    }
+
+    /// `what` names the record in the error.
+    fn decode(bytes: &[u8], what: &str) -> Result<Self, StoreError> {
+        let stored = serde_json::from_slice(bytes)
+            .map_err(|error| StoreError::Damaged(format!("{what}: {error}")))?;
+        Self::from_stored(stored)
+            .ok_or_else(|| StoreError::Damaged(format!("{what}: a value is out of its range")))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredAccount {
+    id: Uuid,
+    username: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    roles: Vec<String>,
+    password: String,
+    disabled: bool,
+    created: u64,
+    version: u64,
+}
+
+impl Record for Account {
+    type Stored = StoredAccount;
+
+    fn to_stored(&self) -> StoredAccount {
+        StoredAccount {
+            id: self.id.0,
+            username: self.username.as_str().to_owned(),
+            email: self.email.clone(),
+            roles: self.roles.clone(),
+            password: self.password.0.clone(),
+            disabled: self.state == AccountState::Disabled,
+            created: self.created.0,
+            version: self.version,
+        }
+    }
+
+    fn from_stored(stored: StoredAccount) -> Option<Self> {
+        Some(Self {
+            id: AccountId(stored.id),
+            username: Username::parse(&stored.username).ok()?,
+            email: stored.email,
+            roles: stored.roles,
+            password: HashedPassword(stored.password),
+            state: if stored.disabled { AccountState::Disabled } else { AccountState::Enabled },
+            created: Timestamp(stored.created),
+            version: stored.version,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredSession {
+    id: Uuid,
+    account: Uuid,
+    created: u64,
+    expires: u64,
+    current: StoredMinted,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<(Uuid, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredMinted {
+    access: Uuid,
+    refresh: Uuid,
+    issued_at: u64,
+    access_ttl: u64,
+}
+
+impl Record for Session {
+    type Stored = StoredSession;
+
+    fn to_stored(&self) -> StoredSession {
+        StoredSession {
+            id: self.id.0,
+            account: self.account.0,
+            created: self.created.0,
+            expires: self.expires.0,
+            current: StoredMinted {
+                access: self.current.access.0,
+                refresh: self.current.refresh.0,
+                issued_at: self.current.issued_at.0,
+                access_ttl: self.current.access_ttl,
+            },
+            replaced: self.replaced.map(|(token, at)| (token.0, at.0)),
+        }
+    }
+
+    fn from_stored(stored: StoredSession) -> Option<Self> {
+        Some(Self {
+            id: SessionId(stored.id),
+            account: AccountId(stored.account),
+            created: Timestamp(stored.created),
+            expires: Timestamp(stored.expires),
+            current: Minted {
+                access: TokenId(stored.current.access),
+                refresh: TokenId(stored.current.refresh),
+                issued_at: Timestamp(stored.current.issued_at),
+                access_ttl: stored.current.access_ttl,
+            },
+            replaced: stored.replaced.map(|(token, at)| (TokenId(token), Timestamp(at))),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredTicket {
+    account: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token: Option<(Uuid, Uuid, u64)>,
+    expires: u64,
+}
+
+impl Record for Ticket {
+    type Stored = StoredTicket;
+
+    fn to_stored(&self) -> StoredTicket {
+        StoredTicket {
+            account: self.account.0,
+            token: self.token.map(|(token, session, expires)| (token.0, session.0, expires.0)),
+            expires: self.expires.0,
+        }
+    }
+
+    fn from_stored(stored: StoredTicket) -> Option<Self> {
+        Some(Self {
+            account: AccountId(stored.account),
+            token: stored.token.map(|(token, session, expires)| {
+                (TokenId(token), SessionId(session), Timestamp(expires))
+            }),
+            expires: Timestamp(stored.expires),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredKey {
+    id: Uuid,
+    owner: Uuid,
+    name: String,
+    shown: String,
+    digest: [u8; 32],
+    scopes: Vec<String>,
+    created: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
+}
+
+impl Record for ApiKey {
+    type Stored = StoredKey;
+
+    fn to_stored(&self) -> StoredKey {
+        StoredKey {
+            id: self.id.0,
+            owner: self.owner.0,
+            name: self.name.clone(),
+            shown: self.shown.clone(),
+            digest: self.digest,
+            scopes: self.scopes.clone(),
+            created: self.created.0,
+            expires: self.expires.map(|expires| expires.0),
+        }
+    }
+
+    fn from_stored(stored: StoredKey) -> Option<Self> {
+        Some(Self {
+            id: KeyId(stored.id),
+            owner: AccountId(stored.owner),
+            name: stored.name,
+            shown: stored.shown,
+            digest: stored.digest,
+            scopes: stored.scopes,
+            created: Timestamp(stored.created),
+            expires: stored.expires.map(Timestamp),
+        })
+    }
+}
