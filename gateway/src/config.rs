@@ -1,0 +1,256 @@
+//! What runs: every setting typed, checked and complete.
+//!
+//! The file's own shape is read in [`file`]; what is wrong is collected in
+//! [`problem`], all of it in one run. Nothing here has a default: defaults stand
+//! beside the keys in [`file`], and nowhere else.
+
+pub mod document;
+pub mod file;
+pub mod problem;
+pub mod units;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::uri::Authority;
+use http::{HeaderName, Method};
+use ipnet::IpNet;
+
+use crate::auth::secret::Secret;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listeners: Vec<Listener>,
+    pub tls: Tls,
+    pub store: Store,
+    pub auth: Auth,
+    pub status: StatusDialect,
+    pub health: Health,
+    pub limits: Limits,
+    pub timeouts: Timeouts,
+    pub trusted_proxies: Vec<IpNet>,
+    pub identity: IdentityHeaders,
+    pub log: Log,
+    pub upstreams: Vec<Upstream>,
+    /// In the order of the file; the most specific match wins.
+    pub routes: Vec<Route>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub address: SocketAddr,
+    pub transport: Transport,
+    pub proxy_protocol: ProxyProtocol,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Tls,
+    /// For a sidecar on loopback, or behind something that ends TLS itself.
+    Plain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    Off,
+    /// Every connection must come from a trusted proxy and begin with a v1 or v2 header.
+    Required,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Whether both are where a self-signed pair may be made when none is there.
+    pub self_signed: SelfSigned,
+    pub sni: SniRule,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SelfSigned {
+    WhenMissing,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SniRule {
+    /// A request for another host than the TLS handshake named gets 421.
+    MustMatchHost,
+    Ignore,
+}
+
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub directory: PathBuf,
+}
+
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// From `SECRET_KEY` or a file; `None` means the one kept in the store's directory.
+    pub secret_key: Option<Secret>,
+    pub previous_secret_key: Option<Secret>,
+    pub admin_password: Option<Secret>,
+    pub issuer: String,
+    pub audience: String,
+    pub realm: String,
+    pub refresh_ttl: Duration,
+    pub refresh_grace: Duration,
+    pub ticket_ttl: Duration,
+    pub bcrypt_cost: u32,
+    pub hash_threads: usize,
+    pub hash_queue: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct StatusDialect {
+    pub enabled: bool,
+    pub access_ttl: Duration,
+    pub rotate_refresh: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Health {
+    pub enabled: bool,
+    pub advisory_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub requests_per_second: u32,
+    pub burst: u32,
+    pub max_login_attempts: u32,
+    pub login_window: Duration,
+    pub connections: usize,
+    pub connections_per_address: usize,
+    pub head_bytes: usize,
+    pub header_count: usize,
+    pub uri_bytes: usize,
+    /// `None` is no limit. A route may set its own.
+    pub body_bytes: Option<u64>,
+    pub h2_streams: u32,
+    /// Streams a client may cancel on one connection within ten seconds.
+    pub h2_resets: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    pub tls_handshake: Duration,
+    pub request_head: Duration,
+    pub idle: Duration,
+    pub body_progress: Duration,
+    pub write_progress: Duration,
+    pub drain_delay: Duration,
+    pub drain: Duration,
+}
+
+/// The names under which upstreams learn who is calling; `None` leaves one out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentityHeaders {
+    pub user_id: Option<HeaderName>,
+    pub username: Option<HeaderName>,
+    pub email: Option<HeaderName>,
+    pub roles: Option<HeaderName>,
+    pub workspace: Option<HeaderName>,
+    pub scheme: Option<HeaderName>,
+    pub key_id: Option<HeaderName>,
+    pub scopes: Option<HeaderName>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    Json,
+    Text,
+}
+
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub name: String,
+    pub target: Target,
+    pub connect_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub max_connections: usize,
+}
+
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// The built-in upstream that answers what it was asked.
+    Echo,
+    Http(HttpTarget),
+}
+
+#[derive(Debug, Clone)]
+pub struct HttpTarget {
+    pub authority: Authority,
+    pub tls: UpstreamTls,
+    pub protocol: UpstreamProtocol,
+}
+
+#[derive(Debug, Clone)]
+pub enum UpstreamTls {
+    Off,
+    /// Verified against the system's roots, or these.
+    On { roots: Option<PathBuf> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1 in clear; over TLS what ALPN settles.
+    Auto,
+    Http1,
+    /// HTTP/2, with prior knowledge when in clear.
+    Http2,
+}
+
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Shown in logs and metrics.
+    pub id: String,
+    /// Lower case, without port; `None` matches every host.
+    pub host: Option<String>,
+    /// Matches itself and what follows at a `/`.
+    pub path: String,
+    /// Empty matches every method.
+    pub methods: Vec<Method>,
+    /// Index into [`Config::upstreams`].
+    pub upstream: usize,
+    pub access: Access,
+    pub body_bytes: Option<u64>,
+    /// Until the upstream's response head.
+    pub timeout: Duration,
+    pub credential: CredentialForwarding,
+    pub tickets: Tickets,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// No credential is looked at and no identity injected.
+    Public,
+    Authenticated {
+        /// Any one of these, when there are any.
+        roles: Vec<String>,
+        /// All of these, of callers that come with a key.
+        scopes: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialForwarding {
+    Strip,
+    Pass,
+}
+
+/// Whether a WebSocket upgrade may bring a ticket as `?token=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tickets {
+    Accepted,
+    NotAccepted,
+}

@@ -1,0 +1,413 @@
+//! Reading a TOML document key by key, with every mistake noted at its place
+//! and the environment laid over it.
+//!
+//! Each reader names the key it wants, what it expects there and what holds when
+//! nothing is written; [`Section::finish`] then reports the keys nobody asked
+//! for. `PORTCULLIS_LIMITS__BURST` overrides `limits.burst`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+use toml::Spanned;
+
+use super::problem::{Origin, Problem};
+use super::units::{parse_duration, parse_size};
+
+const ENV_PREFIX: &str = "PORTCULLIS_";
+
+/// A value and where it stood.
+#[derive(Debug, Clone)]
+pub struct Located<T> {
+    pub value: T,
+    pub origin: Origin,
+}
+
+/// Problems found so far, shared by all sections of a document.
+#[derive(Clone)]
+pub struct Reader {
+    problems: Rc<RefCell<Vec<Problem>>>,
+    environment: Rc<BTreeMap<String, String>>,
+    /// Every environment name some reader has asked for.
+    known_names: Rc<RefCell<Vec<String>>>,
+}
+
+impl Reader {
+    #[must_use]
+    pub fn new(environment: BTreeMap<String, String>) -> Self {
+        Self {
+            problems: Rc::default(),
+            environment: Rc::new(environment),
+            known_names: Rc::default(),
+        }
+    }
+
+    pub fn note(&self, origin: Origin, key: &str, message: impl Display, help: Option<String>) {
+        self.problems.borrow_mut().push(Problem {
+            origin,
+            key: key.to_owned(),
+            message: message.to_string(),
+            help,
+        });
+    }
+
+    /// An environment variable by its full name.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<Located<String>> {
+        self.known_names.borrow_mut().push(name.to_owned());
+        let value = self.environment.get(name)?.clone();
+        Some(Located { value, origin: Origin::Environment(name.to_owned()) })
+    }
+
+    /// Reports `PORTCULLIS_…` variables that no key answers to. Kubernetes sets
+    /// some for a service called "portcullis"; those are passed over.
+    pub fn finish_environment(&self) {
+        let known = self.known_names.borrow();
+        let service = ["PORTCULLIS_PORT", "PORTCULLIS_SERVICE_"];
+        for name in self.environment.keys().filter(|name| name.starts_with(ENV_PREFIX)) {
+            let from_cluster = service.iter().any(|prefix| name.starts_with(prefix));
+            if !from_cluster && !known.contains(name) {
+                let help = nearest(name, known.iter().map(String::as_str));
+                self.note(Origin::Environment(name.clone()), "", "no such setting", help);
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn into_problems(self) -> Vec<Problem> {
+        let mut problems = std::mem::take(&mut *self.problems.borrow_mut());
+        problems.sort_by_key(|problem| match &problem.origin {
+            Origin::File(span) => (0, span.start),
+            _ => (1, 0),
+        });
+        problems
+    }
+}
+
+/// One table of the document, or the absence of it.
+pub struct Section<'d> {
+    reader: Reader,
+    table: Option<&'d DeTable<'d>>,
+    origin: Origin,
+    path: String,
+    /// Whether environment variables can name this table: not one of a list.
+    overridable: bool,
+    asked: RefCell<Vec<&'static str>>,
+}
+
+impl<'d> Section<'d> {
+    #[must_use]
+    pub fn root(reader: &Reader, table: &'d DeTable<'d>) -> Self {
+        Self::new(reader, Some(table), Origin::Absent, String::new(), true)
+    }
+
+    fn new(
+        reader: &Reader,
+        table: Option<&'d DeTable<'d>>,
+        origin: Origin,
+        path: String,
+        overridable: bool,
+    ) -> Self {
+        let asked = RefCell::default();
+        Self { reader: reader.clone(), table, origin, path, overridable, asked }
+    }
+
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Where the table begins.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.table.is_some()
+    }
+
+    pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: Option<String>) {
+        self.reader.note(origin, &self.key(name), message, help);
+    }
+
+    fn raw(&self, name: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
+        self.asked.borrow_mut().push(name);
+        self.table?.get(name)
+    }
+
+    fn variable(&self, name: &str) -> Option<Located<String>> {
+        if !self.overridable {
+            return None;
+        }
+        let name = self.key(name).to_ascii_uppercase().replace('.', "__");
+        self.reader.variable(&format!("{ENV_PREFIX}{name}"))
+    }
+
+    /// A value in text form, from the environment or the file.
+    fn scalar<T>(
+        &self,
+        name: &'static str,
+        expected: &str,
+        from_file: impl Fn(&DeValue<'_>) -> Option<T>,
+        from_text: impl Fn(&str) -> Option<T>,
+    ) -> Option<Located<T>> {
+        let written = self.raw(name);
+        let wrong = |origin: Origin, found: String| {
+            self.note(origin, name, format!("expected {expected}, found {found}"), None);
+            None
+        };
+        if let Some(variable) = self.variable(name) {
+            let origin = variable.origin.clone();
+            return match from_text(variable.value.trim()) {
+                Some(value) => Some(Located { value, origin }),
+                None => wrong(origin, "something else".to_owned()),
+            };
+        }
+        let written = written?;
+        let origin = Origin::File(written.span());
+        match from_file(written.get_ref()) {
+            Some(value) => Some(Located { value, origin }),
+            None => wrong(origin, describe(written.get_ref())),
+        }
+    }
+
+    #[must_use]
+    pub fn text(&self, name: &'static str, expected: &str) -> Option<Located<String>> {
+        let nonempty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        self.scalar(name, expected, |value| value.as_str().and_then(nonempty), nonempty)
+    }
+
+    #[must_use]
+    pub fn boolean(&self, name: &'static str, default: bool) -> bool {
+        self.scalar(name, "true or false", |value| value.as_bool(), |text| text.parse().ok())
+            .map_or(default, |found| found.value)
+    }
+
+    #[must_use]
+    pub fn integer(&self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let in_range = |number: u64| range.contains(&number).then_some(number);
+        let from_file = |value: &DeValue<'_>| {
+            let integer = value.as_integer()?;
+            u64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix())
+                .ok()
+                .and_then(in_range)
+        };
+        self.scalar(name, &expected, from_file, |text| text.parse().ok().and_then(in_range))
+            .map_or(default, |found| found.value)
+    }
+
+    #[must_use]
+    pub fn duration(
+        &self,
+        name: &'static str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let expected = format!(
+            "a duration like \"30s\", \"5m\" or \"8h\", from {:?} to {:?}",
+            range.start(),
+            range.end()
+        );
+        let parse = |text: &str| parse_duration(text).filter(|length| range.contains(length));
+        self.scalar(name, &expected, |value| in_text(value).and_then(|text| parse(&text)), parse)
+            .map_or(default, |found| found.value)
+    }
+
+    /// A number of bytes; `"unlimited"` is `None`.
+    #[must_use]
+    pub fn size(&self, name: &'static str, default: Option<u64>) -> Option<u64> {
+        let parse = |text: &str| {
+            if text == "unlimited" { Some(None) } else { parse_size(text).map(Some) }
+        };
+        let expected = "a size like \"64KiB\", \"10MiB\" or \"unlimited\"";
+        self.scalar(name, expected, |value| in_text(value).and_then(|text| parse(&text)), parse)
+            .map_or(default, |found| found.value)
+    }
+
+    /// One of a few words.
+    #[must_use]
+    pub fn choice<T: Copy>(&self, name: &'static str, words: &[(&str, T)], default: T) -> T {
+        let listed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let expected = format!("one of {}", quoted(&listed));
+        let Some(found) = self.text(name, &expected) else {
+            return default;
+        };
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == found.value) {
+            return *value;
+        }
+        let message = format!("expected {expected}, found {:?}", found.value);
+        self.note(found.origin, name, message, nearest(&found.value, listed.into_iter()));
+        default
+    }
+
+    /// A list of texts; in the environment separated by commas.
+    #[must_use]
+    pub fn texts(&self, name: &'static str, expected: &str) -> Vec<Located<String>> {
+        let written = self.raw(name);
+        if let Some(variable) = self.variable(name) {
+            let parts = variable.value.split(',').map(str::trim).filter(|part| !part.is_empty());
+            return parts
+                .map(|part| Located { value: part.to_owned(), origin: variable.origin.clone() })
+                .collect();
+        }
+        let Some(written) = written else {
+            return Vec::new();
+        };
+        let Some(items) = written.get_ref().as_array() else {
+            let found = describe(written.get_ref());
+            let message = format!("expected a list of {expected}, found {found}");
+            self.note(Origin::File(written.span()), name, message, None);
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items.iter() {
+            let origin = Origin::File(item.span());
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(Located { value: text.to_owned(), origin }),
+                None => {
+                    let found = describe(item.get_ref());
+                    self.note(origin, name, format!("expected {expected}, found {found}"), None);
+                }
+            }
+        }
+        texts
+    }
+
+    /// A table inside this one; reads as empty when it is not written.
+    #[must_use]
+    pub fn section(&self, name: &'static str) -> Section<'d> {
+        let written = self.raw(name);
+        let origin = written.map_or(Origin::Absent, |value| Origin::File(value.span()));
+        let table = written.and_then(|value| {
+            let table = value.get_ref().as_table();
+            if table.is_none() {
+                let found = describe(value.get_ref());
+                let message = format!("expected a table, found {found}");
+                self.note(origin.clone(), name, message, Some(format!("write [{}]", self.key(name))));
+            }
+            table
+        });
+        Section::new(&self.reader, table, origin, self.key(name), self.overridable)
+    }
+
+    /// The tables of `[[name]]`.
+    #[must_use]
+    pub fn sections(&self, name: &'static str) -> Vec<Section<'d>> {
+        let Some(written) = self.raw(name) else {
+            return Vec::new();
+        };
+        let path = self.key(name);
+        let wrong = |value: &Spanned<DeValue<'_>>| {
+            let message = format!("expected a list of tables, found {}", describe(value.get_ref()));
+            let help = Some(format!("write [[{path}]]"));
+            self.note(Origin::File(value.span()), name, message, help);
+        };
+        let Some(items) = written.get_ref().as_array() else {
+            wrong(written);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for item in items.iter() {
+            match item.get_ref().as_table() {
+                Some(table) => {
+                    let origin = Origin::File(item.span());
+                    let path = path.clone();
+                    sections.push(Section::new(&self.reader, Some(table), origin, path, false));
+                }
+                None => wrong(item),
+            }
+        }
+        sections
+    }
+
+    /// The tables of `[name.*]`, each with the name it was given.
+    #[must_use]
+    pub fn named_sections(&self, name: &'static str) -> Vec<(Located<String>, Section<'d>)> {
+        let parent = self.section(name);
+        let Some(table) = parent.table else {
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (key, value) in table.iter() {
+            let given = Located {
+                value: key.get_ref().to_string(),
+                origin: Origin::File(key.span()),
+            };
+            let path = parent.key(&given.value);
+            match value.get_ref().as_table() {
+                Some(inner) => {
+                    let origin = Origin::File(key.span());
+                    let inner = Section::new(&self.reader, Some(inner), origin, path, true);
+                    sections.push((given, inner));
+                }
+                None => self.reader.note(
+                    Origin::File(value.span()),
+                    &path,
+                    format!("expected a table, found {}", describe(value.get_ref())),
+                    Some(format!("write [{path}]")),
+                ),
+            }
+        }
+        sections
+    }
+
+    /// Reports the keys that no reader asked for.
+    pub fn finish(self) {
+        let Some(table) = self.table else {
+            return;
+        };
+        let asked = self.asked.borrow();
+        for (key, _) in table.iter() {
+            let name: &str = key.get_ref();
+            if !asked.contains(&name) {
+                let help = nearest(name, asked.iter().copied()).or_else(|| {
+                    Some(format!("the keys here are {}", quoted(&asked)))
+                });
+                self.note(Origin::File(key.span()), name, "unknown key", help);
+            }
+        }
+    }
+}
+
+/// A number or a text, as text.
+fn in_text(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) if text.len() <= 60 => format!("{text:?}"),
+        DeValue::String(_) => "a long text".to_owned(),
+        DeValue::Integer(number) => number.as_str().to_owned(),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(truth) => truth.to_string(),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// `did you mean …`, when something is near enough to be meant.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    known
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+}
+
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}

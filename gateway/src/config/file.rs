@@ -1,0 +1,830 @@
+//! What is written: the keys of `config.toml`, what each accepts and what holds
+//! when it is left out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, Method, Uri};
+use toml::de::DeTable;
+
+use crate::auth::secret::Secret;
+use crate::crypto::jwt::MIN_SECRET_BYTES;
+
+use super::document::{nearest, Located, Reader, Section};
+use super::problem::{Origin, Problem, Problems};
+use super::units::parse_duration;
+use super::{
+    Access, Auth, Config, CredentialForwarding, Health, HttpTarget, IdentityHeaders, Limits,
+    Listener, Log, LogFormat, ProxyProtocol, Route, SelfSigned, SniRule, StatusDialect, Store,
+    Target, Tickets, Timeouts, Tls, Transport, Upstream, UpstreamProtocol, UpstreamTls,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Every address of the machine, IPv6 and IPv4.
+const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 8443);
+
+/// Everything a configuration is read from.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The file's name, for messages, and its text.
+    pub file: Option<(String, String)>,
+    pub environment: BTreeMap<String, String>,
+    /// `--to`: everything goes there, whatever the file's routes say.
+    pub to: Option<String>,
+    /// `--listen`: in place of the file's listeners.
+    pub listen: Option<String>,
+}
+
+/// Reads and checks a whole configuration.
+///
+/// # Errors
+/// Every problem found, rendered with its place.
+pub fn load(sources: Sources) -> Result<Config, Problems> {
+    let (name, text) = sources.file.unwrap_or_else(|| ("defaults".to_owned(), String::new()));
+    let (document, syntax) = DeTable::parse_recoverable(&text);
+    if !syntax.is_empty() {
+        // A file that does not parse would only produce misleading follow-ups.
+        let problems: Vec<Problem> = syntax
+            .into_iter()
+            .map(|error| Problem {
+                origin: error.span().map_or(Origin::Absent, Origin::File),
+                key: String::new(),
+                message: error.message().to_owned(),
+                help: None,
+            })
+            .collect();
+        return Err(Problems::render(&name, &text, &problems));
+    }
+    let reader = Reader::new(sources.environment);
+    let root = Section::root(&reader, document.get_ref());
+    let config = read(&reader, root, sources.to, sources.listen);
+    reader.finish_environment();
+    let problems = reader.into_problems();
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(Problems::render(&name, &text, &problems))
+    }
+}
+
+fn read(
+    reader: &Reader,
+    root: Section<'_>,
+    to: Option<String>,
+    listen: Option<String>,
+) -> Config {
+    let trusted_proxies = read_client(root.section("client"));
+    let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
+    let limits = read_limits(reader, root.section("limits"));
+    let (upstreams, routes) = read_routes(reader, &root, to, limits.body_bytes);
+    let auth = read_auth(reader, root.section("auth"));
+    let status = read_status(reader, &root.section("dialect"), auth.refresh_ttl);
+    let config = Config {
+        listeners,
+        tls: read_tls(root.section("tls")),
+        store: read_store(root.section("store")),
+        auth,
+        status,
+        health: read_health(root.section("health")),
+        limits,
+        timeouts: read_timeouts(root.section("timeouts")),
+        trusted_proxies,
+        identity: read_identity(root.section("identity")),
+        log: read_log(root.section("log")),
+        upstreams,
+        routes,
+    };
+    root.finish();
+    config
+}
+
+fn read_listeners(
+    reader: &Reader,
+    root: &Section<'_>,
+    listen: Option<String>,
+    proxies: bool,
+) -> Vec<Listener> {
+    let expected = "an address like \"[::]:8443\" or \"127.0.0.1:8443\"";
+    let sections = root.sections("listener");
+    let variable = reader.variable("PORTCULLIS_LISTEN");
+    let given = match listen {
+        Some(value) => Some(Located { value, origin: Origin::CommandLine("--listen") }),
+        None => variable,
+    };
+    if given.is_some() || sections.is_empty() {
+        let address = match given {
+            Some(found) => found.value.parse().unwrap_or_else(|_| {
+                let message = format!("expected {expected}, found {:?}", found.value);
+                reader.note(found.origin, "", message, None);
+                DEFAULT_ADDRESS
+            }),
+            None => DEFAULT_ADDRESS,
+        };
+        return vec![Listener {
+            address,
+            transport: Transport::Tls,
+            proxy_protocol: ProxyProtocol::Off,
+        }];
+    }
+    sections
+        .into_iter()
+        .map(|section| {
+            let address = match section.text("address", expected) {
+                Some(found) => found.value.parse().unwrap_or_else(|_| {
+                    let message = format!("expected {expected}, found {:?}", found.value);
+                    section.note(found.origin, "address", message, None);
+                    DEFAULT_ADDRESS
+                }),
+                None => DEFAULT_ADDRESS,
+            };
+            let transport =
+                if section.boolean("tls", true) { Transport::Tls } else { Transport::Plain };
+            let proxy_protocol = if section.boolean("proxy_protocol", false) {
+                ProxyProtocol::Required
+            } else {
+                ProxyProtocol::Off
+            };
+            if proxy_protocol == ProxyProtocol::Required && !proxies {
+                section.note(
+                    section.origin(),
+                    "proxy_protocol",
+                    "needs to know who may speak it",
+                    Some("list the load balancers in client.trusted_proxies".to_owned()),
+                );
+            }
+            section.finish();
+            Listener { address, transport, proxy_protocol }
+        })
+        .collect()
+}
+
+fn read_tls(section: Section<'_>) -> Tls {
+    let certificate = section.text("certificate", "the path of a PEM file");
+    let key = section.text("key", "the path of a PEM file");
+    let self_signed = match (&certificate, &key) {
+        (None, None) => SelfSigned::WhenMissing,
+        (Some(_), Some(_)) => SelfSigned::Never,
+        (Some(found), None) | (None, Some(found)) => {
+            section.note(
+                found.origin.clone(),
+                "",
+                "certificate and key belong together; one is missing",
+                None,
+            );
+            SelfSigned::Never
+        }
+    };
+    let path = |found: Option<Located<String>>, default: &str| {
+        PathBuf::from(found.map_or_else(|| default.to_owned(), |found| found.value))
+    };
+    let tls = Tls {
+        certificate: path(certificate, "certs/server.pem"),
+        key: path(key, "certs/server.key"),
+        self_signed,
+        sni: if section.boolean("sni_must_match_host", false) {
+            SniRule::MustMatchHost
+        } else {
+            SniRule::Ignore
+        },
+    };
+    section.finish();
+    tls
+}
+
+fn read_store(section: Section<'_>) -> Store {
+    let path = section.text("path", "the path of a directory");
+    section.finish();
+    Store { directory: path.map_or_else(|| PathBuf::from("data"), |path| path.value.into()) }
+}
+
+fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
+    let text = |name, default: &str| {
+        section.text(name, "a short text").map_or_else(|| default.to_owned(), |found| found.value)
+    };
+    let secret_file = section.text("secret_key_file", "the path of a file");
+    let previous_file = section.text("previous_secret_key_file", "the path of a file");
+    let secret_key = read_secret(reader, "SECRET_KEY", secret_file);
+    let previous = read_secret(reader, "SECRET_KEY_PREVIOUS", previous_file);
+    for key in [&secret_key, &previous].into_iter().flatten() {
+        let length = key.value.expose().len();
+        if length < MIN_SECRET_BYTES {
+            let message = format!(
+                "the secret has {length} bytes; HS256 needs at least {MIN_SECRET_BYTES} (RFC 7518 3.2)"
+            );
+            let help = "make one with: head -c 32 /dev/urandom | base64".to_owned();
+            reader.note(key.origin.clone(), "", message, Some(help));
+        }
+    }
+    let admin_password = read_secret(reader, "ADMIN_PASSWORD", None);
+    if let Some(password) = &admin_password {
+        if let Err(reason) = crate::auth::password::check_acceptable(password.value.expose()) {
+            reader.note(password.origin.clone(), "", reason.rule(), None);
+        }
+    }
+    let realm = text("realm", "portcullis");
+    if !realm.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
+        let message = "expected visible ASCII without quotes and backslashes";
+        section.note(section.origin(), "realm", message, None);
+    }
+    let processors =
+        std::thread::available_parallelism().map_or(1, |count| (count.get() / 2).max(1));
+    let auth = Auth {
+        secret_key: secret_key.map(|found| found.value),
+        previous_secret_key: previous.map(|found| found.value),
+        admin_password: admin_password.map(|found| found.value),
+        issuer: text("issuer", "portcullis"),
+        audience: text("audience", "portcullis"),
+        realm,
+        refresh_ttl: section.duration("refresh_ttl", DAY * 7, SECOND..=DAY * 3_650),
+        refresh_grace: section.duration(
+            "refresh_grace",
+            SECOND * 60,
+            Duration::ZERO..=SECOND * 3_600,
+        ),
+        ticket_ttl: section.duration("ticket_ttl", SECOND * 120, SECOND..=SECOND * 3_600),
+        bcrypt_cost: u32::try_from(section.integer("bcrypt_cost", 12, 4..=16)).unwrap_or(12),
+        hash_threads: small(section.integer("hash_threads", processors as u64, 1..=256)),
+        hash_queue: small(section.integer("hash_queue", 128, 1..=65_536)),
+    };
+    section.finish();
+    auth
+}
+
+/// A secret from `NAME`, from the file that `NAME_FILE` names, or from the file
+/// that the configuration names. Two of them are a mistake, not a choice.
+fn read_secret(
+    reader: &Reader,
+    name: &str,
+    configured: Option<Located<String>>,
+) -> Option<Located<Secret>> {
+    let direct = reader.variable(name).filter(|found| !found.value.is_empty());
+    let by_file = reader.variable(&format!("{name}_FILE"));
+    let file = match (by_file, configured) {
+        (Some(variable), _) => Some(variable),
+        (None, configured) => configured,
+    };
+    match (direct, file) {
+        (Some(_), Some(file)) => {
+            let message = format!("{name} is set as well; only one can be meant");
+            reader.note(file.origin, "", message, None);
+            None
+        }
+        (Some(direct), None) => {
+            Some(Located { value: Secret::new(direct.value), origin: direct.origin })
+        }
+        (None, Some(file)) => match std::fs::read_to_string(&file.value) {
+            Ok(text) => {
+                let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text);
+                let text = text.strip_suffix('\r').map_or(text, |text| text);
+                Some(Located { value: text.into(), origin: file.origin })
+            }
+            Err(error) => {
+                let message = format!("the secret file {:?} cannot be read: {error}", file.value);
+                reader.note(file.origin, "", message, None);
+                None
+            }
+        },
+        (None, None) => None,
+    }
+}
+
+fn read_status(
+    reader: &Reader,
+    dialects: &Section<'_>,
+    refresh_ttl: Duration,
+) -> StatusDialect {
+    let section = dialects.section("status");
+    let range = SECOND..=DAY * 365;
+    // The plain environment name gives the default; the contract's own key wins (C5).
+    let default = match reader.variable("JWT_EXPIRE_DURATION") {
+        Some(found) => parse_duration(&found.value)
+            .filter(|length| range.contains(length))
+            .unwrap_or_else(|| {
+                let message = "expected a duration like \"30m\" or \"8h\", or seconds";
+                reader.note(found.origin, "", message, None);
+                SECOND
+            }),
+        None => SECOND * 8 * 3_600,
+    };
+    let status = StatusDialect {
+        enabled: section.boolean("enabled", true),
+        access_ttl: section.duration("access_ttl", default, range),
+        rotate_refresh: section.boolean("rotate_refresh", true),
+    };
+    if status.access_ttl > refresh_ttl {
+        section.note(
+            section.origin(),
+            "access_ttl",
+            "an access token would outlive the refresh token (auth.refresh_ttl)",
+            None,
+        );
+    }
+    section.finish();
+    status
+}
+
+fn read_health(section: Section<'_>) -> Health {
+    let health = Health {
+        enabled: section.boolean("enabled", true),
+        advisory_file: section
+            .text("advisory_file", "the path of a JSON file")
+            .map(|found| found.value.into()),
+    };
+    section.finish();
+    health
+}
+
+fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
+    let count = |name, default, range| small(section.integer(name, default, range));
+    let bytes = |name, default: u64, range: std::ops::RangeInclusive<u64>| {
+        match section.size(name, Some(default)) {
+            Some(bytes) if range.contains(&bytes) => small(bytes),
+            _ => {
+                let message =
+                    format!("expected a size from {} to {} bytes", range.start(), range.end());
+                section.note(section.origin(), name, message, None);
+                small(default)
+            }
+        }
+    };
+    let number = |name: &str, fallback: u64, range: std::ops::RangeInclusive<u64>| {
+        let Some(found) = reader.variable(name) else {
+            return fallback;
+        };
+        found.value.trim().parse().ok().filter(|value| range.contains(value)).unwrap_or_else(|| {
+            let message =
+                format!("expected a whole number from {} to {}", range.start(), range.end());
+            reader.note(found.origin, "", message, None);
+            fallback
+        })
+    };
+    let attempts = section.integer("max_login_attempts", 5, 1..=1_000_000);
+    let window = section.duration("login_window", SECOND * 300, SECOND..=DAY);
+    let attempts = number("MAX_LOGIN_ATTEMPTS", attempts, 1..=1_000_000);
+    let window = number("RATE_LIMIT_WINDOW_SECONDS", window.as_secs(), 1..=86_400);
+    let limits = Limits {
+        requests_per_second: narrow(section.integer("requests_per_second", 20, 1..=1_000_000)),
+        burst: narrow(section.integer("burst", 60, 1..=10_000_000)),
+        max_login_attempts: narrow(attempts),
+        login_window: Duration::from_secs(window),
+        connections: count("connections", 10_000, 1..=10_000_000),
+        connections_per_address: count("connections_per_address", 256, 1..=10_000_000),
+        head_bytes: bytes("head_size", 32 << 10, 1 << 10..=1 << 20),
+        header_count: count("header_count", 100, 8..=100),
+        uri_bytes: bytes("uri_size", 8 << 10, 256..=64 << 10),
+        body_bytes: section.size("body_size", None),
+        h2_streams: narrow(section.integer("h2_streams", 100, 1..=10_000)),
+        h2_resets: narrow(section.integer("h2_resets", 100, 1..=1_000_000)),
+    };
+    section.finish();
+    limits
+}
+
+fn read_timeouts(section: Section<'_>) -> Timeouts {
+    let length = |name, seconds: u32| {
+        section.duration(name, SECOND * seconds, Duration::from_millis(10)..=DAY)
+    };
+    let timeouts = Timeouts {
+        tls_handshake: length("tls_handshake", 10),
+        request_head: length("request_head", 10),
+        idle: length("idle", 60),
+        body_progress: length("body_progress", 10),
+        write_progress: length("write_progress", 30),
+        drain_delay: section.duration("drain_delay", Duration::ZERO, Duration::ZERO..=DAY),
+        drain: length("drain", 30),
+    };
+    section.finish();
+    timeouts
+}
+
+fn read_client(section: Section<'_>) -> Vec<ipnet::IpNet> {
+    let expected = "an address or a network like \"10.0.0.0/8\"";
+    let mut networks = Vec::new();
+    for found in section.texts("trusted_proxies", expected) {
+        let address = || found.value.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+        match found.value.parse().or_else(|_| address()) {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let message = format!("expected {expected}, found {:?}", found.value);
+                section.note(found.origin, "trusted_proxies", message, None);
+            }
+        }
+    }
+    section.finish();
+    networks
+}
+
+/// The names of a preset.
+#[must_use]
+pub fn preset(name: &str) -> Option<IdentityHeaders> {
+    let header = |name| Some(HeaderName::from_static(name));
+    Some(match name {
+        "portcullis" => IdentityHeaders {
+            user_id: header("x-portcullis-user-id"),
+            username: header("x-portcullis-username"),
+            email: header("x-portcullis-email"),
+            roles: header("x-portcullis-roles"),
+            workspace: header("x-portcullis-workspace"),
+            scheme: header("x-portcullis-scheme"),
+            key_id: header("x-portcullis-key-id"),
+            scopes: header("x-portcullis-scopes"),
+        },
+        "oauth2-proxy" => IdentityHeaders {
+            user_id: header("x-forwarded-user"),
+            username: header("x-forwarded-preferred-username"),
+            email: header("x-forwarded-email"),
+            roles: header("x-forwarded-groups"),
+            ..IdentityHeaders::default()
+        },
+        "authelia" => IdentityHeaders {
+            username: header("remote-user"),
+            email: header("remote-email"),
+            roles: header("remote-groups"),
+            ..IdentityHeaders::default()
+        },
+        "grafana" => IdentityHeaders {
+            username: header("x-webauth-user"),
+            email: header("x-webauth-email"),
+            roles: header("x-webauth-role"),
+            ..IdentityHeaders::default()
+        },
+        _ => return None,
+    })
+}
+
+pub const PRESETS: [&str; 4] = ["portcullis", "oauth2-proxy", "authelia", "grafana"];
+
+/// Fields that frame, route or date a message, or belong to the connection: an
+/// identity under such a name would change what the request means.
+const RESERVED_NAMES: [&str; 24] = [
+    "host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade",
+    "keep-alive", "proxy-connection", "expect", "authorization", "cookie", "content-type",
+    "content-encoding", "date", "forwarded", "x-forwarded-for", "x-forwarded-proto",
+    "x-forwarded-host", "x-request-id", "traceparent", "tracestate", "x-api-key", "range",
+];
+
+fn read_identity(section: Section<'_>) -> IdentityHeaders {
+    let words: Vec<(&str, usize)> =
+        PRESETS.into_iter().chain(["custom"]).enumerate().map(|(i, name)| (name, i)).collect();
+    let chosen = section.choice("preset", &words, 0);
+    let names = section.section("headers");
+    let custom = chosen == PRESETS.len();
+    if custom != names.is_present() {
+        let message = if custom {
+            "preset \"custom\" takes the names from [identity.headers], which is missing"
+        } else {
+            "[identity.headers] is used with preset = \"custom\" only"
+        };
+        let origin = if custom { section.origin() } else { names.origin() };
+        section.note(origin, "headers", message, None);
+    }
+    let name = |key| {
+        let found = names.text(key, "the name of a header field")?;
+        let parsed = HeaderName::from_bytes(found.value.as_bytes())
+            .ok()
+            .filter(|name| !name.as_str().contains('_'))
+            .filter(|name| !RESERVED_NAMES.contains(&name.as_str()));
+        if parsed.is_none() {
+            let message = format!(
+                "expected the name of a header field, without `_` and not one that HTTP itself uses, found {:?}",
+                found.value
+            );
+            names.note(found.origin, key, message, None);
+        }
+        parsed
+    };
+    let read = IdentityHeaders {
+        user_id: name("user_id"),
+        username: name("username"),
+        email: name("email"),
+        roles: name("roles"),
+        workspace: name("workspace"),
+        scheme: name("scheme"),
+        key_id: name("key_id"),
+        scopes: name("scopes"),
+    };
+    names.finish();
+    section.finish();
+    PRESETS.get(chosen).and_then(|name| preset(name)).unwrap_or(read)
+}
+
+fn read_log(section: Section<'_>) -> Log {
+    let formats =
+        [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+    let log = Log {
+        format: section.choice("format", &formats, LogFormat::Auto),
+        level: section.choice("level", &levels, "info").to_owned(),
+    };
+    section.finish();
+    log
+}
+
+fn read_routes(
+    reader: &Reader,
+    root: &Section<'_>,
+    to: Option<String>,
+    body_bytes: Option<u64>,
+) -> (Vec<Upstream>, Vec<Route>) {
+    let mut upstreams: Vec<Upstream> =
+        root.named_sections("upstream").into_iter().filter_map(read_upstream).collect();
+    let sections = root.sections("route");
+    if let Some(to) = to {
+        let place = Located { value: to, origin: Origin::CommandLine("--to") };
+        let upstream = resolve_upstream(reader, "", &place, &mut upstreams).unwrap_or(0);
+        return (upstreams, vec![catch_all(upstream, body_bytes)]);
+    }
+    if sections.is_empty() {
+        let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
+                    or start with --to http://127.0.0.1:3000";
+        reader.note(Origin::Absent, "route", "nothing says where traffic goes", Some(help.into()));
+    }
+    let mut routes: Vec<Route> = Vec::new();
+    for section in sections {
+        let origin = section.origin();
+        let Some(route) = read_route(reader, section, &mut upstreams, body_bytes) else {
+            continue;
+        };
+        let same = |other: &Route| {
+            other.host == route.host && other.path == route.path && overlap(other, &route)
+        };
+        if routes.iter().any(same) {
+            let message = "another route has the same host, path and method";
+            reader.note(origin, "route", message, None);
+        }
+        routes.push(route);
+    }
+    (upstreams, routes)
+}
+
+fn overlap(left: &Route, right: &Route) -> bool {
+    match (left.methods.is_empty(), right.methods.is_empty()) {
+        (true, true) => true,
+        (false, false) => left.methods.iter().any(|method| right.methods.contains(method)),
+        // One for every method beside one for some is a rule and its exception.
+        _ => false,
+    }
+}
+
+fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
+    Route {
+        id: "/".to_owned(),
+        host: None,
+        path: "/".to_owned(),
+        methods: Vec::new(),
+        upstream,
+        access: Access::Authenticated { roles: Vec::new(), scopes: Vec::new() },
+        body_bytes,
+        timeout: SECOND * 60,
+        credential: CredentialForwarding::Strip,
+        tickets: Tickets::NotAccepted,
+    }
+}
+
+fn read_route(
+    reader: &Reader,
+    section: Section<'_>,
+    upstreams: &mut Vec<Upstream>,
+    body_bytes: Option<u64>,
+) -> Option<Route> {
+    let host = section.text("host", "a host name").map(|found| {
+        let host = found.value.to_ascii_lowercase();
+        let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
+        if !plain || (host.contains(':') && !host.starts_with('[')) {
+            let message = "expected a host name without a port";
+            section.note(found.origin, "host", message, None);
+        }
+        host
+    });
+    let path = match section.text("path", "a path that begins with \"/\"") {
+        Some(found) => {
+            if let Err(message) = check_route_path(&found.value) {
+                section.note(found.origin, "path", message, None);
+            }
+            found.value
+        }
+        None => "/".to_owned(),
+    };
+    let methods = section
+        .texts("methods", "a method like \"GET\"")
+        .into_iter()
+        .filter_map(|found| {
+            let method = Method::from_bytes(found.value.as_bytes()).ok().filter(|method| {
+                method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
+            });
+            if method.is_none() {
+                let message = format!("expected a method like \"GET\", found {:?}", found.value);
+                section.note(found.origin, "methods", message, None);
+            }
+            method
+        })
+        .collect();
+    let roles = read_words(&section, "roles");
+    let scopes = read_words(&section, "scopes");
+    let access = if section.boolean("public", false) {
+        if !roles.is_empty() || !scopes.is_empty() {
+            let message = "a public route asks nobody who they are; roles and scopes cannot hold";
+            section.note(section.origin(), "public", message, None);
+        }
+        Access::Public
+    } else {
+        Access::Authenticated { roles, scopes }
+    };
+    let timeout = section.duration("timeout", SECOND * 60, Duration::from_millis(10)..=DAY);
+    let body_bytes = section.size("body_size", body_bytes);
+    let credential = if section.boolean("forward_credential", false) {
+        CredentialForwarding::Pass
+    } else {
+        CredentialForwarding::Strip
+    };
+    let tickets = if section.boolean("ws_token", false) {
+        Tickets::Accepted
+    } else {
+        Tickets::NotAccepted
+    };
+    let id = section.text("id", "a short name").map(|found| found.value);
+    let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
+        Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
+        None => {
+            let help = "write upstream = \"http://127.0.0.1:3000\"".to_owned();
+            section.note(section.origin(), "upstream", "missing", Some(help));
+            None
+        }
+    };
+    section.finish();
+    let id = id.unwrap_or_else(|| match &host {
+        Some(host) => format!("{host}{path}"),
+        None => path.clone(),
+    });
+    Some(Route {
+        id,
+        host,
+        path,
+        methods,
+        upstream: upstream?,
+        access,
+        body_bytes,
+        timeout,
+        credential,
+        tickets,
+    })
+}
+
+fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
+    let mut words = Vec::new();
+    for found in section.texts(name, "a short word") {
+        if crate::auth::account::is_valid_role(&found.value) {
+            words.push(found.value);
+        } else {
+            let message = "expected letters, digits and `-_.:/`, at most 64";
+            section.note(found.origin, name, message, None);
+        }
+    }
+    words
+}
+
+/// Route paths are compared with normalised request paths, so they must be in
+/// that form themselves.
+fn check_route_path(path: &str) -> Result<(), &'static str> {
+    let inner = path.strip_prefix('/').ok_or("expected a path that begins with \"/\"")?;
+    let segments = inner.strip_suffix('/').unwrap_or(inner);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
+    for segment in segments.split('/').filter(|_| !segments.is_empty()) {
+        if segment.is_empty() || segment == "." || segment == ".." {
+            return Err("expected a path without empty, `.` and `..` segments");
+        }
+        if !segment.bytes().all(plain) {
+            return Err("expected a path of plain characters, without `%`, `;`, `?` and `#`");
+        }
+    }
+    Ok(())
+}
+
+fn read_upstream((name, section): (Located<String>, Section<'_>)) -> Option<Upstream> {
+    let url = section.text("url", "a URL like \"http://127.0.0.1:3000\"");
+    let protocols = [
+        ("auto", UpstreamProtocol::Auto),
+        ("http1", UpstreamProtocol::Http1),
+        ("http2", UpstreamProtocol::Http2),
+    ];
+    let protocol = section.choice("protocol", &protocols, UpstreamProtocol::Auto);
+    let roots = section.text("roots", "the path of a PEM file");
+    let connect_timeout =
+        section.duration("connect_timeout", SECOND * 5, Duration::from_millis(10)..=SECOND * 600);
+    let idle_timeout =
+        section.duration("idle_timeout", SECOND * 30, Duration::from_millis(10)..=DAY);
+    let max_connections = small(section.integer("max_connections", 1_024, 1..=1_000_000));
+    let target = match url {
+        None => {
+            let help = "write url = \"http://127.0.0.1:3000\"".to_owned();
+            section.note(name.origin.clone(), "url", "missing", Some(help));
+            None
+        }
+        Some(url) if url.value == "echo" => Some(Target::Echo),
+        Some(url) => match parse_url(&url.value) {
+            Ok((authority, scheme)) => {
+                let tls = if scheme == Scheme::HTTPS {
+                    UpstreamTls::On { roots: roots.map(|roots| roots.value.into()) }
+                } else {
+                    if let Some(roots) = roots {
+                        let message = "roots are for https upstreams";
+                        section.note(roots.origin, "roots", message, None);
+                    }
+                    UpstreamTls::Off
+                };
+                Some(Target::Http(HttpTarget { authority, tls, protocol }))
+            }
+            Err(message) => {
+                section.note(url.origin, "url", message, None);
+                None
+            }
+        },
+    };
+    section.finish();
+    // A stand-in keeps the name known, so that one mistake is reported once.
+    let target = target.unwrap_or(Target::Echo);
+    Some(Upstream { name: name.value, target, connect_timeout, idle_timeout, max_connections })
+}
+
+fn resolve_upstream(
+    reader: &Reader,
+    key: &str,
+    found: &Located<String>,
+    upstreams: &mut Vec<Upstream>,
+) -> Option<usize> {
+    if let Some(index) = upstreams.iter().position(|known| known.name == found.value) {
+        return Some(index);
+    }
+    let target = if found.value == "echo" {
+        Target::Echo
+    } else if found.value.contains("://") {
+        match parse_url(&found.value) {
+            Ok((authority, scheme)) => {
+                let tls = if scheme == Scheme::HTTPS {
+                    UpstreamTls::On { roots: None }
+                } else {
+                    UpstreamTls::Off
+                };
+                Target::Http(HttpTarget { authority, tls, protocol: UpstreamProtocol::Auto })
+            }
+            Err(message) => {
+                reader.note(found.origin.clone(), key, message, None);
+                return None;
+            }
+        }
+    } else {
+        let names = upstreams.iter().map(|known| known.name.as_str()).chain(["echo"]);
+        let message = format!("no upstream is called {:?}", found.value);
+        let help = nearest(&found.value, names).unwrap_or_else(|| {
+            format!("write a URL, \"echo\", or add [upstream.{}]", found.value)
+        });
+        reader.note(found.origin.clone(), key, message, Some(help));
+        return None;
+    };
+    upstreams.push(Upstream {
+        name: found.value.clone(),
+        target,
+        connect_timeout: SECOND * 5,
+        idle_timeout: SECOND * 30,
+        max_connections: 1_024,
+    });
+    Some(upstreams.len() - 1)
+}
+
+fn parse_url(text: &str) -> Result<(Authority, Scheme), String> {
+    let expected = format!("expected a URL like \"http://127.0.0.1:3000\", found {text:?}");
+    let uri: Uri = text.parse().map_err(|_| expected.clone())?;
+    let parts = uri.into_parts();
+    let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+        return Err(expected);
+    };
+    if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
+        return Err("expected a URL that begins with http:// or https://".to_owned());
+    }
+    if authority.as_str().contains('@') {
+        return Err("expected a URL without user name and password".to_owned());
+    }
+    if parts.path_and_query.is_some_and(|path| path != "/") {
+        return Err("expected a URL without a path: requests keep their own".to_owned());
+    }
+    Ok((authority, scheme))
+}
+
+/// The conventional file when none is named.
+#[must_use]
+pub fn default_path() -> &'static Path {
+    Path::new("config.toml")
+}
+
+fn small(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
