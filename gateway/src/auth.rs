@@ -112,4 +112,3 @@ impl Core {
         &self.policy
     }
 }
-

@@ -198,7 +198,9 @@ pub struct HttpTarget {
 pub enum UpstreamTls {
     Off,
     /// Verified against the system's roots, or these.
-    On { roots: Option<PathBuf> },
+    On {
+        roots: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

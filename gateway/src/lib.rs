@@ -1,6 +1,35 @@
-//! Portcullis
+//! Portcullis, an authenticating reverse-proxy gateway.
+//!
+//! The life of a request, in the order in which the modules read:
+//!
+//! 1. [`edge`] accepts a connection, ends TLS and lets only well-formed messages
+//!    through to hyper.
+//! 2. [`pipeline`] takes the request from there, top to bottom: the address's
+//!    token bucket, the message's form, our own endpoints, the route, the
+//!    credential, the permission, the upstream.
+//! 3. [`dialect`] speaks the wire contracts of our own endpoints.
+//! 4. [`auth`] decides: accounts, sessions, tokens, keys, tickets. It knows none
+//!    of the others.
+//! 5. [`store`] and [`crypto`] are the core's ports made real.
+//!
+//! [`server`] puts it all together; [`cli`] is the command line around it.
+
+pub mod edge;
+
+pub mod pipeline;
+
+pub mod dialect;
+
 pub mod auth;
+
+pub mod store;
+
+pub mod crypto;
+
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod crypto;
-pub mod store;
+pub mod lifecycle;
+pub mod server;
+pub mod telemetry;

@@ -5,4 +5,3 @@
 
 pub mod embedded;
 mod record;
-

@@ -6,13 +6,13 @@
 
 use uuid::Uuid;
 
+use super::Core;
 use super::account::AccountId;
 use super::error::{Error, Refusal};
 use super::ports::{Entropy, TokenSigner};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Timestamp;
-use super::Core;
 
 pub const PREFIX: &str = "sk_live_";
 const RANDOM_LENGTH: usize = 43;

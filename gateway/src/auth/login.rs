@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::account::{canonical_name, Account, AccountState};
+use super::Core;
+use super::account::{Account, AccountState, canonical_name};
 use super::error::{Error, Refusal};
 use super::password::is_presentable;
 use super::ports::{Entropy, Opening};
@@ -13,7 +14,6 @@ use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Seconds;
 use super::token::{Claims, Minted, Session, SessionId, TokenId, TokenKind};
-use super::Core;
 
 /// An access token and the refresh token that renews it.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Ending what a credential gave.
 
+use super::Core;
 use super::error::Error;
 use super::principal::{Principal, Proof};
-use super::Core;
 
 impl Core {
     /// Puts the presented access token on the revocation list (S1-16 to S1-18).

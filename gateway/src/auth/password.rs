@@ -1,11 +1,11 @@
 //! Which passwords may be set, and changing one.
 
+use super::Core;
 use super::account::HashedPassword;
 use super::error::{Error, Refusal};
 use super::ports::{PasswordChange, Replacement};
 use super::principal::Principal;
 use super::secret::Secret;
-use super::Core;
 
 /// Characters a password needs at least.
 pub const MIN_CHARS: usize = 8;
@@ -100,6 +100,14 @@ impl Core {
             // checked is no longer the current password.
             Replacement::Stale => Err(Refusal::PasswordWrong.into()),
         }
+    }
+
+    /// A hash to store for a new account.
+    ///
+    /// # Errors
+    /// When too many are waiting.
+    pub async fn hash_password(&self, password: Secret) -> Result<HashedPassword, Error> {
+        self.hasher.hash(password).await
     }
 
     /// Sets a password for an account without knowing the old one; all its sessions end.

@@ -40,10 +40,16 @@ pub struct Principal {
 #[derive(Debug, Clone)]
 pub enum Proof {
     Password,
-    AccessToken { token: TokenId, session: SessionId, expires: Timestamp },
+    AccessToken {
+        token: TokenId,
+        session: SessionId,
+        expires: Timestamp,
+    },
     Key(Arc<ApiKey>),
     /// A redeemed ticket; it lives no longer than the token it was asked with.
-    Ticket { token: Option<(TokenId, SessionId, Timestamp)> },
+    Ticket {
+        token: Option<(TokenId, SessionId, Timestamp)>,
+    },
 }
 
 impl Principal {

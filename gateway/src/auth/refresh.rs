@@ -1,11 +1,11 @@
 //! Redeeming a refresh token.
 
+use super::Core;
 use super::error::{Error, Refusal};
 use super::login::TokenPair;
 use super::ports::{Rotated, Rotation, RotationMode};
 use super::time::{Seconds, Timestamp};
 use super::token::{Session, TokenId, TokenKind};
-use super::Core;
 
 /// How the contract in use renews.
 #[derive(Debug, Clone, Copy)]

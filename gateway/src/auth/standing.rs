@@ -6,8 +6,8 @@
 //! therefore sees it. The generation lets a cached judgement notice that
 //! something, anything, has changed since.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use tokio::sync::watch;
@@ -125,9 +125,7 @@ impl Standing {
             | Proof::Ticket { token: Some((token, session, _)) } => {
                 self.check_token(*token, *session)
             }
-            Proof::Key(key) => {
-                self.key(&key.digest).map(|_| ()).ok_or(Refusal::KeyUnknown)
-            }
+            Proof::Key(key) => self.key(&key.digest).map(|_| ()).ok_or(Refusal::KeyUnknown),
             Proof::Password | Proof::Ticket { token: None } => {
                 if account.version == principal.account.version {
                     Ok(())

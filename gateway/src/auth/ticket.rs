@@ -1,13 +1,13 @@
 //! Single-use tickets that stand in for a credential where a client cannot send
 //! one: the WebSocket upgrade of a browser (S1-24 to S1-27).
 
+use super::Core;
 use super::account::AccountId;
 use super::error::{Error, Refusal};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Timestamp;
 use super::token::{SessionId, TokenId};
-use super::Core;
 
 /// What a ticket stands for. Known by the SHA-256 of its text only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +61,9 @@ impl Core {
         }
         let digest = self.signer.digest(text.as_bytes());
         let now = self.clock.now();
-        let ticket =
-            self.store.take_ticket(digest, now).await?.ok_or(Refusal::TicketUnknown)?;
+        let ticket = self.store.take_ticket(digest, now).await?.ok_or(Refusal::TicketUnknown)?;
         let account = self.standing.enabled_account(ticket.account)?;
-        let principal = Principal {
-            account,
-            proof: Proof::Ticket { token: ticket.token },
-        };
+        let principal = Principal { account, proof: Proof::Ticket { token: ticket.token } };
         self.standing.still_good(&principal, now)?;
         Ok(principal)
     }

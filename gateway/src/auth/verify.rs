@@ -1,16 +1,16 @@
 //! Judging an access token on every request: from memory alone, and cheaply.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use moka::sync::Cache;
 
+use super::Core;
 use super::error::Refusal;
 use super::principal::{Principal, Proof};
 use super::time::Timestamp;
 use super::token::{Claims, TokenKind};
-use super::Core;
 
 /// Longer texts are none of ours.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;

@@ -12,8 +12,8 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::problem::{Origin, Problem};
 use super::units::{parse_duration, parse_size};
@@ -290,7 +290,12 @@ impl<'d> Section<'d> {
             if table.is_none() {
                 let found = describe(value.get_ref());
                 let message = format!("expected a table, found {found}");
-                self.note(origin.clone(), name, message, Some(format!("write [{}]", self.key(name))));
+                self.note(
+                    origin.clone(),
+                    name,
+                    message,
+                    Some(format!("write [{}]", self.key(name))),
+                );
             }
             table
         });
@@ -336,10 +341,8 @@ impl<'d> Section<'d> {
         };
         let mut sections = Vec::new();
         for (key, value) in table.iter() {
-            let given = Located {
-                value: key.get_ref().to_string(),
-                origin: Origin::File(key.span()),
-            };
+            let given =
+                Located { value: key.get_ref().to_string(), origin: Origin::File(key.span()) };
             let path = parent.key(&given.value);
             match value.get_ref().as_table() {
                 Some(inner) => {
@@ -367,9 +370,8 @@ impl<'d> Section<'d> {
         for (key, _) in table.iter() {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
-                let help = nearest(name, asked.iter().copied()).or_else(|| {
-                    Some(format!("the keys here are {}", quoted(&asked)))
-                });
+                let help = nearest(name, asked.iter().copied())
+                    .or_else(|| Some(format!("the keys here are {}", quoted(&asked))));
                 self.note(Origin::File(key.span()), name, "unknown key", help);
             }
         }

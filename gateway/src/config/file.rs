@@ -13,7 +13,7 @@ use toml::de::DeTable;
 use crate::auth::secret::Secret;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 
-use super::document::{nearest, Located, Reader, Section};
+use super::document::{Located, Reader, Section, nearest};
 use super::problem::{Origin, Problem, Problems};
 use super::units::parse_duration;
 use super::{
@@ -65,19 +65,10 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     let config = read(&reader, root, sources.to, sources.listen);
     reader.finish_environment();
     let problems = reader.into_problems();
-    if problems.is_empty() {
-        Ok(config)
-    } else {
-        Err(Problems::render(&name, &text, &problems))
-    }
+    if problems.is_empty() { Ok(config) } else { Err(Problems::render(&name, &text, &problems)) }
 }
 
-fn read(
-    reader: &Reader,
-    root: Section<'_>,
-    to: Option<String>,
-    listen: Option<String>,
-) -> Config {
+fn read(reader: &Reader, root: Section<'_>, to: Option<String>, listen: Option<String>) -> Config {
     let trusted_proxies = read_client(root.section("client"));
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
@@ -293,11 +284,7 @@ fn read_secret(
     }
 }
 
-fn read_status(
-    reader: &Reader,
-    dialects: &Section<'_>,
-    refresh_ttl: Duration,
-) -> StatusDialect {
+fn read_status(reader: &Reader, dialects: &Section<'_>, refresh_ttl: Duration) -> StatusDialect {
     let section = dialects.section("status");
     let range = SECOND..=DAY * 365;
     // The plain environment name gives the default; the contract's own key wins (C5).
@@ -341,15 +328,15 @@ fn read_health(section: Section<'_>) -> Health {
 
 fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
     let count = |name, default, range| small(section.integer(name, default, range));
-    let bytes = |name, default: u64, range: std::ops::RangeInclusive<u64>| {
-        match section.size(name, Some(default)) {
-            Some(bytes) if range.contains(&bytes) => small(bytes),
-            _ => {
-                let message =
-                    format!("expected a size from {} to {} bytes", range.start(), range.end());
-                section.note(section.origin(), name, message, None);
-                small(default)
-            }
+    let bytes = |name, default: u64, range: std::ops::RangeInclusive<u64>| match section
+        .size(name, Some(default))
+    {
+        Some(bytes) if range.contains(&bytes) => small(bytes),
+        _ => {
+            let message =
+                format!("expected a size from {} to {} bytes", range.start(), range.end());
+            section.note(section.origin(), name, message, None);
+            small(default)
         }
     };
     let number = |name: &str, fallback: u64, range: std::ops::RangeInclusive<u64>| {
@@ -462,10 +449,30 @@ pub const PRESETS: [&str; 4] = ["portcullis", "oauth2-proxy", "authelia", "grafa
 /// Fields that frame, route or date a message, or belong to the connection: an
 /// identity under such a name would change what the request means.
 const RESERVED_NAMES: [&str; 24] = [
-    "host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade",
-    "keep-alive", "proxy-connection", "expect", "authorization", "cookie", "content-type",
-    "content-encoding", "date", "forwarded", "x-forwarded-for", "x-forwarded-proto",
-    "x-forwarded-host", "x-request-id", "traceparent", "tracestate", "x-api-key", "range",
+    "host",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "keep-alive",
+    "proxy-connection",
+    "expect",
+    "authorization",
+    "cookie",
+    "content-type",
+    "content-encoding",
+    "date",
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "x-api-key",
+    "range",
 ];
 
 fn read_identity(section: Section<'_>) -> IdentityHeaders {
@@ -514,8 +521,7 @@ fn read_identity(section: Section<'_>) -> IdentityHeaders {
 }
 
 fn read_log(section: Section<'_>) -> Log {
-    let formats =
-        [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
     let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
     let log = Log {
         format: section.choice("format", &formats, LogFormat::Auto),
@@ -642,11 +648,8 @@ fn read_route(
     } else {
         CredentialForwarding::Strip
     };
-    let tickets = if section.boolean("ws_token", false) {
-        Tickets::Accepted
-    } else {
-        Tickets::NotAccepted
-    };
+    let tickets =
+        if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
     let id = section.text("id", "a short name").map(|found| found.value);
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
         Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
@@ -780,9 +783,8 @@ fn resolve_upstream(
     } else {
         let names = upstreams.iter().map(|known| known.name.as_str()).chain(["echo"]);
         let message = format!("no upstream is called {:?}", found.value);
-        let help = nearest(&found.value, names).unwrap_or_else(|| {
-            format!("write a URL, \"echo\", or add [upstream.{}]", found.value)
-        });
+        let help = nearest(&found.value, names)
+            .unwrap_or_else(|| format!("write a URL, \"echo\", or add [upstream.{}]", found.value));
         reader.note(found.origin.clone(), key, message, Some(help));
         return None;
     };

@@ -6,8 +6,8 @@
 //! `kid` to follow and nothing critical to ignore (RFC 8725 3.1).
 
 use aws_lc_rs::{digest, hmac};
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -93,7 +93,8 @@ impl TokenSigner for Hs256Signer {
             iss: claims.issuer.as_str().into(),
             aud: claims.audience.as_str().into(),
         };
-        let payload = serde_json::to_vec(&wire).expect("claims of plain text and numbers serialize");
+        let payload =
+            serde_json::to_vec(&wire).expect("claims of plain text and numbers serialize");
         let mut token = String::with_capacity(HEADER.len() + payload.len() * 4 / 3 + 48);
         token.push_str(HEADER);
         token.push('.');
@@ -154,4 +155,3 @@ impl TokenSigner for Hs256Signer {
         out
     }
 }
-

@@ -8,10 +8,10 @@
 //! the queue: each address has one attempt in it at a time (`pipeline::throttle`).
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::password_hash::{phc, PasswordVerifier};
+use argon2::password_hash::{PasswordVerifier, phc};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
@@ -71,9 +71,7 @@ impl PasswordHasher for HashingPool {
         let (answer, result) = oneshot::channel();
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.decoy.clone());
-        self.queue
-            .try_send(Job::Verify(hash, password, answer))
-            .map_err(|_| Error::HasherBusy)?;
+        self.queue.try_send(Job::Verify(hash, password, answer)).map_err(|_| Error::HasherBusy)?;
         Ok(result.await.map_err(|_| Error::HasherBusy)? && known)
     }
 
@@ -146,8 +144,7 @@ fn verify_argon2(hash: &str, password: &Secret) -> bool {
     let modest = argon2::Params::try_from(&hash).is_ok_and(|params| {
         params.m_cost() <= MAX_ARGON2_KIB && params.t_cost() <= MAX_ARGON2_PASSES
     });
-    modest
-        && argon2::Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
+    modest && argon2::Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
 }
 
 /// A well-formed hash of the configured cost that no password has: verifying
@@ -155,4 +152,3 @@ fn verify_argon2(hash: &str, password: &Secret) -> bool {
 fn decoy(cost: u32) -> HashedPassword {
     HashedPassword(format!("$2b${cost:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDC"))
 }
-

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 
-use crate::auth::account::{canonical_name, Account, AccountId, AccountState, HashedPassword};
+use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, canonical_name};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
@@ -28,7 +28,9 @@ use crate::auth::token::{Minted, Session, SessionId, TokenId};
 
 use super::record::Record;
 use failures::Failures;
-use schema::{Expiring, ACCOUNTS, ACCOUNT_SESSIONS, ENDED, KEYS, NAMES, REVOKED, SESSIONS, TICKETS};
+use schema::{
+    ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, KEYS, NAMES, REVOKED, SESSIONS, TICKETS,
+};
 use writer::{Step, Writer};
 
 pub use schema::OpenError;

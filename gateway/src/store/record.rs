@@ -1,7 +1,7 @@
 //! How entities are written down. Core types carry no serialization of their
 //! own, so that a stored form can change without the core noticing.
 
-use serde::{de::DeserializeOwned, Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
@@ -19,7 +19,8 @@ pub(super) trait Record: Sized {
     fn from_stored(stored: Self::Stored) -> Option<Self>;
 
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
-        serde_json::to_vec(&self.to_stored()).map_err(|error| StoreError::Damaged(error.to_string()))
+        serde_json::to_vec(&self.to_stored())
+            .map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
     /// `what` names the record in the error.

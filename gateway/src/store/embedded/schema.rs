@@ -16,8 +16,8 @@ use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::store::record::Record;
 
-use super::writer::Step;
 use super::Location;
+use super::writer::Step;
 
 type Id = [u8; 16];
 type Digest = [u8; 32];
@@ -279,9 +279,4 @@ macro_rules! engine_errors {
     )*};
 }
 
-engine_errors!(
-    redb::StorageError,
-    redb::TableError,
-    redb::TransactionError,
-    redb::CommitError
-);
+engine_errors!(redb::StorageError, redb::TableError, redb::TransactionError, redb::CommitError);

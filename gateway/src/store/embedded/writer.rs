@@ -2,9 +2,9 @@
 //! in one transaction and made durable by one fsync, so that many sign-ins at
 //! once cost little more than one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::auth::error::StoreError;
 use crate::auth::standing::Standing;
 
-use super::{schema, Location};
+use super::{Location, schema};
 
 /// Changes that may wait; beyond this the caller hears "busy" at once.
 const QUEUE_LENGTH: usize = 4_096;
@@ -51,12 +51,8 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, changes) = sync_channel(QUEUE_LENGTH);
         let healthy = Arc::new(AtomicBool::new(true));
-        let engine = Engine {
-            database: Some(database),
-            location,
-            standing,
-            healthy: Arc::clone(&healthy),
-        };
+        let engine =
+            Engine { database: Some(database), location, standing, healthy: Arc::clone(&healthy) };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || engine.run(&changes))?;

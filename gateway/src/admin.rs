@@ -1,0 +1,345 @@
+//! Administration of a store: the same commands whether a gateway holds it (they
+//! come through its Unix socket) or not (they work on the file).
+//!
+//! The socket lies in the store's directory, which only its owner can enter, and
+//! is 0600 itself. One line of JSON asks, one answers.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::auth::Core;
+use crate::auth::account::{
+    Account, AccountId, AccountState, Username, canonical_name, is_plausible_email, is_valid_role,
+};
+use crate::auth::api_key::{ApiKey, KeyId, NewKey};
+use crate::auth::error::Error;
+use crate::auth::password::check_acceptable;
+use crate::auth::ports::{Creation, Replacement};
+use crate::auth::secret::Secret;
+use crate::auth::time::Seconds;
+use crate::pipeline::Gateway;
+use crate::telemetry::log::rfc3339;
+
+const SOCKET: &str = "admin.sock";
+const MAX_LINE_BYTES: u64 = 64 << 10;
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What an administrator asks for.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Request {
+    Health,
+    AddUser { name: String, email: Option<String>, roles: Vec<String>, password: String },
+    ListUsers,
+    SetPassword { name: String, password: String },
+    EnableUser { name: String },
+    DisableUser { name: String },
+    CreateKey { owner: String, name: String, scopes: Vec<String>, expires_in: Option<u64> },
+    ListKeys { owner: Option<String> },
+    RevokeKey { id: String },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    Done { message: String },
+    Users { users: Vec<User> },
+    Keys { keys: Vec<Key> },
+    NewKey { key: Key, text: String },
+    Failed { reason: String },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct User {
+    pub id: uuid::Uuid,
+    pub username: String,
+    pub email: Option<String>,
+    pub roles: Vec<String>,
+    pub state: String,
+    pub created: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Key {
+    pub id: uuid::Uuid,
+    pub owner: String,
+    pub name: String,
+    pub shown: String,
+    pub scopes: Vec<String>,
+    pub created: String,
+    pub expires: Option<String>,
+}
+
+/// Carries out a request on a core.
+pub async fn perform(core: &Core, request: Request) -> Reply {
+    match try_perform(core, request).await {
+        Ok(reply) => reply,
+        Err(Failure::Said(reason)) => Reply::Failed { reason },
+        Err(Failure::Core(error)) => Reply::Failed {
+            reason: match error {
+                Error::Password(rule) => rule.rule().to_owned(),
+                other => other.to_string(),
+            },
+        },
+    }
+}
+
+enum Failure {
+    Said(String),
+    Core(Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Core(error.into())
+    }
+}
+
+async fn try_perform(core: &Core, request: Request) -> Result<Reply, Failure> {
+    match request {
+        Request::Health => {
+            core.store().ping().await?;
+            Ok(done("healthy"))
+        }
+        Request::AddUser { name, email, roles, password } => {
+            add_user(core, &name, email, roles, password.as_str().into()).await
+        }
+        Request::ListUsers => {
+            let users = core.store().list_accounts().await?.iter().map(describe_user).collect();
+            Ok(Reply::Users { users })
+        }
+        Request::SetPassword { name, password } => {
+            let account = find(core, &name).await?;
+            match core.reset_password(account.id, password.as_str().into()).await? {
+                Replacement::Replaced => {
+                    Ok(done(format!("password of {name} changed; all its sessions have ended")))
+                }
+                Replacement::Stale => Err(unknown_user(&name)),
+            }
+        }
+        Request::EnableUser { name } => set_state(core, &name, AccountState::Enabled).await,
+        Request::DisableUser { name } => set_state(core, &name, AccountState::Disabled).await,
+        Request::CreateKey { owner, name, scopes, expires_in } => {
+            let account = find(core, &owner).await?;
+            if let Some(wrong) = scopes.iter().find(|scope| !is_valid_role(scope)) {
+                return Err(Failure::Said(format!("{wrong:?} is not a valid scope")));
+            }
+            let expires = expires_in.map(|seconds| core.clock().now().plus(Seconds(seconds)));
+            let new = NewKey { owner: account.id, name, scopes, expires };
+            match core.create_key(new).await? {
+                Some((key, text)) => {
+                    let key = describe_key(&key, account.username.as_str());
+                    Ok(Reply::NewKey { key, text: text.expose().to_owned() })
+                }
+                None => Err(unknown_user(&owner)),
+            }
+        }
+        Request::ListKeys { owner } => {
+            let owner = match owner {
+                Some(name) => Some(find(core, &name).await?.id),
+                None => None,
+            };
+            let names: std::collections::HashMap<AccountId, String> = core
+                .store()
+                .list_accounts()
+                .await?
+                .into_iter()
+                .map(|account| (account.id, account.username.as_str().to_owned()))
+                .collect();
+            let keys = core.store().list_keys(owner).await?;
+            let owner_of = |key: &ApiKey| names.get(&key.owner).map_or("", String::as_str);
+            let keys = keys.iter().map(|key| describe_key(key, owner_of(key))).collect();
+            Ok(Reply::Keys { keys })
+        }
+        Request::RevokeKey { id } => {
+            let parsed =
+                id.parse().map_err(|_| Failure::Said(format!("{id:?} is not a key id")))?;
+            if core.store().delete_key(KeyId(parsed), None).await? {
+                Ok(done(format!("key {id} revoked")))
+            } else {
+                Err(Failure::Said(format!("there is no key {id}")))
+            }
+        }
+    }
+}
+
+async fn add_user(
+    core: &Core,
+    name: &str,
+    email: Option<String>,
+    roles: Vec<String>,
+    password: Secret,
+) -> Result<Reply, Failure> {
+    let username = Username::parse(name).map_err(|error| Failure::Said(error.to_string()))?;
+    if let Some(email) = email.as_deref().filter(|email| !is_plausible_email(email)) {
+        return Err(Failure::Said(format!("{email:?} is not a valid e-mail address")));
+    }
+    if let Some(role) = roles.iter().find(|role| !is_valid_role(role)) {
+        return Err(Failure::Said(format!("{role:?} is not a valid role")));
+    }
+    check_acceptable(password.expose()).map_err(Error::Password)?;
+    let account = Account {
+        id: AccountId(core.new_uuid()),
+        username,
+        email,
+        roles: if roles.is_empty() { vec!["user".to_owned()] } else { roles },
+        password: core.hash_password(password).await?,
+        state: AccountState::Enabled,
+        created: core.clock().now(),
+        version: 1,
+    };
+    match core.store().create_account(account).await? {
+        Creation::Created => Ok(done(format!("user {name} added"))),
+        Creation::NameTaken => Err(Failure::Said(format!("the name {name} is taken"))),
+        Creation::EmailTaken => Err(Failure::Said("the e-mail address is taken".to_owned())),
+    }
+}
+
+async fn set_state(core: &Core, name: &str, state: AccountState) -> Result<Reply, Failure> {
+    let account = find(core, name).await?;
+    if !core.store().set_state(account.id, state, core.clock().now()).await? {
+        return Err(unknown_user(name));
+    }
+    Ok(done(match state {
+        AccountState::Enabled => format!("user {name} enabled"),
+        AccountState::Disabled => format!("user {name} disabled; all its sessions have ended"),
+    }))
+}
+
+async fn find(core: &Core, name: &str) -> Result<Account, Failure> {
+    core.store().find_account(&canonical_name(name)).await?.ok_or_else(|| unknown_user(name))
+}
+
+fn unknown_user(name: &str) -> Failure {
+    Failure::Said(format!("there is no user {name:?}"))
+}
+
+fn done(message: impl Into<String>) -> Reply {
+    Reply::Done { message: message.into() }
+}
+
+fn describe_user(account: &Account) -> User {
+    User {
+        id: account.id.0,
+        username: account.username.as_str().to_owned(),
+        email: account.email.clone(),
+        roles: account.roles.clone(),
+        state: match account.state {
+            AccountState::Enabled => "enabled".to_owned(),
+            AccountState::Disabled => "disabled".to_owned(),
+        },
+        created: rfc3339(account.created),
+    }
+}
+
+fn describe_key(key: &ApiKey, owner: &str) -> Key {
+    Key {
+        id: key.id.0,
+        owner: owner.to_owned(),
+        name: key.name.clone(),
+        shown: key.shown.clone(),
+        scopes: key.scopes.clone(),
+        created: rfc3339(key.created),
+        expires: key.expires.map(rfc3339),
+    }
+}
+
+/// Asks a running gateway; `None` when none holds this store.
+///
+/// # Errors
+/// When there is one and the talk with it fails.
+pub async fn ask(directory: &Path, request: &Request) -> io::Result<Option<Reply>> {
+    let stream = match UnixStream::connect(directory.join(SOCKET)).await {
+        Ok(stream) => stream,
+        // No socket, or one that a killed process left behind.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let talk = async {
+        let (reader, mut writer) = stream.into_split();
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        writer.write_all(&line).await?;
+        let mut answer = String::new();
+        BufReader::new(reader).read_line(&mut answer).await?;
+        Ok(Some(serde_json::from_str(&answer)?))
+    };
+    tokio::time::timeout(DEADLINE, talk)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// The socket of a running gateway; removed when dropped.
+pub struct Socket {
+    path: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Opens the socket. The store's lock is ours by now, so one that lies there was
+/// left by a process that is gone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn serve(directory: &Path, gateway: Arc<Gateway>) -> io::Result<Socket> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = directory.join(SOCKET);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let task = tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let gateway = Arc::clone(&gateway);
+                    tokio::spawn(async move {
+                        let _ = tokio::time::timeout(DEADLINE, answer(stream, &gateway)).await;
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "admin socket");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    });
+    Ok(Socket { path, task })
+}
+
+async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(reader.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
+    let reply = match serde_json::from_str(&line) {
+        Ok(Request::Health) if gateway.lifecycle.is_stopping() => {
+            Reply::Failed { reason: "draining".to_owned() }
+        }
+        Ok(request) => perform(&gateway.core, request).await,
+        Err(error) => Reply::Failed { reason: format!("not a request: {error}") },
+    };
+    let mut text = serde_json::to_vec(&reply)?;
+    text.push(b'\n');
+    writer.write_all(&text).await
+}

@@ -1,0 +1,11 @@
+//! Bytes become requests: listening, PROXY headers, TLS, HTTP/1.1 and HTTP/2, and
+//! every deadline and cap that stands before a request exists.
+
+pub mod accept;
+pub mod certificates;
+pub mod framing;
+pub mod gate;
+pub mod http;
+pub mod pace;
+pub mod proxy_protocol;
+pub mod slots;

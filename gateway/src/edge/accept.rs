@@ -1,0 +1,200 @@
+//! Accepting connections: a slot in the total, the PROXY header and TLS within
+//! one deadline, a slot for the address, then HTTP.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{ProxyProtocol, Transport};
+use crate::pipeline::Gateway;
+use crate::pipeline::client::source;
+use crate::pipeline::connection::{Connection, Protocol};
+
+use super::framing::HeadLimits;
+use super::pace::Paced;
+use super::slots::{AddressSlot, Full, Slots};
+use super::{http, proxy_protocol};
+
+/// Connections the kernel holds for us between two accepts.
+const BACKLOG: i32 = 4096;
+/// After an accept that failed for want of descriptors or memory.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What every connection of a listener needs.
+pub struct Listening {
+    pub gateway: Arc<Gateway>,
+    pub slots: Arc<Slots>,
+    pub acceptor: TlsAcceptor,
+    pub transport: Transport,
+    pub proxy_protocol: ProxyProtocol,
+    pub head: HeadLimits,
+    pub h2: http::Http2Limits,
+    pub max_resets: u32,
+}
+
+/// Binds, with IPv4 on an IPv6 wildcard; where the machine has no IPv6, the
+/// wildcard is IPv4's.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    match bind_exactly(address) {
+        Err(error) if address.ip().is_unspecified() && address.is_ipv6() => {
+            let v4 = SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, address.port()));
+            // The first error says more when both fail.
+            bind_exactly(v4).map_err(|_| error)
+        }
+        outcome => outcome,
+    }
+}
+
+fn bind_exactly(address: SocketAddr) -> io::Result<StdListener> {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(SocketProtocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the drain begins.
+pub async fn run(listening: Arc<Listening>, listener: TcpListener) {
+    let mut draining = std::pin::pin!(listening.gateway.lifecycle.drain_started());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut draining => return,
+        };
+        match accepted {
+            Ok((tcp, peer)) => {
+                let listening_here = Arc::clone(&listening);
+                listening.gateway.lifecycle.track(serve(listening_here, tcp, peer));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "accept failed");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// The client left before we came to it.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind as K;
+    matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused)
+}
+
+async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
+    let counters = &listening.gateway.counters;
+    counters.connections.increment();
+    let Ok(_slot) = listening.slots.take() else {
+        counters.connections_over_limit.increment();
+        return;
+    };
+    // Without it the last packet of an answer waits for an acknowledgement.
+    let _ = tcp.set_nodelay(true);
+    let deadline = tokio::time::Instant::now() + listening.gateway.timeouts.tls_handshake;
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    match listening.proxy_protocol {
+        ProxyProtocol::Off => {
+            if let Some(address_slot) = take_address(&listening, peer) {
+                secure(&listening, tcp, peer, address_slot, deadline).await;
+            }
+        }
+        ProxyProtocol::Required => {
+            let trusted =
+                listening.gateway.trusted_proxies.iter().any(|net| net.contains(&peer.ip()));
+            if !trusted {
+                counters.handshakes_failed.increment();
+                tracing::debug!(%peer, "PROXY listener refused a peer that is not trusted");
+                return;
+            }
+            match tokio::time::timeout_at(deadline, proxy_protocol::read(tcp)).await {
+                Ok(Ok((stream, source))) => {
+                    let peer = source.map_or(peer, |source| {
+                        SocketAddr::new(source.ip().to_canonical(), source.port())
+                    });
+                    if let Some(address_slot) = take_address(&listening, peer) {
+                        secure(&listening, stream, peer, address_slot, deadline).await;
+                    }
+                }
+                Ok(Err(error)) => {
+                    counters.handshakes_failed.increment();
+                    tracing::debug!(%peer, %error, "PROXY header refused");
+                }
+                Err(_) => counters.handshakes_timed_out.increment(),
+            }
+        }
+    }
+}
+
+fn take_address(listening: &Listening, peer: SocketAddr) -> Option<AddressSlot> {
+    match listening.slots.take_for(source(peer.ip())) {
+        Ok(slot) => Some(slot),
+        Err(Full::Address | Full::Total) => {
+            listening.gateway.counters.connections_over_address_limit.increment();
+            None
+        }
+    }
+}
+
+async fn secure<S>(
+    listening: &Arc<Listening>,
+    stream: S,
+    peer: SocketAddr,
+    _address_slot: AddressSlot,
+    deadline: tokio::time::Instant,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let counters = &listening.gateway.counters;
+    let connection = |scheme, protocol, sni| {
+        let now = listening.gateway.core.clock().now();
+        Arc::new(Connection::new(peer, scheme, protocol, sni, listening.max_resets, now))
+    };
+    let window = listening.gateway.timeouts.write_progress;
+    match listening.transport {
+        Transport::Plain => {
+            let stream = Paced::new(stream, window, Arc::clone(counters));
+            let connection = connection("http", Protocol::Http1, None);
+            http::serve_http1(listening, stream, connection).await;
+        }
+        Transport::Tls => {
+            let accepted = tokio::time::timeout_at(deadline, listening.acceptor.accept(stream));
+            let tls = match accepted.await {
+                Ok(Ok(tls)) => tls,
+                Ok(Err(error)) => {
+                    counters.handshakes_failed.increment();
+                    tracing::debug!(%peer, %error, "TLS handshake failed");
+                    return;
+                }
+                Err(_) => {
+                    counters.handshakes_timed_out.increment();
+                    return;
+                }
+            };
+            let session = tls.get_ref().1;
+            let http2 = session.alpn_protocol() == Some(b"h2");
+            let sni = session.server_name().map(str::to_ascii_lowercase);
+            let stream = Paced::new(tls, window, Arc::clone(counters));
+            if http2 {
+                let connection = connection("https", Protocol::Http2, sni);
+                http::serve_http2(listening, stream, connection).await;
+            } else {
+                let connection = connection("https", Protocol::Http1, sni);
+                http::serve_http1(listening, stream, connection).await;
+            }
+        }
+    }
+}

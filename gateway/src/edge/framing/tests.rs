@@ -1,0 +1,197 @@
+use proptest::prelude::*;
+
+use super::{HeadLimits, Scanner};
+use crate::pipeline::reason::FramingFault;
+
+const LIMITS: HeadLimits = HeadLimits { bytes: 1024, fields: 8, uri_bytes: 256 };
+
+/// Feeds the bytes in pieces, as a connection would, and says what was passed.
+fn scan(bytes: &[u8], piece: usize) -> Result<Vec<u8>, FramingFault> {
+    let mut scanner = Scanner::new(LIMITS);
+    let mut buffer = Vec::new();
+    let mut passed = Vec::new();
+    for piece in bytes.chunks(piece) {
+        buffer.extend_from_slice(piece);
+        loop {
+            let pass = scanner.scan(&buffer)?;
+            if pass == 0 {
+                break;
+            }
+            passed.extend(buffer.drain(..pass));
+        }
+    }
+    Ok(passed)
+}
+
+/// However the bytes are cut, the outcome is the same.
+fn check(bytes: &str, expected: Result<usize, FramingFault>) {
+    for piece in [1, 2, 3, 7, bytes.len()] {
+        let actual = scan(bytes.as_bytes(), piece).map(|passed| passed.len());
+        assert_eq!(actual, expected, "{bytes:?} in pieces of {piece}");
+    }
+}
+
+fn passes(bytes: &str) {
+    check(bytes, Ok(bytes.len()));
+}
+
+fn fails(bytes: &str, fault: FramingFault) {
+    check(bytes, Err(fault));
+}
+
+#[test]
+fn well_formed_messages_pass_whole() {
+    passes("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    passes("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    passes("GET / HTTP/1.0\r\n\r\n");
+    passes("POST /a?b=c HTTP/1.1\r\ncontent-length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n\r\n");
+    passes("POST / HTTP/1.1\r\nContent-Length:0\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+    passes("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    passes(
+        "POST / HTTP/1.1\r\nTransfer-Encoding:\tchunked \r\n\r\nA;x=\"y\"\r\n0123456789\r\n0;z\r\nX-T: 1\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+    );
+    passes("GET / HTTP/1.1\r\nX: caf\u{e9}\t!\r\nEmpty:\r\n\r\n");
+}
+
+#[test]
+fn lengths_that_can_be_read_in_two_ways_fail() {
+    let post = |fields: &str| format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n");
+    for value in ["+5", "-5", "0x5", "5_0", "", "5, 5", "5 5", "99999999999999999999", "5,"] {
+        fails(&post(&format!("Content-Length: {value}")), FramingFault::ContentLength);
+    }
+    fails(&post("Content-Length: 5\r\nContent-Length: 5"), FramingFault::ContentLength);
+    fails(&post("Content-Length: 5\r\nTransfer-Encoding: chunked"), FramingFault::LengthAndCoding);
+    fails(&post("Transfer-Encoding: chunked\r\nContent-Length: 5"), FramingFault::LengthAndCoding);
+    for value in
+        ["gzip", "gzip, chunked", ",chunked", "chunked,", "chunked, identity", "x chunked", ""]
+    {
+        let fields = format!("Transfer-Encoding: {value}");
+        fails(&post(&fields), FramingFault::TransferCodingUnknown);
+    }
+    fails(
+        &post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"),
+        FramingFault::TransferCoding,
+    );
+    fails("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", FramingFault::TransferCoding);
+}
+
+#[test]
+fn lines_end_in_crlf_and_nothing_else() {
+    fails("GET / HTTP/1.1\nHost: a\n\n", FramingFault::LineEnding);
+    fails("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", FramingFault::LineEnding);
+    fails("GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", FramingFault::LineEnding);
+    fails("GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", FramingFault::LineEnding);
+    fails("\nGET / HTTP/1.1\r\n\r\n", FramingFault::RequestLine);
+}
+
+#[test]
+fn fields_have_a_name_a_colon_and_no_controls() {
+    for field in [
+        "no colon",
+        ": empty name",
+        "Host : a",
+        " folded: a",
+        "\tfolded",
+        "a b: c",
+        "a\0b: c",
+        "x: a\0b",
+        "x: a\u{1}b",
+        "x: a\u{7f}b",
+        "n\u{e9}: a",
+        "(a): b",
+    ] {
+        fails(&format!("GET / HTTP/1.1\r\nX: 1\r\n{field}\r\n\r\n"), FramingFault::Field);
+    }
+}
+
+#[test]
+fn request_lines_have_one_form() {
+    for line in [
+        "GET  / HTTP/1.1",
+        "GET /",
+        "GET",
+        "GET / HTTP/1.1 ",
+        " GET / HTTP/1.1",
+        "GET /a b HTTP/1.1",
+        "GET /a#b HTTP/1.1",
+        "GET\t/ HTTP/1.1",
+        "G(T / HTTP/1.1",
+        "GET / http/1.1",
+        "GET / HTTP/1.10",
+        "GET / HTTP/1",
+        "GET /\u{1} HTTP/1.1",
+        "GET  HTTP/1.1",
+    ] {
+        fails(&format!("{line}\r\n\r\n"), FramingFault::RequestLine);
+    }
+    fails("GET / HTTP/2.0\r\n\r\n", FramingFault::Version);
+    fails("GET / HTTP/0.9\r\n\r\n", FramingFault::Version);
+    fails(&format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(33)), FramingFault::MethodTooLong);
+    fails(&format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(256)), FramingFault::UriTooLong);
+}
+
+#[test]
+fn heads_are_bounded() {
+    let field = format!("X: {}\r\n", "a".repeat(200));
+    fails(&format!("GET / HTTP/1.1\r\n{}\r\n", field.repeat(6)), FramingFault::HeadTooLarge);
+    fails(&format!("GET / HTTP/1.1\r\n{}\r\n", "X: 1\r\n".repeat(9)), FramingFault::FieldCount);
+}
+
+#[test]
+fn chunks_are_framed_exactly() {
+    let post = |body: &str| format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    for body in [
+        "5\nhello\r\n",
+        "5\r\nhelloX",
+        "5\r\nhello\n",
+        "5\r\nhello\rX",
+        "g\r\n",
+        "\r\n",
+        "-5\r\n",
+        "0x5\r\n",
+        "5 \r\nhello",
+        " 5\r\nhello",
+        "+5\r\n",
+        "1000000000000000\r\n",
+        "5;\n",
+        "5;\u{1}\r\n",
+        "5\r\r\n",
+    ] {
+        fails(&post(body), FramingFault::Chunk);
+    }
+    for trailer in
+        ["X\r\n\r\n", "X : 1\r\n\r\n", "X: 1\n\n", "Content-Length: 5\r\n\r\n", "Host: b\r\n\r\n"]
+    {
+        fails(&post(&format!("0\r\n{trailer}")), FramingFault::Trailer);
+    }
+    fails(&post(&format!("5;{}\r\n", "a".repeat(17 << 10))), FramingFault::Chunk);
+}
+
+#[test]
+fn bytes_behind_a_request_to_switch_are_held_back() {
+    let head = "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+    check(&format!("{head}GET /smuggled HTTP/1.1\r\n\r\n"), Ok(head.len()));
+}
+
+proptest! {
+    /// Whatever comes, the scanner neither panics nor depends on how it is cut.
+    #[test]
+    fn the_cut_of_the_bytes_changes_nothing(
+        bytes in proptest::collection::vec(
+            prop_oneof![
+                Just(b"GET / HTTP/1.1\r\n".to_vec()), Just(b"\r\n".to_vec()), Just(b"Host: a\r\n".to_vec()),
+                Just(b"Content-Length: 3\r\n".to_vec()), Just(b"Transfer-Encoding: chunked\r\n".to_vec()),
+                Just(b"3\r\nabc\r\n".to_vec()), Just(b"0\r\n\r\n".to_vec()), Just(b"POST /x HTTP/1.1\r\n".to_vec()),
+                proptest::collection::vec(any::<u8>(), 0..4),
+            ], 0..12),
+        piece in 1..16usize,
+    ) {
+        let bytes = bytes.concat();
+        let whole = scan(&bytes, bytes.len().max(1));
+        let cut = scan(&bytes, piece);
+        prop_assert_eq!(whole.is_ok(), cut.is_ok());
+        if let (Ok(whole), Ok(cut)) = (whole, cut) {
+            prop_assert_eq!(whole, cut);
+        }
+    }
+}

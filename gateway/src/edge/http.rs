@@ -1,0 +1,183 @@
+//! One connection's HTTP: hyper behind our gate, with idle, drain and abuse limits
+//! around it. Which version it is was settled by ALPN; nothing is guessed.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::pipeline::body::ResponseBody;
+use crate::pipeline::connection::Connection;
+use crate::pipeline::reason::FramingFault;
+use crate::pipeline::{self, Gateway};
+
+use super::accept::Listening;
+use super::gate::Gate;
+use super::pace::Paced;
+
+/// What one HTTP/2 connection may make us hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Http2Limits {
+    pub streams: u32,
+    pub header_list_bytes: u32,
+}
+
+/// Flow-control windows: what a client may send that nobody has read yet.
+const STREAM_WINDOW_BYTES: u32 = 128 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// What we hold for a client that does not read.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+const READ_BUFFER_BYTES: usize = 64 << 10;
+/// For GOAWAY and the last bytes of a connection that is ended.
+const PARTING: Duration = Duration::from_millis(500);
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Serves HTTP/1.0 and 1.1 until the connection ends.
+pub async fn serve_http1<S>(listening: &Listening, stream: Paced<S>, connection: Arc<Connection>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let gateway = &listening.gateway;
+    let gate =
+        Gate::new(stream, Arc::clone(&connection), listening.head, gateway.timeouts.request_head);
+    let http = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The gate keeps the deadline, from a head's first byte instead of from idle.
+        .header_read_timeout(None)
+        .max_buf_size(READ_BUFFER_BYTES.max(listening.head.bytes + 1024))
+        .serve_connection(TokioIo::new(gate), service(gateway, &connection))
+        .with_upgrades();
+    let mut http = std::pin::pin!(http);
+    drive(gateway, &connection, http.as_mut(), |http| http.graceful_shutdown()).await;
+}
+
+/// Serves HTTP/2 until the connection ends.
+pub async fn serve_http2<S>(listening: &Listening, stream: Paced<S>, connection: Arc<Connection>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let gateway = &listening.gateway;
+    let http = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(listening.h2.streams)
+        .max_header_list_size(listening.h2.header_list_bytes)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(100)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL)
+        .serve_connection(TokioIo::new(stream), service(gateway, &connection));
+    let mut http = std::pin::pin!(http);
+    drive(gateway, &connection, http.as_mut(), |http| http.graceful_shutdown()).await;
+}
+
+/// Polls a connection and ends it when it has been idle too long, when the gateway
+/// drains, or when the client abuses it.
+async fn drive<C>(
+    gateway: &Gateway,
+    connection: &Connection,
+    mut http: Pin<&mut C>,
+    shut_down: impl Fn(Pin<&mut C>),
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let idle_limit = gateway.timeouts.idle;
+    let mut idle = std::pin::pin!(tokio::time::sleep(idle_limit));
+    let mut drain = std::pin::pin!(gateway.lifecycle.drain_started());
+    let mut leaving = false;
+    loop {
+        tokio::select! {
+            outcome = http.as_mut() => {
+                if let Err(error) = outcome {
+                    tracing::debug!(peer = %connection.peer, %error, "connection ended");
+                }
+                return;
+            }
+            () = &mut drain, if !leaving => {
+                leaving = true;
+                shut_down(http.as_mut());
+            }
+            () = connection.abort.notified() => {
+                gateway.counters.reset_floods.increment();
+                tracing::warn!(peer = %connection.peer, "HTTP/2 connection ended: too many resets");
+                shut_down(http.as_mut());
+                let _ = tokio::time::timeout(PARTING, http).await;
+                return;
+            }
+            () = &mut idle => {
+                let now = gateway.core.clock().now();
+                let idle_ms = u64::try_from(idle_limit.as_millis()).unwrap_or(u64::MAX);
+                let left = match connection.idle_for(now) {
+                    Some(so_far) if so_far >= idle_ms => {
+                        gateway.counters.connections_idle_closed.increment();
+                        shut_down(http.as_mut());
+                        // A client that does not answer the GOAWAY is left all the same.
+                        let _ = tokio::time::timeout(PARTING, http).await;
+                        return;
+                    }
+                    Some(so_far) => Duration::from_millis(idle_ms - so_far),
+                    None => idle_limit,
+                };
+                idle.as_mut().reset(tokio::time::Instant::now() + left);
+            }
+        }
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
+
+fn service(
+    gateway: &Arc<Gateway>,
+    connection: &Arc<Connection>,
+) -> impl hyper::service::HttpService<
+    Incoming,
+    ResBody = ResponseBody,
+    Error = Infallible,
+    Future = Answering,
+> + use<> {
+    let gateway = Arc::clone(gateway);
+    let connection = Arc::clone(connection);
+    service_fn(move |request: Request<Incoming>| {
+        // Read here and not in the future: a later fault is of a later message.
+        let fault = connection.fault();
+        let answering = answer(Arc::clone(&gateway), Arc::clone(&connection), fault, request);
+        Box::pin(answering) as Answering
+    })
+}
+
+async fn answer(
+    gateway: Arc<Gateway>,
+    connection: Arc<Connection>,
+    fault: Option<FramingFault>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    if fault == Some(FramingFault::HeadTimeout) {
+        gateway.counters.heads_timed_out.increment();
+    }
+    let counters = Arc::clone(&gateway.counters);
+    let mut handling = std::pin::pin!(pipeline::handle(gateway, connection, fault, request));
+    // A defect in the handling of one request ends that request.
+    let outcome = std::future::poll_fn(|cx| {
+        std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)))
+            .map_or_else(|_| std::task::Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await;
+    Ok(outcome.unwrap_or_else(|| {
+        counters.panics.increment();
+        tracing::error!("a request panicked");
+        let mut response = Response::new(ResponseBody::empty());
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    }))
+}

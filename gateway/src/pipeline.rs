@@ -1,0 +1,298 @@
+//! The way of a request, top to bottom. This file is the order and nothing else.
+//!
+//! [`handle`] wraps [`process`]: whatever happens inside, the request gets an
+//! answer with its id, and one line in the access log.
+
+pub mod admit;
+pub mod authenticate;
+pub mod authorize;
+pub mod body;
+pub mod client;
+pub mod connection;
+pub mod forward;
+pub mod ids;
+pub mod intercept;
+pub mod message;
+pub mod path;
+pub mod reason;
+pub mod record;
+pub mod respond;
+pub mod route;
+pub mod throttle;
+pub mod watch;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::header::{self, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+
+use crate::auth::Core;
+use crate::config::{Access, IdentityHeaders, SniRule, Tickets, Timeouts};
+use crate::dialect::{self, Admission as Who, Dialects, Resolution, Serving};
+use crate::lifecycle::Lifecycle;
+use crate::telemetry::access_log::Decision;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::sink::Sink;
+
+use admit::Admission;
+use authenticate::ticket::split_query;
+use body::{BodyError, ResponseBody};
+use connection::{Connection, Protocol, Upgrade};
+use forward::identity::StrippedNames;
+use forward::{Accepted, Destination};
+use reason::{Reason, Rejection};
+use record::{CancelGuard, RequestRecord};
+use respond::{Challenges, Shape};
+use route::Routes;
+use throttle::Throttle;
+
+/// Everything a request may need, shared by all of them.
+pub struct Gateway {
+    pub core: Arc<Core>,
+    pub throttle: Throttle,
+    pub admission: Admission,
+    pub dialects: Dialects,
+    pub routes: Routes,
+    pub destinations: Vec<Destination>,
+    pub identity: IdentityHeaders,
+    pub stripped: Arc<StrippedNames>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub sni: SniRule,
+    pub timeouts: Timeouts,
+    pub uri_bytes: usize,
+    pub challenges: Challenges,
+    pub advisory: ArcSwap<Advisory>,
+    pub ids: ids::Ids,
+    pub lifecycle: Lifecycle,
+    pub counters: Arc<Counters>,
+    pub sink: Sink,
+}
+
+/// What the health endpoints say beside "healthy" (S1-29).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Advisory {
+    pub pending_update: Option<String>,
+    pub cves: Vec<String>,
+}
+
+impl Gateway {
+    /// What the health endpoints answer now.
+    #[must_use]
+    pub fn health(&self) -> dialect::Health {
+        let advisory = self.advisory.load();
+        dialect::Health {
+            serving: if self.lifecycle.is_stopping() {
+                Serving::Draining
+            } else {
+                Serving::Healthy
+            },
+            version: env!("CARGO_PKG_VERSION"),
+            pending_update: advisory.pending_update.clone(),
+            cves: advisory.cves.clone(),
+        }
+    }
+}
+
+/// Answers a request, whatever comes.
+pub async fn handle(
+    gateway: Arc<Gateway>,
+    connection: Arc<Connection>,
+    fault: Option<reason::FramingFault>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let request_id = gateway.ids.request_id();
+    let target =
+        request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let record = RequestRecord::new(
+        &connection,
+        Arc::clone(&request_id),
+        request.method().clone(),
+        target,
+        Arc::clone(gateway.core.clock()),
+        gateway.sink.clone(),
+    );
+    // Dropped before the end, it counts the request as cancelled by the client.
+    let mut guard = CancelGuard::new(record);
+    let grpc = forward::is_grpc(request.headers());
+    let asked_upgrade = request.headers().contains_key(header::UPGRADE);
+    let outcome = process(&gateway, &connection, guard.record(), fault, request).await;
+    let mut record = guard.into_record();
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(rejection) => {
+            let rejection = blame_framing(&connection, rejection);
+            note(&gateway, &mut record, &rejection);
+            let path = record.access.target.path();
+            let shape =
+                if grpc { Shape::Grpc } else { Shape::Dialect(gateway.dialects.shape(path)) };
+            respond::reject(&gateway, &connection, shape, &rejection)
+        }
+    };
+    if asked_upgrade && connection.upgrade() == Upgrade::Undecided {
+        connection.decide_upgrade(Upgrade::Refused);
+    }
+    record.access.status = response.status();
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        headers.insert(respond::REQUEST_ID, id);
+    }
+    if gateway.lifecycle.is_stopping()
+        && connection.protocol == Protocol::Http1
+        && !headers.contains_key(header::UPGRADE)
+    {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| body.with_record(record))
+}
+
+/// From a request to its answer, or to the reason why there is none.
+async fn process(
+    gateway: &Arc<Gateway>,
+    connection: &Arc<Connection>,
+    record: &mut RequestRecord,
+    fault: Option<reason::FramingFault>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Rejection> {
+    let (mut parts, incoming) = request.into_parts();
+
+    // The bucket first: it is cheap, and everything after costs more. It covers
+    // malformed requests too, and needs to know nothing but the address.
+    let (client, trust) =
+        client::identify(connection.peer_ip(), &parts.headers, &gateway.trusted_proxies);
+    record.access.client = client;
+    let source = client::source(client);
+    gateway.admission.admit(source)?;
+
+    // What the bytes said before anything is read into them.
+    if let Some(fault) = fault {
+        return Err(Reason::Framing(fault).into());
+    }
+    message::check_method(&parts.method)?;
+    let host = message::host(&parts)?;
+    if gateway.sni == SniRule::MustMatchHost {
+        if let Some(sni) = connection.sni.as_deref().filter(|sni| *sni != host.name) {
+            return Err(Reason::Misdirected.because(sni));
+        }
+    }
+
+    // One normal form, before anybody compares a path with anything.
+    let written = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if written.len() > gateway.uri_bytes {
+        return Err(Reason::Framing(reason::FramingFault::UriTooLong).into());
+    }
+    let written_path = parts.uri.path().to_owned();
+    let path = path::normalise(&written_path)
+        .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
+
+    // Ours or an upstream's? Ours are exact paths and come before any route.
+    let endpoint = match gateway.dialects.resolve(&parts.method, &path) {
+        Resolution::Endpoint(endpoint, dialect) => Some((endpoint, dialect)),
+        Resolution::WrongMethod(allow, _) => {
+            return Err(Reason::MethodNotAllowed { allow: allow.to_owned() }.into());
+        }
+        Resolution::NotOurs => None,
+    };
+    if let Some((endpoint, dialect)) = endpoint {
+        record.access.decision = Decision::Own;
+        let principal = match endpoint.admission {
+            Who::Public => None,
+            // Before the body is read: nobody uploads to be told 401.
+            Who::Authenticated => {
+                let presented = authenticate::presented(&parts.headers, None)?;
+                let proven =
+                    authenticate::authenticate(&gateway.core, &gateway.throttle, source, presented)
+                        .await?
+                        .ok_or(Reason::CredentialMissing)?;
+                record.access.principal = Some(Arc::clone(&proven));
+                Some(proven)
+            }
+        };
+        let endpoint = (endpoint, dialect);
+        let principal = principal.as_ref();
+        return intercept::serve(
+            gateway,
+            record,
+            endpoint,
+            source,
+            &parts.headers,
+            incoming,
+            principal,
+        )
+        .await;
+    }
+
+    let route = gateway.routes.find(&host.name, &path, &parts.method)?;
+    record.access.route = Some(Arc::clone(&route.id));
+
+    // A ticket counts only where the route takes one, and never goes on.
+    let query = parts.uri.query();
+    let takes_ticket = route.tickets == Tickets::Accepted && forward::websocket::is_upgrade(&parts);
+    let (ticket, query) = match query.filter(|_| takes_ticket) {
+        Some(query) => {
+            let (ticket, rest) = split_query(query).map_err(|_| Reason::CredentialsConflict)?;
+            (ticket, Cow::Owned(rest))
+        }
+        None => (None, Cow::Borrowed(query.unwrap_or(""))),
+    };
+
+    // On a public route nobody is asked, and no credential is looked at.
+    let principal = match route.access {
+        Access::Public => {
+            record.allow(Decision::Public, None);
+            None
+        }
+        Access::Authenticated { .. } => {
+            let presented = authenticate::presented(&parts.headers, ticket)?;
+            let proven =
+                authenticate::authenticate(&gateway.core, &gateway.throttle, source, presented)
+                    .await?
+                    .ok_or(Reason::CredentialMissing)?;
+            record.access.principal = Some(Arc::clone(&proven));
+            // After authentication: who is refused a route may be told so.
+            authorize::authorize(&proven, &route.access)?;
+            record.allow(Decision::Allowed, Some(Arc::clone(&proven)));
+            Some(proven)
+        }
+    };
+
+    let path = match &*query {
+        "" => path.into_owned(),
+        query => format!("{path}?{query}"),
+    };
+    parts.headers.remove(header::HOST);
+    let accepted =
+        Accepted { route, principal: principal.as_ref(), path, host: &host.written, client, trust };
+    forward::forward(gateway, connection, record, (parts, incoming), accepted).await
+}
+
+/// A body that broke off because its framing was wrong is that fault.
+fn blame_framing(connection: &Connection, rejection: Rejection) -> Rejection {
+    match (&rejection.reason, connection.fault()) {
+        (Reason::BodyBroken, Some(fault)) => Reason::Framing(fault).into(),
+        _ => rejection,
+    }
+}
+
+/// Writes a rejection into the request's record and the counters.
+fn note(gateway: &Gateway, record: &mut RequestRecord, rejection: &Rejection) {
+    record.access.decision = Decision::Refused;
+    record.access.reason = rejection.reason.code();
+    record.access.detail.clone_from(&rejection.detail);
+    let counters = &gateway.counters;
+    match &rejection.reason {
+        Reason::Framing(_) => counters.framing_faults.increment(),
+        Reason::RateLimited { .. } => counters.rate_limited.increment(),
+        Reason::LockedOut { .. } => counters.locked_out.increment(),
+        Reason::HasherBusy | Reason::AttemptsQueued => counters.hashing_shed.increment(),
+        Reason::BodyStalled => counters.bodies_stalled.increment(),
+        _ => {}
+    }
+    if let Some(BodyError::Stalled) = record.body.as_ref().and_then(|body| body.failure()) {
+        record.access.detail.get_or_insert_with(|| "the client stopped sending".to_owned());
+    }
+}

@@ -1,0 +1,124 @@
+//! Which credential a request presents, and what it proves.
+//!
+//! Each scheme answers absent, accepted or refused. A refused credential is
+//! never passed over for another: two at once are a conflict, not a choice.
+
+mod api_key;
+mod basic;
+mod bearer;
+pub mod ticket;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+
+use crate::auth::Core;
+use crate::auth::api_key::PREFIX;
+use crate::auth::ports::Source;
+use crate::auth::principal::Principal;
+
+use super::reason::{Reason, Rejection};
+use super::throttle::Throttle;
+
+/// The field for API keys beside `Authorization`.
+pub const API_KEY_FIELD: &str = "x-api-key";
+
+/// What a request presents.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Presented<'a> {
+    Nothing,
+    /// The encoded part of `Authorization: Basic`.
+    Basic(&'a str),
+    Bearer(&'a str),
+    Key(&'a str),
+    Ticket(&'a str),
+    /// A field that is no text at all.
+    Unreadable,
+}
+
+/// Finds the one credential of a request.
+///
+/// # Errors
+/// [`Reason::CredentialsConflict`] when there is more than one.
+pub fn presented<'a>(
+    headers: &'a HeaderMap,
+    ticket: Option<&'a str>,
+) -> Result<Presented<'a>, Rejection> {
+    let authorization = only(headers, header::AUTHORIZATION.as_str())?;
+    let key = only(headers, API_KEY_FIELD)?;
+    match (authorization, key, ticket) {
+        (None, None, None) => Ok(Presented::Nothing),
+        (Some(Field::Text(value)), None, None) => Ok(parse_authorization(value)),
+        (None, Some(Field::Text(value)), None) => Ok(Presented::Key(value)),
+        (None, None, Some(ticket)) => Ok(Presented::Ticket(ticket)),
+        (Some(Field::Unreadable), None, None) | (None, Some(Field::Unreadable), None) => {
+            Ok(Presented::Unreadable)
+        }
+        _ => Err(Reason::CredentialsConflict.into()),
+    }
+}
+
+enum Field<'a> {
+    Text(&'a str),
+    Unreadable,
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<Field<'a>>, Rejection> {
+    let mut lines = headers.get_all(name).iter();
+    let Some(first) = lines.next() else {
+        return Ok(None);
+    };
+    if lines.next().is_some() {
+        return Err(Reason::CredentialsConflict.into());
+    }
+    Ok(Some(first.to_str().map_or(Field::Unreadable, Field::Text)))
+}
+
+/// `scheme SP credentials` (RFC 9110 11.4); the scheme in any case.
+fn parse_authorization(value: &str) -> Presented<'_> {
+    let (scheme, credentials) = value.split_once(' ').unwrap_or((value, ""));
+    let credentials = credentials.trim_matches(' ');
+    if scheme.eq_ignore_ascii_case("basic") {
+        Presented::Basic(credentials)
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        if credentials.starts_with(PREFIX) {
+            Presented::Key(credentials)
+        } else {
+            Presented::Bearer(credentials)
+        }
+    } else {
+        // A scheme that is not ours proves nothing here.
+        Presented::Nothing
+    }
+}
+
+/// Judges what was presented; `None` when nothing was.
+///
+/// # Errors
+/// Why it was refused.
+pub async fn authenticate(
+    core: &Core,
+    throttle: &Throttle,
+    source: Source,
+    presented: Presented<'_>,
+) -> Result<Option<Arc<Principal>>, Rejection> {
+    match presented {
+        Presented::Nothing => Ok(None),
+        Presented::Bearer(token) => bearer::check(core, token).map(Some),
+        Presented::Basic(encoded) => {
+            basic::check(core, throttle, source, encoded).await.map(|p| Some(Arc::new(p)))
+        }
+        Presented::Key(text) => {
+            api_key::check(core, throttle, source, text).await.map(|p| Some(Arc::new(p)))
+        }
+        Presented::Ticket(text) => {
+            ticket::check(core, throttle, source, text).await.map(|p| Some(Arc::new(p)))
+        }
+        Presented::Unreadable => basic::check(core, throttle, source, "")
+            .await
+            .map(|principal| Some(Arc::new(principal))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! HTTP Basic (RFC 7617): `base64(user ":" password)`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::auth::Core;
+use crate::auth::error::Refusal;
+use crate::auth::ports::Source;
+use crate::auth::principal::{Principal, Scheme};
+use crate::auth::secret::Secret;
+use crate::pipeline::reason::Rejection;
+use crate::pipeline::throttle::Throttle;
+
+pub(super) async fn check(
+    core: &Core,
+    throttle: &Throttle,
+    source: Source,
+    encoded: &str,
+) -> Result<Principal, Rejection> {
+    throttle.check(source)?;
+    let credential = decode(encoded);
+    if let Some((name, password)) = &credential {
+        // The common case: verified lately, no turn and no hash needed.
+        if let Some(principal) = core.recall_basic(name, password.expose()) {
+            return Ok(principal);
+        }
+    }
+    let verify = async {
+        match &credential {
+            Some((name, password)) => core.verify_basic(name, password).await,
+            None => Err(Refusal::CredentialMalformed.into()),
+        }
+    };
+    throttle.attempt(source, Some(Scheme::Basic), verify).await
+}
+
+/// The name ends at the first colon; a password may hold more of them.
+pub(super) fn decode(encoded: &str) -> Option<(String, Secret)> {
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    Some((name.to_owned(), password.into()))
+}

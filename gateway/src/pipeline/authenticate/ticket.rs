@@ -1,0 +1,34 @@
+//! A single-use ticket in the query of a WebSocket upgrade (S1-27).
+
+use crate::auth::Core;
+use crate::auth::ports::Source;
+use crate::auth::principal::{Principal, Scheme};
+use crate::pipeline::reason::Rejection;
+use crate::pipeline::throttle::Throttle;
+
+pub(super) async fn check(
+    core: &Core,
+    throttle: &Throttle,
+    source: Source,
+    text: &str,
+) -> Result<Principal, Rejection> {
+    throttle.attempt(source, Some(Scheme::Ticket), core.redeem_ticket(text)).await
+}
+
+/// The ticket in a query, and the query without it. More than one is `Err`.
+pub fn split_query(query: &str) -> Result<(Option<&str>, String), MoreThanOne> {
+    let mut ticket = None;
+    let mut rest = Vec::new();
+    for pair in query.split('&') {
+        match pair.strip_prefix("token=") {
+            Some(_) if ticket.is_some() => return Err(MoreThanOne),
+            Some(text) => ticket = Some(text),
+            None => rest.push(pair),
+        }
+    }
+    Ok((ticket, rest.join("&")))
+}
+
+/// Two tickets in one query.
+#[derive(Debug, PartialEq, Eq)]
+pub struct MoreThanOne;

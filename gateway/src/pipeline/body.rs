@@ -1,0 +1,430 @@
+//! Bodies on their way through: streamed, counted, bounded, never collected.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::forward::identity::StrippedNames;
+use super::forward::lease::Lease;
+use super::record::RequestRecord;
+use super::watch::PrincipalWatch;
+
+/// Why a body did not come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    #[error("the body is larger than the route allows")]
+    TooLarge,
+    #[error("the client stopped sending")]
+    Stalled,
+    #[error("the client's message broke off or was malformed")]
+    Broken,
+    #[error("the upstream's answer broke off")]
+    UpstreamBroken,
+    #[error("the credential behind the stream has ended")]
+    CredentialEnded,
+}
+
+/// Shared between a request body, which an upstream connection owns once sent,
+/// and the pipeline, which must know how it fared.
+#[derive(Debug, Default)]
+pub struct BodyProgress {
+    received: AtomicU64,
+    failure: AtomicU8,
+    ended: AtomicBool,
+    /// Once the upstream has begun to answer, the two talk at their own pace.
+    answered: AtomicBool,
+}
+
+impl BodyProgress {
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Whether everything the client had to send has been read.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// The upstream has begun to answer: the deadline for progress is lifted.
+    pub fn note_answer(&self) {
+        self.answered.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn failure(&self) -> Option<BodyError> {
+        match self.failure.load(Ordering::Acquire) {
+            1 => Some(BodyError::TooLarge),
+            2 => Some(BodyError::Stalled),
+            3 => Some(BodyError::Broken),
+            _ => None,
+        }
+    }
+
+    fn fail(&self, error: BodyError) -> BodyError {
+        let number = match error {
+            BodyError::TooLarge => 1,
+            BodyError::Stalled => 2,
+            _ => 3,
+        };
+        self.failure.store(number, Ordering::Release);
+        error
+    }
+}
+
+/// A client sends at least this much in each window of the progress deadline.
+const MIN_PROGRESS_BYTES: u64 = 1024;
+
+/// The body of a request, as the upstream's connection pulls it.
+pub struct RequestBody {
+    inner: Option<Incoming>,
+    progress: Arc<BodyProgress>,
+    stripped: Option<Arc<StrippedNames>>,
+    limit: Option<u64>,
+    window: Duration,
+    /// Time spent waiting for the client in this window, and bytes it brought.
+    waited: Duration,
+    waiting_since: Option<Instant>,
+    window_bytes: u64,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl RequestBody {
+    /// # Errors
+    /// [`BodyError::TooLarge`] when the declared length is over the limit.
+    pub fn new(
+        incoming: Incoming,
+        limit: Option<u64>,
+        window: Duration,
+        stripped: Option<Arc<StrippedNames>>,
+    ) -> Result<Self, BodyError> {
+        let declared = incoming.size_hint().lower();
+        if limit.is_some_and(|limit| declared > limit) {
+            return Err(BodyError::TooLarge);
+        }
+        let progress = Arc::new(BodyProgress::default());
+        let empty = incoming.is_end_stream();
+        progress.ended.store(empty, Ordering::Release);
+        Ok(Self {
+            inner: (!empty).then_some(incoming),
+            progress,
+            stripped,
+            limit,
+            window,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            window_bytes: 0,
+            timer: None,
+        })
+    }
+
+    /// A body without content.
+    #[must_use]
+    pub fn none() -> Self {
+        let progress = Arc::new(BodyProgress::default());
+        progress.ended.store(true, Ordering::Release);
+        Self {
+            inner: None,
+            progress,
+            stripped: None,
+            limit: None,
+            window: Duration::MAX,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            window_bytes: 0,
+            timer: None,
+        }
+    }
+
+    #[must_use]
+    pub fn progress(&self) -> Arc<BodyProgress> {
+        Arc::clone(&self.progress)
+    }
+
+    fn note_waiting(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.window == Duration::MAX || self.progress.answered.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        let now = Instant::now();
+        let since = *self.waiting_since.get_or_insert(now);
+        let deadline = since + self.window.saturating_sub(self.waited);
+        let timer = match &mut self.timer {
+            Some(timer) => {
+                if timer.deadline() != deadline {
+                    timer.as_mut().reset(deadline);
+                }
+                timer
+            }
+            None => self.timer.insert(Box::pin(tokio::time::sleep_until(deadline))),
+        };
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if self.window_bytes < MIN_PROGRESS_BYTES {
+            return Poll::Ready(Some(Err(self.progress.fail(BodyError::Stalled))));
+        }
+        self.begin_window();
+        self.waiting_since = Some(now);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn begin_window(&mut self) {
+        self.waited = Duration::ZERO;
+        self.window_bytes = 0;
+    }
+
+    fn note_data(&mut self, length: usize) -> Result<(), BodyError> {
+        let length = length as u64;
+        let total = self.progress.received.fetch_add(length, Ordering::Relaxed) + length;
+        self.window_bytes += length;
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += since.elapsed();
+            // Only time spent waiting for the client counts, and a window in
+            // which enough came is done with; a drip never lengthens one.
+            if self.waited >= self.window && self.window_bytes >= MIN_PROGRESS_BYTES {
+                self.begin_window();
+            }
+        }
+        match self.limit {
+            Some(limit) if total > limit => Err(self.progress.fail(BodyError::TooLarge)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let Some(inner) = &mut this.inner else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(inner).poll_frame(cx) {
+            Poll::Pending => this.note_waiting(cx),
+            Poll::Ready(None) => {
+                this.inner = None;
+                this.progress.ended.store(true, Ordering::Release);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(_))) => {
+                this.inner = None;
+                Poll::Ready(Some(Err(this.progress.fail(BodyError::Broken))))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                let frame = match frame.into_data() {
+                    Ok(data) => {
+                        this.note_data(data.len())?;
+                        Frame::data(data)
+                    }
+                    Err(frame) => match (frame.into_trailers(), &this.stripped) {
+                        (Ok(trailers), Some(stripped)) => {
+                            Frame::trailers(stripped.clean_trailers(trailers))
+                        }
+                        (Ok(trailers), None) => Frame::trailers(trailers),
+                        (Err(frame), _) => frame,
+                    },
+                };
+                if this.inner.as_ref().is_some_and(Body::is_end_stream) {
+                    this.progress.ended.store(true, Ordering::Release);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// The body of an answer.
+pub struct ResponseBody {
+    content: Content,
+    /// Written to the access log when the body ends or is dropped.
+    record: Option<Box<RequestRecord>>,
+}
+
+enum Content {
+    Empty,
+    Full(Bytes),
+    Upstream { incoming: Incoming, lease: Option<Lease>, watch: Option<PrincipalWatch> },
+}
+
+impl ResponseBody {
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { content: Content::Empty, record: None }
+    }
+
+    #[must_use]
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let content = if bytes.is_empty() { Content::Empty } else { Content::Full(bytes) };
+        Self { content, record: None }
+    }
+
+    /// An upstream's body. `lease` goes back to the pool when it has been read to
+    /// its end; dropped before, the connection is closed.
+    #[must_use]
+    pub fn upstream(incoming: Incoming, lease: Lease, watch: Option<PrincipalWatch>) -> Self {
+        if incoming.is_end_stream() {
+            lease.give_back();
+            return Self::empty();
+        }
+        Self { content: Content::Upstream { incoming, lease: Some(lease), watch }, record: None }
+    }
+
+    #[must_use]
+    pub fn with_record(mut self, record: Box<RequestRecord>) -> Self {
+        self.record = Some(record);
+        self
+    }
+
+    fn finished(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.complete();
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            // What ends by itself has been completed above, but for bodies that
+            // hyper knows to be empty or sends in one piece.
+            match self.content {
+                Content::Empty | Content::Full(_) => record.complete(),
+                Content::Upstream { .. } => record.abandon(),
+            }
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let polled = match &mut this.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                this.content = Content::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Content::Upstream { incoming, lease, watch } => {
+                if watch.as_mut().is_some_and(|watch| watch.has_ended(cx)) {
+                    return Poll::Ready(Some(Err(BodyError::CredentialEnded)));
+                }
+                match Pin::new(incoming).poll_frame(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(None) => {
+                        if let Some(lease) = lease.take() {
+                            lease.give_back();
+                        }
+                        this.content = Content::Empty;
+                        Poll::Ready(None)
+                    }
+                    Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(clean_trailers(frame)))),
+                    Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::UpstreamBroken))),
+                }
+            }
+        };
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let (Some(data), Some(record)) = (frame.data_ref(), &mut this.record) {
+                    record.count_sent(data.len());
+                }
+                // A body of known length is not polled again after its last byte.
+                if let Content::Upstream { incoming, lease, .. } = &mut this.content {
+                    if incoming.is_end_stream() {
+                        if let Some(lease) = lease.take() {
+                            lease.give_back();
+                        }
+                        this.content = Content::Empty;
+                    }
+                }
+            }
+            Poll::Ready(None) => this.finished(),
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Full(_) => false,
+            Content::Upstream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Upstream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}
+
+/// Trailers that would change how the message is read have no business in a trailer.
+fn clean_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            remove_framing(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
+/// Fields that RFC 9110 6.5.1 forbids in a trailer section.
+pub fn remove_framing(trailers: &mut HeaderMap) {
+    use http::header;
+    for name in [
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::HOST,
+        header::CONNECTION,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        header::CONTENT_ENCODING,
+        header::CONTENT_RANGE,
+        header::SET_COOKIE,
+        header::COOKIE,
+        header::EXPECT,
+    ] {
+        trailers.remove(name);
+    }
+}

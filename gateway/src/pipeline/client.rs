@@ -1,0 +1,66 @@
+//! Who the client is, for limits and logs: the socket's peer, unless that is a
+//! trusted proxy; then the right-most address of `X-Forwarded-For` that is not
+//! one. What lies further left was written by somebody we do not trust.
+
+use std::net::IpAddr;
+
+use http::HeaderMap;
+use ipnet::IpNet;
+
+use crate::auth::ports::Source;
+
+/// Whether what the peer says about others is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    Proxy,
+    Nobody,
+}
+
+/// The client's address and whether the peer is a trusted proxy.
+#[must_use]
+pub fn identify(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> (IpAddr, Trust) {
+    let trusted = |ip: IpAddr| proxies.iter().any(|network| network.contains(&ip));
+    if proxies.is_empty() || !trusted(peer) {
+        return (peer, Trust::Nobody);
+    }
+    let mut client = peer;
+    // Several lines are one list (RFC 9110 5.3), and its end is the newest entry.
+    for line in headers.get_all("x-forwarded-for").iter().rev() {
+        let Ok(line) = line.to_str() else {
+            break;
+        };
+        for entry in line.rsplit(',') {
+            let Some(ip) = parse_entry(entry.trim()) else {
+                return (client, Trust::Proxy);
+            };
+            client = ip;
+            if !trusted(ip) {
+                return (client, Trust::Proxy);
+            }
+        }
+    }
+    (client, Trust::Proxy)
+}
+
+/// An address, with or without port.
+fn parse_entry(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+    let ip = bare
+        .parse::<IpAddr>()
+        .or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()))
+        .ok()?;
+    Some(ip.to_canonical())
+}
+
+/// The key under which limits count an address. A client has a whole /64 of IPv6
+/// to itself and can use each address in it.
+#[must_use]
+pub fn source(ip: IpAddr) -> Source {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => Source::V4(ip.to_bits()),
+        IpAddr::V6(ip) => Source::V6(u64::try_from(ip.to_bits() >> 64).unwrap_or(u64::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

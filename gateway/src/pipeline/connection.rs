@@ -1,0 +1,214 @@
+//! What the edge and the pipeline tell each other about one connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::Notify;
+
+use crate::auth::time::Timestamp;
+
+use super::reason::FramingFault;
+
+/// One accepted connection, shared by its driver, its byte gate and its requests.
+pub struct Connection {
+    /// The peer, or who the PROXY header says it is.
+    pub peer: SocketAddr,
+    pub scheme: &'static str,
+    pub protocol: Protocol,
+    /// The name asked for in the TLS handshake, lower case.
+    pub sni: Option<String>,
+    fault: AtomicU8,
+    upgrade: AtomicU8,
+    in_flight: AtomicUsize,
+    /// When the last request ended (ms), for the idle limit.
+    last_active: AtomicU64,
+    resets: Mutex<ResetWindow>,
+    max_resets: u32,
+    /// Ends the connection at once.
+    pub abort: Notify,
+    /// Interim responses (1xx) waiting to be written in front of the final one.
+    interim: Mutex<BytesMut>,
+    /// Wakes the request, and with it the connection, when there are some.
+    pub interim_pushed: Notify,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What became of a request to switch protocols; the gate holds back the bytes
+/// that follow it until this is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgrade {
+    Undecided,
+    Tunnel,
+    Refused,
+}
+
+struct ResetWindow {
+    began: Timestamp,
+    count: u32,
+}
+
+const RESET_WINDOW_MS: u64 = 10_000;
+/// More interim bytes than this are not worth a client's time.
+const MAX_INTERIM_BYTES: usize = 16 << 10;
+
+/// Turns of the connection's task that interim responses may wait for the socket.
+const INTERIM_CHANCES: u32 = 64;
+
+const FAULTS: [FramingFault; 15] = [
+    FramingFault::RequestLine,
+    FramingFault::UriTooLong,
+    FramingFault::MethodTooLong,
+    FramingFault::Version,
+    FramingFault::LineEnding,
+    FramingFault::Field,
+    FramingFault::FieldCount,
+    FramingFault::HeadTooLarge,
+    FramingFault::HeadTimeout,
+    FramingFault::ContentLength,
+    FramingFault::TransferCoding,
+    FramingFault::TransferCodingUnknown,
+    FramingFault::LengthAndCoding,
+    FramingFault::Chunk,
+    FramingFault::Trailer,
+];
+
+impl Connection {
+    #[must_use]
+    pub fn new(
+        peer: SocketAddr,
+        scheme: &'static str,
+        protocol: Protocol,
+        sni: Option<String>,
+        max_resets: u32,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            peer,
+            scheme,
+            protocol,
+            sni,
+            fault: AtomicU8::new(0),
+            upgrade: AtomicU8::new(Upgrade::Undecided as u8),
+            in_flight: AtomicUsize::new(0),
+            last_active: AtomicU64::new(now.0),
+            resets: Mutex::new(ResetWindow { began: now, count: 0 }),
+            max_resets,
+            abort: Notify::new(),
+            interim: Mutex::default(),
+            interim_pushed: Notify::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn peer_ip(&self) -> IpAddr {
+        self.peer.ip().to_canonical()
+    }
+
+    /// Notes what is wrong with the bytes; the first fault stays.
+    pub fn set_fault(&self, fault: FramingFault) {
+        let number = FAULTS.iter().position(|known| *known == fault).map_or(1, |at| at + 1);
+        let number = u8::try_from(number).unwrap_or(1);
+        let _ = self.fault.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    #[must_use]
+    pub fn fault(&self) -> Option<FramingFault> {
+        let number = usize::from(self.fault.load(Ordering::Acquire));
+        FAULTS.get(number.wrapping_sub(1)).copied()
+    }
+
+    pub fn decide_upgrade(&self, upgrade: Upgrade) {
+        self.upgrade.store(upgrade as u8, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn upgrade(&self) -> Upgrade {
+        match self.upgrade.load(Ordering::Acquire) {
+            1 => Upgrade::Tunnel,
+            2 => Upgrade::Refused,
+            _ => Upgrade::Undecided,
+        }
+    }
+
+    pub fn begin_request(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(self))
+    }
+
+    /// Milliseconds without a request, or `None` while one is in flight.
+    #[must_use]
+    pub fn idle_for(&self, now: Timestamp) -> Option<u64> {
+        let idle = now.since(Timestamp(self.last_active.load(Ordering::Acquire)));
+        (self.in_flight.load(Ordering::Acquire) == 0).then_some(idle)
+    }
+
+    /// Counts a stream that ended before its answer did. hyper and h2 count only
+    /// resets of requests not yet accepted; requests accepted, forwarded and then
+    /// cancelled would be unlimited (CVE-2023-44487).
+    pub fn count_reset(&self, now: Timestamp) {
+        if self.protocol != Protocol::Http2 {
+            return;
+        }
+        let mut window = self.resets.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(window.began) > RESET_WINDOW_MS {
+            *window = ResetWindow { began: now, count: 0 };
+        }
+        window.count += 1;
+        if window.count > self.max_resets {
+            self.abort.notify_one();
+        }
+    }
+
+    pub fn push_interim(&self, bytes: &[u8]) {
+        let mut interim = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
+        if interim.len() + bytes.len() <= MAX_INTERIM_BYTES {
+            interim.extend_from_slice(bytes);
+            self.interim_pushed.notify_one();
+        }
+    }
+
+    /// Gives the connection the chance to write them before the final answer,
+    /// behind which they would be garbage.
+    pub async fn flush_interim(&self) {
+        for _ in 0..INTERIM_CHANCES {
+            let pending = {
+                let interim = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
+                !interim.is_empty()
+            };
+            if !pending {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(self.take_interim());
+    }
+
+    #[must_use]
+    pub fn take_interim(&self) -> Option<Bytes> {
+        let mut interim = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
+        (!interim.is_empty()).then(|| interim.split().freeze())
+    }
+}
+
+/// Held while a request and its answer are under way.
+pub struct InFlight(Arc<Connection>);
+
+impl InFlight {
+    /// Marks the connection as used until `now`; called as the answer ends.
+    pub fn touch(&self, now: Timestamp) {
+        self.0.last_active.store(now.0, Ordering::Release);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}

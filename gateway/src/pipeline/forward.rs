@@ -1,0 +1,270 @@
+//! Sending an accepted request on: fields made fit, body streamed, answer
+//! streamed back, failures named.
+
+mod echo;
+pub mod headers;
+pub mod identity;
+pub mod lease;
+mod tunnel;
+pub mod upstream;
+pub mod websocket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use crate::auth::principal::Principal;
+use crate::config::Access;
+
+use super::Gateway;
+use super::body::{BodyProgress, RequestBody, ResponseBody};
+use super::client::Trust;
+use super::connection::{Connection, Protocol, Upgrade};
+use super::intercept::reason_of;
+use super::reason::{Reason, Rejection};
+use super::record::RequestRecord;
+use super::route::Route;
+use super::watch::PrincipalWatch;
+use headers::Facts;
+use lease::Lease;
+use upstream::Upstream;
+
+/// Where a route's requests go.
+pub enum Destination {
+    Echo(Arc<str>),
+    Http(Arc<Upstream>),
+}
+
+impl Destination {
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Destination::Echo(name) => name,
+            Destination::Http(upstream) => &upstream.name,
+        }
+    }
+}
+
+/// A request that may pass, with what was found out about it.
+pub struct Accepted<'a> {
+    pub route: &'a Route,
+    pub principal: Option<&'a Arc<Principal>>,
+    /// The normalised path with its query.
+    pub path: String,
+    pub host: &'a str,
+    pub client: std::net::IpAddr,
+    pub trust: Trust,
+}
+
+/// # Errors
+/// Why there is no answer of the upstream.
+pub async fn forward(
+    gateway: &Arc<Gateway>,
+    connection: &Arc<Connection>,
+    record: &mut RequestRecord,
+    (mut parts, incoming): (Parts, Incoming),
+    accepted: Accepted<'_>,
+) -> Result<Response<ResponseBody>, Rejection> {
+    let destination = &gateway.destinations[accepted.route.upstream];
+    record.access.upstream = Some(Arc::clone(destination.name()));
+    let handshake = websocket::handshake(&parts, connection.protocol)?;
+    // hyper hands the bytes over once the answer is 101; taken before the request is.
+    let client_upgrade =
+        handshake.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
+    prepare(gateway, connection, record, &mut parts, &accepted);
+    if let Some(handshake) = &handshake {
+        handshake.add_to(&mut parts.headers);
+    }
+    let pace = if is_grpc(&parts.headers) {
+        // A stream that both sides keep open and use now and then.
+        Duration::MAX
+    } else {
+        gateway.timeouts.body_progress
+    };
+    let body = RequestBody::new(
+        incoming,
+        accepted.route.body_bytes,
+        pace,
+        Some(Arc::clone(&gateway.stripped)),
+    )
+    .map_err(|error| Rejection::from(reason_of(error)))?;
+    let progress = body.progress();
+    record.body = Some(Arc::clone(&progress));
+    let upstream = match destination {
+        Destination::Echo(_) => return echo::answer(parts, body, &accepted.path).await,
+        Destination::Http(upstream) => upstream,
+    };
+    let method = parts.method.clone();
+    listen_for_interim(connection, &mut parts);
+    let (response, lease) = send(connection, upstream, parts, body, &accepted, &progress)
+        .await
+        .map_err(|rejection| {
+            // A body that failed took the upstream's connection with it: the client is
+            // at fault, and the upstream must not be blamed.
+            progress.failure().map_or(rejection, |error| reason_of(error).into())
+        })?;
+    progress.note_answer();
+    let answer = Answered { response, lease, method };
+    match (handshake, client_upgrade.flatten()) {
+        (Some(handshake), Some(client))
+            if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS =>
+        {
+            handshake.check_answer(answer.response.headers())?;
+            connection.decide_upgrade(Upgrade::Tunnel);
+            Ok(tunnel::open(gateway, record, client, answer, accepted.principal))
+        }
+        // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
+        _ if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+            Err(Reason::UpstreamUpgrade.because("unsolicited 101"))
+        }
+        _ => Ok(stream_back(gateway, record, answer, accepted.principal)),
+    }
+}
+
+struct Answered {
+    response: Response<Incoming>,
+    lease: Lease,
+    method: Method,
+}
+
+fn prepare(
+    gateway: &Gateway,
+    connection: &Connection,
+    record: &RequestRecord,
+    parts: &mut Parts,
+    accepted: &Accepted<'_>,
+) {
+    let facts = Facts {
+        client: accepted.client,
+        trust: accepted.trust,
+        scheme: connection.scheme,
+        host: accepted.host,
+        request_id: &record.access.request_id,
+        trace: &|| gateway.ids.traceparent(),
+    };
+    headers::prepare_request(
+        &mut parts.headers,
+        &gateway.stripped,
+        accepted.route.credential,
+        &facts,
+    );
+    // From `:authority` or the absolute form when there was no field.
+    if let Ok(host) = HeaderValue::from_str(accepted.host) {
+        parts.headers.insert(header::HOST, host);
+    }
+    if let (Access::Authenticated { .. }, Some(principal)) =
+        (&accepted.route.access, accepted.principal)
+    {
+        identity::inject(&mut parts.headers, &gateway.identity, principal);
+    }
+}
+
+/// Waits for the head of the answer. The deadline begins anew while the client is
+/// still sending its body: an upload may take longer than an answer.
+async fn send(
+    connection: &Connection,
+    upstream: &Arc<Upstream>,
+    parts: Parts,
+    body: RequestBody,
+    accepted: &Accepted<'_>,
+    progress: &BodyProgress,
+) -> Result<(Response<Incoming>, Lease), Rejection> {
+    let mut exchange = std::pin::pin!(upstream.send(parts, body, &accepted.path));
+    let mut received = progress.received();
+    loop {
+        let turn = tokio::time::timeout(accepted.route.timeout, &mut exchange);
+        let outcome = tokio::select! {
+            outcome = turn => outcome,
+            // Being polled is all the connection needs to write them.
+            () = connection.interim_pushed.notified() => continue,
+        };
+        match outcome {
+            Ok(outcome) => {
+                connection.flush_interim().await;
+                return outcome;
+            }
+            Err(_) if !progress.ended() && progress.received() > received => {
+                received = progress.received();
+            }
+            Err(_) => return Err(Reason::UpstreamTimeout.into()),
+        }
+    }
+}
+
+fn stream_back(
+    gateway: &Gateway,
+    record: &RequestRecord,
+    answer: Answered,
+    principal: Option<&Arc<Principal>>,
+) -> Response<ResponseBody> {
+    let Answered { response, lease, method } = answer;
+    let (mut parts, incoming) = response.into_parts();
+    // Their length describes a body that is not sent (RFC 9110 8.6).
+    let keep_length = method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
+    if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
+        headers::prepare_response(&mut parts.headers, &request_id, keep_length);
+    }
+    parts.version = http::Version::default();
+    parts.extensions.clear();
+    let watch = principal
+        .filter(|_| is_stream(&parts.headers))
+        .map(|principal| PrincipalWatch::new(Arc::clone(&gateway.core), Arc::clone(principal)));
+    Response::from_parts(parts, ResponseBody::upstream(incoming, lease, watch))
+}
+
+/// Answers that last as long as somebody listens.
+fn is_stream(headers: &HeaderMap) -> bool {
+    is_grpc(headers) || has_type(headers, "text/event-stream")
+}
+
+/// Whether a message is gRPC, whose clients read another kind of refusal.
+#[must_use]
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    has_type(headers, "application/grpc")
+}
+
+fn has_type(headers: &HeaderMap, prefix: &str) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().get(..prefix.len()))
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// Interim answers (103 Early Hints) go to HTTP/1.1 clients as they come. hyper
+/// cannot send them, so they go around it; over HTTP/2 there is no such way.
+fn listen_for_interim(connection: &Arc<Connection>, parts: &mut Parts) {
+    if connection.protocol != Protocol::Http1 || parts.version != http::Version::HTTP_11 {
+        return;
+    }
+    let connection = Arc::clone(connection);
+    let mut carrier = Request::new(());
+    hyper::ext::on_informational(&mut carrier, move |interim| {
+        // 100 is hyper's own to send, when the body is first read.
+        if interim.status() != StatusCode::CONTINUE
+            && interim.status() != StatusCode::SWITCHING_PROTOCOLS
+        {
+            let mut headers = interim.headers().clone();
+            headers::prepare_response(&mut headers, &HeaderValue::from_static(""), false);
+            headers.remove(super::respond::REQUEST_ID);
+            connection.push_interim(&interim_head(interim.status(), &headers));
+        }
+    });
+    parts.extensions.extend(std::mem::take(carrier.extensions_mut()));
+}
+
+fn interim_head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {
+    let reason = status.canonical_reason().unwrap_or("");
+    let mut head = format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()).into_bytes();
+    for (name, value) in headers {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    head
+}

@@ -1,0 +1,240 @@
+//! Fields on their way through: what belongs to one connection stays on it, what
+//! the gateway vouches for is set by the gateway.
+//!
+//! Order matters. Fields that `Connection` nominates go first, so that a client
+//! cannot nominate away what is added after; identity is added last of all.
+
+use http::HeaderMap;
+use http::header::{self, Entry, HeaderName, HeaderValue};
+
+use crate::config::CredentialForwarding;
+use crate::pipeline::authenticate::API_KEY_FIELD;
+use crate::pipeline::client::Trust;
+use crate::pipeline::respond::REQUEST_ID;
+
+use super::identity::StrippedNames;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Fields of one connection or one message's framing. Framing is made anew for
+/// every hop and never copied.
+const HOP_BY_HOP: [&str; 11] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "upgrade",
+    "transfer-encoding",
+    "content-length",
+    "http2-settings",
+    "expect",
+];
+
+/// Fields by which a client could tell an upstream that it asked for something
+/// else, or came from elsewhere, than what was decided.
+const OVERRIDES: [&str; 12] = [
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-method",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
+/// What the gateway knows about a request and tells the upstream.
+pub struct Facts<'a> {
+    pub client: std::net::IpAddr,
+    pub trust: Trust,
+    /// `http` or `https`, as the client connected.
+    pub scheme: &'static str,
+    pub host: &'a str,
+    pub request_id: &'a str,
+    /// Sixteen random bytes and eight more, for a new trace.
+    pub trace: &'a dyn Fn() -> String,
+}
+
+/// Makes a client's header fields fit to be forwarded.
+pub fn prepare_request(
+    headers: &mut HeaderMap,
+    stripped: &StrippedNames,
+    credential: CredentialForwarding,
+    facts: &Facts<'_>,
+) {
+    let accepts_trailers = accepts_trailers(headers);
+    remove_nominated(headers);
+    // A trusted proxy's list is kept and added to; anybody else's is replaced.
+    let received_for = match facts.trust {
+        Trust::Proxy => joined(headers, &X_FORWARDED_FOR, ", "),
+        Trust::Nobody => None,
+    };
+    let unwanted: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            name.contains('_')
+                || HOP_BY_HOP.contains(&name)
+                || OVERRIDES.contains(&name)
+                || stripped.contains(name)
+                || (credential == CredentialForwarding::Strip
+                    && (name == "authorization" || name == API_KEY_FIELD))
+        })
+        .cloned()
+        .collect();
+    for name in unwanted {
+        headers.remove(name);
+    }
+    join_cookies(headers);
+    if accepts_trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    add_forwarding(headers, received_for, facts);
+}
+
+fn add_forwarding(headers: &mut HeaderMap, received_for: Option<String>, facts: &Facts<'_>) {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(64);
+    // Writing to a string does not fail.
+    let _ = match received_for {
+        Some(list) => write!(text, "{list}, {}", facts.client),
+        None => write!(text, "{}", facts.client),
+    };
+    insert(headers, X_FORWARDED_FOR, &text);
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(facts.scheme));
+    insert(headers, X_FORWARDED_HOST, facts.host);
+    text.clear();
+    // An IPv6 address and a host with a port are quoted (RFC 7239 6).
+    let _ = match facts.client {
+        std::net::IpAddr::V4(ip) => write!(text, "for={ip}"),
+        std::net::IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\""),
+    };
+    let _ = write!(text, ";host=\"{}\";proto={}", facts.host, facts.scheme);
+    insert(headers, header::FORWARDED, &text);
+    insert(headers, REQUEST_ID, facts.request_id);
+    if !headers.get(&TRACEPARENT).is_some_and(is_traceparent)
+        || headers.get_all(&TRACEPARENT).iter().count() > 1
+    {
+        headers.remove(&TRACESTATE);
+        insert(headers, TRACEPARENT, &(facts.trace)());
+    }
+}
+
+/// Makes an upstream's header fields fit to be sent on.
+pub fn prepare_response(headers: &mut HeaderMap, request_id: &HeaderValue, keep_length: bool) {
+    if headers.contains_key(header::CONNECTION) {
+        remove_nominated(headers);
+    }
+    let length = if keep_length { headers.remove(header::CONTENT_LENGTH) } else { None };
+    for name in HOP_BY_HOP {
+        // RFC 9110 11.7: the challenge is the upstream's own to its own clients.
+        if headers.contains_key(name) {
+            headers.remove(name);
+        }
+    }
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    headers.insert(REQUEST_ID, request_id.clone());
+}
+
+/// Removes what `Connection` names (RFC 9110 7.6.1). The host is not a client's
+/// to remove, whatever it nominates.
+fn remove_nominated(headers: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+        .filter(|name| name != header::HOST)
+        .collect();
+    for name in nominated {
+        headers.remove(name);
+    }
+}
+
+/// Whether the client takes trailers; no other value of `TE` goes any further.
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::TE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// HTTP/2 may split a cookie into several lines; others read only the first (RFC 9113 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let mut joined = Vec::new();
+    for value in headers.get_all(header::COOKIE) {
+        if !joined.is_empty() {
+            joined.extend_from_slice(b"; ");
+        }
+        joined.extend_from_slice(value.as_bytes());
+    }
+    headers.remove(header::COOKIE);
+    if let Ok(value) = HeaderValue::from_bytes(&joined) {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName, separator: &str) -> Option<String> {
+    let lines: Vec<&str> =
+        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(separator))
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros (W3C Trace Context 3.2).
+fn is_traceparent(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else {
+        return false;
+    };
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let nonzero = |part: &str| part.bytes().any(|b| b != b'0');
+    match parts.as_slice() {
+        [version, trace, span, flags] => {
+            *version == "00"
+                && hex(trace, 32)
+                && nonzero(trace)
+                && hex(span, 16)
+                && nonzero(span)
+                && hex(flags, 2)
+        }
+        _ => false,
+    }
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    match (HeaderValue::from_str(value), headers.entry(name)) {
+        (Ok(value), Entry::Occupied(mut entry)) => {
+            entry.insert(value);
+        }
+        (Ok(value), Entry::Vacant(entry)) => {
+            entry.insert(value);
+        }
+        (Err(_), Entry::Occupied(entry)) => {
+            entry.remove_entry_mult();
+        }
+        (Err(_), Entry::Vacant(_)) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

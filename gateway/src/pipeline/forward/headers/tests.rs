@@ -1,0 +1,136 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Facts, prepare_request, prepare_response};
+use crate::config::{CredentialForwarding, IdentityHeaders};
+use crate::pipeline::client::Trust;
+use crate::pipeline::forward::identity::StrippedNames;
+
+fn map(fields: &[(&str, &str)]) -> HeaderMap {
+    fields
+        .iter()
+        .map(|(name, value)| {
+            (
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn prepared(fields: &[(&str, &str)], trust: Trust) -> HeaderMap {
+    let mut headers = map(fields);
+    let facts = Facts {
+        client: "192.0.2.1".parse().unwrap(),
+        trust,
+        scheme: "https",
+        host: "a.example:8443",
+        request_id: "id",
+        trace: &|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+    };
+    let stripped = StrippedNames::new(&IdentityHeaders::default());
+    prepare_request(&mut headers, &stripped, CredentialForwarding::Strip, &facts);
+    headers
+}
+
+/// The values of one field after preparing.
+fn check(fields: &[(&str, &str)], name: &str, expected: &[&str]) {
+    let headers = prepared(fields, Trust::Nobody);
+    let actual: Vec<_> = headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect();
+    assert_eq!(actual, expected, "{fields:?}");
+}
+
+#[test]
+fn fields_of_the_connection_stay_on_it() {
+    let fields = [
+        ("connection", "keep-alive, X-Private"),
+        ("x-private", "1"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-authorization", "x"),
+        ("upgrade", "h2c"),
+        ("http2-settings", "AAA"),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "5"),
+        ("expect", "100-continue"),
+        ("te", "gzip"),
+    ];
+    for (name, _) in fields {
+        check(&fields, name, &[]);
+    }
+    check(&[("te", "gzip, trailers;q=0.5")], "te", &[]);
+    check(&[("te", "gzip"), ("te", "Trailers")], "te", &["trailers"]);
+}
+
+#[test]
+fn what_the_gateway_says_cannot_be_nominated_away() {
+    let fields = [
+        ("connection", "host, x-forwarded-for, forwarded, x-request-id, x-forwarded-host"),
+        ("host", "a.example:8443"),
+    ];
+    check(&fields, "host", &["a.example:8443"]);
+    check(&fields, "x-forwarded-for", &["192.0.2.1"]);
+    check(&fields, "x-request-id", &["id"]);
+    check(&fields, "forwarded", &["for=192.0.2.1;host=\"a.example:8443\";proto=https"]);
+}
+
+#[test]
+fn a_clients_word_about_itself_is_replaced() {
+    for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"] {
+        let headers = prepared(&[(name, "spoofed"), (name, "twice")], Trust::Nobody);
+        let values: Vec<_> = headers.get_all(name).iter().collect();
+        assert_eq!(values.len(), 1, "{name}");
+        assert_ne!(values[0], "spoofed", "{name}");
+    }
+    for name in [
+        "x-real-ip",
+        "x-original-url",
+        "x-rewrite-url",
+        "x-http-method-override",
+        "x-forwarded-uri",
+        "x-forwarded-user",
+        "x-forwarded_for",
+        "x_real_ip",
+        "remote.user",
+    ] {
+        check(&[(name, "spoofed")], name, &[]);
+    }
+}
+
+#[test]
+fn a_trusted_proxys_list_is_added_to() {
+    let headers = prepared(&[("x-forwarded-for", "192.0.2.1")], Trust::Proxy);
+    assert_eq!(headers["x-forwarded-for"], "192.0.2.1, 192.0.2.1");
+}
+
+#[test]
+fn credentials_stay_and_cookies_become_one() {
+    check(&[("authorization", "Basic x")], "authorization", &[]);
+    check(&[("x-api-key", "x")], "x-api-key", &[]);
+    check(&[("cookie", "a=1"), ("cookie", "b=2")], "cookie", &["a=1; b=2"]);
+    check(&[("cookie", "a=1")], "cookie", &["a=1"]);
+}
+
+#[test]
+fn a_valid_trace_goes_on_and_another_is_replaced() {
+    let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let fresh = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    check(&[("traceparent", valid), ("tracestate", "a=b")], "traceparent", &[valid]);
+    check(&[("traceparent", "00-zz-1-01"), ("tracestate", "a=b")], "traceparent", &[fresh]);
+    check(&[("traceparent", "x"), ("tracestate", "a=b")], "tracestate", &[]);
+    check(&[("traceparent", valid), ("traceparent", valid)], "traceparent", &[fresh]);
+}
+
+#[test]
+fn an_upstreams_connection_fields_are_not_passed_on() {
+    let mut headers = map(&[
+        ("connection", "x-private"),
+        ("x-private", "1"),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "5"),
+        ("x-kept", "1"),
+        ("upgrade", "h2c"),
+    ]);
+    prepare_response(&mut headers, &HeaderValue::from_static("id"), false);
+    let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["x-kept", "x-request-id"]);
+}

@@ -1,0 +1,136 @@
+//! Who is calling, as upstreams learn it; and that nobody else can tell them.
+//!
+//! Every name of every preset, and the configured ones, is removed from what a
+//! client sends, in any spelling (`-`, `_` and `.` are one), in the head and in
+//! trailers, on public routes too. Ours are added last, once each.
+
+use std::collections::HashSet;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::auth::principal::Principal;
+use crate::config::IdentityHeaders;
+use crate::config::file::{PRESETS, preset};
+use crate::pipeline::body::remove_framing;
+
+/// Names that only the gateway may set.
+#[derive(Debug)]
+pub struct StrippedNames {
+    names: HashSet<String>,
+}
+
+/// Further names by which backends and other proxies are told who is calling.
+const ALIASES: [&str; 14] = [
+    "remote-name",
+    "remote-id",
+    "x-remote-user",
+    "x-remote-group",
+    "x-remote-email",
+    "x-user",
+    "x-user-id",
+    "x-username",
+    "x-email",
+    "x-auth-request-user",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-preferred-username",
+    "x-webauth-name",
+];
+
+/// Families of names: everything that begins so.
+const PREFIXES: [&str; 2] = ["x-portcullis-", "x-forwarded-"];
+
+impl StrippedNames {
+    #[must_use]
+    pub fn new(configured: &IdentityHeaders) -> Self {
+        let mut names: HashSet<String> = ALIASES.iter().map(|name| (*name).to_owned()).collect();
+        let presets = PRESETS.iter().filter_map(|name| preset(name));
+        for headers in presets.chain([configured.clone()]) {
+            names.extend(headers.names().map(|name| dashed(name.as_str())));
+        }
+        Self { names }
+    }
+
+    /// Whether a field of this (lower-case) name must not come from a client.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        if name.bytes().any(|b| b == b'_' || b == b'.') {
+            let name = dashed(name);
+            self.names.contains(&name) || has_prefix(&name)
+        } else {
+            self.names.contains(name) || has_prefix(name)
+        }
+    }
+
+    /// Trailers of a request without what only the gateway may say.
+    #[must_use]
+    pub fn clean_trailers(&self, mut trailers: HeaderMap) -> HeaderMap {
+        remove_framing(&mut trailers);
+        let unwanted: Vec<HeaderName> = trailers
+            .keys()
+            .filter(|name| name.as_str().contains('_') || self.contains(name.as_str()))
+            .cloned()
+            .collect();
+        for name in unwanted {
+            trailers.remove(name);
+        }
+        trailers
+    }
+}
+
+fn has_prefix(name: &str) -> bool {
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn dashed(name: &str) -> String {
+    name.replace(['_', '.'], "-")
+}
+
+impl IdentityHeaders {
+    fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        [
+            &self.user_id,
+            &self.username,
+            &self.email,
+            &self.roles,
+            &self.workspace,
+            &self.scheme,
+            &self.key_id,
+            &self.scopes,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// Adds the identity of a proven caller. Must come after every removal.
+pub fn inject(headers: &mut HeaderMap, names: &IdentityHeaders, principal: &Principal) {
+    let mut put = |name: &Option<HeaderName>, value: Option<&str>| {
+        // Names, e-mails and roles are checked to be visible ASCII when they are set.
+        if let (Some(name), Some(value)) = (name, value) {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+    };
+    let account = &principal.account;
+    let mut id = [0u8; uuid::fmt::Hyphenated::LENGTH];
+    put(&names.user_id, Some(account.id.0.hyphenated().encode_lower(&mut id)));
+    put(&names.username, Some(account.username.as_str()));
+    put(&names.email, account.email.as_deref());
+    match account.roles.as_slice() {
+        [] => {}
+        [role] => put(&names.roles, Some(role)),
+        roles => put(&names.roles, Some(&roles.join(","))),
+    }
+    put(&names.scheme, Some(principal.scheme().as_str()));
+    if let Some(key) = principal.key() {
+        put(&names.key_id, Some(key.id.0.hyphenated().encode_lower(&mut id)));
+        if !key.scopes.is_empty() {
+            put(&names.scopes, Some(&key.scopes.join(",")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Judging a parsed request head before anything is decided by it: method,
+//! target, host. What hyper accepts and we do not is refused here (RFC 9112 3.2,
+//! RFC 9113 8.3.1).
+
+use http::request::Parts;
+use http::uri::Authority;
+use http::{Method, Version, header};
+
+use super::reason::{Reason, Rejection};
+
+/// The longest method name; every registered one is shorter.
+const MAX_METHOD_BYTES: usize = 32;
+
+/// The host a request is for, in the form that routes compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// As the client wrote it, with port.
+    pub written: String,
+    /// Lower case, without port and trailing dot.
+    pub name: String,
+}
+
+/// # Errors
+/// When the method is one we never forward.
+pub fn check_method(method: &Method) -> Result<(), Rejection> {
+    if *method == Method::CONNECT || *method == Method::TRACE {
+        return Err(Reason::MethodRefused.into());
+    }
+    if method.as_str().len() > MAX_METHOD_BYTES {
+        return Err(Reason::MethodMalformed.into());
+    }
+    Ok(())
+}
+
+/// The one host of a request: `:authority` or the absolute form's, and a `Host`
+/// field that says the same; else exactly one `Host` field.
+///
+/// # Errors
+/// When there is none, more than one, a malformed one, or they differ.
+pub fn host(parts: &Parts) -> Result<Host, Rejection> {
+    let mut fields = parts.headers.get_all(header::HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(Reason::HostMalformed.because("more than one Host field"));
+    }
+    let field = match field {
+        Some(value) => Some(value.to_str().map_err(|_| Rejection::from(Reason::HostMalformed))?),
+        None => None,
+    };
+    let authority = parts.uri.authority().map(Authority::as_str);
+    let written = match (authority, field) {
+        (Some(authority), Some(field)) if !same_host(authority, field) => {
+            return Err(Reason::HostMismatch.into());
+        }
+        // RFC 9112 3.2 wants the field beside the absolute form as well.
+        (Some(_), None) if parts.version != Version::HTTP_2 => {
+            return Err(Reason::HostMissing.into());
+        }
+        (Some(authority), _) => authority,
+        (None, Some(field)) => field,
+        (None, None) => return Err(Reason::HostMissing.into()),
+    };
+    let name = host_name(written).ok_or_else(|| Rejection::from(Reason::HostMalformed))?;
+    Ok(Host { written: written.to_owned(), name })
+}
+
+fn same_host(left: &str, right: &str) -> bool {
+    left.eq_ignore_ascii_case(right)
+}
+
+/// The name in `uri-host [":" port]`: a registered name of letters, digits, `-`,
+/// `.` and `_`, an IPv4 address, or an IPv6 address in brackets.
+fn host_name(written: &str) -> Option<String> {
+    let (name, port) = match written.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            (
+                &written[..address.len() + 2],
+                port.strip_prefix(':').or(port.is_empty().then_some("0")),
+            )
+        }
+        None => match written.split_once(':') {
+            Some((name, port)) => (name, Some(port)),
+            None => (written, Some("0")),
+        },
+    };
+    let port = port?;
+    let valid_port = (1..=5).contains(&port.len())
+        && port.bytes().all(|b| b.is_ascii_digit())
+        && port.parse::<u16>().is_ok();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let valid_name =
+        name.starts_with('[') || (!name.is_empty() && name.len() <= 253 && name.bytes().all(plain));
+    if !valid_port || !valid_name {
+        return None;
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    (!name.is_empty()).then(|| name.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! Why a request did not get through: one reason, one stable code, one fate.
+
+use std::time::Duration;
+
+use crate::auth::error::{Error, Refusal, StoreError};
+use crate::auth::password::Unacceptable;
+use crate::auth::principal::Scheme;
+
+/// A request that ends here. The status, the words and the connection's fate
+/// follow from the reason in `respond`, and only there.
+#[derive(Debug)]
+pub struct Rejection {
+    pub reason: Reason,
+    /// More, for the log only.
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    // The message itself: the client is at fault, the connection ends.
+    Framing(FramingFault),
+    HostMissing,
+    HostMalformed,
+    HostMismatch,
+    TargetMalformed,
+    MethodRefused,
+    MethodMalformed,
+    PathAmbiguous,
+    UpgradeMalformed,
+    Misdirected,
+    BodyTooLarge,
+    BodyStalled,
+    BodyBroken,
+    // Limits.
+    RateLimited {
+        retry_after: Duration,
+    },
+    LockedOut {
+        retry_after: Duration,
+    },
+    AttemptsQueued,
+    HasherBusy,
+    // Credentials.
+    CredentialMissing,
+    CredentialsConflict,
+    CredentialRefused(Scheme, Refusal),
+    /// A refresh token or login in a body.
+    SecretRefused(Refusal),
+    NotForKeys,
+    RoleMissing,
+    ScopeMissing,
+    // Our own endpoints.
+    MethodNotAllowed {
+        allow: String,
+    },
+    MediaType,
+    BodyMalformed(String),
+    PasswordUnacceptable(Unacceptable),
+    // Where it should have gone.
+    RouteUnknown,
+    UpstreamConnect,
+    UpstreamConnectTimeout,
+    UpstreamTls,
+    UpstreamSaturated,
+    UpstreamTimeout,
+    UpstreamClosed,
+    UpstreamProtocol,
+    UpstreamUpgrade,
+    // Ourselves.
+    StoreUnavailable,
+    StoreBusy,
+    Internal,
+}
+
+/// What the edge found wrong with the bytes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FramingFault {
+    RequestLine,
+    UriTooLong,
+    MethodTooLong,
+    Version,
+    LineEnding,
+    Field,
+    FieldCount,
+    HeadTooLarge,
+    HeadTimeout,
+    ContentLength,
+    TransferCoding,
+    TransferCodingUnknown,
+    LengthAndCoding,
+    Chunk,
+    Trailer,
+}
+
+impl FramingFault {
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            FramingFault::RequestLine => "framing_request_line",
+            FramingFault::UriTooLong => "uri_too_long",
+            FramingFault::MethodTooLong => "method_malformed",
+            FramingFault::Version => "framing_version",
+            FramingFault::LineEnding => "framing_line_ending",
+            FramingFault::Field => "framing_field",
+            FramingFault::FieldCount => "framing_field_count",
+            FramingFault::HeadTooLarge => "head_too_large",
+            FramingFault::HeadTimeout => "head_timeout",
+            FramingFault::ContentLength => "framing_content_length",
+            FramingFault::TransferCoding => "framing_transfer_coding",
+            FramingFault::TransferCodingUnknown => "transfer_coding_unknown",
+            FramingFault::LengthAndCoding => "framing_length_and_coding",
+            FramingFault::Chunk => "framing_chunk",
+            FramingFault::Trailer => "framing_trailer",
+        }
+    }
+}
+
+impl Reason {
+    /// Stable, for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Reason::Framing(fault) => fault.code(),
+            Reason::HostMissing => "host_missing",
+            Reason::HostMalformed => "host_malformed",
+            Reason::HostMismatch => "host_mismatch",
+            Reason::TargetMalformed => "target_malformed",
+            Reason::MethodRefused => "method_refused",
+            Reason::MethodMalformed => "method_malformed",
+            Reason::PathAmbiguous => "path_ambiguous",
+            Reason::UpgradeMalformed => "upgrade_malformed",
+            Reason::Misdirected => "misdirected",
+            Reason::BodyTooLarge => "body_too_large",
+            Reason::BodyStalled => "body_stalled",
+            Reason::BodyBroken => "body_broken",
+            Reason::RateLimited { .. } => "rate_limited",
+            Reason::LockedOut { .. } => "locked_out",
+            Reason::AttemptsQueued => "attempts_queued",
+            Reason::HasherBusy => "hasher_busy",
+            Reason::CredentialMissing => "credential_missing",
+            Reason::CredentialsConflict => "credentials_conflict",
+            Reason::CredentialRefused(_, refusal) | Reason::SecretRefused(refusal) => {
+                refusal.code()
+            }
+            Reason::NotForKeys => "not_for_keys",
+            Reason::RoleMissing => "role_missing",
+            Reason::ScopeMissing => "scope_missing",
+            Reason::MethodNotAllowed { .. } => "method_not_allowed",
+            Reason::MediaType => "media_type",
+            Reason::BodyMalformed(_) => "body_malformed",
+            Reason::PasswordUnacceptable(rule) => rule.code(),
+            Reason::RouteUnknown => "route_unknown",
+            Reason::UpstreamConnect => "upstream_connect",
+            Reason::UpstreamConnectTimeout => "upstream_connect_timeout",
+            Reason::UpstreamTls => "upstream_tls",
+            Reason::UpstreamSaturated => "upstream_saturated",
+            Reason::UpstreamTimeout => "upstream_timeout",
+            Reason::UpstreamClosed => "upstream_closed",
+            Reason::UpstreamProtocol => "upstream_protocol",
+            Reason::UpstreamUpgrade => "upstream_upgrade",
+            Reason::StoreUnavailable => "store_unavailable",
+            Reason::StoreBusy => "store_busy",
+            Reason::Internal => "internal",
+        }
+    }
+
+    /// Adds what only the log may know.
+    #[must_use]
+    pub fn because(self, detail: impl std::fmt::Display) -> Rejection {
+        Rejection { reason: self, detail: Some(detail.to_string()) }
+    }
+}
+
+impl From<Reason> for Rejection {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: None }
+    }
+}
+
+impl From<StoreError> for Rejection {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Reason::StoreBusy.into(),
+            StoreError::Unavailable(_) | StoreError::Damaged(_) => {
+                Reason::StoreUnavailable.because(error)
+            }
+        }
+    }
+}
+
+impl Rejection {
+    /// What the core answered about a secret presented in this way; `None` is one
+    /// in the body of a request.
+    #[must_use]
+    pub fn from_core(error: Error, scheme: Option<Scheme>) -> Self {
+        match (error, scheme) {
+            (Error::Refused(refusal), Some(scheme)) => {
+                Reason::CredentialRefused(scheme, refusal).into()
+            }
+            (Error::Refused(refusal), None) => Reason::SecretRefused(refusal).into(),
+            (Error::Password(rule), _) => Reason::PasswordUnacceptable(rule).into(),
+            (Error::NotForKeys, _) => Reason::NotForKeys.into(),
+            (Error::HasherBusy, _) => Reason::HasherBusy.into(),
+            (Error::Store(error), _) => error.into(),
+        }
+    }
+}

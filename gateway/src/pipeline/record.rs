@@ -1,0 +1,139 @@
+//! What is remembered of a request until its answer has been sent, and then logged.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode};
+
+use crate::auth::ports::Clock;
+use crate::auth::principal::Principal;
+use crate::auth::time::Timestamp;
+use crate::telemetry::access_log::{AccessRecord, Decision};
+use crate::telemetry::sink::{Line, Sink};
+
+use super::body::BodyProgress;
+use super::connection::{Connection, InFlight};
+
+/// One request's entry. Dropped before it is completed, it counts as a reset.
+pub struct RequestRecord {
+    pub access: AccessRecord,
+    pub body: Option<Arc<BodyProgress>>,
+    started: Instant,
+    connection: Arc<Connection>,
+    in_flight: InFlight,
+    clock: Arc<dyn Clock>,
+    sink: Sink,
+}
+
+impl RequestRecord {
+    #[must_use]
+    pub fn new(
+        connection: &Arc<Connection>,
+        request_id: Arc<str>,
+        method: Method,
+        target: PathAndQuery,
+        clock: Arc<dyn Clock>,
+        sink: Sink,
+    ) -> Self {
+        let protocol = match connection.protocol {
+            super::connection::Protocol::Http1 => "http/1.1",
+            super::connection::Protocol::Http2 => "h2",
+        };
+        Self {
+            access: AccessRecord {
+                at: clock.now(),
+                request_id,
+                client: connection.peer_ip(),
+                method,
+                target,
+                principal: None,
+                decision: Decision::Refused,
+                reason: "ok",
+                detail: None,
+                route: None,
+                upstream: None,
+                status: StatusCode::OK,
+                bytes_in: 0,
+                bytes_out: 0,
+                duration_us: 0,
+                protocol,
+            },
+            body: None,
+            started: Instant::now(),
+            connection: Arc::clone(connection),
+            in_flight: connection.begin_request(),
+            clock,
+            sink,
+        }
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn allow(&mut self, decision: Decision, principal: Option<Arc<Principal>>) {
+        self.access.decision = decision;
+        self.access.principal = principal;
+    }
+
+    pub fn count_sent(&mut self, bytes: usize) {
+        self.access.bytes_out += bytes as u64;
+    }
+
+    /// The answer has been handed over to its end.
+    pub fn complete(self: Box<Self>) {
+        self.write();
+    }
+
+    /// The client left, or the upstream broke off, before the end.
+    pub fn abandon(mut self: Box<Self>) {
+        if self.access.reason == "ok" {
+            self.access.reason = "incomplete";
+        }
+        self.connection.count_reset(self.clock.now());
+        self.write();
+    }
+
+    fn write(mut self: Box<Self>) {
+        let now = self.clock.now();
+        self.in_flight.touch(now);
+        self.access.bytes_in = self.body.as_ref().map_or(0, |body| body.received());
+        self.access.duration_us =
+            u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let Self { access, sink, .. } = *self;
+        sink.push(Line::Access(Box::new(access)));
+    }
+}
+
+/// Counts a request whose future was dropped before it had an answer: over
+/// HTTP/2 that is a stream the client cancelled.
+pub struct CancelGuard(Option<Box<RequestRecord>>);
+
+impl CancelGuard {
+    #[must_use]
+    pub fn new(record: RequestRecord) -> Self {
+        Self(Some(Box::new(record)))
+    }
+
+    pub fn record(&mut self) -> &mut RequestRecord {
+        self.0.as_mut().expect("the record is taken only by into_record, which consumes the guard")
+    }
+
+    #[must_use]
+    pub fn into_record(mut self) -> Box<RequestRecord> {
+        self.0.take().expect("the record is taken only here")
+    }
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.0.take() {
+            record.access.reason = "client_left";
+            // No status was sent; 499 is what proxies log for this.
+            record.access.status = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
+            record.abandon();
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! From a rejection to what the client sees: status, code, words, fields and the
+//! connection's fate, chosen together and nowhere else.
+//!
+//! Unknown user and wrong password are one answer here and two reasons in the
+//! log. Nothing a client sent is repeated to it.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::auth::principal::Scheme;
+use crate::dialect::{Answer, ClientError, Dialect};
+
+use super::Gateway;
+use super::admit::retry_seconds;
+use super::body::ResponseBody;
+use super::connection::{Connection, Protocol};
+use super::reason::{FramingFault, Reason, Rejection};
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// In which form a refusal is put.
+#[derive(Clone, Copy)]
+pub enum Shape<'a> {
+    Dialect(Option<&'a dyn Dialect>),
+    /// Trailers-Only, as gRPC clients understand it.
+    Grpc,
+}
+
+/// What becomes of the connection after the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    /// What follows on it cannot be trusted, or is a body nobody wants.
+    Close,
+}
+
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    message: &'static str,
+    fate: Fate,
+}
+
+/// gRPC status numbers (grpc/status.h).
+const GRPC_INVALID_ARGUMENT: u8 = 3;
+const GRPC_PERMISSION_DENIED: u8 = 7;
+const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
+const GRPC_UNIMPLEMENTED: u8 = 12;
+const GRPC_INTERNAL: u8 = 13;
+const GRPC_UNAVAILABLE: u8 = 14;
+const GRPC_UNAUTHENTICATED: u8 = 16;
+
+/// The one table of refusals.
+fn refusal(reason: &Reason) -> Refusal {
+    use StatusCode as S;
+    let keep = |status, code, message| Refusal { status, code, message, fate: Fate::Keep };
+    let close = |status, code, message| Refusal { status, code, message, fate: Fate::Close };
+    match reason {
+        Reason::Framing(fault) => framing_refusal(*fault),
+        Reason::HostMissing | Reason::HostMalformed | Reason::HostMismatch => {
+            close(S::BAD_REQUEST, "BAD_REQUEST", "The request must name exactly one valid host")
+        }
+        Reason::TargetMalformed => {
+            close(S::BAD_REQUEST, "BAD_REQUEST", "The request target is malformed")
+        }
+        Reason::MethodRefused => {
+            close(S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This method is not supported")
+        }
+        Reason::MethodMalformed => close(S::BAD_REQUEST, "BAD_REQUEST", "The method is malformed"),
+        Reason::PathAmbiguous => keep(
+            S::BAD_REQUEST,
+            "BAD_REQUEST",
+            "The path could be read in more than one way; send it without encoded slashes, dot segments, empty segments or semicolons",
+        ),
+        Reason::UpgradeMalformed => {
+            close(S::BAD_REQUEST, "BAD_REQUEST", "The WebSocket handshake is malformed")
+        }
+        Reason::Misdirected => keep(
+            S::MISDIRECTED_REQUEST,
+            "MISDIRECTED_REQUEST",
+            "The request is for another host than the TLS connection",
+        ),
+        Reason::BodyTooLarge => {
+            close(S::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "The body is too large")
+        }
+        Reason::BodyStalled => {
+            close(S::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body came too slowly")
+        }
+        Reason::BodyBroken => close(S::BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
+        Reason::RateLimited { .. } => {
+            keep(S::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests")
+        }
+        Reason::LockedOut { .. } | Reason::AttemptsQueued => keep(
+            S::TOO_MANY_REQUESTS,
+            "TOO_MANY_ATTEMPTS",
+            "Too many failed attempts; try again later",
+        ),
+        Reason::CredentialMissing => {
+            keep(S::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
+        }
+        Reason::CredentialsConflict => {
+            keep(S::BAD_REQUEST, "BAD_REQUEST", "Send one credential, not several")
+        }
+        Reason::CredentialRefused(Scheme::Bearer, _) => {
+            keep(S::UNAUTHORIZED, "INVALID_TOKEN", "Invalid or expired token")
+        }
+        Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _) => {
+            keep(S::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
+        }
+        Reason::SecretRefused(refusal) => secret_refusal(*refusal),
+        Reason::NotForKeys => keep(S::FORBIDDEN, "FORBIDDEN", "An API key cannot be used for this"),
+        Reason::RoleMissing | Reason::ScopeMissing => {
+            keep(S::FORBIDDEN, "FORBIDDEN", "You are not allowed to do this")
+        }
+        Reason::MethodNotAllowed { .. } => {
+            keep(S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
+        }
+        Reason::MediaType => keep(
+            S::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "Send the body as application/json",
+        ),
+        Reason::BodyMalformed(_) => keep(S::BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
+        Reason::PasswordUnacceptable(rule) => {
+            keep(S::UNPROCESSABLE_ENTITY, "PASSWORD_NOT_ACCEPTABLE", rule.rule())
+        }
+        Reason::RouteUnknown => keep(S::NOT_FOUND, "NOT_FOUND", "Not found"),
+        Reason::UpstreamConnect
+        | Reason::UpstreamTls
+        | Reason::UpstreamClosed
+        | Reason::UpstreamProtocol
+        | Reason::UpstreamUpgrade => {
+            keep(S::BAD_GATEWAY, "BAD_GATEWAY", "The service behind the gateway did not answer")
+        }
+        Reason::UpstreamConnectTimeout | Reason::UpstreamTimeout => keep(
+            S::GATEWAY_TIMEOUT,
+            "GATEWAY_TIMEOUT",
+            "The service behind the gateway took too long",
+        ),
+        Reason::UpstreamSaturated => keep(
+            S::SERVICE_UNAVAILABLE,
+            "SERVICE_UNAVAILABLE",
+            "The service behind the gateway is busy",
+        ),
+        Reason::HasherBusy | Reason::StoreBusy | Reason::StoreUnavailable => keep(
+            S::SERVICE_UNAVAILABLE,
+            "SERVICE_UNAVAILABLE",
+            "The gateway cannot do this now; try again shortly",
+        ),
+        Reason::Internal => close(S::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error"),
+    }
+}
+
+fn framing_refusal(fault: FramingFault) -> Refusal {
+    use StatusCode as S;
+    let (status, code, message) = match fault {
+        FramingFault::UriTooLong => (S::URI_TOO_LONG, "URI_TOO_LONG", "The target is too long"),
+        FramingFault::HeadTooLarge | FramingFault::FieldCount => (
+            S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "HEADERS_TOO_LARGE",
+            "The header section is too large",
+        ),
+        FramingFault::HeadTimeout => {
+            (S::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request came too slowly")
+        }
+        FramingFault::TransferCodingUnknown => {
+            (S::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "No transfer coding but chunked is supported")
+        }
+        FramingFault::Version => (
+            S::HTTP_VERSION_NOT_SUPPORTED,
+            "BAD_REQUEST",
+            "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are supported",
+        ),
+        FramingFault::RequestLine
+        | FramingFault::MethodTooLong
+        | FramingFault::LineEnding
+        | FramingFault::Field
+        | FramingFault::ContentLength
+        | FramingFault::TransferCoding
+        | FramingFault::LengthAndCoding
+        | FramingFault::Chunk
+        | FramingFault::Trailer => (S::BAD_REQUEST, "BAD_REQUEST", "The request is malformed"),
+    };
+    Refusal { status, code, message, fate: Fate::Close }
+}
+
+/// A secret in a body: tokens say so, passwords never say which half was wrong.
+fn secret_refusal(refusal: crate::auth::error::Refusal) -> Refusal {
+    use crate::auth::error::Refusal as R;
+    let (code, message) = match refusal {
+        R::TokenMalformed
+        | R::TokenSignature
+        | R::TokenExpired
+        | R::TokenNotYetValid
+        | R::TokenKind
+        | R::TokenIssuer
+        | R::TokenRevoked
+        | R::SessionEnded
+        | R::RefreshReused => ("INVALID_TOKEN", "Invalid or expired token"),
+        R::CredentialMalformed
+        | R::UserUnknown
+        | R::PasswordWrong
+        | R::AccountDisabled
+        | R::KeyMalformed
+        | R::KeyUnknown
+        | R::KeyExpired
+        | R::TicketUnknown => ("INVALID_CREDENTIALS", "Invalid credentials"),
+    };
+    Refusal { status: StatusCode::UNAUTHORIZED, code, message, fate: Fate::Keep }
+}
+
+fn grpc_status(status: StatusCode) -> u8 {
+    match status {
+        StatusCode::UNAUTHORIZED => GRPC_UNAUTHENTICATED,
+        StatusCode::FORBIDDEN => GRPC_PERMISSION_DENIED,
+        StatusCode::TOO_MANY_REQUESTS => GRPC_RESOURCE_EXHAUSTED,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => GRPC_UNIMPLEMENTED,
+        StatusCode::INTERNAL_SERVER_ERROR => GRPC_INTERNAL,
+        status if status.is_server_error() => GRPC_UNAVAILABLE,
+        _ => GRPC_INVALID_ARGUMENT,
+    }
+}
+
+/// The answer to a request that did not get through.
+pub fn reject(
+    gateway: &Gateway,
+    connection: &Connection,
+    shape: Shape<'_>,
+    rejection: &Rejection,
+) -> Response<ResponseBody> {
+    let refusal = refusal(&rejection.reason);
+    let message = match &rejection.reason {
+        Reason::BodyMalformed(words) => words,
+        _ => refusal.message,
+    };
+    let mut response = match shape {
+        Shape::Grpc => grpc_answer(refusal.status, message),
+        Shape::Dialect(dialect) => {
+            let body = dialect.map_or_else(Vec::new, |dialect| {
+                dialect.refusal(&ClientError { code: refusal.code, message })
+            });
+            own_answer(Answer { status: refusal.status, body })
+        }
+    };
+    add_fields(gateway, &rejection.reason, refusal.status, response.headers_mut());
+    if refusal.fate == Fate::Close && connection.protocol == Protocol::Http1 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// An answer of the gateway itself: JSON, never cached.
+#[must_use]
+pub fn own_answer(answer: Answer) -> Response<ResponseBody> {
+    let typed = !answer.body.is_empty();
+    let mut response = Response::new(ResponseBody::full(answer.body));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    if typed {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn grpc_answer(status: StatusCode, message: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(grpc_status(status))));
+    if let Ok(message) = HeaderValue::from_str(message) {
+        headers.insert(GRPC_MESSAGE, message);
+    }
+    response
+}
+
+fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &mut HeaderMap) {
+    match reason {
+        Reason::RateLimited { retry_after } => {
+            let admission = &gateway.admission;
+            let seconds = retry_seconds(*retry_after);
+            add_limit(headers, "ip", admission.burst, admission.window_seconds.into(), seconds);
+        }
+        Reason::LockedOut { retry_after } => {
+            let limit = gateway.throttle.limit();
+            let seconds = retry_seconds(*retry_after);
+            add_limit(headers, "attempts", limit.attempts, limit.window.0, seconds);
+        }
+        Reason::MethodNotAllowed { allow } => {
+            if let Ok(allow) = HeaderValue::from_str(allow) {
+                headers.insert(header::ALLOW, allow);
+            }
+        }
+        Reason::AttemptsQueued
+        | Reason::HasherBusy
+        | Reason::StoreBusy
+        | Reason::StoreUnavailable
+        | Reason::UpstreamSaturated => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let refused_token = matches!(reason, Reason::CredentialRefused(Scheme::Bearer, _));
+        let bearer =
+            if refused_token { &gateway.challenges.refused } else { &gateway.challenges.bearer };
+        headers.append(header::WWW_AUTHENTICATE, bearer.clone());
+        headers.append(header::WWW_AUTHENTICATE, gateway.challenges.basic.clone());
+    }
+}
+
+/// `Retry-After` and the RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11.
+fn add_limit(headers: &mut HeaderMap, name: &str, quota: u32, window: u64, wait: u64) {
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    let policy = format!("\"{name}\";q={quota};w={window}");
+    let state = format!("\"{name}\";r=0;t={wait}");
+    if let (Ok(policy), Ok(state)) = (policy.parse(), state.parse()) {
+        headers.insert(RATE_LIMIT_POLICY, policy);
+        headers.insert(RATE_LIMIT, state);
+    }
+}
+
+/// The `WWW-Authenticate` values, written once (RFC 6750 3, RFC 7617 2).
+pub struct Challenges {
+    bearer: HeaderValue,
+    refused: HeaderValue,
+    basic: HeaderValue,
+}
+
+impl Challenges {
+    /// `realm` has been checked to fit into a quoted string.
+    #[must_use]
+    pub fn new(realm: &str) -> Self {
+        let value = |text: String| {
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+        };
+        Self {
+            bearer: value(format!("Bearer realm=\"{realm}\"")),
+            refused: value(format!(
+                "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"The token is invalid or has expired\""
+            )),
+            basic: value(format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")),
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! The composition root: the only file that knows every other. It puts the parts
+//! together, starts them, and stops them in order.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::admin;
+use crate::auth::account::{Account, AccountId, AccountState, Username};
+use crate::auth::error::StoreError;
+use crate::auth::ports::{Clock, Entropy, FailureLimit};
+use crate::auth::secret::Secret;
+use crate::auth::standing::Standing;
+use crate::auth::time::Seconds;
+use crate::auth::{Core, Policy, Ports};
+use crate::clock::SystemClock;
+use crate::config::{self, Config, HttpTarget, Target, Transport, UpstreamProtocol, UpstreamTls};
+use crate::crypto::entropy::SystemEntropy;
+use crate::crypto::jwt::{Hs256Signer, SecretTooShort};
+use crate::crypto::passwords::{HashingPool, hash_now};
+use crate::dialect::status::Status;
+use crate::dialect::{Dialect, Dialects, HealthPaths};
+use crate::edge::accept::{self, Listening};
+use crate::edge::certificates::{self, CertificateError, Loaded};
+use crate::edge::framing::HeadLimits;
+use crate::edge::http::Http2Limits;
+use crate::edge::slots::Slots;
+use crate::lifecycle::Lifecycle;
+use crate::pipeline::admit::Admission;
+use crate::pipeline::forward::Destination;
+use crate::pipeline::forward::identity::StrippedNames;
+use crate::pipeline::forward::upstream::Upstream;
+use crate::pipeline::ids::Ids;
+use crate::pipeline::respond::Challenges;
+use crate::pipeline::route::Routes;
+use crate::pipeline::throttle::Throttle;
+use crate::pipeline::{Advisory, Gateway};
+use crate::store::embedded::{EmbeddedStore, Location, OpenError};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::sink::Sink;
+
+/// Why the gateway does not run. Printed once, with its causes.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("the secret key: {0}")]
+    Secret(#[from] SecretTooShort),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("upstream {name}: {reason}")]
+    Upstream { name: String, reason: String },
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: std::net::SocketAddr, source: io::Error },
+    #[error("the account admin could not be made: {0}")]
+    Admin(StoreError),
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// What a start has to tell, in order.
+#[derive(Debug)]
+pub enum Fact {
+    Certificate { path: PathBuf, fingerprint: String, source: certificates::Source },
+    SecretMade { path: PathBuf },
+    AdminMade { password: Option<Secret> },
+    Listening { address: std::net::SocketAddr, tls: bool },
+    Ready,
+}
+
+/// Runs until a stop signal has been carried out.
+///
+/// # Errors
+/// Why it could not start.
+pub async fn run(
+    config: Config,
+    sink: Sink,
+    mut tell: impl FnMut(&Config, Fact),
+) -> Result<(), StartError> {
+    // Signals first: one that comes during the start is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    make_directory(&config.store.directory)?;
+    let secret = secret_key(&config, &mut tell)?;
+    let loaded = load_certificate(&config)?;
+    if let Some(Loaded { path, fingerprint, source, .. }) = &loaded {
+        let fact = Fact::Certificate {
+            path: path.clone(),
+            fingerprint: fingerprint.clone(),
+            source: source.clone(),
+        };
+        tell(&config, fact);
+    }
+    let core = Arc::new(open_core(&config, &secret)?);
+    if let Some(password) = make_admin(&config, &core).await? {
+        tell(&config, Fact::AdminMade { password });
+    }
+    let lifecycle = Lifecycle::default();
+    let gateway = Arc::new(assemble(&config, Arc::clone(&core), lifecycle.clone(), sink)?);
+
+    let slots = Slots::new(config.limits.connections, config.limits.connections_per_address);
+    let acceptor = TlsAcceptor::from(match loaded {
+        Some(loaded) => loaded.server,
+        None => certificates::no_certificate()?,
+    });
+    for listener in &config.listeners {
+        let listen = |source| StartError::Listen { address: listener.address, source };
+        let bound = accept::bind(listener.address).map_err(listen)?;
+        let bound = TcpListener::from_std(bound).map_err(listen)?;
+        let address = bound.local_addr().map_err(listen)?;
+        let tls = listener.transport == Transport::Tls;
+        let listening = Listening {
+            gateway: Arc::clone(&gateway),
+            slots: Arc::clone(&slots),
+            acceptor: acceptor.clone(),
+            transport: listener.transport,
+            proxy_protocol: listener.proxy_protocol,
+            head: HeadLimits {
+                bytes: config.limits.head_bytes,
+                fields: config.limits.header_count,
+                uri_bytes: config.limits.uri_bytes,
+            },
+            h2: Http2Limits {
+                streams: config.limits.h2_streams,
+                header_list_bytes: u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX),
+            },
+            max_resets: config.limits.h2_resets,
+        };
+        lifecycle.track(accept::run(Arc::new(listening), bound));
+        tell(&config, Fact::Listening { address, tls });
+    }
+    let socket = admin::serve(&config.store.directory, Arc::clone(&gateway))?;
+    let housekeeping =
+        tokio::spawn(keep_house(Arc::clone(&gateway), config.health.advisory_file.clone()));
+    tell(&config, Fact::Ready);
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    lifecycle.begin_stopping();
+    tokio::time::sleep(config.timeouts.drain_delay).await;
+    lifecycle.begin_draining();
+    if !lifecycle.wait(config.timeouts.drain).await {
+        tracing::warn!(connections = lifecycle.tasks(), "drain deadline passed");
+    }
+    housekeeping.abort();
+    drop(socket);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Everything that `check` looks at beyond the file itself, without changing
+/// anything.
+///
+/// # Errors
+/// What would keep the gateway from starting.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    if needs_certificate(config)
+        && (config.tls.self_signed == config::SelfSigned::Never || config.tls.certificate.exists())
+    {
+        certificates::load(&config.tls)?;
+    }
+    for upstream in &config.upstreams {
+        destination(upstream)?;
+    }
+    Ok(())
+}
+
+fn needs_certificate(config: &Config) -> bool {
+    config.listeners.iter().any(|listener| listener.transport == Transport::Tls)
+}
+
+fn load_certificate(config: &Config) -> Result<Option<Loaded>, StartError> {
+    if needs_certificate(config) { Ok(Some(certificates::load(&config.tls)?)) } else { Ok(None) }
+}
+
+fn make_directory(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StartError::File { path: path.to_owned(), source })
+}
+
+/// The configured secret, or the one kept beside the store, made at the first start.
+fn secret_key(config: &Config, tell: &mut impl FnMut(&Config, Fact)) -> Result<Secret, StartError> {
+    if let Some(secret) = &config.auth.secret_key {
+        return Ok(secret.clone());
+    }
+    let path = config.store.directory.join("secret_key");
+    let file = |source| StartError::File { path: path.clone(), source };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Secret::new(text.trim_end().to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let secret = random_hex::<32>(&SystemEntropy::default());
+            write_secret(&path, &secret).map_err(file)?;
+            tell(config, Fact::SecretMade { path: path.clone() });
+            Ok(secret)
+        }
+        Err(error) => Err(file(error)),
+    }
+}
+
+/// Complete on the disk before anything is signed with it.
+fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let partial = path.with_extension("partial");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    writeln!(file, "{}", secret.expose())?;
+    file.sync_all()?;
+    std::fs::rename(&partial, path)?;
+    let directory = path.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(directory)?.sync_all()
+}
+
+fn random_hex<const N: usize>(entropy: &dyn Entropy) -> Secret {
+    let mut bytes = [0; N];
+    entropy.fill(&mut bytes);
+    Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The core over the embedded store and the real clock.
+///
+/// # Errors
+/// When the store cannot be opened or the secret is too short.
+pub fn open_core(config: &Config, secret: &Secret) -> Result<Core, StartError> {
+    let auth = &config.auth;
+    let standing = Arc::new(Standing::default());
+    let seconds = |length: Duration| Seconds(length.as_secs());
+    let longest = auth.refresh_ttl.max(config.status.access_ttl);
+    let location = Location::in_directory(&config.store.directory);
+    let store = EmbeddedStore::open(&location, Arc::clone(&standing), seconds(longest))?;
+    let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
+    let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
+    let policy = Policy {
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        refresh_ttl: seconds(auth.refresh_ttl),
+        refresh_grace: seconds(auth.refresh_grace),
+        ticket_ttl: seconds(auth.ticket_ttl),
+        bcrypt_cost: auth.bcrypt_cost,
+    };
+    let ports = Ports {
+        store: Arc::new(store),
+        standing,
+        hasher: Arc::new(hasher),
+        signer: Arc::new(signer),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::default()),
+    };
+    Ok(Core::new(policy, ports))
+}
+
+/// The first account of an empty store. `Some(None)`: made with the operator's own
+/// password, which is not shown.
+async fn make_admin(config: &Config, core: &Core) -> Result<Option<Option<Secret>>, StartError> {
+    if !core.store().list_accounts().await.map_err(StartError::Admin)?.is_empty() {
+        return Ok(None);
+    }
+    let (password, shown) = match &config.auth.admin_password {
+        Some(password) => (password.clone(), None),
+        None => {
+            let password = random_password(&SystemEntropy::default());
+            (password.clone(), Some(password))
+        }
+    };
+    let hash = hash_now(&password, config.auth.bcrypt_cost).ok_or_else(|| {
+        StartError::Admin(StoreError::Unavailable("the password could not be hashed".to_owned()))
+    })?;
+    let account = Account {
+        id: AccountId(core.new_uuid()),
+        username: Username::parse("admin").expect("the name is valid"),
+        email: None,
+        roles: vec!["admin".to_owned()],
+        password: hash,
+        state: AccountState::Enabled,
+        created: core.clock().now(),
+        version: 1,
+    };
+    core.store().create_account(account).await.map_err(StartError::Admin)?;
+    Ok(Some(shown))
+}
+
+/// Twenty letters and digits that are not easily mistaken, 100 bits.
+fn random_password(entropy: &dyn Entropy) -> Secret {
+    const SYMBOLS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+    let mut bytes = [0; 20];
+    entropy.fill(&mut bytes);
+    let mut text = String::with_capacity(23);
+    for (index, byte) in bytes.iter().enumerate() {
+        if index > 0 && index % 5 == 0 {
+            text.push('-');
+        }
+        text.push(char::from(SYMBOLS[usize::from(byte % 32)]));
+    }
+    Secret::new(text)
+}
+
+fn assemble(
+    config: &Config,
+    core: Arc<Core>,
+    lifecycle: Lifecycle,
+    sink: Sink,
+) -> Result<Gateway, StartError> {
+    let limits = &config.limits;
+    let mut mounted: Vec<Box<dyn Dialect>> = Vec::new();
+    if config.status.enabled {
+        mounted.push(Box::new(Status {
+            access_ttl: Seconds(config.status.access_ttl.as_secs()),
+            rotate: config.status.rotate_refresh,
+        }));
+    }
+    let health = if config.health.enabled { HealthPaths::Own } else { HealthPaths::Upstream };
+    let attempts = FailureLimit {
+        attempts: limits.max_login_attempts,
+        window: Seconds(limits.login_window.as_secs()),
+    };
+    let destinations =
+        config.upstreams.iter().map(destination).collect::<Result<Vec<_>, StartError>>()?;
+    let clock: Arc<dyn Clock> = Arc::clone(core.clock());
+    Ok(Gateway {
+        throttle: Throttle::new(Arc::clone(&core), attempts),
+        core,
+        admission: Admission::new(limits.requests_per_second, limits.burst),
+        dialects: Dialects::new(mounted, health),
+        routes: Routes::new(&config.routes),
+        destinations,
+        identity: config.identity.clone(),
+        stripped: Arc::new(StrippedNames::new(&config.identity)),
+        trusted_proxies: config.trusted_proxies.clone(),
+        sni: config.tls.sni,
+        timeouts: config.timeouts.clone(),
+        uri_bytes: limits.uri_bytes,
+        challenges: Challenges::new(&config.auth.realm),
+        advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
+        ids: Ids::new(clock, &SystemEntropy::default()),
+        lifecycle,
+        counters: Arc::new(Counters::default()),
+        sink,
+    })
+}
+
+fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
+    let target = match &upstream.target {
+        Target::Echo => return Ok(Destination::Echo(upstream.name.as_str().into())),
+        Target::Http(target) => target,
+    };
+    let tls = match &target.tls {
+        UpstreamTls::Off => None,
+        UpstreamTls::On { roots } => Some(
+            connector(target, roots.as_deref())
+                .map_err(|reason| StartError::Upstream { name: upstream.name.clone(), reason })?,
+        ),
+    };
+    Ok(Destination::Http(Arc::new(Upstream::new(upstream, target.clone(), tls))))
+}
+
+/// TLS towards an upstream, always verified.
+fn connector(
+    target: &HttpTarget,
+    roots: Option<&Path>,
+) -> Result<(TlsConnector, ServerName<'static>), String> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Some(path) => {
+            let file = |error| format!("roots {}: {error}", path.display());
+            for certificate in CertificateDer::pem_file_iter(path).map_err(file)? {
+                let certificate = certificate.map_err(file)?;
+                store.add(certificate).map_err(|error| format!("{}: {error}", path.display()))?;
+            }
+            if store.is_empty() {
+                return Err(format!("roots {} holds no certificate", path.display()));
+            }
+        }
+        None => {
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if store.is_empty() {
+                // An image from scratch has none of its own.
+                store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    client.alpn_protocols = match target.protocol {
+        UpstreamProtocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        UpstreamProtocol::Http1 => vec![b"http/1.1".to_vec()],
+        UpstreamProtocol::Http2 => vec![b"h2".to_vec()],
+    };
+    let host = target.authority.host();
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    Ok((TlsConnector::from(Arc::new(client)), name))
+}
+
+const BUCKET_SWEEP: Duration = Duration::from_secs(2);
+const STORE_SWEEP: Duration = Duration::from_secs(60);
+const ADVISORY_POLL: Duration = Duration::from_secs(30);
+
+/// What has to be done from time to time, away from any request.
+async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
+    let mut buckets = tokio::time::interval(BUCKET_SWEEP);
+    let mut store = tokio::time::interval(STORE_SWEEP);
+    let mut poll = tokio::time::interval(ADVISORY_POLL);
+    let mut dropped = 0;
+    loop {
+        tokio::select! {
+            _ = buckets.tick() => {
+                let gateway = Arc::clone(&gateway);
+                // With many addresses this takes milliseconds.
+                let _ = tokio::task::spawn_blocking(move || {
+                    gateway.admission.sweep();
+                    for destination in &gateway.destinations {
+                        if let Destination::Http(upstream) = destination {
+                            upstream.sweep();
+                        }
+                    }
+                }).await;
+            }
+            _ = store.tick() => {
+                let now = gateway.core.clock().now();
+                match gateway.core.store().sweep(now).await {
+                    Ok(0) => {}
+                    Ok(records) => tracing::debug!(records, "expired records removed"),
+                    Err(error) => tracing::warn!(%error, "expired records not removed"),
+                }
+                let now_dropped = gateway.sink.dropped();
+                if now_dropped > dropped {
+                    tracing::warn!(lines = now_dropped - dropped, "log lines dropped: the output is too slow");
+                    dropped = now_dropped;
+                }
+            }
+            _ = poll.tick(), if advisory.is_some() => {
+                let advisory = advisory.clone();
+                let read = move || read_advisory(advisory.as_deref());
+                if let Ok(read) = tokio::task::spawn_blocking(read).await {
+                    gateway.advisory.store(Arc::new(read));
+                }
+            }
+        }
+    }
+}
+
+/// `{"pending_update": "1.2.3", "cves": ["CVE-…"]}`; absent members and an absent
+/// file say nothing.
+fn read_advisory(path: Option<&Path>) -> Advisory {
+    #[derive(serde::Deserialize)]
+    struct File {
+        #[serde(default)]
+        pending_update: Option<String>,
+        #[serde(default)]
+        cves: Vec<String>,
+    }
+    let Some(path) = path else {
+        return Advisory::default();
+    };
+    let read = std::fs::read(path)
+        .and_then(|bytes| serde_json::from_slice::<File>(&bytes).map_err(io::Error::other));
+    match read {
+        Ok(File { pending_update, cves }) => Advisory { pending_update, cves },
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "advisory file not read");
+            Advisory::default()
+        }
+    }
+}

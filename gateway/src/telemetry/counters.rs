@@ -1,0 +1,69 @@
+//! Counters of what the gateway refused, dropped or ended, by name.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One named count.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn increment(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Every counter of the process.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: Counter,)*
+        }
+
+        impl Counters {
+            /// Names and values, in a fixed order.
+            #[must_use]
+            pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.value()),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    connections,
+    /// Connections closed at once because too many were open.
+    connections_over_limit,
+    /// Connections closed at once because their address had too many open.
+    connections_over_address_limit,
+    /// TLS handshakes (and PROXY headers) that failed.
+    handshakes_failed,
+    /// TLS handshakes (and PROXY headers) that took too long.
+    handshakes_timed_out,
+    /// Request heads that took too long.
+    heads_timed_out,
+    /// Connections closed because they were idle.
+    connections_idle_closed,
+    /// Connections closed because the client did not read.
+    writes_stalled,
+    /// Request bodies that came too slowly.
+    bodies_stalled,
+    /// HTTP/2 connections ended because the client cancelled too many streams.
+    reset_floods,
+    /// Requests with a framing a parser could read in two ways.
+    framing_faults,
+    /// Requests over the token bucket of their address.
+    rate_limited,
+    /// Credential attempts from a locked-out address.
+    locked_out,
+    /// Password checks shed because too many were waiting.
+    hashing_shed,
+    /// Requests that panicked; each is a defect.
+    panics,
+}

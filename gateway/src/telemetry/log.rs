@@ -1,0 +1,125 @@
+//! Events of the gateway itself, through `tracing`.
+
+use std::fmt;
+use std::io::IsTerminal;
+
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::auth::ports::Clock;
+use crate::auth::time::Timestamp;
+use crate::clock::SystemClock;
+use crate::config::LogFormat;
+
+use super::sink::{Line, Sink};
+
+/// How lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    Json,
+    Text,
+}
+
+impl Style {
+    #[must_use]
+    pub fn of(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Json => Style::Json,
+            LogFormat::Text => Style::Text,
+            LogFormat::Auto if std::io::stdout().is_terminal() => Style::Text,
+            LogFormat::Auto => Style::Json,
+        }
+    }
+}
+
+/// Sends events of our own crate from `level` up, and of others from `warn` up, to the sink.
+///
+/// # Errors
+/// When a subscriber has been set already.
+pub fn install(
+    sink: Sink,
+    style: Style,
+    level: &str,
+) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    // hyper warns of every header that comes too late; that is counted, not told.
+    let filter = EnvFilter::new(format!("warn,hyper=error,rustls=error,portcullis={level}"));
+    let subscriber =
+        tracing_subscriber::registry().with(EventLayer { sink, style }.with_filter(filter));
+    tracing::subscriber::set_global_default(subscriber)
+}
+
+struct EventLayer {
+    sink: Sink,
+    style: Style,
+}
+
+impl<S: Subscriber> Layer<S> for EventLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields(Map::new());
+        event.record(&mut fields);
+        let message = fields.0.remove("message").unwrap_or_else(|| Value::String(String::new()));
+        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        let time = rfc3339(SystemClock.now());
+        let line = match self.style {
+            Style::Json => {
+                let head =
+                    format!("{{\"time\":\"{time}\",\"level\":\"{level}\",\"message\":{message}");
+                // The fields' own object, without its opening brace.
+                match Value::Object(fields.0).to_string().strip_prefix('{') {
+                    Some(rest) if rest != "}" => format!("{head},{rest}"),
+                    _ => head + "}",
+                }
+            }
+            Style::Text => {
+                let message = message.as_str().map_or_else(|| message.to_string(), escape);
+                let mut line = format!("{time} {level:>5} {message}");
+                for (name, value) in fields.0 {
+                    let value = value.as_str().map_or_else(|| value.to_string(), escape);
+                    line.push_str(&format!(" {name}={value}"));
+                }
+                line
+            }
+        };
+        self.sink.push(Line::Text((line + "\n").into_bytes()));
+    }
+}
+
+/// No control character of a value reaches a terminal.
+pub(super) fn escape(text: &str) -> String {
+    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.into() }
+}
+
+struct Fields(Map<String, Value>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+}
+
+/// `2026-11-21T20:18:28.992Z`.
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| "invalid".to_owned(), |at| format!("{at:.3}"))
+}
