@@ -1,0 +1,282 @@
+//! Mistakes in the configuration: found before anything runs, each at its place
+//! and with what to write instead.
+
+use std::net::{TcpListener, TcpStream};
+
+use crate::support::gateway::{ECHO, SECRET_KEY};
+use crate::support::installation::Installation;
+use crate::support::process::Ended;
+
+const CONFIGURATION_ERROR: Option<i32> = Some(78);
+
+async fn check(config: &str) -> Ended {
+    installation(config).run(&["check"], None).await
+}
+
+fn installation(config: &str) -> Installation {
+    Installation::new().file("config.toml", config).env("SECRET_KEY", SECRET_KEY)
+}
+
+/// A mistake: the text with a `^` before its place, what is said about it after
+/// file, line and column, and the hint.
+type Mistake = (&'static str, &'static str, Option<&'static str>);
+
+const MISTAKES: &[Mistake] = &[
+    ("[limits]\n^brust = 5\n", "limits.brust: unknown key", Some("did you mean `burst`?")),
+    ("[limits]\nburst = 5\n\n[^limit]\n", "limit: unknown key", Some("did you mean `limits`?")),
+    ("[limits]\nburst = ^\"many\"\n", "limits.burst: expected a whole number from 1 to", None),
+    (
+        "[auth]\n  bcrypt_cost = ^3 # fast\n",
+        "auth.bcrypt_cost: expected a whole number from 4 to 16",
+        None,
+    ),
+    ("[auth]\nrealm = ^7\n", "auth.realm: expected a short text, found 7", None),
+    (
+        "[timeouts]\nidle = ^\"5 parsecs\"\n",
+        "timeouts.idle: expected a duration like \"30s\"",
+        None,
+    ),
+    (
+        "[limits]\nhead_size = ^\"12 bananas\"\n",
+        "limits.head_size: expected a size like \"64KiB\"",
+        None,
+    ),
+    ("[health]\nenabled = ^\"yes\"\n", "health.enabled: expected true or false", None),
+    (
+        "[identity]\npreset = ^\"autelia\"\n",
+        "identity.preset: expected one of",
+        Some("did you mean `authelia`?"),
+    ),
+    (
+        "[identity]\npreset = \"custom\"\n[identity.headers]\nusername = ^\"Authorization\"\n",
+        "identity.headers.username: expected the name of a header field",
+        None,
+    ),
+    (
+        "[client]\ntrusted_proxies = [\"10.0.0.0/8\", ^\"10.0.0.0/33\"]\n",
+        "client.trusted_proxies: expected an address or a network",
+        None,
+    ),
+    ("[tls]\ncertificate = ^\"server.pem\"\n", "tls: certificate and key belong together", None),
+    (
+        "[[listener]]\naddress = ^\"localhost\"\n",
+        "listener.address: expected an address like",
+        None,
+    ),
+    (
+        "[upstream.app]\nurl = ^\"http://127.0.0.1:3000/base\"\n",
+        "upstream.app.url: expected a URL without a path",
+        None,
+    ),
+    (
+        "[upstream.app]\nurl = ^\"ftp://127.0.0.1\"\n",
+        "upstream.app.url: expected a URL that begins with http:// or https://",
+        None,
+    ),
+    (
+        "[upstream.app]\nurl = \"http://127.0.0.1:3000\"\nprotocol = ^\"http3\"\n",
+        "upstream.app.protocol: expected one of",
+        Some("did you mean `http2`?"),
+    ),
+    (
+        "[upstream.app]\nurl = \"http://127.0.0.1:3000\"\nroots = ^\"ca.pem\"\n",
+        "upstream.app.roots: roots are for https upstreams",
+        None,
+    ),
+    (
+        "[upstream.backend]\nurl = \"http://127.0.0.1:3000\"\n\
+         [[route]]\nupstream = ^\"bakend\"\n",
+        "route.upstream: no upstream is called \"bakend\"",
+        Some("did you mean `backend`?"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\npath = ^\"app\"\n",
+        "route.path: expected a path that begins with \"/\"",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\npath = ^\"/a%2Fb\"\n",
+        "route.path: expected a path of plain characters",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nmethods = [\"GET\", ^\"post\"]\n",
+        "route.methods: expected a method like \"GET\", found \"post\"",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nhost = ^\"app.example:8443\"\n",
+        "route.host: expected a host name without a port",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\n^role = [\"admin\"]\n",
+        "route.role: unknown key",
+        Some("did you mean `roles`?"),
+    ),
+    ("[[route]]\npath = \"/\"\nupstream = ^\"\"\n", "route.upstream: expected a URL", None),
+    ("[limits]\nburst = 5\n^burst = 6\n", "duplicate key", None),
+    // Only the place is ours; the words are the TOML reader's.
+    ("[limits^\nburst = 5\n", "", None),
+    (
+        "^[[route]]\npath = \"/\"\n",
+        "route.upstream: missing",
+        Some("write upstream = \"http://127.0.0.1:3000\""),
+    ),
+    (
+        "[upstream.^app]\nprotocol = \"http1\"\n[[route]]\nupstream = \"app\"\n",
+        "upstream.app.url: missing",
+        Some("write url = \"http://127.0.0.1:3000\""),
+    ),
+    (
+        "^[[route]]\nupstream = \"echo\"\npublic = true\nroles = [\"admin\"]\n",
+        "route.public: a public route asks nobody who they are",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\n^[[route]]\nupstream = \"http://127.0.0.1:3000\"\n",
+        "route: another route has the same host, path and method",
+        None,
+    ),
+    (
+        "^[[listener]]\nproxy_protocol = true\n",
+        "listener.proxy_protocol: needs to know who may speak it",
+        Some("list the load balancers in client.trusted_proxies"),
+    ),
+    (
+        "^[identity]\npreset = \"custom\"\n",
+        "identity.headers: preset \"custom\" takes the names from [identity.headers]",
+        None,
+    ),
+];
+
+#[tokio::test]
+async fn every_mistake_is_reported_at_its_place_with_what_to_write_instead() {
+    for (marked, message, hint) in MISTAKES {
+        let (config, line, column) = unmark(marked);
+        let ended = check(&config).await;
+        let report = &ended.stderr;
+        assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{marked}\n{report}");
+        let place = format!("config.toml:{line}:{column}: {message}");
+        assert!(report.contains(&place), "{place:?} is not in\n{report}");
+        if let Some(hint) = hint {
+            assert!(report.contains(&format!("= {hint}")), "{hint:?} is not in\n{report}");
+        }
+        let shown = config.lines().nth(line - 1).expect("the line exists");
+        assert!(report.contains(&format!("{line} | {shown}")), "{shown:?} is not in\n{report}");
+        let reports = report.matches("config.toml:").count();
+        assert_eq!(reports, 1, "one mistake is reported once\n{report}");
+    }
+}
+
+/// Takes the mark out and says where it stood. What is not about routes gets one.
+fn unmark(marked: &str) -> (String, usize, usize) {
+    let (before, after) = marked.split_once('^').expect("a mistake is marked");
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let route = if marked.contains("[[route]]") { "" } else { ECHO };
+    (format!("{before}{after}{route}"), line, column)
+}
+
+/// What is nowhere written has no place.
+#[tokio::test]
+async fn what_follows_from_nothing_written_is_reported_without_a_place() {
+    let short = format!("[auth]\nrefresh_ttl = \"1h\"\n{ECHO}");
+    for (config, message) in [
+        ("", "config.toml: route: nothing says where traffic goes"),
+        (
+            &*short,
+            "config.toml: dialect.status.access_ttl: an access token would outlive the refresh token",
+        ),
+    ] {
+        let ended = check(config).await;
+        assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{config}\n{ended:?}");
+        assert!(ended.stderr.contains(message), "{message:?} is not in\n{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn all_mistakes_are_reported_in_the_order_of_the_file() {
+    let ended = check(
+        "[limits]\nbrust = 5\n[auth]\nbcrypt_cost = 3\n[[route]]\nupstream = \"echo\"\npath = \"x\"\n",
+    )
+    .await;
+    assert_eq!(ended.status.code(), CONFIGURATION_ERROR);
+    let places: Vec<&str> =
+        ended.stderr.lines().filter(|line| line.contains("config.toml:")).collect();
+    let starts = ["config.toml:2:1: ", "config.toml:4:15: ", "config.toml:7:8: "];
+    assert_eq!(places.len(), starts.len(), "{places:?}");
+    for (place, start) in places.iter().zip(starts) {
+        assert!(place.contains(start), "{place}");
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_environment_is_reported_by_its_name() {
+    for (name, value, message) in [
+        ("PORTCULLIS_LIMITS__BRUST", "5", "did you mean `PORTCULLIS_LIMITS__BURST`?"),
+        ("PORTCULLIS_LIMITS__BURST", "many", "expected a whole number"),
+        ("JWT_EXPIRE_DURATION", "soon", "expected a duration"),
+        ("MAX_LOGIN_ATTEMPTS", "0", "expected a whole number"),
+        ("RATE_LIMIT_WINDOW_SECONDS", "5m", "expected a whole number"),
+        ("ADMIN_PASSWORD", "short", "at least 8 characters"),
+        ("SECRET_KEY", "short", "at least 32"),
+        ("SECRET_KEY_PREVIOUS", "short", "at least 32"),
+        ("SECRET_KEY_FILE", "no-such-file", "only one can be meant"),
+        ("ADMIN_PASSWORD_FILE", "no-such-file", "cannot be read"),
+    ] {
+        let ended = installation(ECHO).env(name, value).run(&["check"], None).await;
+        assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{name}={value}\n{ended:?}");
+        assert!(ended.stderr.contains(name), "{name} is not in\n{}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{message:?} is not in\n{}", ended.stderr);
+        let secret = name.starts_with("ADMIN") || name.starts_with("SECRET");
+        assert!(!secret || !ended.stderr.contains("\"short\""), "a secret in\n{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_good_configuration_passes_and_starts_nothing() {
+    let installation = installation(&format!(
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n[limits]\nburst = 5\n{ECHO}"
+    ))
+    .env("PORTCULLIS_LIMITS__BURST", "6")
+    .env("JWT_EXPIRE_DURATION", "30m");
+    let ended = installation.run(&["check"], None).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{}", ended.stderr);
+    for made in ["data", "certs"] {
+        assert!(!installation.path(made).exists(), "`check` made {made}");
+    }
+}
+
+#[tokio::test]
+async fn the_file_is_the_one_that_is_named() {
+    let installation = installation("nonsense").file("other.toml", ECHO);
+    let named = installation.run(&["check", "--config", "other.toml"], None).await;
+    assert_eq!(named.status.code(), Some(0), "{named:?}");
+    let unnamed = installation.run(&["check"], None).await;
+    assert_eq!(unnamed.status.code(), CONFIGURATION_ERROR, "{unnamed:?}");
+    let missing = installation.run(&["check", "--config", "missing.toml"], None).await;
+    assert_eq!(missing.status.code(), CONFIGURATION_ERROR, "{missing:?}");
+    assert!(missing.stderr.contains("missing.toml"), "{missing:?}");
+}
+
+/// The port is free before and after, and was never listened on: nothing of the
+/// configuration is put to work when a part of it is wrong.
+#[tokio::test]
+async fn nothing_listens_under_a_broken_configuration() {
+    let port = free_port();
+    let listener = format!("[[listener]]\naddress = \"127.0.0.1:{port}\"\n");
+    let broken = installation(&format!("{listener}[limits]\nbrust = 5\n{ECHO}"));
+    let ended = broken.run(&["run"], None).await;
+    assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{ended:?}");
+    assert!(ended.stderr.contains("did you mean `burst`?"), "{ended:?}");
+    assert!(!ended.stdout.contains("listening"), "{ended:?}");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert!(!broken.path("data").exists(), "no store was opened");
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.local_addr().expect("a listener has an address").port()
+}

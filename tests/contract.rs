@@ -1,0 +1,3 @@
+//! The wire contracts, statement by statement: one file for each.
+
+mod status;

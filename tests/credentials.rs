@@ -1,0 +1,10 @@
+//! Every credential in the same six cases - missing, another scheme's, malformed,
+//! expired, revoked, valid - and several of them at once.
+
+mod api_key;
+mod basic;
+mod bearer;
+mod refresh_token;
+mod rotation;
+mod several;
+mod ticket;

@@ -1,0 +1,135 @@
+//! API keys.
+
+use serde_json::json;
+
+use crate::support::client::{Answer, Client, basic, sign_in_admin};
+use crate::support::eventually;
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
+
+/// A key goes in its own field or in the one of all credentials.
+async fn in_both_fields(gateway: &Gateway, key: &str) -> [Answer; 2] {
+    [Client::api_key(gateway, key).get("/").await, Client::bearer(gateway, key).get("/").await]
+}
+
+#[tokio::test]
+async fn a_key_acts_as_its_owner_in_either_field() {
+    let gateway = Gateway::start(ECHO).await;
+    let (id, key) = gateway.create_key(ADMIN, &["deploy"], &[]).await;
+    assert!(key.starts_with("sk_live_") && key.len() >= "sk_live_".len() + 24, "{key}");
+    for answer in in_both_fields(&gateway, &key).await {
+        let seen = answer.expect(200).json()["headers"].clone();
+        assert_eq!(seen["x-portcullis-scheme"], json!(["api-key"]));
+        assert_eq!(seen["x-portcullis-username"], json!([ADMIN]));
+        assert_eq!(seen["x-portcullis-key-id"], json!([id]));
+        assert_eq!(seen["x-portcullis-scopes"], json!(["deploy"]));
+        assert!(!seen.to_string().contains(&key), "the key is for the gateway alone: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_key_is_asked_for() {
+    let gateway = Gateway::start(ECHO).await;
+    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    Client::api_key(&gateway, &key).get("/").await.expect(200);
+    let answer = Client::anonymous(&gateway).get("/").await;
+    answer.refused(401, "AUTHENTICATION_REQUIRED");
+}
+
+#[tokio::test]
+async fn what_is_malformed_or_another_schemes_is_no_key() {
+    let gateway = Gateway::start(ECHO).await;
+    let pair = sign_in_admin(&gateway).await;
+    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    Client::api_key(&gateway, &key).get("/").await.expect(200);
+    let swapped = key.replacen("sk_live_", "sk_test_", 1);
+    let other_end = if key.ends_with('A') { 'B' } else { 'A' };
+    for (case, text) in [
+        ("an access token", pair.access.clone()),
+        ("a password", ADMIN_PASSWORD.to_owned()),
+        ("a Basic credential", basic(ADMIN, ADMIN_PASSWORD)),
+        ("a scheme before it", format!("Bearer {key}")),
+        ("the prefix only", "sk_live_".to_owned()),
+        ("another prefix", swapped),
+        ("without its prefix", key["sk_live_".len()..].to_owned()),
+        ("another case", key.to_uppercase()),
+        ("one character less", key[..key.len() - 1].to_owned()),
+        ("one character more", format!("{key}0")),
+        ("a typing error", format!("{}{other_end}", &key[..key.len() - 1])),
+        ("characters of no key", format!("sk_live_{}", "_".repeat(key.len() - 8))),
+        ("two keys", format!("{key},{key}")),
+        ("far too long", format!("{key}{}", "0".repeat(16 << 10))),
+    ] {
+        let answer = Client::api_key(&gateway, &text).get("/").await;
+        assert_eq!(answer.refusal(), (401, "INVALID_CREDENTIALS".to_owned()), "{case}");
+    }
+    let typo = format!("{}{other_end}", &key[..key.len() - 1]);
+    for answer in in_both_fields(&gateway, &typo).await {
+        answer.refused(401, "INVALID_CREDENTIALS");
+    }
+}
+
+#[tokio::test]
+async fn a_key_ends_by_itself() {
+    let gateway = Gateway::start(ECHO).await;
+    let (_, key) = gateway.create_key(ADMIN, &[], &["--expires-in", "2s"]).await;
+    let (_, lasting) = gateway.create_key(ADMIN, &[], &["--expires-in", "90d"]).await;
+    let caller = Client::api_key(&gateway, &key);
+    caller.get("/").await.expect(200);
+    let refused = eventually("the key to expire", async || {
+        let answer = caller.get("/").await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    refused.refused(401, "INVALID_CREDENTIALS");
+    Client::api_key(&gateway, &lasting).get("/").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_at_once_and_for_good() {
+    let mut gateway = Gateway::start(ECHO).await;
+    let (id, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, other) = gateway.create_key(ADMIN, &[], &[]).await;
+    let caller = Client::api_key(&gateway, &key);
+    caller.get("/").await.expect(200);
+
+    gateway.manage(&["key", "revoke", &id], None).await;
+
+    for answer in in_both_fields(&gateway, &key).await {
+        answer.refused(401, "INVALID_CREDENTIALS");
+    }
+    gateway.kill();
+    gateway.restart().await;
+    caller.at(&gateway).get("/").await.refused(401, "INVALID_CREDENTIALS");
+    Client::api_key(&gateway, &other).get("/").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_key_is_worth_nothing_while_its_owner_is_disabled() {
+    let gateway = Gateway::start(ECHO).await;
+    gateway.add_user("grace", "a password of hers", &[]).await;
+    let (_, key) = gateway.create_key("grace", &[], &[]).await;
+    let caller = Client::api_key(&gateway, &key);
+    caller.get("/").await.expect(200);
+    gateway.manage(&["user", "disable", "grace"], None).await;
+    caller.get("/").await.refused(401, "INVALID_CREDENTIALS");
+    gateway.manage(&["user", "enable", "grace"], None).await;
+    caller.get("/").await.expect(200);
+}
+
+/// The text is shown at its making and never again, and no list or file has it.
+#[tokio::test]
+async fn a_key_is_kept_as_its_digest_only() {
+    let mut gateway = Gateway::start(ECHO).await;
+    let (id, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let listed = gateway.manage(&["key", "list"], None).await;
+    assert!(listed.contains(&id) && !listed.contains(&key), "{listed}");
+    assert!(gateway.stop().await.status.success());
+    for entry in std::fs::read_dir(gateway.path("data")).expect("the store has a directory") {
+        let path = entry.expect("a readable entry").path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).expect("a readable file");
+            let found = bytes.windows(key.len()).any(|window| window == key.as_bytes());
+            assert!(!found, "the key is in {}", path.display());
+        }
+    }
+}

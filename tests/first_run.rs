@@ -1,0 +1,169 @@
+//! From nothing to a running gateway, the next start, and the end.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::client::{Client, Pair, sign_in};
+use crate::support::eventually;
+use crate::support::gateway::{ADMIN, ECHO, Gateway};
+use crate::support::installation::Installation;
+
+/// All that a newcomer writes, on a port that is surely free.
+fn config() -> String {
+    format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{ECHO}")
+}
+
+/// With no argument at all.
+async fn start() -> Gateway {
+    Gateway::builder().config(&config()).bare().arguments(&[]).start().await
+}
+
+/// The one word among what is printed for people that signs the admin in.
+async fn printed_password(gateway: &Gateway) -> String {
+    eventually("the first account's password", async || {
+        for word in gateway.stderr().split_whitespace() {
+            let word = word.trim_matches(|sign: char| !sign.is_ascii_alphanumeric());
+            let tried = word.len() >= 12 && word.len() <= 72;
+            if tried && Client::basic(gateway, ADMIN, word).get("/").await.status == 200 {
+                return Some(word.to_owned());
+            }
+        }
+        None
+    })
+    .await
+}
+
+fn mode(path: &Path) -> u32 {
+    let metadata = path.metadata().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    metadata.permissions().mode() & 0o777
+}
+
+#[tokio::test]
+async fn everything_that_is_missing_is_made_and_what_is_secret_is_the_owners_alone() {
+    let gateway = start().await;
+    assert!(gateway.path("certs/server.pem").exists());
+    assert_eq!(mode(&gateway.path("certs/server.key")), 0o600);
+    assert_eq!(mode(&gateway.path("data")), 0o700);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(gateway.path("data")).expect("the store has a directory") {
+        let path = entry.expect("a readable entry").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        names.push(path.file_name().expect("an entry has a name").to_string_lossy().into_owned());
+    }
+    assert!(names.iter().any(|name| name.contains("secret")), "a secret key among {names:?}");
+    Client::anonymous(&gateway).get("/health").await.expect(200);
+    Client::anonymous(&gateway).get("/").await.refused(401, "AUTHENTICATION_REQUIRED");
+}
+
+#[tokio::test]
+async fn the_first_accounts_password_is_told_once_and_to_people_only() {
+    let mut gateway = start().await;
+    let password = printed_password(&gateway).await;
+    let first = gateway.stop().await;
+    assert_eq!(first.stderr.matches(&password).count(), 1, "{}", first.stderr);
+    assert!(!first.stdout.contains(&password), "a password in the log");
+
+    gateway.restart().await;
+    sign_in(&gateway, ADMIN, &password).await;
+    let second = gateway.stop().await;
+    assert!(!second.stderr.contains(&password), "{}", second.stderr);
+    assert!(!second.stdout.contains(&password), "a password in the log");
+}
+
+/// A password that is given is the one that counts, and needs no telling.
+#[tokio::test]
+async fn a_given_admin_password_is_taken_once_and_not_told() {
+    let given = "given by the operator";
+    let builder = Gateway::builder().config(&config()).bare().env("ADMIN_PASSWORD", given);
+    let mut gateway = builder.start().await;
+    sign_in(&gateway, ADMIN, given).await;
+    gateway.set_env("ADMIN_PASSWORD", Some("another one, later"));
+    let first = gateway.stop().await;
+    assert!(!first.stderr.contains(given) && !first.stdout.contains(given), "{first:?}");
+
+    gateway.restart().await;
+    sign_in(&gateway, ADMIN, given).await;
+    let later = Client::anonymous(&gateway).login(ADMIN, "another one, later").await;
+    later.refused(401, "INVALID_CREDENTIALS");
+}
+
+#[tokio::test]
+async fn a_restart_keeps_certificate_accounts_and_tokens() {
+    let mut gateway = start().await;
+    let password = printed_password(&gateway).await;
+    let Pair { access, refresh } = sign_in(&gateway, ADMIN, &password).await;
+    let certificate = gateway.certificate();
+    gateway.restart().await;
+    assert_eq!(gateway.certificate(), certificate);
+    Client::bearer(&gateway, &access).get("/").await.expect(200);
+    Client::anonymous(&gateway).refresh(&refresh).await.expect(200);
+    sign_in(&gateway, ADMIN, &password).await;
+}
+
+#[tokio::test]
+async fn without_a_file_one_option_is_enough() {
+    let arguments = ["run", "--to", "echo", "--listen", "127.0.0.1:0"];
+    let gateway = Gateway::builder().bare().arguments(&arguments).start().await;
+    let password = printed_password(&gateway).await;
+    Client::basic(&gateway, ADMIN, &password).get("/any/path").await.expect(200);
+    Client::anonymous(&gateway).get("/any/path").await.refused(401, "AUTHENTICATION_REQUIRED");
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_with_0_and_nothing_to_complain_about() {
+    let mut gateway = start().await;
+    Client::anonymous(&gateway).get("/health").await.expect(200);
+    let ended = gateway.stop().await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_store_refuses_to_start() {
+    let gateway = start().await;
+    let second = gateway.cli(&["run", "--listen", "127.0.0.1:0"], None).await;
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert!(second.stderr.contains("data"), "the store is named: {second:?}");
+    assert!(!second.stdout.contains("listening"), "{second:?}");
+    Client::anonymous(&gateway).get("/health").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_secret_key_has_at_least_32_bytes() {
+    let enough = "k".repeat(32);
+    let gateway =
+        Gateway::builder().config(&config()).bare().env("SECRET_KEY", &enough).start().await;
+    Client::anonymous(&gateway).get("/health").await.expect(200);
+
+    let refused =
+        Installation::new().file("config.toml", &config()).env("SECRET_KEY", &enough[1..]);
+    let ended = refused.run(&["run"], None).await;
+    assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+    assert!(ended.stderr.contains("SECRET_KEY") && ended.stderr.contains("31"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn healthcheck_tells_whether_it_runs() {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = free.expect("a port is free");
+    let config = format!("[[listener]]\naddress = \"{address}\"\n{ECHO}");
+    let mut gateway = Gateway::builder().config(&config).bare().start().await;
+    let running = gateway.cli(&["healthcheck"], None).await;
+    assert_eq!(running.status.code(), Some(0), "{running:?}");
+    gateway.stop().await;
+    let stopped = gateway.cli(&["healthcheck"], None).await;
+    assert_eq!(stopped.status.code(), Some(1), "{stopped:?}");
+}
+
+#[tokio::test]
+async fn the_command_line_explains_itself() {
+    let installation = Installation::new();
+    let version = installation.run(&["version"], None).await;
+    assert_eq!(version.status.code(), Some(0), "{version:?}");
+    assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{version:?}");
+    for wrong in [&["frobnicate"][..], &["run", "--frobnicate"], &["user", "add"], &["key"]] {
+        let ended = installation.run(wrong, None).await;
+        assert_eq!(ended.status.code(), Some(2), "{wrong:?}: {ended:?}");
+        assert!(ended.stderr.contains("Usage"), "{wrong:?}: {ended:?}");
+    }
+}

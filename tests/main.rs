@@ -1,0 +1,9 @@
+//! Black-box tests: the real binary as a child process, real TLS sockets, and no
+//! look inside.
+
+mod config;
+mod contract;
+mod credentials;
+mod first_run;
+mod support;
+mod table;

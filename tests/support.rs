@@ -1,0 +1,38 @@
+//! What every test stands on: a gateway of its own, callers of every kind, and a
+//! deadline on everything that is waited for.
+
+pub mod client;
+pub mod gateway;
+pub mod installation;
+pub mod process;
+pub mod raw;
+pub mod token;
+pub mod websocket;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// Longer than anything takes on a busy machine; reaching it is a failure.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Between two looks at something that no event announces.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The outcome of `event`, which is expected to come.
+pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(DEADLINE, event).await;
+    outcome.unwrap_or_else(|_| panic!("waited {DEADLINE:?} in vain for {what}"))
+}
+
+/// Asks until there is an answer.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let poll = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    within(what, poll).await
+}
