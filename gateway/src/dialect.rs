@@ -37,11 +37,12 @@ pub enum Admission {
     Authenticated,
 }
 
-/// Whether an endpoint's outcome depends on a secret in its body, so that the
-/// failed-attempt limiter stands around it.
+/// Which secret in its body an endpoint tries, so that the failed-attempt limiter
+/// stands around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    TriesSecret,
+    Password,
+    RefreshToken,
     None,
 }
 

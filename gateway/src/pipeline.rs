@@ -174,10 +174,10 @@ async fn process(
     }
     message::check_method(&parts.method)?;
     let host = message::host(&parts)?;
-    if gateway.sni == SniRule::MustMatchHost {
-        if let Some(sni) = connection.sni.as_deref().filter(|sni| *sni != host.name) {
-            return Err(Reason::Misdirected.because(sni));
-        }
+    if gateway.sni == SniRule::MustMatchHost
+        && let Some(sni) = connection.sni.as_deref().filter(|sni| *sni != host.name)
+    {
+        return Err(Reason::Misdirected.because(sni));
     }
 
     // One normal form, before anybody compares a path with anything.

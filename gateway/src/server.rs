@@ -233,7 +233,16 @@ fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
 fn random_hex<const N: usize>(entropy: &dyn Entropy) -> Secret {
     let mut bytes = [0; N];
     entropy.fill(&mut bytes);
-    Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Secret::new(hex(&bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The core over the embedded store and the real clock.

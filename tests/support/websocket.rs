@@ -11,14 +11,14 @@ use super::within;
 
 pub struct Upstream {
     pub url: String,
-    opened: mpsc::UnboundedReceiver<Request<()>>,
+    opened: mpsc::Receiver<Request<()>>,
 }
 
 impl Upstream {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        let (sender, opened) = mpsc::unbounded_channel();
+        let (sender, opened) = mpsc::channel(16);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(open(stream, sender.clone()));
@@ -35,7 +35,7 @@ impl Upstream {
 
 /// Opens the socket and leaves it open.
 #[expect(clippy::result_large_err, reason = "the type of the answer is tungstenite's")]
-async fn open(stream: TcpStream, opened: mpsc::UnboundedSender<Request<()>>) {
+async fn open(stream: TcpStream, opened: mpsc::Sender<Request<()>>) {
     let note = |request: &server::Request, response: server::Response| {
         // Nobody listens any more when the test is over.
         let _ = opened.send(request.clone());

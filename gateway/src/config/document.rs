@@ -132,6 +132,12 @@ impl<'d> Section<'d> {
         self.table.is_some()
     }
 
+    /// Whether something stands under the key, readable or not.
+    #[must_use]
+    pub fn is_written(&self, name: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(name))
+    }
+
     pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: Option<String>) {
         self.reader.note(origin, &self.key(name), message, help);
     }
@@ -185,7 +191,11 @@ impl<'d> Section<'d> {
 
     #[must_use]
     pub fn boolean(&self, name: &'static str, default: bool) -> bool {
-        self.scalar(name, "true or false", |value| value.as_bool(), |text| text.parse().ok())
+        let from_file = |value: &DeValue<'_>| match value {
+            DeValue::Boolean(truth) => Some(*truth),
+            _ => None,
+        };
+        self.scalar(name, "true or false", from_file, |text| text.parse().ok())
             .map_or(default, |found| found.value)
     }
 
@@ -267,7 +277,7 @@ impl<'d> Section<'d> {
             return Vec::new();
         };
         let mut texts = Vec::new();
-        for item in items.iter() {
+        for item in items {
             let origin = Origin::File(item.span());
             match item.get_ref().as_str() {
                 Some(text) => texts.push(Located { value: text.to_owned(), origin }),
@@ -319,7 +329,7 @@ impl<'d> Section<'d> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for item in items.iter() {
+        for item in items {
             match item.get_ref().as_table() {
                 Some(table) => {
                     let origin = Origin::File(item.span());
@@ -340,7 +350,7 @@ impl<'d> Section<'d> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for (key, value) in table.iter() {
+        for (key, value) in table {
             let given =
                 Located { value: key.get_ref().to_string(), origin: Origin::File(key.span()) };
             let path = parent.key(&given.value);
@@ -367,7 +377,7 @@ impl<'d> Section<'d> {
             return;
         };
         let asked = self.asked.borrow();
-        for (key, _) in table.iter() {
+        for (key, _) in table {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
                 let help = nearest(name, asked.iter().copied())

@@ -161,12 +161,9 @@ fn read_tls(section: Section<'_>) -> Tls {
         (None, None) => SelfSigned::WhenMissing,
         (Some(_), Some(_)) => SelfSigned::Never,
         (Some(found), None) | (None, Some(found)) => {
-            section.note(
-                found.origin.clone(),
-                "",
-                "certificate and key belong together; one is missing",
-                None,
-            );
+            let (origin, missing) =
+                (found.origin.clone(), if key.is_none() { "key" } else { "certificate" });
+            section.note(origin, missing, "certificate and key belong together", None);
             SelfSigned::Never
         }
     };
@@ -212,10 +209,10 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
         }
     }
     let admin_password = read_secret(reader, "ADMIN_PASSWORD", None);
-    if let Some(password) = &admin_password {
-        if let Err(reason) = crate::auth::password::check_acceptable(password.value.expose()) {
-            reader.note(password.origin.clone(), "", reason.rule(), None);
-        }
+    if let Some(password) = &admin_password
+        && let Err(reason) = crate::auth::password::check_acceptable(password.value.expose())
+    {
+        reader.note(password.origin.clone(), "", reason.rule(), None);
     }
     let realm = text("realm", "portcullis");
     if !realm.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
@@ -538,7 +535,7 @@ fn read_routes(
     body_bytes: Option<u64>,
 ) -> (Vec<Upstream>, Vec<Route>) {
     let mut upstreams: Vec<Upstream> =
-        root.named_sections("upstream").into_iter().filter_map(read_upstream).collect();
+        root.named_sections("upstream").into_iter().map(read_upstream).collect();
     let sections = root.sections("route");
     if let Some(to) = to {
         let place = Located { value: to, origin: Origin::CommandLine("--to") };
@@ -654,8 +651,10 @@ fn read_route(
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
         Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
         None => {
-            let help = "write upstream = \"http://127.0.0.1:3000\"".to_owned();
-            section.note(section.origin(), "upstream", "missing", Some(help));
+            if !section.is_written("upstream") {
+                let help = "write upstream = \"http://127.0.0.1:3000\"".to_owned();
+                section.note(section.origin(), "upstream", "missing", Some(help));
+            }
             None
         }
     };
@@ -708,7 +707,7 @@ fn check_route_path(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn read_upstream((name, section): (Located<String>, Section<'_>)) -> Option<Upstream> {
+fn read_upstream((name, section): (Located<String>, Section<'_>)) -> Upstream {
     let url = section.text("url", "a URL like \"http://127.0.0.1:3000\"");
     let protocols = [
         ("auto", UpstreamProtocol::Auto),
@@ -724,8 +723,10 @@ fn read_upstream((name, section): (Located<String>, Section<'_>)) -> Option<Upst
     let max_connections = small(section.integer("max_connections", 1_024, 1..=1_000_000));
     let target = match url {
         None => {
-            let help = "write url = \"http://127.0.0.1:3000\"".to_owned();
-            section.note(name.origin.clone(), "url", "missing", Some(help));
+            if !section.is_written("url") {
+                let help = "write url = \"http://127.0.0.1:3000\"".to_owned();
+                section.note(name.origin.clone(), "url", "missing", Some(help));
+            }
             None
         }
         Some(url) if url.value == "echo" => Some(Target::Echo),
@@ -751,7 +752,7 @@ fn read_upstream((name, section): (Located<String>, Section<'_>)) -> Option<Upst
     section.finish();
     // A stand-in keeps the name known, so that one mistake is reported once.
     let target = target.unwrap_or(Target::Echo);
-    Some(Upstream { name: name.value, target, connect_timeout, idle_timeout, max_connections })
+    Upstream { name: name.value, target, connect_timeout, idle_timeout, max_connections }
 }
 
 fn resolve_upstream(

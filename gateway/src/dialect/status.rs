@@ -19,14 +19,14 @@ const ENDPOINTS: &[Endpoint] = &[
         path: "/api/auth/login",
         operation: Operation::Login,
         admission: Admission::Public,
-        attempt: Attempt::TriesSecret,
+        attempt: Attempt::Password,
     },
     Endpoint {
         method: Verb::Post,
         path: "/api/auth/refresh",
         operation: Operation::Refresh,
         admission: Admission::Public,
-        attempt: Attempt::TriesSecret,
+        attempt: Attempt::RefreshToken,
     },
     Endpoint {
         method: Verb::Post,
@@ -40,7 +40,7 @@ const ENDPOINTS: &[Endpoint] = &[
         path: "/api/change-password",
         operation: Operation::ChangePassword,
         admission: Admission::Authenticated,
-        attempt: Attempt::TriesSecret,
+        attempt: Attempt::Password,
     },
     Endpoint {
         method: Verb::Get,

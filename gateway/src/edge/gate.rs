@@ -40,7 +40,19 @@ pub struct Gate<S> {
     head_timer: Option<Pin<Box<Sleep>>>,
     /// Interim responses on their way out.
     interim: Bytes,
+    linger: Option<Linger>,
 }
+
+/// Reading on after the last byte was written.
+struct Linger {
+    deadline: Pin<Box<Sleep>>,
+    left: usize,
+}
+
+/// A client still sending when we close would be reset, and lose the answer that
+/// says why. This much of what it sends is read and thrown away first.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 256 << 10;
 
 impl<S> Gate<S> {
     pub fn new(
@@ -60,6 +72,7 @@ impl<S> Gate<S> {
             head_timeout,
             head_timer: Some(Box::pin(tokio::time::sleep(head_timeout))),
             interim: Bytes::new(),
+            linger: None,
         }
     }
 
@@ -68,6 +81,13 @@ impl<S> Gate<S> {
         out.put_slice(&self.buffer[..length]);
         self.buffer.advance(length);
         self.passable -= length;
+    }
+
+    /// Whether the client may be in the middle of sending something.
+    fn is_cut_short(&self) -> bool {
+        !self.ended
+            && (!self.scanner.in_head() || self.stand_in.is_some() || !self.buffer.is_empty())
+            && self.connection.upgrade() != Upgrade::Tunnel
     }
 
     fn fail(&mut self, fault: FramingFault) {
@@ -118,6 +138,26 @@ impl<S: AsyncRead + Unpin> Gate<S> {
             return Poll::Ready(Ok(()));
         }
         Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + Unpin> Gate<S> {
+    /// Until the client has closed its side, or has had its chance.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = [0; 4096];
+        while let Some(linger) = &mut self.linger {
+            if linger.left == 0 || linger.deadline.as_mut().poll(cx).is_ready() {
+                break;
+            }
+            let mut out = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut out)) {
+                Ok(()) if !out.filled().is_empty() => {
+                    linger.left = linger.left.saturating_sub(out.filled().len());
+                }
+                _ => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -213,7 +253,7 @@ impl<S: AsyncWrite + Unpin> Gate<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -239,16 +279,24 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     /// hyper flushes when it has nothing left to write: only then do interim
     /// responses stand between two answers and not inside one.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.interim.is_empty() {
-            if let Some(interim) = self.connection.take_interim() {
-                self.interim = interim;
-            }
+        if self.interim.is_empty()
+            && let Some(interim) = self.connection.take_interim()
+        {
+            self.interim = interim;
         }
         ready!(self.poll_interim(cx))?;
         Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+            if !self.is_cut_short() {
+                return Poll::Ready(Ok(()));
+            }
+            let deadline = Box::pin(tokio::time::sleep(LINGER));
+            self.linger = Some(Linger { deadline, left: LINGER_BYTES });
+        }
+        self.poll_linger(cx)
     }
 }

@@ -57,7 +57,13 @@ where
         .serve_connection(TokioIo::new(gate), service(gateway, &connection))
         .with_upgrades();
     let mut http = std::pin::pin!(http);
-    drive(gateway, &connection, http.as_mut(), |http| http.graceful_shutdown()).await;
+    drive(
+        gateway,
+        &connection,
+        http.as_mut(),
+        hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown,
+    )
+    .await;
 }
 
 /// Serves HTTP/2 until the connection ends.
@@ -79,7 +85,13 @@ where
         .keep_alive_timeout(PING_INTERVAL)
         .serve_connection(TokioIo::new(stream), service(gateway, &connection));
     let mut http = std::pin::pin!(http);
-    drive(gateway, &connection, http.as_mut(), |http| http.graceful_shutdown()).await;
+    drive(
+        gateway,
+        &connection,
+        http.as_mut(),
+        hyper::server::conn::http2::Connection::graceful_shutdown,
+    )
+    .await;
 }
 
 /// Polls a connection and ends it when it has been idle too long, when the gateway

@@ -112,7 +112,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match Pin::new(&mut self.inner).poll_shutdown(cx) {
             Poll::Pending => self.poll_stall(cx),
-            ready => ready,
+            Poll::Ready(outcome) => Poll::Ready(outcome),
         }
     }
 }

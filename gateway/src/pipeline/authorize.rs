@@ -17,10 +17,10 @@ pub fn authorize(principal: &Principal, access: &Access) -> Result<(), Rejection
     if !roles.is_empty() && !roles.iter().any(|role| principal.account.roles.contains(role)) {
         return Err(Reason::RoleMissing.into());
     }
-    if let Some(key) = principal.key() {
-        if !scopes.iter().all(|scope| key.scopes.contains(scope)) {
-            return Err(Reason::ScopeMissing.into());
-        }
+    if let Some(key) = principal.key()
+        && !scopes.iter().all(|scope| key.scopes.contains(scope))
+    {
+        return Err(Reason::ScopeMissing.into());
     }
     Ok(())
 }

@@ -363,13 +363,13 @@ impl Body for ResponseBody {
                     record.count_sent(data.len());
                 }
                 // A body of known length is not polled again after its last byte.
-                if let Content::Upstream { incoming, lease, .. } = &mut this.content {
-                    if incoming.is_end_stream() {
-                        if let Some(lease) = lease.take() {
-                            lease.give_back();
-                        }
-                        this.content = Content::Empty;
+                if let Content::Upstream { incoming, lease, .. } = &mut this.content
+                    && incoming.is_end_stream()
+                {
+                    if let Some(lease) = lease.take() {
+                        lease.give_back();
                     }
+                    this.content = Content::Empty;
                 }
             }
             Poll::Ready(None) => this.finished(),

@@ -76,8 +76,8 @@ pub async fn forward(
     let client_upgrade =
         handshake.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
     prepare(gateway, connection, record, &mut parts, &accepted);
-    if let Some(handshake) = &handshake {
-        handshake.add_to(&mut parts.headers);
+    if handshake.is_some() {
+        websocket::Handshake::add_to(&mut parts.headers);
     }
     let pace = if is_grpc(&parts.headers) {
         // A stream that both sides keep open and use now and then.

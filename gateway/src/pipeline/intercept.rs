@@ -15,7 +15,7 @@ use crate::dialect::{self, Attempt, DecodeError, Dialect, Endpoint};
 
 use super::Gateway;
 use super::body::{BodyError, RequestBody, ResponseBody};
-use super::reason::{Reason, Rejection};
+use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
 use super::respond::own_answer;
 
@@ -37,7 +37,7 @@ pub async fn serve(
     body: Incoming,
     principal: Option<&Arc<Principal>>,
 ) -> Result<Response<ResponseBody>, Rejection> {
-    if endpoint.attempt == Attempt::TriesSecret {
+    if endpoint.attempt != Attempt::None {
         // Before the body is read: a locked-out address is told at once.
         gateway.throttle.check(source)?;
     }
@@ -53,8 +53,13 @@ pub async fn serve(
             gateway.health()
         });
     let outcome = match endpoint.attempt {
-        Attempt::TriesSecret => gateway.throttle.attempt(source, None, work).await?,
-        Attempt::None => work.await.map_err(|error| Rejection::from_core(error, None))?,
+        Attempt::Password => gateway.throttle.attempt(source, Tried::Password, work).await?,
+        Attempt::RefreshToken => {
+            gateway.throttle.attempt(source, Tried::RefreshToken, work).await?
+        }
+        Attempt::None => {
+            work.await.map_err(|error| Rejection::from_core(error, Tried::Password))?
+        }
     };
     Ok(own_answer(dialect.encode(outcome)))
 }

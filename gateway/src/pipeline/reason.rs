@@ -44,8 +44,9 @@ pub enum Reason {
     CredentialMissing,
     CredentialsConflict,
     CredentialRefused(Scheme, Refusal),
-    /// A refresh token or login in a body.
-    SecretRefused(Refusal),
+    /// A name and password in a body.
+    PasswordRefused(Refusal),
+    RefreshTokenRefused(Refusal),
     NotForKeys,
     RoleMissing,
     ScopeMissing,
@@ -139,9 +140,9 @@ impl Reason {
             Reason::HasherBusy => "hasher_busy",
             Reason::CredentialMissing => "credential_missing",
             Reason::CredentialsConflict => "credentials_conflict",
-            Reason::CredentialRefused(_, refusal) | Reason::SecretRefused(refusal) => {
-                refusal.code()
-            }
+            Reason::CredentialRefused(_, refusal)
+            | Reason::PasswordRefused(refusal)
+            | Reason::RefreshTokenRefused(refusal) => refusal.code(),
             Reason::NotForKeys => "not_for_keys",
             Reason::RoleMissing => "role_missing",
             Reason::ScopeMissing => "scope_missing",
@@ -188,16 +189,26 @@ impl From<StoreError> for Rejection {
     }
 }
 
+/// What an attempt tried: the request's own credential, or a secret in its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    Credential(Scheme),
+    Password,
+    RefreshToken,
+}
+
 impl Rejection {
-    /// What the core answered about a secret presented in this way; `None` is one
-    /// in the body of a request.
+    /// What the core answered about something tried.
     #[must_use]
-    pub fn from_core(error: Error, scheme: Option<Scheme>) -> Self {
-        match (error, scheme) {
-            (Error::Refused(refusal), Some(scheme)) => {
+    pub fn from_core(error: Error, tried: Tried) -> Self {
+        match (error, tried) {
+            (Error::Refused(refusal), Tried::Credential(scheme)) => {
                 Reason::CredentialRefused(scheme, refusal).into()
             }
-            (Error::Refused(refusal), None) => Reason::SecretRefused(refusal).into(),
+            (Error::Refused(refusal), Tried::Password) => Reason::PasswordRefused(refusal).into(),
+            (Error::Refused(refusal), Tried::RefreshToken) => {
+                Reason::RefreshTokenRefused(refusal).into()
+            }
             (Error::Password(rule), _) => Reason::PasswordUnacceptable(rule).into(),
             (Error::NotForKeys, _) => Reason::NotForKeys.into(),
             (Error::HasherBusy, _) => Reason::HasherBusy.into(),

@@ -105,13 +105,14 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::CredentialsConflict => {
             keep(S::BAD_REQUEST, "BAD_REQUEST", "Send one credential, not several")
         }
-        Reason::CredentialRefused(Scheme::Bearer, _) => {
+        Reason::CredentialRefused(Scheme::Bearer, _) | Reason::RefreshTokenRefused(_) => {
             keep(S::UNAUTHORIZED, "INVALID_TOKEN", "Invalid or expired token")
         }
-        Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _) => {
+        // Which half was wrong is for the log only.
+        Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _)
+        | Reason::PasswordRefused(_) => {
             keep(S::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
         }
-        Reason::SecretRefused(refusal) => secret_refusal(*refusal),
         Reason::NotForKeys => keep(S::FORBIDDEN, "FORBIDDEN", "An API key cannot be used for this"),
         Reason::RoleMissing | Reason::ScopeMissing => {
             keep(S::FORBIDDEN, "FORBIDDEN", "You are not allowed to do this")
@@ -186,31 +187,6 @@ fn framing_refusal(fault: FramingFault) -> Refusal {
         | FramingFault::Trailer => (S::BAD_REQUEST, "BAD_REQUEST", "The request is malformed"),
     };
     Refusal { status, code, message, fate: Fate::Close }
-}
-
-/// A secret in a body: tokens say so, passwords never say which half was wrong.
-fn secret_refusal(refusal: crate::auth::error::Refusal) -> Refusal {
-    use crate::auth::error::Refusal as R;
-    let (code, message) = match refusal {
-        R::TokenMalformed
-        | R::TokenSignature
-        | R::TokenExpired
-        | R::TokenNotYetValid
-        | R::TokenKind
-        | R::TokenIssuer
-        | R::TokenRevoked
-        | R::SessionEnded
-        | R::RefreshReused => ("INVALID_TOKEN", "Invalid or expired token"),
-        R::CredentialMalformed
-        | R::UserUnknown
-        | R::PasswordWrong
-        | R::AccountDisabled
-        | R::KeyMalformed
-        | R::KeyUnknown
-        | R::KeyExpired
-        | R::TicketUnknown => ("INVALID_CREDENTIALS", "Invalid credentials"),
-    };
-    Refusal { status: StatusCode::UNAUTHORIZED, code, message, fate: Fate::Keep }
 }
 
 fn grpc_status(status: StatusCode) -> u8 {

@@ -16,9 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::auth::Core;
 use crate::auth::error::{Error, Verdict};
 use crate::auth::ports::{FailureLimit, Source};
-use crate::auth::principal::Scheme;
 
-use super::reason::{Reason, Rejection};
+use super::reason::{Reason, Rejection, Tried};
 
 /// Attempts of one address that may wait for their turn.
 const MAX_WAITING: usize = 64;
@@ -67,7 +66,7 @@ impl Throttle {
     pub async fn attempt<T>(
         &self,
         source: Source,
-        scheme: Option<Scheme>,
+        tried: Tried,
         check: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Rejection> {
         self.check(source)?;
@@ -80,7 +79,7 @@ impl Throttle {
                 if let Error::Refused(_) = error {
                     self.count(source).await?;
                 }
-                Err(Rejection::from_core(error, scheme))
+                Err(Rejection::from_core(error, tried))
             }
         }
     }

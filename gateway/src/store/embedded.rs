@@ -232,7 +232,7 @@ impl Store for EmbeddedStore {
                 let is_current = session.current.refresh == rotation.presented;
                 if let RotationMode::Rotate { grace } = rotation.mode {
                     if let Some((token, at)) = session.replaced {
-                        let in_grace = rotation.now.since(at) <= grace.millis();
+                        let in_grace = rotation.now.since(at) < grace.millis();
                         if token == rotation.presented && in_grace {
                             return Ok(Step::unchanged(Rotated::Pair(session.current)));
                         }

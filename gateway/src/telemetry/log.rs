@@ -27,10 +27,9 @@ impl Style {
     #[must_use]
     pub fn of(format: LogFormat) -> Self {
         match format {
-            LogFormat::Json => Style::Json,
             LogFormat::Text => Style::Text,
             LogFormat::Auto if std::io::stdout().is_terminal() => Style::Text,
-            LogFormat::Auto => Style::Json,
+            LogFormat::Json | LogFormat::Auto => Style::Json,
         }
     }
 }
@@ -78,7 +77,7 @@ impl<S: Subscriber> Layer<S> for EventLayer {
                 let mut line = format!("{time} {level:>5} {message}");
                 for (name, value) in fields.0 {
                     let value = value.as_str().map_or_else(|| value.to_string(), escape);
-                    line.push_str(&format!(" {name}={value}"));
+                    line.extend([" ", &name, "=", &value]);
                 }
                 line
             }

@@ -3,7 +3,7 @@
 use crate::auth::Core;
 use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
-use crate::pipeline::reason::Rejection;
+use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::throttle::Throttle;
 
 pub(super) async fn check(
@@ -17,7 +17,7 @@ pub(super) async fn check(
         Ok(principal) => Ok(principal),
         Err(refusal) => {
             let refused = async { Err(refusal.into()) };
-            throttle.attempt(source, Some(Scheme::ApiKey), refused).await
+            throttle.attempt(source, Tried::Credential(Scheme::ApiKey), refused).await
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::auth::error::Refusal;
 use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::secret::Secret;
-use crate::pipeline::reason::Rejection;
+use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::throttle::Throttle;
 
 pub(super) async fn check(
@@ -31,7 +31,7 @@ pub(super) async fn check(
             None => Err(Refusal::CredentialMalformed.into()),
         }
     };
-    throttle.attempt(source, Some(Scheme::Basic), verify).await
+    throttle.attempt(source, Tried::Credential(Scheme::Basic), verify).await
 }
 
 /// The name ends at the first colon; a password may hold more of them.

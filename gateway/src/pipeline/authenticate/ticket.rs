@@ -3,7 +3,7 @@
 use crate::auth::Core;
 use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
-use crate::pipeline::reason::Rejection;
+use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::throttle::Throttle;
 
 pub(super) async fn check(
@@ -12,7 +12,7 @@ pub(super) async fn check(
     source: Source,
     text: &str,
 ) -> Result<Principal, Rejection> {
-    throttle.attempt(source, Some(Scheme::Ticket), core.redeem_ticket(text)).await
+    throttle.attempt(source, Tried::Credential(Scheme::Ticket), core.redeem_ticket(text)).await
 }
 
 /// The ticket in a query, and the query without it. More than one is `Err`.

@@ -107,10 +107,10 @@ impl IdentityHeaders {
 pub fn inject(headers: &mut HeaderMap, names: &IdentityHeaders, principal: &Principal) {
     let mut put = |name: &Option<HeaderName>, value: Option<&str>| {
         // Names, e-mails and roles are checked to be visible ASCII when they are set.
-        if let (Some(name), Some(value)) = (name, value) {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(name, value);
-            }
+        if let (Some(name), Some(value)) = (name, value)
+            && let Ok(value) = HeaderValue::from_str(value)
+        {
+            headers.insert(name, value);
         }
     };
     let account = &principal.account;

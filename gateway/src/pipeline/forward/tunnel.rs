@@ -219,14 +219,14 @@ mod tests {
     fn frame(length: usize, masked: bool) -> Vec<u8> {
         let mask = if masked { 0x80 } else { 0 };
         let mut frame = vec![0x82];
-        match length {
-            0..=125 => frame.push(mask | length as u8),
-            126..=65535 => {
-                frame.push(mask | 126);
-                frame.extend((length as u16).to_be_bytes());
+        match (u8::try_from(length), u16::try_from(length)) {
+            (Ok(length @ 0..=125), _) => frame.push(mask + length),
+            (_, Ok(length)) => {
+                frame.push(mask + 126);
+                frame.extend(length.to_be_bytes());
             }
             _ => {
-                frame.push(mask | 127);
+                frame.push(mask + 127);
                 frame.extend((length as u64).to_be_bytes());
             }
         }

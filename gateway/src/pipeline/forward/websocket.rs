@@ -62,7 +62,7 @@ fn is_key(key: &HeaderValue) -> bool {
 
 impl Handshake {
     /// The fields of this hop, made anew.
-    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+    pub(super) fn add_to(headers: &mut HeaderMap) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }

@@ -23,8 +23,10 @@ const MAX_BATCH: usize = 512;
 /// it is durable.
 pub(super) struct Step<T> {
     answer: T,
-    publish: Option<Box<dyn FnOnce(&Standing) + Send>>,
+    publish: Option<Publication>,
 }
+
+type Publication = Box<dyn FnOnce(&Standing) + Send>;
 
 impl<T> Step<T> {
     /// Nothing was written; nothing needs to be made durable.
@@ -125,10 +127,10 @@ impl Engine {
                 change.finish(outcome.clone(), &self.standing);
             }
         }
-        if let Some(database) = self.database.take() {
-            if let Err(error) = database.close() {
-                tracing::error!(%error, "store not closed cleanly");
-            }
+        if let Some(database) = self.database.take()
+            && let Err(error) = database.close()
+        {
+            tracing::error!(%error, "store not closed cleanly");
         }
     }
 
