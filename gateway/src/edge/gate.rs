@@ -170,6 +170,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
         let this = &mut *self;
         loop {
             if let Some(rest) = &mut this.stand_in {
+                if rest.is_empty() {
+                    // Not an end, at which hyper would leave without answering.
+                    return Poll::Pending;
+                }
                 let length = rest.len().min(out.remaining());
                 out.put_slice(&rest[..length]);
                 *rest = &rest[length..];
