@@ -57,7 +57,11 @@ const MISTAKES: &[Mistake] = &[
         "client.trusted_proxies: expected an address or a network",
         None,
     ),
-    ("[tls]\ncertificate = ^\"server.pem\"\n", "tls.key: certificate and key belong together", None),
+    (
+        "[tls]\ncertificate = ^\"server.pem\"\n",
+        "tls.key: certificate and key belong together",
+        None,
+    ),
     (
         "[[listener]]\naddress = ^\"localhost\"\n",
         "listener.address: expected an address like",

@@ -112,3 +112,6 @@ impl Core {
         &self.policy
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,3 +5,6 @@
 
 pub mod embedded;
 mod record;
+
+#[cfg(test)]
+mod conformance;

@@ -155,3 +155,6 @@ impl TokenSigner for Hs256Signer {
         out
     }
 }
+
+#[cfg(test)]
+mod tests;

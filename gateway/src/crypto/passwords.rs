@@ -152,3 +152,6 @@ fn verify_argon2(hash: &str, password: &Secret) -> bool {
 fn decoy(cost: u32) -> HashedPassword {
     HashedPassword(format!("$2b${cost:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDC"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -461,3 +461,6 @@ fn drop_tickets(txn: &WriteTransaction, account: AccountId) -> Result<(), StoreE
     })?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,390 @@
+//! The core with a set clock, counted hashing and a store in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+
+use super::account::{Account, AccountId, AccountState, HashedPassword, Username};
+use super::api_key::NewKey;
+use super::error::{Error, Refusal};
+use super::login::TokenPair;
+use super::password::{Unacceptable, check_acceptable};
+use super::ports::{Clock, PasswordHasher};
+use super::refresh::Renewal;
+use super::secret::Secret;
+use super::standing::Standing;
+use super::time::{Seconds, Timestamp};
+use super::{Core, Policy, Ports};
+use crate::crypto::entropy::SystemEntropy;
+use crate::crypto::jwt::Hs256Signer;
+use crate::store::embedded::{EmbeddedStore, Location};
+
+struct SetClock(AtomicU64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// "Hashes" are the passwords themselves, and every operation is counted.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+#[async_trait]
+impl PasswordHasher for Counting {
+    async fn verify(&self, hash: Option<HashedPassword>, password: Secret) -> Result<bool, Error> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(hash.is_some_and(|hash| hash.0 == password.expose()))
+    }
+
+    async fn hash(&self, password: Secret) -> Result<HashedPassword, Error> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(HashedPassword(password.expose().to_owned()))
+    }
+
+    fn outdated(&self, hash: &HashedPassword) -> bool {
+        hash.0.starts_with("weak")
+    }
+}
+
+struct Bench {
+    core: Core,
+    clock: Arc<SetClock>,
+    hasher: Arc<Counting>,
+}
+
+const ACCESS_TTL: Seconds = Seconds(28_800);
+const PASSWORD: &str = "correct horse";
+const ROTATING: Renewal = Renewal { access_ttl: ACCESS_TTL, rotate: true };
+
+impl Bench {
+    async fn new() -> Self {
+        let clock = Arc::new(SetClock(AtomicU64::new(1_800_000_000_000)));
+        let hasher = Arc::new(Counting::default());
+        let standing = Arc::new(Standing::default());
+        let week = Seconds(604_800);
+        let store = EmbeddedStore::open(&Location::Memory, Arc::clone(&standing), week).unwrap();
+        let policy = Policy {
+            issuer: "portcullis".to_owned(),
+            audience: "portcullis".to_owned(),
+            refresh_ttl: week,
+            refresh_grace: Seconds(60),
+            ticket_ttl: Seconds(120),
+            bcrypt_cost: 4,
+        };
+        let secret = Secret::from("0123456789abcdef0123456789abcdef");
+        let ports = Ports {
+            store: Arc::new(store),
+            standing,
+            hasher: Arc::clone(&hasher) as Arc<dyn PasswordHasher>,
+            signer: Arc::new(Hs256Signer::new(&secret, None).unwrap()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            entropy: Arc::new(SystemEntropy::default()),
+        };
+        let bench = Self { core: Core::new(policy, ports), clock, hasher };
+        bench.add("ann", PASSWORD).await;
+        bench
+    }
+
+    async fn add(&self, name: &str, password: &str) -> AccountId {
+        let account = Account {
+            id: AccountId(self.core.new_uuid()),
+            username: Username::parse(name).unwrap(),
+            email: Some(format!("{name}@example.com")),
+            roles: vec!["user".to_owned()],
+            password: HashedPassword(password.to_owned()),
+            state: AccountState::Enabled,
+            created: self.clock.now(),
+            version: 1,
+        };
+        let id = account.id;
+        self.core.store().create_account(account).await.unwrap();
+        id
+    }
+
+    fn pass(&self, seconds: u64) {
+        self.clock.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+
+    async fn login(&self) -> TokenPair {
+        self.core.login("ann", &PASSWORD.into(), ACCESS_TTL).await.unwrap().1
+    }
+
+    fn judge(&self, token: &Secret) -> Result<(), Refusal> {
+        self.core.verify_access(token.expose()).map(|_| ())
+    }
+
+    async fn change_password(&self, token: &Secret, current: &str, new: &str) -> Result<(), Error> {
+        let principal = self.core.verify_access(token.expose())?;
+        self.core.change_password(&principal, current.into(), new.into()).await
+    }
+
+    fn hashes(&self) -> u64 {
+        self.hasher.0.load(Ordering::SeqCst)
+    }
+}
+
+fn refusal<T>(outcome: Result<T, Error>) -> Option<Refusal> {
+    match outcome {
+        Err(Error::Refused(refusal)) => Some(refusal),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_lives_its_time_to_the_second() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    assert_eq!(bench.judge(&pair.access), Ok(()));
+    bench.pass(28_799);
+    assert_eq!(bench.judge(&pair.access), Ok(()));
+    bench.pass(1);
+    assert_eq!(bench.judge(&pair.access), Err(Refusal::TokenExpired));
+    // Also when it was never seen before.
+    let pair = bench.login().await;
+    bench.pass(28_800);
+    assert_eq!(bench.judge(&pair.access), Err(Refusal::TokenExpired));
+}
+
+#[tokio::test]
+async fn a_token_is_not_good_before_it_was_issued() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    bench.clock.0.fetch_sub(1000, Ordering::SeqCst);
+    assert_eq!(bench.judge(&pair.access), Err(Refusal::TokenNotYetValid));
+}
+
+#[tokio::test]
+async fn the_two_kinds_of_token_are_not_exchangeable() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    assert_eq!(bench.judge(&pair.refresh), Err(Refusal::TokenKind));
+    let refreshed = bench.core.refresh(pair.access.expose(), ROTATING).await;
+    assert_eq!(refusal(refreshed), Some(Refusal::TokenKind));
+}
+
+#[tokio::test]
+async fn a_refresh_token_lives_seven_days() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    bench.pass(604_799);
+    let renewed = bench.core.refresh(pair.refresh.expose(), ROTATING).await.unwrap();
+    bench.pass(604_800);
+    let late = bench.core.refresh(renewed.refresh.expose(), ROTATING).await;
+    assert_eq!(refusal(late), Some(Refusal::TokenExpired));
+}
+
+#[tokio::test]
+async fn a_repeated_refresh_gets_the_same_pair_and_later_ends_the_family() {
+    let bench = Bench::new().await;
+    let first = bench.login().await;
+    let refresh = |pair: &TokenPair| {
+        let token = pair.refresh.clone();
+        let core = &bench.core;
+        async move { core.refresh(token.expose(), ROTATING).await }
+    };
+    let second = refresh(&first).await.unwrap();
+    assert_ne!(first.refresh.expose(), second.refresh.expose());
+    bench.pass(59);
+    let again = refresh(&first).await.unwrap();
+    assert_eq!(again.refresh.expose(), second.refresh.expose());
+    assert_eq!(again.access.expose(), second.access.expose());
+    assert_eq!(bench.judge(&second.access), Ok(()));
+    bench.pass(1);
+    assert_eq!(refusal(refresh(&first).await), Some(Refusal::RefreshReused));
+    for token in [&first.access, &second.access] {
+        assert_eq!(bench.judge(token), Err(Refusal::SessionEnded));
+    }
+    assert_eq!(refusal(refresh(&second).await), Some(Refusal::SessionEnded));
+}
+
+#[tokio::test]
+async fn without_rotation_the_refresh_token_goes_on_and_is_not_prolonged() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let keeping = Renewal { access_ttl: Seconds(1800), rotate: false };
+    for _ in 0..3 {
+        let renewed = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
+        assert_eq!(renewed.refresh.expose(), pair.refresh.expose());
+        assert_eq!(bench.judge(&renewed.access), Ok(()));
+        bench.pass(100_000);
+    }
+    bench.pass(304_800);
+    let late = bench.core.refresh(pair.refresh.expose(), keeping).await;
+    assert_eq!(refusal(late), Some(Refusal::TokenExpired));
+}
+
+#[tokio::test]
+async fn logout_ends_the_presented_token_and_no_other() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.login().await, bench.login().await);
+    let principal = bench.core.verify_access(one.access.expose()).unwrap();
+    bench.core.logout(&principal).await.unwrap();
+    assert_eq!(bench.judge(&one.access), Err(Refusal::TokenRevoked));
+    assert_eq!(bench.judge(&two.access), Ok(()));
+    assert!(bench.core.refresh(one.refresh.expose(), ROTATING).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_password_change_ends_every_other_session() {
+    let bench = Bench::new().await;
+    let (mine, other) = (bench.login().await, bench.login().await);
+    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.change_password(&mine.access, PASSWORD, "new password").await.unwrap();
+    assert_eq!(bench.judge(&mine.access), Ok(()));
+    assert_eq!(bench.judge(&other.access), Err(Refusal::SessionEnded));
+    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
+    let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
+    bench.core.verify_basic("ann", &"new password".into()).await.unwrap();
+    assert!(bench.core.refresh(mine.refresh.expose(), ROTATING).await.is_ok());
+    let other = bench.core.refresh(other.refresh.expose(), ROTATING).await;
+    assert_eq!(refusal(other), Some(Refusal::SessionEnded));
+}
+
+#[tokio::test]
+async fn a_wrong_current_password_changes_nothing() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let wrong = bench.change_password(&pair.access, "wrong", "new password").await;
+    assert_eq!(refusal(wrong), Some(Refusal::PasswordWrong));
+    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn passwords_have_a_floor_and_a_ceiling() {
+    assert_eq!(check_acceptable("1234567"), Err(Unacceptable::TooShort));
+    assert_eq!(check_acceptable("12345678"), Ok(()));
+    // Characters at the floor, bytes at the ceiling.
+    assert_eq!(check_acceptable("éééé"), Err(Unacceptable::TooShort));
+    assert_eq!(check_acceptable(&"é".repeat(36)), Ok(()));
+    assert_eq!(check_acceptable(&"é".repeat(37)), Err(Unacceptable::TooLong));
+    assert_eq!(check_acceptable("1234567\0"), Err(Unacceptable::HoldsNul));
+}
+
+#[tokio::test]
+async fn disabling_an_account_ends_everything_of_it_at_once() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let account = bench.core.standing().account_by_name("ann").unwrap().id;
+    let new = NewKey { owner: account, name: String::new(), scopes: Vec::new(), expires: None };
+    let (_, key) = bench.core.create_key(new).await.unwrap().unwrap();
+    assert!(bench.core.verify_key(key.expose()).is_ok());
+    bench.core.store().set_state(account, AccountState::Disabled, bench.clock.now()).await.unwrap();
+    assert!(bench.judge(&pair.access).is_err());
+    assert_eq!(bench.core.verify_key(key.expose()).err(), Some(Refusal::AccountDisabled));
+    let basic = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    assert_eq!(refusal(basic), Some(Refusal::AccountDisabled));
+    let refreshed = bench.core.refresh(pair.refresh.expose(), ROTATING).await;
+    assert_eq!(refusal(refreshed), Some(Refusal::AccountDisabled));
+}
+
+#[tokio::test]
+async fn unknown_users_and_wrong_passwords_cost_the_same_hashing() {
+    let bench = Bench::new().await;
+    let before = bench.hashes();
+    assert!(bench.core.verify_basic("ann", &"wrong".into()).await.is_err());
+    assert_eq!(bench.hashes() - before, 1);
+    assert!(bench.core.verify_basic("nobody", &"wrong".into()).await.is_err());
+    assert_eq!(bench.hashes() - before, 2);
+    // Nobody's password is longer than 72 bytes, whoever it is.
+    for name in ["ann", "nobody"] {
+        assert!(bench.core.verify_basic(name, &Secret::new("a".repeat(73))).await.is_err());
+    }
+    assert_eq!(bench.hashes() - before, 2);
+}
+
+#[tokio::test]
+async fn a_verified_basic_credential_is_not_hashed_again() {
+    let bench = Bench::new().await;
+    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let before = bench.hashes();
+    bench.core.verify_basic("ANN", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    assert_eq!(bench.hashes(), before);
+    assert!(bench.core.verify_basic("ann", &"other".into()).await.is_err());
+    assert!(bench.core.verify_basic("ann", &"other".into()).await.is_err());
+    assert_eq!(bench.hashes(), before + 2, "failures are never remembered");
+}
+
+#[tokio::test]
+async fn a_weak_hash_is_upgraded_at_login_and_nothing_ends() {
+    let bench = Bench::new().await;
+    let id = bench.add("bob", "weak password").await;
+    let before = bench.core.standing().account(id).unwrap();
+    let (_, pair) = bench.core.login("bob", &"weak password".into(), ACCESS_TTL).await.unwrap();
+    assert_eq!(bench.judge(&pair.access), Ok(()));
+    assert_eq!(bench.core.standing().account(id).unwrap().version, before.version);
+}
+
+#[tokio::test]
+async fn a_ticket_works_once_and_for_two_minutes() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    let ticket = bench.core.issue_ticket(&principal).await.unwrap();
+    bench.pass(119);
+    let redeemed = bench.core.redeem_ticket(ticket.expose()).await.unwrap();
+    assert_eq!(redeemed.account_id(), principal.account_id());
+    let again = bench.core.redeem_ticket(ticket.expose()).await;
+    assert_eq!(refusal(again), Some(Refusal::TicketUnknown));
+    let late = bench.core.issue_ticket(&principal).await.unwrap();
+    bench.pass(120);
+    let late = bench.core.redeem_ticket(late.expose()).await;
+    assert_eq!(refusal(late), Some(Refusal::TicketUnknown));
+}
+
+#[tokio::test]
+async fn a_ticket_ends_with_the_token_it_was_asked_with() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    let ticket = bench.core.issue_ticket(&principal).await.unwrap();
+    bench.core.logout(&principal).await.unwrap();
+    let redeemed = bench.core.redeem_ticket(ticket.expose()).await;
+    assert_eq!(refusal(redeemed), Some(Refusal::TokenRevoked));
+}
+
+#[tokio::test]
+async fn a_mistyped_key_is_told_from_an_unknown_one() {
+    let bench = Bench::new().await;
+    let owner = bench.core.standing().account_by_name("ann").unwrap().id;
+    let expires = Some(bench.clock.now().plus(Seconds(10)));
+    let new = NewKey { owner, name: "ci".to_owned(), scopes: Vec::new(), expires };
+    let (key, text) = bench.core.create_key(new).await.unwrap().unwrap();
+    assert!(text.expose().starts_with(&key.shown) && text.expose().len() == 57);
+    let mut mistyped = text.expose().to_owned();
+    let last = if mistyped.ends_with('A') { "B" } else { "A" };
+    mistyped.replace_range(56..57, last);
+    assert_eq!(bench.core.verify_key(&mistyped).err(), Some(Refusal::KeyMalformed));
+    for text in ["", "sk_live_", "sk_live_é", &"a".repeat(57)] {
+        assert_eq!(bench.core.verify_key(text).err(), Some(Refusal::KeyMalformed));
+    }
+    assert!(bench.core.verify_key(text.expose()).is_ok());
+    bench.pass(10);
+    assert_eq!(bench.core.verify_key(text.expose()).err(), Some(Refusal::KeyExpired));
+    bench.core.store().delete_key(key.id, None).await.unwrap();
+    assert_eq!(bench.core.verify_key(text.expose()).err(), Some(Refusal::KeyUnknown));
+}
+
+#[tokio::test]
+async fn the_role_is_the_present_one_however_old_the_token() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    assert_eq!(principal.account.roles, ["user"]);
+    let mut promoted = (*principal.account).clone();
+    promoted.roles = vec!["admin".to_owned()];
+    bench.core.standing().put_account(promoted);
+    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    assert_eq!(principal.account.roles, ["admin"]);
+}
+
+#[test]
+fn secrets_do_not_show_themselves() {
+    let secret = Secret::from("hunter42");
+    let shown = format!("{secret:?} {:?}", HashedPassword("hunter42".to_owned()));
+    assert!(!shown.contains("hunter42"), "{shown}");
+}

@@ -1,0 +1,90 @@
+use super::{HashingPool, decoy, hash_now};
+use crate::auth::account::HashedPassword;
+use crate::auth::ports::PasswordHasher;
+use crate::auth::secret::Secret;
+
+fn pool() -> HashingPool {
+    HashingPool::start(1, 8, 4).unwrap()
+}
+
+async fn verifies(hash: &str, password: &str) -> bool {
+    pool().verify(Some(HashedPassword(hash.to_owned())), password.into()).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_form_of_bcrypt_and_argon2id_verifies() {
+    // "hunter42" by htpasswd, PHP and the argon2 tool's defaults.
+    let bcrypt = hash_now(&"hunter42".into(), 4).unwrap().0;
+    for prefix in ["$2a$", "$2b$", "$2y$"] {
+        let hash = bcrypt.replacen("$2b$", prefix, 1);
+        assert!(verifies(&hash, "hunter42").await, "{hash}");
+        assert!(!verifies(&hash, "hunter43").await, "{hash}");
+    }
+    use argon2::password_hash::PasswordHasher as _;
+    let parameters = argon2::Params::new(64, 1, 1, None).unwrap();
+    let argon2 =
+        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, parameters);
+    let hash =
+        argon2.hash_password_with_salt(b"hunter42", b"a fixed salt....").unwrap().to_string();
+    assert!(hash.starts_with("$argon2id$"), "{hash}");
+    assert!(verifies(&hash, "hunter42").await);
+    assert!(!verifies(&hash, "hunter43").await);
+}
+
+#[tokio::test]
+async fn seventy_two_bytes_count_and_the_next_is_refused() {
+    let longest = "a".repeat(72);
+    let hash = hash_now(&longest.as_str().into(), 4).unwrap().0;
+    assert!(verifies(&hash, &longest).await);
+    assert!(!verifies(&hash, &"a".repeat(71)).await);
+    assert!(!verifies(&hash, &"a".repeat(73)).await, "never truncated");
+    assert!(hash_now(&Secret::new("a".repeat(73)), 4).is_none());
+}
+
+#[tokio::test]
+async fn a_hash_that_cannot_be_right_is_wrong() {
+    for hash in [
+        "",
+        "plain",
+        "$2b$04$short",
+        "$1$abc",
+        "$2b$31$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDC",
+        "$argon2id$v=19$m=4194304,t=3,p=1$c29tZXNhbHQ$aGFzaA",
+        "$argon2id$broken",
+        "é".repeat(30).as_str(),
+    ] {
+        assert!(!verifies(hash, "hunter42").await, "{hash}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_user_costs_one_hash_like_a_known_one() {
+    let pool = pool();
+    let known = hash_now(&"hunter42".into(), 4).unwrap();
+    assert!(!pool.verify(Some(known), "wrong".into()).await.unwrap());
+    assert_eq!(pool.operations(), 1);
+    assert!(!pool.verify(None, "wrong".into()).await.unwrap());
+    assert_eq!(pool.operations(), 2);
+    assert!(decoy(12).0.parse::<bcrypt::HashParts>().unwrap().get_cost() == 12);
+}
+
+#[tokio::test]
+async fn a_full_queue_sheds_at_once() {
+    let pool = HashingPool::start(1, 1, 12).unwrap();
+    let check = || pool.verify(None, "x".into());
+    // One being worked on, one waiting, and the third has no place. The worker may
+    // not have taken the first yet, then it is the second.
+    let (first, second, third) = tokio::join!(check(), check(), check());
+    assert!([first, second, third].iter().any(Result::is_err));
+}
+
+#[test]
+fn weaker_and_foreign_hashes_are_outdated() {
+    let outdated = |hash: &str| pool().outdated(&HashedPassword(hash.to_owned()));
+    let costly = HashingPool::start(1, 1, 12).unwrap();
+    let cheap = hash_now(&"hunter42".into(), 4).unwrap();
+    assert!(costly.outdated(&cheap));
+    assert!(!outdated(&cheap.0));
+    assert!(!outdated("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"));
+    assert!(outdated("$1$abc"));
+}
