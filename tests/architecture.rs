@@ -1,0 +1,222 @@
+//! The shape of the source, read from the source: which layer may know which,
+//! where status codes may stand, how files are named.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What each layer may import of the crate, beside itself. `server`, `admin` and
+/// `cli` are the roots that put everything together.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("auth", &[]),
+    ("store", &["auth"]),
+    ("crypto", &["auth"]),
+    ("clock", &["auth"]),
+    ("lifecycle", &[]),
+    ("config", &["auth", "crypto"]),
+    ("telemetry", &["auth", "clock", "config"]),
+    ("dialect", &["auth"]),
+    ("pipeline", &["auth", "dialect", "config", "telemetry", "lifecycle"]),
+    ("edge", &["pipeline", "config", "telemetry", "auth"]),
+];
+
+/// Libraries that the core must not know: it does no I/O and has no wire format.
+const NOT_IN_CORE: &[&str] = &["http", "hyper", "serde", "serde_json", "redb", "redis", "rustls"];
+
+struct Source {
+    /// `pipeline/forward.rs`
+    name: String,
+    text: String,
+}
+
+impl Source {
+    fn layer(&self) -> &str {
+        self.name.split(['/', '.']).next().unwrap_or_default()
+    }
+
+    fn is_test(&self) -> bool {
+        self.name.ends_with("tests.rs") || self.name.ends_with("conformance.rs")
+    }
+
+    /// The code before its tests, without comments.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        let end = self.text.find("#[cfg(test)]").unwrap_or(self.text.len());
+        self.text[..end].lines().map(str::trim).filter(|line| !line.starts_with("//"))
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    let mut directories = vec![root.clone()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).expect("the source is readable") {
+            let path: PathBuf = entry.expect("the source is readable").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).expect("it lies below").display().to_string();
+                let text = std::fs::read_to_string(&path).expect("the source is UTF-8");
+                sources.push(Source { name, text });
+            }
+        }
+    }
+    assert!(sources.len() > 40, "the source was found");
+    sources
+}
+
+/// The modules named in `use crate::…` and in paths.
+fn imports(source: &Source) -> Vec<&str> {
+    source
+        .code()
+        .flat_map(|line| {
+            line.match_indices("crate::").map(move |(at, found)| &line[at + found.len()..])
+        })
+        .map(|rest| {
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+        })
+        .filter(|module| !module.is_empty())
+        .collect()
+}
+
+#[test]
+fn layers_know_only_what_lies_below_them() {
+    let allowed: BTreeMap<_, _> = MAY_IMPORT.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let layer = source.layer();
+        let Some(allowed) = allowed.get(layer) else {
+            assert!(
+                ["lib", "main", "server", "admin", "cli"].contains(&layer),
+                "{} belongs to no layer; add it to the table",
+                source.name
+            );
+            continue;
+        };
+        for module in imports(source) {
+            if module != layer && !allowed.contains(&module) {
+                wrong.push(format!("{} imports {module}", source.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_core_does_no_io_and_has_no_wire_format() {
+    for source in sources().iter().filter(|source| source.layer() == "auth" && !source.is_test()) {
+        for line in source.code().filter(|line| line.starts_with("use ") || line.contains("::")) {
+            for library in NOT_IN_CORE {
+                let named = line.contains(&format!("use {library}::"))
+                    || line
+                        .split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
+                        .any(|path| path.starts_with(&format!("{library}::")));
+                assert!(!named, "{} uses {library}: {line}", source.name);
+            }
+        }
+    }
+}
+
+/// A status code is chosen in one place for proxied traffic and in the dialects
+/// for our own; elsewhere it is only passed on or looked at.
+#[test]
+fn status_codes_are_chosen_by_the_responder_and_the_dialects() {
+    let chosen = [
+        "UNAUTHORIZED",
+        "FORBIDDEN",
+        "TOO_MANY_REQUESTS",
+        "BAD_GATEWAY",
+        "GATEWAY_TIMEOUT",
+        "SERVICE_UNAVAILABLE",
+        "PAYLOAD_TOO_LARGE",
+        "UNPROCESSABLE_ENTITY",
+        "NOT_FOUND",
+    ];
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        if source.name == "pipeline/respond.rs" || source.layer() == "dialect" {
+            continue;
+        }
+        for line in source.code() {
+            for status in chosen {
+                let named = line.contains(&format!("StatusCode::{status}"));
+                assert!(!named, "{} chooses a status: {line}", source.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn files_name_a_step_or_a_thing() {
+    for source in sources() {
+        let stem = source.name.rsplit('/').next().unwrap_or_default();
+        for banned in ["utils", "util", "helpers", "helper", "common", "manager", "misc", "mod"] {
+            assert_ne!(stem, format!("{banned}.rs"), "{}", source.name);
+        }
+    }
+}
+
+/// `key = value`, and not a sentence with such a thing in it.
+fn is_assignment(line: &str) -> bool {
+    line.split_once(" = ").is_some_and(|(key, _)| !key.is_empty() && !key.contains(' '))
+}
+
+/// Every key that is read, and every code that is logged, is in the reference.
+#[test]
+fn the_reference_names_every_key_and_every_code() {
+    let gateway = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(gateway.join(path)).expect(path);
+    let reference = read("CONFIG.md");
+    let mut missing = Vec::new();
+    let file = read("src/config/file.rs");
+    let readers = ["text(", "boolean(", "integer(", "duration(", "size(", "choice(", "texts(", "section(",
+        "sections(", "length(", "count(", "bytes(", "read_words(&section, ", "name("];
+    for reader in readers {
+        for (at, found) in file.match_indices(reader) {
+            let rest = file[at + found.len()..].trim_start();
+            if let Some(key) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) {
+                if !reference.contains(&format!("`{key}`")) && !reference.contains(&format!("[{key}]")) {
+                    missing.push(key.to_owned());
+                }
+            }
+        }
+    }
+    for source in ["src/pipeline/reason.rs", "src/auth/error.rs", "src/auth/password.rs"] {
+        let text = read(source);
+        let codes = text.lines().filter_map(|line| line.split_once("=> \"")).filter_map(|(_, rest)| rest.split('"').next());
+        for code in codes.filter(|code| code.contains('_') && !code.contains(' ')) {
+            if !reference.contains(&format!("`{code}`")) {
+                missing.push(code.to_owned());
+            }
+        }
+    }
+    missing.sort();
+    missing.dedup();
+    assert!(missing.is_empty(), "not in gateway/CONFIG.md: {missing:?}");
+}
+
+/// The shipped configuration shows defaults in comments; they must be the defaults.
+#[test]
+fn the_shipped_configuration_is_short_and_its_comments_are_true() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.toml");
+    let text = std::fs::read_to_string(path).expect("config.toml is there");
+    assert!(text.lines().count() <= 40);
+    let uncommented: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.starts_with('[') || is_assignment(rest) => rest,
+            _ if line.starts_with('#') => "",
+            _ => line,
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let load = |text: String| {
+        let sources = portcullis::config::file::Sources {
+            file: Some(("config.toml".to_owned(), text)),
+            ..Default::default()
+        };
+        portcullis::config::file::load(sources).unwrap_or_else(|problems| panic!("{problems}"))
+    };
+    let (shown, plain) = (load(uncommented), load(text));
+    // Written out, the pair counts as the operator's own.
+    let shown = portcullis::config::Config { tls: plain.tls.clone(), ..shown };
+    assert_eq!(format!("{shown:?}"), format!("{plain:?}"));
+}
