@@ -167,13 +167,29 @@ fn the_reference_names_every_key_and_every_code() {
     let reference = read("CONFIG.md");
     let mut missing = Vec::new();
     let file = read("src/config/file.rs");
-    let readers = ["text(", "boolean(", "integer(", "duration(", "size(", "choice(", "texts(", "section(",
-        "sections(", "length(", "count(", "bytes(", "read_words(&section, ", "name("];
+    let readers = [
+        "text(",
+        "boolean(",
+        "integer(",
+        "duration(",
+        "size(",
+        "choice(",
+        "texts(",
+        "section(",
+        "sections(",
+        "length(",
+        "count(",
+        "bytes(",
+        "read_words(&section, ",
+        "name(",
+    ];
     for reader in readers {
         for (at, found) in file.match_indices(reader) {
             let rest = file[at + found.len()..].trim_start();
             if let Some(key) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) {
-                if !reference.contains(&format!("`{key}`")) && !reference.contains(&format!("[{key}]")) {
+                if !reference.contains(&format!("`{key}`"))
+                    && !reference.contains(&format!("[{key}]"))
+                {
                     missing.push(key.to_owned());
                 }
             }
@@ -181,7 +197,10 @@ fn the_reference_names_every_key_and_every_code() {
     }
     for source in ["src/pipeline/reason.rs", "src/auth/error.rs", "src/auth/password.rs"] {
         let text = read(source);
-        let codes = text.lines().filter_map(|line| line.split_once("=> \"")).filter_map(|(_, rest)| rest.split('"').next());
+        let codes = text
+            .lines()
+            .filter_map(|line| line.split_once("=> \""))
+            .filter_map(|(_, rest)| rest.split('"').next());
         for code in codes.filter(|code| code.contains('_') && !code.contains(' ')) {
             if !reference.contains(&format!("`{code}`")) {
                 missing.push(code.to_owned());

@@ -37,7 +37,7 @@ struct Place {
     /// The configuration file [default: config.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How answers are printed [default: table on a terminal, else plain]
+    /// How answers are printed [default: table]
     #[arg(long, global = true, value_enum)]
     format: Option<Format>,
 }

@@ -18,7 +18,7 @@ use crate::pipeline::connection::{Connection, Protocol};
 
 use super::framing::HeadLimits;
 use super::pace::Paced;
-use super::slots::{AddressSlot, Full, Slots};
+use super::slots::{AddressSlot, Full, Slot, Slots};
 use super::{http, proxy_protocol};
 
 /// Connections the kernel holds for us between two accepts.
@@ -98,7 +98,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
     let counters = &listening.gateway.counters;
     counters.connections.increment();
-    let Ok(_slot) = listening.slots.take() else {
+    let Ok(slot) = listening.slots.take() else {
         counters.connections_over_limit.increment();
         return;
     };
@@ -109,7 +109,7 @@ async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
     match listening.proxy_protocol {
         ProxyProtocol::Off => {
             if let Some(address_slot) = take_address(&listening, peer) {
-                secure(&listening, tcp, peer, address_slot, deadline).await;
+                secure(&listening, tcp, peer, (slot, address_slot), deadline).await;
             }
         }
         ProxyProtocol::Required => {
@@ -126,7 +126,7 @@ async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
                         SocketAddr::new(source.ip().to_canonical(), source.port())
                     });
                     if let Some(address_slot) = take_address(&listening, peer) {
-                        secure(&listening, stream, peer, address_slot, deadline).await;
+                        secure(&listening, stream, peer, (slot, address_slot), deadline).await;
                     }
                 }
                 Ok(Err(error)) => {
@@ -153,7 +153,7 @@ async fn secure<S>(
     listening: &Arc<Listening>,
     stream: S,
     peer: SocketAddr,
-    _address_slot: AddressSlot,
+    places: (Slot, AddressSlot),
     deadline: tokio::time::Instant,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -161,7 +161,8 @@ async fn secure<S>(
     let counters = &listening.gateway.counters;
     let connection = |scheme, protocol, sni| {
         let now = listening.gateway.core.clock().now();
-        Arc::new(Connection::new(peer, scheme, protocol, sni, listening.max_resets, now))
+        let places = Box::new(places);
+        Arc::new(Connection::new(peer, scheme, protocol, sni, listening.max_resets, now, places))
     };
     let window = listening.gateway.timeouts.write_progress;
     match listening.transport {

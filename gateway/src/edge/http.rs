@@ -104,8 +104,9 @@ async fn drive<C>(
 ) where
     C: Future<Output = hyper::Result<()>>,
 {
-    let idle_limit = gateway.timeouts.idle;
-    let mut idle = std::pin::pin!(tokio::time::sleep(idle_limit));
+    let (idle_limit, write_limit) = (gateway.timeouts.idle, gateway.timeouts.write_progress);
+    let (idle_ms, write_ms) = (millis(idle_limit), millis(write_limit));
+    let mut idle = std::pin::pin!(tokio::time::sleep(idle_limit.min(write_limit)));
     let mut drain = std::pin::pin!(gateway.lifecycle.drain_started());
     let mut leaving = false;
     loop {
@@ -129,7 +130,6 @@ async fn drive<C>(
             }
             () = &mut idle => {
                 let now = gateway.core.clock().now();
-                let idle_ms = u64::try_from(idle_limit.as_millis()).unwrap_or(u64::MAX);
                 let left = match connection.idle_for(now) {
                     Some(so_far) if so_far >= idle_ms => {
                         gateway.counters.connections_idle_closed.increment();
@@ -139,12 +139,20 @@ async fn drive<C>(
                         return;
                     }
                     Some(so_far) => Duration::from_millis(idle_ms - so_far),
-                    None => idle_limit,
+                    None if connection.unread_for(now).is_some_and(|unread| unread >= write_ms) => {
+                        gateway.counters.writes_stalled.increment();
+                        return;
+                    }
+                    None => idle_limit.min(write_limit),
                 };
                 idle.as_mut().reset(tokio::time::Instant::now() + left);
             }
         }
     }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;

@@ -332,6 +332,9 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(record) = &mut this.record {
+            record.note_asked();
+        }
         let polled = match &mut this.content {
             Content::Empty => Poll::Ready(None),
             Content::Full(bytes) => {
@@ -361,6 +364,7 @@ impl Body for ResponseBody {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(data), Some(record)) = (frame.data_ref(), &mut this.record) {
                     record.count_sent(data.len());
+                    record.note_handed_over();
                 }
                 // A body of known length is not polled again after its last byte.
                 if let Content::Upstream { incoming, lease, .. } = &mut this.content

@@ -24,6 +24,10 @@ pub struct Connection {
     in_flight: AtomicUsize,
     /// When the last request ended (ms), for the idle limit.
     last_active: AtomicU64,
+    /// Answers whose last piece the client has not made room for, and when it last
+    /// did for any. Over HTTP/2 a closed window shows nowhere else.
+    unread: AtomicUsize,
+    last_read: AtomicU64,
     resets: Mutex<ResetWindow>,
     max_resets: u32,
     /// Ends the connection at once.
@@ -32,6 +36,9 @@ pub struct Connection {
     interim: Mutex<BytesMut>,
     /// Wakes the request, and with it the connection, when there are some.
     pub interim_pushed: Notify,
+    /// Its places among the open connections. A tunnel that goes on after HTTP
+    /// keeps the connection, and with it these.
+    _places: Box<dyn Send + Sync>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +95,7 @@ impl Connection {
         sni: Option<String>,
         max_resets: u32,
         now: Timestamp,
+        places: Box<dyn Send + Sync>,
     ) -> Self {
         Self {
             peer,
@@ -98,11 +106,14 @@ impl Connection {
             upgrade: AtomicU8::new(Upgrade::Undecided as u8),
             in_flight: AtomicUsize::new(0),
             last_active: AtomicU64::new(now.0),
+            unread: AtomicUsize::new(0),
+            last_read: AtomicU64::new(now.0),
             resets: Mutex::new(ResetWindow { began: now, count: 0 }),
             max_resets,
             abort: Notify::new(),
             interim: Mutex::default(),
             interim_pushed: Notify::new(),
+            _places: places,
         }
     }
 
@@ -147,6 +158,23 @@ impl Connection {
     pub fn idle_for(&self, now: Timestamp) -> Option<u64> {
         let idle = now.since(Timestamp(self.last_active.load(Ordering::Acquire)));
         (self.in_flight.load(Ordering::Acquire) == 0).then_some(idle)
+    }
+
+    /// Milliseconds for which answers have waited and the client has taken nothing.
+    #[must_use]
+    pub fn unread_for(&self, now: Timestamp) -> Option<u64> {
+        let waiting = self.unread.load(Ordering::Acquire) > 0;
+        waiting.then(|| now.since(Timestamp(self.last_read.load(Ordering::Acquire))))
+    }
+
+    pub(super) fn begin_unread(&self, now: Timestamp) {
+        self.last_read.store(now.0, Ordering::Release);
+        self.unread.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn end_unread(&self, now: Timestamp) {
+        self.last_read.store(now.0, Ordering::Release);
+        self.unread.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Counts a stream that ended before its answer did. hyper and h2 count only

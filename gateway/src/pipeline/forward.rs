@@ -115,7 +115,7 @@ pub async fn forward(
         {
             handshake.check_answer(answer.response.headers())?;
             connection.decide_upgrade(Upgrade::Tunnel);
-            Ok(tunnel::open(gateway, record, client, answer, accepted.principal))
+            Ok(tunnel::open(gateway, connection, record, client, answer, accepted.principal))
         }
         // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
         _ if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS => {

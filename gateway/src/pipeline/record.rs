@@ -13,7 +13,7 @@ use crate::telemetry::access_log::{AccessRecord, Decision};
 use crate::telemetry::sink::{Line, Sink};
 
 use super::body::BodyProgress;
-use super::connection::{Connection, InFlight};
+use super::connection::{Connection, InFlight, Protocol};
 
 /// One request's entry. Dropped before it is completed, it counts as a reset.
 pub struct RequestRecord {
@@ -22,6 +22,8 @@ pub struct RequestRecord {
     started: Instant,
     connection: Arc<Connection>,
     in_flight: InFlight,
+    /// A piece of the answer was handed over and the next has not been asked for.
+    unread: bool,
     clock: Arc<dyn Clock>,
     sink: Sink,
 }
@@ -37,8 +39,8 @@ impl RequestRecord {
         sink: Sink,
     ) -> Self {
         let protocol = match connection.protocol {
-            super::connection::Protocol::Http1 => "http/1.1",
-            super::connection::Protocol::Http2 => "h2",
+            Protocol::Http1 => "http/1.1",
+            Protocol::Http2 => "h2",
         };
         Self {
             access: AccessRecord {
@@ -63,6 +65,7 @@ impl RequestRecord {
             started: Instant::now(),
             connection: Arc::clone(connection),
             in_flight: connection.begin_request(),
+            unread: false,
             clock,
             sink,
         }
@@ -82,6 +85,20 @@ impl RequestRecord {
         self.access.bytes_out += bytes as u64;
     }
 
+    /// A piece goes to hyper, which asks for the next when the client has room.
+    pub fn note_handed_over(&mut self) {
+        if self.connection.protocol == Protocol::Http2 && !self.unread {
+            self.unread = true;
+            self.connection.begin_unread(self.clock.now());
+        }
+    }
+
+    pub fn note_asked(&mut self) {
+        if std::mem::take(&mut self.unread) {
+            self.connection.end_unread(self.clock.now());
+        }
+    }
+
     /// The answer has been handed over to its end.
     pub fn complete(self: Box<Self>) {
         self.write();
@@ -97,6 +114,7 @@ impl RequestRecord {
     }
 
     fn write(mut self: Box<Self>) {
+        self.note_asked();
         let now = self.clock.now();
         self.in_flight.touch(now);
         self.access.bytes_in = self.body.as_ref().map_or(0, |body| body.received());

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::auth::principal::Principal;
 use crate::pipeline::Gateway;
 use crate::pipeline::body::ResponseBody;
+use crate::pipeline::connection::Connection;
 use crate::pipeline::record::RequestRecord;
 use crate::pipeline::watch::PrincipalWatch;
 
@@ -26,11 +27,14 @@ const GOING_AWAY: u16 = 1001;
 const CREDENTIAL_ENDED: u16 = 4401;
 /// For the frame under way to end and the close frame to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// For the second direction after the first has ended.
+const HALF_CLOSED: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// Answers 101 and lets a task carry the bytes from there on.
 pub(super) fn open(
     gateway: &Arc<Gateway>,
+    connection: &Arc<Connection>,
     record: &RequestRecord,
     client: OnUpgrade,
     answer: Answered,
@@ -49,13 +53,14 @@ pub(super) fn open(
     let watch = principal
         .map(|principal| PrincipalWatch::new(Arc::clone(&gateway.core), Arc::clone(principal)));
     let going_away = gateway.lifecycle.drain_started();
+    let connection = Arc::clone(connection);
     gateway.lifecycle.track(async move {
         let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
             return;
         };
         carry(client, upstream, watch, going_away).await;
-        // The permit of the upstream's connection is held until here.
-        drop(lease);
+        // Until here the tunnel has counted as a connection on both sides.
+        drop((lease, connection));
     });
     Response::from_parts(parts, ResponseBody::empty())
 }
@@ -79,7 +84,7 @@ async fn carry(
         let up = copy(&mut from_client, &mut to_upstream, None);
         let down = copy(&mut from_upstream, &mut to_client, Some(&mut boundary));
         tokio::select! {
-            () = async { tokio::join!(up, down); } => None,
+            () = either_then_both(up, down) => None,
             () = going_away => Some(GOING_AWAY),
             () = credential_ended => Some(CREDENTIAL_ENDED),
         }
@@ -90,6 +95,16 @@ async fn carry(
         let _ = tokio::time::timeout(FAREWELL, to_upstream.shutdown()).await;
     }
     let _ = tokio::time::timeout(FAREWELL, to_client.shutdown()).await;
+}
+
+/// Waits for both directions. When one has ended, the other is soon of no use:
+/// it gets its time to say what was under way.
+async fn either_then_both(up: impl Future<Output = ()>, down: impl Future<Output = ()>) {
+    let (mut up, mut down) = (std::pin::pin!(up), std::pin::pin!(down));
+    tokio::select! {
+        () = &mut up => { let _ = tokio::time::timeout(HALF_CLOSED, down).await; }
+        () = &mut down => { let _ = tokio::time::timeout(HALF_CLOSED, up).await; }
+    }
 }
 
 /// Copies until the end of one direction, and passes the end on.
