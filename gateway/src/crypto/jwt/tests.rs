@@ -103,7 +103,7 @@ fn claims_are_complete_typed_and_single() {
         );
     }
     // A newer version may say more.
-    let more = GOOD_PAYLOAD.replacen("}", r#","more":[1]}"#, 1);
+    let more = GOOD_PAYLOAD.replacen('}', r#","more":[1]}"#, 1);
     check(&forge(GOOD_HEADER, &more), Ok(claims()));
 }
 
