@@ -186,13 +186,11 @@ fn the_reference_names_every_key_and_every_code() {
     for reader in readers {
         for (at, found) in file.match_indices(reader) {
             let rest = file[at + found.len()..].trim_start();
-            if let Some(key) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) {
-                if !reference.contains(&format!("`{key}`"))
-                    && !reference.contains(&format!("[{key}]"))
-                {
-                    missing.push(key.to_owned());
-                }
-            }
+            let key = rest.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let named = |key: &&str| {
+                reference.contains(&format!("`{key}`")) || reference.contains(&format!("[{key}]"))
+            };
+            missing.extend(key.filter(|key| !named(key)).map(str::to_owned));
         }
     }
     for source in ["src/pipeline/reason.rs", "src/auth/error.rs", "src/auth/password.rs"] {
@@ -218,15 +216,15 @@ fn the_shipped_configuration_is_short_and_its_comments_are_true() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.toml");
     let text = std::fs::read_to_string(path).expect("config.toml is there");
     assert!(text.lines().count() <= 40);
-    let uncommented: String = text
+    let lines: Vec<&str> = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(rest) if rest.starts_with('[') || is_assignment(rest) => rest,
             _ if line.starts_with('#') => "",
             _ => line,
         })
-        .map(|line| format!("{line}\n"))
         .collect();
+    let uncommented = lines.join("\n");
     let load = |text: String| {
         let sources = portcullis::config::file::Sources {
             file: Some(("config.toml".to_owned(), text)),

@@ -1,8 +1,8 @@
 //! What runs: every setting typed, checked and complete.
 //!
-//! The file's own shape is read in [`file`]; what is wrong is collected in
+//! The file's own shape is read in [`mod@file`]; what is wrong is collected in
 //! [`problem`], all of it in one run. Nothing here has a default: defaults stand
-//! beside the keys in [`file`], and nowhere else.
+//! beside the keys in [`mod@file`], and nowhere else.
 
 pub mod document;
 pub mod file;

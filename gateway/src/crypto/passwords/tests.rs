@@ -1,6 +1,6 @@
 use super::{HashingPool, decoy, hash_now};
 use crate::auth::account::HashedPassword;
-use crate::auth::ports::PasswordHasher;
+use crate::auth::ports::PasswordHasher as _;
 use crate::auth::secret::Secret;
 
 fn pool() -> HashingPool {
@@ -20,7 +20,6 @@ async fn every_form_of_bcrypt_and_argon2id_verifies() {
         assert!(verifies(&hash, "hunter42").await, "{hash}");
         assert!(!verifies(&hash, "hunter43").await, "{hash}");
     }
-    use argon2::password_hash::PasswordHasher as _;
     let parameters = argon2::Params::new(64, 1, 1, None).unwrap();
     let argon2 =
         argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, parameters);
