@@ -1,6 +1,6 @@
 //! The way of a request, top to bottom. This file is the order and nothing else.
 //!
-//! [`handle`] wraps [`process`]: whatever happens inside, the request gets an
+//! [`handle`] wraps `process`: whatever happens inside, the request gets an
 //! answer with its id, and one line in the access log.
 
 pub mod admit;

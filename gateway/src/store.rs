@@ -1,6 +1,6 @@
 //! Engines behind the core's store port.
 //!
-//! Every engine passes [`conformance`]; what an engine cannot promise it must
+//! Every engine passes the suite in `conformance`; what an engine cannot promise it must
 //! refuse, never approximate.
 
 pub mod embedded;

@@ -1,6 +1,6 @@
 //! The engine of a single machine: redb, one file, one writer.
 //!
-//! Changes queue for the writer thread ([`writer`]), which puts all that wait
+//! Changes queue for the writer thread (`writer`), which puts all that wait
 //! into one transaction and one fsync, publishes them to [`Standing`] and then
 //! answers. Reads never come here: what the request path needs is in memory.
 

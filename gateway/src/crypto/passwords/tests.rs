@@ -1,3 +1,5 @@
+use argon2::password_hash::PasswordHasher as _;
+
 use super::{HashingPool, decoy, hash_now};
 use crate::auth::account::HashedPassword;
 use crate::auth::ports::PasswordHasher as _;
