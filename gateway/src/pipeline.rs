@@ -235,9 +235,9 @@ async fn process(
     let (ticket, query) = match query.filter(|_| takes_ticket) {
         Some(query) => {
             let (ticket, rest) = split_query(query).map_err(|_| Reason::CredentialsConflict)?;
-            (ticket, Cow::Owned(rest))
+            (ticket, (!rest.is_empty()).then_some(Cow::Owned(rest)))
         }
-        None => (None, Cow::Borrowed(query.unwrap_or(""))),
+        None => (None, query.map(Cow::Borrowed)),
     };
 
     // On a public route nobody is asked, and no credential is looked at.
@@ -260,9 +260,9 @@ async fn process(
         }
     };
 
-    let path = match &*query {
-        "" => path.into_owned(),
-        query => format!("{path}?{query}"),
+    let path = match query {
+        None => path.into_owned(),
+        Some(query) => format!("{path}?{query}"),
     };
     parts.headers.remove(header::HOST);
     let accepted =

@@ -184,8 +184,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                 return Poll::Ready(Ok(()));
             }
             if this.scanner.awaits_upgrade() {
-                match this.connection.upgrade() {
-                    // The request is under way; its answer polls this connection again.
+                match ready!(this.connection.poll_upgrade(cx)) {
                     Upgrade::Undecided => return Poll::Pending,
                     Upgrade::Refused => {
                         this.connection.decide_upgrade(Upgrade::Undecided);

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::pipeline::body::ResponseBody;
-use crate::pipeline::connection::Connection;
+use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::reason::FramingFault;
 use crate::pipeline::{self, Gateway};
 
@@ -186,7 +186,8 @@ async fn answer(
         gateway.counters.heads_timed_out.increment();
     }
     let counters = Arc::clone(&gateway.counters);
-    let mut handling = std::pin::pin!(pipeline::handle(gateway, connection, fault, request));
+    let handling = pipeline::handle(gateway, Arc::clone(&connection), fault, request);
+    let mut handling = std::pin::pin!(handling);
     // A defect in the handling of one request ends that request.
     let outcome = std::future::poll_fn(|cx| {
         std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)))
@@ -196,6 +197,7 @@ async fn answer(
     Ok(outcome.unwrap_or_else(|| {
         counters.panics.increment();
         tracing::error!("a request panicked");
+        connection.decide_upgrade(Upgrade::Refused);
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response

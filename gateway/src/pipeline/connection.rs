@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
@@ -21,6 +22,8 @@ pub struct Connection {
     pub sni: Option<String>,
     fault: AtomicU8,
     upgrade: AtomicU8,
+    /// Of the gate, while it waits for that.
+    upgrade_waiter: Mutex<Option<Waker>>,
     in_flight: AtomicUsize,
     /// When the last request ended (ms), for the idle limit.
     last_active: AtomicU64,
@@ -104,6 +107,7 @@ impl Connection {
             sni,
             fault: AtomicU8::new(0),
             upgrade: AtomicU8::new(Upgrade::Undecided as u8),
+            upgrade_waiter: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             last_active: AtomicU64::new(now.0),
             unread: AtomicUsize::new(0),
@@ -137,6 +141,23 @@ impl Connection {
 
     pub fn decide_upgrade(&self, upgrade: Upgrade) {
         self.upgrade.store(upgrade as u8, Ordering::Release);
+        let waiter = self.upgrade_waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    /// Resolves when it is decided what became of the request to switch.
+    pub fn poll_upgrade(&self, cx: &mut Context<'_>) -> Poll<Upgrade> {
+        if self.upgrade() == Upgrade::Undecided {
+            let mut waiter = self.upgrade_waiter.lock().unwrap_or_else(PoisonError::into_inner);
+            *waiter = Some(cx.waker().clone());
+        }
+        // Again, for it may have been decided before the waker was in place.
+        match self.upgrade() {
+            Upgrade::Undecided => Poll::Pending,
+            decided => Poll::Ready(decided),
+        }
     }
 
     #[must_use]

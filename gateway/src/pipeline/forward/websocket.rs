@@ -44,9 +44,13 @@ pub(super) fn handshake(parts: &Parts, protocol: Protocol) -> Result<Option<Hand
 /// Whether a request asks for a WebSocket.
 #[must_use]
 pub fn is_upgrade(parts: &Parts) -> bool {
+    agrees(&parts.headers)
+}
+
+/// `Upgrade: websocket`, and `Connection` says so.
+fn agrees(headers: &HeaderMap) -> bool {
     let has = |name, wanted: &str| {
-        parts
-            .headers
+        headers
             .get_all(name)
             .iter()
             .filter_map(|value: &HeaderValue| value.to_str().ok())
@@ -68,8 +72,12 @@ impl Handshake {
     }
 
     /// A tunnel opens only to an upstream that has proven to have read the
-    /// handshake; a cached or confused 101 opens none.
+    /// handshake and agrees to this protocol (RFC 6455 4.1); a cached or confused
+    /// 101 opens none.
     pub(super) fn check_answer(&self, headers: &HeaderMap) -> Result<(), Rejection> {
+        if !agrees(headers) {
+            return Err(Reason::UpstreamUpgrade.because("the 101 is not for a WebSocket"));
+        }
         let digest = digest::digest(
             &digest::SHA1_FOR_LEGACY_USE_ONLY,
             &[self.key.as_bytes(), GUID.as_bytes()].concat(),
@@ -97,6 +105,9 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert!(handshake.check_answer(&headers).is_err());
         headers.insert("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".parse().unwrap());
+        assert!(handshake.check_answer(&headers).is_err());
+        headers.insert("upgrade", "WebSocket".parse().unwrap());
+        headers.insert("connection", "keep-alive, Upgrade".parse().unwrap());
         assert!(handshake.check_answer(&headers).is_ok());
         headers.insert("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOO=".parse().unwrap());
         assert!(handshake.check_answer(&headers).is_err());
