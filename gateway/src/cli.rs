@@ -165,18 +165,23 @@ fn configure(place: &Place, options: RunOptions) -> Result<Config, ExitCode> {
         },
         None => None,
     };
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    load(Sources { file, environment, to: options.to, listen: options.listen }).map_err(
-        |problems| {
-            let count = match problems.count {
-                1 => "1 problem".to_owned(),
-                count => format!("{count} problems"),
-            };
-            fail(EXIT_CONFIG, &format!("{problems}\n{count} in the configuration"))
-        },
-    )
+    let mut environment = BTreeMap::new();
+    let mut unreadable = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => drop(environment.insert(name, value)),
+            (Ok(name), Err(_)) => unreadable.push(name),
+            (Err(_), _) => {}
+        }
+    }
+    let (to, listen) = (options.to, options.listen);
+    load(Sources { file, environment, unreadable, to, listen }).map_err(|problems| {
+        let count = match problems.count {
+            1 => "1 problem".to_owned(),
+            count => format!("{count} problems"),
+        };
+        fail(EXIT_CONFIG, &format!("{problems}\n{count} in the configuration"))
+    })
 }
 
 fn check(place: &Place, options: RunOptions) -> ExitCode {

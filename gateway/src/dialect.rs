@@ -9,6 +9,7 @@
 pub mod status;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
@@ -167,14 +168,14 @@ pub trait Dialect: Send + Sync {
 pub enum Resolution<'a> {
     /// It belongs to an upstream.
     NotOurs,
-    Endpoint(&'static Endpoint, &'a dyn Dialect),
+    Endpoint(&'static Endpoint, &'a Arc<dyn Dialect>),
     /// It is ours, by another method.
-    WrongMethod(&'static str, &'a dyn Dialect),
+    WrongMethod(&'static str),
 }
 
 /// The dialects that are mounted, and the table of their paths.
 pub struct Dialects {
-    mounted: Vec<Box<dyn Dialect>>,
+    mounted: Vec<Arc<dyn Dialect>>,
     table: HashMap<&'static str, Row>,
 }
 
@@ -189,7 +190,7 @@ impl Dialects {
     /// `mounted` in order of precedence; the first shapes refusals of paths that
     /// belong to none (C14).
     #[must_use]
-    pub fn new(mounted: Vec<Box<dyn Dialect>>, health: HealthPaths) -> Self {
+    pub fn new(mounted: Vec<Arc<dyn Dialect>>, health: HealthPaths) -> Self {
         let mut table = HashMap::new();
         for (index, dialect) in mounted.iter().enumerate() {
             for endpoint in dialect.endpoints() {
@@ -210,11 +211,11 @@ impl Dialects {
         let Some(row) = self.table.get(path) else {
             return Resolution::NotOurs;
         };
-        let dialect = self.mounted[row.dialect].as_ref();
+        let dialect = &self.mounted[row.dialect];
         if row.endpoint.method.accepts(method) {
             Resolution::Endpoint(row.endpoint, dialect)
         } else {
-            Resolution::WrongMethod(row.endpoint.method.allow(), dialect)
+            Resolution::WrongMethod(row.endpoint.method.allow())
         }
     }
 

@@ -54,7 +54,7 @@ use throttle::Throttle;
 /// Everything a request may need, shared by all of them.
 pub struct Gateway {
     pub core: Arc<Core>,
-    pub throttle: Throttle,
+    pub throttle: Arc<Throttle>,
     pub admission: Admission,
     pub dialects: Dialects,
     pub routes: Routes,
@@ -65,6 +65,7 @@ pub struct Gateway {
     pub sni: SniRule,
     pub timeouts: Timeouts,
     pub uri_bytes: usize,
+    pub header_count: usize,
     pub challenges: Challenges,
     pub advisory: ArcSwap<Advisory>,
     pub ids: ids::Ids,
@@ -172,6 +173,9 @@ async fn process(
     if let Some(fault) = fault {
         return Err(Reason::Framing(fault).into());
     }
+    if parts.headers.len() > gateway.header_count {
+        return Err(Reason::Framing(reason::FramingFault::FieldCount).into());
+    }
     message::check_method(&parts.method)?;
     let host = message::host(&parts)?;
     if gateway.sni == SniRule::MustMatchHost
@@ -192,7 +196,7 @@ async fn process(
     // Ours or an upstream's? Ours are exact paths and come before any route.
     let endpoint = match gateway.dialects.resolve(&parts.method, &path) {
         Resolution::Endpoint(endpoint, dialect) => Some((endpoint, dialect)),
-        Resolution::WrongMethod(allow, _) => {
+        Resolution::WrongMethod(allow) => {
             return Err(Reason::MethodNotAllowed { allow: allow.to_owned() }.into());
         }
         Resolution::NotOurs => None,

@@ -329,9 +329,9 @@ fn assemble(
     sink: Sink,
 ) -> Result<Gateway, StartError> {
     let limits = &config.limits;
-    let mut mounted: Vec<Box<dyn Dialect>> = Vec::new();
+    let mut mounted: Vec<Arc<dyn Dialect>> = Vec::new();
     if config.status.enabled {
-        mounted.push(Box::new(Status {
+        mounted.push(Arc::new(Status {
             access_ttl: Seconds(config.status.access_ttl.as_secs()),
             rotate: config.status.rotate_refresh,
         }));
@@ -345,7 +345,7 @@ fn assemble(
         config.upstreams.iter().map(destination).collect::<Result<Vec<_>, StartError>>()?;
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     Ok(Gateway {
-        throttle: Throttle::new(Arc::clone(&core), attempts),
+        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts)),
         core,
         admission: Admission::new(limits.requests_per_second, limits.burst),
         dialects: Dialects::new(mounted, health),
@@ -357,6 +357,7 @@ fn assemble(
         sni: config.tls.sni,
         timeouts: config.timeouts.clone(),
         uri_bytes: limits.uri_bytes,
+        header_count: limits.header_count,
         challenges: Challenges::new(&config.auth.realm),
         advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
         ids: Ids::new(clock, &SystemEntropy::default()),

@@ -188,8 +188,9 @@ pub trait Store: Send + Sync {
     /// Ends a sign-in and all its tokens. `false` when there is none.
     async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Keeps a single-use ticket under its digest.
-    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<(), StoreError>;
+    /// Keeps a single-use ticket under its digest, if the account is still at the
+    /// ticket's version and enabled.
+    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError>;
 
     /// Takes a ticket out: of any number of callers one gets it (S1-25).
     async fn take_ticket(

@@ -4,6 +4,7 @@
 use super::Core;
 use super::account::AccountId;
 use super::error::{Error, Refusal};
+use super::ports::Opening;
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Timestamp;
@@ -13,6 +14,9 @@ use super::token::{SessionId, TokenId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket {
     pub account: AccountId,
+    /// The account's version when it was asked for: a ticket does not outlive a
+    /// change of password or state, however close the two come.
+    pub version: u64,
     /// The access token it was asked with: the ticket, and what it opens, end with it.
     pub token: Option<(TokenId, SessionId, Timestamp)>,
     pub expires: Timestamp,
@@ -42,12 +46,15 @@ impl Core {
         }));
         let ticket = Ticket {
             account: principal.account_id(),
+            version: principal.account.version,
             token,
             expires: self.clock.now().plus(self.policy.ticket_ttl),
         };
         let digest = self.signer.digest(text.expose().as_bytes());
-        self.store.issue_ticket(digest, ticket).await?;
-        Ok(text)
+        match self.store.issue_ticket(digest, ticket).await? {
+            Opening::Opened => Ok(text),
+            Opening::Stale => Err(Refusal::PasswordWrong.into()),
+        }
     }
 
     /// Redeems a ticket: the first caller gets the principal, every other is refused.
@@ -63,6 +70,9 @@ impl Core {
         let now = self.clock.now();
         let ticket = self.store.take_ticket(digest, now).await?.ok_or(Refusal::TicketUnknown)?;
         let account = self.standing.enabled_account(ticket.account)?;
+        if account.version != ticket.version {
+            return Err(Refusal::TicketUnknown.into());
+        }
         let principal = Principal { account, proof: Proof::Ticket { token: ticket.token } };
         self.standing.still_good(&principal, now)?;
         Ok(principal)

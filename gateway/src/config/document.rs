@@ -32,16 +32,18 @@ pub struct Located<T> {
 pub struct Reader {
     problems: Rc<RefCell<Vec<Problem>>>,
     environment: Rc<BTreeMap<String, String>>,
+    unreadable: Rc<Vec<String>>,
     /// Every environment name some reader has asked for.
     known_names: Rc<RefCell<Vec<String>>>,
 }
 
 impl Reader {
     #[must_use]
-    pub fn new(environment: BTreeMap<String, String>) -> Self {
+    pub fn new(environment: BTreeMap<String, String>, unreadable: Vec<String>) -> Self {
         Self {
             problems: Rc::default(),
             environment: Rc::new(environment),
+            unreadable: Rc::new(unreadable),
             known_names: Rc::default(),
         }
     }
@@ -59,6 +61,10 @@ impl Reader {
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<Located<String>> {
         self.known_names.borrow_mut().push(name.to_owned());
+        if self.unreadable.iter().any(|unreadable| unreadable == name) {
+            let origin = Origin::Environment(name.to_owned());
+            self.note(origin, "", "the value is not UTF-8 text", None);
+        }
         let value = self.environment.get(name)?.clone();
         Some(Located { value, origin: Origin::Environment(name.to_owned()) })
     }

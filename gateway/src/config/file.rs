@@ -34,6 +34,8 @@ pub struct Sources {
     /// The file's name, for messages, and its text.
     pub file: Option<(String, String)>,
     pub environment: BTreeMap<String, String>,
+    /// Names of variables whose value is not text.
+    pub unreadable: Vec<String>,
     /// `--to`: everything goes there, whatever the file's routes say.
     pub to: Option<String>,
     /// `--listen`: in place of the file's listeners.
@@ -60,7 +62,7 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
             .collect();
         return Err(Problems::render(&name, &text, &problems));
     }
-    let reader = Reader::new(sources.environment);
+    let reader = Reader::new(sources.environment, sources.unreadable);
     let root = Section::root(&reader, document.get_ref());
     let config = read(&reader, root, sources.to, sources.listen);
     reader.finish_environment();
@@ -250,7 +252,13 @@ fn read_secret(
     name: &str,
     configured: Option<Located<String>>,
 ) -> Option<Located<Secret>> {
-    let direct = reader.variable(name).filter(|found| !found.value.is_empty());
+    let direct = reader.variable(name).filter(|found| {
+        if found.value.is_empty() {
+            // Meant to be set, and going on with another secret would hide that it is not.
+            reader.note(found.origin.clone(), "", "is set, but empty", None);
+        }
+        !found.value.is_empty()
+    });
     let by_file = reader.variable(&format!("{name}_FILE"));
     let file = match (by_file, configured) {
         (Some(variable), _) => Some(variable),

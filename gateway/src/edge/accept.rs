@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
+use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -23,6 +23,9 @@ use super::{http, proxy_protocol};
 
 /// Connections the kernel holds for us between two accepts.
 const BACKLOG: i32 = 4096;
+const KEEPALIVE: Duration = Duration::from_secs(60);
+#[cfg(target_os = "linux")]
+const NOT_SENT_BYTES: u32 = 64 << 10;
 /// After an accept that failed for want of descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
@@ -102,20 +105,22 @@ async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
         counters.connections_over_limit.increment();
         return;
     };
-    // Without it the last packet of an answer waits for an acknowledgement.
-    let _ = tcp.set_nodelay(true);
+    tune(&tcp);
     let deadline = tokio::time::Instant::now() + listening.gateway.timeouts.tls_handshake;
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     match listening.proxy_protocol {
         ProxyProtocol::Off => {
-            if let Some(address_slot) = take_address(&listening, peer) {
-                secure(&listening, tcp, peer, (slot, address_slot), deadline).await;
-            }
+            // A proxy that is trusted to speak for many comes with many connections.
+            let address_slot = if is_trusted(&listening, peer) {
+                None
+            } else {
+                let Some(address_slot) = take_address(&listening, peer) else { return };
+                Some(address_slot)
+            };
+            secure(&listening, tcp, peer, (slot, address_slot), deadline).await;
         }
         ProxyProtocol::Required => {
-            let trusted =
-                listening.gateway.trusted_proxies.iter().any(|net| net.contains(&peer.ip()));
-            if !trusted {
+            if !is_trusted(&listening, peer) {
                 counters.handshakes_failed.increment();
                 tracing::debug!(%peer, "PROXY listener refused a peer that is not trusted");
                 return;
@@ -126,7 +131,8 @@ async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
                         SocketAddr::new(source.ip().to_canonical(), source.port())
                     });
                     if let Some(address_slot) = take_address(&listening, peer) {
-                        secure(&listening, stream, peer, (slot, address_slot), deadline).await;
+                        secure(&listening, stream, peer, (slot, Some(address_slot)), deadline)
+                            .await;
                     }
                 }
                 Ok(Err(error)) => {
@@ -137,6 +143,23 @@ async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
             }
         }
     }
+}
+
+/// Kernel settings of a client's socket. None is vital, so none may fail.
+fn tune(tcp: &TcpStream) {
+    // Without it the last packet of an answer waits for an acknowledgement.
+    let _ = tcp.set_nodelay(true);
+    let socket = SockRef::from(tcp);
+    // A client that vanished from a quiet stream or tunnel is noticed at last.
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+    // Report room as it comes, not when a third of a large buffer is free: else a
+    // slow but steady reader looks like one that has stopped.
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_notsent_lowat(NOT_SENT_BYTES);
+}
+
+fn is_trusted(listening: &Listening, peer: SocketAddr) -> bool {
+    listening.gateway.trusted_proxies.iter().any(|network| network.contains(&peer.ip()))
 }
 
 fn take_address(listening: &Listening, peer: SocketAddr) -> Option<AddressSlot> {
@@ -153,7 +176,7 @@ async fn secure<S>(
     listening: &Arc<Listening>,
     stream: S,
     peer: SocketAddr,
-    places: (Slot, AddressSlot),
+    places: (Slot, Option<AddressSlot>),
     deadline: tokio::time::Instant,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -361,6 +361,10 @@ fn parse_request_line(line: &[u8], limits: HeadLimits) -> Result<Version, Framin
     if target.is_empty() || !target.iter().all(allowed) {
         return Err(FramingFault::RequestLine);
     }
+    if !target.iter().all(|byte| is_ordinary(*byte)) || target[0] != b'/' {
+        // What hyper's parser refuses, it would answer by itself, without a trace.
+        http::Uri::try_from(target).map_err(|_| FramingFault::RequestLine)?;
+    }
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
@@ -412,6 +416,11 @@ fn is_name(name: &[u8], known: &str) -> bool {
 /// `tchar` (RFC 9110 5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// Bytes that any parser takes in a target.
+fn is_ordinary(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~/?&=%+:,@!$'()*;".contains(&byte)
 }
 
 /// What a field value may hold: visible characters, spaces, tabs, `obs-text`.

@@ -217,6 +217,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     Ok(passable) => {
                         this.passable = passable;
                         this.head_timer = None;
+                        if this.scanner.awaits_upgrade() {
+                            // Before hyper sees it: an older decision is not about this one.
+                            this.connection.decide_upgrade(Upgrade::Undecided);
+                        }
                         continue;
                     }
                     Err(fault) if in_head => {

@@ -97,8 +97,8 @@ fn parse_authorization(value: &str) -> Presented<'_> {
 /// # Errors
 /// Why it was refused.
 pub async fn authenticate(
-    core: &Core,
-    throttle: &Throttle,
+    core: &Arc<Core>,
+    throttle: &Arc<Throttle>,
     source: Source,
     presented: Presented<'_>,
 ) -> Result<Option<Arc<Principal>>, Rejection> {

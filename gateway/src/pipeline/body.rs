@@ -298,7 +298,11 @@ impl ResponseBody {
     }
 
     #[must_use]
-    pub fn with_record(mut self, record: Box<RequestRecord>) -> Self {
+    pub fn with_record(mut self, mut record: Box<RequestRecord>) -> Self {
+        if matches!(self.content, Content::Upstream { .. }) {
+            // hyper asks for a first piece only when the client has room for it.
+            record.note_handed_over();
+        }
         self.record = Some(record);
         self
     }

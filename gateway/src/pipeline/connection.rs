@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -36,7 +36,7 @@ pub struct Connection {
     /// Ends the connection at once.
     pub abort: Notify,
     /// Interim responses (1xx) waiting to be written in front of the final one.
-    interim: Mutex<BytesMut>,
+    interim: Mutex<Interim>,
     /// Wakes the request, and with it the connection, when there are some.
     pub interim_pushed: Notify,
     /// Its places among the open connections. A tunnel that goes on after HTTP
@@ -57,6 +57,18 @@ pub enum Upgrade {
     Undecided,
     Tunnel,
     Refused,
+}
+
+/// One request's talk with its upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exchange(u64);
+
+#[derive(Default)]
+struct Interim {
+    bytes: BytesMut,
+    /// The exchange that is waited for, and the number of the next.
+    exchange: Option<u64>,
+    next: u64,
 }
 
 struct ResetWindow {
@@ -215,34 +227,51 @@ impl Connection {
         }
     }
 
-    pub fn push_interim(&self, bytes: &[u8]) {
-        let mut interim = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
-        if interim.len() + bytes.len() <= MAX_INTERIM_BYTES {
-            interim.extend_from_slice(bytes);
+    /// Opens the way for the interim responses of one exchange.
+    #[must_use]
+    pub fn begin_interim(&self) -> Exchange {
+        let mut interim = self.lock_interim();
+        interim.exchange = Some(interim.next);
+        interim.next += 1;
+        Exchange(interim.next - 1)
+    }
+
+    /// Queues one, if its exchange is the one that is waited for: what comes late
+    /// would stand inside another answer.
+    pub fn push_interim(&self, exchange: Exchange, bytes: &[u8]) {
+        let mut interim = self.lock_interim();
+        if interim.exchange == Some(exchange.0)
+            && interim.bytes.len() + bytes.len() <= MAX_INTERIM_BYTES
+        {
+            interim.bytes.extend_from_slice(bytes);
             self.interim_pushed.notify_one();
         }
     }
 
-    /// Gives the connection the chance to write them before the final answer,
-    /// behind which they would be garbage.
-    pub async fn flush_interim(&self) {
+    /// Closes the way. What has come for a good answer gets the chance to be written
+    /// before it.
+    pub async fn end_interim(&self, exchange: Exchange, answered: bool) {
         for _ in 0..INTERIM_CHANCES {
-            let pending = {
-                let interim = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
-                !interim.is_empty()
-            };
-            if !pending {
-                return;
+            if !answered || self.lock_interim().bytes.is_empty() {
+                break;
             }
             tokio::task::yield_now().await;
         }
-        drop(self.take_interim());
+        let mut interim = self.lock_interim();
+        if interim.exchange == Some(exchange.0) {
+            interim.exchange = None;
+            interim.bytes.clear();
+        }
     }
 
     #[must_use]
     pub fn take_interim(&self) -> Option<Bytes> {
-        let mut interim = self.interim.lock().unwrap_or_else(PoisonError::into_inner);
-        (!interim.is_empty()).then(|| interim.split().freeze())
+        let mut interim = self.lock_interim();
+        (!interim.bytes.is_empty()).then(|| interim.bytes.split().freeze())
+    }
+
+    fn lock_interim(&self) -> MutexGuard<'_, Interim> {
+        self.interim.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

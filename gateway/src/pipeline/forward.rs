@@ -23,7 +23,7 @@ use crate::config::Access;
 use super::Gateway;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
 use super::client::Trust;
-use super::connection::{Connection, Protocol, Upgrade};
+use super::connection::{self, Connection, Protocol, Upgrade};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
@@ -79,8 +79,9 @@ pub async fn forward(
     if handshake.is_some() {
         websocket::Handshake::add_to(&mut parts.headers);
     }
-    let pace = if is_grpc(&parts.headers) {
-        // A stream that both sides keep open and use now and then.
+    let pace = if is_grpc(&parts.headers) && connection.protocol == Protocol::Http2 {
+        // A stream that both sides keep open and use now and then; the number of
+        // streams of a connection is what bounds it.
         Duration::MAX
     } else {
         gateway.timeouts.body_progress
@@ -99,14 +100,16 @@ pub async fn forward(
         Destination::Http(upstream) => upstream,
     };
     let method = parts.method.clone();
-    listen_for_interim(connection, &mut parts);
-    let (response, lease) = send(connection, upstream, parts, body, &accepted, &progress)
-        .await
-        .map_err(|rejection| {
-            // A body that failed took the upstream's connection with it: the client is
-            // at fault, and the upstream must not be blamed.
-            progress.failure().map_or(rejection, |error| reason_of(error).into())
-        })?;
+    let listening = listen_for_interim(connection, &mut parts);
+    let outcome = send(connection, upstream, parts, body, &accepted, &progress).await;
+    if let Some(exchange) = listening {
+        connection.end_interim(exchange, outcome.is_ok()).await;
+    }
+    let (response, lease) = outcome.map_err(|rejection| {
+        // A body that failed took the upstream's connection with it: the client is
+        // at fault, and the upstream must not be blamed.
+        progress.failure().map_or(rejection, |error| reason_of(error).into())
+    })?;
     progress.note_answer();
     let answer = Answered { response, lease, method };
     match (handshake, client_upgrade.flatten()) {
@@ -174,23 +177,21 @@ async fn send(
     progress: &BodyProgress,
 ) -> Result<(Response<Incoming>, Lease), Rejection> {
     let mut exchange = std::pin::pin!(upstream.send(parts, body, &accepted.path));
+    let window = accepted.route.timeout;
+    let mut deadline = std::pin::pin!(tokio::time::sleep(window));
     let mut received = progress.received();
     loop {
-        let turn = tokio::time::timeout(accepted.route.timeout, &mut exchange);
-        let outcome = tokio::select! {
-            outcome = turn => outcome,
+        tokio::select! {
+            outcome = &mut exchange => return outcome,
             // Being polled is all the connection needs to write them.
-            () = connection.interim_pushed.notified() => continue,
-        };
-        match outcome {
-            Ok(outcome) => {
-                connection.flush_interim().await;
-                return outcome;
-            }
-            Err(_) if !progress.ended() && progress.received() > received => {
+            () = connection.interim_pushed.notified() => {}
+            () = &mut deadline => {
+                if progress.ended() || progress.received() == received {
+                    return Err(Reason::UpstreamTimeout.into());
+                }
                 received = progress.received();
+                deadline.as_mut().reset(tokio::time::Instant::now() + window);
             }
-            Err(_) => return Err(Reason::UpstreamTimeout.into()),
         }
     }
 }
@@ -236,10 +237,14 @@ fn has_type(headers: &HeaderMap, prefix: &str) -> bool {
 
 /// Interim answers (103 Early Hints) go to HTTP/1.1 clients as they come. hyper
 /// cannot send them, so they go around it; over HTTP/2 there is no such way.
-fn listen_for_interim(connection: &Arc<Connection>, parts: &mut Parts) {
+fn listen_for_interim(
+    connection: &Arc<Connection>,
+    parts: &mut Parts,
+) -> Option<connection::Exchange> {
     if connection.protocol != Protocol::Http1 || parts.version != http::Version::HTTP_11 {
-        return;
+        return None;
     }
+    let exchange = connection.begin_interim();
     let connection = Arc::clone(connection);
     let mut carrier = Request::new(());
     hyper::ext::on_informational(&mut carrier, move |interim| {
@@ -250,10 +255,11 @@ fn listen_for_interim(connection: &Arc<Connection>, parts: &mut Parts) {
             let mut headers = interim.headers().clone();
             headers::prepare_response(&mut headers, &HeaderValue::from_static(""), false);
             headers.remove(super::respond::REQUEST_ID);
-            connection.push_interim(&interim_head(interim.status(), &headers));
+            connection.push_interim(exchange, &interim_head(interim.status(), &headers));
         }
     });
     parts.extensions.extend(std::mem::take(carrier.extensions_mut()));
+    Some(exchange)
 }
 
 fn interim_head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {

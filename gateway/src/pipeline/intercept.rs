@@ -29,9 +29,9 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 /// # Errors
 /// Why there is no outcome.
 pub async fn serve(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     record: &mut RequestRecord,
-    (endpoint, dialect): (&'static Endpoint, &dyn Dialect),
+    (endpoint, dialect): (&'static Endpoint, &Arc<dyn Dialect>),
     source: Source,
     headers: &HeaderMap,
     body: Incoming,
@@ -48,10 +48,15 @@ pub async fn serve(
             DecodeError::MediaType => Reason::MediaType,
             DecodeError::Malformed(words) => Reason::BodyMalformed(words),
         })?;
-    let work =
-        dialect::perform(&gateway.core, dialect, command, principal.map(AsRef::as_ref), || {
-            gateway.health()
-        });
+    let work = {
+        let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
+        let principal = principal.map(Arc::clone);
+        async move {
+            let caller = principal.as_deref();
+            let health = || gateway.health();
+            dialect::perform(&gateway.core, dialect.as_ref(), command, caller, health).await
+        }
+    };
     let outcome = match endpoint.attempt {
         Attempt::Password => gateway.throttle.attempt(source, Tried::Password, work).await?,
         Attempt::RefreshToken => {

@@ -1,8 +1,9 @@
 //! The normal form of a request path: one form decides, and the same bytes are
 //! forwarded, so that no upstream can read another path than the one we judged.
 //!
-//! Escapes of unreserved characters are decoded, other escapes get upper-case
-//! digits, characters that RFC 3986 has no place for are escaped. Whatever some
+//! Escapes of characters that may stand in a path as they are get decoded, for a
+//! route may be written with them; other escapes get upper-case digits, and
+//! characters that RFC 3986 has no place for are escaped. Whatever some
 //! server would read in another way is refused: encoded slashes, backslashes and
 //! controls, dot segments, empty segments, `;` parameters, double encoding.
 
@@ -63,7 +64,7 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguity> {
                 let (decoded, tail) = read_escape(tail)?;
                 rest = tail;
                 check_decoded(decoded)?;
-                if is_unreserved(decoded) {
+                if is_plain(decoded) {
                     normal.push(decoded);
                 } else {
                     push_escape(&mut normal, decoded);

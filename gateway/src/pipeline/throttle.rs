@@ -5,6 +5,8 @@
 //! so that the answer tells nothing. The attempts of one address go one after
 //! another, in order of arrival: the count is exact however many come at once,
 //! and the hashing queue behind holds one job of each address, which makes it fair.
+//! An attempt that has begun is finished and counted, whether or not its client
+//! waits for the answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,39 +65,36 @@ impl Throttle {
     ///
     /// # Errors
     /// What the check answered, or why it was not made.
-    pub async fn attempt<T>(
-        &self,
+    pub async fn attempt<T: Send + 'static>(
+        self: &Arc<Self>,
         source: Source,
         tried: Tried,
-        check: impl Future<Output = Result<T, Error>>,
+        check: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Rejection> {
         self.check(source)?;
-        let _turn = self.turn(source).await?;
+        let turn = self.turn(source).await?;
         // Again: the attempts before this one may have been the last that were allowed.
         self.check(source)?;
-        match check.await {
-            Ok(passed) => Ok(passed),
-            Err(error) => {
-                if let Error::Refused(_) = error {
-                    self.count(source).await?;
-                }
-                Err(Rejection::from_core(error, tried))
-            }
+        // A task of its own: a client that leaves would take its failure along, and
+        // its turn while the hashing still goes on.
+        let attempt = tokio::spawn(turn.take(check));
+        match attempt.await {
+            Ok(Ok(passed)) => Ok(passed),
+            Ok(Err(error)) => Err(Rejection::from_core(error, tried)),
+            Err(lost) => Err(Reason::Internal.because(lost)),
         }
     }
 
-    async fn count(&self, source: Source) -> Result<(), Rejection> {
-        let now = self.core.clock().now();
-        self.core.store().count_failure(source, self.limit, now).await?;
-        Ok(())
-    }
-
-    async fn turn(&self, source: Source) -> Result<Turn<'_>, Rejection> {
-        let lane = Arc::clone(&self.lanes.entry(source).or_insert_with(|| {
-            Arc::new(Lane { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
-        }));
-        let waiting = lane.waiting.fetch_add(1, Ordering::AcqRel);
-        let mut turn = Turn { throttle: self, source, lane, permit: None };
+    async fn turn(self: &Arc<Self>, source: Source) -> Result<Turn, Rejection> {
+        let (lane, waiting) = {
+            let lane = self.lanes.entry(source).or_insert_with(|| {
+                Arc::new(Lane { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
+            });
+            // Under the map's lock: a lane that is joined cannot be removed.
+            let waiting = lane.waiting.fetch_add(1, Ordering::AcqRel);
+            (Arc::clone(&lane), waiting)
+        };
+        let mut turn = Turn { throttle: Arc::clone(self), source, lane, permit: None };
         if waiting >= MAX_WAITING {
             return Err(Reason::AttemptsQueued.into());
         }
@@ -106,14 +105,27 @@ impl Throttle {
 }
 
 /// The right to make an attempt; the next in line gets it when this is dropped.
-struct Turn<'a> {
-    throttle: &'a Throttle,
+struct Turn {
+    throttle: Arc<Throttle>,
     source: Source,
     lane: Arc<Lane>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Turn<'_> {
+impl Turn {
+    /// Makes the attempt and counts its failure before the turn is over.
+    async fn take<T>(self, check: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let outcome = check.await;
+        if let Err(Error::Refused(_)) = outcome {
+            let core = &self.throttle.core;
+            let now = core.clock().now();
+            core.store().count_failure(self.source, self.throttle.limit, now).await?;
+        }
+        outcome
+    }
+}
+
+impl Drop for Turn {
     fn drop(&mut self) {
         self.permit.take();
         self.lane.waiting.fetch_sub(1, Ordering::AcqRel);

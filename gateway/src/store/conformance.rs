@@ -76,7 +76,8 @@ fn rotation(session: &Session, presented: TokenId, successor: u128, at: Timestam
 }
 
 fn ticket(account: &Account) -> Ticket {
-    Ticket { account: account.id, token: None, expires: later(120) }
+    let (account, version) = (account.id, account.version);
+    Ticket { account, version, token: None, expires: later(120) }
 }
 
 fn key(number: u8, owner: &Account) -> ApiKey {
@@ -295,6 +296,29 @@ pub(crate) async fn a_kept_refresh_token_goes_on(engine: Engine) {
     }
 }
 
+pub(crate) async fn no_access_token_outlives_its_session(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let session = engine.with_session(11, &account).await;
+    let mut late = rotation(&session, session.current.refresh, 200, later(604_790));
+    late.mode = RotationMode::Keep;
+    let Rotated::Pair(pair) = engine.store.rotate(late).await.unwrap() else {
+        panic!("the token is good for ten seconds more");
+    };
+    assert_eq!(pair.access_ttl, 10);
+}
+
+pub(crate) async fn a_ticket_is_kept_only_on_what_was_proven(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let issue = |digest, ticket| engine.store.issue_ticket([digest; 32], ticket);
+    assert_eq!(issue(1, ticket(&account)).await.unwrap(), Opening::Opened);
+    engine.store.replace_password(change(&account, "new", None)).await.unwrap();
+    assert_eq!(issue(2, ticket(&account)).await.unwrap(), Opening::Stale);
+    assert_eq!(engine.store.take_ticket([2; 32], NOW).await.unwrap(), None);
+    let current = (*engine.standing.account(account.id).unwrap()).clone();
+    engine.store.set_state(account.id, AccountState::Disabled, NOW).await.unwrap();
+    assert_eq!(issue(3, ticket(&current)).await.unwrap(), Opening::Stale);
+}
+
 pub(crate) async fn a_session_ends_with_its_time(engine: Engine) {
     let account = engine.with_account(1).await;
     let session = engine.with_session(11, &account).await;
@@ -420,6 +444,8 @@ macro_rules! conformance {
             a_repeat_within_the_grace_gets_the_same_and_later_ends_all
             an_unknown_token_of_a_family_ends_it
             a_kept_refresh_token_goes_on
+            no_access_token_outlives_its_session
+            a_ticket_is_kept_only_on_what_was_proven
             a_session_ends_with_its_time
             a_revoked_token_is_known_at_once
             a_ticket_is_taken_once

@@ -204,10 +204,7 @@ impl Store for EmbeddedStore {
     async fn open_session(&self, session: Session, version: u64) -> Result<Opening, StoreError> {
         self.writer
             .submit(move |txn| {
-                let current = read_account(txn, session.account)?.is_some_and(|account| {
-                    account.version == version && account.state == AccountState::Enabled
-                });
-                if !current {
+                if !is_current(txn, session.account, version)? {
                     return Ok(Step::unchanged(Opening::Stale));
                 }
                 write_session(txn, &session)?;
@@ -246,7 +243,11 @@ impl Store for EmbeddedStore {
                         return Ok(Step::changed(pair, |_| ()));
                     }
                 } else if is_current {
-                    return Ok(Step::unchanged(Rotated::Pair(rotation.successor)));
+                    let mut pair = rotation.successor;
+                    // No token outlives its session: its end could not be recorded.
+                    let left = session.expires.since(rotation.now) / 1000;
+                    pair.access_ttl = pair.access_ttl.min(left);
+                    return Ok(Step::unchanged(Rotated::Pair(pair)));
                 }
                 let ended = end_session_in(txn, &session, rotation.now, token_ttl)?;
                 Ok(Step::changed(Rotated::FamilyEnded, move |standing| {
@@ -279,12 +280,15 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<(), StoreError> {
+    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError> {
         self.writer
             .submit(move |txn| {
+                if !is_current(txn, ticket.account, ticket.version)? {
+                    return Ok(Step::unchanged(Opening::Stale));
+                }
                 txn.open_table(TICKETS)?.insert(digest, ticket.encode()?.as_slice())?;
                 schema::expire(txn, ticket.expires, Expiring::Ticket, &digest)?;
-                Ok(Step::changed((), |_| ()))
+                Ok(Step::changed(Opening::Opened, |_| ()))
             })
             .await
     }
@@ -377,6 +381,13 @@ fn read_account(txn: &WriteTransaction, id: AccountId) -> Result<Option<Account>
     let accounts = txn.open_table(ACCOUNTS)?;
     let stored = accounts.get(*id.0.as_bytes())?;
     stored.map(|bytes| Account::decode(bytes.value(), &format!("account {}", id.0))).transpose()
+}
+
+/// Whether what was proven of the account at `version` still holds.
+fn is_current(txn: &WriteTransaction, id: AccountId, version: u64) -> Result<bool, StoreError> {
+    Ok(read_account(txn, id)?.is_some_and(|account| {
+        account.version == version && account.state == AccountState::Enabled
+    }))
 }
 
 fn write_account(txn: &WriteTransaction, account: &Account) -> Result<(), StoreError> {

@@ -133,6 +133,7 @@ impl Record for Session {
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredTicket {
     account: Uuid,
+    version: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<(Uuid, Uuid, u64)>,
     expires: u64,
@@ -144,6 +145,7 @@ impl Record for Ticket {
     fn to_stored(&self) -> StoredTicket {
         StoredTicket {
             account: self.account.0,
+            version: self.version,
             token: self.token.map(|(token, session, expires)| (token.0, session.0, expires.0)),
             expires: self.expires.0,
         }
@@ -152,6 +154,7 @@ impl Record for Ticket {
     fn from_stored(stored: StoredTicket) -> Option<Self> {
         Some(Self {
             account: AccountId(stored.account),
+            version: stored.version,
             token: stored.token.map(|(token, session, expires)| {
                 (TokenId(token), SessionId(session), Timestamp(expires))
             }),

@@ -1,5 +1,7 @@
 //! An API key, in `X-API-Key` or as a bearer token that begins `sk_live_`.
 
+use std::sync::Arc;
+
 use crate::auth::Core;
 use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
@@ -8,7 +10,7 @@ use crate::pipeline::throttle::Throttle;
 
 pub(super) async fn check(
     core: &Core,
-    throttle: &Throttle,
+    throttle: &Arc<Throttle>,
     source: Source,
     text: &str,
 ) -> Result<Principal, Rejection> {
@@ -16,7 +18,7 @@ pub(super) async fn check(
     match core.verify_key(text) {
         Ok(principal) => Ok(principal),
         Err(refusal) => {
-            let refused = async { Err(refusal.into()) };
+            let refused = async move { Err(refusal.into()) };
             throttle.attempt(source, Tried::Credential(Scheme::ApiKey), refused).await
         }
     }

@@ -1,5 +1,7 @@
 //! HTTP Basic (RFC 7617): `base64(user ":" password)`.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -12,8 +14,8 @@ use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::throttle::Throttle;
 
 pub(super) async fn check(
-    core: &Core,
-    throttle: &Throttle,
+    core: &Arc<Core>,
+    throttle: &Arc<Throttle>,
     source: Source,
     encoded: &str,
 ) -> Result<Principal, Rejection> {
@@ -25,7 +27,8 @@ pub(super) async fn check(
             return Ok(principal);
         }
     }
-    let verify = async {
+    let core = Arc::clone(core);
+    let verify = async move {
         match &credential {
             Some((name, password)) => core.verify_basic(name, password).await,
             None => Err(Refusal::CredentialMalformed.into()),

@@ -1,18 +1,23 @@
 //! A single-use ticket in the query of a WebSocket upgrade (S1-27).
 
+use std::sync::Arc;
+
 use crate::auth::Core;
 use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
+use crate::auth::secret::Secret;
 use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::throttle::Throttle;
 
 pub(super) async fn check(
-    core: &Core,
-    throttle: &Throttle,
+    core: &Arc<Core>,
+    throttle: &Arc<Throttle>,
     source: Source,
     text: &str,
 ) -> Result<Principal, Rejection> {
-    throttle.attempt(source, Tried::Credential(Scheme::Ticket), core.redeem_ticket(text)).await
+    let (core, text) = (Arc::clone(core), Secret::from(text));
+    let redeem = async move { core.redeem_ticket(text.expose()).await };
+    throttle.attempt(source, Tried::Credential(Scheme::Ticket), redeem).await
 }
 
 /// The ticket in a query, and the query without it. More than one is `Err`.

@@ -8,11 +8,10 @@ use http::HeaderMap;
 use http::header::{self, Entry, HeaderName, HeaderValue};
 
 use crate::config::CredentialForwarding;
-use crate::pipeline::authenticate::API_KEY_FIELD;
 use crate::pipeline::client::Trust;
 use crate::pipeline::respond::REQUEST_ID;
 
-use super::identity::StrippedNames;
+use super::identity::{StrippedNames, is_credential};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -34,23 +33,6 @@ const HOP_BY_HOP: [&str; 11] = [
     "content-length",
     "http2-settings",
     "expect",
-];
-
-/// Fields by which a client could tell an upstream that it asked for something
-/// else, or came from elsewhere, than what was decided.
-const OVERRIDES: [&str; 12] = [
-    "forwarded",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
-    "x-original-url",
-    "x-original-uri",
-    "x-original-method",
-    "x-rewrite-url",
-    "x-http-method",
-    "x-http-method-override",
-    "x-method-override",
 ];
 
 /// What the gateway knows about a request and tells the upstream.
@@ -85,10 +67,8 @@ pub fn prepare_request(
             let name = name.as_str();
             name.contains('_')
                 || HOP_BY_HOP.contains(&name)
-                || OVERRIDES.contains(&name)
                 || stripped.contains(name)
-                || (credential == CredentialForwarding::Strip
-                    && (name == "authorization" || name == API_KEY_FIELD))
+                || (credential == CredentialForwarding::Strip && is_credential(name))
         })
         .cloned()
         .collect();

@@ -1,6 +1,7 @@
 //! Who is calling, as upstreams learn it; and that nobody else can tell them.
 //!
-//! Every name of every preset, and the configured ones, is removed from what a
+//! Every name of every preset, the configured ones, and those by which a request
+//! could pass for another one are removed from what a
 //! client sends, in any spelling (`-`, `_` and `.` are one), in the head and in
 //! trailers, on public routes too. Ours are added last, once each.
 
@@ -11,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::auth::principal::Principal;
 use crate::config::IdentityHeaders;
 use crate::config::file::{PRESETS, preset};
+use crate::pipeline::authenticate::API_KEY_FIELD;
 use crate::pipeline::body::remove_framing;
 
 /// Names that only the gateway may set.
@@ -37,13 +39,31 @@ const ALIASES: [&str; 14] = [
     "x-webauth-name",
 ];
 
+/// Fields by which a client could tell an upstream that it asked for something
+/// else, or came from elsewhere, than what was decided.
+const OVERRIDES: [&str; 12] = [
+    "forwarded",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "x-original-url",
+    "x-original-uri",
+    "x-original-method",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
 /// Families of names: everything that begins so.
 const PREFIXES: [&str; 2] = ["x-portcullis-", "x-forwarded-"];
 
 impl StrippedNames {
     #[must_use]
     pub fn new(configured: &IdentityHeaders) -> Self {
-        let mut names: HashSet<String> = ALIASES.iter().map(|name| (*name).to_owned()).collect();
+        let mut names: HashSet<String> =
+            ALIASES.iter().chain(&OVERRIDES).map(|name| (*name).to_owned()).collect();
         let presets = PRESETS.iter().filter_map(|name| preset(name));
         for headers in presets.chain([configured.clone()]) {
             names.extend(headers.names().map(|name| dashed(name.as_str())));
@@ -68,7 +88,10 @@ impl StrippedNames {
         remove_framing(&mut trailers);
         let unwanted: Vec<HeaderName> = trailers
             .keys()
-            .filter(|name| name.as_str().contains('_') || self.contains(name.as_str()))
+            .filter(|name| {
+                let name = name.as_str();
+                name.contains('_') || self.contains(name) || is_credential(name) || is_ours(name)
+            })
             .cloned()
             .collect();
         for name in unwanted {
@@ -76,6 +99,19 @@ impl StrippedNames {
         }
         trailers
     }
+}
+
+/// Whether a field may hold what a caller proves itself by, however it is spelled.
+#[must_use]
+pub fn is_credential(name: &str) -> bool {
+    name == "authorization"
+        || name == API_KEY_FIELD
+        || (name.contains('.') && dashed(name) == API_KEY_FIELD)
+}
+
+/// Fields that the gateway sets on the head of every request.
+fn is_ours(name: &str) -> bool {
+    matches!(name, "x-request-id" | "traceparent" | "tracestate")
 }
 
 fn has_prefix(name: &str) -> bool {

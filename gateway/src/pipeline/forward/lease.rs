@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::pipeline::body::BodyProgress;
@@ -13,45 +14,95 @@ use super::upstream::{Http1Sender, Idle, Upstream};
 /// Given back when the exchange is complete on both sides; dropped otherwise,
 /// which closes the connection (HTTP/1.1) or resets the stream (HTTP/2).
 pub enum Lease {
-    Http1(Box<Http1Lease>),
+    Http1(Http1Lease),
     Http2(StreamLease),
 }
 
-pub struct Http1Lease {
+/// An HTTP/1.1 connection in use.
+pub struct Http1Lease(Option<Box<Held>>);
+
+pub(super) struct Held {
     pub(super) upstream: Arc<Upstream>,
-    pub(super) sender: Http1Sender,
+    pub(super) connection: Http1Connection,
+    /// One of those that may be in use at once.
     pub(super) permit: OwnedSemaphorePermit,
     pub(super) request: Arc<BodyProgress>,
 }
 
-/// Counts one stream of a connection.
-pub struct StreamLease(pub(super) Arc<AtomicUsize>);
+/// Where to send, and the task that carries it.
+pub(super) struct Http1Connection {
+    pub(super) sender: Http1Sender,
+    pub(super) task: AbortHandle,
+}
 
 impl Lease {
     /// The answer has been read to its end. A connection whose request body is
     /// still under way is not for anybody else (CVE-2025-4366).
     pub fn give_back(self) {
         match self {
-            Lease::Http1(lease) => {
-                let Http1Lease { upstream, sender, permit, request } = *lease;
-                if request.ended() && !sender.is_closed() {
-                    upstream.put_idle(Idle { sender, permit, since: Instant::now() });
-                }
-            }
+            Lease::Http1(lease) => lease.give_back(),
             Lease::Http2(_) => {}
+        }
+    }
+
+    /// The connection has become a tunnel: its task ends with that.
+    pub fn into_tunnel(mut self) -> Option<OwnedSemaphorePermit> {
+        match &mut self {
+            Lease::Http1(lease) => lease.0.take().map(|held| held.permit),
+            Lease::Http2(_) => None,
         }
     }
 }
 
+impl Http1Lease {
+    pub(super) fn new(held: Held) -> Self {
+        Self(Some(Box::new(held)))
+    }
+
+    pub(super) fn sender(&mut self) -> Option<&mut Http1Sender> {
+        self.0.as_mut().map(|held| &mut held.connection.sender)
+    }
+
+    fn give_back(mut self) {
+        let complete = self
+            .0
+            .as_ref()
+            .is_some_and(|held| held.request.ended() && !held.connection.sender.is_closed());
+        if complete && let Some(held) = self.0.take() {
+            let Held { upstream, connection, permit, .. } = *held;
+            upstream.put_idle(Idle { connection, since: Instant::now() });
+            // After: whoever waits for it finds the connection there.
+            drop(permit);
+        }
+    }
+}
+
+impl Drop for Http1Lease {
+    /// hyper would go on sending a body to an upstream that has answered already;
+    /// the connection must not outlive its place among those in use.
+    fn drop(&mut self) {
+        if let Some(held) = &self.0 {
+            held.connection.task.abort();
+        }
+    }
+}
+
+/// Counts one stream of a connection.
+pub struct StreamLease {
+    streams: Arc<AtomicUsize>,
+    freed: Arc<Notify>,
+}
+
 impl StreamLease {
-    pub(super) fn new(streams: &Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(streams: &Arc<AtomicUsize>, freed: &Arc<Notify>) -> Self {
         streams.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(streams))
+        Self { streams: Arc::clone(streams), freed: Arc::clone(freed) }
     }
 }
 
 impl Drop for StreamLease {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.streams.fetch_sub(1, Ordering::AcqRel);
+        self.freed.notify_one();
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn open(
     principal: Option<&Arc<Principal>>,
 ) -> Response<ResponseBody> {
     let Answered { mut response, lease, .. } = answer;
+    let permit = lease.into_tunnel();
     let upstream = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
     if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
@@ -60,7 +61,7 @@ pub(super) fn open(
         };
         carry(client, upstream, watch, going_away).await;
         // Until here the tunnel has counted as a connection on both sides.
-        drop((lease, connection));
+        drop((permit, connection));
     });
     Response::from_parts(parts, ResponseBody::empty())
 }

@@ -5,8 +5,8 @@
 //! on connections with a bounded wait, the most recently used first, stream-aware
 //! sharing of HTTP/2, and a request that was not sent is sent again elsewhere.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::request::Parts;
@@ -15,23 +15,25 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::config::{self, HttpTarget, UpstreamProtocol};
 use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
 
-use super::lease::{Http1Lease, Lease, StreamLease};
+use super::lease::{Held, Http1Connection, Http1Lease, Lease, StreamLease};
 
 pub(super) type Http1Sender = http1::SendRequest<RequestBody>;
 type Http2Sender = http2::SendRequest<RequestBody>;
 
 /// A connection that has just come back may need a moment to be ready.
 const SETTLE: Duration = Duration::from_millis(10);
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// A connection idle this long may be about to be closed by its other end.
 const DOUBTFUL_AFTER: Duration = Duration::from_millis(500);
 
@@ -41,17 +43,22 @@ pub struct Upstream {
     tls: Option<(TlsConnector, ServerName<'static>)>,
     connect_timeout: Duration,
     idle_timeout: Duration,
+    /// HTTP/1.1 connections in use and HTTP/2 connections there are. Idle ones hold
+    /// none: whoever waits for a place gets it when a connection comes back.
     permits: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     shared: Mutex<Vec<Shared>>,
+    /// Whether the last connection settled on HTTP/2.
+    multiplexes: AtomicBool,
     /// One at a time opens a new HTTP/2 connection; the others wait for it.
     dialing: tokio::sync::Mutex<()>,
+    /// A stream of an HTTP/2 connection has ended.
+    freed: Arc<Notify>,
 }
 
 /// An HTTP/1.1 connection nobody uses now.
 pub(super) struct Idle {
-    pub(super) sender: Http1Sender,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) connection: Http1Connection,
     pub(super) since: Instant,
 }
 
@@ -66,7 +73,7 @@ struct Shared {
 }
 
 enum Connected {
-    Http1 { sender: Http1Sender, permit: OwnedSemaphorePermit, idle_for: Option<Duration> },
+    Http1 { connection: Http1Connection, permit: OwnedSemaphorePermit, idle_for: Option<Duration> },
     Http2(Shared, StreamLease),
 }
 
@@ -79,6 +86,7 @@ impl Upstream {
     ) -> Self {
         Self {
             name: config.name.as_str().into(),
+            multiplexes: AtomicBool::new(target.protocol == UpstreamProtocol::Http2),
             target,
             tls,
             connect_timeout: config.connect_timeout,
@@ -87,6 +95,7 @@ impl Upstream {
             idle: Mutex::default(),
             shared: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
+            freed: Arc::default(),
         }
     }
 
@@ -100,25 +109,32 @@ impl Upstream {
         mut body: RequestBody,
         path: &str,
     ) -> Result<(Response<Incoming>, Lease), Rejection> {
+        let host = parts.headers.remove(header::HOST);
+        let host = host.ok_or_else(|| Rejection::from(Reason::HostMissing))?;
         let progress = body.progress();
         let replay = body.is_end_stream() && is_safe(&parts.method);
+        // How often a connection may turn out closed before somebody is told.
+        let mut chances = 3;
         let mut fresh = false;
         loop {
+            chances -= 1;
             match self.connection(fresh).await? {
-                Connected::Http1 { mut sender, permit, idle_for } => {
-                    frame_http1(&mut parts, &body, path)?;
+                Connected::Http1 { connection, permit, idle_for } => {
+                    frame_http1(&mut parts, &body, &host, path)?;
                     let spare = (replay && idle_for.is_some_and(|idle| idle > DOUBTFUL_AFTER))
                         .then(|| parts.clone());
+                    let upstream = Arc::clone(self);
+                    let request = Arc::clone(&progress);
+                    // Held while we wait: should the client leave, the connection goes.
+                    let mut lease = Http1Lease::new(Held { upstream, connection, permit, request });
+                    let Some(sender) = lease.sender() else {
+                        return Err(Reason::Internal.into());
+                    };
                     match sender.try_send_request(Request::from_parts(parts, body)).await {
-                        Ok(response) => {
-                            let upstream = Arc::clone(self);
-                            let request = progress;
-                            let lease = Http1Lease { upstream, sender, permit, request };
-                            return Ok((response, Lease::Http1(Box::new(lease))));
-                        }
+                        Ok(response) => return Ok((response, Lease::Http1(lease))),
                         Err(mut error) => match (error.take_message(), spare) {
                             // Never left: the connection had been closed meanwhile.
-                            (Some(request), _) if idle_for.is_some() => {
+                            (Some(request), _) if idle_for.is_some() && chances > 0 => {
                                 (parts, body) = request.into_parts();
                             }
                             // Left on a connection that was closed as it did; safe and
@@ -133,14 +149,11 @@ impl Upstream {
                     }
                 }
                 Connected::Http2(mut shared, stream) => {
-                    frame_http2(&mut parts, &self.target, self.scheme(), path)?;
+                    frame_http2(&mut parts, &host, self.scheme(), path)?;
                     match shared.sender.try_send_request(Request::from_parts(parts, body)).await {
                         Ok(response) => return Ok((response, Lease::Http2(stream))),
                         Err(mut error) => match error.take_message() {
-                            Some(request) if !fresh => {
-                                (parts, body) = request.into_parts();
-                                fresh = true;
-                            }
+                            Some(request) if chances > 0 => (parts, body) = request.into_parts(),
                             _ => return Err(failure(error.error())),
                         },
                     }
@@ -152,52 +165,79 @@ impl Upstream {
     /// Closes what has been idle too long.
     pub fn sweep(&self) {
         let now = Instant::now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|one| !one.sender.is_closed() && now - one.since < self.idle_timeout);
-        drop(idle);
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.retain(|one| !one.sender.is_closed());
+        lock(&self.idle).retain(|one| {
+            !one.connection.sender.is_closed() && now - one.since < self.idle_timeout
+        });
+        lock(&self.shared).retain(|one| !one.sender.is_closed());
     }
 
     pub(super) fn put_idle(&self, idle: Idle) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+        lock(&self.idle).push(idle);
     }
 
     fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    async fn connection(&self, fresh: bool) -> Result<Connected, Rejection> {
-        if !fresh {
+    /// A connection to use, within the time that connecting may take.
+    async fn connection(self: &Arc<Self>, fresh: bool) -> Result<Connected, Rejection> {
+        let deadline = Instant::now() + self.connect_timeout;
+        if self.multiplexes.load(Ordering::Acquire) {
+            return self.stream(deadline).await;
+        }
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => timeout_at(deadline, Arc::clone(&self.permits).acquire_owned())
+                .await
+                .map_err(|_| Rejection::from(Reason::UpstreamSaturated))?
+                .map_err(|_| Rejection::from(Reason::Internal))?,
+        };
+        while let Some(mut idle) = self.pop_idle().filter(|_| !fresh) {
+            let sender = &mut idle.connection.sender;
+            let ready =
+                sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(())));
+            if ready {
+                let Idle { connection, since } = idle;
+                return Ok(Connected::Http1 {
+                    connection,
+                    permit,
+                    idle_for: Some(since.elapsed()),
+                });
+            }
+        }
+        self.dial(permit, deadline).await
+    }
+
+    /// A stream of an HTTP/2 connection, opening one when all are full.
+    async fn stream(self: &Arc<Self>, deadline: Instant) -> Result<Connected, Rejection> {
+        loop {
             if let Some(shared) = self.pick_shared() {
                 return Ok(shared);
             }
-            while let Some(mut idle) = self.pop_idle() {
-                let ready = idle.sender.is_ready()
-                    || matches!(timeout(SETTLE, idle.sender.ready()).await, Ok(Ok(())));
-                if ready {
-                    let Idle { sender, permit, since } = idle;
-                    let idle_for = Some(since.elapsed());
-                    return Ok(Connected::Http1 { sender, permit, idle_for });
-                }
+            let turn = tokio::select! {
+                turn = self.dialing.lock() => turn,
+                () = self.freed.notified() => continue,
+                () = sleep_until(deadline) => return Err(Reason::UpstreamConnectTimeout.into()),
+            };
+            // Whoever had the turn before may have opened one.
+            if let Some(shared) = self.pick_shared() {
+                return Ok(shared);
             }
-        }
-        let shares = self.target.protocol == UpstreamProtocol::Http2
-            || !self.shared.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if !shares {
-            return self.dial().await;
-        }
-        let _turn = self.dialing.lock().await;
-        match self.pick_shared() {
-            Some(shared) if !fresh => Ok(shared),
-            _ => self.dial().await,
+            if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+                return self.dial(permit, deadline).await;
+            }
+            drop(turn);
+            tokio::select! {
+                () = self.freed.notified() => {}
+                () = sleep_until(deadline) => return Err(Reason::UpstreamSaturated.into()),
+            }
         }
     }
 
     fn pop_idle(&self) -> Option<Idle> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         while let Some(one) = idle.pop() {
-            if !one.sender.is_closed() && one.since.elapsed() < self.idle_timeout {
+            if !one.connection.sender.is_closed() && one.since.elapsed() < self.idle_timeout {
                 return Some(one);
             }
         }
@@ -206,7 +246,7 @@ impl Upstream {
 
     /// The first HTTP/2 connection with room for a stream.
     fn pick_shared(&self) -> Option<Connected> {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = lock(&self.shared);
         shared.retain(|one| !one.sender.is_closed());
         shared
             .iter()
@@ -214,15 +254,17 @@ impl Upstream {
                 let streams = one.streams.load(Ordering::Acquire);
                 one.sender.is_ready() && streams < one.allowed.load(Ordering::Acquire)
             })
-            .map(|one| Connected::Http2(one.clone(), StreamLease::new(&one.streams)))
+            .map(|one| {
+                let stream = StreamLease::new(&one.streams, &self.freed);
+                Connected::Http2(one.clone(), stream)
+            })
     }
 
-    async fn dial(&self) -> Result<Connected, Rejection> {
-        let deadline = Instant::now() + self.connect_timeout;
-        let permit = timeout_at(deadline, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| Rejection::from(Reason::UpstreamSaturated))?
-            .map_err(|_| Rejection::from(Reason::Internal))?;
+    async fn dial(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<Connected, Rejection> {
         timeout_at(deadline, self.open(permit))
             .await
             .unwrap_or_else(|_| Err(Reason::UpstreamConnectTimeout.into()))
@@ -238,8 +280,10 @@ impl Upstream {
         let tcp = TcpStream::connect((host, port))
             .await
             .map_err(|error| Reason::UpstreamConnect.because(error))?;
-        // Without it small requests wait for the peer's delayed acknowledgement.
+        // Neither is vital: without the first small requests wait for the peer's delayed
+        // acknowledgement, without the second a peer that vanished is noticed late.
         let _ = tcp.set_nodelay(true);
+        let _ = SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
         match &self.tls {
             None => {
                 let http2 = self.target.protocol == UpstreamProtocol::Http2;
@@ -266,14 +310,16 @@ impl Upstream {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let protocol = |error: hyper::Error| Reason::UpstreamProtocol.because(error);
+        self.multiplexes.store(http2, Ordering::Release);
         if !http2 {
             let (sender, connection) = http1::Builder::new()
                 .max_buf_size(64 << 10)
                 .handshake(TokioIo::new(io))
                 .await
                 .map_err(protocol)?;
-            tokio::spawn(connection.with_upgrades());
-            return Ok(Connected::Http1 { sender, permit, idle_for: None });
+            let task = tokio::spawn(connection.with_upgrades()).abort_handle();
+            let connection = Http1Connection { sender, task };
+            return Ok(Connected::Http1 { connection, permit, idle_for: None });
         }
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -290,10 +336,16 @@ impl Upstream {
         tokio::spawn(drive(connection, Arc::clone(&allowed)));
         let permit = Arc::new(permit);
         let shared = Shared { sender, streams: Arc::default(), allowed, _permit: permit };
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner).push(shared.clone());
-        let stream = StreamLease::new(&shared.streams);
+        let stream = StreamLease::new(&shared.streams, &self.freed);
+        lock(&self.shared).push(shared.clone());
+        // Those who waited for this one find room on it.
+        self.freed.notify_waiters();
         Ok(Connected::Http2(shared, stream))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs an HTTP/2 connection and keeps what its other end allows up to date.
@@ -315,22 +367,30 @@ async fn drive<IO>(
 
 /// Origin form, and explicit framing: hyper leaves out the body of a GET whose
 /// length it does not know.
-fn frame_http1(parts: &mut Parts, body: &RequestBody, path: &str) -> Result<(), Rejection> {
+fn frame_http1(
+    parts: &mut Parts,
+    body: &RequestBody,
+    host: &HeaderValue,
+    path: &str,
+) -> Result<(), Rejection> {
     parts.version = Version::HTTP_11;
     parts.uri = path.parse::<Uri>().map_err(|_| Rejection::from(Reason::TargetMalformed))?;
-    if parts.headers.contains_key(header::TE) {
-        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+    let headers = &mut parts.headers;
+    headers.insert(header::HOST, host.clone());
+    // Beside a handshake `Connection` says something else already.
+    if headers.contains_key(header::TE) && !headers.contains_key(header::UPGRADE) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
     }
-    parts.headers.remove(header::TRANSFER_ENCODING);
-    parts.headers.remove(header::CONTENT_LENGTH);
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::CONTENT_LENGTH);
     match body.size_hint().exact() {
         // A POST without a body says so; a GET needs no word.
         Some(0) if is_safe(&parts.method) || parts.method == Method::DELETE => {}
         Some(length) => {
-            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         None => {
-            parts.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
     Ok(())
@@ -338,22 +398,21 @@ fn frame_http1(parts: &mut Parts, body: &RequestBody, path: &str) -> Result<(), 
 
 fn frame_http2(
     parts: &mut Parts,
-    target: &HttpTarget,
+    host: &HeaderValue,
     scheme: &'static str,
     path: &str,
 ) -> Result<(), Rejection> {
     parts.version = Version::HTTP_2;
-    let malformed = || Rejection::from(Reason::TargetMalformed);
-    let host = parts.headers.remove(header::HOST);
-    let authority = host.as_ref().map_or(target.authority.as_str().as_bytes(), |h| h.as_bytes());
     parts.uri = Uri::builder()
         .scheme(scheme)
-        .authority(authority)
+        .authority(host.as_bytes())
         .path_and_query(path)
         .build()
-        .map_err(|_| malformed())?;
+        .map_err(|_| Rejection::from(Reason::TargetMalformed))?;
     // Set for an HTTP/1.1 connection that turned out closed.
-    for name in [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+    for name in
+        [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH]
+    {
         parts.headers.remove(name);
     }
     Ok(())

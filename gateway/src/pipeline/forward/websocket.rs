@@ -69,6 +69,7 @@ impl Handshake {
     pub(super) fn add_to(headers: &mut HeaderMap) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.remove(header::TE);
     }
 
     /// A tunnel opens only to an upstream that has proven to have read the

@@ -17,6 +17,7 @@ fn plain_paths_are_passed_as_they_are() {
 #[test]
 fn escapes_have_one_spelling() {
     check("/%41%7e", Ok("/A~"));
+    check("/%40internal/v1%3Aadmin%2b", Ok("/@internal/v1:admin+"));
     check("/%c3%a9", Ok("/%C3%A9"));
     check("/a%20b", Ok("/a%20b"));
     check("/100%25", Ok("/100%25"));
