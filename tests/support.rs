@@ -2,11 +2,16 @@
 //! deadline on everything that is waited for.
 
 pub mod client;
+pub mod frames;
 pub mod gateway;
 pub mod installation;
 pub mod process;
 pub mod raw;
+pub mod socket;
+pub mod streaming;
 pub mod token;
+pub mod tunnel;
+pub mod upstream;
 pub mod websocket;
 
 use std::future::Future;

@@ -1,0 +1,11 @@
+//! The edge: TLS, PROXY headers, addresses and their limits, slow clients, and an
+//! orderly end.
+
+mod addresses;
+mod drain;
+mod proxy_protocol;
+mod slow;
+mod tls;
+
+/// Everything to the built-in upstream, for everybody.
+const PUBLIC_ECHO: &str = "[[route]]\npublic = true\nupstream = \"echo\"\n";

@@ -1,0 +1,197 @@
+//! Clients that take their time: each phase of a connection has a limit, and
+//! dripping does not move it.
+
+use std::time::Duration;
+
+use http::Response;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::support::client::Client;
+use crate::support::frames::{
+    DATA, END_STREAM, HEADERS, Http2, NO_FLAGS, Outcome, WINDOW_UPDATE, block,
+};
+use crate::support::gateway::Gateway;
+use crate::support::raw::raw;
+use crate::support::socket::{Dial, read_to_end, send};
+use crate::support::upstream::{Script, Upstream, ok};
+use crate::support::within;
+
+use super::PUBLIC_ECHO;
+
+const POST: &[(&str, &str)] =
+    &[(":method", "POST"), (":scheme", "https"), (":authority", "localhost"), (":path", "/open")];
+
+/// A gateway with these timeouts, which serves who is quick enough.
+async fn impatient(timeouts: &str) -> Gateway {
+    let gateway = Gateway::start(&format!("{PUBLIC_ECHO}[timeouts]\n{timeouts}\n")).await;
+    Client::anonymous(&gateway).get("/").await.expect(200);
+    gateway
+}
+
+/// Nothing came before the close, or only the word that it took too long.
+fn is_timeout(answer: &[u8]) -> bool {
+    answer.is_empty() || answer.get(9..12) == Some(b"408")
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_begin_or_end_is_given_up() {
+    let gateway = impatient("tls_handshake = \"200ms\"").await;
+    // Nothing, and the beginning of a ClientHello of 512 bytes.
+    for beginning in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
+        let mut stream = Dial::new(&gateway).tcp().await;
+        send(&mut stream, beginning).await;
+        read_to_end(&mut stream).await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_answered_with_a_timeout() {
+    let gateway = impatient("request_head = \"300ms\"").await;
+    let mut stream = raw(&gateway).await;
+    stream.send("GET / HTTP/1.1\r\nHost: ").await;
+    stream.send("localhost\r\n\r\n").await;
+    stream.read_response().await.expect(200);
+    let mut stream = raw(&gateway).await;
+    stream.send("GET / HTTP/1.1\r\nHost: ").await;
+    stream.read_response().await.refused(408, "REQUEST_TIMEOUT");
+    assert!(stream.is_closed().await);
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_for_nothing_is_closed() {
+    let gateway = impatient("request_head = \"200ms\"\nidle = \"200ms\"").await;
+    for protocol in ["http/1.1", "h2"] {
+        let mut stream = Dial::new(&gateway).protocols(&[protocol]).tls().await;
+        let answer = read_to_end(&mut stream).await;
+        assert!(protocol == "h2" || is_timeout(&answer), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_not_waited_for() {
+    let gateway = impatient("request_head = \"300ms\"").await;
+    let stream = Dial::new(&gateway).tls().await;
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    send(&mut writing, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ").await;
+    let dripping = async {
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        while writing.write_all(b"x").await.is_ok() && writing.flush().await.is_ok() {
+            beat.tick().await;
+        }
+    };
+    // The answer ends the wait, whether or not writing fails.
+    tokio::select! {
+        answer = read_to_end(&mut reading) => assert!(is_timeout(&answer), "{answer:?}"),
+        () = dripping => {}
+    }
+}
+
+#[tokio::test]
+async fn an_http2_head_that_does_not_end_is_not_waited_for() {
+    let gateway = impatient("request_head = \"200ms\"\nidle = \"200ms\"").await;
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.send(HEADERS, END_STREAM, 1, &block(POST)).await;
+    http2.closed().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_without_a_word() {
+    let gateway = impatient("idle = \"200ms\"").await;
+    let mut stream = raw(&gateway).await;
+    for _ in 0..2 {
+        stream.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        stream.read_response().await.expect(200);
+    }
+    assert!(stream.is_closed().await);
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_is_told_to_go() {
+    let gateway = impatient("idle = \"200ms\"").await;
+    let mut http2 = Http2::connect(&gateway).await;
+    let mut get = POST.to_vec();
+    get[0] = (":method", "GET");
+    http2.request(1, &get).await;
+    assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
+    http2.told_to_go().await;
+    http2.closed().await;
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_not_idle() {
+    let (mut script, handler) = Script::new();
+    let upstream = Upstream::http1(handler).await;
+    let config = format!("{}[timeouts]\nidle = \"100ms\"\n", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    let mut waiting = Client::anonymous(&gateway).connect().await;
+    let mut idle = raw(&gateway).await;
+    let (answer, ()) = tokio::join!(waiting.get("/open/slow"), async {
+        let exchange = script.next().await;
+        // Whoever idles meanwhile is gone; who waits for an answer is not.
+        let (answered, ()) =
+            tokio::join!(script.next(), idle.send("GET /open HTTP/1.1\r\nHost: a\r\n\r\n"));
+        answered.answer(Response::new(crate::support::client::body("")));
+        idle.read_response().await.expect(200);
+        assert!(idle.is_closed().await);
+        exchange.answer(crate::support::upstream::text("at last"));
+    });
+    assert_eq!(answer.expect(200).body, "at last");
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_is_given_up_and_never_completed() {
+    let upstream = Upstream::http1(ok).await;
+    let config = format!("{}[timeouts]\nbody_progress = \"200ms\"\n", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    let mut stream = raw(&gateway).await;
+    let head = "POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n";
+    stream.send(format!("{head}0123456789")).await;
+    stream.read_response().await.expect(200);
+    stream.send(format!("{head}01234")).await;
+    let answer = stream.read_to_end().await;
+    assert!(is_timeout(&answer), "{}", String::from_utf8_lossy(&answer));
+
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.head(1, POST).await;
+    http2.send(DATA, NO_FLAGS, 1, b"01234").await;
+    let outcome = http2.outcome(1).await;
+    assert!(matches!(outcome, Outcome::Answered(408) | Outcome::Reset(_)), "{outcome:?}");
+    upstream.disconnected().await;
+    assert_eq!(upstream.completed().len(), 1);
+}
+
+/// Answers the next request without end, until the gateway lets go of it.
+async fn answer_until_abandoned(script: &mut Script) {
+    let pieces = script.next().await.answer_streaming(Response::builder());
+    let answering = async { while pieces.try_data(vec![b'x'; 64 << 10]).await {} };
+    within("an answer nobody reads to be let go of", answering).await;
+}
+
+async fn wanting_readers() -> (Script, Upstream, Gateway) {
+    let (script, handler) = Script::new();
+    let upstream = Upstream::http1(handler).await;
+    let config = format!("{}[timeouts]\nwrite_progress = \"200ms\"\n", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    (script, upstream, gateway)
+}
+
+#[tokio::test]
+async fn an_http1_client_that_does_not_read_is_given_up() {
+    let (mut script, _upstream, gateway) = wanting_readers().await;
+    let mut stream = Dial::new(&gateway).tls().await;
+    send(&mut stream, b"GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    answer_until_abandoned(&mut script).await;
+}
+
+#[tokio::test]
+async fn an_http2_client_that_opens_no_window_is_given_up() {
+    let (mut script, _upstream, gateway) = wanting_readers().await;
+    let mut http2 = Http2::connect(&gateway).await;
+    let mut get = POST.to_vec();
+    get[0] = (":method", "GET");
+    http2.request(1, &get).await;
+    // Room on the connection, so that the stream's own window is all that is in the
+    // way.
+    http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 20).to_be_bytes()).await;
+    answer_until_abandoned(&mut script).await;
+}

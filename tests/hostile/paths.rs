@@ -1,0 +1,201 @@
+//! Paths with two meanings are refused, and the meaning that decides is the one
+//! that is forwarded. Over both protocols alike.
+
+use crate::support::client::Client;
+use crate::support::frames::{Http2, Outcome};
+use crate::support::raw::raw;
+use crate::support::upstream::Received;
+
+use super::Stage;
+
+/// What is forwarded of a target, or nothing.
+const TARGETS: &[(&str, Option<&str>)] = &[
+    // Plain.
+    ("/open", Some("/open")),
+    ("/open/", Some("/open/")),
+    ("/open/a/b.c", Some("/open/a/b.c")),
+    ("/open/-._~!$&'()*+,=:@", Some("/open/-._~!$&'()*+,=:@")),
+    ("/open/...", Some("/open/...")),
+    ("/open/..a/b../.c", Some("/open/..a/b../.c")),
+    // One spelling for each character.
+    ("/open/%61%7e%2D%5F", Some("/open/a~-_")),
+    ("/op%65n/a", Some("/open/a")),
+    ("/%6f%70%65%6E", Some("/open")),
+    ("/open/a%20b", Some("/open/a%20b")),
+    ("/open/caf%c3%a9", Some("/open/caf%C3%A9")),
+    ("/open/%e2%82%ac", Some("/open/%E2%82%AC")),
+    ("/open/%3fa%23b", Some("/open/%3Fa%23b")),
+    ("/open/100%25", Some("/open/100%25")),
+    ("/open/%25zz", Some("/open/%25zz")),
+    // A query is the upstream's business.
+    ("/open?", Some("/open?")),
+    ("/open?a=//../..;%2f%5C%00\\%zz%2", Some("/open?a=//../..;%2f%5C%00\\%zz%2")),
+    ("/open?/closed", Some("/open?/closed")),
+    ("/open?a?b", Some("/open?a?b")),
+    // No path at all.
+    ("*", None),
+    // Separators in disguise.
+    ("/open/%2fclosed", None),
+    ("/open%2Fa", None),
+    ("/open/..%2fclosed", None),
+    ("/open/%5c..%5cclosed", None),
+    ("/open%5C", None),
+    ("/open\\a", None),
+    ("/open/..\\closed", None),
+    // Controls.
+    ("/open/%00", None),
+    ("/open/a%00.html", None),
+    ("/open/%01", None),
+    ("/open/%0a", None),
+    ("/open/%0D%0AX:y", None),
+    ("/open/%09", None),
+    ("/open/%1f", None),
+    ("/open/%7F", None),
+    // Dot segments.
+    ("/open/.", None),
+    ("/open/./a", None),
+    ("/open/..", None),
+    ("/open/../closed", None),
+    ("/closed/../open", None),
+    ("/./open", None),
+    ("/../open", None),
+    ("/open/%2e", None),
+    ("/open/%2E%2e/closed", None),
+    ("/open/.%2e/closed", None),
+    ("/open/%2e./closed", None),
+    // Empty segments.
+    ("//open", None),
+    ("/open//a", None),
+    ("/open//", None),
+    ("///", None),
+    // Parameters.
+    ("/open;a", None),
+    ("/open;/closed", None),
+    ("/open/..;/closed", None),
+    ("/open/a;b=c/d", None),
+    // Escapes of escapes.
+    ("/open/%252e%252e/closed", None),
+    ("/open/%252f", None),
+    ("/open/%2500", None),
+    ("/open/%25%32%66", None),
+    ("/open/%2541", None),
+    // Broken escapes.
+    ("/open/%", None),
+    ("/open/%2", None),
+    ("/open/%zz", None),
+    ("/open/%2g", None),
+    ("/open/%-1", None),
+    ("/open/%u0041", None),
+];
+
+#[tokio::test]
+async fn a_path_has_one_meaning_or_is_refused_over_http1() {
+    check(async |stage, target| {
+        let mut stream = raw(&stage.gateway).await;
+        stream.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        Outcome::Answered(stream.read_response().await.status.as_u16())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_path_has_one_meaning_or_is_refused_over_http2() {
+    check(outcome).await;
+}
+
+/// Asks for every target, then says which of them went wrong.
+async fn check(ask: impl AsyncFn(&Stage, &str) -> Outcome) {
+    let stage = Stage::start().await;
+    let mut failures = Vec::new();
+    for (target, forwarded) in TARGETS {
+        let before = stage.upstream.completed().len();
+        let outcome = ask(&stage, target).await;
+        let completed = stage.upstream.completed();
+        let seen: Vec<&str> = completed[before..].iter().map(Received::target).collect();
+        let as_expected = match (forwarded, outcome) {
+            (Some(forwarded), Outcome::Answered(200)) => seen == [*forwarded],
+            (None, Outcome::Answered(400) | Outcome::Reset(_)) => seen.is_empty(),
+            _ => false,
+        };
+        if !as_expected {
+            failures.push(format!("{target}: {outcome:?}, forwarded {seen:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+    let passed = TARGETS.iter().filter(|(_, forwarded)| forwarded.is_some()).count();
+    stage.check_still_serves(passed).await;
+}
+
+async fn outcome(stage: &Stage, target: &str) -> Outcome {
+    let mut http2 = Http2::connect(&stage.gateway).await;
+    let pseudo = [(":method", "GET"), (":scheme", "https"), (":authority", "localhost")];
+    http2.request(1, &[&pseudo[..], &[(":path", target)]].concat()).await;
+    http2.outcome(1).await
+}
+
+#[tokio::test]
+async fn a_fragment_has_no_place_in_a_request() {
+    let stage = Stage::start().await;
+    for target in ["/open#", "/open#a", "/open/a#b", "/open?a#b", "/open#/../closed"] {
+        let mut stream = raw(&stage.gateway).await;
+        stream.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        assert_eq!(stream.read_response().await.status, 400, "{target}");
+    }
+    stage.check_still_serves(0).await;
+}
+
+/// The library cuts it off before anybody sees it, which is as good, as long as
+/// nothing of it is forwarded or decides.
+#[tokio::test]
+async fn a_fragment_over_http2_is_refused_or_has_no_effect() {
+    let stage = Stage::start().await;
+    for (target, outcomes) in [
+        ("/open#/closed", &[Outcome::Answered(200), Outcome::Answered(400)]),
+        ("/closed#/../open", &[Outcome::Answered(401), Outcome::Answered(400)]),
+    ] {
+        let outcome = outcome(&stage, target).await;
+        assert!(outcomes.contains(&outcome) || matches!(outcome, Outcome::Reset(_)), "{outcome:?}");
+    }
+    assert!(stage.upstream.requests().iter().all(|request| request.target() == "/open"));
+}
+
+#[tokio::test]
+async fn another_spelling_of_a_path_needs_the_same_credential() {
+    let stage = Stage::start().await;
+    let anonymous = Client::anonymous(&stage.gateway);
+    Client::admin(&stage.gateway).get("/closed/a").await.expect(200);
+    for spelling in
+        ["/closed/a", "/clos%65d/a", "/%63losed/a", "/closed/%61", "/closed?/open", "/closed/"]
+    {
+        let answer = anonymous.get(spelling).await;
+        answer.refused(401, "AUTHENTICATION_REQUIRED");
+    }
+    // Neither a prefix of letters nor another case is the same path.
+    for other in ["/closedness", "/openness", "/OPEN", "/Closed", "/open.html", "/", "/ope"] {
+        anonymous.get(other).await.refused(404, "NOT_FOUND");
+    }
+    assert_eq!(stage.upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn fields_that_name_another_path_or_method_change_nothing() {
+    let stage = Stage::start().await;
+    for name in [
+        "x-original-url",
+        "x-rewrite-url",
+        "x-forwarded-uri",
+        "x-original-uri",
+        "x-forwarded-path",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x-forwarded-method",
+    ] {
+        let value = if name.contains("method") { "DELETE" } else { "/open" };
+        let client = Client::anonymous(&stage.gateway).with(name, value);
+        client.get("/closed").await.refused(401, "AUTHENTICATION_REQUIRED");
+        client.get("/open/a").await.expect(200);
+        let received = stage.upstream.next_request().await;
+        assert_eq!((received.method.as_str(), received.target()), ("GET", "/open/a"));
+    }
+}
