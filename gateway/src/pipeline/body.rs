@@ -381,7 +381,15 @@ impl Body for ResponseBody {
                 }
             }
             Poll::Ready(None) => this.finished(),
-            _ => {}
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(record) = this.record.take() {
+                    record.break_off(match error {
+                        BodyError::CredentialEnded => "credential_ended",
+                        _ => "upstream_broken",
+                    });
+                }
+            }
+            Poll::Pending => {}
         }
         polled
     }

@@ -104,7 +104,13 @@ impl RequestRecord {
         self.write();
     }
 
-    /// The client left, or the upstream broke off, before the end.
+    /// The answer ended early, and not by the client's doing.
+    pub fn break_off(mut self: Box<Self>, reason: &'static str) {
+        self.access.reason = reason;
+        self.write();
+    }
+
+    /// The client left before the end; over HTTP/2 it has reset the stream.
     pub fn abandon(mut self: Box<Self>) {
         if self.access.reason == "ok" {
             self.access.reason = "incomplete";

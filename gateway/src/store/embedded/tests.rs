@@ -85,6 +85,28 @@ mod restart {
     }
 }
 
+#[tokio::test]
+async fn many_changes_at_once_share_few_commits() {
+    use crate::auth::ports::Store;
+    use crate::auth::time::Timestamp;
+    use crate::auth::token::TokenId;
+    let directory = tempfile::tempdir().unwrap();
+    let location = Location::in_directory(directory.path());
+    let standing = Arc::new(Standing::default());
+    let store = Arc::new(EmbeddedStore::open(&location, standing, TOKEN_TTL).unwrap());
+    let changes: Vec<_> = (0..500)
+        .map(|number| {
+            let (store, token) = (Arc::clone(&store), TokenId(uuid::Uuid::from_u128(number)));
+            tokio::spawn(async move { store.revoke_token(token, Timestamp(u64::MAX / 2)).await })
+        })
+        .collect();
+    for change in changes {
+        change.await.unwrap().unwrap();
+    }
+    assert_eq!(store.standing.sizes().revoked, 500);
+    assert!(store.writer.commits() < 250, "{} commits", store.writer.commits());
+}
+
 fn refused(path: &Path) -> OpenError {
     open(&Location::File(path.to_owned())).err().expect("the store is refused")
 }

@@ -3,7 +3,7 @@
 //! once cost little more than one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use redb::{Database, WriteTransaction};
@@ -42,6 +42,7 @@ impl<T> Step<T> {
 pub(super) struct Writer {
     queue: Option<SyncSender<Box<dyn Change>>>,
     healthy: Arc<AtomicBool>,
+    commits: Arc<AtomicU64>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -53,12 +54,18 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, changes) = sync_channel(QUEUE_LENGTH);
         let healthy = Arc::new(AtomicBool::new(true));
-        let engine =
-            Engine { database: Some(database), location, standing, healthy: Arc::clone(&healthy) };
+        let commits = Arc::new(AtomicU64::new(0));
+        let engine = Engine {
+            database: Some(database),
+            location,
+            standing,
+            healthy: Arc::clone(&healthy),
+            commits: Arc::clone(&commits),
+        };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || engine.run(&changes))?;
-        Ok(Self { queue: Some(queue), healthy, thread: Some(thread) })
+        Ok(Self { queue: Some(queue), healthy, commits, thread: Some(thread) })
     }
 
     /// Applies `change` in the next transaction and answers when it is durable.
@@ -75,6 +82,12 @@ impl Writer {
             TrySendError::Disconnected(_) => stopped(),
         })?;
         result.await.map_err(|_| stopped())?
+    }
+
+    /// Transactions made durable so far.
+    #[cfg(test)]
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     pub(super) fn health(&self) -> Result<(), StoreError> {
@@ -106,6 +119,7 @@ struct Engine {
     location: Location,
     standing: Arc<Standing>,
     healthy: Arc<AtomicBool>,
+    commits: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -123,6 +137,7 @@ impl Engine {
                 tracing::error!(%error, changes = batch.len(), "store write failed");
             }
             self.healthy.store(outcome.is_ok(), Ordering::Relaxed);
+            self.commits.fetch_add(1, Ordering::Relaxed);
             for change in batch {
                 change.finish(outcome.clone(), &self.standing);
             }
