@@ -84,8 +84,7 @@ impl Writer {
         result.await.map_err(|_| stopped())?
     }
 
-    /// Transactions made durable so far.
-    #[cfg(test)]
+    /// Transactions so far.
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
@@ -106,6 +105,7 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        tracing::debug!(commits = self.commits(), "store closed");
     }
 }
 
