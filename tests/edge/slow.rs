@@ -13,7 +13,7 @@ use crate::support::frames::{
 use crate::support::gateway::Gateway;
 use crate::support::raw::raw;
 use crate::support::socket::{Dial, read_to_end, send};
-use crate::support::upstream::{Script, Upstream, ok};
+use crate::support::upstream::{Script, Upstream, ok, text};
 use crate::support::within;
 
 use super::PUBLIC_ECHO;
@@ -67,23 +67,42 @@ async fn a_connection_that_asks_for_nothing_is_closed() {
     }
 }
 
-#[tokio::test]
-async fn a_head_that_drips_is_not_waited_for() {
-    let gateway = impatient("request_head = \"300ms\"").await;
-    let stream = Dial::new(&gateway).tls().await;
+/// Goes on sending a byte now and then, and returns what is answered to that.
+async fn answer_to_drip(gateway: &Gateway, beginning: &str) -> Vec<u8> {
+    let stream = Dial::new(gateway).tls().await;
     let (mut reading, mut writing) = tokio::io::split(stream);
-    send(&mut writing, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ").await;
+    send(&mut writing, beginning.as_bytes()).await;
     let dripping = async {
         let mut beat = tokio::time::interval(Duration::from_millis(20));
         while writing.write_all(b"x").await.is_ok() && writing.flush().await.is_ok() {
             beat.tick().await;
         }
+        std::future::pending::<()>().await;
     };
-    // The answer ends the wait, whether or not writing fails.
     tokio::select! {
-        answer = read_to_end(&mut reading) => assert!(is_timeout(&answer), "{answer:?}"),
-        () = dripping => {}
+        answer = read_to_end(&mut reading) => answer,
+        () = dripping => unreachable!("it goes on or waits"),
     }
+}
+
+#[tokio::test]
+async fn a_head_that_drips_is_not_waited_for() {
+    let gateway = impatient("request_head = \"300ms\"").await;
+    let head = "GET / HTTP/1.1\r\nHost: localhost\r\nX: ";
+    let answer = answer_to_drip(&gateway, head).await;
+    assert!(is_timeout(&answer), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_not_waited_for() {
+    let upstream = Upstream::http1(ok).await;
+    let config = format!("{}[timeouts]\nbody_progress = \"300ms\"\n", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    let head = "POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n";
+    let answer = answer_to_drip(&gateway, head).await;
+    assert!(is_timeout(&answer), "{}", String::from_utf8_lossy(&answer));
+    upstream.disconnected().await;
+    assert_eq!(upstream.completed().len(), 0);
 }
 
 #[tokio::test]
@@ -130,10 +149,10 @@ async fn a_request_in_flight_is_not_idle() {
         // Whoever idles meanwhile is gone; who waits for an answer is not.
         let (answered, ()) =
             tokio::join!(script.next(), idle.send("GET /open HTTP/1.1\r\nHost: a\r\n\r\n"));
-        answered.answer(Response::new(crate::support::client::body("")));
+        answered.answer(text(""));
         idle.read_response().await.expect(200);
         assert!(idle.is_closed().await);
-        exchange.answer(crate::support::upstream::text("at last"));
+        exchange.answer(text("at last"));
     });
     assert_eq!(answer.expect(200).body, "at last");
 }

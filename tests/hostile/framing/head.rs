@@ -1,5 +1,7 @@
 //! Request lines, hosts and fields.
 
+use crate::support::raw::raw;
+
 use super::Verdict::{Passes, Refused};
 use super::{BAD, Case, Stage, Verdict, check, request, try_case, whole};
 
@@ -160,6 +162,19 @@ async fn field_lines_are_well_formed_or_refused() {
         field("a delete in a value", b"X: a\x7fb", BAD),
     ])
     .await;
+}
+
+/// A laxer reader would take these for whole; ours must not wait for an end of its
+/// own that never comes.
+#[tokio::test]
+async fn bare_line_feeds_are_refused_without_waiting_for_more() {
+    let stage = Stage::start().await;
+    for message in ["GET /open HTTP/1.1\nHost: a\n\n", "GET /open HTTP/1.1\r\nHost: a\r\n\n"] {
+        let mut stream = raw(&stage.gateway).await;
+        stream.send(message).await;
+        assert_eq!(stream.read_response().await.refusal(), (400, "BAD_REQUEST".to_owned()));
+    }
+    stage.check_still_serves(0).await;
 }
 
 #[tokio::test]
