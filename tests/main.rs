@@ -10,6 +10,7 @@ mod first_run;
 mod forward;
 mod hostile;
 mod identity;
+mod regression;
 mod support;
 mod table;
 mod websocket;

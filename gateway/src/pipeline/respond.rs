@@ -47,6 +47,7 @@ struct Refusal {
 
 /// gRPC status numbers (grpc/status.h).
 const GRPC_INVALID_ARGUMENT: u8 = 3;
+const GRPC_DEADLINE_EXCEEDED: u8 = 4;
 const GRPC_PERMISSION_DENIED: u8 = 7;
 const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
 const GRPC_UNIMPLEMENTED: u8 = 12;
@@ -193,7 +194,8 @@ fn grpc_status(status: StatusCode) -> u8 {
     match status {
         StatusCode::UNAUTHORIZED => GRPC_UNAUTHENTICATED,
         StatusCode::FORBIDDEN => GRPC_PERMISSION_DENIED,
-        StatusCode::TOO_MANY_REQUESTS => GRPC_RESOURCE_EXHAUSTED,
+        StatusCode::REQUEST_TIMEOUT => GRPC_DEADLINE_EXCEEDED,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::PAYLOAD_TOO_LARGE => GRPC_RESOURCE_EXHAUSTED,
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => GRPC_UNIMPLEMENTED,
         StatusCode::INTERNAL_SERVER_ERROR => GRPC_INTERNAL,
         status if status.is_server_error() => GRPC_UNAVAILABLE,

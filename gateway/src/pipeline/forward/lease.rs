@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::pipeline::body::BodyProgress;
@@ -32,7 +32,7 @@ pub(super) struct Held {
 /// Where to send, and the task that carries it.
 pub(super) struct Http1Connection {
     pub(super) sender: Http1Sender,
-    pub(super) task: AbortHandle,
+    pub(super) task: JoinHandle<hyper::Result<()>>,
 }
 
 impl Lease {
@@ -81,8 +81,17 @@ impl Drop for Http1Lease {
     /// hyper would go on sending a body to an upstream that has answered already;
     /// the connection must not outlive its place among those in use.
     fn drop(&mut self) {
-        if let Some(held) = &self.0 {
-            held.connection.task.abort();
+        let Some(held) = self.0.take() else {
+            return;
+        };
+        let Held { connection, permit, .. } = *held;
+        connection.task.abort();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // The next in line connects when this one is closed, and not before.
+            runtime.spawn(async move {
+                let _ = connection.task.await;
+                drop(permit);
+            });
         }
     }
 }

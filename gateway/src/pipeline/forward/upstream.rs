@@ -317,7 +317,7 @@ impl Upstream {
                 .handshake(TokioIo::new(io))
                 .await
                 .map_err(protocol)?;
-            let task = tokio::spawn(connection.with_upgrades()).abort_handle();
+            let task = tokio::spawn(connection.with_upgrades());
             let connection = Http1Connection { sender, task };
             return Ok(Connected::Http1 { connection, permit, idle_for: None });
         }

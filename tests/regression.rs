@@ -1,0 +1,10 @@
+//! What once went wrong. Each test says how it showed.
+
+mod attempts;
+mod connections;
+mod ends;
+mod fields;
+mod refusals;
+mod secrets;
+mod tunnels;
+mod upstreams;

@@ -1,0 +1,37 @@
+//! Requests that are refused like any other: in JSON, with an id, and in the log.
+
+use crate::support::client::{Client, Protocol};
+use crate::support::gateway::Gateway;
+use crate::support::raw::raw;
+
+const PUBLIC_ECHO: &str = "[[route]]\npublic = true\nupstream = \"echo\"\n";
+
+/// Was: only HTTP/1.1 counted.
+#[tokio::test]
+async fn a_request_has_so_many_fields_over_either_protocol() {
+    let gateway = Gateway::start(PUBLIC_ECHO).await;
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let with = |count: usize| {
+            let client = Client::anonymous(&gateway).protocol(protocol);
+            (0..count).fold(client, |client, number| client.with(&format!("x-{number}"), "a"))
+        };
+        with(90).get("/").await.expect(200);
+        with(110).get("/").await.refused(431, "HEADERS_TOO_LARGE");
+    }
+}
+
+/// Was: the library answered 400 by itself, without a body, an id, or a line.
+#[tokio::test]
+async fn a_target_that_is_no_uri_is_refused_with_an_id_and_a_line_in_the_log() {
+    let gateway = Gateway::start(PUBLIC_ECHO).await;
+    for target in ["/<", "/?q=\"<>"] {
+        let mut stream = raw(&gateway).await;
+        stream.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        stream.read_response().await.expect(200);
+        stream.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        let answer = stream.read_response().await.refused(400, "BAD_REQUEST");
+        let id = answer.field("x-request-id");
+        let line = gateway.wait_for_log(|line| line["request_id"] == id).await;
+        assert_eq!((&line["type"], &line["status"]), (&"access".into(), &400.into()), "{line}");
+    }
+}
