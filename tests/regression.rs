@@ -4,6 +4,7 @@ mod attempts;
 mod connections;
 mod ends;
 mod fields;
+mod paths;
 mod refusals;
 mod secrets;
 mod tunnels;

@@ -2,6 +2,7 @@
 
 use http::header::CONTENT_TYPE;
 use http::{Method, Response};
+use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::support::client::{Client, Connection, sign_in, sign_in_admin, typed_request};
@@ -10,7 +11,6 @@ use crate::support::streaming::Pieces;
 use crate::support::upstream::{Kind, Script, Upstream, next_piece};
 use crate::support::websocket::open_socket;
 use crate::support::within;
-use hyper::body::Incoming;
 
 const USER: &str = "alice";
 const OLD: &str = "alice's password";

@@ -1,7 +1,7 @@
 //! Fields and trailers that are the gateway's word, in disguise.
 
-use http::Request;
 use http::header::TRAILER;
+use http::{HeaderName, Request};
 
 use crate::support::client::{Client, Protocol};
 use crate::support::gateway::Gateway;
@@ -19,7 +19,7 @@ async fn names_with_dots_are_the_same_names() {
             .fold(Client::anonymous(&gateway), |client, name| client.with(name, "forged"));
         client.protocol(protocol).get("/open").await.expect(200);
         let received = upstream.next_request().await;
-        let dotted = received.headers.keys().map(http::HeaderName::as_str);
+        let dotted = received.headers.keys().map(HeaderName::as_str);
         let dotted: Vec<&str> = dotted.filter(|name| name.contains('.')).collect();
         assert_eq!(dotted, ["x.honest"]);
         assert_eq!(received.fields("x-original-url"), [""; 0]);
