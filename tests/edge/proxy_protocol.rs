@@ -117,7 +117,7 @@ async fn a_malformed_header_closes_the_connection() {
 
 #[tokio::test]
 async fn a_header_without_an_end_closes_the_connection() {
-    let gateway = gateway("[timeouts]\ntls_handshake = \"300ms\"\n").await;
+    let gateway = gateway("[timeouts]\ntls_handshake = \"1s\"\n").await;
     assert!(!is_refused(&gateway, V1).await);
     for header in [&V1[..20], &SIGNATURE[..5], &v2_ipv4()[..20], &b"PROXY ".repeat(100)] {
         let mut tcp = Dial::new(&gateway).tcp().await;

@@ -35,7 +35,7 @@ fn is_timeout(answer: &[u8]) -> bool {
 
 #[tokio::test]
 async fn a_handshake_that_does_not_begin_or_end_is_given_up() {
-    let gateway = impatient("tls_handshake = \"200ms\"").await;
+    let gateway = impatient("tls_handshake = \"1s\"").await;
     // Nothing, and the beginning of a ClientHello of 512 bytes.
     for beginning in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
         let mut stream = Dial::new(&gateway).tcp().await;
@@ -46,7 +46,7 @@ async fn a_handshake_that_does_not_begin_or_end_is_given_up() {
 
 #[tokio::test]
 async fn a_head_that_does_not_end_is_answered_with_a_timeout() {
-    let gateway = impatient("request_head = \"300ms\"").await;
+    let gateway = impatient("request_head = \"1s\"").await;
     let mut stream = raw(&gateway).await;
     stream.send("GET / HTTP/1.1\r\nHost: ").await;
     stream.send("localhost\r\n\r\n").await;
@@ -59,7 +59,7 @@ async fn a_head_that_does_not_end_is_answered_with_a_timeout() {
 
 #[tokio::test]
 async fn a_connection_that_asks_for_nothing_is_closed() {
-    let gateway = impatient("request_head = \"200ms\"\nidle = \"200ms\"").await;
+    let gateway = impatient("request_head = \"1s\"\nidle = \"1s\"").await;
     for protocol in ["http/1.1", "h2"] {
         let mut stream = Dial::new(&gateway).protocols(&[protocol]).tls().await;
         let answer = read_to_end(&mut stream).await;
@@ -87,7 +87,7 @@ async fn answer_to_drip(gateway: &Gateway, beginning: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_head_that_drips_is_not_waited_for() {
-    let gateway = impatient("request_head = \"300ms\"").await;
+    let gateway = impatient("request_head = \"1s\"").await;
     let head = "GET / HTTP/1.1\r\nHost: localhost\r\nX: ";
     let answer = answer_to_drip(&gateway, head).await;
     assert!(is_timeout(&answer), "{}", String::from_utf8_lossy(&answer));
@@ -107,7 +107,7 @@ async fn a_body_that_drips_is_not_waited_for() {
 
 #[tokio::test]
 async fn an_http2_head_that_does_not_end_is_not_waited_for() {
-    let gateway = impatient("request_head = \"200ms\"\nidle = \"200ms\"").await;
+    let gateway = impatient("request_head = \"1s\"\nidle = \"1s\"").await;
     let mut http2 = Http2::connect(&gateway).await;
     http2.send(HEADERS, END_STREAM, 1, &block(POST)).await;
     http2.closed().await;
@@ -115,7 +115,7 @@ async fn an_http2_head_that_does_not_end_is_not_waited_for() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_without_a_word() {
-    let gateway = impatient("idle = \"200ms\"").await;
+    let gateway = impatient("idle = \"1s\"").await;
     let mut stream = raw(&gateway).await;
     for _ in 0..2 {
         stream.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
@@ -126,7 +126,7 @@ async fn an_idle_connection_is_closed_without_a_word() {
 
 #[tokio::test]
 async fn an_idle_http2_connection_is_told_to_go() {
-    let gateway = impatient("idle = \"200ms\"").await;
+    let gateway = impatient("idle = \"1s\"").await;
     let mut http2 = Http2::connect(&gateway).await;
     let mut get = POST.to_vec();
     get[0] = (":method", "GET");
@@ -140,9 +140,9 @@ async fn an_idle_http2_connection_is_told_to_go() {
 async fn a_request_in_flight_is_not_idle() {
     let (mut script, handler) = Script::new();
     let upstream = Upstream::http1(handler).await;
-    let config = format!("{}[timeouts]\nidle = \"100ms\"\n", upstream.routes());
+    let config = format!("{}[timeouts]\nidle = \"1s\"\n", upstream.routes());
     let gateway = Gateway::start(&config).await;
-    let mut waiting = Client::anonymous(&gateway).connect().await;
+    let waiting = Client::anonymous(&gateway);
     let mut idle = raw(&gateway).await;
     let (answer, ()) = tokio::join!(waiting.get("/open/slow"), async {
         let exchange = script.next().await;

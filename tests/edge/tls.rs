@@ -100,7 +100,7 @@ async fn a_host_other_than_the_tls_name_is_misdirected_where_that_is_asked_for()
 
 #[tokio::test]
 async fn connections_end_with_a_tls_alert_and_not_with_a_cut() {
-    let gateway = Gateway::start(&format!("{PUBLIC_ECHO}[timeouts]\nidle = \"200ms\"\n")).await;
+    let gateway = Gateway::start(&format!("{PUBLIC_ECHO}[timeouts]\nidle = \"1s\"\n")).await;
     let endings: [(&str, &[u8]); 4] = [
         ("200", b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
         ("200", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),

@@ -120,7 +120,7 @@ async fn a_full_upstream_is_not_given_more_connections() {
     let (mut script, handler) = Script::new();
     let upstream = Upstream::http1(handler).await;
     let section = upstream.section("app") + "max_connections = 1\n";
-    let gateway = Gateway::start(&public_route(&section, "timeout = \"300ms\"")).await;
+    let gateway = Gateway::start(&public_route(&section, "timeout = \"1s\"")).await;
     let client = Client::anonymous(&gateway);
     let mut connection = client.connect().await;
     let answering = async { script.next().await.answer_streaming(Response::builder()) };

@@ -131,7 +131,7 @@ async fn a_disabled_user_loses_every_tunnel() {
 #[tokio::test]
 async fn a_tunnel_ends_when_its_token_expires() {
     let upstream = Upstream::websocket().await;
-    let gateway = gateway_to(&upstream, "[dialect.status]\naccess_ttl = \"2s\"\n").await;
+    let gateway = gateway_to(&upstream, "[dialect.status]\naccess_ttl = \"3s\"\n").await;
     let token = sign_in_admin(&gateway).await.access;
     let mut tunnel = bearer_tunnel(&gateway, &token).await;
     assert_eq!(tunnel.closed().await, Some(4401));
