@@ -163,8 +163,7 @@ async fn process(
 
     // The bucket first: it is cheap, and everything after costs more. It covers
     // malformed requests too, and needs to know nothing but the address.
-    let (client, trust) =
-        client::identify(connection.peer_ip(), &parts.headers, &gateway.trusted_proxies);
+    let client = client::identify(connection.peer_ip(), &parts.headers, &gateway.trusted_proxies);
     record.access.client = client;
     let source = client::source(client);
     gateway.admission.admit(source)?;
@@ -270,7 +269,7 @@ async fn process(
     };
     parts.headers.remove(header::HOST);
     let accepted =
-        Accepted { route, principal: principal.as_ref(), path, host: &host.written, client, trust };
+        Accepted { route, principal: principal.as_ref(), path, host: &host.written, client };
     forward::forward(gateway, connection, record, (parts, incoming), accepted).await
 }
 

@@ -9,19 +9,12 @@ use ipnet::IpNet;
 
 use crate::auth::ports::Source;
 
-/// Whether what the peer says about others is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    Proxy,
-    Nobody,
-}
-
-/// The client's address and whether the peer is a trusted proxy.
+/// The client's address.
 #[must_use]
-pub fn identify(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> (IpAddr, Trust) {
+pub fn identify(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     let trusted = |ip: IpAddr| proxies.iter().any(|network| network.contains(&ip));
     if proxies.is_empty() || !trusted(peer) {
-        return (peer, Trust::Nobody);
+        return peer;
     }
     let mut client = peer;
     // Several lines are one list (RFC 9110 5.3), and its end is the newest entry.
@@ -31,15 +24,15 @@ pub fn identify(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> (IpAddr
         };
         for entry in line.rsplit(',') {
             let Some(ip) = parse_entry(entry.trim()) else {
-                return (client, Trust::Proxy);
+                return client;
             };
             client = ip;
             if !trusted(ip) {
-                return (client, Trust::Proxy);
+                return client;
             }
         }
     }
-    (client, Trust::Proxy)
+    client
 }
 
 /// An address, with or without port.

@@ -22,7 +22,6 @@ use crate::config::Access;
 
 use super::Gateway;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
-use super::client::Trust;
 use super::connection::{self, Connection, Protocol, Upgrade};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
@@ -57,7 +56,6 @@ pub struct Accepted<'a> {
     pub path: String,
     pub host: &'a str,
     pub client: std::net::IpAddr,
-    pub trust: Trust,
 }
 
 /// # Errors
@@ -143,7 +141,7 @@ fn prepare(
 ) {
     let facts = Facts {
         client: accepted.client,
-        trust: accepted.trust,
+        peer: connection.peer_ip(),
         scheme: connection.scheme,
         host: accepted.host,
         request_id: &record.access.request_id,

@@ -8,7 +8,6 @@ use http::HeaderMap;
 use http::header::{self, Entry, HeaderName, HeaderValue};
 
 use crate::config::CredentialForwarding;
-use crate::pipeline::client::Trust;
 use crate::pipeline::respond::REQUEST_ID;
 
 use super::identity::{StrippedNames, is_credential};
@@ -38,7 +37,8 @@ const HOP_BY_HOP: [&str; 11] = [
 /// What the gateway knows about a request and tells the upstream.
 pub struct Facts<'a> {
     pub client: std::net::IpAddr,
-    pub trust: Trust,
+    /// Who connected to us: the client, or a trusted proxy that speaks for it.
+    pub peer: std::net::IpAddr,
     /// `http` or `https`, as the client connected.
     pub scheme: &'static str,
     pub host: &'a str,
@@ -56,11 +56,6 @@ pub fn prepare_request(
 ) {
     let accepts_trailers = accepts_trailers(headers);
     remove_nominated(headers);
-    // A trusted proxy's list is kept and added to; anybody else's is replaced.
-    let received_for = match facts.trust {
-        Trust::Proxy => joined(headers, &X_FORWARDED_FOR, ", "),
-        Trust::Nobody => None,
-    };
     let unwanted: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
@@ -79,17 +74,19 @@ pub fn prepare_request(
     if accepts_trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    add_forwarding(headers, received_for, facts);
+    add_forwarding(headers, facts);
 }
 
-fn add_forwarding(headers: &mut HeaderMap, received_for: Option<String>, facts: &Facts<'_>) {
+fn add_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {
     use std::fmt::Write;
     let mut text = String::with_capacity(64);
+    // The client as we found it, then the proxy we heard it from. What a list said
+    // further left was written by somebody nobody trusts, and goes no further.
     // Writing to a string does not fail.
-    let _ = match received_for {
-        Some(list) => write!(text, "{list}, {}", facts.client),
-        None => write!(text, "{}", facts.client),
-    };
+    let _ = write!(text, "{}", facts.client);
+    if facts.peer != facts.client {
+        let _ = write!(text, ", {}", facts.peer);
+    }
     insert(headers, X_FORWARDED_FOR, &text);
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(facts.scheme));
     insert(headers, X_FORWARDED_HOST, facts.host);
@@ -170,12 +167,6 @@ fn join_cookies(headers: &mut HeaderMap) {
     if let Ok(value) = HeaderValue::from_bytes(&joined) {
         headers.insert(header::COOKIE, value);
     }
-}
-
-fn joined(headers: &HeaderMap, name: &HeaderName, separator: &str) -> Option<String> {
-    let lines: Vec<&str> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    (!lines.is_empty()).then(|| lines.join(separator))
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros (W3C Trace Context 3.2).

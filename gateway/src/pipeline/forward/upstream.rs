@@ -34,8 +34,9 @@ type Http2Sender = http2::SendRequest<RequestBody>;
 /// A connection that has just come back may need a moment to be ready.
 const SETTLE: Duration = Duration::from_millis(10);
 const KEEPALIVE: Duration = Duration::from_secs(60);
-/// A connection idle this long may be about to be closed by its other end.
-const DOUBTFUL_AFTER: Duration = Duration::from_millis(500);
+/// A connection idle this long may have been closed by its other end just now. On
+/// busier ones a copy of every request would be kept for nothing.
+const DOUBTFUL_AFTER: Duration = Duration::from_millis(2);
 
 pub struct Upstream {
     pub name: Arc<str>,

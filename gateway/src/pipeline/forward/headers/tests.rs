@@ -2,8 +2,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Facts, prepare_request, prepare_response};
 use crate::config::{CredentialForwarding, IdentityHeaders};
-use crate::pipeline::client::Trust;
 use crate::pipeline::forward::identity::StrippedNames;
+
+const CLIENT: &str = "192.0.2.1";
 
 fn map(fields: &[(&str, &str)]) -> HeaderMap {
     fields
@@ -17,11 +18,11 @@ fn map(fields: &[(&str, &str)]) -> HeaderMap {
         .collect()
 }
 
-fn prepared(fields: &[(&str, &str)], trust: Trust) -> HeaderMap {
+fn prepared(fields: &[(&str, &str)], peer: &str) -> HeaderMap {
     let mut headers = map(fields);
     let facts = Facts {
-        client: "192.0.2.1".parse().unwrap(),
-        trust,
+        client: CLIENT.parse().unwrap(),
+        peer: peer.parse().unwrap(),
         scheme: "https",
         host: "a.example:8443",
         request_id: "id",
@@ -34,7 +35,7 @@ fn prepared(fields: &[(&str, &str)], trust: Trust) -> HeaderMap {
 
 /// The values of one field after preparing.
 fn check(fields: &[(&str, &str)], name: &str, expected: &[&str]) {
-    let headers = prepared(fields, Trust::Nobody);
+    let headers = prepared(fields, CLIENT);
     let actual: Vec<_> = headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect();
     assert_eq!(actual, expected, "{fields:?}");
 }
@@ -75,7 +76,7 @@ fn what_the_gateway_says_cannot_be_nominated_away() {
 #[test]
 fn a_clients_word_about_itself_is_replaced() {
     for name in ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"] {
-        let headers = prepared(&[(name, "spoofed"), (name, "twice")], Trust::Nobody);
+        let headers = prepared(&[(name, "spoofed"), (name, "twice")], CLIENT);
         let values: Vec<_> = headers.get_all(name).iter().collect();
         assert_eq!(values.len(), 1, "{name}");
         assert_ne!(values[0], "spoofed", "{name}");
@@ -99,9 +100,10 @@ fn a_clients_word_about_itself_is_replaced() {
 }
 
 #[test]
-fn a_trusted_proxys_list_is_added_to() {
-    let headers = prepared(&[("x-forwarded-for", "192.0.2.1")], Trust::Proxy);
-    assert_eq!(headers["x-forwarded-for"], "192.0.2.1, 192.0.2.1");
+fn a_trusted_proxy_stands_behind_the_client_it_spoke_for() {
+    let headers = prepared(&[("x-forwarded-for", "6.6.6.6, 192.0.2.1")], "10.0.0.1");
+    assert_eq!(headers["x-forwarded-for"], "192.0.2.1, 10.0.0.1");
+    assert_eq!(headers.get_all("x-forwarded-for").iter().count(), 1);
 }
 
 #[test]
