@@ -46,8 +46,6 @@ pub struct Policy {
     pub refresh_grace: Seconds,
     /// Lifetime of a WebSocket ticket (S1-26).
     pub ticket_ttl: Seconds,
-    /// bcrypt cost of newly stored hashes.
-    pub bcrypt_cost: u32,
 }
 
 /// Every operation on credentials, over the ports it was given.
@@ -105,11 +103,6 @@ impl Core {
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
-    }
-
-    #[must_use]
-    pub fn policy(&self) -> &Policy {
-        &self.policy
     }
 }
 

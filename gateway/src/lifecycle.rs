@@ -30,11 +30,6 @@ impl Lifecycle {
         self.stopping.is_cancelled()
     }
 
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.draining.is_cancelled()
-    }
-
     /// Resolves when connections should finish and leave.
     pub fn drain_started(&self) -> impl Future<Output = ()> + Send + use<> {
         self.draining.clone().cancelled_owned()

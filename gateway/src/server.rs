@@ -207,7 +207,7 @@ fn secret_key(config: &Config, tell: &mut impl FnMut(&Config, Fact)) -> Result<S
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Secret::new(text.trim_end().to_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = random_hex::<32>(&SystemEntropy::default());
+            let secret = Secret::random_hex::<32>(&SystemEntropy::default());
             write_secret(&path, &secret).map_err(file)?;
             tell(config, Fact::SecretMade { path: path.clone() });
             Ok(secret)
@@ -230,21 +230,6 @@ fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
     std::fs::File::open(directory)?.sync_all()
 }
 
-fn random_hex<const N: usize>(entropy: &dyn Entropy) -> Secret {
-    let mut bytes = [0; N];
-    entropy.fill(&mut bytes);
-    Secret::new(hex(&bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// The core over the embedded store and the real clock.
 ///
 /// # Errors
@@ -264,7 +249,6 @@ pub fn open_core(config: &Config, secret: &Secret) -> Result<Core, StartError> {
         refresh_ttl: seconds(auth.refresh_ttl),
         refresh_grace: seconds(auth.refresh_grace),
         ticket_ttl: seconds(auth.ticket_ttl),
-        bcrypt_cost: auth.bcrypt_cost,
     };
     let ports = Ports {
         store: Arc::new(store),

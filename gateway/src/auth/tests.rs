@@ -72,7 +72,6 @@ impl Bench {
             refresh_ttl: week,
             refresh_grace: Seconds(60),
             ticket_ttl: Seconds(120),
-            bcrypt_cost: 4,
         };
         let secret = Secret::from("0123456789abcdef0123456789abcdef");
         let ports = Ports {

@@ -36,14 +36,7 @@ impl Core {
             Proof::Password => None,
             Proof::Key(_) | Proof::Ticket { .. } => return Err(Error::NotForKeys),
         };
-        let mut random = [0u8; TICKET_BYTES];
-        self.entropy.fill(&mut random);
-        let text = Secret::new(random.iter().fold(String::new(), |mut text, byte| {
-            use std::fmt::Write;
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        }));
+        let text = Secret::random_hex::<TICKET_BYTES>(self.entropy.as_ref());
         let ticket = Ticket {
             account: principal.account_id(),
             version: principal.account.version,

@@ -54,11 +54,6 @@ impl Slots {
         *count += 1;
         Ok(AddressSlot(Arc::clone(self), source))
     }
-
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
-    }
 }
 
 impl Drop for Slot {
