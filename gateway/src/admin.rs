@@ -4,6 +4,7 @@
 //! The socket lies in the store's directory, which only its owner can enter, and
 //! is 0600 itself. One line of JSON asks, one answers.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,10 +13,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
 use crate::auth::Core;
 use crate::auth::account::{
-    Account, AccountId, AccountState, Username, canonical_name, is_plausible_email, is_valid_role,
+    Account, AccountId, AccountState, HashedPassword, Username, canonical_name, is_plausible_email,
+    is_valid_role,
 };
 use crate::auth::api_key::{ApiKey, KeyId, NewKey};
 use crate::auth::error::Error;
@@ -23,6 +26,7 @@ use crate::auth::password::check_acceptable;
 use crate::auth::ports::{Creation, Replacement};
 use crate::auth::secret::Secret;
 use crate::auth::time::Seconds;
+use crate::crypto::passwords::check_imported;
 use crate::pipeline::Gateway;
 use crate::telemetry::log::rfc3339;
 
@@ -35,14 +39,23 @@ const DEADLINE: Duration = Duration::from_secs(30);
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Request {
     Health,
+    Status,
     AddUser { name: String, email: Option<String>, roles: Vec<String>, password: String },
     ListUsers,
     SetPassword { name: String, password: String },
     EnableUser { name: String },
     DisableUser { name: String },
+    ImportUsers { users: Vec<Import>, roles: Vec<String> },
     CreateKey { owner: String, name: String, scopes: Vec<String>, expires_in: Option<u64> },
     ListKeys { owner: Option<String> },
     RevokeKey { id: String },
+}
+
+/// An account with the hash it had elsewhere.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Import {
+    pub name: String,
+    pub hash: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,6 +65,8 @@ pub enum Reply {
     Users { users: Vec<User> },
     Keys { keys: Vec<Key> },
     NewKey { key: Key, text: String },
+    Imported { added: Vec<String>, present: Vec<String> },
+    Status(Status),
     Failed { reason: String },
 }
 
@@ -76,8 +91,20 @@ pub struct Key {
     pub expires: Option<String>,
 }
 
+/// How a running gateway is.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub serving: String,
+    pub uptime_seconds: u64,
+    /// What is held now: connections, records.
+    pub held: BTreeMap<String, u64>,
+    /// What has happened since the start.
+    pub counters: BTreeMap<String, u64>,
+}
+
 /// Carries out a request on a core.
-pub async fn perform(core: &Core, request: Request) -> Reply {
+pub async fn perform(core: &Arc<Core>, request: Request) -> Reply {
     match try_perform(core, request).await {
         Ok(reply) => reply,
         Err(Failure::Said(reason)) => Reply::Failed { reason },
@@ -101,12 +128,14 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
-async fn try_perform(core: &Core, request: Request) -> Result<Reply, Failure> {
+async fn try_perform(core: &Arc<Core>, request: Request) -> Result<Reply, Failure> {
     match request {
         Request::Health => {
             core.store().ping().await?;
             Ok(done("healthy"))
         }
+        Request::Status => Err(Failure::Said("the gateway is not running".to_owned())),
+        Request::ImportUsers { users, roles } => import_users(core, users, &roles).await,
         Request::AddUser { name, email, roles, password } => {
             add_user(core, &name, email, roles, password.as_str().into()).await
         }
@@ -176,28 +205,81 @@ async fn add_user(
     roles: Vec<String>,
     password: Secret,
 ) -> Result<Reply, Failure> {
-    let username = Username::parse(name).map_err(|error| Failure::Said(error.to_string()))?;
+    let username = parse_name(name)?;
     if let Some(email) = email.as_deref().filter(|email| !is_plausible_email(email)) {
         return Err(Failure::Said(format!("{email:?} is not a valid e-mail address")));
     }
-    if let Some(role) = roles.iter().find(|role| !is_valid_role(role)) {
-        return Err(Failure::Said(format!("{role:?} is not a valid role")));
-    }
+    check_roles(&roles)?;
     check_acceptable(password.expose()).map_err(Error::Password)?;
-    let account = Account {
-        id: AccountId(core.new_uuid()),
-        username,
-        email,
-        roles: if roles.is_empty() { vec!["user".to_owned()] } else { roles },
-        password: core.hash_password(password).await?,
-        state: AccountState::Enabled,
-        created: core.clock().now(),
-        version: 1,
-    };
+    let hash = core.hash_password(password).await?;
+    let account = new_account(core, username, email, roles, hash);
     match core.store().create_account(account).await? {
         Creation::Created => Ok(done(format!("user {name} added"))),
         Creation::NameTaken => Err(Failure::Said(format!("the name {name} is taken"))),
         Creation::EmailTaken => Err(Failure::Said("the e-mail address is taken".to_owned())),
+    }
+}
+
+/// All at once, for the store commits together what comes together.
+async fn import_users(
+    core: &Arc<Core>,
+    users: Vec<Import>,
+    roles: &[String],
+) -> Result<Reply, Failure> {
+    check_roles(roles)?;
+    let mut accounts = Vec::with_capacity(users.len());
+    for Import { name, hash } in users {
+        check_imported(&hash).map_err(|problem| Failure::Said(format!("{name}: {problem}")))?;
+        let username = parse_name(&name)?;
+        accounts.push(new_account(core, username, None, roles.to_vec(), HashedPassword(hash)));
+    }
+    let mut creations = JoinSet::new();
+    for account in accounts {
+        let core = Arc::clone(core);
+        creations.spawn(async move {
+            let name = account.username.as_str().to_owned();
+            (name, core.store().create_account(account).await)
+        });
+    }
+    let (mut added, mut present) = (Vec::new(), Vec::new());
+    for (name, creation) in creations.join_all().await {
+        match creation? {
+            Creation::Created => added.push(name),
+            Creation::NameTaken | Creation::EmailTaken => present.push(name),
+        }
+    }
+    added.sort_unstable();
+    present.sort_unstable();
+    Ok(Reply::Imported { added, present })
+}
+
+fn parse_name(name: &str) -> Result<Username, Failure> {
+    Username::parse(name).map_err(|error| Failure::Said(error.to_string()))
+}
+
+fn check_roles(roles: &[String]) -> Result<(), Failure> {
+    match roles.iter().find(|role| !is_valid_role(role)) {
+        Some(role) => Err(Failure::Said(format!("{role:?} is not a valid role"))),
+        None => Ok(()),
+    }
+}
+
+fn new_account(
+    core: &Core,
+    username: Username,
+    email: Option<String>,
+    roles: Vec<String>,
+    password: HashedPassword,
+) -> Account {
+    Account {
+        id: AccountId(core.new_uuid()),
+        username,
+        email,
+        roles: if roles.is_empty() { vec!["user".to_owned()] } else { roles },
+        password,
+        state: AccountState::Enabled,
+        created: core.clock().now(),
+        version: 1,
     }
 }
 
@@ -247,6 +329,33 @@ fn describe_key(key: &ApiKey, owner: &str) -> Key {
         scopes: key.scopes.clone(),
         created: rfc3339(key.created),
         expires: key.expires.map(rfc3339),
+    }
+}
+
+fn describe_gateway(gateway: &Gateway) -> Status {
+    let serving = if gateway.lifecycle.is_stopping() { "draining" } else { "healthy" };
+    let sizes = gateway.core.standing().sizes();
+    let held = [
+        ("connections", gateway.lifecycle.tasks()),
+        ("accounts", sizes.accounts),
+        ("keys", sizes.keys),
+        ("tokens_revoked", sizes.revoked),
+        ("sessions_ended", sizes.ended),
+        ("addresses_locked_out", sizes.lockouts),
+    ];
+    let mut counters: BTreeMap<String, u64> = gateway
+        .counters
+        .snapshot()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    counters.insert("log_lines_dropped".to_owned(), gateway.sink.dropped());
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        serving: serving.to_owned(),
+        uptime_seconds: gateway.started.elapsed().as_secs(),
+        held: held.into_iter().map(|(name, size)| (name.to_owned(), size as u64)).collect(),
+        counters,
     }
 }
 
@@ -336,6 +445,7 @@ async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
         Ok(Request::Health) if gateway.lifecycle.is_stopping() => {
             Reply::Failed { reason: "draining".to_owned() }
         }
+        Ok(Request::Status) => Reply::Status(describe_gateway(gateway)),
         Ok(request) => perform(&gateway.core, request).await,
         Err(error) => Reply::Failed { reason: format!("not a request: {error}") },
     };

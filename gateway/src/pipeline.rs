@@ -23,6 +23,7 @@ pub mod watch;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderValue};
@@ -70,6 +71,7 @@ pub struct Gateway {
     pub advisory: ArcSwap<Advisory>,
     pub ids: ids::Ids,
     pub lifecycle: Lifecycle,
+    pub started: Instant,
     pub counters: Arc<Counters>,
     pub sink: Sink,
 }

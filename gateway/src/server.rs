@@ -346,6 +346,7 @@ fn assemble(
         advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
         ids: Ids::new(clock, &SystemEntropy::default()),
         lifecycle,
+        started: std::time::Instant::now(),
         counters: Arc::new(Counters::default()),
         sink,
     })

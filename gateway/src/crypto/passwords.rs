@@ -108,6 +108,22 @@ fn work(jobs: &Mutex<Receiver<Job>>, cost: u32, operations: &AtomicU64) {
     }
 }
 
+/// Whether a hash from elsewhere can be worked with here.
+///
+/// # Errors
+/// Why not, in words that do not repeat it.
+pub fn check_imported(hash: &str) -> Result<(), String> {
+    let parts = hash.parse::<bcrypt::HashParts>().map_err(|_| {
+        "expected a bcrypt hash ($2a$, $2b$ or $2y$), as `htpasswd -B` makes".to_owned()
+    })?;
+    match parts.get_cost() {
+        cost if cost > MAX_BCRYPT_COST => Err(format!(
+            "bcrypt cost {cost} is above {MAX_BCRYPT_COST}: one sign-in would take minutes"
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Traffic comes first when the processor is short. On Linux the priority is
 /// the thread's own; elsewhere, and where it is not permitted, nothing changes.
 fn yield_to_traffic() {

@@ -1,0 +1,117 @@
+//! What a start tells: a handful of lines for people, or events for machines.
+
+use std::io::{self, Write};
+
+use crate::auth::secret::Secret;
+use crate::config::{Access, Config, SelfSigned};
+use crate::edge::certificates;
+use crate::server::Fact;
+use crate::telemetry::log::Style;
+
+use super::output::complain;
+
+/// Tells one fact in the log's style.
+pub(super) fn announce(style: Style, config: &Config, fact: &Fact) {
+    if let Fact::AdminMade { password } = fact {
+        announce_admin(password.as_ref());
+        return;
+    }
+    match style {
+        Style::Json => announce_events(config, fact),
+        Style::Text => announce_lines(config, fact),
+    }
+}
+
+/// On standard error in either style: it is shown once and belongs in no log.
+fn announce_admin(password: Option<&Secret>) {
+    match password {
+        Some(password) => {
+            complain(&format!(
+                "account admin made; its password, shown only now: {}",
+                password.expose()
+            ));
+        }
+        None => tracing::info!("account admin made with the given password"),
+    }
+}
+
+fn announce_events(config: &Config, fact: &Fact) {
+    match fact {
+        Fact::Certificate { path, fingerprint, source } => tracing::info!(
+            path = %path.display(),
+            sha256 = fingerprint,
+            self_signed = *source != certificates::Source::Configured,
+            "certificate"
+        ),
+        Fact::SecretMade { path } => tracing::info!(path = %path.display(), "secret key made"),
+        Fact::Listening { address, tls } => {
+            tracing::info!(address = %address, tls, "listening");
+        }
+        Fact::Ready => tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            routes = config.routes.len(),
+            "ready"
+        ),
+        Fact::AdminMade { .. } => {}
+    }
+}
+
+fn announce_lines(config: &Config, fact: &Fact) {
+    let line = |name: &str, text: &str| {
+        let _ = writeln!(io::stdout().lock(), "{name:>12}  {text}");
+    };
+    match fact {
+        Fact::Certificate { path, fingerprint, source } => {
+            let path = path.display();
+            match source {
+                certificates::Source::Configured => line("certificate", &path.to_string()),
+                certificates::Source::SelfSigned => {
+                    line("certificate", &format!("{path}, self-signed"));
+                }
+                certificates::Source::JustMade => {
+                    line("certificate", &format!("{path}, self-signed, made just now"));
+                }
+            }
+            line("", &format!("SHA-256 {fingerprint}"));
+        }
+        Fact::SecretMade { path } => line("secret", &format!("{}, made just now", path.display())),
+        Fact::Listening { address, tls } => {
+            line("listening", &format!("{}://{address}", if *tls { "https" } else { "http" }));
+        }
+        Fact::Ready => announce_ready(config, line),
+        Fact::AdminMade { .. } => {}
+    }
+}
+
+fn announce_ready(config: &Config, line: impl Fn(&str, &str)) {
+    for route in &config.routes {
+        let access = match &route.access {
+            Access::Public => ", public",
+            Access::Authenticated { .. } => "",
+        };
+        line(
+            "route",
+            &format!("{} to {}{access}", route.id, config.upstreams[route.upstream].name),
+        );
+    }
+    line("schemes", "Basic, bearer token, API key");
+    let limits = &config.limits;
+    line(
+        "limits",
+        &format!(
+            "{} requests/s and {} at once an address; {} failed sign-ins in {} s",
+            limits.requests_per_second,
+            limits.burst,
+            limits.max_login_attempts,
+            limits.login_window.as_secs(),
+        ),
+    );
+    let port = config.listeners.first().map_or(8443, |listener| listener.address.port());
+    let trust = match config.tls.self_signed {
+        SelfSigned::WhenMissing => {
+            format!("--cacert {} ", config.tls.certificate.display())
+        }
+        SelfSigned::Never => String::new(),
+    };
+    line("try", &format!("curl {trust}-u admin https://localhost:{port}/"));
+}
