@@ -1,8 +1,10 @@
 //! The shape of the source, read from the source: which layer may know which,
 //! where status codes may stand, how files are named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+use portcullis::pipeline::reason::explanations::EXPLANATIONS;
 
 /// What each layer may import of the crate, beside itself. `server`, `admin` and
 /// `cli` are the roots that put everything together.
@@ -193,21 +195,47 @@ fn the_reference_names_every_key_and_every_code() {
             missing.extend(key.filter(|key| !named(key)).map(str::to_owned));
         }
     }
-    for source in ["src/pipeline/reason.rs", "src/auth/error.rs", "src/auth/password.rs"] {
-        let text = read(source);
-        let codes = text
-            .lines()
-            .filter_map(|line| line.split_once("=> \""))
-            .filter_map(|(_, rest)| rest.split('"').next());
-        for code in codes.filter(|code| code.contains('_') && !code.contains(' ')) {
-            if !reference.contains(&format!("`{code}`")) {
-                missing.push(code.to_owned());
-            }
-        }
-    }
+    missing.extend(logged_codes().into_iter().filter(|c| !reference.contains(&format!("`{c}`"))));
     missing.sort();
     missing.dedup();
     assert!(missing.is_empty(), "not in gateway/CONFIG.md: {missing:?}");
+}
+
+/// Every reason a line of the log can carry, as the sources write them.
+fn logged_codes() -> BTreeSet<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut codes = BTreeSet::new();
+    for file in ["pipeline/reason.rs", "auth/error.rs", "auth/password.rs"] {
+        let text = std::fs::read_to_string(source.join(file)).expect(file);
+        let literals = text
+            .lines()
+            .filter_map(|line| line.split_once("=> \""))
+            .filter_map(|(_, rest)| rest.split('"').next());
+        codes.extend(literals.filter(|code| !code.contains(' ')).map(str::to_owned));
+    }
+    // Ends of an answer, not refusals.
+    for (file, before) in [("pipeline/record.rs", "reason = \""), ("pipeline/body.rs", "=> \"")] {
+        let text = std::fs::read_to_string(source.join(file)).expect(file);
+        let literals = text.split(before).skip(1).filter_map(|rest| rest.split('"').next());
+        codes.extend(literals.map(str::to_owned));
+    }
+    assert!(codes.len() > 60, "the sources are read: {codes:?}");
+    codes
+}
+
+#[test]
+fn every_code_of_the_log_has_an_explanation_and_every_explanation_a_code() {
+    let explained: BTreeSet<String> =
+        EXPLANATIONS.iter().map(|known| known.code.to_owned()).collect();
+    assert_eq!(explained.len(), EXPLANATIONS.len(), "a code is explained twice");
+    let mut logged = logged_codes();
+    logged.insert("ok".to_owned());
+    assert_eq!(explained, logged);
+    for known in EXPLANATIONS {
+        for text in [known.cause, known.remedy] {
+            assert!(text.ends_with('.') || text.ends_with('?'), "{}: {text}", known.code);
+        }
+    }
 }
 
 /// The shipped configuration shows defaults in comments; they must be the defaults.

@@ -2,6 +2,7 @@
 
 mod administer;
 mod announce;
+mod explain;
 mod htpasswd;
 mod output;
 
@@ -92,6 +93,11 @@ enum Command {
     Healthcheck,
     /// Show what the running gateway has counted
     Status,
+    /// Say what a reason code of the log means and what to do about it
+    Explain {
+        /// Such as token_signature; all of them when left out
+        code: Option<String>,
+    },
     /// Print the version
     Version,
 }
@@ -182,6 +188,7 @@ pub fn main() -> ExitCode {
         }
         Command::Healthcheck => administer::healthcheck(&place),
         Command::Status => administer::status(&place),
+        Command::Explain { code } => explain::explain(&place, code.as_deref()),
         Command::Version => say(&format!("portcullis {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }

@@ -1,5 +1,7 @@
 //! Why a request did not get through: one reason, one stable code, one fate.
 
+pub mod explanations;
+
 use std::time::Duration;
 
 use crate::auth::error::{Error, Refusal, StoreError};

@@ -1,0 +1,368 @@
+//! What each reason code means and what to do about it: `portcullis explain`.
+//! `tests/architecture.rs` holds this table to the codes that are logged.
+
+/// One code's meaning for an operator.
+#[derive(Debug, Clone, Copy)]
+pub struct Explanation {
+    pub code: &'static str,
+    pub cause: &'static str,
+    pub remedy: &'static str,
+}
+
+/// Finds a code, in any case and with `-` for `_`.
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Explanation> {
+    let code = code.trim().to_ascii_lowercase().replace('-', "_");
+    EXPLANATIONS.iter().find(|explanation| explanation.code == code)
+}
+
+const fn of(code: &'static str, cause: &'static str, remedy: &'static str) -> Explanation {
+    Explanation { code, cause, remedy }
+}
+
+const SENDER: &str = "Mend the client, or the proxy between it and the gateway, that wrote the \
+                      message. There is no setting to let it pass: two servers would read it \
+                      differently, and requests could be smuggled between them.";
+const SAME_ANSWER: &str =
+    "The client is told the same for every wrong name or password, on purpose.";
+
+/// Every code, in the order of a request's way.
+pub const EXPLANATIONS: &[Explanation] = &[
+    of("ok", "Nothing was refused.", "None needed."),
+    of(
+        "incomplete",
+        "The client left, or reset its stream, before it had the whole answer.",
+        "None needed, unless many do: then look at `duration_ms` and at the clients' own deadlines.",
+    ),
+    of(
+        "client_left",
+        "The client left before there was an answer; logged with status 499.",
+        "Compare the client's deadline with the route's `timeout` and the upstream's speed.",
+    ),
+    of(
+        "upstream_broken",
+        "The upstream's answer broke off in the middle, and the client's with it.",
+        "Look into the upstream's log at this time: a crash, a deadline of its own, a wrong Content-Length.",
+    ),
+    of(
+        "credential_ended",
+        "A stream or WebSocket was closed because the credential that opened it expired or was revoked.",
+        "The client signs in again and reconnects.",
+    ),
+    // The message itself.
+    of(
+        "framing_request_line",
+        "The first line is not `method SP target SP HTTP-version`, or its target holds a fragment or control bytes. TLS sent to a plain listener, or no HTTP at all, looks like this too.",
+        SENDER,
+    ),
+    of("framing_version", "The version is neither HTTP/1.0, HTTP/1.1 nor HTTP/2.", SENDER),
+    of("framing_line_ending", "A CR or LF stands alone where a line should end with both.", SENDER),
+    of(
+        "framing_field",
+        "A header field has no colon, white space before it, an empty name, a folded line, or control bytes.",
+        SENDER,
+    ),
+    of(
+        "framing_field_count",
+        "There are more header fields than `limits.header_count`.",
+        "Raise the limit (at most 100), or find out what adds fields: often a loop of proxies.",
+    ),
+    of(
+        "framing_content_length",
+        "There are several Content-Length fields, or one that is not plain digits.",
+        SENDER,
+    ),
+    of(
+        "framing_transfer_coding",
+        "Transfer-Encoding stands there twice, or in an HTTP/1.0 message.",
+        SENDER,
+    ),
+    of(
+        "transfer_coding_unknown",
+        "Transfer-Encoding is something else than `chunked` (RFC 9112 6.1).",
+        SENDER,
+    ),
+    of(
+        "framing_length_and_coding",
+        "Content-Length and Transfer-Encoding stand there both.",
+        SENDER,
+    ),
+    of(
+        "framing_chunk",
+        "A chunk's size, its extensions or its end are malformed, or larger than any body needs.",
+        SENDER,
+    ),
+    of(
+        "framing_trailer",
+        "The trailer section is malformed, too large, or holds framing fields.",
+        SENDER,
+    ),
+    of(
+        "uri_too_long",
+        "The request target is longer than `limits.uri_size`.",
+        "Raise the limit, or move the data into the body.",
+    ),
+    of(
+        "head_too_large",
+        "The header section is larger than `limits.head_size`.",
+        "Raise the limit, or find the field that grew: usually cookies.",
+    ),
+    of(
+        "head_timeout",
+        "The header section was not complete within `timeouts.request_head`.",
+        "None needed for scanners. For slow networks raise the limit.",
+    ),
+    of("method_malformed", "The method is longer than 32 bytes or no token.", SENDER),
+    of(
+        "method_refused",
+        "CONNECT and TRACE are never forwarded.",
+        "Use another method. The gateway is no forward proxy.",
+    ),
+    of(
+        "host_missing",
+        "There is no Host field, or no `:authority`.",
+        "HTTP/1.1 requires one (RFC 9112 3.2).",
+    ),
+    of(
+        "host_malformed",
+        "Host is not a name or address with an optional port, or there are several.",
+        SENDER,
+    ),
+    of(
+        "host_mismatch",
+        "The target's own host and the Host field differ.",
+        "Send the same in both, or a target that begins with `/`.",
+    ),
+    of(
+        "misdirected",
+        "`tls.sni_must_match_host` is on, and the name in the TLS handshake is not the request's host.",
+        "The client opens a connection of its own for each name; browsers do so after this answer (421).",
+    ),
+    of("target_malformed", "The target is no path, e.g. `*`.", SENDER),
+    of(
+        "path_ambiguous",
+        "The path could be read in two ways: encoded slashes or backslashes, `;`, empty or dot segments, double encoding.",
+        "Send the path in its plain form. What each case is stands in `detail`; the rules are in gateway/CONFIG.md, Paths.",
+    ),
+    of(
+        "upgrade_malformed",
+        "A WebSocket handshake lacks a field that RFC 6455 4.2.1 requires.",
+        "Mend the client, or the proxy in front that drops Upgrade, Connection or Sec-WebSocket-*.",
+    ),
+    of(
+        "body_too_large",
+        "The body is larger than `limits.body_size`, the route's `body_size`, or 64 KiB at the auth API.",
+        "Raise the route's limit if such bodies are meant.",
+    ),
+    of(
+        "body_stalled",
+        "Less than 1 KiB of the body came within `timeouts.body_progress`.",
+        "None needed for idle clients. For very slow networks raise the limit.",
+    ),
+    of("body_broken", "The connection ended before the body did.", "None needed: the client left."),
+    // Limits.
+    of(
+        "rate_limited",
+        "The address used up its token bucket (`limits.requests_per_second`, `limits.burst`).",
+        "If many clients share the address, name the proxy in front in `client.trusted_proxies`, so that each is counted by itself; else raise the limits.",
+    ),
+    of(
+        "locked_out",
+        "The address failed `limits.max_login_attempts` times within `limits.login_window`; it may not try any password, key or ticket until the window ends. Tokens go on working.",
+        "Wait as Retry-After says. If many share the address, see `rate_limited`.",
+    ),
+    of(
+        "attempts_queued",
+        "More than 64 attempts of one address wait for their turn.",
+        "None needed: this is what a guessing attack looks like. A client that signs in so often should keep its token.",
+    ),
+    of(
+        "hasher_busy",
+        "More password checks wait than `auth.hash_queue` holds.",
+        "If no attack is under way, raise `auth.hash_threads`, or let clients keep their tokens instead of signing in anew.",
+    ),
+    // Credentials.
+    of(
+        "credential_missing",
+        "The route needs a credential and the request has none that the gateway knows.",
+        "Send Basic, a bearer token or an API key, or mark the route `public = true`.",
+    ),
+    of(
+        "credentials_conflict",
+        "The request has several credentials. Which one counts is never guessed.",
+        "Send one: either Authorization or X-API-Key or `?token=`.",
+    ),
+    of(
+        "credential_malformed",
+        "The credential does not have its scheme's form: broken base64, no colon, no text.",
+        "Mend the client; `curl -u` and `curl -H 'Authorization: Bearer …'` show the forms.",
+    ),
+    of("user_unknown", "There is no user of this name or e-mail address.", SAME_ANSWER),
+    of(
+        "password_wrong",
+        "The password is not the user's, or was changed a moment ago.",
+        "Set a new one with `portcullis user passwd NAME` if it is lost.",
+    ),
+    of(
+        "account_disabled",
+        "The account is disabled.",
+        "`portcullis user enable NAME` lets it in again.",
+    ),
+    of(
+        "token_malformed",
+        "The token is not one this gateway could have made: its form, its header or its members are different.",
+        "Sign in for a token here. Tokens of other issuers are not accepted.",
+    ),
+    of(
+        "token_signature",
+        "The token is signed with another key.",
+        "After a change of SECRET_KEY keep the old one in SECRET_KEY_PREVIOUS until its tokens have expired. Replicas need the same key.",
+    ),
+    of("token_expired", "The token's time is over.", "The client refreshes it, or signs in again."),
+    of(
+        "token_not_yet_valid",
+        "The token begins in the future.",
+        "Set the clocks of the machines that share the key.",
+    ),
+    of(
+        "token_kind",
+        "A refresh token came in place of an access token, or the other way round.",
+        "Send the access token with requests and the refresh token to the refresh endpoint.",
+    ),
+    of(
+        "token_issuer",
+        "The token's `iss` or `aud` is not `auth.issuer` or `auth.audience`.",
+        "Use a token of this gateway. After a change of these settings everybody signs in again.",
+    ),
+    of("token_revoked", "The token was logged out.", "Sign in again."),
+    of(
+        "session_ended",
+        "The session ended: by a change of password, by an administrator, or by the reuse of a refresh token.",
+        "Sign in again.",
+    ),
+    of(
+        "refresh_reused",
+        "A refresh token came again after its successor had been used. Somebody may have stolen it, so the whole session was ended.",
+        "Sign in again. If it happens often, look for clients that refresh in parallel or keep old tokens.",
+    ),
+    of(
+        "key_malformed",
+        "The text is no API key: wrong beginning, length or checksum.",
+        "Copy the key whole; the checksum tells typing errors.",
+    ),
+    of(
+        "key_unknown",
+        "There is no such key, or it was revoked.",
+        "`portcullis key list` shows the keys there are; make a new one with `portcullis key create`.",
+    ),
+    of("key_expired", "The key's time is over.", "Make a new one with `portcullis key create`."),
+    of(
+        "ticket_unknown",
+        "The WebSocket ticket was used already, has expired, or never was.",
+        "Ask `/api/ws-token` for a new one just before each connection.",
+    ),
+    of(
+        "not_for_keys",
+        "An API key was used for something only a signed-in user may do.",
+        "Sign in and use the access token.",
+    ),
+    of(
+        "role_missing",
+        "The account has none of the route's `roles`.",
+        "`portcullis user list` shows roles; the route is named in the log line.",
+    ),
+    of(
+        "scope_missing",
+        "The key lacks one of the route's `scopes`.",
+        "Make a key that has them all: `portcullis key create --scope …`.",
+    ),
+    // Our own endpoints.
+    of(
+        "method_not_allowed",
+        "The path exists, but not for this method; `Allow` lists those it has.",
+        "Use another method, or add it to the route's `methods`.",
+    ),
+    of(
+        "media_type",
+        "The body's Content-Type is not one the endpoint reads.",
+        "Send what the endpoint's contract names, such as application/json.",
+    ),
+    of(
+        "body_malformed",
+        "The body is not what the endpoint takes; the answer says what is wrong.",
+        "Send exactly the documented members.",
+    ),
+    of(
+        "password_too_short",
+        "The new password has fewer than 8 characters.",
+        "Choose a longer one.",
+    ),
+    of(
+        "password_too_long",
+        "The new password has more than 72 bytes, and bcrypt reads no more.",
+        "Choose a shorter one; letters beyond ASCII count two bytes or more.",
+    ),
+    of("password_holds_nul", "The new password holds a NUL character.", "Choose another one."),
+    // Where it should have gone.
+    of(
+        "route_unknown",
+        "No route has this host and path.",
+        "Add a [[route]]; `path = \"/\"` takes all that no longer path takes.",
+    ),
+    of(
+        "upstream_connect",
+        "The upstream refused the connection or could not be reached; `detail` says why.",
+        "Is it running, and is `url` right as seen from this machine?",
+    ),
+    of(
+        "upstream_connect_timeout",
+        "The connection to the upstream took longer than `connect_timeout`.",
+        "Look at the network and firewalls between, and at the upstream's accept queue.",
+    ),
+    of(
+        "upstream_tls",
+        "The upstream's TLS handshake or certificate failed; `detail` says why.",
+        "Name its authority in `roots`, and use a host name in `url` that the certificate has.",
+    ),
+    of(
+        "upstream_saturated",
+        "All `max_connections` to the upstream were in use, and none came free in time.",
+        "Raise `max_connections`, or make the upstream faster.",
+    ),
+    of(
+        "upstream_timeout",
+        "The upstream did not begin its answer within the route's `timeout`.",
+        "Raise the route's `timeout` if such waits are meant.",
+    ),
+    of(
+        "upstream_closed",
+        "The upstream closed the connection before it had answered.",
+        "Look for crashes, and keep `idle_timeout` below the upstream's own.",
+    ),
+    of(
+        "upstream_protocol",
+        "The upstream's answer is not HTTP that can be read in one way; `detail` says what is wrong. Its connection was closed.",
+        "Mend the upstream. If it speaks another version, set `protocol`.",
+    ),
+    of(
+        "upstream_upgrade",
+        "The upstream switched protocols unasked, or its WebSocket answer does not prove itself.",
+        "Mend the upstream's handshake (RFC 6455 4.2.2).",
+    ),
+    // Ourselves.
+    of(
+        "store_unavailable",
+        "The store cannot write: the disk is full, read-only or failing; `detail` says why. Nothing was changed.",
+        "Make room or mend the disk; the gateway goes on by itself. Tokens and keys work meanwhile.",
+    ),
+    of(
+        "store_busy",
+        "More changes wait for the store than it queues.",
+        "The disk is too slow for the load, or stalls; the client may try again.",
+    ),
+    of(
+        "internal",
+        "A defect of the gateway; the log's line before this one says more.",
+        "Please report it with that line.",
+    ),
+];
