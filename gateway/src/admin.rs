@@ -28,6 +28,7 @@ use crate::auth::secret::Secret;
 use crate::auth::time::Seconds;
 use crate::crypto::passwords::check_imported;
 use crate::pipeline::Gateway;
+use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::log::rfc3339;
 
 const SOCKET: &str = "admin.sock";
@@ -359,6 +360,71 @@ fn describe_gateway(gateway: &Gateway) -> Status {
     }
 }
 
+/// What a request would change, for the audit log.
+struct Change {
+    event: Event,
+    /// Names of the users it is about; those of an import are told by its reply.
+    names: Vec<String>,
+    detail: Option<String>,
+}
+
+impl Change {
+    fn of(core: &Core, request: &Request) -> Option<Self> {
+        let about =
+            |event, name: &str| Some(Self { event, names: vec![name.to_owned()], detail: None });
+        match request {
+            Request::Health | Request::Status | Request::ListUsers | Request::ListKeys { .. } => {
+                None
+            }
+            Request::AddUser { name, .. } => about(Event::UserAdd, name),
+            Request::SetPassword { name, .. } => about(Event::UserPassword, name),
+            Request::EnableUser { name } => about(Event::UserEnable, name),
+            Request::DisableUser { name } => about(Event::UserDisable, name),
+            Request::ImportUsers { .. } => {
+                Some(Self { event: Event::UserAdd, names: Vec::new(), detail: None })
+            }
+            Request::CreateKey { owner, .. } => about(Event::KeyCreate, owner),
+            Request::RevokeKey { id } => {
+                let key = id.parse().ok().and_then(|id| core.standing().key_by_id(KeyId(id)));
+                let owner = key.and_then(|key| core.standing().account(key.owner));
+                let names = owner.iter().map(|owner| owner.username.as_str().to_owned()).collect();
+                Some(Self { event: Event::KeyRevoke, names, detail: Some(format!("key {id}")) })
+            }
+        }
+    }
+
+    fn audit(self, gateway: &Gateway, uid: Option<u32>, reply: &Reply) {
+        let (outcome, reason, names, detail) = match reply {
+            Reply::Imported { added, .. } => (Outcome::Success, "ok", added.clone(), None),
+            Reply::NewKey { key, .. } => {
+                (Outcome::Success, "ok", self.names, Some(format!("key {}", key.id)))
+            }
+            Reply::Failed { reason } => {
+                (Outcome::Refused, "refused", self.names, Some(reason.clone()))
+            }
+            _ => (Outcome::Success, "ok", self.names, self.detail),
+        };
+        let mut accounts: Vec<Option<Arc<Account>>> = names
+            .iter()
+            .map(|name| gateway.core.standing().account_by_name(&canonical_name(name)))
+            .collect();
+        if accounts.is_empty() && !matches!(reply, Reply::Imported { .. }) {
+            accounts.push(None);
+        }
+        for account in accounts {
+            gateway.sink.audit(AuditRecord {
+                at: gateway.core.clock().now(),
+                event: self.event,
+                outcome,
+                reason,
+                account,
+                actor: Actor::Operator { uid },
+                detail: detail.clone(),
+            });
+        }
+    }
+}
+
 /// Asks a running gateway; `None` when none holds this store.
 ///
 /// # Errors
@@ -438,6 +504,7 @@ pub fn serve(directory: &Path, gateway: Arc<Gateway>) -> io::Result<Socket> {
 }
 
 async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+    let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     BufReader::new(reader.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
@@ -446,7 +513,14 @@ async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
             Reply::Failed { reason: "draining".to_owned() }
         }
         Ok(Request::Status) => Reply::Status(describe_gateway(gateway)),
-        Ok(request) => perform(&gateway.core, request).await,
+        Ok(request) => {
+            let change = Change::of(&gateway.core, &request);
+            let reply = perform(&gateway.core, request).await;
+            if let Some(change) = change {
+                change.audit(gateway, uid, &reply);
+            }
+            reply
+        }
         Err(error) => Reply::Failed { reason: format!("not a request: {error}") },
     };
     let mut text = serde_json::to_vec(&reply)?;

@@ -11,13 +11,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::check_acceptable;
 use crate::auth::secret::Secret;
-use crate::config::Config;
 use crate::config::file::{Sources, default_path, load};
 use crate::config::units::parse_duration;
+use crate::config::{Config, LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
 use crate::server;
@@ -57,7 +58,7 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct RunOptions {
     /// Send everything to this URL, whatever routes the file has
     #[arg(long, value_name = "URL")]
@@ -65,6 +66,12 @@ struct RunOptions {
     /// Listen here, whatever listeners the file has
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
+    /// How the log is written, whatever the file says
+    #[arg(long, value_name = "FORMAT", value_parser = parse_log_format)]
+    log_format: Option<LogFormat>,
+    /// What the log tells at least, whatever the file says
+    #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LEVELS))]
+    log_level: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -163,6 +170,14 @@ enum KeyCommand {
     Revoke { id: String },
 }
 
+fn parse_log_format(text: &str) -> Result<LogFormat, String> {
+    let known = LogFormat::WORDS.iter().find(|(word, _)| *word == text);
+    known.map(|(_, format)| *format).ok_or_else(|| {
+        let words: Vec<&str> = LogFormat::WORDS.iter().map(|(word, _)| *word).collect();
+        format!("expected one of {}", words.join(", "))
+    })
+}
+
 fn parse_seconds(text: &str) -> Result<u64, String> {
     parse_duration(text)
         .map(|length| length.as_secs())
@@ -217,19 +232,23 @@ fn configure(place: &Place, options: RunOptions) -> Result<Config, ExitCode> {
             (Err(_), _) => {}
         }
     }
-    let (to, listen) = (options.to, options.listen);
-    load(Sources { file, environment, unreadable, to, listen }).map_err(|problems| {
+    let RunOptions { to, listen, log_format, log_level } = options;
+    let loaded = load(Sources { file, environment, unreadable, to, listen });
+    let mut config = loaded.map_err(|problems| {
         let count = match problems.count {
             1 => "1 problem".to_owned(),
             count => format!("{count} problems"),
         };
         fail(EXIT_CONFIG, &format!("{problems}\n{count} in the configuration"))
-    })
+    })?;
+    config.log.format = log_format.unwrap_or(config.log.format);
+    config.log.level = log_level.unwrap_or(config.log.level);
+    Ok(config)
 }
 
 /// Where the store lies is all that matters to some commands; routes may be missing.
 fn configure_store(place: &Place) -> Result<Config, ExitCode> {
-    configure(place, RunOptions { to: Some("echo".to_owned()), listen: None })
+    configure(place, RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() })
 }
 
 fn check(place: &Place, options: RunOptions) -> ExitCode {
@@ -249,11 +268,11 @@ fn run(place: &Place, options: RunOptions) -> ExitCode {
         Err(code) => return code,
     };
     let style = Style::of(config.log.format);
-    let (sink, guard) = match Sink::start(style, io::stdout()) {
+    let (sink, guard) = match Sink::start(style, io::stdout(), io::stderr()) {
         Ok(started) => started,
         Err(error) => return fail(1, &error.to_string()),
     };
-    if let Err(error) = log::install(sink.clone(), style, &config.log.level) {
+    if let Err(error) = log::install(sink.clone(), &config.log) {
         return fail(1, &error.to_string());
     }
     let runtime = match tokio::runtime::Runtime::new() {

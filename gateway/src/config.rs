@@ -121,6 +121,10 @@ pub struct Limits {
     pub burst: u32,
     pub max_login_attempts: u32,
     pub login_window: Duration,
+    /// Failures on one user, from whatever addresses, before attempts on it are slowed.
+    pub user_attempts: u32,
+    /// Before each attempt on such a user.
+    pub user_pause: Duration,
     pub connections: usize,
     pub connections_per_address: usize,
     pub head_bytes: usize,
@@ -161,7 +165,14 @@ pub struct IdentityHeaders {
 pub struct Log {
     pub format: LogFormat,
     pub level: String,
+    /// Parts of the gateway, or libraries, with a level of their own.
+    pub levels: Vec<(&'static str, &'static str)>,
 }
+
+/// What can have a level of its own: our parts, and the libraries below.
+pub const PARTS: [&str; 7] = ["admin", "auth", "cli", "edge", "pipeline", "server", "store"];
+pub const LIBRARIES: [&str; 5] = ["h2", "hyper", "redb", "rustls", "tokio"];
+pub const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -169,6 +180,17 @@ pub enum LogFormat {
     Auto,
     Json,
     Text,
+    Combined,
+}
+
+impl LogFormat {
+    /// As they are written.
+    pub const WORDS: [(&str, LogFormat); 4] = [
+        ("auto", LogFormat::Auto),
+        ("json", LogFormat::Json),
+        ("text", LogFormat::Text),
+        ("combined", LogFormat::Combined),
+    ];
 }
 
 #[derive(Debug, Clone)]

@@ -33,6 +33,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::auth::Core;
+use crate::auth::principal::Principal;
 use crate::config::{Access, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::{self, Admission as Who, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
@@ -41,6 +42,7 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
 use admit::Admission;
+use authenticate::Presented;
 use authenticate::ticket::split_query;
 use body::{BodyError, ResponseBody};
 use connection::{Connection, Protocol, Upgrade};
@@ -50,7 +52,7 @@ use reason::{Reason, Rejection};
 use record::{CancelGuard, RequestRecord};
 use respond::{Challenges, Shape};
 use route::Routes;
-use throttle::Throttle;
+use throttle::{Caller, Throttle};
 
 /// Everything a request may need, shared by all of them.
 pub struct Gateway {
@@ -116,6 +118,7 @@ pub async fn handle(
         Arc::clone(&request_id),
         request.method().clone(),
         target,
+        request.headers(),
         Arc::clone(gateway.core.clock()),
         gateway.sink.clone(),
     );
@@ -168,6 +171,7 @@ async fn process(
     let client = client::identify(connection.peer_ip(), &parts.headers, &gateway.trusted_proxies);
     record.access.client = client;
     let source = client::source(client);
+    let caller = Caller { client, source, request_id: Arc::clone(&record.access.request_id) };
     gateway.admission.admit(source)?;
 
     // What the bytes said before anything is read into them.
@@ -180,7 +184,7 @@ async fn process(
     message::check_method(&parts.method)?;
     let host = message::host(&parts)?;
     if gateway.sni == SniRule::MustMatchHost
-        && let Some(sni) = connection.sni.as_deref().filter(|sni| *sni != host.name)
+        && let Some(sni) = connection.sni().filter(|sni| *sni != host.name)
     {
         return Err(Reason::Misdirected.because(sni));
     }
@@ -209,12 +213,7 @@ async fn process(
             // Before the body is read: nobody uploads to be told 401.
             Who::Authenticated => {
                 let presented = authenticate::presented(&parts.headers, None)?;
-                let proven =
-                    authenticate::authenticate(&gateway.core, &gateway.throttle, source, presented)
-                        .await?
-                        .ok_or(Reason::CredentialMissing)?;
-                record.access.principal = Some(Arc::clone(&proven));
-                Some(proven)
+                Some(prove(gateway, record, &caller, presented).await?)
             }
         };
         let endpoint = (endpoint, dialect);
@@ -223,7 +222,7 @@ async fn process(
             gateway,
             record,
             endpoint,
-            source,
+            &caller,
             &parts.headers,
             incoming,
             principal,
@@ -253,11 +252,7 @@ async fn process(
         }
         Access::Authenticated { .. } => {
             let presented = authenticate::presented(&parts.headers, ticket)?;
-            let proven =
-                authenticate::authenticate(&gateway.core, &gateway.throttle, source, presented)
-                    .await?
-                    .ok_or(Reason::CredentialMissing)?;
-            record.access.principal = Some(Arc::clone(&proven));
+            let proven = prove(gateway, record, &caller, presented).await?;
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
             record.allow(Decision::Allowed, Some(Arc::clone(&proven)));
@@ -273,6 +268,20 @@ async fn process(
     let accepted =
         Accepted { route, principal: principal.as_ref(), path, host: &host.written, client };
     forward::forward(gateway, connection, record, (parts, incoming), accepted).await
+}
+
+/// Who is asking. Remembered for the log as soon as it is known.
+async fn prove(
+    gateway: &Gateway,
+    record: &mut RequestRecord,
+    caller: &Caller,
+    presented: Presented<'_>,
+) -> Result<Arc<Principal>, Rejection> {
+    let proven =
+        authenticate::authenticate(&gateway.core, &gateway.throttle, caller, presented).await?;
+    let principal = proven.ok_or(Reason::CredentialMissing)?;
+    record.access.principal = Some(Arc::clone(&principal));
+    Ok(principal)
 }
 
 /// A body that broke off because its framing was wrong is that fault.
@@ -295,6 +304,7 @@ fn note(gateway: &Gateway, record: &mut RequestRecord, rejection: &Rejection) {
         Reason::LockedOut { .. } => counters.locked_out.increment(),
         Reason::HasherBusy | Reason::AttemptsQueued => counters.hashing_shed.increment(),
         Reason::BodyStalled => counters.bodies_stalled.increment(),
+        Reason::UpstreamProtocol => counters.upstream_faults.increment(),
         _ => {}
     }
     if let Some(BodyError::Stalled) = record.body.as_ref().and_then(|body| body.failure()) {

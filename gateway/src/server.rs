@@ -42,7 +42,7 @@ use crate::pipeline::forward::upstream::Upstream;
 use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::Challenges;
 use crate::pipeline::route::Routes;
-use crate::pipeline::throttle::Throttle;
+use crate::pipeline::throttle::{NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
 use crate::store::embedded::{EmbeddedStore, Location, OpenError};
 use crate::telemetry::counters::Counters;
@@ -325,11 +325,12 @@ fn assemble(
         attempts: limits.max_login_attempts,
         window: Seconds(limits.login_window.as_secs()),
     };
+    let names = NameLimit { attempts: limits.user_attempts, pause: limits.user_pause };
     let destinations =
         config.upstreams.iter().map(destination).collect::<Result<Vec<_>, StartError>>()?;
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     Ok(Gateway {
-        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts)),
+        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, names, sink.clone())),
         core,
         admission: Admission::new(limits.requests_per_second, limits.burst),
         dialects: Dialects::new(mounted, health),
@@ -426,6 +427,7 @@ async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
                 // With many addresses this takes milliseconds.
                 let _ = tokio::task::spawn_blocking(move || {
                     gateway.admission.sweep();
+                    gateway.throttle.sweep();
                     for destination in &gateway.destinations {
                         if let Destination::Http(upstream) = destination {
                             upstream.sweep();
@@ -442,7 +444,7 @@ async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
                 }
                 let now_dropped = gateway.sink.dropped();
                 if now_dropped > dropped {
-                    tracing::warn!(lines = now_dropped - dropped, "log lines dropped: the output is too slow");
+                    tracing::warn!(lines = now_dropped - dropped, "log lines dropped: the output is too slow or fails");
                     dropped = now_dropped;
                 }
             }

@@ -1,9 +1,10 @@
 //! What operators see: events, access lines and counters.
 //!
-//! Nothing here may delay a request. Lines go through a bounded queue to a
-//! thread of their own; when it is full they are dropped and counted.
+//! Nothing here may delay a request. Lines go through bounded queues to a
+//! thread of their own; when one is full they are dropped and counted.
 
 pub mod access_log;
+pub mod audit;
 pub mod counters;
 pub mod log;
 pub mod sink;

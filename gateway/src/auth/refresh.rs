@@ -1,6 +1,9 @@
 //! Redeeming a refresh token.
 
+use std::sync::Arc;
+
 use super::Core;
+use super::account::Account;
 use super::error::{Error, Refusal};
 use super::login::TokenPair;
 use super::ports::{Rotated, Rotation, RotationMode};
@@ -58,5 +61,11 @@ impl Core {
             Rotated::FamilyEnded => Err(Refusal::RefreshReused.into()),
             Rotated::Unknown => Err(Refusal::SessionEnded.into()),
         }
+    }
+
+    /// Whose token this is by its signature, good or not: for the audit log.
+    #[must_use]
+    pub fn owner_of(&self, token: &str) -> Option<Arc<Account>> {
+        self.standing.account(self.signer.open(token).ok()?.subject)
     }
 }

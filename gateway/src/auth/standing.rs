@@ -102,6 +102,12 @@ impl Standing {
         self.keys.get(digest).map(|entry| Arc::clone(&entry))
     }
 
+    #[must_use]
+    pub fn key_by_id(&self, id: KeyId) -> Option<Arc<ApiKey>> {
+        let digest = *self.key_digests.get(&id)?;
+        self.key(&digest)
+    }
+
     /// Whether the address has failed too often.
     #[must_use]
     pub fn verdict(&self, source: Source, now: Timestamp) -> Verdict {

@@ -17,7 +17,7 @@ pub(super) fn announce(style: Style, config: &Config, fact: &Fact) {
         return;
     }
     match style {
-        Style::Json => announce_events(config, fact),
+        Style::Json | Style::Combined => announce_events(config, fact),
         Style::Text => announce_lines(config, fact),
     }
 }

@@ -17,9 +17,10 @@ use super::document::{Located, Reader, Section, nearest};
 use super::problem::{Origin, Problem, Problems};
 use super::units::parse_duration;
 use super::{
-    Access, Auth, Config, CredentialForwarding, Health, HttpTarget, IdentityHeaders, Limits,
-    Listener, Log, LogFormat, ProxyProtocol, Route, SelfSigned, SniRule, StatusDialect, Store,
-    Target, Tickets, Timeouts, Tls, Transport, Upstream, UpstreamProtocol, UpstreamTls,
+    Access, Auth, Config, CredentialForwarding, Health, HttpTarget, IdentityHeaders, LEVELS,
+    LIBRARIES, Limits, Listener, Log, LogFormat, PARTS, ProxyProtocol, Route, SelfSigned, SniRule,
+    StatusDialect, Store, Target, Tickets, Timeouts, Tls, Transport, Upstream, UpstreamProtocol,
+    UpstreamTls,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -364,6 +365,8 @@ fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
         burst: narrow(section.integer("burst", 60, 1..=10_000_000)),
         max_login_attempts: narrow(attempts),
         login_window: Duration::from_secs(window),
+        user_attempts: narrow(section.integer("user_attempts", 20, 1..=1_000_000)),
+        user_pause: section.duration("user_pause", SECOND, Duration::ZERO..=SECOND * 60),
         connections: count("connections", 10_000, 1..=10_000_000),
         connections_per_address: count("connections_per_address", 256, 1..=10_000_000),
         head_bytes: bytes("head_size", 32 << 10, 1 << 10..=1 << 20),
@@ -526,11 +529,19 @@ fn read_identity(section: Section<'_>) -> IdentityHeaders {
 }
 
 fn read_log(section: Section<'_>) -> Log {
-    let formats = [("auto", LogFormat::Auto), ("json", LogFormat::Json), ("text", LogFormat::Text)];
-    let levels = ["error", "warn", "info", "debug", "trace"].map(|level| (level, level));
+    let words = LEVELS.map(|level| (level, level));
+    let parts = section.section("levels");
+    let choices = LEVELS.map(|level| (level, Some(level)));
+    let levels = PARTS
+        .into_iter()
+        .chain(LIBRARIES)
+        .filter_map(|part| Some((part, parts.choice(part, &choices, None)?)))
+        .collect();
+    parts.finish();
     let log = Log {
-        format: section.choice("format", &formats, LogFormat::Auto),
-        level: section.choice("level", &levels, "info").to_owned(),
+        format: section.choice("format", &LogFormat::WORDS, LogFormat::Auto),
+        level: section.choice("level", &words, "info").to_owned(),
+        levels,
     };
     section.finish();
     log

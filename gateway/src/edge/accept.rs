@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::Gateway;
 use crate::pipeline::client::source;
-use crate::pipeline::connection::{Connection, Protocol};
+use crate::pipeline::connection::{Connection, Protocol, Tls};
 
 use super::framing::HeadLimits;
 use super::pace::Paced;
@@ -182,16 +182,16 @@ async fn secure<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let counters = &listening.gateway.counters;
-    let connection = |scheme, protocol, sni| {
+    let connection = |protocol, tls| {
         let now = listening.gateway.core.clock().now();
         let places = Box::new(places);
-        Arc::new(Connection::new(peer, scheme, protocol, sni, listening.max_resets, now, places))
+        Arc::new(Connection::new(peer, protocol, tls, listening.max_resets, now, places))
     };
     let window = listening.gateway.timeouts.write_progress;
     match listening.transport {
         Transport::Plain => {
             let stream = Paced::new(stream, window, Arc::clone(counters));
-            let connection = connection("http", Protocol::Http1, None);
+            let connection = connection(Protocol::Http1, None);
             http::serve_http1(listening, stream, connection).await;
         }
         Transport::Tls => {
@@ -208,17 +208,27 @@ async fn secure<S>(
                     return;
                 }
             };
-            let session = tls.get_ref().1;
-            let http2 = session.alpn_protocol() == Some(b"h2");
-            let sni = session.server_name().map(str::to_ascii_lowercase);
+            let settled = settled(tls.get_ref().1);
+            let http2 = settled.alpn == Some("h2");
             let stream = Paced::new(tls, window, Arc::clone(counters));
             if http2 {
-                let connection = connection("https", Protocol::Http2, sni);
+                let connection = connection(Protocol::Http2, Some(settled));
                 http::serve_http2(listening, stream, connection).await;
             } else {
-                let connection = connection("https", Protocol::Http1, sni);
+                let connection = connection(Protocol::Http1, Some(settled));
                 http::serve_http1(listening, stream, connection).await;
             }
         }
+    }
+}
+
+fn settled(session: &rustls::ServerConnection) -> Tls {
+    Tls {
+        version: match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+            _ => "1.3",
+        },
+        alpn: session.alpn_protocol().map(|name| if name == b"h2" { "h2" } else { "http/1.1" }),
+        sni: session.server_name().map(str::to_ascii_lowercase),
     }
 }

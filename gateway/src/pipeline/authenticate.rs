@@ -14,11 +14,10 @@ use http::{HeaderMap, header};
 
 use crate::auth::Core;
 use crate::auth::api_key::PREFIX;
-use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 
 use super::reason::{Reason, Rejection};
-use super::throttle::Throttle;
+use super::throttle::{Caller, Throttle};
 
 /// The field for API keys beside `Authorization`.
 pub const API_KEY_FIELD: &str = "x-api-key";
@@ -99,22 +98,22 @@ fn parse_authorization(value: &str) -> Presented<'_> {
 pub async fn authenticate(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
-    source: Source,
+    caller: &Caller,
     presented: Presented<'_>,
 ) -> Result<Option<Arc<Principal>>, Rejection> {
     match presented {
         Presented::Nothing => Ok(None),
         Presented::Bearer(token) => bearer::check(core, token).map(Some),
         Presented::Basic(encoded) => {
-            basic::check(core, throttle, source, encoded).await.map(|p| Some(Arc::new(p)))
+            basic::check(core, throttle, caller, encoded).await.map(|p| Some(Arc::new(p)))
         }
         Presented::Key(text) => {
-            api_key::check(core, throttle, source, text).await.map(|p| Some(Arc::new(p)))
+            api_key::check(core, throttle, caller, text).await.map(|p| Some(Arc::new(p)))
         }
         Presented::Ticket(text) => {
-            ticket::check(core, throttle, source, text).await.map(|p| Some(Arc::new(p)))
+            ticket::check(core, throttle, caller, text).await.map(|p| Some(Arc::new(p)))
         }
-        Presented::Unreadable => basic::check(core, throttle, source, "")
+        Presented::Unreadable => basic::check(core, throttle, caller, "")
             .await
             .map(|principal| Some(Arc::new(principal))),
     }

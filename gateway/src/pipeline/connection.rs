@@ -16,10 +16,9 @@ use super::reason::FramingFault;
 pub struct Connection {
     /// The peer, or who the PROXY header says it is.
     pub peer: SocketAddr,
-    pub scheme: &'static str,
     pub protocol: Protocol,
-    /// The name asked for in the TLS handshake, lower case.
-    pub sni: Option<String>,
+    /// What the handshake settled; `None` in clear.
+    pub tls: Option<Tls>,
     fault: AtomicU8,
     upgrade: AtomicU8,
     /// Of the gate, while it waits for that.
@@ -42,6 +41,15 @@ pub struct Connection {
     /// Its places among the open connections. A tunnel that goes on after HTTP
     /// keeps the connection, and with it these.
     _places: Box<dyn Send + Sync>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// `1.2` or `1.3`.
+    pub version: &'static str,
+    pub alpn: Option<&'static str>,
+    /// The name asked for, lower case.
+    pub sni: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,18 +113,16 @@ impl Connection {
     #[must_use]
     pub fn new(
         peer: SocketAddr,
-        scheme: &'static str,
         protocol: Protocol,
-        sni: Option<String>,
+        tls: Option<Tls>,
         max_resets: u32,
         now: Timestamp,
         places: Box<dyn Send + Sync>,
     ) -> Self {
         Self {
             peer,
-            scheme,
             protocol,
-            sni,
+            tls,
             fault: AtomicU8::new(0),
             upgrade: AtomicU8::new(Upgrade::Undecided as u8),
             upgrade_waiter: Mutex::default(),
@@ -136,6 +142,17 @@ impl Connection {
     #[must_use]
     pub fn peer_ip(&self) -> IpAddr {
         self.peer.ip().to_canonical()
+    }
+
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The name asked for in the TLS handshake.
+    #[must_use]
+    pub fn sni(&self) -> Option<&str> {
+        self.tls.as_ref()?.sni.as_deref()
     }
 
     /// Notes what is wrong with the bytes; the first fault stays.

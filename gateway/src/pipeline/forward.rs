@@ -10,7 +10,7 @@ pub mod upstream;
 pub mod websocket;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
@@ -99,7 +99,9 @@ pub async fn forward(
     };
     let method = parts.method.clone();
     let listening = listen_for_interim(connection, &mut parts);
+    let asked = Instant::now();
     let outcome = send(connection, upstream, parts, body, &accepted, &progress).await;
+    record.note_upstream(asked);
     if let Some(exchange) = listening {
         connection.end_interim(exchange, outcome.is_ok()).await;
     }
@@ -135,14 +137,14 @@ struct Answered {
 fn prepare(
     gateway: &Gateway,
     connection: &Connection,
-    record: &RequestRecord,
+    record: &mut RequestRecord,
     parts: &mut Parts,
     accepted: &Accepted<'_>,
 ) {
     let facts = Facts {
         client: accepted.client,
         peer: connection.peer_ip(),
-        scheme: connection.scheme,
+        scheme: connection.scheme(),
         host: accepted.host,
         request_id: &record.access.request_id,
         trace: &|| gateway.ids.traceparent(),
@@ -153,6 +155,7 @@ fn prepare(
         accepted.route.credential,
         &facts,
     );
+    record.access.trace = headers::trace_id(&parts.headers);
     // From `:authority` or the absolute form when there was no field.
     if let Ok(host) = HeaderValue::from_str(accepted.host) {
         parts.headers.insert(header::HOST, host);

@@ -9,15 +9,17 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::auth::ports::Source;
+use crate::auth::account::{Account, canonical_name};
 use crate::auth::principal::Principal;
-use crate::dialect::{self, Attempt, DecodeError, Dialect, Endpoint};
+use crate::dialect::{self, Attempt, Command, DecodeError, Dialect, Endpoint};
+use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 use super::Gateway;
 use super::body::{BodyError, RequestBody, ResponseBody};
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
 use super::respond::own_answer;
+use super::throttle::Caller;
 
 /// No body of the auth API needs more.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
@@ -32,14 +34,14 @@ pub async fn serve(
     gateway: &Arc<Gateway>,
     record: &mut RequestRecord,
     (endpoint, dialect): (&'static Endpoint, &Arc<dyn Dialect>),
-    source: Source,
+    caller: &Caller,
     headers: &HeaderMap,
     body: Incoming,
     principal: Option<&Arc<Principal>>,
 ) -> Result<Response<ResponseBody>, Rejection> {
     if endpoint.attempt != Attempt::None {
         // Before the body is read: a locked-out address is told at once.
-        gateway.throttle.check(source)?;
+        gateway.throttle.check(caller.source)?;
     }
     let body = collect(gateway, record, body).await?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -48,25 +50,92 @@ pub async fn serve(
             DecodeError::MediaType => Reason::MediaType,
             DecodeError::Malformed(words) => Reason::BodyMalformed(words),
         })?;
+    let entry = Entry::of(gateway, &command, caller, principal);
+    let name = match &command {
+        Command::Login { name, .. } => Some(name.clone()),
+        _ => principal.map(|principal| principal.account.username.as_str().to_owned()),
+    };
     let work = {
         let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
         let principal = principal.map(Arc::clone);
         async move {
-            let caller = principal.as_deref();
+            let principal = principal.as_deref();
             let health = || gateway.health();
-            dialect::perform(&gateway.core, dialect.as_ref(), command, caller, health).await
+            dialect::perform(&gateway.core, dialect.as_ref(), command, principal, health).await
         }
     };
+    let throttle = &gateway.throttle;
     let outcome = match endpoint.attempt {
-        Attempt::Password => gateway.throttle.attempt(source, Tried::Password, work).await?,
-        Attempt::RefreshToken => {
-            gateway.throttle.attempt(source, Tried::RefreshToken, work).await?
-        }
-        Attempt::None => {
-            work.await.map_err(|error| Rejection::from_core(error, Tried::Password))?
-        }
+        Attempt::Password => throttle.attempt(caller, name.as_deref(), Tried::Password, work).await,
+        Attempt::RefreshToken => throttle.attempt(caller, None, Tried::RefreshToken, work).await,
+        Attempt::None => work.await.map_err(|error| Rejection::from_core(error, Tried::Password)),
     };
-    Ok(own_answer(dialect.encode(outcome)))
+    if let Some(entry) = entry {
+        entry.write(gateway, outcome.as_ref().err());
+    }
+    Ok(own_answer(dialect.encode(outcome?)))
+}
+
+/// A line of the audit log, before its outcome is known.
+struct Entry {
+    event: Event,
+    account: Option<Arc<Account>>,
+    actor: Actor,
+}
+
+impl Entry {
+    /// `None` for what changes nothing.
+    fn of(
+        gateway: &Gateway,
+        command: &Command,
+        caller: &Caller,
+        principal: Option<&Arc<Principal>>,
+    ) -> Option<Self> {
+        let core = &gateway.core;
+        let own = || principal.map(|principal| Arc::clone(&principal.account));
+        let (event, account, credential) = match command {
+            Command::Login { name, .. } => {
+                let account = core.standing().account_by_name(&canonical_name(name));
+                (Event::Login, account, Some("password"))
+            }
+            Command::Refresh { token } => {
+                (Event::Refresh, core.owner_of(token.expose()), Some("refresh-token"))
+            }
+            Command::Logout => (Event::Logout, own(), None),
+            Command::ChangePassword { .. } => (Event::PasswordChange, own(), None),
+            Command::IssueTicket => (Event::WsToken, own(), None),
+            Command::Health => return None,
+        };
+        let actor = Actor::Client {
+            address: caller.client,
+            request_id: Arc::clone(&caller.request_id),
+            credential: credential.or(principal.map(|principal| principal.scheme().as_str())),
+            session: principal.and_then(|principal| principal.session()).map(|session| session.0),
+        };
+        Some(Self { event, account, actor })
+    }
+
+    fn write(self, gateway: &Gateway, rejection: Option<&Rejection>) {
+        let outcome = match rejection.map(|rejection| &rejection.reason) {
+            None => Outcome::Success,
+            Some(
+                Reason::StoreUnavailable
+                | Reason::StoreBusy
+                | Reason::HasherBusy
+                | Reason::Internal,
+            ) => Outcome::Failed,
+            Some(_) => Outcome::Refused,
+        };
+        gateway.sink.audit(AuditRecord {
+            at: gateway.core.clock().now(),
+            event: self.event,
+            outcome,
+            reason: rejection.map_or("ok", |rejection| rejection.reason.code()),
+            account: self.account,
+            actor: self.actor,
+            detail: None,
+        });
+    }
 }
 
 async fn collect(

@@ -1,19 +1,21 @@
 //! What is remembered of a request until its answer has been sent, and then logged.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::auth::ports::Clock;
 use crate::auth::principal::Principal;
 use crate::auth::time::Timestamp;
-use crate::telemetry::access_log::{AccessRecord, Decision};
-use crate::telemetry::sink::{Line, Sink};
+use crate::telemetry::access_log::{AccessRecord, Agent, Decision};
+use crate::telemetry::log::Style;
+use crate::telemetry::sink::Sink;
 
 use super::body::BodyProgress;
 use super::connection::{Connection, InFlight, Protocol};
+use super::forward::headers;
 
 /// One request's entry. Dropped before it is completed, it counts as a reset.
 pub struct RequestRecord {
@@ -35,6 +37,7 @@ impl RequestRecord {
         request_id: Arc<str>,
         method: Method,
         target: PathAndQuery,
+        headers: &HeaderMap,
         clock: Arc<dyn Clock>,
         sink: Sink,
     ) -> Self {
@@ -59,7 +62,16 @@ impl RequestRecord {
                 bytes_in: 0,
                 bytes_out: 0,
                 duration_us: 0,
+                upstream_us: None,
                 protocol,
+                tls: connection.tls.as_ref().map(|tls| tls.version),
+                alpn: connection.tls.as_ref().and_then(|tls| tls.alpn),
+                trace: headers::trace_id(headers),
+                agent: (sink.style() == Style::Combined).then(|| {
+                    let field = |name| headers.get(name).cloned();
+                    let (referer, user_agent) = (field(header::REFERER), field(header::USER_AGENT));
+                    Box::new(Agent { referer, user_agent })
+                }),
             },
             body: None,
             started: Instant::now(),
@@ -79,6 +91,11 @@ impl RequestRecord {
     pub fn allow(&mut self, decision: Decision, principal: Option<Arc<Principal>>) {
         self.access.decision = decision;
         self.access.principal = principal;
+    }
+
+    /// The upstream has begun its answer, or failed to.
+    pub fn note_upstream(&mut self, asked: Instant) {
+        self.access.upstream_us = Some(microseconds(asked.elapsed()));
     }
 
     pub fn count_sent(&mut self, bytes: usize) {
@@ -124,11 +141,14 @@ impl RequestRecord {
         let now = self.clock.now();
         self.in_flight.touch(now);
         self.access.bytes_in = self.body.as_ref().map_or(0, |body| body.received());
-        self.access.duration_us =
-            u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.access.duration_us = microseconds(self.started.elapsed());
         let Self { access, sink, .. } = *self;
-        sink.push(Line::Access(Box::new(access)));
+        sink.access(Box::new(access));
     }
+}
+
+fn microseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Counts a request whose future was dropped before it had an answer: over

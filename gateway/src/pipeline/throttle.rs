@@ -7,7 +7,13 @@
 //! and the hashing queue behind holds one job of each address, which makes it fair.
 //! An attempt that has begun is finished and counted, whether or not its client
 //! waits for the answer.
+//!
+//! Guessing one user's password from many addresses passes below that limit. A name
+//! that failed too often is therefore tried one attempt at a time, with a pause, and
+//! never locked: else anybody could lock out anybody.
 
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,29 +22,68 @@ use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::Core;
+use crate::auth::account::canonical_name;
 use crate::auth::error::{Error, Verdict};
 use crate::auth::ports::{FailureLimit, Source};
+use crate::auth::time::Timestamp;
+use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
+use crate::telemetry::sink::Sink;
 
 use super::reason::{Reason, Rejection, Tried};
 
-/// Attempts of one address that may wait for their turn.
+/// Attempts of one address, or on one slowed name, that may wait for their turn.
 const MAX_WAITING: usize = 64;
+/// Names remembered at once; each costs somebody a failed attempt.
+const MAX_NAMES: usize = 100_000;
+
+/// Who makes a request, as far as limits and the audit log care.
+#[derive(Clone)]
+pub struct Caller {
+    pub client: IpAddr,
+    /// The address as limits count it.
+    pub source: Source,
+    pub request_id: Arc<str>,
+}
+
+/// When a name is slowed down, whichever addresses its failures came from.
+#[derive(Debug, Clone, Copy)]
+pub struct NameLimit {
+    /// Failures within the address limit's window.
+    pub attempts: u32,
+    pub pause: Duration,
+}
 
 pub struct Throttle {
     core: Arc<Core>,
     limit: FailureLimit,
-    lanes: DashMap<Source, Arc<Lane>>,
+    addresses: Lanes<Source>,
+    name_limit: NameLimit,
+    names: Lanes<u64>,
+    /// By keyed hash: what was typed into a name field may be a password.
+    failures: DashMap<u64, NameFailures>,
+    hasher: RandomState,
+    sink: Sink,
 }
 
-struct Lane {
-    turn: Arc<Semaphore>,
-    waiting: AtomicUsize,
+#[derive(Clone, Copy)]
+struct NameFailures {
+    ends: Timestamp,
+    count: u32,
 }
 
 impl Throttle {
     #[must_use]
-    pub fn new(core: Arc<Core>, limit: FailureLimit) -> Self {
-        Self { core, limit, lanes: DashMap::new() }
+    pub fn new(core: Arc<Core>, limit: FailureLimit, name_limit: NameLimit, sink: Sink) -> Self {
+        Self {
+            core,
+            limit,
+            addresses: Lanes::default(),
+            name_limit,
+            names: Lanes::default(),
+            failures: DashMap::new(),
+            hasher: RandomState::new(),
+            sink,
+        }
     }
 
     #[must_use]
@@ -61,23 +106,42 @@ impl Throttle {
         }
     }
 
-    /// Makes one attempt in the address's turn and counts it if it fails.
+    /// Makes one attempt in the address's turn and counts it if it fails. `name` is
+    /// the user whose password is tried.
     ///
     /// # Errors
     /// What the check answered, or why it was not made.
     pub async fn attempt<T: Send + 'static>(
         self: &Arc<Self>,
-        source: Source,
+        caller: &Caller,
+        name: Option<&str>,
         tried: Tried,
         check: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Rejection> {
-        self.check(source)?;
-        let turn = self.turn(source).await?;
+        self.check(caller.source)?;
+        let address_turn = self.addresses.turn(caller.source).await?;
         // Again: the attempts before this one may have been the last that were allowed.
-        self.check(source)?;
+        self.check(caller.source)?;
+        let name = name.map(|name| self.hasher.hash_one(canonical_name(name)));
+        let name_turn = match name.filter(|name| self.is_slowed(*name)) {
+            Some(name) => {
+                let turn = self.names.turn(name).await?;
+                tokio::time::sleep(self.name_limit.pause).await;
+                Some(turn)
+            }
+            None => None,
+        };
         // A task of its own: a client that leaves would take its failure along, and
         // its turn while the hashing still goes on.
-        let attempt = tokio::spawn(turn.take(check));
+        let (throttle, caller) = (Arc::clone(self), caller.clone());
+        let attempt = tokio::spawn(async move {
+            let outcome = check.await;
+            if let Err(Error::Refused(_)) = outcome {
+                throttle.count_failure(&caller, name).await?;
+            }
+            drop((address_turn, name_turn));
+            outcome
+        });
         match attempt.await {
             Ok(Ok(passed)) => Ok(passed),
             Ok(Err(error)) => Err(Rejection::from_core(error, tried)),
@@ -85,16 +149,88 @@ impl Throttle {
         }
     }
 
-    async fn turn(self: &Arc<Self>, source: Source) -> Result<Turn, Rejection> {
+    async fn count_failure(&self, caller: &Caller, name: Option<u64>) -> Result<(), Error> {
+        let now = self.core.clock().now();
+        if let Some(name) = name {
+            self.count_name(name, now);
+        }
+        let verdict = self.core.store().count_failure(caller.source, self.limit, now).await?;
+        if let Verdict::LockedOut(until) = verdict {
+            self.sink.audit(AuditRecord {
+                at: now,
+                event: Event::Lockout,
+                outcome: Outcome::Success,
+                reason: "locked_out",
+                account: None,
+                actor: Actor::Client {
+                    address: caller.client,
+                    request_id: Arc::clone(&caller.request_id),
+                    credential: None,
+                    session: None,
+                },
+                detail: Some(format!("for {} s", until.since(now).div_ceil(1000))),
+            });
+        }
+        Ok(())
+    }
+
+    fn count_name(&self, name: u64, now: Timestamp) {
+        if self.failures.len() >= MAX_NAMES {
+            self.failures.retain(|_, failures| failures.ends > now && failures.count > 1);
+        }
+        if self.failures.len() >= MAX_NAMES {
+            self.failures.clear();
+        }
+        let fresh = NameFailures { ends: now.plus(self.limit.window), count: 0 };
+        let mut failures = self.failures.entry(name).or_insert(fresh);
+        if failures.ends <= now {
+            *failures = fresh;
+        }
+        failures.count = failures.count.saturating_add(1);
+    }
+
+    fn is_slowed(&self, name: u64) -> bool {
+        let now = self.core.clock().now();
+        let failures = self.failures.get(&name);
+        failures.is_some_and(|f| f.ends > now && f.count >= self.name_limit.attempts)
+    }
+
+    /// Forgets names whose window has ended.
+    pub fn sweep(&self) {
+        let now = self.core.clock().now();
+        self.failures.retain(|_, failures| failures.ends > now);
+    }
+}
+
+/// Turns, one after another for each key.
+struct Lanes<K: Eq + Hash>(Arc<DashMap<K, Arc<Lane>>>);
+
+struct Lane {
+    turn: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl<K: Eq + Hash> Default for Lanes<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Eq + Hash + Copy> Lanes<K> {
+    /// Waits for the key's turn.
+    ///
+    /// # Errors
+    /// [`Reason::AttemptsQueued`] when too many wait already.
+    async fn turn(&self, key: K) -> Result<Turn<K>, Rejection> {
         let (lane, waiting) = {
-            let lane = self.lanes.entry(source).or_insert_with(|| {
+            let lane = self.0.entry(key).or_insert_with(|| {
                 Arc::new(Lane { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
             });
             // Under the map's lock: a lane that is joined cannot be removed.
             let waiting = lane.waiting.fetch_add(1, Ordering::AcqRel);
             (Arc::clone(&lane), waiting)
         };
-        let mut turn = Turn { throttle: Arc::clone(self), source, lane, permit: None };
+        let mut turn = Turn { lanes: Arc::clone(&self.0), key, lane, permit: None };
         if waiting >= MAX_WAITING {
             return Err(Reason::AttemptsQueued.into());
         }
@@ -105,33 +241,18 @@ impl Throttle {
 }
 
 /// The right to make an attempt; the next in line gets it when this is dropped.
-struct Turn {
-    throttle: Arc<Throttle>,
-    source: Source,
+struct Turn<K: Eq + Hash> {
+    lanes: Arc<DashMap<K, Arc<Lane>>>,
+    key: K,
     lane: Arc<Lane>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Turn {
-    /// Makes the attempt and counts its failure before the turn is over.
-    async fn take<T>(self, check: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let outcome = check.await;
-        if let Err(Error::Refused(_)) = outcome {
-            let core = &self.throttle.core;
-            let now = core.clock().now();
-            core.store().count_failure(self.source, self.throttle.limit, now).await?;
-        }
-        outcome
-    }
-}
-
-impl Drop for Turn {
+impl<K: Eq + Hash> Drop for Turn<K> {
     fn drop(&mut self) {
         self.permit.take();
         self.lane.waiting.fetch_sub(1, Ordering::AcqRel);
         // Under the map's lock, so that nobody joins the lane as it goes.
-        self.throttle
-            .lanes
-            .remove_if(&self.source, |_, lane| lane.waiting.load(Ordering::Acquire) == 0);
+        self.lanes.remove_if(&self.key, |_, lane| lane.waiting.load(Ordering::Acquire) == 0);
     }
 }

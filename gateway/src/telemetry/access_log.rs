@@ -3,17 +3,18 @@
 //!
 //! The query is never logged: it may hold a ticket or somebody's data.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 use crate::auth::principal::Principal;
 use crate::auth::time::Timestamp;
 
-use super::log::{Style, escape, rfc3339};
+use super::log::{Style, common_log_time, escape, rfc3339};
 
 /// What was decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,24 @@ pub struct AccessRecord {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub duration_us: u64,
+    /// Until the head of the upstream's answer.
+    pub upstream_us: Option<u64>,
     pub protocol: &'static str,
+    /// `1.2` or `1.3`.
+    pub tls: Option<&'static str>,
+    /// The protocol that ALPN settled.
+    pub alpn: Option<&'static str>,
+    /// The trace id of W3C Trace Context.
+    pub trace: Option<u128>,
+    /// Asked for by the combined style only.
+    pub agent: Option<Box<Agent>>,
+}
+
+/// What a client says about itself; nothing of it is vouched for.
+#[derive(Debug)]
+pub struct Agent {
+    pub referer: Option<HeaderValue>,
+    pub user_agent: Option<HeaderValue>,
 }
 
 #[derive(Serialize)]
@@ -73,7 +91,15 @@ struct JsonLine<'a> {
     path: &'a str,
     protocol: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alpn: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<TraceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     scheme: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<uuid::Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +116,23 @@ struct JsonLine<'a> {
     bytes_in: u64,
     bytes_out: u64,
     duration_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_ms: Option<f64>,
+}
+
+/// Thirty-two hexadecimal digits.
+struct TraceId(u128);
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl AccessRecord {
@@ -98,13 +141,9 @@ impl AccessRecord {
         match style {
             Style::Json => self.write_json(out),
             Style::Text => self.write_text(out),
+            Style::Combined => self.write_combined(out),
         }
         out.push(b'\n');
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a duration of 2^52 us is 142 years")]
-    fn milliseconds(&self) -> f64 {
-        self.duration_us as f64 / 1000.0
     }
 
     fn write_json(&self, out: &mut Vec<u8>) {
@@ -117,7 +156,11 @@ impl AccessRecord {
             method: self.method.as_str(),
             path: self.target.path(),
             protocol: self.protocol,
+            tls: self.tls,
+            alpn: self.alpn,
+            trace_id: self.trace.map(TraceId),
             scheme: self.principal.as_ref().map(|principal| principal.scheme().as_str()),
+            key: self.key(),
             user_id: account.map(|account| account.id.0),
             user: account.map(|account| account.username.as_str()),
             decision: self.decision.as_str(),
@@ -128,7 +171,8 @@ impl AccessRecord {
             status: self.status.as_u16(),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
-            duration_ms: self.milliseconds(),
+            duration_ms: milliseconds(self.duration_us),
+            upstream_ms: self.upstream_us.map(milliseconds),
         };
         // Plain text and numbers always serialize.
         let _ = serde_json::to_writer(out, &line);
@@ -154,11 +198,76 @@ impl AccessRecord {
             self.upstream.as_deref().unwrap_or("-"),
             self.bytes_in,
             self.bytes_out,
-            self.milliseconds(),
+            milliseconds(self.duration_us),
             self.request_id,
         );
+        if let Some(upstream_us) = self.upstream_us {
+            let _ = write!(out, " upstream_ms={:.1}", milliseconds(upstream_us));
+        }
+        if let Some(key) = self.key() {
+            let _ = write!(out, " key={key}");
+        }
+        if let Some(trace) = self.trace {
+            let _ = write!(out, " trace={}", TraceId(trace));
+        }
+        if let (Some(version), alpn) = (self.tls, self.alpn.unwrap_or("-")) {
+            let _ = write!(out, " tls={version} alpn={alpn}");
+        }
         if let Some(detail) = &self.detail {
             let _ = write!(out, " detail={}", escape(detail));
         }
     }
+
+    /// The beginning of the key, to recognise it by.
+    fn key(&self) -> Option<&str> {
+        let key = self.principal.as_ref()?.key()?;
+        Some(&key.shown)
+    }
+
+    /// Apache's combined log format, which every log analyser reads.
+    fn write_combined(&self, out: &mut Vec<u8>) {
+        use std::io::Write;
+        let user = self.principal.as_ref().map_or("-", |p| p.account.username.as_str());
+        let version = if self.protocol == "h2" { "HTTP/2.0" } else { "HTTP/1.1" };
+        let agent = self.agent.as_deref();
+        let said = |field: Option<&HeaderValue>| {
+            field.and_then(|value| value.to_str().ok()).unwrap_or("-").to_owned()
+        };
+        let referer = said(agent.and_then(|agent| agent.referer.as_ref()));
+        // A query may hold a secret, in a Referer as in a target.
+        let referer = referer.split(['?', '#']).next().unwrap_or("-");
+        let _ = write!(
+            out,
+            "{} - {} [{}] \"{} {} {version}\" {} {} \"{}\" \"{}\"",
+            self.client,
+            user.replace(' ', "_"),
+            common_log_time(self.at),
+            self.method,
+            quotable(self.target.path()),
+            self.status.as_u16(),
+            self.bytes_out,
+            quotable(referer),
+            quotable(&said(agent.and_then(|agent| agent.user_agent.as_ref()))),
+        );
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a duration of 2^52 us is 142 years")]
+fn milliseconds(microseconds: u64) -> f64 {
+    microseconds as f64 / 1000.0
+}
+
+/// As Apache quotes: nothing ends the field or the line before its time.
+fn quotable(text: &str) -> String {
+    use fmt::Write;
+    let mut quoted = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            // Writing to a string does not fail.
+            _ if letter.is_control() => drop(write!(quoted, "\\x{:02x}", letter as u32)),
+            _ => quoted.push(letter),
+        }
+    }
+    quoted
 }

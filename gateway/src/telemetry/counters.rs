@@ -64,6 +64,8 @@ counters! {
     locked_out,
     /// Password checks shed because too many were waiting.
     hashing_shed,
+    /// Answers of upstreams that could be read in two ways, or in none.
+    upstream_faults,
     /// Requests that panicked; each is a defect.
     panics,
 }

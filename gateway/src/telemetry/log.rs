@@ -12,15 +12,18 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::auth::ports::Clock;
 use crate::auth::time::Timestamp;
 use crate::clock::SystemClock;
-use crate::config::LogFormat;
+use crate::config::{LIBRARIES, Log, LogFormat};
 
-use super::sink::{Line, Sink};
+use super::sink::Sink;
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     Json,
     Text,
+    /// Requests in Apache's combined format on standard output, all else as text on
+    /// standard error.
+    Combined,
 }
 
 impl Style {
@@ -28,32 +31,36 @@ impl Style {
     pub fn of(format: LogFormat) -> Self {
         match format {
             LogFormat::Text => Style::Text,
+            LogFormat::Combined => Style::Combined,
             LogFormat::Auto if std::io::stdout().is_terminal() => Style::Text,
             LogFormat::Json | LogFormat::Auto => Style::Json,
         }
     }
 }
 
-/// Sends events of our own crate from `level` up, and of others from `warn` up, to the sink.
+/// Sends events to the sink: our own from the configured level up, by part where
+/// one has a level of its own, and those of libraries from `warn` up.
 ///
 /// # Errors
 /// When a subscriber has been set already.
-pub fn install(
-    sink: Sink,
-    style: Style,
-    level: &str,
-) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+pub fn install(sink: Sink, log: &Log) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
     // hyper warns of every header that comes too late; that is counted, not told.
-    let filter = EnvFilter::new(format!("warn,hyper=error,rustls=error,portcullis={level}"));
-    let subscriber =
-        tracing_subscriber::registry().with(EventLayer { sink, style }.with_filter(filter));
+    let mut filter = format!("warn,hyper=error,rustls=error,portcullis={}", log.level);
+    for (target, level) in &log.levels {
+        filter.push(',');
+        if !LIBRARIES.contains(target) {
+            filter.push_str("portcullis::");
+        }
+        filter.push_str(target);
+        filter.push('=');
+        filter.push_str(level);
+    }
+    let filter = EnvFilter::new(filter);
+    let subscriber = tracing_subscriber::registry().with(EventLayer(sink).with_filter(filter));
     tracing::subscriber::set_global_default(subscriber)
 }
 
-struct EventLayer {
-    sink: Sink,
-    style: Style,
-}
+struct EventLayer(Sink);
 
 impl<S: Subscriber> Layer<S> for EventLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -62,7 +69,7 @@ impl<S: Subscriber> Layer<S> for EventLayer {
         let message = fields.0.remove("message").unwrap_or_else(|| Value::String(String::new()));
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         let time = rfc3339(SystemClock.now());
-        let line = match self.style {
+        let line = match self.0.style() {
             Style::Json => {
                 let head =
                     format!("{{\"time\":\"{time}\",\"level\":\"{level}\",\"message\":{message}");
@@ -72,7 +79,7 @@ impl<S: Subscriber> Layer<S> for EventLayer {
                     _ => head + "}",
                 }
             }
-            Style::Text => {
+            Style::Text | Style::Combined => {
                 let message = message.as_str().map_or_else(|| message.to_string(), escape);
                 let mut line = format!("{time} {level:>5} {message}");
                 for (name, value) in fields.0 {
@@ -82,7 +89,7 @@ impl<S: Subscriber> Layer<S> for EventLayer {
                 line
             }
         };
-        self.sink.push(Line::Text((line + "\n").into_bytes()));
+        self.0.line((line + "\n").into_bytes());
     }
 }
 
@@ -110,6 +117,10 @@ impl Visit for Fields {
         self.0.insert(field.name().to_owned(), value.into());
     }
 
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.0.insert(field.name().to_owned(), value.into());
+    }
+
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.0.insert(field.name().to_owned(), value.into());
     }
@@ -121,4 +132,11 @@ pub fn rfc3339(at: Timestamp) -> String {
     let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis)
         .map_or_else(|_| "invalid".to_owned(), |at| format!("{at:.3}"))
+}
+
+/// `21/Nov/2026:20:18:28 +0000`.
+pub(super) fn common_log_time(at: Timestamp) -> String {
+    let seconds = i64::try_from(at.seconds()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| "invalid".to_owned(), |at| at.strftime("%d/%b/%Y:%H:%M:%S %z").to_string())
 }

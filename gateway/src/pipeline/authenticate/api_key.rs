@@ -3,23 +3,22 @@
 use std::sync::Arc;
 
 use crate::auth::Core;
-use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
 use crate::pipeline::reason::{Rejection, Tried};
-use crate::pipeline::throttle::Throttle;
+use crate::pipeline::throttle::{Caller, Throttle};
 
 pub(super) async fn check(
     core: &Core,
     throttle: &Arc<Throttle>,
-    source: Source,
+    caller: &Caller,
     text: &str,
 ) -> Result<Principal, Rejection> {
-    throttle.check(source)?;
+    throttle.check(caller.source)?;
     match core.verify_key(text) {
         Ok(principal) => Ok(principal),
         Err(refusal) => {
             let refused = async move { Err(refusal.into()) };
-            throttle.attempt(source, Tried::Credential(Scheme::ApiKey), refused).await
+            throttle.attempt(caller, None, Tried::Credential(Scheme::ApiKey), refused).await
         }
     }
 }

@@ -7,19 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::auth::Core;
 use crate::auth::error::Refusal;
-use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::secret::Secret;
 use crate::pipeline::reason::{Rejection, Tried};
-use crate::pipeline::throttle::Throttle;
+use crate::pipeline::throttle::{Caller, Throttle};
 
 pub(super) async fn check(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
-    source: Source,
+    caller: &Caller,
     encoded: &str,
 ) -> Result<Principal, Rejection> {
-    throttle.check(source)?;
+    throttle.check(caller.source)?;
     let credential = decode(encoded);
     if let Some((name, password)) = &credential {
         // The common case: verified lately, no turn and no hash needed.
@@ -27,6 +26,7 @@ pub(super) async fn check(
             return Ok(principal);
         }
     }
+    let name = credential.as_ref().map(|(name, _)| name.clone());
     let core = Arc::clone(core);
     let verify = async move {
         match &credential {
@@ -34,7 +34,7 @@ pub(super) async fn check(
             None => Err(Refusal::CredentialMalformed.into()),
         }
     };
-    throttle.attempt(source, Tried::Credential(Scheme::Basic), verify).await
+    throttle.attempt(caller, name.as_deref(), Tried::Credential(Scheme::Basic), verify).await
 }
 
 /// The name ends at the first colon; a password may hold more of them.

@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use crate::auth::Core;
-use crate::auth::ports::Source;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::secret::Secret;
 use crate::pipeline::reason::{Rejection, Tried};
-use crate::pipeline::throttle::Throttle;
+use crate::pipeline::throttle::{Caller, Throttle};
 
 pub(super) async fn check(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
-    source: Source,
+    caller: &Caller,
     text: &str,
 ) -> Result<Principal, Rejection> {
     let (core, text) = (Arc::clone(core), Secret::from(text));
     let redeem = async move { core.redeem_ticket(text.expose()).await };
-    throttle.attempt(source, Tried::Credential(Scheme::Ticket), redeem).await
+    throttle.attempt(caller, None, Tried::Credential(Scheme::Ticket), redeem).await
 }
 
 /// The ticket in a query, and the query without it. More than one is `Err`.

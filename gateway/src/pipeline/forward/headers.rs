@@ -99,9 +99,7 @@ fn add_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {
     let _ = write!(text, ";host=\"{}\";proto={}", facts.host, facts.scheme);
     insert(headers, header::FORWARDED, &text);
     insert(headers, REQUEST_ID, facts.request_id);
-    if !headers.get(&TRACEPARENT).is_some_and(is_traceparent)
-        || headers.get_all(&TRACEPARENT).iter().count() > 1
-    {
+    if trace_id(headers).is_none() {
         headers.remove(&TRACESTATE);
         insert(headers, TRACEPARENT, &(facts.trace)());
     }
@@ -169,27 +167,22 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros (W3C Trace Context 3.2).
-fn is_traceparent(value: &HeaderValue) -> bool {
-    let Ok(text) = value.to_str() else {
-        return false;
-    };
-    let parts: Vec<&str> = text.split('-').collect();
-    let hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let nonzero = |part: &str| part.bytes().any(|b| b != b'0');
-    match parts.as_slice() {
-        [version, trace, span, flags] => {
-            *version == "00"
-                && hex(trace, 32)
-                && nonzero(trace)
-                && hex(span, 16)
-                && nonzero(span)
-                && hex(flags, 2)
-        }
-        _ => false,
+/// The trace that a request belongs to, if it has one valid `traceparent`
+/// (W3C Trace Context 3.2): `00-TRACE-SPAN-FLAGS`, ids not all zero.
+#[must_use]
+pub fn trace_id(headers: &HeaderMap) -> Option<u128> {
+    let mut fields = headers.get_all(TRACEPARENT).iter();
+    let text = fields.next()?.to_str().ok()?;
+    let lower_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let (rest, flags) = text.strip_prefix("00-")?.rsplit_once('-')?;
+    let (trace, span) = rest.split_once('-')?;
+    let hex = [(trace, 32), (span, 16), (flags, 2)]
+        .iter()
+        .all(|(part, length)| part.len() == *length && part.bytes().all(lower_hex));
+    if fields.next().is_some() || !hex || span.bytes().all(|byte| byte == b'0') {
+        return None;
     }
+    u128::from_str_radix(trace, 16).ok().filter(|trace| *trace != 0)
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {

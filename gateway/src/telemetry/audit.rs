@@ -1,0 +1,160 @@
+//! One line for everything that changes who may come in: sign-ins, passwords,
+//! keys, users, lockouts. The members are an interface, like the access log's.
+//!
+//! Who tried is named only when there is such a user: what was typed into the
+//! name field by mistake may be a password.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::auth::account::Account;
+use crate::auth::time::Timestamp;
+
+use super::log::{Style, escape, rfc3339};
+
+/// What was done or tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Login,
+    Refresh,
+    Logout,
+    PasswordChange,
+    WsToken,
+    /// An address failed too often and may not try for a while.
+    Lockout,
+    UserAdd,
+    UserPassword,
+    UserEnable,
+    UserDisable,
+    KeyCreate,
+    KeyRevoke,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Success,
+    /// The caller's fault; nothing was changed.
+    Refused,
+    /// The gateway's; nothing was changed.
+    Failed,
+}
+
+/// Who did it, and from where.
+#[derive(Debug, Clone)]
+pub enum Actor {
+    Client {
+        address: IpAddr,
+        request_id: Arc<str>,
+        /// What proved, or was to prove, who it is: a scheme, `password`, `refresh-token`.
+        credential: Option<&'static str>,
+        session: Option<uuid::Uuid>,
+    },
+    /// Somebody with access to the admin socket; the user id of the process.
+    Operator { uid: Option<u32> },
+}
+
+#[derive(Debug)]
+pub struct AuditRecord {
+    pub at: Timestamp,
+    pub event: Event,
+    pub outcome: Outcome,
+    /// A reason code; `ok` on success.
+    pub reason: &'static str,
+    /// Whose account it is about, if there is one.
+    pub account: Option<Arc<Account>>,
+    pub actor: Actor,
+    /// Never a secret.
+    pub detail: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: String,
+    event: Event,
+    outcome: Outcome,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+}
+
+impl AuditRecord {
+    /// Appends the line; runs on the log's own thread.
+    pub fn write(&self, style: Style, out: &mut Vec<u8>) {
+        let line = self.line();
+        match style {
+            // Plain text and numbers always serialize.
+            Style::Json => drop(serde_json::to_writer(&mut *out, &line)),
+            Style::Text | Style::Combined => line.write_text(out),
+        }
+        out.push(b'\n');
+    }
+
+    fn line(&self) -> JsonLine<'_> {
+        let account = self.account.as_deref();
+        let mut line = JsonLine {
+            kind: "audit",
+            time: rfc3339(self.at),
+            event: self.event,
+            outcome: self.outcome,
+            reason: self.reason,
+            user_id: account.map(|account| account.id.0),
+            user: account.map(|account| account.username.as_str()),
+            by: "operator",
+            client: None,
+            credential: None,
+            session_id: None,
+            request_id: None,
+            uid: None,
+            detail: self.detail.as_deref(),
+        };
+        match &self.actor {
+            Actor::Client { address, request_id, credential, session } => {
+                line.by = "client";
+                line.client = Some(*address);
+                line.credential = *credential;
+                line.session_id = *session;
+                line.request_id = Some(request_id);
+            }
+            Actor::Operator { uid } => line.uid = *uid,
+        }
+        line
+    }
+}
+
+impl JsonLine<'_> {
+    /// The same members as words, in the same order.
+    fn write_text(&self, out: &mut Vec<u8>) {
+        use std::io::Write;
+        let _ = write!(out, "{} audit", self.time);
+        let Ok(serde_json::Value::Object(members)) = serde_json::to_value(self) else {
+            return;
+        };
+        for (name, value) in &members {
+            if name != "type" && name != "time" {
+                let value = value.as_str().map_or_else(|| value.to_string(), escape);
+                let _ = write!(out, " {name}={value}");
+            }
+        }
+    }
+}
