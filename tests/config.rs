@@ -280,6 +280,11 @@ async fn nothing_listens_under_a_broken_configuration() {
     assert!(!broken.path("data").exists(), "no store was opened");
 }
 
+/// Where nobody listens now.
+pub fn free_address() -> String {
+    format!("127.0.0.1:{}", free_port())
+}
+
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("a listener has an address").port()

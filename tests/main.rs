@@ -2,6 +2,8 @@
 //! look inside.
 
 mod architecture;
+mod audit;
+mod command_line;
 mod config;
 mod contract;
 mod credentials;
@@ -11,6 +13,7 @@ mod forward;
 mod hostile;
 mod identity;
 mod regression;
+mod secrets;
 mod support;
 mod table;
 mod websocket;

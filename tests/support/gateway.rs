@@ -213,6 +213,12 @@ impl Gateway {
         within("a line in the log", line).await.expect("the gateway runs on")
     }
 
+    /// What every user of the machine can see of it.
+    pub fn command_line(&self) -> String {
+        std::fs::read_to_string(format!("/proc/{}/cmdline", self.process().id()))
+            .expect("a running process has a command line")
+    }
+
     /// What this run has written for people so far.
     pub fn stderr(&self) -> String {
         self.process().stderr.text()

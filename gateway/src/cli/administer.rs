@@ -13,6 +13,7 @@ use crate::auth::Core;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::server;
+use crate::store::embedded::Location;
 
 use super::output::{complain, fail, say, show};
 use super::{KeyCommand, Place, UserCommand, configure_store, htpasswd};
@@ -81,11 +82,17 @@ enum Office {
 }
 
 impl Office {
-    /// The gateway if it answers; opens the store once if there is none.
-    async fn find(config: Config) -> Result<Self, String> {
+    /// The gateway if it answers; opens the store once if there is none. Only adding
+    /// somebody makes a new one: a look into the wrong directory leaves nothing there.
+    async fn find(config: Config, adds: bool) -> Result<Self, String> {
         match admin::ask(&config.store.directory, &Request::Health).await {
             Ok(Some(_)) => Ok(Office::Gateway(config.store.directory)),
             Ok(None) => {
+                let location = Location::in_directory(&config.store.directory);
+                if !adds && !location.exists() {
+                    let directory = config.store.directory.display();
+                    return Err(format!("there is no store in {directory} (store.path)"));
+                }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
                 let core = server::open_core(&config, &secret).map_err(|e| e.to_string())?;
@@ -116,7 +123,9 @@ fn administer(place: &Place, request: Request) -> ExitCode {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    let reply = runtime.block_on(async { Office::find(config).await?.perform(request).await });
+    let adds = matches!(request, Request::AddUser { .. });
+    let reply =
+        runtime.block_on(async { Office::find(config, adds).await?.perform(request).await });
     match reply {
         Ok(reply) => show(place, reply),
         Err(message) => fail(1, &message),
@@ -182,7 +191,7 @@ async fn import_all(
     users: Vec<Import>,
     roles: &[String],
 ) -> Result<(usize, Vec<String>), String> {
-    let office = Office::find(config).await?;
+    let office = Office::find(config, true).await?;
     let (mut added, mut present) = (0, Vec::new());
     for batch in users.chunks(IMPORT_BATCH) {
         let request = Request::ImportUsers { users: batch.to_vec(), roles: roles.to_vec() };

@@ -75,6 +75,15 @@ impl EmbeddedStore {
 }
 
 impl Location {
+    /// Whether there is a store already.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        match self {
+            Location::File(path) => path.exists(),
+            Location::Memory => false,
+        }
+    }
+
     /// The file's name inside the data directory.
     #[must_use]
     pub fn in_directory(directory: &Path) -> Self {
