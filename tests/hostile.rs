@@ -2,6 +2,7 @@
 //! two meanings, frames without end. Nothing of what is refused reaches an
 //! upstream.
 
+mod answers;
 mod floods;
 mod framing;
 mod http2;

@@ -16,6 +16,8 @@
 
 pub mod edge;
 
+pub mod http1;
+
 pub mod pipeline;
 
 pub mod dialect;

@@ -2,6 +2,8 @@
 //! streamed back, failures named.
 
 mod echo;
+pub mod framing;
+mod gate;
 pub mod headers;
 pub mod identity;
 pub mod lease;

@@ -8,6 +8,8 @@ use crate::auth::error::{Error, Refusal, StoreError};
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 
+pub use crate::http1::FramingFault;
+
 /// A request that ends here. The status, the words and the connection's fate
 /// follow from the reason in `respond`, and only there.
 #[derive(Debug)]
@@ -73,49 +75,6 @@ pub enum Reason {
     StoreUnavailable,
     StoreBusy,
     Internal,
-}
-
-/// What the edge found wrong with the bytes of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FramingFault {
-    RequestLine,
-    UriTooLong,
-    MethodTooLong,
-    Version,
-    LineEnding,
-    Field,
-    FieldCount,
-    HeadTooLarge,
-    HeadTimeout,
-    ContentLength,
-    TransferCoding,
-    TransferCodingUnknown,
-    LengthAndCoding,
-    Chunk,
-    Trailer,
-}
-
-impl FramingFault {
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            FramingFault::RequestLine => "framing_request_line",
-            FramingFault::UriTooLong => "uri_too_long",
-            FramingFault::MethodTooLong => "method_malformed",
-            FramingFault::Version => "framing_version",
-            FramingFault::LineEnding => "framing_line_ending",
-            FramingFault::Field => "framing_field",
-            FramingFault::FieldCount => "framing_field_count",
-            FramingFault::HeadTooLarge => "head_too_large",
-            FramingFault::HeadTimeout => "head_timeout",
-            FramingFault::ContentLength => "framing_content_length",
-            FramingFault::TransferCoding => "framing_transfer_coding",
-            FramingFault::TransferCodingUnknown => "transfer_coding_unknown",
-            FramingFault::LengthAndCoding => "framing_length_and_coding",
-            FramingFault::Chunk => "framing_chunk",
-            FramingFault::Trailer => "framing_trailer",
-        }
-    }
 }
 
 impl Reason {

@@ -178,6 +178,8 @@ fn framing_refusal(fault: FramingFault) -> Refusal {
             "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are supported",
         ),
         FramingFault::RequestLine
+        | FramingFault::StatusLine
+        | FramingFault::Unexpected
         | FramingFault::MethodTooLong
         | FramingFault::LineEnding
         | FramingFault::Field

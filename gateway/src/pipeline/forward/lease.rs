@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::pipeline::body::BodyProgress;
 
+use super::gate::Question;
 use super::upstream::{Http1Sender, Idle, Upstream};
 
 /// Given back when the exchange is complete on both sides; dropped otherwise,
@@ -33,6 +34,8 @@ pub(super) struct Held {
 pub(super) struct Http1Connection {
     pub(super) sender: Http1Sender,
     pub(super) task: JoinHandle<hyper::Result<()>>,
+    /// What its gate expects an answer to.
+    pub(super) question: Arc<Question>,
 }
 
 impl Lease {
@@ -59,8 +62,8 @@ impl Http1Lease {
         Self(Some(Box::new(held)))
     }
 
-    pub(super) fn sender(&mut self) -> Option<&mut Http1Sender> {
-        self.0.as_mut().map(|held| &mut held.connection.sender)
+    pub(super) fn connection(&mut self) -> Option<&mut Http1Connection> {
+        self.0.as_mut().map(|held| &mut held.connection)
     }
 
     fn give_back(mut self) {

@@ -26,6 +26,7 @@ use crate::config::{self, HttpTarget, UpstreamProtocol};
 use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
 
+use super::gate::{Gate, Malformed, Question};
 use super::lease::{Held, Http1Connection, Http1Lease, Lease, StreamLease};
 
 pub(super) type Http1Sender = http1::SendRequest<RequestBody>;
@@ -128,9 +129,10 @@ impl Upstream {
                     let request = Arc::clone(&progress);
                     // Held while we wait: should the client leave, the connection goes.
                     let mut lease = Http1Lease::new(Held { upstream, connection, permit, request });
-                    let Some(sender) = lease.sender() else {
+                    let Some(Http1Connection { sender, question, .. }) = lease.connection() else {
                         return Err(Reason::Internal.into());
                     };
+                    question.ask(&parts.method);
                     match sender.try_send_request(Request::from_parts(parts, body)).await {
                         Ok(response) => return Ok((response, Lease::Http1(lease))),
                         Err(mut error) => match (error.take_message(), spare) {
@@ -313,13 +315,15 @@ impl Upstream {
         let protocol = |error: hyper::Error| Reason::UpstreamProtocol.because(error);
         self.multiplexes.store(http2, Ordering::Release);
         if !http2 {
+            let question = Arc::<Question>::default();
+            let gate = Gate::new(io, Arc::clone(&question));
             let (sender, connection) = http1::Builder::new()
                 .max_buf_size(64 << 10)
-                .handshake(TokioIo::new(io))
+                .handshake(TokioIo::new(gate))
                 .await
                 .map_err(protocol)?;
             let task = tokio::spawn(connection.with_upgrades());
-            let connection = Http1Connection { sender, task };
+            let connection = Http1Connection { sender, task, question };
             return Ok(Connected::Http1 { connection, permit, idle_for: None });
         }
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
@@ -436,11 +440,23 @@ fn is_closed(error: &hyper::Error) -> bool {
 }
 
 fn failure(error: &hyper::Error) -> Rejection {
-    if error.is_parse() {
+    if error.is_parse() || is_malformed(error) {
         Reason::UpstreamProtocol.because(describe(error))
     } else {
         Reason::UpstreamClosed.because(describe(error))
     }
+}
+
+/// Whether our own gate has stopped the answer.
+fn is_malformed(error: &hyper::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .and_then(std::io::Error::get_ref)
+        .is_some_and(
+            <(dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static)>::is::<
+                Malformed,
+            >,
+        )
 }
 
 /// The error with its causes: hyper's own words seldom suffice.

@@ -55,6 +55,16 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The first line is not `method SP target SP HTTP-version`, or its target holds a fragment or control bytes. TLS sent to a plain listener, or no HTTP at all, looks like this too.",
         SENDER,
     ),
+    of(
+        "framing_status_line",
+        "Only in `detail` of `upstream_protocol`: the upstream's first line is no status line.",
+        "Mend the upstream, or set `protocol` if it speaks HTTP/2.",
+    ),
+    of(
+        "framing_unexpected",
+        "Only in `detail` of `upstream_protocol`: bytes came from the upstream that answer no request, such as a body behind an answer that has none.",
+        "Mend the upstream.",
+    ),
     of("framing_version", "The version is neither HTTP/1.0, HTTP/1.1 nor HTTP/2.", SENDER),
     of("framing_line_ending", "A CR or LF stands alone where a line should end with both.", SENDER),
     of(

@@ -1,0 +1,75 @@
+use proptest::prelude::*;
+
+use super::{Asked, FramingFault, Scanner};
+
+/// Feeds the bytes in pieces; says what was passed, and how many responses ended.
+fn scan(bytes: &[u8], piece: usize, asked: Asked) -> Result<(usize, usize), FramingFault> {
+    let mut scanner = Scanner::default();
+    let (mut buffer, mut passed, mut ended) = (Vec::new(), 0, 0);
+    for piece in bytes.chunks(piece.max(1)) {
+        buffer.extend_from_slice(piece);
+        while !buffer.is_empty() {
+            let (pass, complete) = scanner.scan(&buffer, asked)?;
+            if pass == 0 {
+                break;
+            }
+            buffer.drain(..pass);
+            passed += pass;
+            ended += usize::from(complete);
+        }
+    }
+    Ok((passed, ended))
+}
+
+/// However the bytes are cut, all of them pass, and so many responses end.
+fn passes(bytes: &str, asked: Asked, ended: usize) {
+    for piece in [1, 2, 3, 7, bytes.len()] {
+        let outcome = scan(bytes.as_bytes(), piece, asked);
+        assert_eq!(outcome, Ok((bytes.len(), ended)), "{bytes:?} in pieces of {piece}");
+    }
+}
+
+#[test]
+fn a_response_ends_where_its_fields_say() {
+    let other = Asked::Other;
+    passes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", other, 1);
+    passes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", other, 1);
+    passes("HTTP/1.1 204 No Content\r\n\r\n", other, 1);
+    passes("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", other, 1);
+    passes("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", Asked::Head, 1);
+    passes(
+        "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        other,
+        1,
+    );
+    // Only the end of the connection ends these.
+    passes("HTTP/1.1 200 OK\r\n\r\nanything\r\n\r\nat all", other, 0);
+    passes("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02", other, 0);
+}
+
+#[test]
+fn nothing_passes_unasked() {
+    assert_eq!(scan(b"H", 1, Asked::Nothing), Err(FramingFault::Unexpected));
+}
+
+proptest! {
+    /// Whatever an upstream says, the verdict does not depend on how it is cut.
+    #[test]
+    fn the_verdict_does_not_depend_on_the_pieces(
+        bytes in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200),
+            "HTTP/1\\.[01] [1-5][0-9]{2} ?[a-z]{0,4}\r\n(((Content-Length: [0-9]{1,2}|Transfer-Encoding: chunked|X: ?[a-z]{0,3})\r\n){0,3})\r\n([0-9a-f]{1,2}\r\n[a-z\r\n]{0,20}){0,3}"
+                .prop_map(String::into_bytes),
+        ],
+        piece in 1..20_usize,
+        head in any::<bool>(),
+    ) {
+        let asked = if head { Asked::Head } else { Asked::Other };
+        let whole = scan(&bytes, bytes.len(), asked);
+        let pieces = scan(&bytes, piece, asked);
+        prop_assert_eq!(whole.is_ok(), pieces.is_ok());
+        if let (Ok(whole), Ok(pieces)) = (whole, pieces) {
+            prop_assert_eq!(whole, pieces);
+        }
+    }
+}

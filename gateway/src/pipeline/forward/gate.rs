@@ -1,0 +1,180 @@
+//! The byte gate of an upstream's HTTP/1 connection: reads for hyper, and lets
+//! through only what the scanner of responses has judged.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use http::Method;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::http1::FramingFault;
+
+use super::framing::{Asked, Scanner};
+
+const READ_BYTES: usize = 8 << 10;
+
+/// What was asked on a connection and not yet answered, told by whoever sends.
+#[derive(Debug, Default)]
+pub struct Question(AtomicU8);
+
+const NOTHING: u8 = 0;
+const HEAD: u8 = 1;
+const OTHER: u8 = 2;
+
+impl Question {
+    /// Before the request is handed over.
+    pub fn ask(&self, method: &Method) {
+        let asked = if method == Method::HEAD { HEAD } else { OTHER };
+        self.0.store(asked, Ordering::Release);
+    }
+
+    fn answered(&self) {
+        self.0.store(NOTHING, Ordering::Release);
+    }
+
+    fn asked(&self) -> Asked {
+        match self.0.load(Ordering::Acquire) {
+            HEAD => Asked::Head,
+            OTHER => Asked::Other,
+            _ => Asked::Nothing,
+        }
+    }
+}
+
+/// An answer that can be read in two ways, as the cause of an I/O error.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.code())]
+pub struct Malformed(pub FramingFault);
+
+pub struct Gate<S> {
+    inner: S,
+    question: Arc<Question>,
+    scanner: Scanner,
+    buffer: BytesMut,
+    /// Leading bytes of the buffer that hyper may have.
+    passable: usize,
+    ended: bool,
+}
+
+impl<S> Gate<S> {
+    pub fn new(inner: S, question: Arc<Question>) -> Self {
+        let scanner = Scanner::default();
+        Self { inner, question, scanner, buffer: BytesMut::new(), passable: 0, ended: false }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Gate<S> {
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.buffer.capacity() == self.buffer.len() {
+            self.buffer.reserve(READ_BYTES);
+        }
+        match tokio_util::io::poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.buffer)? {
+            Poll::Ready(read) => {
+                self.ended = read == 0;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => {
+                if self.buffer.is_empty() && self.scanner.in_head() {
+                    // An idle connection holds no memory.
+                    self.buffer = BytesMut::new();
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Bytes that need no look go straight into hyper's buffer.
+    fn poll_unlooked(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+        unlooked: usize,
+    ) -> Poll<io::Result<()>> {
+        let wanted = unlooked.min(out.remaining());
+        let mut part = ReadBuf::new(out.initialize_unfilled_to(wanted));
+        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
+        let read = part.filled().len();
+        out.advance(read);
+        if self.scanner.skip(read as u64) {
+            self.question.answered();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if this.passable > 0 {
+                let length = this.passable.min(out.remaining());
+                out.put_slice(&this.buffer[..length]);
+                this.buffer.advance(length);
+                this.passable -= length;
+                return Poll::Ready(Ok(()));
+            }
+            if !this.buffer.is_empty() {
+                match this.scanner.scan(&this.buffer, this.question.asked()) {
+                    Ok((0, _)) => {}
+                    Ok((passable, complete)) => {
+                        this.passable = passable;
+                        if complete {
+                            this.question.answered();
+                        }
+                        continue;
+                    }
+                    Err(fault) => {
+                        this.buffer.clear();
+                        let error = io::Error::new(io::ErrorKind::InvalidData, Malformed(fault));
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            } else if this.scanner.unlooked() > 0 && !this.ended {
+                let unlooked = usize::try_from(this.scanner.unlooked()).unwrap_or(usize::MAX);
+                return this.poll_unlooked(cx, out, unlooked);
+            }
+            if this.ended {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.poll_fill(cx))?;
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
