@@ -17,6 +17,15 @@ fn installation(config: &str) -> Installation {
     Installation::new().file("config.toml", config).env("SECRET_KEY", SECRET_KEY)
 }
 
+/// With a certificate and a key that mistakes can name.
+fn with_files(config: &str) -> Installation {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    installation(config)
+        .file("good.pem", &cert.pem())
+        .file("good.key", &signing_key.serialize_pem())
+}
+
 /// A mistake: the text with a `^` before its place, what is said about it after
 /// file, line and column, and the hint.
 type Mistake = (&'static str, &'static str, Option<&'static str>);
@@ -148,6 +157,34 @@ const MISTAKES: &[Mistake] = &[
         Some("list the load balancers in client.trusted_proxies"),
     ),
     (
+        "[log]\nlevel = ^\"verbose\"\n",
+        "log.level: expected one of `error`, `warn`, `info`, `debug`, `trace`",
+        None,
+    ),
+    (
+        "[log.levels]\n^stroe = \"debug\"\n",
+        "log.levels.stroe: unknown key",
+        Some("did you mean `store`?"),
+    ),
+    ("[log]\nformat = ^\"jsno\"\n", "log.format: expected one of", Some("did you mean `json`?")),
+    (
+        "[tls]\ncertificate = ^\"missing.pem\"\nkey = \"good.key\"\n",
+        "tls.certificate: \"missing.pem\" cannot be read",
+        None,
+    ),
+    (
+        "[tls]\ncertificate = \"good.pem\"\nkey = ^\"good.pem\"\n",
+        "tls.key: \"good.pem\" holds no private key",
+        None,
+    ),
+    (
+        "[upstream.app]\nurl = \"https://127.0.0.1:3000\"\nroots = ^\"good.key\"\n",
+        "upstream.app.roots: \"good.key\" holds no certificate",
+        None,
+    ),
+    ("[limits]\nuser_pause = ^\"2h\"\n", "limits.user_pause: expected a duration like", None),
+    ("limits = ^5\n", "limits: expected a table, found 5", Some("write [limits]")),
+    (
         "^[identity]\npreset = \"custom\"\n",
         "identity.headers: preset \"custom\" takes the names from [identity.headers]",
         None,
@@ -158,7 +195,7 @@ const MISTAKES: &[Mistake] = &[
 async fn every_mistake_is_reported_at_its_place_with_what_to_write_instead() {
     for (marked, message, hint) in MISTAKES {
         let (config, line, column) = unmark(marked);
-        let ended = check(&config).await;
+        let ended = with_files(&config).run(&["check"], None).await;
         let report = &ended.stderr;
         assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{marked}\n{report}");
         let place = format!("config.toml:{line}:{column}: {message}");

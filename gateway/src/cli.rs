@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::check_acceptable;
 use crate::auth::secret::Secret;
-use crate::config::file::{Sources, default_path, load};
+use crate::config::file::{Files, Sources, default_path, load};
 use crate::config::units::parse_duration;
 use crate::config::{Config, LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
@@ -209,7 +209,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Reads the configuration, or says what is wrong with it.
-fn configure(place: &Place, options: RunOptions) -> Result<Config, ExitCode> {
+fn configure(place: &Place, options: RunOptions, files: Files) -> Result<Config, ExitCode> {
     let path = match &place.config {
         Some(path) => Some(path.clone()),
         None => Some(default_path().to_owned()).filter(|path| path.exists()),
@@ -233,7 +233,7 @@ fn configure(place: &Place, options: RunOptions) -> Result<Config, ExitCode> {
         }
     }
     let RunOptions { to, listen, log_format, log_level } = options;
-    let loaded = load(Sources { file, environment, unreadable, to, listen });
+    let loaded = load(Sources { file, environment, unreadable, to, listen, files });
     let mut config = loaded.map_err(|problems| {
         let count = match problems.count {
             1 => "1 problem".to_owned(),
@@ -248,11 +248,12 @@ fn configure(place: &Place, options: RunOptions) -> Result<Config, ExitCode> {
 
 /// Where the store lies is all that matters to some commands; routes may be missing.
 fn configure_store(place: &Place) -> Result<Config, ExitCode> {
-    configure(place, RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() })
+    let options = RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() };
+    configure(place, options, Files::NotNeeded)
 }
 
 fn check(place: &Place, options: RunOptions) -> ExitCode {
-    let config = match configure(place, options) {
+    let config = match configure(place, options, Files::Needed) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -263,7 +264,7 @@ fn check(place: &Place, options: RunOptions) -> ExitCode {
 }
 
 fn run(place: &Place, options: RunOptions) -> ExitCode {
-    let config = match configure(place, options) {
+    let config = match configure(place, options, Files::Needed) {
         Ok(config) => config,
         Err(code) => return code,
     };

@@ -1,6 +1,7 @@
 //! Attempts to sign in.
 
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::support::client::Client;
 use crate::support::eventually;
@@ -17,6 +18,39 @@ const LOGIN: &[(&str, &str)] = &[
     ("content-type", "application/json"),
     ("x-forwarded-for", ADDRESS),
 ];
+
+/// Was: a guesser with many addresses had as many attempts at one user as it had
+/// addresses, all at once.
+#[tokio::test]
+async fn one_user_is_guessed_at_one_attempt_at_a_time_from_however_many_addresses() {
+    const GUESSERS: usize = 80;
+    let config = format!("[limits]\nuser_attempts = 3\nuser_pause = \"200ms\"\n{ECHO}");
+    let gateway = Gateway::start(&config).await;
+    gateway.add_user("ann", "ann's own password", &["user"]).await;
+    let guess = async |name: &'static str, password: &'static str| {
+        Client::anonymous(&gateway).login(name, password).await
+    };
+    for _ in 0..3 {
+        guess("ann", "wrong wrong").await.expect(401);
+    }
+    // Each from an address of its own. The turn of one user holds 64 that wait.
+    let mut guessers = JoinSet::new();
+    for _ in 0..GUESSERS {
+        let client = Client::anonymous(&gateway);
+        // By either name: it is the same user in other letters.
+        guessers.spawn(async move { client.login("ANN", "wrong wrong").await.status.as_u16() });
+    }
+    let crowd = gateway.wait_for_log(|line| line["reason"] == "attempts_queued").await;
+    assert_eq!(crowd["status"], 429, "{crowd}");
+    // Nobody else waits for them, and nobody is locked out.
+    guess(ADMIN, ADMIN_PASSWORD).await.expect(200);
+    guessers.shutdown().await;
+    eventually("the user's own turn", async || {
+        let answer = guess("ann", "ann's own password").await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}
 
 /// Was: a failure was counted when it was answered, so nobody who hung up early ever
 /// ran out of attempts.

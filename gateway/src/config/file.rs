@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, Method, Uri};
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeTable;
 
 use crate::auth::secret::Secret;
@@ -41,6 +43,17 @@ pub struct Sources {
     pub to: Option<String>,
     /// `--listen`: in place of the file's listeners.
     pub listen: Option<String>,
+    pub files: Files,
+}
+
+/// Whether the certificate files that are named have to be there.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// Traffic will need them.
+    Needed,
+    /// A command on the store does without.
+    #[default]
+    NotNeeded,
 }
 
 /// Reads and checks a whole configuration.
@@ -65,22 +78,28 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     }
     let reader = Reader::new(sources.environment, sources.unreadable);
     let root = Section::root(&reader, document.get_ref());
-    let config = read(&reader, root, sources.to, sources.listen);
+    let config = read(&reader, root, sources.to, sources.listen, sources.files);
     reader.finish_environment();
     let problems = reader.into_problems();
     if problems.is_empty() { Ok(config) } else { Err(Problems::render(&name, &text, &problems)) }
 }
 
-fn read(reader: &Reader, root: Section<'_>, to: Option<String>, listen: Option<String>) -> Config {
+fn read(
+    reader: &Reader,
+    root: Section<'_>,
+    to: Option<String>,
+    listen: Option<String>,
+    files: Files,
+) -> Config {
     let trusted_proxies = read_client(root.section("client"));
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
-    let (upstreams, routes) = read_routes(reader, &root, to, limits.body_bytes);
+    let (upstreams, routes) = read_routes(reader, &root, to, limits.body_bytes, files);
     let auth = read_auth(reader, root.section("auth"));
     let status = read_status(reader, &root.section("dialect"), auth.refresh_ttl);
     let config = Config {
         listeners,
-        tls: read_tls(root.section("tls")),
+        tls: read_tls(root.section("tls"), files),
         store: read_store(root.section("store")),
         auth,
         status,
@@ -157,7 +176,18 @@ fn read_listeners(
         .collect()
 }
 
-fn read_tls(section: Section<'_>) -> Tls {
+/// Notes a PEM file that is not there or holds nothing of its kind.
+fn check_pem<T: PemObject>(section: &Section<'_>, key: &str, found: &Located<String>, kind: &str) {
+    let message = match T::from_pem_file(&found.value) {
+        Ok(_) => return,
+        Err(PemError::NoItemsFound) => format!("{:?} holds no {kind}", found.value),
+        Err(PemError::Io(error)) => format!("{:?} cannot be read: {error}", found.value),
+        Err(error) => format!("{:?} holds no {kind} that can be read: {error}", found.value),
+    };
+    section.note(found.origin.clone(), key, message, None);
+}
+
+fn read_tls(section: Section<'_>, files: Files) -> Tls {
     let certificate = section.text("certificate", "the path of a PEM file");
     let key = section.text("key", "the path of a PEM file");
     let self_signed = match (&certificate, &key) {
@@ -170,6 +200,10 @@ fn read_tls(section: Section<'_>) -> Tls {
             SelfSigned::Never
         }
     };
+    if let (Files::Needed, Some(certificate), Some(key)) = (files, &certificate, &key) {
+        check_pem::<CertificateDer<'_>>(&section, "certificate", certificate, "certificate");
+        check_pem::<PrivateKeyDer<'_>>(&section, "key", key, "private key");
+    }
     let path = |found: Option<Located<String>>, default: &str| {
         PathBuf::from(found.map_or_else(|| default.to_owned(), |found| found.value))
     };
@@ -552,9 +586,11 @@ fn read_routes(
     root: &Section<'_>,
     to: Option<String>,
     body_bytes: Option<u64>,
+    files: Files,
 ) -> (Vec<Upstream>, Vec<Route>) {
+    let sections = root.named_sections("upstream").into_iter();
     let mut upstreams: Vec<Upstream> =
-        root.named_sections("upstream").into_iter().map(read_upstream).collect();
+        sections.map(|section| read_upstream(section, files)).collect();
     let sections = root.sections("route");
     if let Some(to) = to {
         let place = Located { value: to, origin: Origin::CommandLine("--to") };
@@ -726,7 +762,7 @@ fn check_route_path(path: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn read_upstream((name, section): (Located<String>, Section<'_>)) -> Upstream {
+fn read_upstream((name, section): (Located<String>, Section<'_>), files: Files) -> Upstream {
     let url = section.text("url", "a URL like \"http://127.0.0.1:3000\"");
     let protocols = [
         ("auto", UpstreamProtocol::Auto),
@@ -752,6 +788,9 @@ fn read_upstream((name, section): (Located<String>, Section<'_>)) -> Upstream {
         Some(url) => match parse_url(&url.value) {
             Ok((authority, scheme)) => {
                 let tls = if scheme == Scheme::HTTPS {
+                    if let (Files::Needed, Some(roots)) = (files, &roots) {
+                        check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
+                    }
                     UpstreamTls::On { roots: roots.map(|roots| roots.value.into()) }
                 } else {
                     if let Some(roots) = roots {

@@ -118,12 +118,11 @@ impl Entry {
     fn write(self, gateway: &Gateway, rejection: Option<&Rejection>) {
         let outcome = match rejection.map(|rejection| &rejection.reason) {
             None => Outcome::Success,
-            Some(
-                Reason::StoreUnavailable
-                | Reason::StoreBusy
-                | Reason::HasherBusy
-                | Reason::Internal,
-            ) => Outcome::Failed,
+            // Nothing was tried; a flood of these belongs in the access log.
+            Some(Reason::LockedOut { .. } | Reason::AttemptsQueued | Reason::HasherBusy) => return,
+            Some(Reason::StoreUnavailable | Reason::StoreBusy | Reason::Internal) => {
+                Outcome::Failed
+            }
             Some(_) => Outcome::Refused,
         };
         gateway.sink.audit(AuditRecord {
