@@ -4,7 +4,7 @@
 
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Version, header};
+use http::{Method, Uri, Version, header};
 
 use super::reason::{Reason, Rejection};
 
@@ -30,6 +30,15 @@ pub fn check_method(method: &Method) -> Result<(), Rejection> {
         return Err(Reason::MethodMalformed.into());
     }
     Ok(())
+}
+
+/// # Errors
+/// When the target is of another protocol (RFC 9112 3.2.2, RFC 9113 8.3.1).
+pub fn check_scheme(uri: &Uri) -> Result<(), Rejection> {
+    match uri.scheme_str() {
+        None | Some("http" | "https") => Ok(()),
+        Some(other) => Err(Reason::TargetMalformed.because(other)),
+    }
 }
 
 /// The one host of a request: `:authority` or the absolute form's, and a `Host`

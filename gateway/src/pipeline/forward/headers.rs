@@ -10,7 +10,7 @@ use http::header::{self, Entry, HeaderName, HeaderValue};
 use crate::config::CredentialForwarding;
 use crate::pipeline::respond::REQUEST_ID;
 
-use super::identity::{StrippedNames, is_credential};
+use super::identity::{StrippedNames, dashed, is_credential};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -33,6 +33,12 @@ const HOP_BY_HOP: [&str; 11] = [
     "http2-settings",
     "expect",
 ];
+
+/// Whether this is such a field, or one that servers which read `.` as `-` would
+/// take for it.
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
+    HOP_BY_HOP.contains(&name) || (name.contains('.') && HOP_BY_HOP.contains(&&*dashed(name)))
+}
 
 /// What the gateway knows about a request and tells the upstream.
 pub struct Facts<'a> {
@@ -61,7 +67,7 @@ pub fn prepare_request(
         .filter(|name| {
             let name = name.as_str();
             name.contains('_')
-                || HOP_BY_HOP.contains(&name)
+                || is_hop_by_hop(name)
                 || stripped.contains(name)
                 || (credential == CredentialForwarding::Strip && is_credential(name))
         })

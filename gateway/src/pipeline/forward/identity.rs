@@ -15,6 +15,8 @@ use crate::config::file::{PRESETS, preset};
 use crate::pipeline::authenticate::API_KEY_FIELD;
 use crate::pipeline::body::remove_framing;
 
+use super::headers::is_hop_by_hop;
+
 /// Names that only the gateway may set.
 #[derive(Debug)]
 pub struct StrippedNames {
@@ -90,7 +92,11 @@ impl StrippedNames {
             .keys()
             .filter(|name| {
                 let name = name.as_str();
-                name.contains('_') || self.contains(name) || is_credential(name) || is_ours(name)
+                name.contains('_')
+                    || is_hop_by_hop(name)
+                    || self.contains(name)
+                    || is_credential(name)
+                    || is_ours(name)
             })
             .cloned()
             .collect();
@@ -118,7 +124,7 @@ fn has_prefix(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn dashed(name: &str) -> String {
+pub(super) fn dashed(name: &str) -> String {
     name.replace(['_', '.'], "-")
 }
 
