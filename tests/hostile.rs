@@ -7,6 +7,7 @@ mod floods;
 mod framing;
 mod http2;
 mod paths;
+mod witness;
 
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;

@@ -1,7 +1,7 @@
 //! Connections opened by hand: over TCP or TLS, with a chosen version, server name
 //! and protocol, and with bytes in front of the handshake.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use http::header::HOST;
@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -24,6 +24,7 @@ use super::within;
 /// How to connect.
 pub struct Dial {
     address: SocketAddr,
+    source: Ipv4Addr,
     roots: Arc<RootCertStore>,
     name: ServerName<'static>,
     protocols: Vec<Vec<u8>>,
@@ -36,11 +37,18 @@ impl Dial {
         roots.add(gateway.certificate()).expect("the gateway's certificate can be trusted");
         Self {
             address: gateway.address(),
+            source: Ipv4Addr::UNSPECIFIED,
             roots: Arc::new(roots),
             name: ServerName::try_from("localhost").expect("a server name"),
             protocols: Vec::new(),
             versions: rustls::DEFAULT_VERSIONS.to_vec(),
         }
+    }
+
+    /// The address to come from: any of 127.0.0.0/8.
+    pub fn source(mut self, address: Ipv4Addr) -> Self {
+        self.source = address;
+        self
     }
 
     /// Offered by ALPN, best first; none at all unless this is called.
@@ -55,7 +63,11 @@ impl Dial {
     }
 
     pub async fn tcp(&self) -> TcpStream {
-        let connecting = TcpStream::connect(self.address);
+        let connecting = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((self.source, 0).into())?;
+            socket.connect(self.address).await
+        };
         within("a TCP connection", connecting).await.expect("the gateway listens")
     }
 
