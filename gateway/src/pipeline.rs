@@ -182,7 +182,8 @@ async fn process(
         return Err(Reason::Framing(reason::FramingFault::FieldCount).into());
     }
     message::check_method(&parts.method)?;
-    message::check_scheme(&parts.uri)?;
+    message::check_target(&parts)?;
+    message::check_length(&parts.headers)?;
     let host = message::host(&parts)?;
     if gateway.sni == SniRule::MustMatchHost
         && let Some(sni) = connection.sni().filter(|sni| *sni != host.name)

@@ -3,10 +3,10 @@
 //! RFC 9113 8.3.1).
 
 use http::request::Parts;
-use http::uri::Authority;
-use http::{Method, Uri, Version, header};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 
-use super::reason::{Reason, Rejection};
+use super::reason::{FramingFault, Reason, Rejection};
 
 /// The longest method name; every registered one is shorter.
 const MAX_METHOD_BYTES: usize = 32;
@@ -33,11 +33,33 @@ pub fn check_method(method: &Method) -> Result<(), Rejection> {
 }
 
 /// # Errors
-/// When the target is of another protocol (RFC 9112 3.2.2, RFC 9113 8.3.1).
-pub fn check_scheme(uri: &Uri) -> Result<(), Rejection> {
-    match uri.scheme_str() {
-        None | Some("http" | "https") => Ok(()),
-        Some(other) => Err(Reason::TargetMalformed.because(other)),
+/// When the target is of another protocol (RFC 9112 3.2.2), or over HTTP/2 not a
+/// path (RFC 9113 8.3.1).
+pub fn check_target(parts: &Parts) -> Result<(), Rejection> {
+    if let Some(other) = parts.uri.scheme_str().filter(|scheme| !["http", "https"].contains(scheme))
+    {
+        return Err(Reason::TargetMalformed.because(other));
+    }
+    let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    if parts.version == Version::HTTP_2 && !path.starts_with(['/', '*']) {
+        return Err(Reason::TargetMalformed.because("a path that does not begin with a slash"));
+    }
+    Ok(())
+}
+
+/// Over HTTP/2 a length that is no number would be taken for none.
+///
+/// # Errors
+/// When it is not digits alone.
+pub fn check_length(headers: &HeaderMap) -> Result<(), Rejection> {
+    let is_number = |value: &HeaderValue| {
+        let digits = value.as_bytes();
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    };
+    if headers.get_all(header::CONTENT_LENGTH).iter().all(is_number) {
+        Ok(())
+    } else {
+        Err(Reason::Framing(FramingFault::ContentLength).into())
     }
 }
 
