@@ -6,7 +6,7 @@ use http::Response;
 use crate::support::client::{Client, body};
 use crate::support::frames::{
     CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Http2, NO_FLAGS, Outcome, PING,
-    RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
+    PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
 };
 use crate::support::upstream::{Script, Upstream, text};
 
@@ -164,8 +164,8 @@ async fn frames_that_ask_for_work_and_bring_none_do_not_disturb_others() {
         frame(PING, NO_FLAGS, 0, &[0; 8]),
         frame(SETTINGS, NO_FLAGS, 0, &[]),
         frame(WINDOW_UPDATE, NO_FLAGS, 0, &1_u32.to_be_bytes()),
-        // PRIORITY, and a kind that does not exist.
-        frame(0x2, NO_FLAGS, 1, &[0, 0, 0, 0, 16]),
+        frame(PRIORITY, NO_FLAGS, 1, &[0, 0, 0, 0, 16]),
+        // A kind that does not exist.
         frame(0xfa, NO_FLAGS, 0, &[]),
     ];
     for (served, flood) in floods.into_iter().enumerate() {

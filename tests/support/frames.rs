@@ -12,8 +12,10 @@ use super::within;
 
 pub const DATA: u8 = 0x0;
 pub const HEADERS: u8 = 0x1;
+pub const PRIORITY: u8 = 0x2;
 pub const RST_STREAM: u8 = 0x3;
 pub const SETTINGS: u8 = 0x4;
+pub const PUSH_PROMISE: u8 = 0x5;
 pub const PING: u8 = 0x6;
 pub const GOAWAY: u8 = 0x7;
 pub const WINDOW_UPDATE: u8 = 0x8;
@@ -25,6 +27,7 @@ pub const ACK: u8 = 0x1;
 pub const END_HEADERS: u8 = 0x4;
 
 pub const NO_ERROR: u32 = 0x0;
+pub const PROTOCOL_ERROR: u32 = 0x1;
 pub const CANCEL: u32 = 0x8;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -58,7 +61,12 @@ pub struct Http2 {
 impl Http2 {
     /// A connection on which `h2` has been agreed and prefaces have been exchanged.
     pub async fn connect(gateway: &Gateway) -> Self {
-        let stream = Dial::new(gateway).protocols(&["h2"]).tls().await;
+        Self::over(Dial::new(gateway)).await
+    }
+
+    /// The same, dialled so.
+    pub async fn over(dial: Dial) -> Self {
+        let stream = dial.protocols(&["h2"]).tls().await;
         let mut this = Self { stream, unread: Vec::new(), goaway: None };
         // Without a dynamic table an answer's status can be read without
         // remembering anything.
