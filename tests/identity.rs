@@ -1,8 +1,11 @@
 //! Who an upstream is told the caller is: by every credential, under every set of
 //! names, and never by the caller itself.
 
+mod claims;
 mod forged;
 mod told;
+
+use std::sync::LazyLock;
 
 use http::HeaderMap;
 
@@ -86,10 +89,27 @@ impl Preset {
     }
 }
 
+const REFERENCE: &str = include_str!("../gateway/CONFIG.md");
+
+/// The names in a row of the reference's table of fields, in small letters. Those
+/// of a whole family are left out.
+fn documented(row: &str) -> Vec<String> {
+    let begin = format!("| {row}: ");
+    let line = REFERENCE.lines().find_map(|line| line.strip_prefix(&begin)).expect("such a row");
+    let names = line.split('|').next().expect("a cell").split('`').skip(1).step_by(2);
+    names.filter(|name| !name.contains('*')).map(str::to_ascii_lowercase).collect()
+}
+
 /// Every name that some upstream takes for the gateway's word.
 fn identity_names() -> impl Iterator<Item = &'static str> {
-    let presets = [PORTCULLIS, OAUTH2_PROXY, AUTHELIA, GRAFANA];
-    presets.into_iter().flat_map(|preset| preset.names).map(|(_, name)| *name)
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let presets = [PORTCULLIS, OAUTH2_PROXY, AUTHELIA, GRAFANA];
+        let names = presets.iter().flat_map(|preset| preset.names);
+        let family = "x-portcullis-anything".to_owned();
+        let names = names.map(|(_, name)| (*name).to_owned());
+        names.chain(documented("identity")).chain([family]).collect()
+    });
+    NAMES.iter().map(String::as_str)
 }
 
 /// The names above, and those of `CUSTOM`.

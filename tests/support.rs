@@ -6,6 +6,7 @@ pub mod frames;
 pub mod gateway;
 pub mod installation;
 pub mod process;
+pub mod property;
 pub mod raw;
 pub mod socket;
 pub mod streaming;

@@ -12,7 +12,7 @@ use toml::Table;
 
 use super::installation::Installation;
 use super::process::{Ended, Process};
-use super::within;
+use super::{eventually, within};
 
 pub const ADMIN: &str = "admin";
 pub const ADMIN_PASSWORD: &str = "correct horse battery";
@@ -219,6 +219,15 @@ impl Gateway {
             .expect("a running process has a command line")
     }
 
+    /// Like `wait_for_log`, looking at the newest lines first.
+    pub async fn wait_for_recent_log(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let newest = |lines: &[String]| {
+            lines.iter().rev().map(|line| parse_line(line)).find(|line| wanted(line))
+        };
+        let line = self.process().stdout.find(newest);
+        within("a line in the log", line).await.expect("the gateway runs on")
+    }
+
     /// What this run has written for people so far.
     pub fn stderr(&self) -> String {
         self.process().stderr.text()
@@ -234,6 +243,19 @@ impl Gateway {
         let ended = self.cli(arguments, input).await;
         assert!(ended.status.success(), "{arguments:?}: {ended:?}");
         ended.stdout
+    }
+
+    /// What a counter says now.
+    pub async fn counter(&self, name: &str) -> u64 {
+        let status = self.manage(&["status", "--format", "json"], None).await;
+        let status: Value = serde_json::from_str(&status).expect("the status is JSON");
+        let count = status["counters"][name].as_u64();
+        count.unwrap_or_else(|| panic!("no counter {name}: {status}"))
+    }
+
+    /// Waits until a counter is not zero any more.
+    pub async fn counted(&self, name: &str) {
+        eventually(name, async || (self.counter(name).await > 0).then_some(())).await;
     }
 
     pub async fn add_user(&self, name: &str, password: &str, roles: &[&str]) {
