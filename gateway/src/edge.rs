@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod framing;
 pub mod gate;
 pub mod http;
+pub mod meter;
 pub mod pace;
 pub mod proxy_protocol;
 pub mod slots;

@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::reason::FramingFault;
+use crate::telemetry::counters::Counters;
 
 use super::framing::{HeadLimits, Scanner};
 
@@ -41,6 +42,7 @@ pub struct Gate<S> {
     /// Interim responses on their way out.
     interim: Bytes,
     linger: Option<Linger>,
+    counters: Arc<Counters>,
 }
 
 /// Reading on after the last byte was written.
@@ -60,6 +62,7 @@ impl<S> Gate<S> {
         connection: Arc<Connection>,
         limits: HeadLimits,
         head_timeout: Duration,
+        counters: Arc<Counters>,
     ) -> Self {
         Self {
             inner,
@@ -73,6 +76,7 @@ impl<S> Gate<S> {
             head_timer: Some(Box::pin(tokio::time::sleep(head_timeout))),
             interim: Bytes::new(),
             linger: None,
+            counters,
         }
     }
 
@@ -131,6 +135,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
             self.head_timer = None;
             if self.buffer.is_empty() {
                 // Nothing was asked, so nothing is answered.
+                self.counters.heads_timed_out.increment();
                 self.ended = true;
             } else {
                 self.fail(FramingFault::HeadTimeout);

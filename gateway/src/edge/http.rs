@@ -2,7 +2,9 @@
 //! around it. Which version it is was settled by ALPN; nothing is guessed.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::future::Future;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,12 +18,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::pipeline::body::ResponseBody;
-use crate::pipeline::connection::{Connection, Upgrade};
+use crate::pipeline::connection::{Abuse, Connection, Protocol, Upgrade};
 use crate::pipeline::reason::FramingFault;
 use crate::pipeline::{self, Gateway};
 
 use super::accept::Listening;
 use super::gate::Gate;
+use super::meter::Meter;
 use super::pace::Paced;
 
 /// What one HTTP/2 connection may make us hold.
@@ -36,7 +39,7 @@ const STREAM_WINDOW_BYTES: u32 = 128 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// What we hold for a client that does not read.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
-const READ_BUFFER_BYTES: usize = 64 << 10;
+const BUFFER_BYTES: usize = 32 << 10;
 /// For GOAWAY and the last bytes of a connection that is ended.
 const PARTING: Duration = Duration::from_millis(500);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -47,13 +50,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let gateway = &listening.gateway;
-    let gate =
-        Gate::new(stream, Arc::clone(&connection), listening.head, gateway.timeouts.request_head);
+    let gate = Gate::new(
+        stream,
+        Arc::clone(&connection),
+        listening.head,
+        gateway.timeouts.request_head,
+        Arc::clone(&gateway.counters),
+    );
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         // The gate keeps the deadline, from a head's first byte instead of from idle.
         .header_read_timeout(None)
-        .max_buf_size(READ_BUFFER_BYTES.max(listening.head.bytes + 1024))
+        .max_buf_size(BUFFER_BYTES.max(listening.head.bytes + 1024))
         .serve_connection(TokioIo::new(gate), service(gateway, &connection))
         .with_upgrades();
     let mut http = std::pin::pin!(http);
@@ -72,6 +80,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let gateway = &listening.gateway;
+    let stream = Meter::new(stream, Arc::clone(&connection));
     let http = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(listening.h2.streams)
@@ -113,6 +122,10 @@ async fn drive<C>(
         tokio::select! {
             outcome = http.as_mut() => {
                 if let Err(error) = outcome {
+                    let by_the_socket = error.source().is_some_and(|source| source.is::<io::Error>());
+                    if connection.protocol == Protocol::Http2 && !by_the_socket {
+                        gateway.counters.http2_faults.increment();
+                    }
                     tracing::debug!(peer = %connection.peer, %error, "connection ended");
                 }
                 return;
@@ -122,8 +135,12 @@ async fn drive<C>(
                 shut_down(http.as_mut());
             }
             () = connection.abort.notified() => {
-                gateway.counters.reset_floods.increment();
-                tracing::warn!(peer = %connection.peer, "HTTP/2 connection ended: too many resets");
+                let (counter, what) = match connection.abuse() {
+                    Abuse::Resets => (&gateway.counters.reset_floods, "resets"),
+                    Abuse::Frames => (&gateway.counters.frame_floods, "frames without a reason"),
+                };
+                counter.increment();
+                tracing::warn!(peer = %connection.peer, "HTTP/2 connection ended: too many {what}");
                 shut_down(http.as_mut());
                 let _ = tokio::time::timeout(PARTING, http).await;
                 return;

@@ -1,7 +1,7 @@
 //! What the edge and the pipeline tell each other about one connection.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -34,6 +34,7 @@ pub struct Connection {
     max_resets: u32,
     /// Ends the connection at once.
     pub abort: Notify,
+    flooded: AtomicBool,
     /// Interim responses (1xx) waiting to be written in front of the final one.
     interim: Mutex<Interim>,
     /// Wakes the request, and with it the connection, when there are some.
@@ -56,6 +57,13 @@ pub struct Tls {
 pub enum Protocol {
     Http1,
     Http2,
+}
+
+/// What an HTTP/2 client did too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abuse {
+    Resets,
+    Frames,
 }
 
 /// What became of a request to switch protocols; the gate holds back the bytes
@@ -133,6 +141,7 @@ impl Connection {
             resets: Mutex::new(ResetWindow { began: now, count: 0 }),
             max_resets,
             abort: Notify::new(),
+            flooded: AtomicBool::new(false),
             interim: Mutex::default(),
             interim_pushed: Notify::new(),
             _places: places,
@@ -240,8 +249,20 @@ impl Connection {
         }
         window.count += 1;
         if window.count > self.max_resets {
-            self.abort.notify_one();
+            self.end_for(Abuse::Resets);
         }
+    }
+
+    /// Ends the connection at once.
+    pub fn end_for(&self, abuse: Abuse) {
+        self.flooded.store(abuse == Abuse::Frames, Ordering::Release);
+        self.abort.notify_one();
+    }
+
+    /// What it is being ended for.
+    #[must_use]
+    pub fn abuse(&self) -> Abuse {
+        if self.flooded.load(Ordering::Acquire) { Abuse::Frames } else { Abuse::Resets }
     }
 
     /// Opens the way for the interim responses of one exchange.

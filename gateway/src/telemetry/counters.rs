@@ -56,6 +56,10 @@ counters! {
     bodies_stalled,
     /// HTTP/2 connections ended because the client cancelled too many streams.
     reset_floods,
+    /// HTTP/2 connections ended because the client sent too many frames without a reason.
+    frame_floods,
+    /// HTTP/2 connections ended by an error of the protocol.
+    http2_faults,
     /// Requests with a framing a parser could read in two ways.
     framing_faults,
     /// Requests over the token bucket of their address.
