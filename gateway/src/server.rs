@@ -92,6 +92,7 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
+    raise_descriptor_limit(&config);
     make_directory(&config.store.directory)?;
     let secret = secret_key(&config, &mut tell)?;
     let loaded = load_certificate(&config)?;
@@ -178,6 +179,19 @@ pub fn check(config: &Config) -> Result<(), StartError> {
         destination(upstream)?;
     }
     Ok(())
+}
+
+/// Takes as many descriptors as the system allows: a connection needs one, and its
+/// request another one at the upstream.
+fn raise_descriptor_limit(config: &Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // What is refused stays as it was.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let wanted = 2 * config.limits.connections as u64;
+    if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(allowed, wanted, "too few file descriptors for limits.connections");
+    }
 }
 
 fn needs_certificate(config: &Config) -> bool {
