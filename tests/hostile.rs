@@ -3,9 +3,11 @@
 //! upstream.
 
 mod answers;
+mod crowd;
 mod floods;
 mod framing;
 mod http2;
+mod memory;
 mod paths;
 mod witness;
 

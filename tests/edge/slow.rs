@@ -42,6 +42,7 @@ async fn a_handshake_that_does_not_begin_or_end_is_given_up() {
         send(&mut stream, beginning).await;
         read_to_end(&mut stream).await;
     }
+    gateway.counted(&["handshakes_timed_out"], 2).await;
 }
 
 #[tokio::test]
@@ -55,6 +56,7 @@ async fn a_head_that_does_not_end_is_answered_with_a_timeout() {
     stream.send("GET / HTTP/1.1\r\nHost: ").await;
     stream.read_response().await.refused(408, "REQUEST_TIMEOUT");
     assert!(stream.is_closed().await);
+    gateway.counted(&["heads_timed_out"], 1).await;
 }
 
 #[tokio::test]
@@ -65,6 +67,7 @@ async fn a_connection_that_asks_for_nothing_is_closed() {
         let answer = read_to_end(&mut stream).await;
         assert!(protocol == "h2" || is_timeout(&answer), "{answer:?}");
     }
+    gateway.counted(&["heads_timed_out", "connections_idle_closed"], 2).await;
 }
 
 /// Goes on sending a byte now and then, and returns what is answered to that.
@@ -91,6 +94,7 @@ async fn a_head_that_drips_is_not_waited_for() {
     let head = "GET / HTTP/1.1\r\nHost: localhost\r\nX: ";
     let answer = answer_to_drip(&gateway, head).await;
     assert!(is_timeout(&answer), "{}", String::from_utf8_lossy(&answer));
+    gateway.counted(&["heads_timed_out"], 1).await;
 }
 
 #[tokio::test]
@@ -103,6 +107,7 @@ async fn a_body_that_drips_is_not_waited_for() {
     assert!(is_timeout(&answer), "{}", String::from_utf8_lossy(&answer));
     upstream.disconnected().await;
     assert_eq!(upstream.completed().len(), 0);
+    gateway.counted(&["bodies_stalled"], 1).await;
 }
 
 #[tokio::test]
@@ -111,6 +116,7 @@ async fn an_http2_head_that_does_not_end_is_not_waited_for() {
     let mut http2 = Http2::connect(&gateway).await;
     http2.send(HEADERS, END_STREAM, 1, &block(POST)).await;
     http2.closed().await;
+    gateway.counted(&["connections_idle_closed"], 1).await;
 }
 
 #[tokio::test]
@@ -122,6 +128,7 @@ async fn an_idle_connection_is_closed_without_a_word() {
         stream.read_response().await.expect(200);
     }
     assert!(stream.is_closed().await);
+    gateway.counted(&["connections_idle_closed"], 1).await;
 }
 
 #[tokio::test]
@@ -134,6 +141,7 @@ async fn an_idle_http2_connection_is_told_to_go() {
     assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
     http2.told_to_go().await;
     http2.closed().await;
+    gateway.counted(&["connections_idle_closed"], 1).await;
 }
 
 #[tokio::test]
@@ -177,6 +185,7 @@ async fn a_body_that_stalls_is_given_up_and_never_completed() {
     assert!(matches!(outcome, Outcome::Answered(408) | Outcome::Reset(_)), "{outcome:?}");
     upstream.disconnected().await;
     assert_eq!(upstream.completed().len(), 1);
+    gateway.counted(&["bodies_stalled"], 2).await;
 }
 
 /// Answers the next request without end, until the gateway lets go of it.
@@ -200,6 +209,7 @@ async fn an_http1_client_that_does_not_read_is_given_up() {
     let mut stream = Dial::new(&gateway).tls().await;
     send(&mut stream, b"GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     answer_until_abandoned(&mut script).await;
+    gateway.counted(&["writes_stalled"], 1).await;
 }
 
 #[tokio::test]
@@ -213,4 +223,5 @@ async fn an_http2_client_that_opens_no_window_is_given_up() {
     // way.
     http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 20).to_be_bytes()).await;
     answer_until_abandoned(&mut script).await;
+    gateway.counted(&["writes_stalled"], 1).await;
 }

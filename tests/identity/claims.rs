@@ -197,5 +197,5 @@ async fn a_stranger_has_one_bucket_whatever_addresses_it_names() {
         refused += usize::from(stream.read_response().await.status == 429);
     }
     assert!(refused > 0, "each address it named had a bucket");
-    gateway.counted("rate_limited").await;
+    gateway.counted(&["rate_limited"], 1).await;
 }

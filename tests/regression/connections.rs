@@ -4,15 +4,13 @@
 use http::Response;
 
 use crate::support::client::{Client, body};
-use crate::support::frames::{Http2, NO_FLAGS, SETTINGS};
+use crate::support::frames::{Http2, INITIAL_WINDOW_SIZE, NO_FLAGS, SETTINGS};
 use crate::support::gateway::Gateway;
 use crate::support::raw::raw;
 use crate::support::socket::Dial;
 use crate::support::tunnel::Tunnel;
 use crate::support::upstream::{Upstream, ok};
 use crate::support::{eventually, within};
-
-const INITIAL_WINDOW_SIZE: u16 = 0x4;
 
 const GET: &[(&str, &str)] =
     &[(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/open")];

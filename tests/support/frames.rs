@@ -21,6 +21,9 @@ pub const GOAWAY: u8 = 0x7;
 pub const WINDOW_UPDATE: u8 = 0x8;
 pub const CONTINUATION: u8 = 0x9;
 
+/// A parameter of SETTINGS.
+pub const INITIAL_WINDOW_SIZE: u16 = 0x4;
+
 pub const NO_FLAGS: u8 = 0x0;
 pub const END_STREAM: u8 = 0x1;
 pub const ACK: u8 = 0x1;
@@ -142,6 +145,25 @@ impl Http2 {
         let found = self.find(nothing).await;
         assert!(found.is_none());
         self.goaway
+    }
+
+    /// Reads a stream's body to its end, opening both windows again for each piece;
+    /// how many pieces came.
+    pub async fn read_body(&mut self, stream: u32) -> usize {
+        let mut pieces = 0;
+        while let Some(Frame { kind, flags, stream: of, payload }) = self.frame().await {
+            if kind != DATA || of != stream {
+                continue;
+            }
+            pieces += 1;
+            if flags & END_STREAM != 0 {
+                return pieces;
+            }
+            let room = u32::try_from(payload.len()).expect("a frame is small").to_be_bytes();
+            let updates = [0, stream].map(|window| frame(WINDOW_UPDATE, NO_FLAGS, window, &room));
+            self.write(&updates.concat()).await;
+        }
+        panic!("the connection ended after {pieces} pieces");
     }
 
     /// Whether the connection still works: a PING comes back.

@@ -71,6 +71,12 @@ impl Builder {
         self
     }
 
+    /// The limit of open files that the process begins with.
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.installation.limit_open_files(limit);
+        self
+    }
+
     /// What a newcomer has: no certificate, no secrets, the configuration as written.
     pub fn bare(mut self) -> Self {
         self.defaults = false;
@@ -145,6 +151,11 @@ impl Gateway {
     /// The first listener's address.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
+    }
+
+    /// One for each listener, in the order they were written.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// The certificate it serves: the given one, or the one it made itself.
@@ -245,17 +256,25 @@ impl Gateway {
         ended.stdout
     }
 
-    /// What a counter says now.
-    pub async fn counter(&self, name: &str) -> u64 {
+    /// What a running gateway says of itself.
+    pub async fn status(&self) -> Value {
         let status = self.manage(&["status", "--format", "json"], None).await;
-        let status: Value = serde_json::from_str(&status).expect("the status is JSON");
-        let count = status["counters"][name].as_u64();
-        count.unwrap_or_else(|| panic!("no counter {name}: {status}"))
+        serde_json::from_str(&status).expect("the status is JSON")
     }
 
-    /// Waits until a counter is not zero any more.
-    pub async fn counted(&self, name: &str) {
-        eventually(name, async || (self.counter(name).await > 0).then_some(())).await;
+    /// Waits until one of these counters, or all together, have come this far.
+    pub async fn counted(&self, names: &[&str], least: u64) {
+        eventually(&format!("{least} of {names:?}"), async || {
+            let status = self.status().await;
+            let count = |name: &&str| status["counters"][name].as_u64().expect("such a counter");
+            (names.iter().map(count).sum::<u64>() >= least).then_some(())
+        })
+        .await;
+    }
+
+    /// The memory the process holds now.
+    pub fn resident_bytes(&self) -> u64 {
+        self.process().resident_bytes()
     }
 
     pub async fn add_user(&self, name: &str, password: &str, roles: &[&str]) {

@@ -12,12 +12,13 @@ use super::process::{Ended, Process};
 pub struct Installation {
     directory: TempDir,
     environment: BTreeMap<String, String>,
+    open_files: Option<u32>,
 }
 
 impl Installation {
     pub fn new() -> Self {
         let directory = TempDir::with_prefix("portcullis-").expect("a directory can be made");
-        Self { directory, environment: BTreeMap::new() }
+        Self { directory, environment: BTreeMap::new(), open_files: None }
     }
 
     pub fn file(self, name: &str, text: &str) -> Self {
@@ -41,6 +42,11 @@ impl Installation {
         };
     }
 
+    /// The soft limit of the processes started from now on.
+    pub fn limit_open_files(&mut self, limit: u32) {
+        self.open_files = Some(limit);
+    }
+
     pub fn has_env(&self, name: &str) -> bool {
         self.environment.contains_key(name)
     }
@@ -51,7 +57,15 @@ impl Installation {
 
     /// Starts the binary here.
     pub fn start(&self, arguments: &[&str], input: Option<&str>) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let binary = env!("CARGO_BIN_EXE_portcullis");
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some(limit) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -Sn {limit}; exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+        };
         command.args(arguments).current_dir(&self.directory).env_clear().envs(&self.environment);
         Process::start(&mut command, input)
     }

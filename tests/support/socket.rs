@@ -66,6 +66,7 @@ impl Dial {
         let connecting = async {
             let socket = TcpSocket::new_v4()?;
             socket.bind((self.source, 0).into())?;
+            socket.set_nodelay(true)?;
             socket.connect(self.address).await
         };
         within("a TCP connection", connecting).await.expect("the gateway listens")

@@ -1,0 +1,163 @@
+//! What connections cost that offer much and take nothing: memory of the gateway's,
+//! for each of them.
+
+use std::future::pending;
+
+use http::Response;
+use tokio::task::JoinSet;
+
+use crate::support::client::{Client, body};
+use crate::support::frames::{
+    CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, NO_FLAGS, SETTINGS,
+    block,
+};
+use crate::support::gateway::Gateway;
+use crate::support::socket::{Dial, send};
+use crate::support::upstream::{Upstream, read_head};
+
+const KIB: u64 = 1 << 10;
+/// What a connection may cost, and a stream; each offers or asks for far more.
+const MOST: u64 = 384 * KIB;
+const OFFERED: usize = 16 << 20;
+/// Of each, before anything is measured: what is allocated once is nobody's cost.
+const FIRST: u32 = 16;
+const MORE: u32 = 64;
+/// Requests of another client, after which all that was sent has been dealt with.
+const MEANWHILE: usize = 50;
+
+const GET: &[(&str, &str)] =
+    &[(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/open")];
+
+struct Stage {
+    gateway: Gateway,
+    _upstream: Upstream,
+}
+
+impl Stage {
+    async fn before(upstream: Upstream) -> Self {
+        let quiet = "[[route]]\npath = \"/quiet\"\npublic = true\nupstream = \"echo\"\n";
+        let limits = "[limits]\nrequests_per_second = 1000000\nburst = 1000000\n";
+        let config = upstream.routes() + quiet + limits;
+        Self { gateway: Gateway::start(&config).await, _upstream: upstream }
+    }
+
+    async fn resident_bytes(&self) -> u64 {
+        let mut connection = Client::anonymous(&self.gateway).connect().await;
+        for _ in 0..MEANWHILE {
+            connection.get("/quiet").await.expect(200);
+        }
+        self.gateway.resident_bytes()
+    }
+
+    /// Each connection that `open` opens costs at most so much.
+    async fn check<T>(&self, most: u64, open: impl AsyncFn(&Gateway) -> T) {
+        let mut held = Vec::new();
+        for _ in 0..FIRST {
+            held.push(open(&self.gateway).await);
+        }
+        let before = self.resident_bytes().await;
+        for _ in 0..MORE {
+            held.push(open(&self.gateway).await);
+        }
+        let each = self.resident_bytes().await.saturating_sub(before) / u64::from(MORE);
+        assert!(each <= most, "{} KiB each", each / KIB);
+    }
+}
+
+async fn with_large_answers() -> Stage {
+    Stage::before(Upstream::http1(|_| async { Response::new(body(vec![b'x'; 4 << 20])) }).await)
+        .await
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_not_kept() {
+    with_large_answers()
+        .await
+        .check(MOST, async |gateway| {
+            let mut stream = Dial::new(gateway).tls().await;
+            send(&mut stream, b"GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+            stream
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn answers_behind_closed_windows_are_not_kept() {
+    const STREAMS: u32 = 4;
+    with_large_answers()
+        .await
+        .check(u64::from(STREAMS) * MOST, async |gateway| {
+            let mut http2 = Http2::connect(gateway).await;
+            let settings = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &[0; 4]].concat();
+            http2.send(SETTINGS, NO_FLAGS, 0, &settings).await;
+            for stream in 0..STREAMS {
+                http2.request(2 * stream + 1, GET).await;
+            }
+            http2
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_kept_up_to_its_limit() {
+    Stage::before(Upstream::http1(|_| async { Response::new(body("")) }).await)
+        .await
+        .check(128 * KIB, async |gateway| {
+            let mut stream = Dial::new(gateway).tls().await;
+            let head = format!("GET /open HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(30 << 10));
+            send(&mut stream, head.as_bytes()).await;
+            stream
+        })
+        .await;
+}
+
+/// The table keeps one field of 3,900 bytes; each further byte stands for all of it.
+#[tokio::test]
+async fn a_header_bomb_is_not_unpacked() {
+    let value = "x".repeat(3900);
+    let mut bomb = block(&[("x-bomb", &*value)]);
+    bomb[0] = 0x40;
+    bomb.extend([0xbe; 12_000]);
+    let bomb = [block(GET), bomb].concat();
+    Stage::before(Upstream::http1(|_| async { Response::new(body("")) }).await)
+        .await
+        .check(MOST, async |gateway| {
+            let mut http2 = Http2::connect(gateway).await;
+            let (first, rest) = bomb.split_at(bomb.len() / 2);
+            http2.send(HEADERS, END_STREAM, 1, first).await;
+            http2.send(CONTINUATION, END_HEADERS, 1, rest).await;
+            http2.outcome(1).await;
+            http2
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_upload_that_no_upstream_reads_is_not_kept() {
+    let upstream = Upstream::raw(|mut wire| async move {
+        read_head(&mut wire).await;
+        pending::<()>().await;
+    });
+    let stage = Stage::before(upstream.await).await;
+    let piece = vec![b'x'; 64 << 10];
+    stage
+        .check(MOST, async |gateway| {
+            let mut stream = Dial::new(gateway).tls().await;
+            let head =
+                format!("POST /open HTTP/1.1\r\nHost: a\r\nContent-Length: {OFFERED}\r\n\r\n");
+            send(&mut stream, head.as_bytes()).await;
+            let mut uploading = JoinSet::new();
+            let piece = piece.clone();
+            uploading.spawn(async move {
+                use tokio::io::AsyncWriteExt as _;
+                for _ in 0..OFFERED / piece.len() {
+                    if stream.write_all(&piece).await.is_err() {
+                        return;
+                    }
+                }
+                pending::<()>().await;
+            });
+            uploading
+        })
+        .await;
+}
