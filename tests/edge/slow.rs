@@ -70,6 +70,14 @@ async fn a_connection_that_asks_for_nothing_is_closed() {
     gateway.counted(&["heads_timed_out", "connections_idle_closed"], 2).await;
 }
 
+#[tokio::test]
+async fn a_first_head_is_waited_for_as_long_as_any() {
+    let gateway = impatient("request_head = \"1s\"").await;
+    let mut stream = Dial::new(&gateway).tls().await;
+    assert_eq!(read_to_end(&mut stream).await, b"");
+    gateway.counted(&["heads_timed_out"], 1).await;
+}
+
 /// Goes on sending a byte now and then, and returns what is answered to that.
 async fn answer_to_drip(gateway: &Gateway, beginning: &str) -> Vec<u8> {
     let stream = Dial::new(gateway).tls().await;

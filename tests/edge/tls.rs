@@ -32,6 +32,48 @@ async fn tls_1_2_and_1_3_are_spoken() {
     }
 }
 
+/// A ClientHello of an old shape: this version and this one suite.
+fn client_hello(version: [u8; 2], suite: [u8; 2]) -> Vec<u8> {
+    let extensions: [&[u8]; 3] = [
+        // Groups: P-256 and X25519.
+        &[0, 10, 0, 6, 0, 4, 0, 23, 0, 29],
+        // Point formats: uncompressed.
+        &[0, 11, 0, 2, 1, 0],
+        // Signatures: ECDSA with P-256 and SHA-256, RSA-PSS with SHA-256.
+        &[0, 13, 0, 6, 0, 4, 4, 3, 8, 4],
+    ];
+    let extensions = extensions.concat();
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).expect("a short hello").to_be_bytes();
+    let random_and_no_session = [7; 32].into_iter().chain([0]).collect::<Vec<u8>>();
+    let choice = [&[0, 2][..], &suite, &[1, 0]].concat();
+    let body = [&version[..], &random_and_no_session, &choice, &length(&extensions), &extensions];
+    let body = body.concat();
+    let message = [&[1, 0][..], &length(&body), &body].concat();
+    [&[0x16, 3, 1][..], &length(&message), &message].concat()
+}
+
+#[tokio::test]
+async fn old_versions_and_weak_suites_get_an_alert() {
+    const HANDSHAKE: u8 = 0x16;
+    const ALERT: u8 = 0x15;
+    let gateway = Gateway::start(PUBLIC_ECHO).await;
+    for (what, version, suite, answer) in [
+        ("TLS 1.2, ECDHE and GCM", [3, 3], [0xc0, 0x2b], HANDSHAKE),
+        ("SSL 3.0", [3, 0], [0xc0, 0x2b], ALERT),
+        ("TLS 1.0", [3, 1], [0xc0, 0x09], ALERT),
+        ("TLS 1.1", [3, 2], [0xc0, 0x09], ALERT),
+        ("ECDHE and CBC", [3, 3], [0xc0, 0x09], ALERT),
+        ("RSA key exchange", [3, 3], [0x00, 0x9c], ALERT),
+        ("RC4", [3, 3], [0xc0, 0x07], ALERT),
+        ("no encryption", [3, 3], [0xc0, 0x06], ALERT),
+    ] {
+        let mut stream = Dial::new(&gateway).tcp().await;
+        send(&mut stream, &client_hello(version, suite)).await;
+        let first = within("an answer to the hello", stream.read_u8()).await;
+        assert_eq!(first.expect("a record"), answer, "{what}");
+    }
+}
+
 #[tokio::test]
 async fn http2_is_preferred_and_http1_is_what_is_left() {
     let gateway = Gateway::start(PUBLIC_ECHO).await;

@@ -155,6 +155,13 @@ const CHANGES: &[Change] = &[
     instead("32 letters", &[(":method", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF")], Passes("")),
     instead("33 letters", &[(":method", "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG")], Answered(400)),
     instead("a tunnel with a path", &[(":method", "CONNECT")], Reset),
+    (
+        "a tunnel",
+        &[":scheme", ":path"],
+        &[(":method", "CONNECT"), (":authority", "localhost:443")],
+        &[],
+        Answered(405),
+    ),
     instead("trace", &[(":method", "TRACE")], Answered(405)),
     instead("an empty path", &[(":path", "")], Reset),
     instead("a path without a slash", &[(":path", "open")], Reset),

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::support::client::{Client, body};
 use crate::support::frames::{
     CONTINUATION, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, NO_FLAGS, SETTINGS,
-    block,
+    WINDOW_UPDATE, block,
 };
 use crate::support::gateway::Gateway;
 use crate::support::socket::{Dial, send};
@@ -81,21 +81,32 @@ async fn an_answer_that_nobody_reads_is_not_kept() {
         .await;
 }
 
+/// Four streams with windows of this size, and nobody who reads them.
+async fn check_unread_streams(window: u32) {
+    const STREAMS: u32 = 4;
+    const LARGEST: u32 = 0x7fff_ffff;
+    const INITIAL: u32 = 0xffff;
+    let check = async |gateway: &Gateway| {
+        let mut http2 = Http2::connect(gateway).await;
+        let settings = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &window.to_be_bytes()].concat();
+        http2.send(SETTINGS, NO_FLAGS, 0, &settings).await;
+        http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(LARGEST - INITIAL).to_be_bytes()).await;
+        for stream in 0..STREAMS {
+            http2.request(2 * stream + 1, GET).await;
+        }
+        http2
+    };
+    with_large_answers().await.check(u64::from(STREAMS) * MOST, check).await;
+}
+
 #[tokio::test]
 async fn answers_behind_closed_windows_are_not_kept() {
-    const STREAMS: u32 = 4;
-    with_large_answers()
-        .await
-        .check(u64::from(STREAMS) * MOST, async |gateway| {
-            let mut http2 = Http2::connect(gateway).await;
-            let settings = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &[0; 4]].concat();
-            http2.send(SETTINGS, NO_FLAGS, 0, &settings).await;
-            for stream in 0..STREAMS {
-                http2.request(2 * stream + 1, GET).await;
-            }
-            http2
-        })
-        .await;
+    check_unread_streams(0).await;
+}
+
+#[tokio::test]
+async fn answers_that_open_windows_promise_to_read_are_not_kept() {
+    check_unread_streams(0x7fff_ffff).await;
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 
 use crate::support::client::Client;
 use crate::support::frames::{Http2, Outcome};
+use crate::support::gateway::Gateway;
 use crate::support::raw::raw;
-use crate::support::upstream::Received;
+use crate::support::upstream::{Received, Upstream, ok};
 
 use super::Stage;
 
@@ -175,6 +176,24 @@ async fn another_spelling_of_a_path_needs_the_same_credential() {
         anonymous.get(other).await.refused(404, "NOT_FOUND");
     }
     assert_eq!(stage.upstream.requests().len(), 1);
+}
+
+/// Neither a longer path, nor another spelling, nor who claims to ask.
+#[tokio::test]
+async fn what_is_public_is_public_by_its_exact_path() {
+    let upstream = Upstream::http1(ok).await;
+    let gateway = Gateway::start(&upstream.routes()).await;
+    let probe = Client::anonymous(&gateway).with("user-agent", "kube-probe/1.33");
+    let probe = probe.with("x-health-check", "1").with("purpose", "health");
+    probe.get("/health").await.expect(200);
+    for path in ["/", "/health/", "/health/more", "/healthz", "/HEALTH", "/health.json", "/healt"] {
+        probe.get(path).await.refused(401, "AUTHENTICATION_REQUIRED");
+    }
+    for path in ["/health;a", "/health/..", "/health%2fmore", "//health"] {
+        probe.get(path).await.refused(400, "BAD_REQUEST");
+    }
+    probe.post("/health").await.refused(405, "METHOD_NOT_ALLOWED");
+    assert_eq!(upstream.requests().len(), 0);
 }
 
 #[tokio::test]

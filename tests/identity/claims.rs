@@ -53,6 +53,8 @@ struct Claims {
     http2: bool,
     method: &'static str,
     public: bool,
+    /// Over HTTP/1: named in `Connection`, as if they were no more than this hop's.
+    nominated: bool,
     fields: Vec<(String, &'static str)>,
 }
 
@@ -62,15 +64,11 @@ fn any_claims() -> impl Strategy<Value = Claims> {
     let often = vec![FORWARDED[0].to_owned(); 8];
     let names = [family, often, documented("overrides")].concat();
     let fields = vec((select(names), select(VALUES.to_vec())), 1..10);
-    (any::<bool>(), any::<bool>(), select(vec!["GET", "POST"]), any::<bool>(), fields).prop_map(
-        |(trusted, http2, method, public, fields)| Claims {
-            trusted,
-            http2,
-            method,
-            public,
-            fields,
-        },
-    )
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    (flags, select(vec!["GET", "POST"]), fields).prop_map(|(flags, method, fields)| {
+        let (trusted, http2, public, nominated) = flags;
+        Claims { trusted, http2, method, public, nominated, fields }
+    })
 }
 
 impl Claims {
@@ -137,7 +135,9 @@ async fn ask_http1(gateway: &Gateway, claims: &Claims, path: &str) -> u16 {
     let lines = lines.collect::<Vec<_>>().concat();
     let mut stream = raw(gateway).await;
     let head = format!("{} {path} HTTP/1.1\r\nHost: localhost\r\n", claims.method);
-    stream.send(format!("{head}{lines}\r\n")).await;
+    let names: Vec<&str> = claims.fields.iter().map(|(name, _)| name.as_str()).collect();
+    let names = if claims.nominated { names.join(", ") } else { "keep-alive".to_owned() };
+    stream.send(format!("{head}Connection: Host, {names}\r\n{lines}\r\n")).await;
     stream.read_response().await.status.as_u16()
 }
 

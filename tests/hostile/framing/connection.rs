@@ -184,3 +184,16 @@ async fn http_1_0_is_served_and_its_connection_closed() {
     assert!(!text.to_lowercase().contains("transfer-encoding"), "{text}");
     stage.check_still_serves(1).await;
 }
+
+#[tokio::test]
+async fn nobody_uploads_to_be_told_that_a_credential_is_missing() {
+    let stage = Stage::start().await;
+    for expectation in ["", "Expect: 100-continue\r\n"] {
+        let mut stream = Dial::new(&stage.gateway).tls().await;
+        let head = "POST /closed HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n";
+        send(&mut stream, format!("{head}{expectation}\r\n").as_bytes()).await;
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with(b"HTTP/1.1 401 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    stage.check_still_serves(0).await;
+}
