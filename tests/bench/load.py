@@ -1,0 +1,119 @@
+"""The load generators: how they are run, and what is read from what they print."""
+
+import os
+import re
+import socket
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENT = {**os.environ, "OPENSSL_CONF": str(Path(__file__).parent / "openssl.cnf")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    requests: int
+    seconds: float
+    p99_ms: float
+
+
+class Failed(Exception):
+    """Something else than 200 was answered, or the generator's words were not understood."""
+
+
+def find(pattern, text):
+    found = re.search(pattern, text)
+    if not found:
+        raise Failed(f"no {pattern!r} in:\n{text}")
+    return found[1]
+
+
+def run(cores, command):
+    pinned = ["taskset", "--cpu-list", ",".join(map(str, cores))]
+    done = subprocess.run(
+        [*pinned, *map(str, command)], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode:
+        raise Failed(f"{' '.join(map(str, command))}:\n{done.stdout}")
+    return done.stdout
+
+
+def milliseconds(text):
+    """wrk's `850.00us`, `1.02ms`, `1.50s`."""
+    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()
+    return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60_000}[unit]
+
+
+def wrk(url, field, seconds, cores, place, connections):
+    """HTTP/1.1 on connections that stay."""
+    options = ["-t", 1, "-c", connections, "-d", f"{seconds}s", "--latency", "-H", ": ".join(field)]
+    text = run(cores, ["wrk", *options, url])
+    if "Non-2xx" in text or "Socket errors" in text:
+        raise Failed(text)
+    requests, took = int(find(r"(\d+) requests in", text)), find(r"requests in (\S+),", text)
+    return Outcome(requests, milliseconds(took) / 1000, milliseconds(find(r"99%\s+(\S+)", text)))
+
+
+def h2load(url, field, seconds, cores, place, connections, streams):
+    """HTTP/2, with several streams on each connection."""
+    log = place / "h2load.log"
+    log.unlink(missing_ok=True)
+    tls = ["--tls13-ciphers", "TLS_AES_128_GCM_SHA256", "--groups", "X25519"]
+    options = ["-t", 1, "-c", connections, "-m", streams, "-D", seconds, "--log-file", log, "-H", ": ".join(field)]
+    text = run(cores, ["h2load", *tls, *options, url])
+    requests = int(find(r"requests: \d+ total, \d+ started, (\d+) done", text))
+    if int(find(r"(\d+) 2xx", text)) != requests or int(find(r"(\d+) failed", text)) or not requests:
+        raise Failed(text)
+    find(r"(Application protocol: h2\n)", text)
+    find(r"(Cipher: TLS_AES_128_GCM_SHA256\n)", text)
+    taken = sorted(int(line.split()[2]) for line in log.read_text().splitlines())
+    return Outcome(requests, seconds, taken[len(taken) * 99 // 100] / 1000)
+
+
+def ab(url, field, seconds, cores, place, connections):
+    """A new connection, with a full handshake, for each request."""
+    csv = place / "ab.csv"
+    options = ["-q", "-c", connections, "-t", seconds, "-n", 500_000, "-e", csv, "-H", ": ".join(field)]
+    text = run(cores, ["ab", *options, url])
+    requests = int(find(r"Complete requests:\s+(\d+)", text))
+    if int(find(r"Failed requests:\s+(\d+)", text)) or "Non-2xx" in text or not requests:
+        raise Failed(text)
+    find(r"(TLSv1.3,TLS_AES_128_GCM_SHA256)", text)
+    taken = float(find(r"Time taken for tests:\s+([\d.]+)", text))
+    rows = dict(line.split(",") for line in csv.read_text().splitlines()[1:])
+    return Outcome(requests, taken, float(rows["99"]))
+
+
+def idle_connections(server, field, count):
+    """Bytes that the server holds for a TLS connection which has had one request.
+
+    The caller gives a server that was just started: memory freed before would hide the cost.
+    """
+    context = ssl.create_default_context(cafile=server.values["certificate"])
+    context.set_alpn_protocols(["http/1.1"])
+    text = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{': '.join(field)}\r\n\r\n".encode()
+    connections = []
+
+    def connect(number):
+        for _ in range(number):
+            tcp = socket.create_connection(("127.0.0.1", server.port))
+            connection = context.wrap_socket(tcp, server_hostname="127.0.0.1")
+            connection.sendall(text)
+            answer = b""
+            while not answer.endswith(b"backend\n"):
+                part = connection.recv(4096)
+                if not part:
+                    raise Failed(f"{server.name} closed connection {len(connections) + 1}: {answer}")
+                answer += part
+            connections.append(connection)
+
+    try:
+        # What is allocated once, for whoever comes first, is not of a connection.
+        connect(20)
+        before = server.resident_bytes()
+        connect(count)
+        return (server.resident_bytes() - before) / count
+    finally:
+        for connection in connections:
+            connection.close()

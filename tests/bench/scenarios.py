@@ -1,0 +1,57 @@
+"""What is measured, and what the gateway has to reach."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import load
+
+GATEWAY = "gateway"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    about: str
+    # Called with URL, credential field, seconds, cores, place.
+    load: partial
+    scheme: str = "bearer"
+    path: str = "/"
+
+
+SCENARIOS = (
+    Scenario("jwt", "JWT, HTTP/1.1, 32 connections", partial(load.wrk, connections=32)),
+    Scenario("jwt-h2", "JWT, HTTP/2, 8 connections of 8 streams", partial(load.h2load, connections=8, streams=8)),
+    Scenario("basic", "Basic, bcrypt cost 12, HTTP/1.1", partial(load.wrk, connections=32), "basic"),
+    Scenario("key", "API key, HTTP/1.1", partial(load.wrk, connections=32), "key"),
+    Scenario("connect", "JWT, a full handshake for each request", partial(load.ab, connections=16)),
+    Scenario("body", "JWT, answers of 1 MiB, HTTP/1.1", partial(load.wrk, connections=8), path="/mib"),
+)
+
+# Memory is measured once, by itself.
+IDLE = "idle"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The gateway's CPU time for a request of a scenario is at most `limit` times
+    what `proxy` needs for one of `against`."""
+
+    scenario: str
+    limit: float
+    proxy: str
+    against: str
+
+
+TARGETS = (
+    Target("jwt", 1.15, "nginx", "jwt"),
+    Target("jwt", 0.7, "haproxy", "jwt"),
+    Target("jwt", 0.45, "envoy", "jwt"),
+    Target("jwt-h2", 1.15, "nginx", "jwt-h2"),
+    Target("jwt-h2", 0.7, "haproxy", "jwt-h2"),
+    Target("jwt-h2", 0.45, "envoy", "jwt-h2"),
+    Target("basic", 1.1, GATEWAY, "jwt"),
+    Target("key", 1.1, GATEWAY, "jwt"),
+    Target("connect", 0.8, "nginx", "connect"),
+    Target("body", 0.7, "nginx", "body"),
+)
+IDLE_BYTES = 30_000
