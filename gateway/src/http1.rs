@@ -3,6 +3,8 @@
 
 mod body;
 
+use memchr::{memchr, memchr2};
+
 pub use body::BodyScanner;
 
 /// What is wrong with the bytes of a message.
@@ -130,7 +132,7 @@ pub fn parse_version(text: &[u8], malformed: FramingFault) -> Result<Version, Fr
 pub fn find_end(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
-        let next = bytes.get(at..)?.iter().position(|byte| *byte == b'\r')?;
+        let next = memchr(b'\r', bytes.get(at..)?)?;
         at += next;
         if bytes[at..].starts_with(b"\r\n\r\n") {
             return Some(at + 4);
@@ -163,8 +165,7 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], FramingFault>> 
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
         let bytes = rest?;
-        let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-        let Some(end) = end else {
+        let Some(end) = memchr2(b'\r', b'\n', bytes) else {
             rest = None;
             return Some(Ok(bytes));
         };
@@ -180,12 +181,11 @@ pub fn lines(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], FramingFault>> 
 /// `field-name ":" OWS field-value OWS`; a line that begins with white space is
 /// folding, which is refused like any other name that is no token.
 fn parse_field(line: &[u8]) -> Result<(&[u8], &[u8]), FramingFault> {
-    let colon = line.iter().position(|byte| *byte == b':').ok_or(FramingFault::Field)?;
+    let colon = memchr(b':', line).ok_or(FramingFault::Field)?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
-    if name.is_empty()
-        || !name.iter().all(|byte| is_token(*byte))
-        || !value.iter().all(|byte| is_field_byte(*byte))
-    {
+    // To the end even if a byte is wrong: so many are looked at in one instruction.
+    let good_value = value.iter().fold(true, |good, byte| good & is_field_byte(*byte));
+    if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) || !good_value {
         return Err(FramingFault::Field);
     }
     Ok((name, trim(value)))
@@ -216,7 +216,21 @@ fn is_name(name: &[u8], known: &str) -> bool {
 /// `tchar` (RFC 9110 5.6.2).
 #[must_use]
 pub fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte: u8 = 0;
+        while byte < 0x7f {
+            table[byte as usize] = byte.is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let mut marks: &[u8] = b"!#$%&'*+-.^_`|~";
+        while let [mark, rest @ ..] = marks {
+            table[*mark as usize] = true;
+            marks = rest;
+        }
+        table
+    };
+    TOKEN[usize::from(byte)]
 }
 
 /// What a field value may hold: visible characters, spaces, tabs, `obs-text`.
