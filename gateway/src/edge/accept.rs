@@ -188,16 +188,27 @@ async fn secure<S>(
         Arc::new(Connection::new(peer, protocol, tls, listening.max_resets, now, places))
     };
     let window = listening.gateway.timeouts.write_progress;
-    match listening.transport {
+    let serving = match listening.transport {
         Transport::Plain => {
             let stream = Paced::new(stream, window, Arc::clone(counters));
-            let connection = connection(Protocol::Http1, None);
-            http::serve_http1(listening, stream, connection).await;
+            http::serve_http1(listening, stream, connection(Protocol::Http1, None))
         }
         Transport::Tls => {
-            let accepted = tokio::time::timeout_at(deadline, listening.acceptor.accept(stream));
-            let tls = match accepted.await {
-                Ok(Ok(tls)) => tls,
+            // On the heap, for a connection keeps the room of its largest step.
+            let accept = Box::pin(listening.acceptor.accept(stream));
+            match tokio::time::timeout_at(deadline, accept).await {
+                Ok(Ok(tls)) => {
+                    let settled = settled(tls.get_ref().1);
+                    let http2 = settled.alpn == Some("h2");
+                    let stream = Paced::new(tls, window, Arc::clone(counters));
+                    if http2 {
+                        let connection = connection(Protocol::Http2, Some(settled));
+                        http::serve_http2(listening, stream, connection)
+                    } else {
+                        let connection = connection(Protocol::Http1, Some(settled));
+                        http::serve_http1(listening, stream, connection)
+                    }
+                }
                 Ok(Err(error)) => {
                     counters.handshakes_failed.increment();
                     tracing::debug!(%peer, %error, "TLS handshake failed");
@@ -207,19 +218,10 @@ async fn secure<S>(
                     counters.handshakes_timed_out.increment();
                     return;
                 }
-            };
-            let settled = settled(tls.get_ref().1);
-            let http2 = settled.alpn == Some("h2");
-            let stream = Paced::new(tls, window, Arc::clone(counters));
-            if http2 {
-                let connection = connection(Protocol::Http2, Some(settled));
-                http::serve_http2(listening, stream, connection).await;
-            } else {
-                let connection = connection(Protocol::Http1, Some(settled));
-                http::serve_http1(listening, stream, connection).await;
             }
         }
-    }
+    };
+    serving.await;
 }
 
 fn settled(session: &rustls::ServerConnection) -> Tls {

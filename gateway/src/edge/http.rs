@@ -44,8 +44,16 @@ const BUFFER_BYTES: usize = 32 << 10;
 const PARTING: Duration = Duration::from_millis(500);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
+/// The service of one connection. hyper's part is on the heap, and made outside of
+/// any future: a future would keep the room of what was moved into it as well.
+pub type Serving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// Serves HTTP/1.0 and 1.1 until the connection ends.
-pub async fn serve_http1<S>(listening: &Listening, stream: Paced<S>, connection: Arc<Connection>)
+pub fn serve_http1<S>(
+    listening: &Listening,
+    stream: Paced<S>,
+    connection: Arc<Connection>,
+) -> Serving<'_>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -64,18 +72,16 @@ where
         .max_buf_size(BUFFER_BYTES.max(listening.head.bytes + 1024))
         .serve_connection(TokioIo::new(gate), service(gateway, &connection))
         .with_upgrades();
-    let mut http = std::pin::pin!(http);
-    drive(
-        gateway,
-        &connection,
-        http.as_mut(),
-        hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown,
-    )
-    .await;
+    let shut_down = hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown;
+    Box::pin(drive(gateway, connection, Box::pin(http), shut_down))
 }
 
 /// Serves HTTP/2 until the connection ends.
-pub async fn serve_http2<S>(listening: &Listening, stream: Paced<S>, connection: Arc<Connection>)
+pub fn serve_http2<S>(
+    listening: &Listening,
+    stream: Paced<S>,
+    connection: Arc<Connection>,
+) -> Serving<'_>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -93,22 +99,16 @@ where
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL)
         .serve_connection(TokioIo::new(stream), service(gateway, &connection));
-    let mut http = std::pin::pin!(http);
-    drive(
-        gateway,
-        &connection,
-        http.as_mut(),
-        hyper::server::conn::http2::Connection::graceful_shutdown,
-    )
-    .await;
+    let shut_down = hyper::server::conn::http2::Connection::graceful_shutdown;
+    Box::pin(drive(gateway, connection, Box::pin(http), shut_down))
 }
 
 /// Polls a connection and ends it when it has been idle too long, when the gateway
 /// drains, or when the client abuses it.
 async fn drive<C>(
     gateway: &Gateway,
-    connection: &Connection,
-    mut http: Pin<&mut C>,
+    connection: Arc<Connection>,
+    mut http: Pin<Box<C>>,
     shut_down: impl Fn(Pin<&mut C>),
 ) where
     C: Future<Output = hyper::Result<()>>,

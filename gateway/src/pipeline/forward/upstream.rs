@@ -268,7 +268,8 @@ impl Upstream {
         permit: OwnedSemaphorePermit,
         deadline: Instant,
     ) -> Result<Connected, Rejection> {
-        timeout_at(deadline, self.open(permit))
+        // On the heap: few requests connect, and all would carry the room for it.
+        timeout_at(deadline, Box::pin(self.open(permit)))
             .await
             .unwrap_or_else(|_| Err(Reason::UpstreamConnectTimeout.into()))
     }
