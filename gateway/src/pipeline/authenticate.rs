@@ -10,7 +10,7 @@ pub mod ticket;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 
 use crate::auth::Core;
 use crate::auth::api_key::PREFIX;
@@ -20,7 +20,7 @@ use super::reason::{Reason, Rejection};
 use super::throttle::{Caller, Throttle};
 
 /// The field for API keys beside `Authorization`.
-pub const API_KEY_FIELD: &str = "x-api-key";
+pub const API_KEY_FIELD: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a request presents.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub fn presented<'a>(
     headers: &'a HeaderMap,
     ticket: Option<&'a str>,
 ) -> Result<Presented<'a>, Rejection> {
-    let authorization = only(headers, header::AUTHORIZATION.as_str())?;
-    let key = only(headers, API_KEY_FIELD)?;
+    let authorization = only(headers, &header::AUTHORIZATION)?;
+    let key = only(headers, &API_KEY_FIELD)?;
     match (authorization, key, ticket) {
         (None, None, None) => Ok(Presented::Nothing),
         (Some(Field::Text(value)), None, None) => Ok(parse_authorization(value)),
@@ -62,7 +62,7 @@ enum Field<'a> {
     Unreadable,
 }
 
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<Field<'a>>, Rejection> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<Field<'a>>, Rejection> {
     let mut lines = headers.get_all(name).iter();
     let Some(first) = lines.next() else {
         return Ok(None);

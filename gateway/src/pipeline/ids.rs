@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use uuid::Uuid;
+use uuid::fmt::Simple;
+
 use crate::auth::ports::{Clock, Entropy};
 
 pub struct Ids {
@@ -36,12 +39,10 @@ impl Ids {
     #[must_use]
     pub fn traceparent(&self) -> String {
         let nonzero = |number: u64| number.max(1);
-        format!(
-            "00-{:016x}{:016x}-{:016x}-00",
-            nonzero(self.next()),
-            self.next(),
-            nonzero(self.next())
-        )
+        let (mut trace, mut span) = ([0; Simple::LENGTH], [0; Simple::LENGTH]);
+        let trace = digits(nonzero(self.next()), self.next(), &mut trace);
+        let span = digits(nonzero(self.next()), 0, &mut span);
+        ["00-", trace, "-", &span[..16], "-00"].concat()
     }
 
     /// splitmix64: every number once before any comes again.
@@ -53,4 +54,9 @@ impl Ids {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+/// Thirty-two hexadecimal digits, without the formatter's detours.
+fn digits(high: u64, low: u64, text: &mut [u8; Simple::LENGTH]) -> &str {
+    Uuid::from_u64_pair(high, low).simple().encode_lower(text)
 }

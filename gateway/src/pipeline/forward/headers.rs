@@ -20,24 +20,27 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Fields of one connection or one message's framing. Framing is made anew for
 /// every hop and never copied.
-const HOP_BY_HOP: [&str; 11] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "upgrade",
-    "transfer-encoding",
-    "content-length",
-    "http2-settings",
-    "expect",
+const HOP_BY_HOP: [HeaderName; 11] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::UPGRADE,
+    header::TRANSFER_ENCODING,
+    header::CONTENT_LENGTH,
+    HeaderName::from_static("http2-settings"),
+    header::EXPECT,
 ];
 
 /// Whether this is such a field, or one that servers which read `.` as `-` would
 /// take for it.
-pub(super) fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP.contains(&name) || (name.contains('.') && HOP_BY_HOP.contains(&&*dashed(name)))
+pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || {
+        let name = name.as_str();
+        name.contains('.') && HOP_BY_HOP.iter().any(|known| *known == *dashed(name))
+    }
 }
 
 /// What the gateway knows about a request and tells the upstream.
@@ -64,10 +67,10 @@ pub fn prepare_request(
     remove_nominated(headers);
     let unwanted: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| {
-            let name = name.as_str();
+        .filter(|field| {
+            let name = field.as_str();
             name.contains('_')
-                || is_hop_by_hop(name)
+                || is_hop_by_hop(field)
                 || stripped.contains(name)
                 || (credential == CredentialForwarding::Strip && is_credential(name))
         })
@@ -84,26 +87,21 @@ pub fn prepare_request(
 }
 
 fn add_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(64);
+    let client = facts.client.to_string();
     // The client as we found it, then the proxy we heard it from. What a list said
     // further left was written by somebody nobody trusts, and goes no further.
-    // Writing to a string does not fail.
-    let _ = write!(text, "{}", facts.client);
-    if facts.peer != facts.client {
-        let _ = write!(text, ", {}", facts.peer);
+    if facts.peer == facts.client {
+        insert(headers, X_FORWARDED_FOR, &client);
+    } else {
+        insert(headers, X_FORWARDED_FOR, &format!("{client}, {}", facts.peer));
     }
-    insert(headers, X_FORWARDED_FOR, &text);
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(facts.scheme));
     insert(headers, X_FORWARDED_HOST, facts.host);
-    text.clear();
     // An IPv6 address and a host with a port are quoted (RFC 7239 6).
-    let _ = match facts.client {
-        std::net::IpAddr::V4(ip) => write!(text, "for={ip}"),
-        std::net::IpAddr::V6(ip) => write!(text, "for=\"[{ip}]\""),
-    };
-    let _ = write!(text, ";host=\"{}\";proto={}", facts.host, facts.scheme);
-    insert(headers, header::FORWARDED, &text);
+    let (open, close) = if facts.client.is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+    let forwarded =
+        ["for=", open, &client, close, ";host=\"", facts.host, "\";proto=", facts.scheme].concat();
+    insert(headers, header::FORWARDED, &forwarded);
     insert(headers, REQUEST_ID, facts.request_id);
     if trace_id(headers).is_none() {
         headers.remove(&TRACESTATE);
@@ -119,9 +117,7 @@ pub fn prepare_response(headers: &mut HeaderMap, request_id: &HeaderValue, keep_
     let length = if keep_length { headers.remove(header::CONTENT_LENGTH) } else { None };
     for name in HOP_BY_HOP {
         // RFC 9110 11.7: the challenge is the upstream's own to its own clients.
-        if headers.contains_key(name) {
-            headers.remove(name);
-        }
+        headers.remove(name);
     }
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, length);

@@ -90,10 +90,10 @@ impl StrippedNames {
         remove_framing(&mut trailers);
         let unwanted: Vec<HeaderName> = trailers
             .keys()
-            .filter(|name| {
-                let name = name.as_str();
+            .filter(|field| {
+                let name = field.as_str();
                 name.contains('_')
-                    || is_hop_by_hop(name)
+                    || is_hop_by_hop(field)
                     || self.contains(name)
                     || is_credential(name)
                     || is_ours(name)
@@ -111,8 +111,8 @@ impl StrippedNames {
 #[must_use]
 pub fn is_credential(name: &str) -> bool {
     name == "authorization"
-        || name == API_KEY_FIELD
-        || (name.contains('.') && dashed(name) == API_KEY_FIELD)
+        || name == API_KEY_FIELD.as_str()
+        || (name.contains('.') && dashed(name) == API_KEY_FIELD.as_str())
 }
 
 /// Fields that the gateway sets on the head of every request.

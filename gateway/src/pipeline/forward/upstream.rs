@@ -453,11 +453,7 @@ fn is_malformed(error: &hyper::Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<std::io::Error>())
         .and_then(std::io::Error::get_ref)
-        .is_some_and(
-            <(dyn std::error::Error + std::marker::Send + std::marker::Sync + 'static)>::is::<
-                Malformed,
-            >,
-        )
+        .is_some_and(|cause| cause.downcast_ref::<Malformed>().is_some())
 }
 
 /// The error with its causes: hyper's own words seldom suffice.
