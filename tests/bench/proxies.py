@@ -153,11 +153,9 @@ class Gateway(Server):
     def ask(self, *arguments, text=""):
         """Runs an administrative command beside the running gateway."""
         command = [self.binary, "--config", self.config, *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
         environment = {**os.environ, **self.environment()}
-        done = subprocess.run(
-            command, input=text, env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        return done.stdout.strip()
+        return subprocess.run(command, input=text, env=environment, check=True, **pipes).stdout.strip()
 
     def make_credentials(self):
         """Makes a user and a key, signs the user in, and gives the field of each scheme."""
