@@ -220,3 +220,18 @@ async fn answer(
         response
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    /// It is allocated and moved for every request; what few of them do is boxed.
+    #[test]
+    fn the_future_of_a_request_is_small() {
+        fn size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size(super::answer);
+        assert!(size <= 6 << 10, "{size} bytes");
+    }
+}
