@@ -99,15 +99,23 @@ async fn a_malformed_header_closes_the_connection() {
     assert!(!is_refused(&gateway, &v2_ipv4()).await);
     let mut wrong_version = v2_ipv4();
     wrong_version[12] = 0x31;
-    let cases: [(&str, &[u8]); 9] = [
+    let endless = [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 92], b"\r\n"].concat();
+    let cases: [(&str, &[u8]); 16] = [
         ("no address", b"PROXY TCP4\r\n"),
         ("an address out of range", b"PROXY TCP4 203.0.113.777 192.0.2.1 4711 443\r\n"),
         ("an address of another family", b"PROXY TCP4 2001:db8::7 2001:db8::1 4711 443\r\n"),
         ("a port out of range", b"PROXY TCP4 203.0.113.7 192.0.2.1 47111 443443\r\n"),
+        ("a port with a sign", b"PROXY TCP4 203.0.113.7 192.0.2.1 +4711 443\r\n"),
+        ("a port with a zero before it", b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 0443\r\n"),
+        ("one space too many", b"PROXY TCP4 203.0.113.7  192.0.2.1 4711 443\r\n"),
+        ("no space", b"PROXY_TCP4 203.0.113.7 192.0.2.1 4711 443\r\n"),
+        ("an unknown family", b"PROXY UNKNOWNS\r\n"),
+        ("a line of 108 bytes", &endless),
         ("a bare line feed", b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\n"),
         ("no PROXY", b"proxy TCP4 203.0.113.7 192.0.2.1 4711 443\r\n"),
         ("a request", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         ("an unknown version", &wrong_version),
+        ("datagrams", &v2(1, 0x12, &[&[203, 0, 113, 7], &[192, 0, 2, 1], PORTS])),
         ("addresses cut short", &v2(1, 0x11, &[&[203, 0, 113, 7]])),
     ];
     for (name, header) in cases {

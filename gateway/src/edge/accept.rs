@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -98,7 +97,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused)
 }
 
-async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
+async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) {
     let counters = &listening.gateway.counters;
     counters.connections.increment();
     let Ok(slot) = listening.slots.take() else {
@@ -125,14 +124,13 @@ async fn serve(listening: Arc<Listening>, tcp: TcpStream, peer: SocketAddr) {
                 tracing::debug!(%peer, "PROXY listener refused a peer that is not trusted");
                 return;
             }
-            match tokio::time::timeout_at(deadline, proxy_protocol::read(tcp)).await {
-                Ok(Ok((stream, source))) => {
+            match tokio::time::timeout_at(deadline, proxy_protocol::read(&mut tcp)).await {
+                Ok(Ok(source)) => {
                     let peer = source.map_or(peer, |source| {
                         SocketAddr::new(source.ip().to_canonical(), source.port())
                     });
                     if let Some(address_slot) = take_address(&listening, peer) {
-                        secure(&listening, stream, peer, (slot, Some(address_slot)), deadline)
-                            .await;
+                        secure(&listening, tcp, peer, (slot, Some(address_slot)), deadline).await;
                     }
                 }
                 Ok(Err(error)) => {
@@ -172,15 +170,13 @@ fn take_address(listening: &Listening, peer: SocketAddr) -> Option<AddressSlot> 
     }
 }
 
-async fn secure<S>(
+async fn secure(
     listening: &Arc<Listening>,
-    stream: S,
+    stream: TcpStream,
     peer: SocketAddr,
     places: (Slot, Option<AddressSlot>),
     deadline: tokio::time::Instant,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     let counters = &listening.gateway.counters;
     let connection = |protocol, tls| {
         let now = listening.gateway.core.clock().now();
