@@ -120,6 +120,10 @@ impl TokenSigner for Hs256Signer {
             return Err(Refusal::TokenSignature);
         }
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Refusal::TokenMalformed)?;
+        if !payload.starts_with(b"{") {
+            // serde takes a list for an object's members in their order.
+            return Err(Refusal::TokenMalformed);
+        }
         let wire: WireClaims<'_> =
             serde_json::from_slice(&payload).map_err(|_| Refusal::TokenMalformed)?;
         Ok(Claims {

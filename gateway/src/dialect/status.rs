@@ -217,8 +217,15 @@ fn json<'a, T: Deserialize<'a>>(
     if !media_type.is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
         return Err(DecodeError::MediaType);
     }
+    if body.trim_ascii_start().starts_with(b"[") {
+        // serde takes a list for an object's members in their order.
+        return Err(DecodeError::Malformed(NOT_THE_OBJECT.to_owned()));
+    }
     serde_json::from_slice(body).map_err(|error| DecodeError::Malformed(describe(&error)))
 }
+
+const NOT_THE_OBJECT: &str =
+    "The body must be a JSON object with exactly the documented members, as strings";
 
 /// What is wrong with a body, without repeating any of it.
 fn describe(error: &serde_json::Error) -> String {
@@ -228,9 +235,6 @@ fn describe(error: &serde_json::Error) -> String {
             format!("The body is not valid JSON (line {}, column {})", error.line(), error.column())
         }
         Category::Eof => "The body ends before its JSON does".to_owned(),
-        Category::Data => {
-            "The body must be a JSON object with exactly the documented members, as strings"
-                .to_owned()
-        }
+        Category::Data => NOT_THE_OBJECT.to_owned(),
     }
 }
