@@ -61,6 +61,15 @@ fn fields_of_the_connection_stay_on_it() {
     check(&[("te", "gzip"), ("te", "Trailers")], "te", &["trailers"]);
 }
 
+/// A line may hold bytes that are no text; what it names beside them goes all the same.
+#[test]
+fn a_nomination_beside_odd_bytes_counts() {
+    let mut headers = map(&[("x-private", "1")]);
+    headers.insert("connection", HeaderValue::from_bytes(b"\xff, x-private").unwrap());
+    prepare_response(&mut headers, &HeaderValue::from_static("id"), false);
+    assert!(!headers.contains_key("x-private"));
+}
+
 #[test]
 fn what_the_gateway_says_cannot_be_nominated_away() {
     let fields = [
