@@ -33,6 +33,7 @@ type Mistake = (&'static str, &'static str, Option<&'static str>);
 const MISTAKES: &[Mistake] = &[
     ("[limits]\n^brust = 5\n", "limits.brust: unknown key", Some("did you mean `burst`?")),
     ("[limits]\nburst = 5\n\n[^limit]\n", "limit: unknown key", Some("did you mean `limits`?")),
+    ("^\"a\\nb\" = 1\n", "a\u{fffd}b: unknown key", None),
     ("[limits]\nburst = ^\"many\"\n", "limits.burst: expected a whole number from 1 to", None),
     (
         "[auth]\n  bcrypt_cost = ^3 # fast\n",

@@ -49,11 +49,12 @@ impl Problems {
 
 fn render_one(out: &mut String, file: &str, text: &str, problem: &Problem) {
     let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
+    let (key, message) = (on_one_line(&key), on_one_line(&problem.message));
     // Writing to a string does not fail.
     let _ = match &problem.origin {
         Origin::File(span) => {
             let place = Place::of(text, span);
-            writeln!(out, "{file}:{}:{}: {key}{}", place.line, place.column, problem.message)
+            writeln!(out, "{file}:{}:{}: {key}{message}", place.line, place.column)
                 .and_then(|()| writeln!(out, "{:>5} | {}", place.line, place.text))
                 .and_then(|()| {
                     let carets = "^".repeat(place.width);
@@ -61,14 +62,19 @@ fn render_one(out: &mut String, file: &str, text: &str, problem: &Problem) {
                 })
         }
         Origin::Environment(name) => {
-            writeln!(out, "environment variable {name}: {key}{}", problem.message)
+            writeln!(out, "environment variable {name}: {key}{message}")
         }
-        Origin::CommandLine(flag) => writeln!(out, "option {flag}: {key}{}", problem.message),
-        Origin::Absent => writeln!(out, "{file}: {key}{}", problem.message),
+        Origin::CommandLine(flag) => writeln!(out, "option {flag}: {key}{message}"),
+        Origin::Absent => writeln!(out, "{file}: {key}{message}"),
     };
     if let Some(help) = &problem.help {
-        let _ = writeln!(out, "      = {help}");
+        let _ = writeln!(out, "      = {}", on_one_line(help));
     }
+}
+
+/// A key in quotes may hold a line end, which would look like the end of what is said.
+fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, "\u{fffd}")
 }
 
 /// A place in a text as people count it: lines and characters from one.
