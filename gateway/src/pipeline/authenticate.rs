@@ -4,7 +4,7 @@
 //! never passed over for another: two at once are a conflict, not a choice.
 
 mod api_key;
-mod basic;
+pub mod basic;
 mod bearer;
 pub mod ticket;
 

@@ -38,7 +38,8 @@ pub(super) async fn check(
 }
 
 /// The name ends at the first colon; a password may hold more of them.
-pub(super) fn decode(encoded: &str) -> Option<(String, Secret)> {
+#[must_use]
+pub fn decode(encoded: &str) -> Option<(String, Secret)> {
     let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (name, password) = decoded.split_once(':')?;
     Some((name.to_owned(), password.into()))

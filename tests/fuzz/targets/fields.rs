@@ -1,0 +1,292 @@
+//! Header fields on their way through: what only the gateway may say is said by it
+//! alone, what belongs to a connection stays on it, and nothing else is lost.
+//!
+//! The first byte of an input chooses the configuration, every line behind it is a
+//! field. Names as an attacker would write them are compared with `_` and `.` as `-`.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use portcullis::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
+use portcullis::auth::principal::{Principal, Proof};
+use portcullis::auth::time::Timestamp;
+use portcullis::config::file::{PRESETS, preset};
+use portcullis::config::{CredentialForwarding, IdentityHeaders};
+use portcullis::pipeline::forward::headers::{Facts, prepare_request, prepare_response};
+use portcullis::pipeline::forward::identity::{StrippedNames, inject};
+use uuid::Uuid;
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const HOST: &str = "a.example:8443";
+const REQUEST_ID: &str = "the-request";
+
+/// What the gateway tells every upstream.
+const TOLD: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
+const HOP_BY_HOP: [&str; 11] = [
+    "connection",
+    "content-length",
+    "expect",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Names by which backends know a caller, its address or what it asked for, beside
+/// those that begin `x-portcullis-` or `x-forwarded-`.
+const SPOOFED: [&str; 28] = [
+    "forwarded",
+    "remote-email",
+    "remote-groups",
+    "remote-id",
+    "remote-name",
+    "remote-user",
+    "true-client-ip",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-preferred-username",
+    "x-auth-request-user",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-email",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-remote-user",
+    "x-rewrite-url",
+    "x-user",
+    "x-user-id",
+    "x-username",
+    "x-webauth-email",
+    "x-webauth-user",
+];
+const NOT_IN_TRAILERS: [&str; 8] = [
+    "authorization",
+    "content-type",
+    "cookie",
+    "host",
+    "set-cookie",
+    "trailer",
+    "traceparent",
+    "x-request-id",
+];
+
+/// Lines of `name: value`; what is no field is passed over.
+pub(crate) fn parse(lines: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n').take(100) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+pub(crate) fn run(data: &[u8]) {
+    let Some((&choice, lines)) = data.split_first() else { return };
+    let original = parse(lines);
+    let names = identity(choice);
+    let stripped = StrippedNames::new(&names);
+    let credential = match choice & 8 {
+        0 => CredentialForwarding::Strip,
+        _ => CredentialForwarding::Pass,
+    };
+    let client: IpAddr = if choice & 16 == 0 { [192, 0, 2, 1].into() } else { [7; 8].into() };
+    let facts = Facts {
+        client,
+        peer: if choice & 32 == 0 { client } else { [10, 0, 0, 1].into() },
+        scheme: "https",
+        host: HOST,
+        request_id: REQUEST_ID,
+        trace: &|| TRACE.to_owned(),
+    };
+
+    let mut headers = original.clone();
+    prepare_request(&mut headers, &stripped, credential, &facts);
+    check_request(&original, &headers, &facts, credential);
+    let mut again = headers.clone();
+    prepare_request(&mut again, &stripped, credential, &facts);
+    assert_eq!(again, headers, "what is fit stays as it is");
+
+    let without_identity = headers.clone();
+    inject(&mut headers, &names, &principal());
+    check_identity(&without_identity, &headers, &names);
+    check_trailers(&original, &stripped.clean_trailers(original.clone()));
+    for keep_length in [false, true] {
+        let mut response = original.clone();
+        let request_id = HeaderValue::from_static(REQUEST_ID);
+        prepare_response(&mut response, &request_id, keep_length);
+        check_response(&original, &response, keep_length);
+    }
+}
+
+/// A preset, or names of the operator's own.
+fn identity(choice: u8) -> IdentityHeaders {
+    match PRESETS.get(usize::from(choice % 8)) {
+        Some(name) => preset(name).expect("a preset has names"),
+        None => IdentityHeaders {
+            user_id: Some(HeaderName::from_static("x-custom-id")),
+            roles: Some(HeaderName::from_static("custom.roles")),
+            ..IdentityHeaders::default()
+        },
+    }
+}
+
+fn principal() -> Principal {
+    let account = Account {
+        id: AccountId(Uuid::from_u128(1)),
+        username: Username::parse("ann").expect("a name"),
+        email: Some("ann@example.com".to_owned()),
+        roles: vec!["user".to_owned(), "admin".to_owned()],
+        password: HashedPassword(String::new()),
+        state: AccountState::Enabled,
+        created: Timestamp(0),
+        version: 1,
+    };
+    Principal { account: Arc::new(account), proof: Proof::Password }
+}
+
+fn dashed(name: &str) -> String {
+    name.replace(['_', '.'], "-")
+}
+
+fn is_spoofed(name: &str) -> bool {
+    let name = dashed(name);
+    SPOOFED.contains(&&*name)
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("x-portcullis-")
+}
+
+/// The names in `Connection`, read byte by byte.
+fn nominated(headers: &HeaderMap) -> BTreeSet<String> {
+    let lines = headers.get_all("connection").iter();
+    let tokens = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    tokens.map(|token| String::from_utf8_lossy(token.trim_ascii()).to_ascii_lowercase()).collect()
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+}
+
+fn check_request(
+    original: &HeaderMap,
+    headers: &HeaderMap,
+    facts: &Facts<'_>,
+    credential: CredentialForwarding,
+) {
+    let nominated = nominated(original);
+    for name in headers.keys().map(HeaderName::as_str) {
+        assert!(!name.contains('_'), "{name} stands for two names");
+        match name {
+            "te" => assert_eq!(values(headers, name), [b"trailers"]),
+            "x-request-id" => assert_eq!(values(headers, name), [REQUEST_ID.as_bytes()]),
+            "traceparent" | "tracestate" => {}
+            _ if TOLD.contains(&name) => assert_eq!(values(headers, name).len(), 1, "{name}"),
+            _ => {
+                assert!(!HOP_BY_HOP.contains(&name), "{name} goes on");
+                assert!(!is_spoofed(name), "{name} goes on");
+                assert!(name == "host" || !nominated.contains(name), "{name} goes on");
+                let key = dashed(name) == "x-api-key" || name == "authorization";
+                assert!(!key || credential == CredentialForwarding::Pass, "{name} goes on");
+                if name != "cookie" {
+                    assert_eq!(values(headers, name), values(original, name), "{name}");
+                }
+            }
+        }
+    }
+    let list = if facts.peer == facts.client {
+        facts.client.to_string()
+    } else {
+        format!("{}, {}", facts.client, facts.peer)
+    };
+    assert_eq!(values(headers, "x-forwarded-for"), [list.as_bytes()]);
+    assert_eq!(values(headers, "x-forwarded-proto"), [b"https"]);
+    assert_eq!(values(headers, "x-forwarded-host"), [HOST.as_bytes()]);
+    assert_eq!(values(headers, "x-request-id"), [REQUEST_ID.as_bytes()]);
+    assert_eq!(values(headers, "traceparent").len(), 1);
+    if values(headers, "traceparent") == [TRACE.as_bytes()]
+        && values(original, "traceparent") != [TRACE.as_bytes()]
+    {
+        assert!(!headers.contains_key("tracestate"), "a state without its trace");
+    }
+    let mut cookies = values(original, "cookie");
+    if cookies.len() > 1 && !nominated.contains("cookie") {
+        // An empty line has nothing to be joined to.
+        let first = cookies.iter().position(|cookie| !cookie.is_empty());
+        cookies.drain(..first.unwrap_or(cookies.len()));
+        assert_eq!(values(headers, "cookie"), [cookies.join(&b"; "[..])]);
+    }
+    for name in original.keys().map(HeaderName::as_str) {
+        let removed = name.contains('_')
+            || HOP_BY_HOP.contains(&name)
+            || is_spoofed(name)
+            || nominated.contains(name)
+            || dashed(name) == "x-api-key"
+            || is_removed_as_identity(name)
+            || ["authorization", "traceparent", "tracestate"].contains(&name);
+        assert!(removed || headers.contains_key(name), "{name} is lost");
+    }
+}
+
+/// Further names that are stripped, and may be.
+fn is_removed_as_identity(name: &str) -> bool {
+    let name = dashed(name);
+    ["remote-", "x-remote-", "x-webauth-", "x-custom-", "custom-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+fn check_identity(before: &HeaderMap, after: &HeaderMap, names: &IdentityHeaders) {
+    let told = [
+        (&names.user_id, "00000000-0000-0000-0000-000000000001"),
+        (&names.username, "ann"),
+        (&names.email, "ann@example.com"),
+        (&names.roles, "user,admin"),
+        (&names.scheme, "basic"),
+    ];
+    for (name, value) in told {
+        let Some(name) = name else { continue };
+        assert_eq!(values(after, name.as_str()), [value.as_bytes()], "{name}");
+        assert!(!before.contains_key(name), "{name} came from outside");
+        for other in before.keys().map(HeaderName::as_str) {
+            assert_ne!(dashed(other), dashed(name.as_str()), "an alias came from outside");
+        }
+    }
+}
+
+fn check_trailers(original: &HeaderMap, trailers: &HeaderMap) {
+    for name in trailers.keys().map(HeaderName::as_str) {
+        assert!(!name.contains('_') && !is_spoofed(name), "{name} goes on");
+        let framing = ["content-length", "transfer-encoding", "connection", "te", "upgrade"];
+        assert!(!framing.contains(&name) && !NOT_IN_TRAILERS.contains(&name), "{name} goes on");
+        assert_ne!(dashed(name), "x-api-key");
+        assert_eq!(values(trailers, name), values(original, name));
+    }
+}
+
+fn check_response(original: &HeaderMap, headers: &HeaderMap, keep_length: bool) {
+    let nominated = nominated(original);
+    for name in headers.keys().map(HeaderName::as_str) {
+        match name {
+            "x-request-id" => assert_eq!(values(headers, name), [REQUEST_ID.as_bytes()]),
+            "content-length" => assert!(keep_length && values(headers, name).len() == 1),
+            _ => {
+                assert!(!HOP_BY_HOP.contains(&name), "{name} comes back");
+                assert!(name == "host" || !nominated.contains(name), "{name} comes back");
+                assert_eq!(values(headers, name), values(original, name), "{name}");
+            }
+        }
+    }
+}
