@@ -1,14 +1,18 @@
 //! Connections that cost more than they should: each ends by itself, and nobody
 //! else notices.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::join_all;
 use http::Response;
 
-use crate::support::client::{Client, body};
+use crate::support::client::{Client, body, sign_in_admin};
 use crate::support::frames::{
     ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE,
     NO_FLAGS, Outcome, PING, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
 };
-use crate::support::upstream::{Script, Upstream, text};
+use crate::support::gateway::{ADMIN, Gateway};
+use crate::support::upstream::{Script, Upstream, ok, text};
 
 use super::Stage;
 
@@ -236,4 +240,43 @@ async fn a_connection_that_reads_nothing_does_not_hold_up_others() {
         assert_eq!(connection.get("/open/other").await.expect(200).body.len(), 1 << 20);
     }
     drop(http2);
+}
+
+/// Each address has its attempts to itself, so only the hashing is short: it is shed,
+/// and who needs none of it does not notice.
+#[tokio::test]
+async fn a_flood_of_wrong_passwords_from_many_addresses_holds_up_passwords_only() {
+    let upstream = Upstream::http1(ok).await;
+    let pool = "[auth]\nbcrypt_cost = 10\nhash_threads = 1\nhash_queue = 2\n";
+    let gateway = Gateway::start(&format!("{}{pool}", upstream.routes())).await;
+    let token = sign_in_admin(&gateway).await.access;
+    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+
+    let over = AtomicBool::new(false);
+    let attack = async || {
+        let mut answers = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            answers.push(Client::anonymous(&gateway).login(ADMIN, "not the password").await);
+        }
+        answers
+    };
+    let others = async {
+        gateway.wait_for_log(|line| line["reason"] == "hasher_busy").await;
+        for _ in 0..10 {
+            Client::bearer(&gateway, &token).get("/").await.expect(200);
+            Client::api_key(&gateway, &key).get("/").await.expect(200);
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    let (answers, ()) = tokio::join!(join_all((0..16).map(|_| attack())), others);
+    for answer in answers.into_iter().flatten() {
+        if answer.status == 503 {
+            let seconds: u64 = answer.field("retry-after").parse().expect("a number of seconds");
+            assert!(seconds > 0);
+            answer.refused(503, "SERVICE_UNAVAILABLE");
+        } else {
+            answer.refused(401, "INVALID_CREDENTIALS");
+        }
+    }
+    sign_in_admin(&gateway).await;
 }

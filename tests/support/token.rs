@@ -42,7 +42,15 @@ pub fn encode(text: &str) -> String {
 
 /// A token of any header and payload, signed with HMAC.
 pub fn sign(header: &str, payload: &str, secret: &str, algorithm: hmac::Algorithm) -> String {
-    let message = format!("{}.{}", encode(header), encode(payload));
+    sign_by(algorithm, &format!("{}.{}", encode(header), encode(payload)), secret)
+}
+
+/// A token of header and payload as they are.
+pub fn sign_encoded(message: &str, secret: &str) -> String {
+    sign_by(hmac::HMAC_SHA256, message, secret)
+}
+
+fn sign_by(algorithm: hmac::Algorithm, message: &str, secret: &str) -> String {
     let key = hmac::Key::new(algorithm, secret.as_bytes());
     let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
     format!("{message}.{signature}")

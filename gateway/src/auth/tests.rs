@@ -280,19 +280,34 @@ async fn disabling_an_account_ends_everything_of_it_at_once() {
     assert_eq!(refusal(refreshed), Some(Refusal::AccountDisabled));
 }
 
+/// Time is what hashing takes, so its count is what an observer could learn.
 #[tokio::test]
-async fn unknown_users_and_wrong_passwords_cost_the_same_hashing() {
+async fn every_wrong_sign_in_costs_the_same_hashing_whoever_it_is_for() {
     let bench = Bench::new().await;
-    let before = bench.hashes();
-    assert!(bench.core.verify_basic("ann", &"wrong".into()).await.is_err());
-    assert_eq!(bench.hashes() - before, 1);
-    assert!(bench.core.verify_basic("nobody", &"wrong".into()).await.is_err());
-    assert_eq!(bench.hashes() - before, 2);
-    // Nobody's password is longer than 72 bytes, whoever it is.
-    for name in ["ann", "nobody"] {
-        assert!(bench.core.verify_basic(name, &Secret::new("a".repeat(73))).await.is_err());
+    bench.add("bob", "weak password").await;
+    let carol = bench.add("carol", PASSWORD).await;
+    bench.core.store().set_state(carol, AccountState::Disabled, bench.clock.now()).await.unwrap();
+    let long = "a".repeat(73);
+    for (name, password, expected) in [
+        ("ann", "wrong password", 1),
+        ("ANN@example.com", "wrong password", 1),
+        ("bob", "wrong password", 1),
+        ("carol", "wrong password", 1),
+        ("carol", PASSWORD, 1),
+        ("nobody", "wrong password", 1),
+        ("", "", 1),
+        // Nobody's password is longer than 72 bytes or holds a NUL, whoever it is.
+        ("ann", &long, 0),
+        ("nobody", &long, 0),
+        ("ann", "correct\0horse", 0),
+        ("nobody", "correct\0horse", 0),
+    ] {
+        let before = bench.hashes();
+        assert!(bench.core.verify_basic(name, &password.into()).await.is_err());
+        assert_eq!(bench.hashes() - before, expected, "{name} by Basic");
+        assert!(bench.core.login(name, &password.into(), ACCESS_TTL).await.is_err());
+        assert_eq!(bench.hashes() - before, 2 * expected, "{name} by login");
     }
-    assert_eq!(bench.hashes() - before, 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -102,9 +102,54 @@ fn claims_are_complete_typed_and_single() {
             Err(Refusal::TokenMalformed),
         );
     }
+    let list = r#"["00000000-0000-0000-0000-000000000001","access",100,100,200,"00000000-0000-0000-0000-000000000002","00000000-0000-0000-0000-000000000003","portcullis","portcullis"]"#;
+    check(&forge(GOOD_HEADER, list), Err(Refusal::TokenMalformed));
     // A newer version may say more.
     let more = GOOD_PAYLOAD.replacen('}', r#","more":[1]}"#, 1);
     check(&forge(GOOD_HEADER, &more), Ok(claims()));
+}
+
+/// Published signatures, each with its key: genuine under HS256, and still none of
+/// ours, because their headers say something else (RFC 7797 even how to read the rest).
+#[test]
+fn published_tokens_are_not_ours_even_under_their_own_key() {
+    const RFC_7515: &str =
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    const RFC_7520: &str = "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg";
+    for (case, key, token) in [
+        (
+            "RFC 7515 A.1",
+            RFC_7515,
+            "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+        ),
+        (
+            "RFC 7520 4.4",
+            RFC_7520,
+            "eyJhbGciOiJIUzI1NiIsImtpZCI6IjAxOGMwYWU1LTRkOWItNDcxYi1iZmQ2LWVlZjMxNGJjNzAzNyJ9.SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4.s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0",
+        ),
+        (
+            "RFC 7797 4.2, the payload as it is",
+            RFC_7515,
+            "eyJhbGciOiJIUzI1NiIsImI2NCI6ZmFsc2UsImNyaXQiOlsiYjY0Il19.$.02.A5dxf2s96_n5FLueVuW1Z_vh161FwXZC4YLPff6dmDY",
+        ),
+    ] {
+        let key = URL_SAFE_NO_PAD.decode(key).unwrap();
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let signer = Hs256Signer {
+            sign: EncodingKey::from_secret(&key),
+            open: vec![DecodingKey::from_secret(&key)],
+        };
+        let genuine = jsonwebtoken::crypto::verify(
+            signature,
+            message.as_bytes(),
+            &signer.open[0],
+            Algorithm::HS256,
+        );
+        assert!(genuine.unwrap(), "{case}");
+        assert_eq!(signer.open(token), Err(Refusal::TokenMalformed), "{case}");
+        let detached = format!("{}..{signature}", message.split('.').next().unwrap());
+        assert_eq!(signer.open(&detached), Err(Refusal::TokenMalformed), "{case}");
+    }
 }
 
 #[test]
