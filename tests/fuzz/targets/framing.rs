@@ -7,14 +7,14 @@ use std::convert::Infallible;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portcullis::edge::framing::{HeadLimits, Scanner};
-use portcullis::pipeline::reason::FramingFault;
+use portcullis::http1::FramingFault;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::pieces::{Pieces, first_line, lengths};
@@ -147,7 +147,7 @@ fn read_strictly(mut bytes: &[u8]) -> (Vec<Message>, bool) {
         fields.sort();
         messages.push(Message {
             method: request.method.expect("complete").to_owned(),
-            target: request.path.expect("complete").to_owned(),
+            target: as_hyper_shows(request.path.expect("complete")),
             fields,
             body,
         });
@@ -156,8 +156,13 @@ fn read_strictly(mut bytes: &[u8]) -> (Vec<Message>, bool) {
     (messages, false)
 }
 
+/// An absolute form without a path has the path `/`.
+fn as_hyper_shows(target: &str) -> String {
+    target.parse::<Uri>().expect("a target that was passed").to_string()
+}
+
 /// The body and how many bytes it took, if it is all there.
-fn read_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn read_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let line = bytes[at..].windows(2).position(|pair| pair == b"\r\n")?;
@@ -216,6 +221,7 @@ async fn read(request: Request<Incoming>) -> Option<Message> {
     Some(Message { method: head.method.to_string(), target: head.uri.to_string(), fields, body })
 }
 
-fn lines(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+/// Names and values in order.
+pub(crate) fn lines(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
 }

@@ -2,6 +2,7 @@
 //! asserts what must hold whatever they were. `tests/fuzz/run` mutates the seeds
 //! under coverage; `seeds.rs` holds every seed to the same in an ordinary test run.
 
+mod answer;
 mod config;
 mod credential;
 mod dialect;
@@ -16,6 +17,7 @@ mod units;
 pub type Target = fn(&[u8]);
 
 const TARGETS: &[(&str, Target)] = &[
+    ("answer", answer::run),
     ("config", config::run),
     ("credential", credential::run),
     ("dialect", dialect::run),

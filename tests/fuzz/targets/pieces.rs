@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -19,20 +19,31 @@ pub(crate) fn lengths(cuts: &[u8]) -> impl Iterator<Item = usize> {
 pub(crate) struct Pieces<'a> {
     pub(crate) rest: &'a [u8],
     lengths: Box<dyn Iterator<Item = usize> + 'a>,
+    /// Whether the first read waits for the first write, as for an answer.
+    answers: bool,
+    reader: Option<Waker>,
 }
 
 impl<'a> Pieces<'a> {
     pub(crate) fn new(bytes: &'a [u8], cuts: &'a [u8]) -> Self {
-        Self { rest: bytes, lengths: Box::new(lengths(cuts)) }
+        Self { rest: bytes, lengths: Box::new(lengths(cuts)), answers: false, reader: None }
+    }
+
+    pub(crate) fn answering(bytes: &'a [u8], cuts: &'a [u8]) -> Self {
+        Self { answers: true, ..Self::new(bytes, cuts) }
     }
 }
 
 impl AsyncRead for Pieces<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.answers {
+            self.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
         let length = self.lengths.next().unwrap_or(1);
         let (piece, rest) = self.rest.split_at(length.min(self.rest.len()).min(out.remaining()));
         out.put_slice(piece);
@@ -43,10 +54,12 @@ impl AsyncRead for Pieces<'_> {
 
 impl AsyncWrite for Pieces<'_> {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.answers = false;
+        self.reader.take().inspect(Waker::wake_by_ref);
         Poll::Ready(Ok(bytes.len()))
     }
 
