@@ -122,7 +122,7 @@ async fn drive<C>(
         tokio::select! {
             outcome = http.as_mut() => {
                 if let Err(error) = outcome {
-                    let by_the_socket = error.source().is_some_and(|source| source.is::<io::Error>());
+                    let by_the_socket = error.source().is_some_and(|source| source.downcast_ref::<io::Error>().is_some());
                     if connection.protocol == Protocol::Http2 && !by_the_socket {
                         gateway.counters.http2_faults.increment();
                     }
