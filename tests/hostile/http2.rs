@@ -308,13 +308,14 @@ const BODIES: &[Body] = &[
     ("a second head", None, &[Block(POST), End("hello")], Broken),
 ];
 
+const PADDED: u8 = 0x8;
+
 /// Frames that no stream survives.
 fn lawless() -> Vec<Case> {
     let head = |flags, stream| frame(HEADERS, flags, stream, &block(SOUND));
     let whole = END_HEADERS | END_STREAM;
     let ping = frame(PING, NO_FLAGS, 0, b"portcull");
     let padded = [&[0xff][..], &block(SOUND)].concat();
-    const PADDED: u8 = 0x8;
     let cases: Vec<(_, Vec<u8>, Verdict)> = vec![
         ("DATA before HEADERS", frame(DATA, END_STREAM, 1, b"hello"), Ends),
         ("DATA of no stream", frame(DATA, END_STREAM, 0, b"hello"), Ends),

@@ -47,14 +47,20 @@ const VALUES: [&str; 14] = [
     "for=203.0.113.7;host=evil.example;proto=http",
 ];
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Http1,
+    /// Named in `Connection`, as if they were no more than a matter of this hop.
+    Nominated,
+    Http2,
+}
+
 #[derive(Clone, Debug)]
 struct Claims {
     trusted: bool,
-    http2: bool,
+    way: Way,
     method: &'static str,
     public: bool,
-    /// Over HTTP/1: named in `Connection`, as if they were no more than this hop's.
-    nominated: bool,
     fields: Vec<(String, &'static str)>,
 }
 
@@ -64,11 +70,10 @@ fn any_claims() -> impl Strategy<Value = Claims> {
     let often = vec![FORWARDED[0].to_owned(); 8];
     let names = [family, often, documented("overrides")].concat();
     let fields = vec((select(names), select(VALUES.to_vec())), 1..10);
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (flags, select(vec!["GET", "POST"]), fields).prop_map(|(flags, method, fields)| {
-        let (trusted, http2, public, nominated) = flags;
-        Claims { trusted, http2, method, public, nominated, fields }
-    })
+    let way = select(vec![Way::Http1, Way::Nominated, Way::Http2]);
+    (any::<bool>(), way, select(vec!["GET", "POST"]), any::<bool>(), fields).prop_map(
+        |(trusted, way, method, public, fields)| Claims { trusted, way, method, public, fields },
+    )
 }
 
 impl Claims {
@@ -112,7 +117,7 @@ impl Stage {
         let path = if claims.public { "/open" } else { "/closed" };
         let path = format!("{path}/{number}");
         let before = self.upstream.completed().len();
-        let status = if claims.http2 {
+        let status = if claims.way == Way::Http2 {
             ask_http2(gateway, &claims, &path).await
         } else {
             ask_http1(gateway, &claims, &path).await
@@ -136,7 +141,10 @@ async fn ask_http1(gateway: &Gateway, claims: &Claims, path: &str) -> u16 {
     let mut stream = raw(gateway).await;
     let head = format!("{} {path} HTTP/1.1\r\nHost: localhost\r\n", claims.method);
     let names: Vec<&str> = claims.fields.iter().map(|(name, _)| name.as_str()).collect();
-    let names = if claims.nominated { names.join(", ") } else { "keep-alive".to_owned() };
+    let names = match claims.way {
+        Way::Nominated => names.join(", "),
+        _ => "keep-alive".to_owned(),
+    };
     stream.send(format!("{head}Connection: Host, {names}\r\n{lines}\r\n")).await;
     stream.read_response().await.status.as_u16()
 }

@@ -122,8 +122,9 @@ async fn drive<C>(
         tokio::select! {
             outcome = http.as_mut() => {
                 if let Err(error) = outcome {
-                    let by_the_socket = error.source().is_some_and(|source| source.downcast_ref::<io::Error>().is_some());
-                    if connection.protocol == Protocol::Http2 && !by_the_socket {
+                    let of_the_socket =
+                        error.source().and_then(|source| source.downcast_ref::<io::Error>());
+                    if connection.protocol == Protocol::Http2 && of_the_socket.is_none() {
                         gateway.counters.http2_faults.increment();
                     }
                     tracing::debug!(peer = %connection.peer, %error, "connection ended");
