@@ -2,10 +2,12 @@
 //! the scanner of requests and the scanner of responses have in common.
 
 mod body;
+mod read;
 
 use memchr::{memchr, memchr2};
 
 pub use body::BodyScanner;
+pub use read::poll_read_at_most;
 
 /// What is wrong with the bytes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

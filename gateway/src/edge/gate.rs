@@ -17,6 +17,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::http1::poll_read_at_most;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::reason::FramingFault;
 use crate::telemetry::counters::Counters;
@@ -207,11 +208,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
             let unlooked = usize::try_from(this.scanner.unlooked()).unwrap_or(usize::MAX);
             if unlooked > 0 && this.buffer.is_empty() {
                 // A body of known length goes straight into hyper's buffer.
-                let wanted = unlooked.min(out.remaining());
-                let mut part = ReadBuf::new(out.initialize_unfilled_to(wanted));
-                ready!(Pin::new(&mut this.inner).poll_read(cx, &mut part))?;
-                let read = part.filled().len();
-                out.advance(read);
+                let read = ready!(poll_read_at_most(&mut this.inner, cx, out, unlooked))?;
                 this.scanner.skip(read as u64);
                 return Poll::Ready(Ok(()));
             }

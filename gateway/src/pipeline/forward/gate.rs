@@ -11,7 +11,7 @@ use bytes::{Buf, BytesMut};
 use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http1::FramingFault;
+use crate::http1::{FramingFault, poll_read_at_most};
 
 use super::framing::{Asked, Scanner};
 
@@ -94,11 +94,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
         out: &mut ReadBuf<'_>,
         unlooked: usize,
     ) -> Poll<io::Result<()>> {
-        let wanted = unlooked.min(out.remaining());
-        let mut part = ReadBuf::new(out.initialize_unfilled_to(wanted));
-        ready!(Pin::new(&mut self.inner).poll_read(cx, &mut part))?;
-        let read = part.filled().len();
-        out.advance(read);
+        let read = ready!(poll_read_at_most(&mut self.inner, cx, out, unlooked))?;
         if self.scanner.skip(read as u64) {
             self.question.answered();
         }
