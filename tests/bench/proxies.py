@@ -150,6 +150,17 @@ class Gateway(Server):
     def version(self):
         return tool("portcullis", self.binary, "version")
 
+    def start(self):
+        super().start()
+        deadline = time.monotonic() + 20
+        # It listens to clients a moment before it takes commands.
+        check = [self.binary, "--config", self.config, "healthcheck"]
+        while subprocess.run(check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{self.name} is not healthy:\n{self.log.read_text()}")
+            time.sleep(0.05)
+        return self
+
     def ask(self, *arguments, text=""):
         """Runs an administrative command beside the running gateway."""
         command = [self.binary, "--config", self.config, *arguments]
