@@ -52,6 +52,8 @@ def wrk(url, field, seconds, cores, place, connections):
     if "Non-2xx" in text or "Socket errors" in text:
         raise Failed(text)
     requests, took = int(find(r"(\d+) requests in", text)), find(r"requests in (\S+),", text)
+    if not requests:
+        raise Failed(text)
     return Outcome(requests, milliseconds(took) / 1000, milliseconds(find(r"99%\s+(\S+)", text)))
 
 
