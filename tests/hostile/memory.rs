@@ -17,7 +17,7 @@ use crate::support::upstream::{Upstream, read_head};
 
 const KIB: u64 = 1 << 10;
 /// What a connection may cost, and a stream; each offers or asks for far more.
-const MOST: u64 = 384 * KIB;
+const MOST: u64 = 512 * KIB;
 const OFFERED: usize = 16 << 20;
 /// Of each, before anything is measured: what is allocated once is nobody's cost.
 const FIRST: u32 = 16;
