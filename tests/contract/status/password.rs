@@ -103,8 +103,8 @@ fn stored_bytes(directory: &Path) -> Vec<u8> {
 async fn at_every_moment_of_a_change_exactly_one_password_works() {
     const WATCHERS: usize = 4;
     let gateway = Gateway::start(&format!(
-        "[limits]\nmax_login_attempts = 1000000\nrequests_per_second = 1000000\n\
-         burst = 10000000\n{ECHO}"
+        "[limits]\nmax_login_attempts = 1000000\nuser_attempts = 1000000\n\
+         requests_per_second = 1000000\nburst = 10000000\n{ECHO}"
     ))
     .await;
     let passwords = [ADMIN_PASSWORD, "the second password", "the third password"];
