@@ -102,8 +102,11 @@ fn read_strictly(mut bytes: &[u8], method: &Method) -> Option<Answer> {
         });
         let body = match (status, chunked, length) {
             // What follows is another protocol's.
-            (101 | 204 | 304, ..) => Vec::new(),
-            _ if method == Method::HEAD => Vec::new(),
+            (101, ..) => Vec::new(),
+            _ if method == Method::HEAD || matches!(status, 204 | 304) => {
+                assert!(rest.is_empty(), "a body was passed where none can be");
+                Vec::new()
+            }
             (_, Some(_), _) => {
                 let (body, length) = read_chunks(rest)?;
                 assert_eq!(rest.len(), length, "more than one answer was passed");
