@@ -6,10 +6,12 @@
 //! therefore sees it. The generation lets a cached judgement notice that
 //! something, anything, has changed since.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use tokio::sync::watch;
 
 use super::account::{Account, AccountId, AccountState};
@@ -28,10 +30,32 @@ pub struct Standing {
     names: DashMap<String, AccountId>,
     revoked: DashMap<TokenId, Timestamp>,
     ended: DashMap<SessionId, Timestamp>,
-    keys: DashMap<[u8; 32], Arc<ApiKey>>,
-    key_digests: DashMap<KeyId, [u8; 32]>,
+    keys: DashSet<ByDigest>,
     lockouts: DashMap<Source, Timestamp>,
 }
+
+/// A key, known by its digest. There may be a million: the digest is kept once.
+struct ByDigest(Arc<ApiKey>);
+
+impl Borrow<[u8; 32]> for ByDigest {
+    fn borrow(&self) -> &[u8; 32] {
+        &self.0.digest
+    }
+}
+
+impl Hash for ByDigest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.digest.hash(state);
+    }
+}
+
+impl PartialEq for ByDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+impl Eq for ByDigest {}
 
 impl Default for Standing {
     fn default() -> Self {
@@ -42,8 +66,7 @@ impl Default for Standing {
             names: DashMap::new(),
             revoked: DashMap::new(),
             ended: DashMap::new(),
-            keys: DashMap::new(),
-            key_digests: DashMap::new(),
+            keys: DashSet::new(),
             lockouts: DashMap::new(),
         }
     }
@@ -99,13 +122,13 @@ impl Standing {
 
     #[must_use]
     pub fn key(&self, digest: &[u8; 32]) -> Option<Arc<ApiKey>> {
-        self.keys.get(digest).map(|entry| Arc::clone(&entry))
+        self.keys.get(digest).map(|entry| Arc::clone(&entry.0))
     }
 
+    /// Looks at all of them: for administration, not for requests.
     #[must_use]
     pub fn key_by_id(&self, id: KeyId) -> Option<Arc<ApiKey>> {
-        let digest = *self.key_digests.get(&id)?;
-        self.key(&digest)
+        self.keys.iter().find(|entry| entry.0.id == id).map(|entry| Arc::clone(&entry.0))
     }
 
     /// Whether the address has failed too often.
@@ -158,8 +181,8 @@ impl Standing {
         let mut keys: Vec<ApiKey> = self
             .keys
             .iter()
-            .filter(|entry| of_owner(entry.value()))
-            .map(|entry| (**entry.value()).clone())
+            .filter(|entry| of_owner(&entry.0))
+            .map(|entry| (*entry.0).clone())
             .collect();
         keys.sort_by_key(|key| key.id);
         keys
@@ -210,16 +233,20 @@ impl Standing {
         self.advance();
     }
 
+    /// A key never changes, so one that is known already stays.
     pub fn put_key(&self, key: ApiKey) {
-        self.key_digests.insert(key.id, key.digest);
-        self.keys.insert(key.digest, Arc::new(key));
+        self.keys.insert(ByDigest(Arc::new(key)));
         self.advance();
     }
 
-    pub fn remove_key(&self, id: KeyId) {
-        if let Some((_, digest)) = self.key_digests.remove(&id) {
-            self.keys.remove(&digest);
-        }
+    pub fn remove_key(&self, digest: &[u8; 32]) {
+        self.keys.remove(digest);
+        self.advance();
+    }
+
+    /// Drops the keys that are not `kept`.
+    pub fn retain_keys(&self, kept: impl Fn(KeyId) -> bool) {
+        self.keys.retain(|key| kept(key.0.id));
         self.advance();
     }
 
@@ -236,6 +263,7 @@ impl Standing {
 
     fn advance(&self) {
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        self.changed.send_replace(generation);
+        // Nobody listens while a store is loaded, and then there is nobody to wake.
+        let _ = self.changed.send(generation);
     }
 }

@@ -348,7 +348,7 @@ impl Store for EmbeddedStore {
                     return Ok(Step::unchanged(false));
                 }
                 keys.remove(*key.0.as_bytes())?;
-                Ok(Step::changed(true, move |standing| standing.remove_key(key)))
+                Ok(Step::changed(true, move |standing| standing.remove_key(&stored.digest)))
             })
             .await
     }
