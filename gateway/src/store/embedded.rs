@@ -67,7 +67,7 @@ impl EmbeddedStore {
         token_ttl: Seconds,
     ) -> Result<Self, OpenError> {
         let database = schema::open(location)?;
-        schema::load(&database, &standing)?;
+        schema::load(&database, &standing, location)?;
         let writer = Writer::start(database, location.clone(), Arc::clone(&standing))
             .map_err(|source| OpenError::Io { path: location.path(), source })?;
         Ok(Self { writer, standing, failures: Failures::default(), token_ttl })

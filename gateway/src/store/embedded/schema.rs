@@ -1,11 +1,11 @@
 //! What lies in the file: tables, their version, and how they come to memory.
 
+use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
-    WriteTransaction,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
 use crate::auth::account::Account;
@@ -19,7 +19,7 @@ use crate::store::record::Record;
 use super::Location;
 use super::writer::Step;
 
-type Id = [u8; 16];
+pub(super) type Id = [u8; 16];
 type Digest = [u8; 32];
 
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
@@ -35,7 +35,7 @@ pub(super) const ENDED: TableDefinition<Id, u64> = TableDefinition::new("ended_s
 pub(super) const TICKETS: TableDefinition<Digest, &[u8]> = TableDefinition::new("tickets");
 pub(super) const KEYS: TableDefinition<Id, &[u8]> = TableDefinition::new("api_keys");
 /// When (ms), what kind, which: so that a sweep reads only what has expired.
-const EXPIRIES: TableDefinition<(u64, u8, &[u8]), ()> = TableDefinition::new("expiries");
+pub(super) const EXPIRIES: TableDefinition<(u64, u8, &[u8]), ()> = TableDefinition::new("expiries");
 
 const FORMAT: &str = "portcullis";
 /// The version this program writes. Older ones are migrated, newer ones refused.
@@ -56,66 +56,106 @@ pub enum OpenError {
     Io { path: PathBuf, source: io::Error },
 }
 
+/// Pages kept in memory. Requests are judged without them.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Opens the store, or makes one where no file is.
 pub(super) fn open(location: &Location) -> Result<Database, OpenError> {
-    let path = location.path();
-    let database = match location {
-        Location::Memory => {
-            Database::builder().create_with_backend(redb::backends::InMemoryBackend::new())
-        }
-        Location::File(path) => {
-            create_private(path).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-            Database::builder().set_cache_size(64 << 20).create(path)
-        }
+    if let Location::File(path) = location {
+        make_if_missing(path)?;
     }
-    .map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: path.clone() },
-        DatabaseError::Storage(redb::StorageError::Io(source))
-            if source.kind() != io::ErrorKind::InvalidData
-                && source.kind() != io::ErrorKind::UnexpectedEof =>
-        {
-            OpenError::Io { path: path.clone(), source }
-        }
-        other => OpenError::Damaged { path: path.clone(), reason: other.to_string() },
-    })?;
+    reopen(location)
+}
+
+/// Opens a store that exists, and reads every page of it: a bit that flipped stops
+/// the start rather than turn one revoked token into another.
+pub(super) fn reopen(location: &Location) -> Result<Database, OpenError> {
+    let path = location.path();
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    let opened = match location {
+        Location::File(path) => builder.open(path),
+        Location::Memory => builder.create_with_backend(redb::backends::InMemoryBackend::new()),
+    };
+    let database = opened.map_err(|error| refusal(error, &path))?;
+    if !matches!(location, Location::File(_)) {
+        begin(&database).map_err(|error| incomplete(&error, &path))?;
+    }
     check_version(&database, &path)?;
     Ok(database)
 }
 
-/// A new file is readable by its owner only; an existing one keeps its mode.
-fn create_private(path: &std::path::Path) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    if let Some(directory) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map(|_| ()),
+fn refusal(error: DatabaseError, path: &Path) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path },
+        DatabaseError::Storage(redb::StorageError::Io(source))
+            if source.kind() != io::ErrorKind::InvalidData
+                && source.kind() != io::ErrorKind::UnexpectedEof =>
+        {
+            OpenError::Io { path, source }
+        }
+        other => OpenError::Damaged { path, reason: other.to_string() },
     }
 }
 
-fn check_version(database: &Database, path: &std::path::Path) -> Result<(), OpenError> {
+fn incomplete(error: &StoreError, path: &Path) -> OpenError {
+    OpenError::Io { path: path.to_owned(), source: io::Error::other(error.to_string()) }
+}
+
+/// Makes a new store under another name and gives it its own when it is complete: a
+/// file of that name is a store, or was one, and is never begun anew.
+fn make_if_missing(path: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let directory = path.parent().unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    let directory = std::fs::File::open(directory).map_err(failed)?;
+    // Of two first starts at once one makes the store. Where directories cannot be
+    // locked, nothing keeps them apart.
+    let _ = directory.lock();
+    if path.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let partial = path.with_extension("partial");
+    match std::fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).mode(0o600).open(&partial);
+    let database = redb::backends::FileBackend::new(file.map_err(failed)?)
+        .and_then(|file| Database::builder().create_with_backend(file))
+        .map_err(|error| refusal(error, path))?;
+    begin(&database).map_err(|error| incomplete(&error, path))?;
+    database.close().map_err(|error| refusal(error, path))?;
+    std::fs::rename(&partial, path).and_then(|()| directory.sync_all()).map_err(failed)
+}
+
+fn check_version(database: &Database, path: &Path) -> Result<(), OpenError> {
     let damaged = |error: &dyn std::fmt::Display| OpenError::Damaged {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    let txn = database.begin_write().map_err(|error| damaged(&error))?;
-    let tables: Vec<String> = txn
-        .list_tables()
-        .map_err(|error| damaged(&error))?
-        .map(|table| table.name().to_owned())
-        .collect();
-    if tables.is_empty() {
-        create_tables(&txn).map_err(|error| damaged(&error))?;
-        return txn.commit().map_err(|error| damaged(&error));
-    }
-    let found = read_version(&txn).map_err(|error| damaged(&error))?;
-    match found {
+    match read_version(database).map_err(|error| damaged(&error))? {
         Some(SCHEMA) => Ok(()),
         Some(found) if found > SCHEMA => Err(OpenError::Newer { path: path.to_owned(), found }),
         // Version 1 is the first; a lower number was never written.
         Some(found) => Err(damaged(&format!("schema {found} does not exist"))),
         None => Err(OpenError::Foreign { path: path.to_owned() }),
     }
+}
+
+/// Makes the tables of a database that has none.
+fn begin(database: &Database) -> Result<(), StoreError> {
+    let txn = database.begin_write()?;
+    if txn.list_tables()?.next().is_none() {
+        create_tables(&txn)?;
+    }
+    Ok(txn.commit()?)
 }
 
 fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
@@ -135,10 +175,8 @@ fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
 }
 
 /// The schema number, or `None` for a database that is not ours.
-fn read_version(txn: &WriteTransaction) -> Result<Option<u32>, StoreError> {
-    if !txn.list_tables()?.any(|table| table.name() == META.name()) {
-        return Ok(None);
-    }
+fn read_version(database: &Database) -> Result<Option<u32>, StoreError> {
+    let txn = database.begin_read()?;
     let Ok(meta) = txn.open_table(META) else {
         return Ok(None);
     };
@@ -149,8 +187,12 @@ fn read_version(txn: &WriteTransaction) -> Result<Option<u32>, StoreError> {
 
 /// Reads into memory what requests are judged by. A record that does not read
 /// stops the start: passing over a revocation or a disabled account would let
-/// somebody in.
-pub(super) fn load(database: &Database, standing: &Standing) -> Result<(), OpenError> {
+/// somebody in. What memory holds already becomes what the file holds.
+pub(super) fn load(
+    database: &Database,
+    standing: &Standing,
+    location: &Location,
+) -> Result<(), OpenError> {
     let read = || -> Result<(), StoreError> {
         let txn = database.begin_read()?;
         for entry in txn.open_table(ACCOUNTS)?.iter()? {
@@ -167,19 +209,25 @@ pub(super) fn load(database: &Database, standing: &Standing) -> Result<(), OpenE
             let session = SessionId(uuid::Uuid::from_bytes(session.value()));
             standing.end_sessions(&[(session, Timestamp(expires.value()))]);
         }
+        let again = standing.sizes().keys > 0;
+        let mut found = HashSet::new();
         for entry in txn.open_table(KEYS)?.iter()? {
             let (id, stored) = entry?;
-            standing.put_key(ApiKey::decode(stored.value(), &named("key", id.value()))?);
+            let key = ApiKey::decode(stored.value(), &named("key", id.value()))?;
+            if again {
+                found.insert(key.id);
+            }
+            standing.put_key(key);
+        }
+        if again {
+            standing.retain_keys(|id| found.contains(&id));
         }
         Ok(())
     };
-    read().map_err(|error| OpenError::Damaged {
-        path: PathBuf::from("portcullis.redb"),
-        reason: error.to_string(),
-    })
+    read().map_err(|error| OpenError::Damaged { path: location.path(), reason: error.to_string() })
 }
 
-fn named(kind: &str, id: Id) -> String {
+pub(super) fn named(kind: &str, id: Id) -> String {
     format!("{kind} {}", uuid::Uuid::from_bytes(id))
 }
 
@@ -264,6 +312,8 @@ fn sweep_session(
             // It cannot be redeemed either; it goes, with a trace in the log.
             tracing::warn!(%error, "damaged session removed");
             sessions.remove(id)?;
+            // Whose it was cannot be read, so all are looked at.
+            txn.open_table(ACCOUNT_SESSIONS)?.retain(|(_, session), ()| session != id)?;
             Ok(None)
         }
     }

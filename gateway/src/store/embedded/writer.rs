@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
 
 use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
@@ -18,6 +19,8 @@ use super::{Location, schema};
 const QUEUE_LENGTH: usize = 4_096;
 /// Changes in one transaction.
 const MAX_BATCH: usize = 512;
+/// From a failed write to the next attempt: opening the file again reads all of it.
+pub(super) const RETRY: Duration = Duration::from_millis(500);
 
 /// What a change answers, whether it wrote anything, and what to publish once
 /// it is durable.
@@ -61,6 +64,7 @@ impl Writer {
             standing,
             healthy: Arc::clone(&healthy),
             commits: Arc::clone(&commits),
+            retry: Instant::now(),
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -120,6 +124,8 @@ struct Engine {
     standing: Arc<Standing>,
     healthy: Arc<AtomicBool>,
     commits: Arc<AtomicU64>,
+    /// Not opened again before.
+    retry: Instant,
 }
 
 impl Engine {
@@ -133,10 +139,8 @@ impl Engine {
                 }
             }
             let outcome = self.commit(&mut batch);
-            if let Err(error) = &outcome {
-                tracing::error!(%error, changes = batch.len(), "store write failed");
-            }
-            self.healthy.store(outcome.is_ok(), Ordering::Relaxed);
+            self.note(&outcome);
+            let outcome = outcome.map(|_| ());
             self.commits.fetch_add(1, Ordering::Relaxed);
             for change in batch {
                 change.finish(outcome.clone(), &self.standing);
@@ -149,22 +153,63 @@ impl Engine {
         }
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+    /// Answers whether anything was written.
+    fn commit(&mut self, batch: &mut [Box<dyn Change>]) -> Result<bool, StoreError> {
         let database = match self.database.take() {
             Some(database) => database,
-            // After a failed write redb works no further on the same handle.
-            None => schema::open(&self.location)
-                .map_err(|error| StoreError::Unavailable(error.to_string()))?,
+            None => self.reopen()?,
         };
         let result = apply(&database, batch);
         if result.is_ok() || matches!(self.location, Location::Memory) {
             self.database = Some(database);
+        } else {
+            self.retry = Instant::now() + RETRY;
         }
         result
     }
+
+    /// After a failed write redb works no further on the same handle, and only the
+    /// file knows whether the change has lasted: memory follows it.
+    fn reopen(&mut self) -> Result<Database, StoreError> {
+        let unavailable = |error: &dyn std::fmt::Display| {
+            StoreError::Unavailable(format!("not open since a write failed: {error}"))
+        };
+        if Instant::now() < self.retry {
+            return Err(unavailable(&"it is tried again soon"));
+        }
+        self.retry = Instant::now() + RETRY;
+        let database = schema::reopen(&self.location).map_err(|error| unavailable(&error))?;
+        schema::load(&database, &self.standing, &self.location)
+            .map_err(|error| unavailable(&error))?;
+        Ok(database)
+    }
+
+    /// One line when writing begins to fail and one when it works again.
+    fn note(&self, outcome: &Result<bool, StoreError>) {
+        let store = self.location.path();
+        match outcome {
+            Ok(false) => {}
+            Ok(true) => {
+                if !self.healthy.swap(true, Ordering::Relaxed) {
+                    tracing::info!(store = %store.display(), "the store can be written again");
+                }
+            }
+            Err(error) => {
+                if self.healthy.swap(false, Ordering::Relaxed) {
+                    tracing::error!(
+                        %error,
+                        store = %store.display(),
+                        "the store cannot be written: sign-ins and changes are refused until it \
+                         can, what is good stays good; look at its disk's free space and health"
+                    );
+                }
+            }
+        }
+    }
 }
 
-fn apply(database: &Database, batch: &mut [Box<dyn Change>]) -> Result<(), StoreError> {
+/// Answers whether anything was written.
+fn apply(database: &Database, batch: &mut [Box<dyn Change>]) -> Result<bool, StoreError> {
     let txn = database.begin_write()?;
     let mut wrote = false;
     for change in batch.iter_mut() {
@@ -175,7 +220,7 @@ fn apply(database: &Database, batch: &mut [Box<dyn Change>]) -> Result<(), Store
     } else {
         txn.abort()?;
     }
-    Ok(())
+    Ok(wrote)
 }
 
 /// A change with its types erased, so that different ones share a transaction.
