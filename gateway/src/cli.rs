@@ -87,6 +87,9 @@ enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Look after the store
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Print the bcrypt hash of a password from a prompt or from standard input
     HashPassword {
         /// Each step up doubles the work [default: auth.bcrypt_cost]
@@ -136,6 +139,12 @@ enum UserCommand {
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
+    /// Look whether every page and record is whole; no gateway may have it open
+    Check,
 }
 
 #[derive(Debug, Subcommand)]
@@ -196,6 +205,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => check(&place, options),
         Command::User(command) => administer::user(&place, command),
         Command::Key(command) => administer::key(&place, command),
+        Command::Store(StoreCommand::Check) => check_store(&place),
         Command::HashPassword { cost } => hash_password(&place, cost),
         Command::Secret(SecretCommand::Generate) => {
             let secret = Secret::random_hex::<32>(&SystemEntropy::default());
@@ -260,6 +270,21 @@ fn check(place: &Place, options: RunOptions) -> ExitCode {
     match server::check(&config) {
         Ok(()) => say("the configuration is good\n"),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),
+    }
+}
+
+fn check_store(place: &Place) -> ExitCode {
+    let config = match configure_store(place) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match server::check_store(&config) {
+        Ok(store) if store.faults.is_empty() => say(&format!(
+            "the store is whole: {} accounts, {} sessions, {} keys, {} tickets, {} revocations\n",
+            store.accounts, store.sessions, store.keys, store.tickets, store.revocations
+        )),
+        Ok(store) => fail(1, &format!("the store is damaged:\n{}", store.faults.join("\n"))),
+        Err(error) => fail(1, &error.to_string()),
     }
 }
 

@@ -44,7 +44,7 @@ use crate::pipeline::respond::Challenges;
 use crate::pipeline::route::Routes;
 use crate::pipeline::throttle::{NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
-use crate::store::embedded::{EmbeddedStore, Location, OpenError};
+use crate::store::embedded::{Checked, EmbeddedStore, Location, OpenError};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
@@ -192,6 +192,14 @@ fn raise_descriptor_limit(config: &Config) {
     if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
         tracing::warn!(allowed, wanted, "too few file descriptors for limits.connections");
     }
+}
+
+/// Looks whether the store is whole. No gateway may have it open.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn check_store(config: &Config) -> Result<Checked, StartError> {
+    Ok(EmbeddedStore::check(&Location::in_directory(&config.store.directory))?)
 }
 
 fn needs_certificate(config: &Config) -> bool {

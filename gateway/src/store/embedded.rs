@@ -4,6 +4,7 @@
 //! into one transaction and one fsync, publishes them to [`Standing`] and then
 //! answers. Reads never come here: what the request path needs is in memory.
 
+mod check;
 mod failures;
 mod schema;
 mod writer;
@@ -33,6 +34,7 @@ use schema::{
 };
 use writer::{Step, Writer};
 
+pub use check::Checked;
 pub use schema::OpenError;
 
 /// Records removed by one sweep, so that a backlog cannot hold up sign-ins.
@@ -71,6 +73,19 @@ impl EmbeddedStore {
         let writer = Writer::start(database, location.clone(), Arc::clone(&standing))
             .map_err(|source| OpenError::Io { path: location.path(), source })?;
         Ok(Self { writer, standing, failures: Failures::default(), token_ttl })
+    }
+
+    /// Reads a store that nothing else has open and looks whether it is whole: each
+    /// page, each record, and each reference from one record to another.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn check(location: &Location) -> Result<Checked, OpenError> {
+        let database = schema::reopen(location)?;
+        check::check(&database).map_err(|error| OpenError::Damaged {
+            path: location.path(),
+            reason: error.to_string(),
+        })
     }
 }
 

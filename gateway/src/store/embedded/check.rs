@@ -1,0 +1,212 @@
+//! Whether a store is whole: every record reads, and what one record says of
+//! another is true.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
+use uuid::Uuid;
+
+use crate::auth::account::{Account, canonical_name};
+use crate::auth::api_key::ApiKey;
+use crate::auth::error::StoreError;
+use crate::auth::ticket::Ticket;
+use crate::auth::token::Session;
+use crate::store::record::Record;
+
+use super::schema::{
+    ACCOUNT_SESSIONS, ACCOUNTS, ENDED, EXPIRIES, Expiring, Id, KEYS, NAMES, REVOKED, SESSIONS,
+    TICKETS, named,
+};
+
+/// What a store holds, and what is wrong with it.
+#[derive(Debug, Default)]
+pub struct Checked {
+    pub accounts: u64,
+    pub sessions: u64,
+    pub keys: u64,
+    pub tickets: u64,
+    /// Tokens and sessions that are refused before their time.
+    pub revocations: u64,
+    /// A sentence each; empty for a store that is whole.
+    pub faults: Vec<String>,
+}
+
+const SESSION: u8 = Expiring::Session as u8;
+const REVOCATION: u8 = Expiring::Revocation as u8;
+const ENDING: u8 = Expiring::Ending as u8;
+const TICKET: u8 = Expiring::Ticket as u8;
+
+/// Faults that are told; a store with more is beyond reading them.
+const MAX_FAULTS: usize = 100;
+
+pub(super) fn check(database: &Database) -> Result<Checked, StoreError> {
+    let txn = database.begin_read()?;
+    let mut checked = Checked {
+        accounts: txn.open_table(ACCOUNTS)?.len()?,
+        sessions: txn.open_table(SESSIONS)?.len()?,
+        keys: txn.open_table(KEYS)?.len()?,
+        tickets: txn.open_table(TICKETS)?.len()?,
+        revocations: txn.open_table(REVOKED)?.len()? + txn.open_table(ENDED)?.len()?,
+        faults: Vec::new(),
+    };
+    accounts(&txn, &mut checked)?;
+    sessions(&txn, &mut checked)?;
+    keys(&txn, &mut checked)?;
+    expiries(&txn, &mut checked)?;
+    Ok(checked)
+}
+
+impl Checked {
+    fn require(&mut self, holds: bool, fault: impl FnOnce() -> String) {
+        if !holds && self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault());
+        }
+    }
+
+    /// A record that reads and lies under its own id.
+    fn read<R: Record>(
+        &mut self,
+        stored: &[u8],
+        what: &str,
+        in_place: impl Fn(&R) -> bool,
+    ) -> Option<R> {
+        match R::decode(stored, what) {
+            Ok(record) => {
+                self.require(in_place(&record), || format!("{what} lies under another id"));
+                Some(record)
+            }
+            Err(error) => {
+                self.require(false, || error.to_string());
+                None
+            }
+        }
+    }
+}
+
+fn accounts(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> {
+    let (accounts, names) = (txn.open_table(ACCOUNTS)?, txn.open_table(NAMES)?);
+    let mut belonging = HashSet::new();
+    for entry in accounts.iter()? {
+        let (id, stored) = entry?;
+        let (id, what) = (id.value(), named("account", id.value()));
+        let in_place = |account: &Account| account.id.0.as_bytes() == &id;
+        let Some(account) = checked.read::<Account>(stored.value(), &what, in_place) else {
+            continue;
+        };
+        let email = account.email.as_deref().map(canonical_name);
+        for name in [Some(account.username.canonical()), email].into_iter().flatten() {
+            let found = names.get(name.as_str())?.is_some_and(|owner| owner.value() == &id);
+            checked.require(found, || format!("{what} is not found by its name {name:?}"));
+            belonging.insert(name);
+        }
+    }
+    for entry in names.iter()? {
+        let name = entry?.0;
+        let name = name.value();
+        checked.require(belonging.contains(name), || format!("the name {name:?} is nobody's"));
+    }
+    Ok(())
+}
+
+fn sessions(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> {
+    let (sessions, index) = (txn.open_table(SESSIONS)?, txn.open_table(ACCOUNT_SESSIONS)?);
+    let (accounts, ended) = (txn.open_table(ACCOUNTS)?, txn.open_table(ENDED)?);
+    for entry in sessions.iter()? {
+        let (id, stored) = entry?;
+        let (id, what) = (id.value(), named("session", id.value()));
+        let in_place = |session: &Session| session.id.0.as_bytes() == &id;
+        let Some(session) = checked.read::<Session>(stored.value(), &what, in_place) else {
+            continue;
+        };
+        let owner = *session.account.0.as_bytes();
+        let owned = accounts.get(owner)?.is_some();
+        checked.require(owned, || format!("{what} is of no account"));
+        let listed = index.get((owner, id))?.is_some();
+        checked.require(listed, || format!("{what} would not end with its account's others"));
+        let over = ended.get(id)?.is_some();
+        checked.require(!over, || format!("{what} has ended and can be renewed"));
+    }
+    for entry in index.iter()? {
+        let (account, id) = entry?.0.value();
+        let there = sessions.get(id)?.is_some();
+        checked.require(there, || {
+            format!("{} lists {} in vain", named("account", account), named("session", id))
+        });
+    }
+    Ok(())
+}
+
+fn keys(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> {
+    let accounts = txn.open_table(ACCOUNTS)?;
+    let mut digests = HashSet::new();
+    for entry in txn.open_table(KEYS)?.iter()? {
+        let (id, stored) = entry?;
+        let (id, what) = (id.value(), named("key", id.value()));
+        let in_place = |key: &ApiKey| key.id.0.as_bytes() == &id;
+        let Some(key) = checked.read::<ApiKey>(stored.value(), &what, in_place) else { continue };
+        let owned = accounts.get(*key.owner.0.as_bytes())?.is_some();
+        checked.require(owned, || format!("{what} is of no account"));
+        checked.require(digests.insert(key.digest), || format!("{what} is the same as another"));
+    }
+    Ok(())
+}
+
+/// Everything that ends has a note of when, and is not removed before.
+fn expiries(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> {
+    let (revoked, ended) = (txn.open_table(REVOKED)?, txn.open_table(ENDED)?);
+    let (sessions, tickets) = (txn.open_table(SESSIONS)?, txn.open_table(TICKETS)?);
+    let notes = txn.open_table(EXPIRIES)?;
+    let mut noted: HashSet<Id> = HashSet::new();
+    for entry in notes.iter()? {
+        let key = entry?.0;
+        let (at, kind, id) = key.value();
+        // Of records that have gone before their time, notes remain.
+        let until = match (kind, Id::try_from(id)) {
+            (REVOCATION, Ok(token)) => revoked.get(token)?,
+            (ENDING, Ok(session)) => ended.get(session)?,
+            (SESSION, Ok(session)) => {
+                noted.insert(session);
+                None
+            }
+            _ => None,
+        };
+        let until = until.map(|until| until.value());
+        checked.require(until.is_none_or(|until| until <= at), || {
+            format!("a revocation would be forgotten at {at}, before its time")
+        });
+    }
+    let mut require_note = |at: u64, kind: u8, id: &[u8], what: &dyn Display| {
+        let found = notes.get((at, kind, id))?.is_some();
+        checked.require(found, || format!("{what} would never be removed"));
+        Ok::<(), StoreError>(())
+    };
+    for entry in revoked.iter()? {
+        let (id, until) = entry?;
+        let what = format!("revocation of token {}", Uuid::from_bytes(id.value()));
+        require_note(until.value(), REVOCATION, &id.value(), &what)?;
+    }
+    for entry in ended.iter()? {
+        let (id, until) = entry?;
+        let what = format!("end of session {}", Uuid::from_bytes(id.value()));
+        require_note(until.value(), ENDING, &id.value(), &what)?;
+    }
+    let accounts = txn.open_table(ACCOUNTS)?;
+    for entry in tickets.iter()? {
+        let (digest, stored) = entry?;
+        let Some(ticket) = checked.read::<Ticket>(stored.value(), "ticket", |_| true) else {
+            continue;
+        };
+        let owned = accounts.get(*ticket.account.0.as_bytes())?.is_some();
+        checked.require(owned, || "a ticket is of no account".to_owned());
+        let found = notes.get((ticket.expires.0, TICKET, digest.value().as_slice()))?;
+        checked.require(found.is_some(), || "a ticket would never be removed".to_owned());
+    }
+    for entry in sessions.iter()? {
+        let id = entry?.0.value();
+        checked.require(noted.contains(&id), || {
+            format!("{} would never be removed", named("session", id))
+        });
+    }
+    Ok(())
+}
