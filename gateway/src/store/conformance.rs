@@ -23,12 +23,12 @@ pub(crate) struct Engine {
     pub standing: Arc<Standing>,
 }
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000);
-const WEEK: Seconds = Seconds(604_800);
+pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const WEEK: Seconds = Seconds(604_800);
 pub(crate) const TOKEN_TTL: Seconds = WEEK;
 const GRACE: Seconds = Seconds(60);
 
-fn later(seconds: u64) -> Timestamp {
+pub(crate) fn later(seconds: u64) -> Timestamp {
     NOW.plus(Seconds(seconds))
 }
 
@@ -36,7 +36,7 @@ fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-fn account(number: u128) -> Account {
+pub(crate) fn account(number: u128) -> Account {
     Account {
         id: AccountId(id(number)),
         username: Username::parse(&format!("User{number}")).unwrap(),
@@ -49,12 +49,12 @@ fn account(number: u128) -> Account {
     }
 }
 
-fn minted(number: u128, at: Timestamp) -> Minted {
+pub(crate) fn minted(number: u128, at: Timestamp) -> Minted {
     let (access, refresh) = (TokenId(id(number)), TokenId(id(number + 1)));
     Minted { access, refresh, issued_at: at, access_ttl: 28_800 }
 }
 
-fn session(number: u128, account: &Account) -> Session {
+pub(crate) fn session(number: u128, account: &Account) -> Session {
     Session {
         id: SessionId(id(number)),
         account: account.id,
@@ -65,7 +65,12 @@ fn session(number: u128, account: &Account) -> Session {
     }
 }
 
-fn rotation(session: &Session, presented: TokenId, successor: u128, at: Timestamp) -> Rotation {
+pub(crate) fn rotation(
+    session: &Session,
+    presented: TokenId,
+    successor: u128,
+    at: Timestamp,
+) -> Rotation {
     Rotation {
         session: session.id,
         presented,
@@ -75,12 +80,12 @@ fn rotation(session: &Session, presented: TokenId, successor: u128, at: Timestam
     }
 }
 
-fn ticket(account: &Account) -> Ticket {
+pub(crate) fn ticket(account: &Account) -> Ticket {
     let (account, version) = (account.id, account.version);
     Ticket { account, version, token: None, expires: later(120) }
 }
 
-fn key(number: u8, owner: &Account) -> ApiKey {
+pub(crate) fn key(number: u8, owner: &Account) -> ApiKey {
     ApiKey {
         id: KeyId(id(number.into())),
         owner: owner.id,
@@ -93,7 +98,7 @@ fn key(number: u8, owner: &Account) -> ApiKey {
     }
 }
 
-fn change(account: &Account, new: &str, keep: Option<SessionId>) -> PasswordChange {
+pub(crate) fn change(account: &Account, new: &str, keep: Option<SessionId>) -> PasswordChange {
     PasswordChange {
         account: account.id,
         expected_version: Some(account.version),

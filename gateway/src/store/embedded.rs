@@ -55,6 +55,9 @@ pub enum Location {
     File(PathBuf),
     /// Nothing survives; for tests.
     Memory,
+    /// A disk that can lose power.
+    #[cfg(test)]
+    Simulated(tests::disk::Disk),
 }
 
 impl EmbeddedStore {
@@ -96,6 +99,8 @@ impl Location {
         match self {
             Location::File(path) => path.exists(),
             Location::Memory => false,
+            #[cfg(test)]
+            Location::Simulated(_) => false,
         }
     }
 
@@ -109,6 +114,8 @@ impl Location {
         match self {
             Location::File(path) => path.clone(),
             Location::Memory => PathBuf::from("memory"),
+            #[cfg(test)]
+            Location::Simulated(_) => PathBuf::from("simulated"),
         }
     }
 }

@@ -76,6 +76,8 @@ pub(super) fn reopen(location: &Location) -> Result<Database, OpenError> {
     let opened = match location {
         Location::File(path) => builder.open(path),
         Location::Memory => builder.create_with_backend(redb::backends::InMemoryBackend::new()),
+        #[cfg(test)]
+        Location::Simulated(disk) => builder.create_with_backend(disk.clone()),
     };
     let database = opened.map_err(|error| refusal(error, &path))?;
     if !matches!(location, Location::File(_)) {

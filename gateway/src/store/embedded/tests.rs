@@ -1,6 +1,11 @@
 //! The embedded engine: the common suite in memory and on a file, and what only a
 //! file can show.
 
+mod damage;
+pub(super) mod disk;
+mod failure;
+mod power;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -125,7 +130,7 @@ fn a_second_opener_is_told_who_is_in_the_way() {
 fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("portcullis.redb");
-    for content in [b"not a database".as_slice(), &[0; 4096], &[0xff; 10_000]] {
+    for content in [b"not a database".as_slice(), b"", &[0; 4096], &[0xff; 10_000]] {
         std::fs::write(&path, content).unwrap();
         assert!(matches!(refused(&path), OpenError::Damaged { .. }), "{}", refused(&path));
         assert_eq!(std::fs::read(&path).unwrap(), content);
