@@ -7,6 +7,7 @@ mod command_line;
 mod config;
 mod contract;
 mod credentials;
+mod durability;
 mod edge;
 mod first_run;
 mod forward;

@@ -1,7 +1,9 @@
 //! What every test stands on: a gateway of its own, callers of every kind, and a
 //! deadline on everything that is waited for.
 
+pub mod admin;
 pub mod client;
+pub mod dice;
 pub mod frames;
 pub mod gateway;
 pub mod installation;

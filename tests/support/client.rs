@@ -3,6 +3,7 @@
 //! Each comes from an address of its own, so that the limits of one test's
 //! callers do not meet.
 
+use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -142,25 +143,30 @@ impl Client {
 
     /// A connection for several requests.
     pub async fn connect(&self) -> Connection {
+        self.try_connect().await.expect("a connection")
+    }
+
+    /// A connection to a gateway that may be gone.
+    pub async fn try_connect(&self) -> io::Result<Connection> {
         let alpn = match self.protocol {
             Protocol::Http1 => "http/1.1",
             Protocol::Http2 => "h2",
         };
-        let io = TokioIo::new(self.endpoint.connect(alpn).await);
+        let io = TokioIo::new(self.endpoint.try_connect(alpn).await?);
         let sender = match self.protocol {
             Protocol::Http1 => {
-                let (sender, driver) = http1::handshake(io).await.expect("HTTP/1.1 begins");
+                let (sender, driver) = http1::handshake(io).await.map_err(io::Error::other)?;
                 tokio::spawn(driver);
                 Sender::Http1(sender)
             }
             Protocol::Http2 => {
-                let (sender, driver) =
-                    http2::handshake(TokioExecutor::new(), io).await.expect("HTTP/2 begins");
+                let handshake = http2::handshake(TokioExecutor::new(), io);
+                let (sender, driver) = handshake.await.map_err(io::Error::other)?;
                 tokio::spawn(driver);
                 Sender::Http2(sender)
             }
         };
-        Connection { sender, host: self.host.clone(), fields: self.fields.clone() }
+        Ok(Connection { sender, host: self.host.clone(), fields: self.fields.clone() })
     }
 }
 
@@ -172,6 +178,10 @@ impl Endpoint {
     }
 
     async fn connect(&self, alpn: &str) -> TlsStream<TcpStream> {
+        self.try_connect(alpn).await.expect("TLS is spoken")
+    }
+
+    async fn try_connect(&self, alpn: &str) -> io::Result<TlsStream<TcpStream>> {
         let mut config = ClientConfig::builder()
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
@@ -181,10 +191,10 @@ impl Endpoint {
             let tcp = TcpStream::connect(self.address).await?;
             TlsConnector::from(Arc::new(config)).connect(name, tcp).await
         };
-        let stream = within("a TLS connection", connecting).await.expect("TLS is spoken");
+        let stream: TlsStream<_> = within("a TLS connection", connecting).await?;
         let agreed = stream.get_ref().1.alpn_protocol();
         assert_eq!(agreed, Some(alpn.as_bytes()), "the protocol that was offered");
-        stream
+        Ok(stream)
     }
 }
 
@@ -216,10 +226,20 @@ impl Connection {
         within("the rest of an answer", Answer::read(response)).await
     }
 
+    /// Sends a request to a gateway that may go at any moment: an answer is whole or none.
+    pub async fn try_send(&mut self, request: Request<Body>) -> hyper::Result<Answer> {
+        let response = self.try_begin(request).await?;
+        within("the rest of an answer", Answer::try_read(response)).await
+    }
+
     /// Sends a request and answers as soon as the head of its answer is there.
-    pub async fn begin(&mut self, mut request: Request<Body>) -> Response<Incoming> {
+    pub async fn begin(&mut self, request: Request<Body>) -> Response<Incoming> {
+        self.try_begin(request).await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    }
+
+    async fn try_begin(&mut self, mut request: Request<Body>) -> hyper::Result<Response<Incoming>> {
         request.headers_mut().extend(self.fields.clone());
-        let response = match &mut self.sender {
+        match &mut self.sender {
             Sender::Http1(sender) => {
                 let host = HeaderValue::from_str(&self.host).expect("a host is a field value");
                 request.headers_mut().entry(HOST).or_insert(host);
@@ -237,8 +257,7 @@ impl Connection {
                 })
                 .await
             }
-        };
-        response.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+        }
     }
 }
 
@@ -260,11 +279,15 @@ pub struct Answer {
 
 impl Answer {
     async fn read(response: Response<Incoming>) -> Self {
+        Self::try_read(response).await.expect("the body arrives whole")
+    }
+
+    async fn try_read(response: Response<Incoming>) -> hyper::Result<Self> {
         let (head, body) = response.into_parts();
-        let collected = body.collect().await.expect("the body arrives whole");
+        let collected = body.collect().await?;
         let trailers = collected.trailers().cloned();
         let body = collected.to_bytes();
-        Self { status: head.status, headers: head.headers, body, trailers }
+        Ok(Self { status: head.status, headers: head.headers, body, trailers })
     }
 
     pub fn json(&self) -> Value {
