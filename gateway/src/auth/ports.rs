@@ -3,7 +3,8 @@
 //! The store speaks in whole intents: every method is one atomic step, decided
 //! and done inside the engine, so that two callers can never both win. There is
 //! no get-then-set. A method that answers `Ok` has made its change durable; one
-//! that answers `Err` has changed nothing. "Not found" is a case, not an error.
+//! that answers `Err` has changed nothing, unless a disk failed while it was written:
+//! then what the file holds counts. "Not found" is a case, not an error.
 
 use async_trait::async_trait;
 
