@@ -337,7 +337,7 @@ fn describe_gateway(gateway: &Gateway) -> Status {
     let serving = if gateway.lifecycle.is_stopping() { "draining" } else { "healthy" };
     let sizes = gateway.core.standing().sizes();
     let held = [
-        ("connections", gateway.lifecycle.tasks()),
+        ("connections_open", gateway.lifecycle.tasks()),
         ("accounts", sizes.accounts),
         ("keys", sizes.keys),
         ("tokens_revoked", sizes.revoked),

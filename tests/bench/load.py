@@ -54,7 +54,7 @@ def wrk(url, field, seconds, cores, place, connections):
     requests, took = int(find(r"(\d+) requests in", text)), find(r"requests in (\S+),", text)
     if not requests:
         raise Failed(text)
-    return Outcome(requests, milliseconds(took) / 1000, milliseconds(find(r"99%\s+(\S+)", text)))
+    return Outcome(requests, milliseconds(took) / 1000, milliseconds(find(r"\n\s+99%\s+(\S+)", text)))
 
 
 def h2load(url, field, seconds, cores, place, connections, streams):
