@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, sign_in};
+use crate::support::frames::{DATA, END_STREAM, Http2};
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
 
 const USER: &str = "ann";
@@ -78,6 +79,30 @@ async fn a_name_that_nobody_has_is_not_written_down() {
     let refused = audited(&gateway, "login", "refused").await;
     check(&refused, json!({ "reason": "user_unknown", "user": null }));
     assert!(!format!("{:?}", gateway.log_lines()).contains("hunter2"));
+}
+
+/// Was: the line was written by the request, and went with it.
+#[tokio::test]
+async fn an_attempt_whose_client_leaves_is_audited_all_the_same() {
+    // Hashing takes longer than leaving.
+    let gateway = Gateway::start(&format!("[auth]\nbcrypt_cost = 10\n{ECHO}")).await;
+    let wrong = json!({ "username": ADMIN, "password": "not the password" }).to_string();
+    let head: &[(&str, &str)] = &[
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", "/api/auth/login"),
+        ("content-type", "application/json"),
+    ];
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.head(1, head).await;
+    http2.send(DATA, END_STREAM, 1, wrong.as_bytes()).await;
+    assert!(http2.answers_ping().await, "the attempt has arrived");
+    drop(http2);
+    let refused = audited(&gateway, "login", "refused").await;
+    check(&refused, json!({ "user": ADMIN, "reason": "password_wrong" }));
+    let access = gateway.wait_for_log(|line| line["path"] == "/api/auth/login").await;
+    assert_eq!(access["reason"], "client_left");
 }
 
 #[tokio::test]

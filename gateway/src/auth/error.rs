@@ -4,7 +4,7 @@
 use super::password::Unacceptable;
 use super::time::Timestamp;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The credential is not good. Which of the reasons it was is for the log only.
     #[error("credential refused: {}", .0.code())]

@@ -10,6 +10,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::auth::account::{Account, canonical_name};
+use crate::auth::error::Error;
 use crate::auth::principal::Principal;
 use crate::dialect::{self, Attempt, Command, DecodeError, Dialect, Endpoint};
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
@@ -55,25 +56,32 @@ pub async fn serve(
         Command::Login { name, .. } => Some(name.clone()),
         _ => principal.map(|principal| principal.account.username.as_str().to_owned()),
     };
+    let tried = match endpoint.attempt {
+        Attempt::RefreshToken => Tried::RefreshToken,
+        Attempt::Password | Attempt::None => Tried::Password,
+    };
     let work = {
         let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
         let principal = principal.map(Arc::clone);
         async move {
             let principal = principal.as_deref();
             let health = || gateway.health();
-            dialect::perform(&gateway.core, dialect.as_ref(), command, principal, health).await
+            let outcome =
+                dialect::perform(&gateway.core, dialect.as_ref(), command, principal, health).await;
+            // Here, where an attempt is finished whether or not its client waits for it.
+            if let Some(entry) = entry {
+                entry.write(&gateway, outcome.as_ref().err(), tried);
+            }
+            outcome
         }
     };
     let throttle = &gateway.throttle;
     let outcome = match endpoint.attempt {
-        Attempt::Password => throttle.attempt(caller, name.as_deref(), Tried::Password, work).await,
-        Attempt::RefreshToken => throttle.attempt(caller, None, Tried::RefreshToken, work).await,
-        Attempt::None => work.await.map_err(|error| Rejection::from_core(error, Tried::Password)),
+        Attempt::Password => throttle.attempt(caller, name.as_deref(), tried, work).await?,
+        Attempt::RefreshToken => throttle.attempt(caller, None, tried, work).await?,
+        Attempt::None => work.await.map_err(|error| Rejection::from_core(error, tried))?,
     };
-    if let Some(entry) = entry {
-        entry.write(gateway, outcome.as_ref().err());
-    }
-    Ok(own_answer(dialect.encode(outcome?)))
+    Ok(own_answer(dialect.encode(outcome)))
 }
 
 /// A line of the audit log, before its outcome is known.
@@ -115,16 +123,15 @@ impl Entry {
         Some(Self { event, account, actor })
     }
 
-    fn write(self, gateway: &Gateway, rejection: Option<&Rejection>) {
-        let outcome = match rejection.map(|rejection| &rejection.reason) {
+    fn write(self, gateway: &Gateway, error: Option<&Error>, tried: Tried) {
+        let outcome = match error {
             None => Outcome::Success,
             // Nothing was tried; a flood of these belongs in the access log.
-            Some(Reason::LockedOut { .. } | Reason::AttemptsQueued | Reason::HasherBusy) => return,
-            Some(Reason::StoreUnavailable | Reason::StoreBusy | Reason::Internal) => {
-                Outcome::Failed
-            }
+            Some(Error::HasherBusy) => return,
+            Some(Error::Store(_)) => Outcome::Failed,
             Some(_) => Outcome::Refused,
         };
+        let rejection = error.map(|error| Rejection::from_core(error.clone(), tried));
         gateway.sink.audit(AuditRecord {
             at: gateway.core.clock().now(),
             event: self.event,
