@@ -161,14 +161,10 @@ async fn try_perform(core: &Arc<Core>, request: Request) -> Result<Reply, Failur
                 return Err(Failure::Said(format!("{wrong:?} is not a valid scope")));
             }
             let expires = expires_in.map(|seconds| core.clock().now().plus(Seconds(seconds)));
-            let new = NewKey { owner: account.id, name, scopes, expires };
-            match core.create_key(new).await? {
-                Some((key, text)) => {
-                    let key = describe_key(&key, account.username.as_str());
-                    Ok(Reply::NewKey { key, text: text.expose().to_owned() })
-                }
-                None => Err(unknown_user(&owner)),
-            }
+            let new = NewKey { owner: account.id, name, server: None, scopes, expires };
+            let (key, text) = core.create_key(new).await?;
+            let key = describe_key(&key, account.username.as_str());
+            Ok(Reply::NewKey { key, text: text.expose().to_owned() })
         }
         Request::ListKeys { owner } => {
             let owner = match owner {
@@ -217,7 +213,9 @@ async fn add_user(
     match core.store().create_account(account).await? {
         Creation::Created => Ok(done(format!("user {name} added"))),
         Creation::NameTaken => Err(Failure::Said(format!("the name {name} is taken"))),
-        Creation::EmailTaken => Err(Failure::Said("the e-mail address is taken".to_owned())),
+        Creation::EmailTaken | Creation::GithubTaken => {
+            Err(Failure::Said("the e-mail address is taken".to_owned()))
+        }
     }
 }
 
@@ -246,7 +244,9 @@ async fn import_users(
     for (name, creation) in creations.join_all().await {
         match creation? {
             Creation::Created => added.push(name),
-            Creation::NameTaken | Creation::EmailTaken => present.push(name),
+            Creation::NameTaken | Creation::EmailTaken | Creation::GithubTaken => {
+                present.push(name)
+            }
         }
     }
     added.sort_unstable();
@@ -272,15 +272,14 @@ fn new_account(
     roles: Vec<String>,
     password: HashedPassword,
 ) -> Account {
+    let account = Account::new(AccountId(core.new_uuid()), username, core.clock().now());
     Account {
-        id: AccountId(core.new_uuid()),
-        username,
+        // Whoever enters it answers for it.
+        email_proven: email.is_some(),
         email,
-        roles: if roles.is_empty() { vec!["user".to_owned()] } else { roles },
-        password,
-        state: AccountState::Enabled,
-        created: core.clock().now(),
-        version: 1,
+        roles: if roles.is_empty() { account.roles.clone() } else { roles },
+        password: Some(password),
+        ..account
     }
 }
 

@@ -15,22 +15,28 @@
 pub mod account;
 pub mod api_key;
 pub mod error;
+pub mod federation;
 pub mod login;
 pub mod logout;
 pub mod password;
 pub mod ports;
 pub mod principal;
 pub mod refresh;
+pub mod register;
 pub mod secret;
+pub mod server;
 pub mod standing;
 pub mod ticket;
 pub mod time;
 pub mod token;
 pub mod verify;
+pub mod workspace;
 
 use std::sync::Arc;
 
+use federation::IdentityProvider;
 use ports::{Clock, Entropy, PasswordHasher, Store, TokenSigner};
+use register::Registering;
 use standing::Standing;
 use time::Seconds;
 
@@ -46,6 +52,10 @@ pub struct Policy {
     pub refresh_grace: Seconds,
     /// Lifetime of a WebSocket ticket (S1-26).
     pub ticket_ttl: Seconds,
+    /// Who may make an account.
+    pub registration: Registering,
+    /// Whether passwords sign in at all (S2-09).
+    pub local_accounts: bool,
 }
 
 /// Every operation on credentials, over the ports it was given.
@@ -57,6 +67,7 @@ pub struct Core {
     pub(crate) signer: Arc<dyn TokenSigner>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) github: Option<Arc<dyn IdentityProvider>>,
     verified: verify::VerifiedTokens,
     basic: login::VerifiedPasswords,
 }
@@ -69,6 +80,8 @@ pub struct Ports {
     pub signer: Arc<dyn TokenSigner>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// `None` when nobody signs in with GitHub.
+    pub github: Option<Arc<dyn IdentityProvider>>,
 }
 
 impl Core {
@@ -83,6 +96,7 @@ impl Core {
             signer: ports.signer,
             clock: ports.clock,
             entropy: ports.entropy,
+            github: ports.github,
             verified: verify::VerifiedTokens::new(),
             basic,
         }
@@ -98,6 +112,16 @@ impl Core {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    #[must_use]
+    pub fn github(&self) -> Option<&Arc<dyn IdentityProvider>> {
+        self.github.as_ref()
     }
 
     #[must_use]

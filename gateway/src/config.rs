@@ -17,6 +17,7 @@ use http::uri::Authority;
 use http::{HeaderName, Method};
 use ipnet::IpNet;
 
+use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
 
 #[derive(Debug, Clone)]
@@ -97,6 +98,8 @@ pub struct Auth {
     pub refresh_ttl: Duration,
     pub refresh_grace: Duration,
     pub ticket_ttl: Duration,
+    pub registration: Registering,
+    pub local_accounts: bool,
     pub bcrypt_cost: u32,
     pub hash_threads: usize,
     pub hash_queue: usize,
@@ -156,9 +159,11 @@ pub struct IdentityHeaders {
     pub email: Option<HeaderName>,
     pub roles: Option<HeaderName>,
     pub workspace: Option<HeaderName>,
+    pub workspace_role: Option<HeaderName>,
     pub scheme: Option<HeaderName>,
     pub key_id: Option<HeaderName>,
     pub scopes: Option<HeaderName>,
+    pub server_id: Option<HeaderName>,
 }
 
 #[derive(Debug, Clone)]

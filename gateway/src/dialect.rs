@@ -15,9 +15,9 @@ use http::{Method, StatusCode};
 
 use crate::auth::Core;
 use crate::auth::error::Error;
-use crate::auth::login::TokenPair;
+use crate::auth::login::{Issuance, TokenPair};
+use crate::auth::password::PasswordRule;
 use crate::auth::principal::Principal;
-use crate::auth::refresh::Renewal;
 use crate::auth::secret::Secret;
 
 /// What an endpoint does, whatever its shape.
@@ -161,7 +161,7 @@ pub trait Dialect: Send + Sync {
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8>;
 
     /// How this contract renews, and how long its access tokens live (C5, C6).
-    fn renewal(&self) -> Renewal;
+    fn issuance(&self) -> Issuance;
 }
 
 /// What a path means to us.
@@ -249,19 +249,18 @@ pub async fn perform(
     let caller = || principal.ok_or(Error::NotForKeys);
     match command {
         Command::Login { name, password } => {
-            let ttl = dialect.renewal().access_ttl;
-            let (_, pair) = core.login(&name, &password, ttl).await?;
+            let (_, pair) = core.login(&name, &password, dialect.issuance()).await?;
             Ok(Outcome::SignedIn(pair))
         }
         Command::Refresh { token } => {
-            core.refresh(token.expose(), dialect.renewal()).await.map(Outcome::SignedIn)
+            core.refresh(token.expose(), dialect.issuance()).await.map(Outcome::SignedIn)
         }
         Command::Logout => {
             core.logout(caller()?).await?;
             Ok(Outcome::LoggedOut)
         }
         Command::ChangePassword { current, new } => {
-            core.change_password(caller()?, current, new).await?;
+            core.change_password(caller()?, current, new, PasswordRule::default()).await?;
             Ok(Outcome::PasswordChanged)
         }
         Command::IssueTicket => core.issue_ticket(caller()?).await.map(Outcome::Ticket),

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::admin;
-use crate::auth::account::{Account, AccountId, AccountState, Username};
+use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
 use crate::auth::ports::{Clock, Entropy, FailureLimit};
 use crate::auth::secret::Secret;
@@ -271,6 +271,8 @@ pub fn open_core(config: &Config, secret: &Secret) -> Result<Core, StartError> {
         refresh_ttl: seconds(auth.refresh_ttl),
         refresh_grace: seconds(auth.refresh_grace),
         ticket_ttl: seconds(auth.ticket_ttl),
+        registration: auth.registration,
+        local_accounts: auth.local_accounts,
     };
     let ports = Ports {
         store: Arc::new(store),
@@ -279,6 +281,7 @@ pub fn open_core(config: &Config, secret: &Secret) -> Result<Core, StartError> {
         signer: Arc::new(signer),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::default()),
+        github: None,
     };
     Ok(Core::new(policy, ports))
 }
@@ -300,14 +303,13 @@ async fn make_admin(config: &Config, core: &Core) -> Result<Option<Option<Secret
         StartError::Admin(StoreError::Unavailable("the password could not be hashed".to_owned()))
     })?;
     let account = Account {
-        id: AccountId(core.new_uuid()),
-        username: Username::parse("admin").expect("the name is valid"),
-        email: None,
-        roles: vec!["admin".to_owned()],
-        password: hash,
-        state: AccountState::Enabled,
-        created: core.clock().now(),
-        version: 1,
+        roles: vec![ADMIN_ROLE.to_owned()],
+        password: Some(hash),
+        ..Account::new(
+            AccountId(core.new_uuid()),
+            Username::parse("admin").expect("the name is valid"),
+            core.clock().now(),
+        )
     };
     core.store().create_account(account).await.map_err(StartError::Admin)?;
     Ok(Some(shown))

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use portcullis::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
-use portcullis::auth::api_key::{ApiKey, KeyId};
-use portcullis::auth::ports::{Creation, Store, TokenSigner};
+use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
+use portcullis::auth::api_key::{ApiKey, KeyId, Moment};
+use portcullis::auth::ports::{Creation, KeyCreation, Store, TokenSigner};
 use portcullis::auth::secret::Secret;
 use portcullis::auth::standing::Standing;
 use portcullis::auth::time::{Seconds, Timestamp};
@@ -47,7 +47,9 @@ pub async fn fill(directory: &Path, amounts: Amounts, password: &HashedPassword)
     .await;
     in_batches(amounts.keys, |number| {
         let (store, key) = (Arc::clone(&store), key(number, account_id(number % amounts.accounts)));
-        async move { assert!(store.create_key(key).await.expect("the store works")) }
+        async move {
+            assert_eq!(store.create_key(key).await.expect("the store works"), KeyCreation::Created);
+        }
     })
     .await;
     in_batches(amounts.revoked, |number| {
@@ -91,15 +93,11 @@ fn account_id(number: u64) -> AccountId {
 }
 
 fn account(number: u64, password: HashedPassword) -> Account {
+    let username = Username::parse(&format!("user{number}")).expect("a valid name");
     Account {
-        id: account_id(number),
-        username: Username::parse(&format!("user{number}")).expect("a valid name"),
         email: Some(format!("user{number}@example.com")),
-        roles: vec!["user".to_owned()],
-        password,
-        state: AccountState::Enabled,
-        created: Timestamp(0),
-        version: 1,
+        password: Some(password),
+        ..Account::new(account_id(number), username, Timestamp(0))
     }
 }
 
@@ -111,9 +109,12 @@ fn key(number: u64, owner: AccountId) -> ApiKey {
         name: format!("key {number}"),
         shown: text[..14].to_owned(),
         digest: signer().digest(text.as_bytes()),
+        server: None,
         scopes: vec!["read".to_owned()],
         created: Timestamp(0),
         expires: None,
+        superseded: Moment::default(),
+        last_used: Moment::default(),
     }
 }
 

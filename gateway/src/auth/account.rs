@@ -23,14 +23,123 @@ pub struct Account {
     pub id: AccountId,
     pub username: Username,
     pub email: Option<String>,
+    /// Whether somebody other than the account's holder vouches for the address:
+    /// the operator who entered it, or GitHub that verified it.
+    pub email_proven: bool,
+    pub name: PersonName,
+    /// Where a picture of the holder is.
+    pub avatar: Option<String>,
+    /// The number of the GitHub account that signs in to this one.
+    pub github: Option<u64>,
     /// The first role is the account's main one.
     pub roles: Vec<String>,
-    pub password: HashedPassword,
+    /// `None` signs in by other means only.
+    pub password: Option<HashedPassword>,
     pub state: AccountState,
     pub created: Timestamp,
     /// Grows with every change of password or state. A sign-in that began
     /// under an older version cannot open a session.
     pub version: u64,
+}
+
+/// The role of an account that was given none.
+pub const DEFAULT_ROLE: &str = "user";
+/// The role that may administer the gateway.
+pub const ADMIN_ROLE: &str = "admin";
+
+impl Account {
+    /// An enabled account with the default role and nothing else.
+    #[must_use]
+    pub fn new(id: AccountId, username: Username, created: Timestamp) -> Self {
+        Self {
+            id,
+            username,
+            email: None,
+            email_proven: false,
+            name: PersonName::default(),
+            avatar: None,
+            github: None,
+            roles: vec![DEFAULT_ROLE.to_owned()],
+            password: None,
+            state: AccountState::Enabled,
+            created,
+            version: 1,
+        }
+    }
+
+    /// What contracts with a single role show.
+    #[must_use]
+    pub fn main_role(&self) -> &str {
+        self.roles.first().map_or(DEFAULT_ROLE, String::as_str)
+    }
+
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.roles.iter().any(|role| role == ADMIN_ROLE)
+    }
+
+    /// Every name under which the account is found, canonical and unique. No user
+    /// name or e-mail address holds the slash of a GitHub number's.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let email = self.email.as_deref().map(canonical_name);
+        let mut names = vec![self.username.canonical()];
+        names.extend(email.filter(|email| *email != names[0]));
+        names.extend(self.github.map(github_name));
+        names
+    }
+}
+
+/// The name under which the account of a GitHub number is found.
+#[must_use]
+pub fn github_name(number: u64) -> String {
+    format!("github/{number}")
+}
+
+/// What a person is called; contracts show it whole or in two parts (C9).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PersonName {
+    pub full: Option<String>,
+    pub first: Option<String>,
+    pub last: Option<String>,
+}
+
+impl PersonName {
+    #[must_use]
+    pub fn whole(full: &str) -> Self {
+        Self { full: Some(full.to_owned()), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn in_parts(first: &str, last: &str) -> Self {
+        Self { full: None, first: Some(first.to_owned()), last: Some(last.to_owned()) }
+    }
+
+    /// The name as one text, put together when it came in parts.
+    #[must_use]
+    pub fn full(&self) -> String {
+        self.full.clone().unwrap_or_else(|| {
+            let parts = [self.first.as_deref(), self.last.as_deref()];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        })
+    }
+
+    /// First and last name; a whole name is parted at its first space.
+    #[must_use]
+    pub fn parts(&self) -> (String, String) {
+        if self.first.is_some() || self.last.is_some() {
+            return (self.first.clone().unwrap_or_default(), self.last.clone().unwrap_or_default());
+        }
+        let full = self.full.as_deref().unwrap_or_default();
+        let (first, last) = full.split_once(' ').unwrap_or((full, ""));
+        (first.to_owned(), last.trim_start().to_owned())
+    }
+}
+
+/// 1 to 200 bytes of text without control characters, with something to read in it.
+#[must_use]
+pub fn is_valid_person_name(text: &str) -> bool {
+    text.len() <= 200 && !text.chars().any(char::is_control) && !text.trim().is_empty()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +148,7 @@ pub enum AccountState {
     Disabled,
 }
 
-/// A valid user name: 1 to 128 bytes of visible ASCII without `:` (which ends
+/// A valid user name: 1 to 254 bytes of visible ASCII without `:` (which ends
 /// the name in HTTP Basic, RFC 7617), `,`, `"`, `\` or `/`. Names are kept as written
 /// and compared without case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +156,7 @@ pub struct Username(String);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a user name is 1 to 128 visible ASCII characters without a colon, comma, quote, slash or backslash"
+    "a user name is 1 to 254 visible ASCII characters without a colon, comma, quote, slash or backslash"
 )]
 pub struct InvalidUsername;
 
@@ -56,7 +165,7 @@ impl Username {
     /// When the text breaks the rule above.
     pub fn parse(text: &str) -> Result<Self, InvalidUsername> {
         let allowed = |b: u8| b.is_ascii_graphic() && !b":,\"\\/".contains(&b);
-        if (1..=128).contains(&text.len()) && text.bytes().all(allowed) {
+        if (1..=254).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidUsername)

@@ -4,15 +4,18 @@
 //! checksum, so that a typing error is refused without a look-up. Only the
 //! SHA-256 of the text is kept; a fast digest suffices for 256 random bits.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use uuid::Uuid;
 
 use super::Core;
 use super::account::AccountId;
-use super::error::{Error, Refusal};
-use super::ports::{Entropy, TokenSigner};
+use super::error::{Entity, Error, Refusal, StoreError};
+use super::ports::{Entropy, KeyCreation, TokenSigner};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
-use super::time::Timestamp;
+use super::server::ServerId;
+use super::time::{Seconds, Timestamp};
 
 pub const PREFIX: &str = "sk_live_";
 const RANDOM_LENGTH: usize = 43;
@@ -23,6 +26,40 @@ const SHOWN_LENGTH: usize = PREFIX.len() + 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub Uuid);
 
+/// A time, or none yet, that can be set where the key lies.
+#[derive(Debug, Default)]
+pub struct Moment(AtomicU64);
+
+impl Moment {
+    #[must_use]
+    pub fn at(at: Option<Timestamp>) -> Self {
+        Self(AtomicU64::new(at.map_or(0, |at| at.0)))
+    }
+
+    #[must_use]
+    pub fn get(&self) -> Option<Timestamp> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|at| *at > 0).map(Timestamp)
+    }
+
+    pub fn set(&self, at: Option<Timestamp>) {
+        self.0.store(at.map_or(0, |at| at.0), Ordering::Relaxed);
+    }
+}
+
+impl Clone for Moment {
+    fn clone(&self) -> Self {
+        Self::at(self.get())
+    }
+}
+
+impl PartialEq for Moment {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for Moment {}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     pub id: KeyId,
@@ -31,9 +68,30 @@ pub struct ApiKey {
     /// The beginning of the text, to recognise a key by.
     pub shown: String,
     pub digest: [u8; 32],
+    /// The server whose agents present it (S0-15).
+    pub server: Option<ServerId>,
     pub scopes: Vec<String>,
     pub created: Timestamp,
     pub expires: Option<Timestamp>,
+    /// When a successor takes its place for good.
+    pub superseded: Moment,
+    pub last_used: Moment,
+}
+
+impl ApiKey {
+    /// When it ends by itself.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        match (self.expires, self.superseded.get()) {
+            (Some(expires), Some(superseded)) => Some(expires.min(superseded)),
+            (expires, superseded) => expires.or(superseded),
+        }
+    }
+
+    #[must_use]
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.ends().is_some_and(|ends| ends <= now)
+    }
 }
 
 /// What to make a key from.
@@ -41,29 +99,97 @@ pub struct ApiKey {
 pub struct NewKey {
     pub owner: AccountId,
     pub name: String,
+    pub server: Option<ServerId>,
     pub scopes: Vec<String>,
     pub expires: Option<Timestamp>,
 }
 
+/// The key that takes another one's place, which goes on for a while (overlap).
+#[derive(Debug, Clone)]
+pub struct KeyRotation {
+    pub key: KeyId,
+    /// Only if it is this account's.
+    pub owner: Option<AccountId>,
+    pub successor: Successor,
+    /// The old key ends then, if it does not end before.
+    pub until: Timestamp,
+}
+
+/// What is new about the key that follows another.
+#[derive(Debug, Clone)]
+pub struct Successor {
+    pub id: KeyId,
+    pub shown: String,
+    pub digest: [u8; 32],
+    pub created: Timestamp,
+}
+
+impl Successor {
+    /// A key for the same purpose. One that was to end lives as long again.
+    #[must_use]
+    pub fn of(self, old: &ApiKey) -> ApiKey {
+        let Self { id, shown, digest, created } = self;
+        let lifetime = old.expires.map(|expires| expires.since(old.created));
+        let expires = lifetime.map(|length| Timestamp(created.0.saturating_add(length)));
+        let (superseded, last_used) = (Moment::default(), Moment::default());
+        ApiKey { id, shown, digest, created, expires, superseded, last_used, ..old.clone() }
+    }
+}
+
 impl Core {
-    /// Makes and stores a key; the text is shown this once. `None` when the owner is gone.
+    /// Makes and stores a key; the text is shown this once.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn create_key(&self, new: NewKey) -> Result<Option<(ApiKey, Secret)>, Error> {
-        let text = generate(self.entropy.as_ref(), self.signer.as_ref());
+    /// When its owner or server does not exist, or the store fails.
+    pub async fn create_key(&self, new: NewKey) -> Result<(ApiKey, Secret), Error> {
+        let (successor, text) = self.new_key_text();
+        let Successor { id, shown, digest, created } = successor;
         let key = ApiKey {
-            id: KeyId(self.new_uuid()),
+            id,
             owner: new.owner,
             name: new.name,
+            shown,
+            digest,
+            server: new.server,
+            scopes: new.scopes,
+            created,
+            expires: new.expires,
+            superseded: Moment::default(),
+            last_used: Moment::default(),
+        };
+        match self.store.create_key(key.clone()).await? {
+            KeyCreation::Created => Ok((key, text)),
+            KeyCreation::NoOwner => Err(Error::Unknown(Entity::Account)),
+            KeyCreation::NoServer => Err(Error::Unknown(Entity::Server)),
+        }
+    }
+
+    /// Makes a key that takes the place of another, which ends after `overlap`.
+    ///
+    /// # Errors
+    /// When there is no such key (of this owner, if one is named), or the store fails.
+    pub async fn rotate_key(
+        &self,
+        key: KeyId,
+        owner: Option<AccountId>,
+        overlap: Seconds,
+    ) -> Result<(ApiKey, Secret), Error> {
+        let (successor, text) = self.new_key_text();
+        let until = successor.created.plus(overlap);
+        let rotation = KeyRotation { key, owner, successor, until };
+        let made = self.store.rotate_key(rotation).await?;
+        made.map(|key| (key, text)).ok_or(Error::Unknown(Entity::Key))
+    }
+
+    fn new_key_text(&self) -> (Successor, Secret) {
+        let text = generate(self.entropy.as_ref(), self.signer.as_ref());
+        let successor = Successor {
+            id: KeyId(self.new_uuid()),
             shown: text.expose()[..SHOWN_LENGTH].to_owned(),
             digest: self.signer.digest(text.expose().as_bytes()),
-            scopes: new.scopes,
             created: self.clock.now(),
-            expires: new.expires,
         };
-        let stored = self.store.create_key(key.clone()).await?;
-        Ok(stored.then_some((key, text)))
+        (successor, text)
     }
 
     /// Judges a key presented with a request, from memory alone.
@@ -76,11 +202,29 @@ impl Core {
         }
         let digest = self.signer.digest(text.as_bytes());
         let key = self.standing.key(&digest).ok_or(Refusal::KeyUnknown)?;
-        if key.expires.is_some_and(|expires| expires <= self.clock.now()) {
+        let now = self.clock.now();
+        if key.has_ended(now) {
             return Err(Refusal::KeyExpired);
         }
         let account = self.standing.enabled_account(key.owner)?;
-        Ok(Principal { account, proof: Proof::Key(key) })
+        self.standing.note_use(&key, now);
+        Ok(Principal::new(account, Proof::Key(key)))
+    }
+
+    /// Writes down when keys were last used, all at once, away from any request.
+    ///
+    /// # Errors
+    /// When the store fails; what was not written is tried again with the next.
+    pub async fn save_key_uses(&self) -> Result<(), StoreError> {
+        let uses = self.standing.take_uses();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let saved = self.store.record_key_uses(uses.clone()).await;
+        if saved.is_err() {
+            self.standing.return_uses(uses);
+        }
+        saved
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong, in domain words. Each reason has one stable code, which
 //! logs and metrics carry; what a client may be told is the dialects' affair.
 
+use super::federation::FederationError;
 use super::password::Unacceptable;
 use super::time::Timestamp;
 
@@ -15,12 +16,109 @@ pub enum Error {
     /// The operation needs another kind of principal.
     #[error("this operation needs a signed-in user, not an API key")]
     NotForKeys,
+    /// Only a sign-in with a token will do.
+    #[error("this operation needs an access token")]
+    NotASession,
+    /// There is no such thing, or none that the caller may see.
+    #[error("there is no such {}", .0.as_str())]
+    Unknown(Entity),
+    /// The name belongs to somebody.
+    #[error("the {} is taken", .0.as_str())]
+    Taken(Name),
+    /// The name breaks its rule.
+    #[error("the {} is not acceptable", .0.as_str())]
+    Name(Name),
+    /// Nobody may register here.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// Nobody signs in with a password here.
+    #[error("local accounts are disabled")]
+    LocalAccountsDisabled,
+    /// Nobody would be left to administer the gateway.
+    #[error("this is the last administrator")]
+    LastAdministrator,
+    /// Signing in with GitHub is not configured.
+    #[error("GitHub is not configured")]
+    NotFederated,
+    /// GitHub did not vouch for anybody.
+    #[error("GitHub: {0}")]
+    Federation(FederationError),
+    /// GitHub vouches for somebody without an address that could name an account.
+    #[error("GitHub has no verified e-mail address")]
+    EmailUnverified,
     /// Too much password hashing is waiting already.
     #[error("password checks are overloaded")]
     HasherBusy,
     /// The store cannot answer; neither yes nor no.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What can be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entity {
+    Account,
+    Key,
+    Server,
+    Session,
+    Workspace,
+    Member,
+    Lockout,
+}
+
+impl Entity {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Entity::Account => "user",
+            Entity::Key => "key",
+            Entity::Server => "server",
+            Entity::Session => "session",
+            Entity::Workspace => "workspace",
+            Entity::Member => "member",
+            Entity::Lockout => "lockout",
+        }
+    }
+}
+
+/// What an account is called by, or a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    User,
+    Email,
+    Person,
+    Label,
+    Role,
+    Scope,
+}
+
+impl Name {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Name::User => "user name",
+            Name::Email => "e-mail address",
+            Name::Person => "person's name",
+            Name::Label => "name",
+            Name::Role => "role",
+            Name::Scope => "scope",
+        }
+    }
+
+    /// The rule in words a user can act on.
+    #[must_use]
+    pub fn rule(self) -> &'static str {
+        match self {
+            Name::User => {
+                "A user name has 1 to 254 visible ASCII characters without colon, comma, quote, slash and backslash, and is an e-mail address only if it is the account's own"
+            }
+            Name::Email => "The e-mail address must look like name@example.com",
+            Name::Person => "A name has 1 to 200 bytes of text without control characters",
+            Name::Label => "A name has at most 200 bytes of text without control characters",
+            Name::Role => "A role has 1 to 64 letters, digits and -_.:/",
+            Name::Scope => "A scope has 1 to 64 letters, digits and -_.:/",
+        }
+    }
 }
 
 impl From<Refusal> for Error {
@@ -45,6 +143,8 @@ pub enum Refusal {
     TokenIssuer,
     TokenRevoked,
     SessionEnded,
+    /// The token is scoped to a workspace that its account is no member of now.
+    WorkspaceLeft,
     /// A refresh token came again after its grace: the family was ended.
     RefreshReused,
     KeyMalformed,
@@ -70,6 +170,7 @@ impl Refusal {
             Refusal::TokenIssuer => "token_issuer",
             Refusal::TokenRevoked => "token_revoked",
             Refusal::SessionEnded => "session_ended",
+            Refusal::WorkspaceLeft => "workspace_left",
             Refusal::RefreshReused => "refresh_reused",
             Refusal::KeyMalformed => "key_malformed",
             Refusal::KeyUnknown => "key_unknown",

@@ -6,20 +6,39 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::Core;
-use super::account::{Account, AccountState, canonical_name};
-use super::error::{Error, Refusal};
+use super::account::{Account, AccountId, AccountState, canonical_name};
+use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
 use super::ports::{Entropy, Opening};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Seconds;
 use super::token::{Claims, Minted, Session, SessionId, TokenId, TokenKind};
+use super::workspace::WorkspaceId;
 
 /// An access token and the refresh token that renews it.
 #[derive(Debug)]
 pub struct TokenPair {
-    pub access: Secret,
+    pub access: AccessToken,
     pub refresh: Secret,
+}
+
+#[derive(Debug)]
+pub struct AccessToken {
+    pub text: Secret,
+    /// Its whole lifetime.
+    pub ttl: Seconds,
+}
+
+/// How a contract issues tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Issuance {
+    pub access_ttl: Seconds,
+    /// Whether a refresh can carry a successor of the refresh token, and the operator
+    /// wants one (C6).
+    pub rotate: bool,
+    /// Whether access tokens tell the account's role (S2-21).
+    pub shows_role: bool,
 }
 
 /// Verified name-and-password pairs, so that Basic costs a bcrypt only now and
@@ -42,7 +61,7 @@ impl VerifiedPasswords {
 }
 
 impl Core {
-    /// Signs in and opens a session (S1-07). `access_ttl` belongs to the contract.
+    /// Signs in and opens a session (S1-07).
     ///
     /// # Errors
     /// When the credential is refused or a port fails.
@@ -50,11 +69,20 @@ impl Core {
         &self,
         name: &str,
         password: &Secret,
-        access_ttl: Seconds,
+        issuance: Issuance,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
         let account = self.check_password(name, password).await?;
         self.upgrade_hash(&account, password).await;
-        let minted = self.mint(TokenId(self.new_uuid()), access_ttl);
+        self.open_session(account, issuance).await
+    }
+
+    /// Opens a session for an account that has just been proven.
+    pub(super) async fn open_session(
+        &self,
+        account: Arc<Account>,
+        issuance: Issuance,
+    ) -> Result<(Arc<Account>, TokenPair), Error> {
+        let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
         let now = minted.issued_at;
         let session = Session {
             id: SessionId(self.new_uuid()),
@@ -64,7 +92,7 @@ impl Core {
             current: minted,
             replaced: None,
         };
-        let pair = self.sign_pair(&session, minted);
+        let pair = self.sign_pair(&account, session.id, minted, issuance);
         match self.store.open_session(session, account.version).await? {
             Opening::Opened => Ok((account, pair)),
             // Changed or disabled while we hashed: what was proven no longer holds.
@@ -72,15 +100,65 @@ impl Core {
         }
     }
 
+    /// A new access token of the same session, with the account as it is now (S2-20).
+    ///
+    /// # Errors
+    /// When the caller has no session, or it has ended.
+    pub async fn reissue(
+        &self,
+        principal: &Principal,
+        issuance: Issuance,
+    ) -> Result<(Arc<Account>, AccessToken), Error> {
+        let workspace = principal.workspace.as_ref().map(|membership| membership.workspace);
+        self.issue_in_session(principal, workspace, issuance).await
+    }
+
+    /// An access token of the same session, scoped to a workspace (S2-22, S2-23).
+    ///
+    /// # Errors
+    /// When there is no such workspace or the caller is no member, which is one answer
+    /// (S2-24), and as [`Self::reissue`].
+    pub async fn switch_workspace(
+        &self,
+        principal: &Principal,
+        workspace: WorkspaceId,
+        issuance: Issuance,
+    ) -> Result<(Arc<Account>, AccessToken), Error> {
+        if self.standing.membership(workspace, principal.account_id()).is_none() {
+            return Err(Error::Unknown(Entity::Workspace));
+        }
+        self.issue_in_session(principal, Some(workspace), issuance).await
+    }
+
+    async fn issue_in_session(
+        &self,
+        principal: &Principal,
+        workspace: Option<WorkspaceId>,
+        issuance: Issuance,
+    ) -> Result<(Arc<Account>, AccessToken), Error> {
+        let Proof::AccessToken { session, .. } = principal.proof else {
+            return Err(Error::NotASession);
+        };
+        let account = self.standing.enabled_account(principal.account_id())?;
+        let now = self.clock.now();
+        let session = self.store.find_session(session, now).await?.ok_or(Refusal::SessionEnded)?;
+        // No token outlives its session: its end could not be recorded.
+        let left = Seconds(session.expires.since(now) / 1000);
+        let ttl = issuance.access_ttl.min(left);
+        let minted = self.mint(session.current.refresh, ttl);
+        let text = self.sign_access(&account, session.id, minted, workspace, issuance);
+        Ok((account, AccessToken { text, ttl }))
+    }
+
     /// A Basic credential that was verified lately, from memory alone.
     #[must_use]
     pub fn recall_basic(&self, name: &str, password: &str) -> Option<Principal> {
         let account = self.standing.account_by_name(&canonical_name(name))?;
-        if account.state == AccountState::Disabled {
+        if account.state == AccountState::Disabled || !self.policy.local_accounts {
             return None;
         }
-        self.basic.hits.get(&self.basic_key(&account, password))?;
-        Some(Principal { account, proof: Proof::Password })
+        self.basic.hits.get(&self.basic_key(&account, password)?)?;
+        Some(Principal::new(account, Proof::Password))
     }
 
     /// Judges a Basic credential, hashing if it was not verified lately.
@@ -92,13 +170,18 @@ impl Core {
             return Ok(principal);
         }
         let account = self.check_password(name, password).await?;
-        self.basic.hits.insert(self.basic_key(&account, password.expose()), ());
-        Ok(Principal { account, proof: Proof::Password })
+        if let Some(key) = self.basic_key(&account, password.expose()) {
+            self.basic.hits.insert(key, ());
+        }
+        Ok(Principal::new(account, Proof::Password))
     }
 
     /// The account if the password is its current one. Unknown user, disabled
     /// account and wrong password cost the same hash.
     async fn check_password(&self, name: &str, password: &Secret) -> Result<Arc<Account>, Error> {
+        if !self.policy.local_accounts {
+            return Err(Error::LocalAccountsDisabled);
+        }
         if !is_presentable(password.expose()) {
             return Err(Refusal::PasswordWrong.into());
         }
@@ -110,8 +193,7 @@ impl Core {
                 self.hasher.verify(None, password.clone()).await?;
                 return Err(Refusal::UserUnknown.into());
             };
-            let matches =
-                self.hasher.verify(Some(account.password.clone()), password.clone()).await?;
+            let matches = self.hasher.verify(account.password.clone(), password.clone()).await?;
             let current = self.standing.enabled_account(account.id)?;
             if current.version == account.version {
                 return if matches { Ok(current) } else { Err(Refusal::PasswordWrong.into()) };
@@ -123,21 +205,21 @@ impl Core {
     /// Brings an old or imported hash to today's form while the password is at
     /// hand. Failing to is no reason to refuse the sign-in.
     async fn upgrade_hash(&self, account: &Account, password: &Secret) {
-        if !self.hasher.outdated(&account.password) {
+        let Some(hash) = account.password.as_ref().filter(|hash| self.hasher.outdated(hash)) else {
             return;
-        }
+        };
         if let Ok(better) = self.hasher.hash(password.clone()).await {
-            let upgraded = self.store.upgrade_hash(account.id, &account.password, better).await;
+            let upgraded = self.store.upgrade_hash(account.id, hash, better).await;
             if let Err(error) = upgraded {
                 tracing::warn!(%error, "password hash not upgraded");
             }
         }
     }
 
-    fn basic_key(&self, account: &Account, password: &str) -> [u8; 32] {
-        let parts: [&[u8]; 3] =
-            [account.id.0.as_bytes(), account.password.0.as_bytes(), password.as_bytes()];
-        self.signer.keyed_digest(&self.basic.key, &parts)
+    fn basic_key(&self, account: &Account, password: &str) -> Option<[u8; 32]> {
+        let hash = account.password.as_ref()?;
+        let parts: [&[u8]; 3] = [account.id.0.as_bytes(), hash.0.as_bytes(), password.as_bytes()];
+        Some(self.signer.keyed_digest(&self.basic.key, &parts))
     }
 
     pub(super) fn mint(&self, refresh: TokenId, access_ttl: Seconds) -> Minted {
@@ -149,28 +231,57 @@ impl Core {
         }
     }
 
-    pub(super) fn sign_pair(&self, session: &Session, minted: Minted) -> TokenPair {
-        let claims = |kind, id, ttl| {
-            let issued_at = minted.issued_at.seconds();
-            self.signer.sign(&Claims {
-                subject: session.account,
-                kind,
-                issued_at,
-                not_before: issued_at,
-                expires_at: issued_at.saturating_add(ttl),
-                id,
-                session: session.id,
-                issuer: self.policy.issuer.clone(),
-                audience: self.policy.audience.clone(),
-            })
+    pub(super) fn sign_pair(
+        &self,
+        account: &Account,
+        session: SessionId,
+        minted: Minted,
+        issuance: Issuance,
+    ) -> TokenPair {
+        let refresh = Claims {
+            kind: TokenKind::Refresh,
+            id: minted.refresh,
+            expires_at: minted.issued_at.seconds().saturating_add(self.policy.refresh_ttl.0),
+            ..self.access_claims(account.id, session, minted)
         };
         TokenPair {
-            access: Secret::new(claims(TokenKind::Access, minted.access, minted.access_ttl)),
-            refresh: Secret::new(claims(
-                TokenKind::Refresh,
-                minted.refresh,
-                self.policy.refresh_ttl.0,
-            )),
+            access: AccessToken {
+                text: self.sign_access(account, session, minted, None, issuance),
+                ttl: Seconds(minted.access_ttl),
+            },
+            refresh: Secret::new(self.signer.sign(&refresh)),
+        }
+    }
+
+    fn sign_access(
+        &self,
+        account: &Account,
+        session: SessionId,
+        minted: Minted,
+        workspace: Option<WorkspaceId>,
+        issuance: Issuance,
+    ) -> Secret {
+        Secret::new(self.signer.sign(&Claims {
+            role: issuance.shows_role.then(|| account.main_role().to_owned()),
+            workspace,
+            ..self.access_claims(account.id, session, minted)
+        }))
+    }
+
+    fn access_claims(&self, subject: AccountId, session: SessionId, minted: Minted) -> Claims {
+        let issued_at = minted.issued_at.seconds();
+        Claims {
+            subject,
+            kind: TokenKind::Access,
+            issued_at,
+            not_before: issued_at,
+            expires_at: issued_at.saturating_add(minted.access_ttl),
+            id: minted.access,
+            session,
+            issuer: self.policy.issuer.clone(),
+            audience: self.policy.audience.clone(),
+            role: None,
+            workspace: None,
         }
     }
 

@@ -18,6 +18,7 @@ pub enum Unacceptable {
     TooShort,
     TooLong,
     HoldsNul,
+    NoSpecial,
 }
 
 impl Unacceptable {
@@ -27,6 +28,7 @@ impl Unacceptable {
             Unacceptable::TooShort => "password_too_short",
             Unacceptable::TooLong => "password_too_long",
             Unacceptable::HoldsNul => "password_holds_nul",
+            Unacceptable::NoSpecial => "password_no_special",
         }
     }
 
@@ -37,7 +39,30 @@ impl Unacceptable {
             Unacceptable::TooShort => "The password must have at least 8 characters",
             Unacceptable::TooLong => "The password must have at most 72 bytes",
             Unacceptable::HoldsNul => "The password must not contain a NUL character",
+            Unacceptable::NoSpecial => {
+                "The password must include a character that is neither letter, digit nor space"
+            }
         }
+    }
+}
+
+/// What a contract asks of a password beyond the floor (C10).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PasswordRule {
+    /// At least one character that is neither letter, digit nor space (S2-08).
+    pub special: bool,
+}
+
+impl PasswordRule {
+    /// # Errors
+    /// The first rule that is broken, the floor's first.
+    pub fn check(self, password: &str) -> Result<(), Unacceptable> {
+        check_acceptable(password)?;
+        let special = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
+        if self.special && !password.chars().any(special) {
+            return Err(Unacceptable::NoSpecial);
+        }
+        Ok(())
     }
 }
 
@@ -74,15 +99,19 @@ impl Core {
         principal: &Principal,
         current: Secret,
         new: Secret,
+        rule: PasswordRule,
     ) -> Result<(), Error> {
         if principal.key().is_some() {
             return Err(Error::NotForKeys);
         }
-        check_acceptable(new.expose()).map_err(Error::Password)?;
+        if !self.policy.local_accounts {
+            return Err(Error::LocalAccountsDisabled);
+        }
+        rule.check(new.expose()).map_err(Error::Password)?;
         // The account as it stands now: the principal may be older than the last change.
         let account = self.standing.enabled_account(principal.account_id())?;
         if !is_presentable(current.expose())
-            || !self.hasher.verify(Some(account.password.clone()), current).await?
+            || !self.hasher.verify(account.password.clone(), current).await?
         {
             return Err(Refusal::PasswordWrong.into());
         }

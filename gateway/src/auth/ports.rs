@@ -9,12 +9,14 @@
 use async_trait::async_trait;
 
 use super::account::{Account, AccountId, AccountState, HashedPassword};
-use super::api_key::{ApiKey, KeyId};
+use super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::error::{Error, Refusal, StoreError, Verdict};
 use super::secret::Secret;
+use super::server::{Server, ServerId};
 use super::ticket::Ticket;
 use super::time::{Seconds, Timestamp};
 use super::token::{Claims, Minted, Session, SessionId, TokenId};
+use super::workspace::{Workspace, WorkspaceId};
 
 /// Tells the time. The system's clock in production, a set one in tests.
 pub trait Clock: Send + Sync {
@@ -85,6 +87,46 @@ pub enum Creation {
     Created,
     NameTaken,
     EmailTaken,
+    /// Another account is this GitHub number's.
+    GithubTaken,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyCreation {
+    Created,
+    NoOwner,
+    NoServer,
+}
+
+/// Let a GitHub number sign in to an account.
+#[derive(Debug, Clone)]
+pub struct GithubLink {
+    pub account: AccountId,
+    /// The account must not have changed since the caller looked.
+    pub version: u64,
+    pub number: u64,
+    pub avatar: Option<String>,
+    /// Whether what the account had so far ends: nobody had vouched for its address,
+    /// so whoever set its password need not be who the address belongs to.
+    pub takeover: bool,
+    pub now: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberChange {
+    Done,
+    NoWorkspace,
+    NoAccount,
+    NoMember,
+}
+
+/// Failed attempts of one address in its present window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailureCount {
+    pub source: Source,
+    pub failures: u32,
+    /// When the window ends.
+    pub ends: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +219,18 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
+    /// Replaces the roles; sessions go on with the new ones. `false` when there is
+    /// no such account.
+    async fn set_roles(&self, account: AccountId, roles: Vec<String>) -> Result<bool, StoreError>;
+
+    /// Removes an account with its sessions, tickets, keys and memberships, and makes
+    /// its servers nobody's. `false` when there is none.
+    async fn delete_account(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Lets a GitHub number sign in to an account. `Stale` when the account has changed
+    /// or either is linked already.
+    async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError>;
+
     /// Records a sign-in, if the account is still at `version` and enabled.
     async fn open_session(&self, session: Session, version: u64) -> Result<Opening, StoreError>;
 
@@ -189,6 +243,45 @@ pub trait Store: Send + Sync {
     /// Ends a sign-in and all its tokens. `false` when there is none.
     async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// Ends every sign-in of an account, with its tickets. `false` when there is no
+    /// such account.
+    async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// A sign-in that has not ended.
+    async fn find_session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// Sign-ins of one account or all, in order of creation, after one of them.
+    async fn list_sessions(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Keeps a server, new or changed. `false` when its owner does not exist.
+    async fn put_server(&self, server: Server) -> Result<bool, StoreError>;
+
+    /// Removes a server and its keys. `false` when there is none.
+    async fn delete_server(&self, server: ServerId) -> Result<bool, StoreError>;
+
+    /// Keeps a workspace, new or changed.
+    async fn put_workspace(&self, workspace: Workspace) -> Result<(), StoreError>;
+
+    /// Removes a workspace and its memberships. `false` when there is none.
+    async fn delete_workspace(&self, workspace: WorkspaceId) -> Result<bool, StoreError>;
+
+    /// Makes an account a member, or changes its role; with `None` it is one no more.
+    async fn set_member(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        role: Option<String>,
+    ) -> Result<MemberChange, StoreError>;
+
     /// Keeps a single-use ticket under its digest, if the account is still at the
     /// ticket's version and enabled.
     async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError>;
@@ -200,8 +293,14 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Ticket>, StoreError>;
 
-    /// Keeps an API key under its digest. `false` when its owner does not exist.
-    async fn create_key(&self, key: ApiKey) -> Result<bool, StoreError>;
+    /// Keeps an API key under its digest.
+    async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError>;
+
+    /// Puts a key beside another and lets the other end. `None` when there is none.
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Option<ApiKey>, StoreError>;
+
+    /// Keeps when keys were last used; of keys that are gone nothing.
+    async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError>;
 
     /// Keys of one account, or all.
     async fn list_keys(&self, owner: Option<AccountId>) -> Result<Vec<ApiKey>, StoreError>;
@@ -217,6 +316,12 @@ pub trait Store: Send + Sync {
         limit: FailureLimit,
         now: Timestamp,
     ) -> Result<Verdict, StoreError>;
+
+    /// Every address with counted failures.
+    async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError>;
+
+    /// Forgets an address's failures and lets it try again. `false` when there are none.
+    async fn forgive(&self, source: Source) -> Result<bool, StoreError>;
 
     /// Removes what has expired; answers how many records went.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;

@@ -6,6 +6,7 @@ use super::account::{Account, AccountId};
 use super::api_key::ApiKey;
 use super::time::Timestamp;
 use super::token::{SessionId, TokenId};
+use super::workspace::Membership;
 
 /// How the caller proved who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +35,8 @@ pub struct Principal {
     /// The account as it is now, not as it was when the credential was issued.
     pub account: Arc<Account>,
     pub proof: Proof,
+    /// What the token is scoped to, with the role held there now.
+    pub workspace: Option<Membership>,
 }
 
 /// The credential behind a [`Principal`].
@@ -53,6 +56,12 @@ pub enum Proof {
 }
 
 impl Principal {
+    /// One without a workspace.
+    #[must_use]
+    pub fn new(account: Arc<Account>, proof: Proof) -> Self {
+        Self { account, proof, workspace: None }
+    }
+
     #[must_use]
     pub fn account_id(&self) -> AccountId {
         self.account.id
@@ -92,7 +101,7 @@ impl Principal {
     pub fn expires(&self) -> Option<Timestamp> {
         match &self.proof {
             Proof::AccessToken { expires, .. } => Some(*expires),
-            Proof::Key(key) => key.expires,
+            Proof::Key(key) => key.ends(),
             Proof::Ticket { token } => token.map(|(_, _, expires)| expires),
             Proof::Password => None,
         }

@@ -5,18 +5,9 @@ use std::sync::Arc;
 use super::Core;
 use super::account::Account;
 use super::error::{Error, Refusal};
-use super::login::TokenPair;
+use super::login::{Issuance, TokenPair};
 use super::ports::{Rotated, Rotation, RotationMode};
-use super::time::{Seconds, Timestamp};
-use super::token::{Session, TokenId, TokenKind};
-
-/// How the contract in use renews.
-#[derive(Debug, Clone, Copy)]
-pub struct Renewal {
-    pub access_ttl: Seconds,
-    /// Whether the answer can carry a successor and the operator wants one (C6).
-    pub rotate: bool,
-}
+use super::token::{TokenId, TokenKind};
 
 impl Core {
     /// Exchanges a refresh token for a fresh access token, and where the
@@ -24,12 +15,12 @@ impl Core {
     ///
     /// # Errors
     /// When the token is refused or a port fails.
-    pub async fn refresh(&self, token: &str, renewal: Renewal) -> Result<TokenPair, Error> {
+    pub async fn refresh(&self, token: &str, issuance: Issuance) -> Result<TokenPair, Error> {
         let claims = self.open_token(token, TokenKind::Refresh)?;
         let account = self.standing.enabled_account(claims.subject)?;
-        let refresh = if renewal.rotate { TokenId(self.new_uuid()) } else { claims.id };
-        let successor = self.mint(refresh, renewal.access_ttl);
-        let mode = if renewal.rotate {
+        let refresh = if issuance.rotate { TokenId(self.new_uuid()) } else { claims.id };
+        let successor = self.mint(refresh, issuance.access_ttl);
+        let mode = if issuance.rotate {
             RotationMode::Rotate { grace: self.policy.refresh_grace }
         } else {
             RotationMode::Keep
@@ -43,16 +34,8 @@ impl Core {
         };
         match self.store.rotate(rotation).await? {
             Rotated::Pair(minted) => {
-                let session = Session {
-                    id: claims.session,
-                    account: account.id,
-                    created: Timestamp::default(),
-                    expires: Timestamp::default(),
-                    current: minted,
-                    replaced: None,
-                };
-                let mut pair = self.sign_pair(&session, minted);
-                if !renewal.rotate {
+                let mut pair = self.sign_pair(&account, claims.session, minted, issuance);
+                if !issuance.rotate {
                     // The very token that was presented: its lifetime is not renewed.
                     pair.refresh = token.into();
                 }

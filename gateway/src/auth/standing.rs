@@ -7,6 +7,7 @@
 //! something, anything, has changed since.
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,8 +20,10 @@ use super::api_key::{ApiKey, KeyId};
 use super::error::{Refusal, Verdict};
 use super::ports::Source;
 use super::principal::{Principal, Proof};
+use super::server::{Server, ServerId};
 use super::time::Timestamp;
 use super::token::{SessionId, TokenId};
+use super::workspace::{Membership, Workspace, WorkspaceId};
 
 pub struct Standing {
     generation: AtomicU64,
@@ -31,6 +34,12 @@ pub struct Standing {
     revoked: DashMap<TokenId, Timestamp>,
     ended: DashMap<SessionId, Timestamp>,
     keys: DashSet<ByDigest>,
+    keys_of: DashMap<AccountId, Vec<Arc<ApiKey>>>,
+    /// Uses of keys that are not written down yet.
+    uses: DashMap<KeyId, Timestamp>,
+    servers: DashMap<ServerId, Arc<Server>>,
+    workspaces: DashMap<WorkspaceId, Arc<Workspace>>,
+    members: DashMap<(WorkspaceId, AccountId), Arc<str>>,
     lockouts: DashMap<Source, Timestamp>,
 }
 
@@ -67,6 +76,11 @@ impl Default for Standing {
             revoked: DashMap::new(),
             ended: DashMap::new(),
             keys: DashSet::new(),
+            keys_of: DashMap::new(),
+            uses: DashMap::new(),
+            servers: DashMap::new(),
+            workspaces: DashMap::new(),
+            members: DashMap::new(),
             lockouts: DashMap::new(),
         }
     }
@@ -149,12 +163,22 @@ impl Standing {
         if principal.expires().is_some_and(|expires| expires <= now) {
             return Err(Refusal::TokenExpired);
         }
+        if let Some(membership) = &principal.workspace {
+            let member = (membership.workspace, principal.account_id());
+            if !self.members.contains_key(&member) {
+                return Err(Refusal::WorkspaceLeft);
+            }
+        }
         match &principal.proof {
             Proof::AccessToken { token, session, .. }
             | Proof::Ticket { token: Some((token, session, _)) } => {
                 self.check_token(*token, *session)
             }
-            Proof::Key(key) => self.key(&key.digest).map(|_| ()).ok_or(Refusal::KeyUnknown),
+            Proof::Key(key) => match self.key(&key.digest) {
+                Some(key) if key.has_ended(now) => Err(Refusal::KeyExpired),
+                Some(_) => Ok(()),
+                None => Err(Refusal::KeyUnknown),
+            },
             Proof::Password | Proof::Ticket { token: None } => {
                 if account.version == principal.account.version {
                     Ok(())
@@ -176,16 +200,80 @@ impl Standing {
 
     /// Keys of one account or all, in order of creation.
     #[must_use]
-    pub fn keys(&self, owner: Option<AccountId>) -> Vec<ApiKey> {
-        let of_owner = |key: &ApiKey| owner.is_none_or(|owner| owner == key.owner);
-        let mut keys: Vec<ApiKey> = self
-            .keys
-            .iter()
-            .filter(|entry| of_owner(&entry.0))
-            .map(|entry| (*entry.0).clone())
-            .collect();
+    pub fn keys(&self, owner: Option<AccountId>) -> Vec<Arc<ApiKey>> {
+        let mut keys: Vec<Arc<ApiKey>> = match owner {
+            Some(owner) => self.keys_of.get(&owner).map(|keys| keys.clone()).unwrap_or_default(),
+            None => self.keys.iter().map(|entry| Arc::clone(&entry.0)).collect(),
+        };
         keys.sort_by_key(|key| key.id);
         keys
+    }
+
+    #[must_use]
+    pub fn server(&self, id: ServerId) -> Option<Arc<Server>> {
+        self.servers.get(&id).map(|entry| Arc::clone(&entry))
+    }
+
+    /// All servers, in order of creation.
+    #[must_use]
+    pub fn servers(&self) -> Vec<Arc<Server>> {
+        let mut servers: Vec<_> = self.servers.iter().map(|entry| Arc::clone(&entry)).collect();
+        servers.sort_by_key(|server| server.id);
+        servers
+    }
+
+    #[must_use]
+    pub fn workspace(&self, id: WorkspaceId) -> Option<Arc<Workspace>> {
+        self.workspaces.get(&id).map(|entry| Arc::clone(&entry))
+    }
+
+    /// All workspaces, in order of creation.
+    #[must_use]
+    pub fn workspaces(&self) -> Vec<Arc<Workspace>> {
+        let mut workspaces: Vec<_> =
+            self.workspaces.iter().map(|entry| Arc::clone(&entry)).collect();
+        workspaces.sort_by_key(|workspace| workspace.id);
+        workspaces
+    }
+
+    /// What an account is in a workspace, if it is anything.
+    #[must_use]
+    pub fn membership(&self, workspace: WorkspaceId, account: AccountId) -> Option<Membership> {
+        let role = Arc::clone(&*self.members.get(&(workspace, account))?);
+        Some(Membership { workspace, role })
+    }
+
+    /// Who is in a workspace, in order of the accounts' creation.
+    #[must_use]
+    pub fn members(&self, workspace: WorkspaceId) -> Vec<(AccountId, Arc<str>)> {
+        let of_workspace = self.members.iter().filter(|entry| entry.key().0 == workspace);
+        let mut members: Vec<_> =
+            of_workspace.map(|entry| (entry.key().1, Arc::clone(entry.value()))).collect();
+        members.sort_by_key(|(account, _)| *account);
+        members
+    }
+
+    /// Notes that a key was used.
+    pub fn note_use(&self, key: &ApiKey, now: Timestamp) {
+        // Once a second is worth writing down.
+        if key.last_used.get().is_none_or(|last| last.seconds() != now.seconds()) {
+            key.last_used.set(Some(now));
+            self.uses.insert(key.id, now);
+        }
+    }
+
+    /// The uses that are not written down yet; they are the caller's to write now.
+    #[must_use]
+    pub fn take_uses(&self) -> Vec<(KeyId, Timestamp)> {
+        let ids: Vec<KeyId> = self.uses.iter().map(|entry| *entry.key()).collect();
+        ids.into_iter().filter_map(|id| self.uses.remove(&id)).collect()
+    }
+
+    /// Gives back uses that could not be written. Later ones stay.
+    pub fn return_uses(&self, uses: Vec<(KeyId, Timestamp)>) {
+        for (key, at) in uses {
+            self.uses.entry(key).or_insert(at);
+        }
     }
 
     /// How many records are held, for metrics and tests.
@@ -196,9 +284,21 @@ impl Standing {
             revoked: self.revoked.len(),
             ended: self.ended.len(),
             keys: self.keys.len(),
+            servers: self.servers.len(),
+            workspaces: self.workspaces.len(),
             lockouts: self.lockouts.len(),
         }
     }
+}
+
+/// What a store was found to hold.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub accounts: HashSet<AccountId>,
+    pub keys: HashSet<KeyId>,
+    pub servers: HashSet<ServerId>,
+    pub workspaces: HashSet<WorkspaceId>,
+    pub members: HashSet<(WorkspaceId, AccountId)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,15 +307,16 @@ pub struct Sizes {
     pub revoked: usize,
     pub ended: usize,
     pub keys: usize,
+    pub servers: usize,
+    pub workspaces: usize,
     pub lockouts: usize,
 }
 
 /// Changes, published by the engine after they are durable.
 impl Standing {
     pub fn put_account(&self, account: Account) {
-        self.names.insert(account.username.canonical(), account.id);
-        if let Some(email) = &account.email {
-            self.names.insert(super::account::canonical_name(email), account.id);
+        for name in account.names() {
+            self.names.insert(name, account.id);
         }
         self.accounts.insert(account.id, Arc::new(account));
         self.advance();
@@ -233,21 +334,99 @@ impl Standing {
         self.advance();
     }
 
-    /// A key never changes, so one that is known already stays.
+    /// Forgets an account; what it owned is removed by its own calls.
+    pub fn remove_account(&self, id: AccountId) {
+        if let Some((_, account)) = self.accounts.remove(&id) {
+            for name in account.names() {
+                self.names.remove_if(&name, |_, owner| *owner == id);
+            }
+        }
+        self.members.retain(|(_, member), _| *member != id);
+        self.advance();
+    }
+
+    /// Adds a key, or brings the end of a known one forward; nothing else of a key changes.
     pub fn put_key(&self, key: ApiKey) {
-        self.keys.insert(ByDigest(Arc::new(key)));
+        if let Some(known) = self.key(&key.digest) {
+            known.superseded.set(key.superseded.get());
+        } else {
+            let key = Arc::new(key);
+            self.keys_of.entry(key.owner).or_default().push(Arc::clone(&key));
+            self.keys.insert(ByDigest(key));
+        }
         self.advance();
     }
 
     pub fn remove_key(&self, digest: &[u8; 32]) {
-        self.keys.remove(digest);
+        if let Some(ByDigest(key)) = self.keys.remove(digest) {
+            self.uses.remove(&key.id);
+            let mut of_owner = self.keys_of.entry(key.owner).or_default();
+            of_owner.retain(|known| known.id != key.id);
+            let last = of_owner.is_empty();
+            drop(of_owner);
+            if last {
+                self.keys_of.remove_if(&key.owner, |_, keys| keys.is_empty());
+            }
+        }
         self.advance();
     }
 
-    /// Drops the keys that are not `kept`.
-    pub fn retain_keys(&self, kept: impl Fn(KeyId) -> bool) {
-        self.keys.retain(|key| kept(key.0.id));
+    pub fn put_server(&self, server: Server) {
+        self.servers.insert(server.id, Arc::new(server));
+    }
+
+    pub fn remove_server(&self, id: ServerId) {
+        self.servers.remove(&id);
+    }
+
+    pub fn put_workspace(&self, workspace: Workspace) {
+        self.workspaces.insert(workspace.id, Arc::new(workspace));
+    }
+
+    pub fn remove_workspace(&self, id: WorkspaceId) {
+        self.workspaces.remove(&id);
+        self.members.retain(|(workspace, _), _| *workspace != id);
         self.advance();
+    }
+
+    /// With `None` the account is no member any more.
+    pub fn put_member(&self, workspace: WorkspaceId, account: AccountId, role: Option<&str>) {
+        match role {
+            Some(role) => drop(self.members.insert((workspace, account), role.into())),
+            None => drop(self.members.remove(&(workspace, account))),
+        }
+        self.advance();
+    }
+
+    /// Drops what is not `found`: after a failed write memory may hold what the file
+    /// does not.
+    pub fn keep_only(&self, found: &Found) {
+        let gone: Vec<AccountId> = self
+            .accounts
+            .iter()
+            .map(|entry| *entry.key())
+            .filter(|id| !found.accounts.contains(id))
+            .collect();
+        for id in gone {
+            self.remove_account(id);
+        }
+        let gone: Vec<[u8; 32]> = self
+            .keys
+            .iter()
+            .filter(|entry| !found.keys.contains(&entry.0.id))
+            .map(|entry| entry.0.digest)
+            .collect();
+        for digest in gone {
+            self.remove_key(&digest);
+        }
+        self.servers.retain(|id, _| found.servers.contains(id));
+        self.workspaces.retain(|id, _| found.workspaces.contains(id));
+        self.members.retain(|member, _| found.members.contains(member));
+        self.advance();
+    }
+
+    pub fn unlock(&self, source: Source) {
+        self.lockouts.remove(&source);
     }
 
     pub fn lock_out(&self, source: Source, until: Timestamp) {

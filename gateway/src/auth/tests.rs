@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use super::account::{Account, AccountId, AccountState, HashedPassword, Username};
 use super::api_key::NewKey;
 use super::error::{Error, Refusal};
-use super::login::TokenPair;
+use super::login::{Issuance, TokenPair};
+use super::password::PasswordRule;
 use super::password::{Unacceptable, check_acceptable};
 use super::ports::{Clock, PasswordHasher};
-use super::refresh::Renewal;
+use super::register::Registering;
 use super::secret::Secret;
 use super::standing::Standing;
 use super::time::{Seconds, Timestamp};
@@ -57,7 +58,7 @@ struct Bench {
 
 const ACCESS_TTL: Seconds = Seconds(28_800);
 const PASSWORD: &str = "correct horse";
-const ROTATING: Renewal = Renewal { access_ttl: ACCESS_TTL, rotate: true };
+const ROTATING: Issuance = Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false };
 
 impl Bench {
     async fn new() -> Self {
@@ -72,6 +73,8 @@ impl Bench {
             refresh_ttl: week,
             refresh_grace: Seconds(60),
             ticket_ttl: Seconds(120),
+            registration: Registering::Open,
+            local_accounts: true,
         };
         let secret = Secret::from("0123456789abcdef0123456789abcdef");
         let ports = Ports {
@@ -81,6 +84,7 @@ impl Bench {
             signer: Arc::new(Hs256Signer::new(&secret, None).unwrap()),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::new(SystemEntropy::default()),
+            github: None,
         };
         let bench = Self { core: Core::new(policy, ports), clock, hasher };
         bench.add("ann", PASSWORD).await;
@@ -89,14 +93,13 @@ impl Bench {
 
     async fn add(&self, name: &str, password: &str) -> AccountId {
         let account = Account {
-            id: AccountId(self.core.new_uuid()),
-            username: Username::parse(name).unwrap(),
             email: Some(format!("{name}@example.com")),
-            roles: vec!["user".to_owned()],
-            password: HashedPassword(password.to_owned()),
-            state: AccountState::Enabled,
-            created: self.clock.now(),
-            version: 1,
+            password: Some(HashedPassword(password.to_owned())),
+            ..Account::new(
+                AccountId(self.core.new_uuid()),
+                Username::parse(name).unwrap(),
+                self.clock.now(),
+            )
         };
         let id = account.id;
         self.core.store().create_account(account).await.unwrap();
@@ -108,7 +111,7 @@ impl Bench {
     }
 
     async fn login(&self) -> TokenPair {
-        self.core.login("ann", &PASSWORD.into(), ACCESS_TTL).await.unwrap().1
+        self.core.login("ann", &PASSWORD.into(), ROTATING).await.unwrap().1
     }
 
     fn judge(&self, token: &Secret) -> Result<(), Refusal> {
@@ -117,7 +120,9 @@ impl Bench {
 
     async fn change_password(&self, token: &Secret, current: &str, new: &str) -> Result<(), Error> {
         let principal = self.core.verify_access(token.expose())?;
-        self.core.change_password(&principal, current.into(), new.into()).await
+        self.core
+            .change_password(&principal, current.into(), new.into(), PasswordRule::default())
+            .await
     }
 
     fn hashes(&self) -> u64 {
@@ -136,15 +141,15 @@ fn refusal<T>(outcome: Result<T, Error>) -> Option<Refusal> {
 async fn an_access_token_lives_its_time_to_the_second() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
-    assert_eq!(bench.judge(&pair.access), Ok(()));
+    assert_eq!(bench.judge(&pair.access.text), Ok(()));
     bench.pass(28_799);
-    assert_eq!(bench.judge(&pair.access), Ok(()));
+    assert_eq!(bench.judge(&pair.access.text), Ok(()));
     bench.pass(1);
-    assert_eq!(bench.judge(&pair.access), Err(Refusal::TokenExpired));
+    assert_eq!(bench.judge(&pair.access.text), Err(Refusal::TokenExpired));
     // Also when it was never seen before.
     let pair = bench.login().await;
     bench.pass(28_800);
-    assert_eq!(bench.judge(&pair.access), Err(Refusal::TokenExpired));
+    assert_eq!(bench.judge(&pair.access.text), Err(Refusal::TokenExpired));
 }
 
 #[tokio::test]
@@ -152,7 +157,7 @@ async fn a_token_is_not_good_before_it_was_issued() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
     bench.clock.0.fetch_sub(1000, Ordering::SeqCst);
-    assert_eq!(bench.judge(&pair.access), Err(Refusal::TokenNotYetValid));
+    assert_eq!(bench.judge(&pair.access.text), Err(Refusal::TokenNotYetValid));
 }
 
 #[tokio::test]
@@ -160,7 +165,7 @@ async fn the_two_kinds_of_token_are_not_exchangeable() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
     assert_eq!(bench.judge(&pair.refresh), Err(Refusal::TokenKind));
-    let refreshed = bench.core.refresh(pair.access.expose(), ROTATING).await;
+    let refreshed = bench.core.refresh(pair.access.text.expose(), ROTATING).await;
     assert_eq!(refusal(refreshed), Some(Refusal::TokenKind));
 }
 
@@ -189,11 +194,11 @@ async fn a_repeated_refresh_gets_the_same_pair_and_later_ends_the_family() {
     bench.pass(59);
     let again = refresh(&first).await.unwrap();
     assert_eq!(again.refresh.expose(), second.refresh.expose());
-    assert_eq!(again.access.expose(), second.access.expose());
-    assert_eq!(bench.judge(&second.access), Ok(()));
+    assert_eq!(again.access.text.expose(), second.access.text.expose());
+    assert_eq!(bench.judge(&second.access.text), Ok(()));
     bench.pass(1);
     assert_eq!(refusal(refresh(&first).await), Some(Refusal::RefreshReused));
-    for token in [&first.access, &second.access] {
+    for token in [&first.access.text, &second.access.text] {
         assert_eq!(bench.judge(token), Err(Refusal::SessionEnded));
     }
     assert_eq!(refusal(refresh(&second).await), Some(Refusal::SessionEnded));
@@ -203,11 +208,11 @@ async fn a_repeated_refresh_gets_the_same_pair_and_later_ends_the_family() {
 async fn without_rotation_the_refresh_token_goes_on_and_is_not_prolonged() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
-    let keeping = Renewal { access_ttl: Seconds(1800), rotate: false };
+    let keeping = Issuance { access_ttl: Seconds(1800), rotate: false, shows_role: false };
     for _ in 0..3 {
         let renewed = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
         assert_eq!(renewed.refresh.expose(), pair.refresh.expose());
-        assert_eq!(bench.judge(&renewed.access), Ok(()));
+        assert_eq!(bench.judge(&renewed.access.text), Ok(()));
         bench.pass(100_000);
     }
     bench.pass(304_800);
@@ -219,10 +224,10 @@ async fn without_rotation_the_refresh_token_goes_on_and_is_not_prolonged() {
 async fn logout_ends_the_presented_token_and_no_other() {
     let bench = Bench::new().await;
     let (one, two) = (bench.login().await, bench.login().await);
-    let principal = bench.core.verify_access(one.access.expose()).unwrap();
+    let principal = bench.core.verify_access(one.access.text.expose()).unwrap();
     bench.core.logout(&principal).await.unwrap();
-    assert_eq!(bench.judge(&one.access), Err(Refusal::TokenRevoked));
-    assert_eq!(bench.judge(&two.access), Ok(()));
+    assert_eq!(bench.judge(&one.access.text), Err(Refusal::TokenRevoked));
+    assert_eq!(bench.judge(&two.access.text), Ok(()));
     assert!(bench.core.refresh(one.refresh.expose(), ROTATING).await.is_ok());
 }
 
@@ -231,9 +236,9 @@ async fn a_password_change_ends_every_other_session() {
     let bench = Bench::new().await;
     let (mine, other) = (bench.login().await, bench.login().await);
     bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
-    bench.change_password(&mine.access, PASSWORD, "new password").await.unwrap();
-    assert_eq!(bench.judge(&mine.access), Ok(()));
-    assert_eq!(bench.judge(&other.access), Err(Refusal::SessionEnded));
+    bench.change_password(&mine.access.text, PASSWORD, "new password").await.unwrap();
+    assert_eq!(bench.judge(&mine.access.text), Ok(()));
+    assert_eq!(bench.judge(&other.access.text), Err(Refusal::SessionEnded));
     assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
     let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
@@ -247,7 +252,7 @@ async fn a_password_change_ends_every_other_session() {
 async fn a_wrong_current_password_changes_nothing() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
-    let wrong = bench.change_password(&pair.access, "wrong", "new password").await;
+    let wrong = bench.change_password(&pair.access.text, "wrong", "new password").await;
     assert_eq!(refusal(wrong), Some(Refusal::PasswordWrong));
     bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
 }
@@ -268,11 +273,17 @@ async fn disabling_an_account_ends_everything_of_it_at_once() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
     let account = bench.core.standing().account_by_name("ann").unwrap().id;
-    let new = NewKey { owner: account, name: String::new(), scopes: Vec::new(), expires: None };
-    let (_, key) = bench.core.create_key(new).await.unwrap().unwrap();
+    let new = NewKey {
+        owner: account,
+        name: String::new(),
+        server: None,
+        scopes: Vec::new(),
+        expires: None,
+    };
+    let (_, key) = bench.core.create_key(new).await.unwrap();
     assert!(bench.core.verify_key(key.expose()).is_ok());
     bench.core.store().set_state(account, AccountState::Disabled, bench.clock.now()).await.unwrap();
-    assert!(bench.judge(&pair.access).is_err());
+    assert!(bench.judge(&pair.access.text).is_err());
     assert_eq!(bench.core.verify_key(key.expose()).err(), Some(Refusal::AccountDisabled));
     let basic = bench.core.verify_basic("ann", &PASSWORD.into()).await;
     assert_eq!(refusal(basic), Some(Refusal::AccountDisabled));
@@ -305,7 +316,7 @@ async fn every_wrong_sign_in_costs_the_same_hashing_whoever_it_is_for() {
         let before = bench.hashes();
         assert!(bench.core.verify_basic(name, &password.into()).await.is_err());
         assert_eq!(bench.hashes() - before, expected, "{name} by Basic");
-        assert!(bench.core.login(name, &password.into(), ACCESS_TTL).await.is_err());
+        assert!(bench.core.login(name, &password.into(), ROTATING).await.is_err());
         assert_eq!(bench.hashes() - before, 2 * expected, "{name} by login");
     }
 }
@@ -328,8 +339,8 @@ async fn a_weak_hash_is_upgraded_at_login_and_nothing_ends() {
     let bench = Bench::new().await;
     let id = bench.add("bob", "weak password").await;
     let before = bench.core.standing().account(id).unwrap();
-    let (_, pair) = bench.core.login("bob", &"weak password".into(), ACCESS_TTL).await.unwrap();
-    assert_eq!(bench.judge(&pair.access), Ok(()));
+    let (_, pair) = bench.core.login("bob", &"weak password".into(), ROTATING).await.unwrap();
+    assert_eq!(bench.judge(&pair.access.text), Ok(()));
     assert_eq!(bench.core.standing().account(id).unwrap().version, before.version);
 }
 
@@ -337,7 +348,7 @@ async fn a_weak_hash_is_upgraded_at_login_and_nothing_ends() {
 async fn a_ticket_works_once_and_for_two_minutes() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
-    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    let principal = bench.core.verify_access(pair.access.text.expose()).unwrap();
     let ticket = bench.core.issue_ticket(&principal).await.unwrap();
     bench.pass(119);
     let redeemed = bench.core.redeem_ticket(ticket.expose()).await.unwrap();
@@ -354,7 +365,7 @@ async fn a_ticket_works_once_and_for_two_minutes() {
 async fn a_ticket_ends_with_the_token_it_was_asked_with() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
-    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    let principal = bench.core.verify_access(pair.access.text.expose()).unwrap();
     let ticket = bench.core.issue_ticket(&principal).await.unwrap();
     bench.core.logout(&principal).await.unwrap();
     let redeemed = bench.core.redeem_ticket(ticket.expose()).await;
@@ -366,8 +377,8 @@ async fn a_mistyped_key_is_told_from_an_unknown_one() {
     let bench = Bench::new().await;
     let owner = bench.core.standing().account_by_name("ann").unwrap().id;
     let expires = Some(bench.clock.now().plus(Seconds(10)));
-    let new = NewKey { owner, name: "ci".to_owned(), scopes: Vec::new(), expires };
-    let (key, text) = bench.core.create_key(new).await.unwrap().unwrap();
+    let new = NewKey { owner, name: "ci".to_owned(), server: None, scopes: Vec::new(), expires };
+    let (key, text) = bench.core.create_key(new).await.unwrap();
     assert!(text.expose().starts_with(&key.shown) && text.expose().len() == 57);
     let mut mistyped = text.expose().to_owned();
     let last = if mistyped.ends_with('A') { "B" } else { "A" };
@@ -387,12 +398,12 @@ async fn a_mistyped_key_is_told_from_an_unknown_one() {
 async fn the_role_is_the_present_one_however_old_the_token() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
-    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    let principal = bench.core.verify_access(pair.access.text.expose()).unwrap();
     assert_eq!(principal.account.roles, ["user"]);
     let mut promoted = (*principal.account).clone();
     promoted.roles = vec!["admin".to_owned()];
     bench.core.standing().put_account(promoted);
-    let principal = bench.core.verify_access(pair.access.expose()).unwrap();
+    let principal = bench.core.verify_access(pair.access.text.expose()).unwrap();
     assert_eq!(principal.account.roles, ["admin"]);
 }
 

@@ -66,7 +66,7 @@ impl Core {
         if account.version != ticket.version {
             return Err(Refusal::TicketUnknown.into());
         }
-        let principal = Principal { account, proof: Proof::Ticket { token: ticket.token } };
+        let principal = Principal::new(account, Proof::Ticket { token: ticket.token });
         self.standing.still_good(&principal, now)?;
         Ok(principal)
     }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::account::AccountId;
 use super::time::Timestamp;
+use super::workspace::WorkspaceId;
 
 /// `jti`: one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -42,6 +43,11 @@ pub struct Claims {
     pub session: SessionId,
     pub issuer: String,
     pub audience: String,
+    /// The account's main role when it was issued, for clients to show; what counts
+    /// is the account's present one.
+    pub role: Option<String>,
+    /// What an access token is scoped to (S2-23).
+    pub workspace: Option<WorkspaceId>,
 }
 
 /// A sign-in as the store keeps it.

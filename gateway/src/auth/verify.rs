@@ -97,7 +97,12 @@ impl Core {
             session: claims.session,
             expires: Timestamp::from_seconds(claims.expires_at),
         };
-        Ok(Principal { account, proof })
+        // Membership is looked up now, whatever the token was issued for.
+        let workspace = claims
+            .workspace
+            .map(|id| self.standing.membership(id, account.id).ok_or(Refusal::WorkspaceLeft))
+            .transpose()?;
+        Ok(Principal { account, proof, workspace })
     }
 }
 

@@ -12,6 +12,7 @@ use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeTable;
 
+use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 
@@ -272,6 +273,12 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
             Duration::ZERO..=SECOND * 3_600,
         ),
         ticket_ttl: section.duration("ticket_ttl", SECOND * 120, SECOND..=SECOND * 3_600),
+        registration: section.choice(
+            "registration",
+            &[("open", Registering::Open), ("closed", Registering::Closed)],
+            Registering::Closed,
+        ),
+        local_accounts: section.boolean("local_accounts", true),
         bcrypt_cost: u32::try_from(section.integer("bcrypt_cost", 12, 4..=16)).unwrap_or(12),
         hash_threads: small(section.integer("hash_threads", processors as u64, 1..=256)),
         hash_queue: small(section.integer("hash_queue", 128, 1..=65_536)),
@@ -459,9 +466,11 @@ pub fn preset(name: &str) -> Option<IdentityHeaders> {
             email: header("x-portcullis-email"),
             roles: header("x-portcullis-roles"),
             workspace: header("x-portcullis-workspace"),
+            workspace_role: header("x-portcullis-workspace-role"),
             scheme: header("x-portcullis-scheme"),
             key_id: header("x-portcullis-key-id"),
             scopes: header("x-portcullis-scopes"),
+            server_id: header("x-portcullis-server-id"),
         },
         "oauth2-proxy" => IdentityHeaders {
             user_id: header("x-forwarded-user"),
@@ -553,9 +562,11 @@ fn read_identity(section: Section<'_>) -> IdentityHeaders {
         email: name("email"),
         roles: name("roles"),
         workspace: name("workspace"),
+        workspace_role: name("workspace_role"),
         scheme: name("scheme"),
         key_id: name("key_id"),
         scopes: name("scopes"),
+        server_id: name("server_id"),
     };
     names.finish();
     section.finish();

@@ -17,6 +17,7 @@ use crate::auth::error::Refusal;
 use crate::auth::ports::TokenSigner;
 use crate::auth::secret::Secret;
 use crate::auth::token::{Claims, SessionId, TokenId, TokenKind};
+use crate::auth::workspace::WorkspaceId;
 
 /// `{"alg":"HS256","typ":"JWT"}` (S3-05, C15).
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
@@ -50,6 +51,10 @@ struct WireClaims<'a> {
     iss: std::borrow::Cow<'a, str>,
     #[serde(borrow)]
     aud: std::borrow::Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    role: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workspace: Option<Uuid>,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -92,6 +97,8 @@ impl TokenSigner for Hs256Signer {
             sid: claims.session.0,
             iss: claims.issuer.as_str().into(),
             aud: claims.audience.as_str().into(),
+            role: claims.role.as_deref().map(Into::into),
+            workspace: claims.workspace.map(|workspace| workspace.0),
         };
         let payload =
             serde_json::to_vec(&wire).expect("claims of plain text and numbers serialize");
@@ -139,6 +146,8 @@ impl TokenSigner for Hs256Signer {
             session: SessionId(wire.sid),
             issuer: wire.iss.into_owned(),
             audience: wire.aud.into_owned(),
+            role: wire.role.map(std::borrow::Cow::into_owned),
+            workspace: wire.workspace.map(WorkspaceId),
         })
     }
 

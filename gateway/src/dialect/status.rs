@@ -4,7 +4,7 @@
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::refresh::Renewal;
+use crate::auth::login::Issuance;
 use crate::auth::secret::Secret;
 use crate::auth::time::Seconds;
 
@@ -166,7 +166,7 @@ impl Dialect for Status {
         match outcome {
             Outcome::SignedIn(pair) => ok(&PairAnswer {
                 status: success,
-                access_token: pair.access.expose(),
+                access_token: pair.access.text.expose(),
                 refresh_token: pair.refresh.expose(),
                 token_type: "Bearer",
             }),
@@ -182,8 +182,8 @@ impl Dialect for Status {
         to_json(&ErrorAnswer { status: "error", error: error.message, code: error.code })
     }
 
-    fn renewal(&self) -> Renewal {
-        Renewal { access_ttl: self.access_ttl, rotate: self.rotate }
+    fn issuance(&self) -> Issuance {
+        Issuance { access_ttl: self.access_ttl, rotate: self.rotate, shows_role: false }
     }
 }
 

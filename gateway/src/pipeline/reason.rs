@@ -4,7 +4,8 @@ pub mod explanations;
 
 use std::time::Duration;
 
-use crate::auth::error::{Error, Refusal, StoreError};
+use crate::auth::error::{Entity, Error, Name, Refusal, StoreError};
+use crate::auth::federation::FederationError;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 
@@ -61,6 +62,19 @@ pub enum Reason {
     MediaType,
     BodyMalformed(String),
     PasswordUnacceptable(Unacceptable),
+    NameUnacceptable(Name),
+    Taken(Name),
+    Unknown(Entity),
+    RegistrationClosed,
+    LocalAccountsDisabled,
+    LastAdministrator,
+    GithubDisabled,
+    GithubRefused(FederationError),
+    GithubEmailUnverified,
+    /// Only an access token has what this needs.
+    NotASession,
+    /// A request with an ambient credential that another site may have caused.
+    CrossSite,
     // Where it should have gone.
     RouteUnknown,
     UpstreamConnect,
@@ -111,6 +125,38 @@ impl Reason {
             Reason::MediaType => "media_type",
             Reason::BodyMalformed(_) => "body_malformed",
             Reason::PasswordUnacceptable(rule) => rule.code(),
+            Reason::NameUnacceptable(name) => match name {
+                Name::User => "username_unacceptable",
+                Name::Email => "email_unacceptable",
+                Name::Person | Name::Label => "name_unacceptable",
+                Name::Role => "role_unacceptable",
+                Name::Scope => "scope_unacceptable",
+            },
+            Reason::Taken(Name::Email) => "email_taken",
+            Reason::Taken(_) => "username_taken",
+            Reason::Unknown(entity) => match entity {
+                Entity::Account => "user_not_found",
+                Entity::Key => "key_not_found",
+                Entity::Server => "server_not_found",
+                Entity::Session => "session_not_found",
+                Entity::Workspace => "workspace_not_found",
+                Entity::Member => "member_not_found",
+                Entity::Lockout => "lockout_not_found",
+            },
+            Reason::RegistrationClosed => "registration_closed",
+            Reason::LocalAccountsDisabled => "local_accounts_disabled",
+            Reason::LastAdministrator => "last_administrator",
+            Reason::GithubDisabled => "github_disabled",
+            Reason::GithubRefused(error) => match error {
+                FederationError::CodeRefused => "github_code_refused",
+                FederationError::NotAllowed => "github_not_allowed",
+                FederationError::Timeout => "github_timeout",
+                FederationError::Unavailable(_) => "github_unavailable",
+                FederationError::Nonsense(_) => "github_nonsense",
+            },
+            Reason::GithubEmailUnverified => "github_email_unverified",
+            Reason::NotASession => "not_a_session",
+            Reason::CrossSite => "cross_site",
             Reason::RouteUnknown => "route_unknown",
             Reason::UpstreamConnect => "upstream_connect",
             Reason::UpstreamConnectTimeout => "upstream_connect_timeout",
@@ -172,6 +218,19 @@ impl Rejection {
             }
             (Error::Password(rule), _) => Reason::PasswordUnacceptable(rule).into(),
             (Error::NotForKeys, _) => Reason::NotForKeys.into(),
+            (Error::NotASession, _) => Reason::NotASession.into(),
+            (Error::Name(name), _) => Reason::NameUnacceptable(name).into(),
+            (Error::Taken(name), _) => Reason::Taken(name).into(),
+            (Error::Unknown(entity), _) => Reason::Unknown(entity).into(),
+            (Error::RegistrationClosed, _) => Reason::RegistrationClosed.into(),
+            (Error::LocalAccountsDisabled, _) => Reason::LocalAccountsDisabled.into(),
+            (Error::LastAdministrator, _) => Reason::LastAdministrator.into(),
+            (Error::NotFederated, _) => Reason::GithubDisabled.into(),
+            (Error::EmailUnverified, _) => Reason::GithubEmailUnverified.into(),
+            (Error::Federation(error), _) => {
+                let detail = error.to_string();
+                Reason::GithubRefused(error).because(detail)
+            }
             (Error::HasherBusy, _) => Reason::HasherBusy.into(),
             (Error::Store(error), _) => error.into(),
         }

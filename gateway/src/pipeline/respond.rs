@@ -7,6 +7,8 @@
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
+use crate::auth::error::{Entity, Name};
+use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
 use crate::dialect::{Answer, ClientError, Dialect};
 
@@ -106,8 +108,14 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::CredentialsConflict => {
             keep(S::BAD_REQUEST, "BAD_REQUEST", "Send one credential, not several")
         }
-        Reason::CredentialRefused(Scheme::Bearer, _) | Reason::RefreshTokenRefused(_) => {
+        Reason::CredentialRefused(Scheme::Bearer, _) => {
             keep(S::UNAUTHORIZED, "INVALID_TOKEN", "Invalid or expired token")
+        }
+        Reason::RefreshTokenRefused(_) => {
+            keep(S::UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "Invalid or expired refresh token")
+        }
+        Reason::NotASession => {
+            keep(S::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
         }
         // Which half was wrong is for the log only.
         Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _)
@@ -129,6 +137,70 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::BodyMalformed(_) => keep(S::BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
         Reason::PasswordUnacceptable(rule) => {
             keep(S::UNPROCESSABLE_ENTITY, "PASSWORD_NOT_ACCEPTABLE", rule.rule())
+        }
+        Reason::NameUnacceptable(name) => {
+            let code = match name {
+                Name::User => "USERNAME_NOT_ACCEPTABLE",
+                Name::Email => "EMAIL_NOT_ACCEPTABLE",
+                Name::Person | Name::Label => "NAME_NOT_ACCEPTABLE",
+                Name::Role => "ROLE_NOT_ACCEPTABLE",
+                Name::Scope => "SCOPE_NOT_ACCEPTABLE",
+            };
+            keep(S::UNPROCESSABLE_ENTITY, code, name.rule())
+        }
+        Reason::Taken(Name::Email) => {
+            keep(S::CONFLICT, "EMAIL_ALREADY_EXISTS", "An account with this e-mail address exists")
+        }
+        Reason::Taken(_) => {
+            keep(S::CONFLICT, "USERNAME_ALREADY_EXISTS", "An account with this user name exists")
+        }
+        Reason::Unknown(entity) => {
+            let (code, message) = match entity {
+                Entity::Account => ("USER_NOT_FOUND", "User not found"),
+                Entity::Key => ("KEY_NOT_FOUND", "API key not found"),
+                Entity::Server => ("SERVER_NOT_FOUND", "Server not found"),
+                Entity::Session => ("SESSION_NOT_FOUND", "Session not found"),
+                Entity::Workspace => ("WORKSPACE_NOT_FOUND", "Workspace not found"),
+                Entity::Member => ("MEMBER_NOT_FOUND", "Member not found"),
+                Entity::Lockout => ("LOCKOUT_NOT_FOUND", "Lockout not found"),
+            };
+            keep(S::NOT_FOUND, code, message)
+        }
+        Reason::RegistrationClosed => {
+            keep(S::FORBIDDEN, "REGISTRATION_CLOSED", "Registration is closed here")
+        }
+        Reason::LocalAccountsDisabled => {
+            keep(S::FORBIDDEN, "LOCAL_AUTH_DISABLED", "Signing in with a password is disabled here")
+        }
+        Reason::LastAdministrator => {
+            keep(S::CONFLICT, "LAST_ADMIN", "Somebody must remain to administer the gateway")
+        }
+        Reason::GithubDisabled => {
+            keep(S::NOT_FOUND, "GITHUB_DISABLED", "Signing in with GitHub is not set up here")
+        }
+        Reason::GithubEmailUnverified => keep(
+            S::FORBIDDEN,
+            "GITHUB_EMAIL_UNVERIFIED",
+            "The GitHub account has no verified primary e-mail address",
+        ),
+        Reason::GithubRefused(error) => match error {
+            FederationError::CodeRefused => {
+                keep(S::UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub did not accept the code")
+            }
+            FederationError::NotAllowed => keep(
+                S::FORBIDDEN,
+                "GITHUB_NOT_ALLOWED",
+                "The GitHub account is in none of the organisations that are let in",
+            ),
+            FederationError::Timeout => {
+                keep(S::GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long")
+            }
+            FederationError::Unavailable(_) | FederationError::Nonsense(_) => {
+                keep(S::BAD_GATEWAY, "GITHUB_UNAVAILABLE", "GitHub did not answer as it should")
+            }
+        },
+        Reason::CrossSite => {
+            keep(S::FORBIDDEN, "CSRF", "The request does not come from a page of this site")
         }
         Reason::RouteUnknown => keep(S::NOT_FOUND, "NOT_FOUND", "Not found"),
         Reason::UpstreamConnect

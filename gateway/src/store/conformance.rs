@@ -6,11 +6,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
-use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::api_key::{ApiKey, KeyId, Moment};
 use crate::auth::error::{Refusal, Verdict};
 use crate::auth::ports::{
-    Creation, FailureLimit, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
-    Source, Store,
+    Creation, FailureLimit, KeyCreation, Opening, PasswordChange, Replacement, Rotated, Rotation,
+    RotationMode, Source, Store,
 };
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
@@ -38,14 +38,13 @@ fn id(number: u128) -> Uuid {
 
 pub(crate) fn account(number: u128) -> Account {
     Account {
-        id: AccountId(id(number)),
-        username: Username::parse(&format!("User{number}")).unwrap(),
         email: Some(format!("user{number}@example.com")),
-        roles: vec!["user".to_owned()],
-        password: HashedPassword("old".to_owned()),
-        state: AccountState::Enabled,
-        created: NOW,
-        version: 1,
+        password: Some(HashedPassword("old".to_owned())),
+        ..Account::new(
+            AccountId(id(number)),
+            Username::parse(&format!("User{number}")).unwrap(),
+            NOW,
+        )
     }
 }
 
@@ -92,9 +91,12 @@ pub(crate) fn key(number: u8, owner: &Account) -> ApiKey {
         name: "ci".to_owned(),
         shown: "sk_live_abc".to_owned(),
         digest: [number; 32],
+        server: None,
         scopes: vec!["read".to_owned()],
         created: NOW,
         expires: Some(later(1000)),
+        superseded: Moment::default(),
+        last_used: Moment::default(),
     }
 }
 
@@ -167,7 +169,7 @@ pub(crate) async fn a_password_is_replaced_only_where_it_was_read(engine: Engine
     let replaced = store.replace_password(change(&account, "new", None)).await.unwrap();
     assert_eq!(replaced, Replacement::Replaced);
     let current = engine.standing.account(account.id).unwrap();
-    assert_eq!(current.password, HashedPassword("new".to_owned()));
+    assert_eq!(current.password, Some(HashedPassword("new".to_owned())));
     assert!(current.version > account.version);
     let stale = store.replace_password(change(&account, "newer", None)).await.unwrap();
     assert_eq!(stale, Replacement::Stale);
@@ -175,7 +177,7 @@ pub(crate) async fn a_password_is_replaced_only_where_it_was_read(engine: Engine
     let stale = store.replace_password(change(&unknown, "newer", None)).await.unwrap();
     assert_eq!(stale, Replacement::Stale);
     let current = engine.standing.account(account.id).unwrap();
-    assert_eq!(current.password, HashedPassword("new".to_owned()));
+    assert_eq!(current.password, Some(HashedPassword("new".to_owned())));
 }
 
 pub(crate) async fn of_two_password_changes_at_once_one_wins(engine: Engine) {
@@ -216,7 +218,7 @@ pub(crate) async fn an_upgraded_hash_ends_nothing(engine: Engine) {
     assert_eq!(upgrade("other").await, Replacement::Stale);
     assert_eq!(upgrade("old").await, Replacement::Replaced);
     let current = engine.standing.account(account.id).unwrap();
-    assert_eq!((&current.password, current.version), (&better, account.version));
+    assert_eq!((current.password.as_ref(), current.version), (Some(&better), account.version));
     assert!(!engine.is_ended(&session));
 }
 
@@ -365,9 +367,9 @@ pub(crate) async fn a_ticket_is_taken_once(engine: Engine) {
 pub(crate) async fn keys_are_known_by_digest_until_they_are_deleted(engine: Engine) {
     let (mine, other) = (engine.with_account(1).await, engine.with_account(2).await);
     let mine_key = key(1, &mine);
-    assert!(engine.store.create_key(mine_key.clone()).await.unwrap());
-    assert!(engine.store.create_key(key(2, &other)).await.unwrap());
-    assert!(!engine.store.create_key(key(3, &account(9))).await.unwrap());
+    assert_eq!(engine.store.create_key(mine_key.clone()).await.unwrap(), KeyCreation::Created);
+    assert_eq!(engine.store.create_key(key(2, &other)).await.unwrap(), KeyCreation::Created);
+    assert_eq!(engine.store.create_key(key(3, &account(9))).await.unwrap(), KeyCreation::NoOwner);
     assert_eq!(engine.standing.key(&[1; 32]).as_deref(), Some(&mine_key));
     let listed = engine.store.list_keys(Some(mine.id)).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&mine_key));

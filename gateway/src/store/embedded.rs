@@ -9,28 +9,34 @@ mod failures;
 mod schema;
 mod writer;
 
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 
-use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, canonical_name};
-use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::account::{
+    Account, AccountId, AccountState, HashedPassword, canonical_name, github_name,
+};
+use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    Creation, FailureLimit, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
-    Source, Store,
+    Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange, Opening,
+    PasswordChange, Replacement, Rotated, Rotation, RotationMode, Source, Store,
 };
+use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
 
 use super::record::Record;
 use failures::Failures;
 use schema::{
-    ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, KEYS, NAMES, REVOKED, SESSIONS, TICKETS,
+    ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
+    SERVERS, SESSIONS, TICKETS, WORKSPACES,
 };
 use writer::{Step, Writer};
 
@@ -125,21 +131,94 @@ impl Store for EmbeddedStore {
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError> {
         self.writer
             .submit(move |txn| {
-                let username = account.username.canonical();
-                let email = account.email.as_deref().map(canonical_name);
                 let mut names = txn.open_table(NAMES)?;
-                if names.get(username.as_str())?.is_some() {
-                    return Ok(Step::unchanged(Creation::NameTaken));
-                }
-                if let Some(email) = &email {
-                    if names.get(email.as_str())?.is_some() {
-                        return Ok(Step::unchanged(Creation::EmailTaken));
+                for name in account.names() {
+                    if names.get(name.as_str())?.is_some() {
+                        return Ok(Step::unchanged(taken(&account, &name)));
                     }
-                    names.insert(email.as_str(), account.id.0.as_bytes())?;
                 }
-                names.insert(username.as_str(), account.id.0.as_bytes())?;
+                for name in account.names() {
+                    names.insert(name.as_str(), account.id.0.as_bytes())?;
+                }
                 write_account(txn, &account)?;
                 Ok(Step::changed(Creation::Created, move |standing| standing.put_account(account)))
+            })
+            .await
+    }
+
+    async fn set_roles(&self, account: AccountId, roles: Vec<String>) -> Result<bool, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let Some(mut account) = read_account(txn, account)? else {
+                    return Ok(Step::unchanged(false));
+                };
+                account.roles = roles;
+                write_account(txn, &account)?;
+                Ok(Step::changed(true, move |standing| standing.put_account(account)))
+            })
+            .await
+    }
+
+    async fn delete_account(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+        let token_ttl = self.token_ttl;
+        self.writer
+            .submit(move |txn| {
+                let Some(account) = read_account(txn, account)? else {
+                    return Ok(Step::unchanged(false));
+                };
+                let id = *account.id.0.as_bytes();
+                let ended = end_account_sessions(txn, account.id, None, now, token_ttl)?;
+                drop_tickets(txn, account.id)?;
+                let keys = drop_keys(txn, |key| key.owner == account.id)?;
+                let mut names = txn.open_table(NAMES)?;
+                for name in account.names() {
+                    names.remove(name.as_str())?;
+                }
+                txn.open_table(MEMBERS)?.retain(|(_, member), _| member != id)?;
+                let servers = disown_servers(txn, account.id)?;
+                txn.open_table(ACCOUNTS)?.remove(id)?;
+                Ok(Step::changed(true, move |standing| {
+                    standing.end_sessions(&ended);
+                    keys.iter().for_each(|key| standing.remove_key(&key.digest));
+                    servers.into_iter().for_each(|server| standing.put_server(server));
+                    standing.remove_account(account.id);
+                }))
+            })
+            .await
+    }
+
+    async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError> {
+        let token_ttl = self.token_ttl;
+        self.writer
+            .submit(move |txn| {
+                let name = github_name(link.number);
+                let mut names = txn.open_table(NAMES)?;
+                let account = read_account(txn, link.account)?
+                    .filter(|account| account.version == link.version && account.github.is_none());
+                let Some(mut account) = account else {
+                    return Ok(Step::unchanged(Replacement::Stale));
+                };
+                if names.get(name.as_str())?.is_some() {
+                    return Ok(Step::unchanged(Replacement::Stale));
+                }
+                names.insert(name.as_str(), account.id.0.as_bytes())?;
+                account.github = Some(link.number);
+                account.avatar = link.avatar.or(account.avatar);
+                account.email_proven = true;
+                let (mut ended, mut keys) = (Vec::new(), Vec::new());
+                if link.takeover {
+                    account.password = None;
+                    account.version += 1;
+                    ended = end_account_sessions(txn, account.id, None, link.now, token_ttl)?;
+                    drop_tickets(txn, account.id)?;
+                    keys = drop_keys(txn, |key| key.owner == account.id)?;
+                }
+                write_account(txn, &account)?;
+                Ok(Step::changed(Replacement::Replaced, move |standing| {
+                    standing.end_sessions(&ended);
+                    keys.iter().for_each(|key| standing.remove_key(&key.digest));
+                    standing.put_account(account);
+                }))
             })
             .await
     }
@@ -162,7 +241,7 @@ impl Store for EmbeddedStore {
                 if change.expected_version.is_some_and(|version| version != account.version) {
                     return Ok(Step::unchanged(Replacement::Stale));
                 }
-                account.password = change.replacement;
+                account.password = Some(change.replacement);
                 account.version += 1;
                 write_account(txn, &account)?;
                 let ended =
@@ -187,8 +266,8 @@ impl Store for EmbeddedStore {
         let expected = expected.clone();
         self.writer
             .submit(move |txn| match read_account(txn, account)? {
-                Some(mut account) if account.password == expected => {
-                    account.password = replacement;
+                Some(mut account) if account.password.as_ref() == Some(&expected) => {
+                    account.password = Some(replacement);
                     write_account(txn, &account)?;
                     Ok(Step::changed(Replacement::Replaced, move |standing| {
                         standing.put_account(account);
@@ -311,6 +390,150 @@ impl Store for EmbeddedStore {
             .await
     }
 
+    async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+        let token_ttl = self.token_ttl;
+        self.writer
+            .submit(move |txn| {
+                if read_account(txn, account)?.is_none() {
+                    return Ok(Step::unchanged(false));
+                }
+                let ended = end_account_sessions(txn, account, None, now, token_ttl)?;
+                drop_tickets(txn, account)?;
+                Ok(Step::changed(true, move |standing| standing.end_sessions(&ended)))
+            })
+            .await
+    }
+
+    async fn find_session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let session = read_session(txn, session)?;
+                Ok(Step::unchanged(session.filter(|session| session.expires > now)))
+            })
+            .await
+    }
+
+    async fn list_sessions(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let after = Bound::Excluded(after.map_or([0; 16], |id| *id.0.as_bytes()));
+                let mut ids: Vec<Id> = Vec::new();
+                match account {
+                    Some(account) => {
+                        let owner = *account.0.as_bytes();
+                        let from = after.map(|id| (owner, id));
+                        let to = Bound::Included((owner, [u8::MAX; 16]));
+                        let index = txn.open_table(ACCOUNT_SESSIONS)?;
+                        for entry in index.range::<(Id, Id)>((from, to))?.take(limit) {
+                            ids.push(entry?.0.value().1);
+                        }
+                    }
+                    None => {
+                        let sessions = txn.open_table(SESSIONS)?;
+                        for entry in sessions.range::<Id>((after, Bound::Unbounded))?.take(limit) {
+                            ids.push(entry?.0.value());
+                        }
+                    }
+                }
+                let read = |id| read_session(txn, SessionId(uuid::Uuid::from_bytes(id)));
+                let sessions: Result<Vec<_>, _> = ids.into_iter().map(read).collect();
+                Ok(Step::unchanged(sessions?.into_iter().flatten().collect()))
+            })
+            .await
+    }
+
+    async fn put_server(&self, server: Server) -> Result<bool, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                if let Some(owner) = server.owner
+                    && read_account(txn, owner)?.is_none()
+                {
+                    return Ok(Step::unchanged(false));
+                }
+                write_server(txn, &server)?;
+                Ok(Step::changed(true, move |standing| standing.put_server(server)))
+            })
+            .await
+    }
+
+    async fn delete_server(&self, server: ServerId) -> Result<bool, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                if txn.open_table(SERVERS)?.remove(*server.0.as_bytes())?.is_none() {
+                    return Ok(Step::unchanged(false));
+                }
+                let keys = drop_keys(txn, |key| key.server == Some(server))?;
+                Ok(Step::changed(true, move |standing| {
+                    keys.iter().for_each(|key| standing.remove_key(&key.digest));
+                    standing.remove_server(server);
+                }))
+            })
+            .await
+    }
+
+    async fn put_workspace(&self, workspace: Workspace) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let id = *workspace.id.0.as_bytes();
+                txn.open_table(WORKSPACES)?.insert(id, workspace.encode()?.as_slice())?;
+                Ok(Step::changed((), move |standing| standing.put_workspace(workspace)))
+            })
+            .await
+    }
+
+    async fn delete_workspace(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let id = *workspace.0.as_bytes();
+                if txn.open_table(WORKSPACES)?.remove(id)?.is_none() {
+                    return Ok(Step::unchanged(false));
+                }
+                let all = (id, [0; 16])..=(id, [u8::MAX; 16]);
+                txn.open_table(MEMBERS)?.retain_in::<(Id, Id), _>(all, |_, _| false)?;
+                Ok(Step::changed(true, move |standing| standing.remove_workspace(workspace)))
+            })
+            .await
+    }
+
+    async fn set_member(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        role: Option<String>,
+    ) -> Result<MemberChange, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let member = (*workspace.0.as_bytes(), *account.0.as_bytes());
+                if txn.open_table(WORKSPACES)?.get(member.0)?.is_none() {
+                    return Ok(Step::unchanged(MemberChange::NoWorkspace));
+                }
+                let mut members = txn.open_table(MEMBERS)?;
+                match &role {
+                    Some(_) if read_account(txn, account)?.is_none() => {
+                        return Ok(Step::unchanged(MemberChange::NoAccount));
+                    }
+                    Some(role) => drop(members.insert(member, role.as_str())?),
+                    None if members.remove(member)?.is_none() => {
+                        return Ok(Step::unchanged(MemberChange::NoMember));
+                    }
+                    None => {}
+                }
+                Ok(Step::changed(MemberChange::Done, move |standing| {
+                    standing.put_member(workspace, account, role.as_deref());
+                }))
+            })
+            .await
+    }
+
     async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError> {
         self.writer
             .submit(move |txn| {
@@ -342,34 +565,71 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn create_key(&self, key: ApiKey) -> Result<bool, StoreError> {
+    async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
         self.writer
             .submit(move |txn| {
                 if read_account(txn, key.owner)?.is_none() {
-                    return Ok(Step::unchanged(false));
+                    return Ok(Step::unchanged(KeyCreation::NoOwner));
                 }
-                txn.open_table(KEYS)?.insert(*key.id.0.as_bytes(), key.encode()?.as_slice())?;
-                Ok(Step::changed(true, move |standing| standing.put_key(key)))
+                if let Some(server) = key.server
+                    && txn.open_table(SERVERS)?.get(*server.0.as_bytes())?.is_none()
+                {
+                    return Ok(Step::unchanged(KeyCreation::NoServer));
+                }
+                write_key(txn, &key)?;
+                Ok(Step::changed(KeyCreation::Created, move |standing| standing.put_key(key)))
+            })
+            .await
+    }
+
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Option<ApiKey>, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let old = read_key(txn, rotation.key)?
+                    .filter(|key| rotation.owner.is_none_or(|owner| owner == key.owner))
+                    .filter(|key| !key.has_ended(rotation.successor.created));
+                let Some(old) = old else { return Ok(Step::unchanged(None)) };
+                let ends = old.ends().map_or(rotation.until, |ends| ends.min(rotation.until));
+                old.superseded.set(Some(ends));
+                let new = rotation.successor.of(&old);
+                write_key(txn, &old)?;
+                write_key(txn, &new)?;
+                let answer = new.clone();
+                Ok(Step::changed(Some(answer), move |standing| {
+                    standing.put_key(new);
+                    standing.put_key(old);
+                }))
+            })
+            .await
+    }
+
+    async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let (keys, mut written) = (txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
+                for (key, at) in uses {
+                    let id = *key.0.as_bytes();
+                    if keys.get(id)?.is_some() {
+                        written.insert(id, at.0)?;
+                    }
+                }
+                Ok(Step::changed((), |_| ()))
             })
             .await
     }
 
     async fn list_keys(&self, owner: Option<AccountId>) -> Result<Vec<ApiKey>, StoreError> {
-        Ok(self.standing.keys(owner))
+        Ok(self.standing.keys(owner).iter().map(|key| (**key).clone()).collect())
     }
 
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
         self.writer
             .submit(move |txn| {
-                let mut keys = txn.open_table(KEYS)?;
-                let stored = match keys.get(*key.0.as_bytes())? {
-                    Some(stored) => ApiKey::decode(stored.value(), &format!("key {}", key.0))?,
-                    None => return Ok(Step::unchanged(false)),
-                };
-                if owner.is_some_and(|owner| owner != stored.owner) {
-                    return Ok(Step::unchanged(false));
-                }
-                keys.remove(*key.0.as_bytes())?;
+                let stored = read_key(txn, key)?
+                    .filter(|stored| owner.is_none_or(|owner| owner == stored.owner));
+                let Some(stored) = stored else { return Ok(Step::unchanged(false)) };
+                txn.open_table(KEYS)?.remove(*key.0.as_bytes())?;
+                txn.open_table(KEY_USES)?.remove(*key.0.as_bytes())?;
                 Ok(Step::changed(true, move |standing| standing.remove_key(&stored.digest)))
             })
             .await
@@ -388,6 +648,15 @@ impl Store for EmbeddedStore {
             self.standing.lock_out(source, until);
         }
         Ok(verdict)
+    }
+
+    async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError> {
+        Ok(self.failures.list(now))
+    }
+
+    async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
+        self.standing.unlock(source);
+        Ok(self.failures.forgive(source))
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
@@ -412,6 +681,71 @@ fn read_account(txn: &WriteTransaction, id: AccountId) -> Result<Option<Account>
     let accounts = txn.open_table(ACCOUNTS)?;
     let stored = accounts.get(*id.0.as_bytes())?;
     stored.map(|bytes| Account::decode(bytes.value(), &format!("account {}", id.0))).transpose()
+}
+
+/// Which of an account's names was the one that somebody has.
+fn taken(account: &Account, name: &str) -> Creation {
+    let is_email = account.email.as_deref().is_some_and(|email| canonical_name(email) == name);
+    if account.github.is_some_and(|number| github_name(number) == name) {
+        Creation::GithubTaken
+    } else if is_email {
+        Creation::EmailTaken
+    } else {
+        Creation::NameTaken
+    }
+}
+
+fn read_key(txn: &WriteTransaction, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
+    let keys = txn.open_table(KEYS)?;
+    let stored = keys.get(*id.0.as_bytes())?;
+    stored.map(|bytes| ApiKey::decode(bytes.value(), &format!("key {}", id.0))).transpose()
+}
+
+fn write_key(txn: &WriteTransaction, key: &ApiKey) -> Result<(), StoreError> {
+    txn.open_table(KEYS)?.insert(*key.id.0.as_bytes(), key.encode()?.as_slice())?;
+    Ok(())
+}
+
+/// Removes every key of a kind; rare, so that looking at all of them will do.
+fn drop_keys(
+    txn: &WriteTransaction,
+    unwanted: impl Fn(&ApiKey) -> bool,
+) -> Result<Vec<ApiKey>, StoreError> {
+    let mut dropped = Vec::new();
+    let (mut keys, mut uses) = (txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
+    for entry in keys.iter()? {
+        let (id, stored) = entry?;
+        let key = ApiKey::decode(stored.value(), &schema::named("key", id.value()))?;
+        if unwanted(&key) {
+            dropped.push(key);
+        }
+    }
+    for key in &dropped {
+        keys.remove(*key.id.0.as_bytes())?;
+        uses.remove(*key.id.0.as_bytes())?;
+    }
+    Ok(dropped)
+}
+
+fn write_server(txn: &WriteTransaction, server: &Server) -> Result<(), StoreError> {
+    txn.open_table(SERVERS)?.insert(*server.id.0.as_bytes(), server.encode()?.as_slice())?;
+    Ok(())
+}
+
+/// Makes an account's servers nobody's.
+fn disown_servers(txn: &WriteTransaction, owner: AccountId) -> Result<Vec<Server>, StoreError> {
+    let mut servers = Vec::new();
+    for entry in txn.open_table(SERVERS)?.iter()? {
+        let (id, stored) = entry?;
+        let server = Server::decode(stored.value(), &schema::named("server", id.value()))?;
+        if server.owner == Some(owner) {
+            servers.push(Server { owner: None, ..server });
+        }
+    }
+    for server in &servers {
+        write_server(txn, server)?;
+    }
+    Ok(servers)
 }
 
 /// Whether what was proven of the account at `version` still holds.

@@ -4,12 +4,16 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
-use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::account::{
+    Account, AccountId, AccountState, HashedPassword, PersonName, Username,
+};
+use crate::auth::api_key::{ApiKey, KeyId, Moment};
 use crate::auth::error::StoreError;
+use crate::auth::server::{Server, ServerId};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
 
 /// An entity with a stored form.
 pub(super) trait Record: Sized {
@@ -38,8 +42,21 @@ pub(super) struct StoredAccount {
     username: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    email_proven: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    full_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    avatar: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    github: Option<u64>,
     roles: Vec<String>,
-    password: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
     disabled: bool,
     created: u64,
     version: u64,
@@ -53,8 +70,14 @@ impl Record for Account {
             id: self.id.0,
             username: self.username.as_str().to_owned(),
             email: self.email.clone(),
+            email_proven: self.email_proven,
+            full_name: self.name.full.clone(),
+            first_name: self.name.first.clone(),
+            last_name: self.name.last.clone(),
+            avatar: self.avatar.clone(),
+            github: self.github,
             roles: self.roles.clone(),
-            password: self.password.0.clone(),
+            password: self.password.as_ref().map(|password| password.0.clone()),
             disabled: self.state == AccountState::Disabled,
             created: self.created.0,
             version: self.version,
@@ -66,8 +89,16 @@ impl Record for Account {
             id: AccountId(stored.id),
             username: Username::parse(&stored.username).ok()?,
             email: stored.email,
+            email_proven: stored.email_proven,
+            name: PersonName {
+                full: stored.full_name,
+                first: stored.first_name,
+                last: stored.last_name,
+            },
+            avatar: stored.avatar,
+            github: stored.github,
             roles: stored.roles,
-            password: HashedPassword(stored.password),
+            password: stored.password.map(HashedPassword),
             state: if stored.disabled { AccountState::Disabled } else { AccountState::Enabled },
             created: Timestamp(stored.created),
             version: stored.version,
@@ -170,10 +201,14 @@ pub(super) struct StoredKey {
     name: String,
     shown: String,
     digest: [u8; 32],
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<Uuid>,
     scopes: Vec<String>,
     created: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    superseded: Option<u64>,
 }
 
 impl Record for ApiKey {
@@ -186,9 +221,11 @@ impl Record for ApiKey {
             name: self.name.clone(),
             shown: self.shown.clone(),
             digest: self.digest,
+            server: self.server.map(|server| server.0),
             scopes: self.scopes.clone(),
             created: self.created.0,
             expires: self.expires.map(|expires| expires.0),
+            superseded: self.superseded.get().map(|at| at.0),
         }
     }
 
@@ -199,9 +236,67 @@ impl Record for ApiKey {
             name: stored.name,
             shown: stored.shown,
             digest: stored.digest,
+            server: stored.server.map(ServerId),
             scopes: stored.scopes,
             created: Timestamp(stored.created),
             expires: stored.expires.map(Timestamp),
+            superseded: Moment::at(stored.superseded.map(Timestamp)),
+            // Written down apart, for it changes all the time.
+            last_used: Moment::default(),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredServer {
+    id: Uuid,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Uuid>,
+    created: u64,
+}
+
+impl Record for Server {
+    type Stored = StoredServer;
+
+    fn to_stored(&self) -> StoredServer {
+        StoredServer {
+            id: self.id.0,
+            name: self.name.clone(),
+            owner: self.owner.map(|owner| owner.0),
+            created: self.created.0,
+        }
+    }
+
+    fn from_stored(stored: StoredServer) -> Option<Self> {
+        Some(Self {
+            id: ServerId(stored.id),
+            name: stored.name,
+            owner: stored.owner.map(AccountId),
+            created: Timestamp(stored.created),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredWorkspace {
+    id: Uuid,
+    name: String,
+    created: u64,
+}
+
+impl Record for Workspace {
+    type Stored = StoredWorkspace;
+
+    fn to_stored(&self) -> StoredWorkspace {
+        StoredWorkspace { id: self.id.0, name: self.name.clone(), created: self.created.0 }
+    }
+
+    fn from_stored(stored: StoredWorkspace) -> Option<Self> {
+        Some(Self {
+            id: WorkspaceId(stored.id),
+            name: stored.name,
+            created: Timestamp(stored.created),
         })
     }
 }

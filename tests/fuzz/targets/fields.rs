@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use portcullis::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
+use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
 use portcullis::auth::principal::{Principal, Proof};
 use portcullis::auth::time::Timestamp;
 use portcullis::config::file::{PRESETS, preset};
@@ -146,16 +146,16 @@ fn identity(choice: u8) -> IdentityHeaders {
 
 fn principal() -> Principal {
     let account = Account {
-        id: AccountId(Uuid::from_u128(1)),
-        username: Username::parse("ann").expect("a name"),
         email: Some("ann@example.com".to_owned()),
         roles: vec!["user".to_owned(), "admin".to_owned()],
-        password: HashedPassword(String::new()),
-        state: AccountState::Enabled,
-        created: Timestamp(0),
-        version: 1,
+        password: Some(HashedPassword(String::new())),
+        ..Account::new(
+            AccountId(Uuid::from_u128(1)),
+            Username::parse("ann").expect("a name"),
+            Timestamp(0),
+        )
     };
-    Principal { account: Arc::new(account), proof: Proof::Password }
+    Principal::new(Arc::new(account), Proof::Password)
 }
 
 fn dashed(name: &str) -> String {

@@ -10,8 +10,10 @@ use std::sync::{Arc, LazyLock};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
+use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
+use portcullis::auth::login::Issuance;
 use portcullis::auth::ports::{Clock, PasswordHasher, TokenSigner};
+use portcullis::auth::register::Registering;
 use portcullis::auth::standing::Standing;
 use portcullis::auth::time::{Seconds, Timestamp};
 use portcullis::auth::{Core, Policy, Ports};
@@ -59,6 +61,8 @@ impl Bench {
             refresh_ttl: week,
             refresh_grace: Seconds(60),
             ticket_ttl: Seconds(120),
+            registration: Registering::Closed,
+            local_accounts: true,
         };
         let runtime = Builder::new_current_thread().build().expect("a runtime can be made");
         let hash = runtime.block_on(hasher.hash("correct horse".into())).expect("an idle pool");
@@ -71,27 +75,29 @@ impl Bench {
                 signer: Arc::new(signer()),
                 clock: Arc::new(SetClock),
                 entropy: Arc::new(SystemEntropy::default()),
+                github: None,
             },
         );
         let pair = runtime.block_on(async {
             core.store().create_account(account(hash)).await.expect("an empty store");
-            core.login("ann", &"correct horse".into(), Seconds(60)).await.expect("the password").1
+            let issuance = Issuance { access_ttl: Seconds(60), rotate: true, shows_role: true };
+            core.login("ann", &"correct horse".into(), issuance).await.expect("the password").1
         });
-        let (access, refresh) = (pair.access.expose().to_owned(), pair.refresh.expose().to_owned());
+        let (access, refresh) =
+            (pair.access.text.expose().to_owned(), pair.refresh.expose().to_owned());
         Self { core, signer: signer(), access, refresh }
     }
 }
 
 fn account(password: HashedPassword) -> Account {
     Account {
-        id: AccountId(Uuid::from_u128(1)),
-        username: Username::parse("ann").expect("a name"),
-        email: None,
         roles: Vec::new(),
-        password,
-        state: AccountState::Enabled,
-        created: Timestamp(0),
-        version: 1,
+        password: Some(password),
+        ..Account::new(
+            AccountId(Uuid::from_u128(1)),
+            Username::parse("ann").expect("a name"),
+            Timestamp(0),
+        )
     }
 }
 

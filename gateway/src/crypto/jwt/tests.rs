@@ -29,6 +29,8 @@ fn claims() -> Claims {
         session: SessionId(Uuid::from_u128(3)),
         issuer: "portcullis".to_owned(),
         audience: "portcullis".to_owned(),
+        role: None,
+        workspace: None,
     }
 }
 

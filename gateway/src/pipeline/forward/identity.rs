@@ -136,9 +136,11 @@ impl IdentityHeaders {
             &self.email,
             &self.roles,
             &self.workspace,
+            &self.workspace_role,
             &self.scheme,
             &self.key_id,
             &self.scopes,
+            &self.server_id,
         ]
         .into_iter()
         .flatten()
@@ -165,11 +167,18 @@ pub fn inject(headers: &mut HeaderMap, names: &IdentityHeaders, principal: &Prin
         [role] => put(&names.roles, Some(role)),
         roles => put(&names.roles, Some(&roles.join(","))),
     }
+    if let Some(membership) = &principal.workspace {
+        put(&names.workspace, Some(membership.workspace.0.hyphenated().encode_lower(&mut id)));
+        put(&names.workspace_role, Some(&membership.role));
+    }
     put(&names.scheme, Some(principal.scheme().as_str()));
     if let Some(key) = principal.key() {
         put(&names.key_id, Some(key.id.0.hyphenated().encode_lower(&mut id)));
         if !key.scopes.is_empty() {
             put(&names.scopes, Some(&key.scopes.join(",")));
+        }
+        if let Some(server) = key.server {
+            put(&names.server_id, Some(server.0.hyphenated().encode_lower(&mut id)));
         }
     }
 }

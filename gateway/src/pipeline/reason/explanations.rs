@@ -251,6 +251,16 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Sign in again.",
     ),
     of(
+        "workspace_left",
+        "The token is scoped to a workspace that its user is no member of any more.",
+        "Sign in again, or make the user a member: portcullis workspace.",
+    ),
+    of(
+        "not_a_session",
+        "The operation needs an access token; a password or a key came instead.",
+        "Sign in and send the access token.",
+    ),
+    of(
         "refresh_reused",
         "A refresh token came again after its successor had been used. Somebody may have stolen it, so the whole session was ended.",
         "Sign in again. If it happens often, look for clients that refresh in parallel or keep old tokens.",
@@ -313,6 +323,109 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Choose a shorter one; letters beyond ASCII count two bytes or more.",
     ),
     of("password_holds_nul", "The new password holds a NUL character.", "Choose another one."),
+    of(
+        "password_no_special",
+        "The new password has letters, digits and spaces only.",
+        "Add another character, or set dialect.<name>.require_special = false.",
+    ),
+    of("username_unacceptable", "The user name breaks its rule.", "Choose another one."),
+    of("email_unacceptable", "That is no e-mail address.", "Send one like name@example.com."),
+    of(
+        "name_unacceptable",
+        "The name is too long or holds control characters.",
+        "Send another one.",
+    ),
+    of("role_unacceptable", "That is no role.", "Use letters, digits and `-_.:/`, at most 64."),
+    of("scope_unacceptable", "That is no scope.", "Use letters, digits and `-_.:/`, at most 64."),
+    of("email_taken", "An account with this e-mail address exists.", "Sign in to it."),
+    of("username_taken", "An account with this user name exists.", "Choose another name."),
+    of(
+        "registration_closed",
+        "Somebody tried to make an account.",
+        "Set auth.registration = \"open\" if anybody may, or make it with portcullis user add.",
+    ),
+    of(
+        "local_accounts_disabled",
+        "Somebody tried a password, and auth.local_accounts is false.",
+        "Sign in with GitHub, or allow passwords.",
+    ),
+    of(
+        "last_administrator",
+        "The change would leave nobody to administer the gateway.",
+        "Make another administrator first, or use portcullis user on the machine itself.",
+    ),
+    of("user_not_found", "There is no such user.", "List them: portcullis user list."),
+    of(
+        "key_not_found",
+        "There is no such key, or it is another user's.",
+        "List them: portcullis key list.",
+    ),
+    of(
+        "server_not_found",
+        "There is no such server, or the caller may not bind keys to it.",
+        "List them: portcullis server list.",
+    ),
+    of(
+        "session_not_found",
+        "There is no such session; it may have ended.",
+        "Nothing is left to do.",
+    ),
+    of(
+        "workspace_not_found",
+        "There is no such workspace, or the caller is no member of it; clients are told the same.",
+        "List them: portcullis workspace list.",
+    ),
+    of(
+        "member_not_found",
+        "The user is no member of this workspace.",
+        "List them: portcullis workspace members.",
+    ),
+    of(
+        "lockout_not_found",
+        "No failed attempts of this address are counted.",
+        "List them: portcullis lockout list.",
+    ),
+    of(
+        "cross_site",
+        "A request that a cookie would authenticate comes from another site's page, or does not say where it comes from.",
+        "If the page is yours, serve it from the gateway's own origin, or send a token in Authorization.",
+    ),
+    // GitHub.
+    of(
+        "github_disabled",
+        "Somebody tried to sign in with GitHub, and [github] is not configured.",
+        "Set github.client_id and GITHUB_CLIENT_SECRET if they should.",
+    ),
+    of(
+        "github_code_refused",
+        "GitHub did not accept the code: used, expired, or made up.",
+        "Start again; codes live ten minutes.",
+    ),
+    of(
+        "github_not_allowed",
+        "The GitHub account is in none of github.organizations and github.teams.",
+        "Let it into one, or change the list.",
+    ),
+    of(
+        "github_email_unverified",
+        "GitHub has no verified primary e-mail address of this account.",
+        "Verify it at GitHub.",
+    ),
+    of(
+        "github_timeout",
+        "GitHub took longer than github.timeout.",
+        "Try again; look at GitHub's status.",
+    ),
+    of(
+        "github_unavailable",
+        "GitHub could not be reached, or answered with an error.",
+        "The detail in the log says more; look at the network, github.base_url and GitHub's status.",
+    ),
+    of(
+        "github_nonsense",
+        "An answer of GitHub was not what its documentation promises.",
+        "The detail in the log says more; check github.base_url and github.api_url.",
+    ),
     // Where it should have gone.
     of(
         "route_unknown",

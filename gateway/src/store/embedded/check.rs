@@ -7,16 +7,18 @@ use std::fmt::Display;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 use uuid::Uuid;
 
-use crate::auth::account::{Account, canonical_name};
+use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
+use crate::auth::server::Server;
 use crate::auth::ticket::Ticket;
 use crate::auth::token::Session;
+use crate::auth::workspace::Workspace;
 use crate::store::record::Record;
 
 use super::schema::{
-    ACCOUNT_SESSIONS, ACCOUNTS, ENDED, EXPIRIES, Expiring, Id, KEYS, NAMES, REVOKED, SESSIONS,
-    TICKETS, named,
+    ACCOUNT_SESSIONS, ACCOUNTS, ENDED, EXPIRIES, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES,
+    REVOKED, SERVERS, SESSIONS, TICKETS, WORKSPACES, named,
 };
 
 /// What a store holds, and what is wrong with it.
@@ -53,6 +55,7 @@ pub(super) fn check(database: &Database) -> Result<Checked, StoreError> {
     accounts(&txn, &mut checked)?;
     sessions(&txn, &mut checked)?;
     keys(&txn, &mut checked)?;
+    things(&txn, &mut checked)?;
     expiries(&txn, &mut checked)?;
     Ok(checked)
 }
@@ -94,8 +97,7 @@ fn accounts(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
         let Some(account) = checked.read::<Account>(stored.value(), &what, in_place) else {
             continue;
         };
-        let email = account.email.as_deref().map(canonical_name);
-        for name in [Some(account.username.canonical()), email].into_iter().flatten() {
+        for name in account.names() {
             let found = names.get(name.as_str())?.is_some_and(|owner| owner.value() == &id);
             checked.require(found, || format!("{what} is not found by its name {name:?}"));
             belonging.insert(name);
@@ -139,8 +141,9 @@ fn sessions(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
 
 fn keys(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> {
     let accounts = txn.open_table(ACCOUNTS)?;
+    let (keys, servers) = (txn.open_table(KEYS)?, txn.open_table(SERVERS)?);
     let mut digests = HashSet::new();
-    for entry in txn.open_table(KEYS)?.iter()? {
+    for entry in keys.iter()? {
         let (id, stored) = entry?;
         let (id, what) = (id.value(), named("key", id.value()));
         let in_place = |key: &ApiKey| key.id.0.as_bytes() == &id;
@@ -148,6 +151,44 @@ fn keys(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> 
         let owned = accounts.get(*key.owner.0.as_bytes())?.is_some();
         checked.require(owned, || format!("{what} is of no account"));
         checked.require(digests.insert(key.digest), || format!("{what} is the same as another"));
+        if let Some(server) = key.server {
+            let bound = servers.get(*server.0.as_bytes())?.is_some();
+            checked.require(bound, || format!("{what} is of no server"));
+        }
+    }
+    for entry in txn.open_table(KEY_USES)?.iter()? {
+        let id = entry?.0.value();
+        let there = keys.get(id)?.is_some();
+        checked.require(there, || format!("{} was used and does not exist", named("key", id)));
+    }
+    Ok(())
+}
+
+fn things(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> {
+    let (accounts, workspaces) = (txn.open_table(ACCOUNTS)?, txn.open_table(WORKSPACES)?);
+    let is_account = |id: AccountId| Ok::<_, StoreError>(accounts.get(*id.0.as_bytes())?.is_some());
+    for entry in txn.open_table(SERVERS)?.iter()? {
+        let (id, stored) = entry?;
+        let (id, what) = (id.value(), named("server", id.value()));
+        let in_place = |server: &Server| server.id.0.as_bytes() == &id;
+        let server = checked.read::<Server>(stored.value(), &what, in_place);
+        if let Some(owner) = server.and_then(|server| server.owner) {
+            let owned = is_account(owner)?;
+            checked.require(owned, || format!("{what} is of no account"));
+        }
+    }
+    for entry in workspaces.iter()? {
+        let (id, stored) = entry?;
+        let (id, what) = (id.value(), named("workspace", id.value()));
+        let in_place = |workspace: &Workspace| workspace.id.0.as_bytes() == &id;
+        checked.read::<Workspace>(stored.value(), &what, in_place);
+    }
+    for entry in txn.open_table(MEMBERS)?.iter()? {
+        let (workspace, account) = entry?.0.value();
+        let whole = workspaces.get(workspace)?.is_some() && accounts.get(account)?.is_some();
+        checked.require(whole, || {
+            format!("{} is in no workspace", named("the member account", account))
+        });
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::auth::error::Verdict;
-use crate::auth::ports::{FailureLimit, Source};
+use crate::auth::ports::{FailureCount, FailureLimit, Source};
 use crate::auth::time::{Seconds, Timestamp};
 
 /// Addresses remembered at once. Each costs its owner a connection and a failed
@@ -41,6 +41,23 @@ impl Failures {
         } else {
             Verdict::Allowed
         }
+    }
+
+    pub(super) fn list(&self, now: Timestamp) -> Vec<FailureCount> {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = windows.iter().filter(|(_, window)| window.ends > now);
+        live.map(|(source, window)| FailureCount {
+            source: *source,
+            failures: window.count,
+            ends: window.ends,
+        })
+        .collect()
+    }
+
+    /// `false` when there was nothing to forget.
+    pub(super) fn forgive(&self, source: Source) -> bool {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.remove(&source).is_some()
     }
 
     pub(super) fn sweep(&self, now: Timestamp) {

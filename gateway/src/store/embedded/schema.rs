@@ -1,19 +1,21 @@
 //! What lies in the file: tables, their version, and how they come to memory.
 
-use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    WriteTransaction,
 };
 
-use crate::auth::account::Account;
+use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
-use crate::auth::standing::Standing;
+use crate::auth::server::Server;
+use crate::auth::standing::{Found, Standing};
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::record::Record;
 
 use super::Location;
@@ -34,12 +36,17 @@ pub(super) const REVOKED: TableDefinition<Id, u64> = TableDefinition::new("revok
 pub(super) const ENDED: TableDefinition<Id, u64> = TableDefinition::new("ended_sessions");
 pub(super) const TICKETS: TableDefinition<Digest, &[u8]> = TableDefinition::new("tickets");
 pub(super) const KEYS: TableDefinition<Id, &[u8]> = TableDefinition::new("api_keys");
+pub(super) const KEY_USES: TableDefinition<Id, u64> = TableDefinition::new("key_uses");
+pub(super) const SERVERS: TableDefinition<Id, &[u8]> = TableDefinition::new("servers");
+pub(super) const WORKSPACES: TableDefinition<Id, &[u8]> = TableDefinition::new("workspaces");
+/// Workspace and account; the role.
+pub(super) const MEMBERS: TableDefinition<(Id, Id), &str> = TableDefinition::new("members");
 /// When (ms), what kind, which: so that a sweep reads only what has expired.
 pub(super) const EXPIRIES: TableDefinition<(u64, u8, &[u8]), ()> = TableDefinition::new("expiries");
 
 const FORMAT: &str = "portcullis";
 /// The version this program writes. Older ones are migrated, newer ones refused.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Why the store could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -144,11 +151,19 @@ fn check_version(database: &Database, path: &Path) -> Result<(), OpenError> {
     };
     match read_version(database).map_err(|error| damaged(&error))? {
         Some(SCHEMA) => Ok(()),
+        Some(1) => migrate(database).map_err(|error| incomplete(&error, path)),
         Some(found) if found > SCHEMA => Err(OpenError::Newer { path: path.to_owned(), found }),
         // Version 1 is the first; a lower number was never written.
         Some(found) => Err(damaged(&format!("schema {found} does not exist"))),
         None => Err(OpenError::Foreign { path: path.to_owned() }),
     }
+}
+
+/// From schema 1 to 2, in one step: tables for what did not exist then.
+fn migrate(database: &Database) -> Result<(), StoreError> {
+    let txn = database.begin_write()?;
+    create_tables(&txn)?;
+    Ok(txn.commit()?)
 }
 
 /// Makes the tables of a database that has none.
@@ -172,6 +187,10 @@ fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(ENDED)?;
     txn.open_table(TICKETS)?;
     txn.open_table(KEYS)?;
+    txn.open_table(KEY_USES)?;
+    txn.open_table(SERVERS)?;
+    txn.open_table(WORKSPACES)?;
+    txn.open_table(MEMBERS)?;
     txn.open_table(EXPIRIES)?;
     Ok(())
 }
@@ -197,9 +216,13 @@ pub(super) fn load(
 ) -> Result<(), OpenError> {
     let read = || -> Result<(), StoreError> {
         let txn = database.begin_read()?;
+        let again = standing.sizes() != Standing::default().sizes();
+        let mut found = Found::default();
         for entry in txn.open_table(ACCOUNTS)?.iter()? {
             let (id, stored) = entry?;
-            standing.put_account(Account::decode(stored.value(), &named("account", id.value()))?);
+            let account = Account::decode(stored.value(), &named("account", id.value()))?;
+            found.accounts.insert(account.id);
+            standing.put_account(account);
         }
         for entry in txn.open_table(REVOKED)?.iter()? {
             let (token, expires) = entry?;
@@ -211,22 +234,52 @@ pub(super) fn load(
             let session = SessionId(uuid::Uuid::from_bytes(session.value()));
             standing.end_sessions(&[(session, Timestamp(expires.value()))]);
         }
-        let again = standing.sizes().keys > 0;
-        let mut found = HashSet::new();
+        load_things(&txn, standing, &mut found)?;
+        let uses = txn.open_table(KEY_USES)?;
         for entry in txn.open_table(KEYS)?.iter()? {
             let (id, stored) = entry?;
             let key = ApiKey::decode(stored.value(), &named("key", id.value()))?;
+            key.last_used.set(uses.get(id.value())?.map(|at| Timestamp(at.value())));
             if again {
-                found.insert(key.id);
+                found.keys.insert(key.id);
             }
             standing.put_key(key);
         }
         if again {
-            standing.retain_keys(|id| found.contains(&id));
+            standing.keep_only(&found);
         }
         Ok(())
     };
     read().map_err(|error| OpenError::Damaged { path: location.path(), reason: error.to_string() })
+}
+
+/// Servers, workspaces and who is in them.
+fn load_things(
+    txn: &ReadTransaction,
+    standing: &Standing,
+    found: &mut Found,
+) -> Result<(), StoreError> {
+    for entry in txn.open_table(SERVERS)?.iter()? {
+        let (id, stored) = entry?;
+        let server = Server::decode(stored.value(), &named("server", id.value()))?;
+        found.servers.insert(server.id);
+        standing.put_server(server);
+    }
+    for entry in txn.open_table(WORKSPACES)?.iter()? {
+        let (id, stored) = entry?;
+        let workspace = Workspace::decode(stored.value(), &named("workspace", id.value()))?;
+        found.workspaces.insert(workspace.id);
+        standing.put_workspace(workspace);
+    }
+    for entry in txn.open_table(MEMBERS)?.iter()? {
+        let (key, role) = entry?;
+        let (workspace, account) = key.value();
+        let workspace = WorkspaceId(uuid::Uuid::from_bytes(workspace));
+        let account = AccountId(uuid::Uuid::from_bytes(account));
+        found.members.insert((workspace, account));
+        standing.put_member(workspace, account, Some(role.value()));
+    }
+    Ok(())
 }
 
 pub(super) fn named(kind: &str, id: Id) -> String {

@@ -41,8 +41,8 @@ mod file {
 
 mod restart {
     use super::*;
-    use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
-    use crate::auth::api_key::{ApiKey, KeyId};
+    use crate::auth::account::{Account, AccountId, HashedPassword, Username};
+    use crate::auth::api_key::{ApiKey, KeyId, Moment};
     use crate::auth::error::Refusal;
     use crate::auth::time::Timestamp;
     use crate::auth::token::{SessionId, TokenId};
@@ -50,14 +50,12 @@ mod restart {
 
     fn account() -> Account {
         Account {
-            id: AccountId(Uuid::from_u128(1)),
-            username: Username::parse("ann").unwrap(),
-            email: None,
-            roles: vec!["user".to_owned()],
-            password: HashedPassword("hash".to_owned()),
-            state: AccountState::Enabled,
-            created: Timestamp(1),
-            version: 1,
+            password: Some(HashedPassword("hash".to_owned())),
+            ..Account::new(
+                AccountId(Uuid::from_u128(1)),
+                Username::parse("ann").unwrap(),
+                Timestamp(1),
+            )
         }
     }
 
@@ -72,9 +70,12 @@ mod restart {
             name: String::new(),
             shown: String::new(),
             digest: [3; 32],
+            server: None,
             scopes: Vec::new(),
             created: Timestamp(1),
             expires: None,
+            superseded: Moment::default(),
+            last_used: Moment::default(),
         };
         {
             let engine = open(&location).unwrap();

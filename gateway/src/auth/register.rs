@@ -1,0 +1,222 @@
+//! New accounts: by registration (S0-02, S2-07), and by somebody else's word.
+
+use std::sync::Arc;
+
+use super::Core;
+use super::account::{
+    Account, AccountId, AccountState, PersonName, Username, canonical_name, github_name,
+    is_plausible_email, is_valid_person_name,
+};
+use super::error::{Error, Name, Refusal};
+use super::federation::{FederatedIdentity, Grant};
+use super::login::{Issuance, TokenPair};
+use super::password::PasswordRule;
+use super::ports::{Creation, GithubLink, Replacement};
+use super::secret::Secret;
+
+/// Whether anybody may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registering {
+    Open,
+    Closed,
+}
+
+/// Who wants an account.
+#[derive(Debug)]
+pub struct Registration {
+    pub email: String,
+    /// `None` signs in by the e-mail address (C9).
+    pub username: Option<String>,
+    pub name: PersonName,
+    pub password: Secret,
+}
+
+impl Core {
+    /// Makes an account and signs it in.
+    ///
+    /// # Errors
+    /// When registering is closed, something given is not acceptable or taken, or a
+    /// port fails.
+    pub async fn register(
+        &self,
+        new: Registration,
+        rule: PasswordRule,
+        issuance: Issuance,
+    ) -> Result<(Arc<Account>, TokenPair), Error> {
+        if !self.policy.local_accounts {
+            return Err(Error::LocalAccountsDisabled);
+        }
+        if self.policy.registration == Registering::Closed {
+            return Err(Error::RegistrationClosed);
+        }
+        let account =
+            self.unfinished_account(new.username.as_deref(), Some(new.email), new.name)?;
+        rule.check(new.password.expose()).map_err(Error::Password)?;
+        // Cheaply, before a hash is spent on it; the store decides.
+        self.check_free(&account)?;
+        let password = self.hasher.hash(new.password).await?;
+        let account = Account { password: Some(password), ..account };
+        self.store_account(account.clone()).await?;
+        self.open_session(Arc::new(account), issuance).await
+    }
+
+    /// An account whose names keep the rules, without a password yet.
+    ///
+    /// # Errors
+    /// Which name breaks its rule.
+    pub fn unfinished_account(
+        &self,
+        username: Option<&str>,
+        email: Option<String>,
+        name: PersonName,
+    ) -> Result<Account, Error> {
+        if email.as_deref().is_some_and(|email| !is_plausible_email(email)) {
+            return Err(Error::Name(Name::Email));
+        }
+        let written = username.or(email.as_deref()).unwrap_or_default();
+        let username = Username::parse(written).map_err(|_| Error::Name(Name::User))?;
+        // Else one account could be waiting under the address of somebody else.
+        let own = email.as_deref().map(canonical_name) == Some(username.canonical());
+        if username.as_str().contains('@') && !own {
+            return Err(Error::Name(Name::User));
+        }
+        let parts = [&name.full, &name.first, &name.last];
+        if parts.into_iter().flatten().any(|part| !is_valid_person_name(part)) {
+            return Err(Error::Name(Name::Person));
+        }
+        let id = AccountId(self.new_uuid());
+        Ok(Account { email, name, ..Account::new(id, username, self.clock.now()) })
+    }
+
+    fn check_free(&self, account: &Account) -> Result<(), Error> {
+        let known = |name: &str| self.standing.account_by_name(&canonical_name(name)).is_some();
+        if account.email.as_deref().is_some_and(known) {
+            Err(Error::Taken(Name::Email))
+        } else if known(account.username.as_str()) {
+            Err(Error::Taken(Name::User))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Adds an account if its names are free.
+    ///
+    /// # Errors
+    /// Which name is taken, or that the store fails.
+    pub async fn store_account(&self, account: Account) -> Result<(), Error> {
+        match self.store.create_account(account).await? {
+            Creation::Created => Ok(()),
+            Creation::NameTaken => Err(Error::Taken(Name::User)),
+            Creation::EmailTaken | Creation::GithubTaken => Err(Error::Taken(Name::Email)),
+        }
+    }
+
+    /// Redeems a code of GitHub's and signs in whom it stands for (S2-18).
+    ///
+    /// The number GitHub knows somebody by decides. Somebody new gets the account of
+    /// their address, if GitHub has verified it, or a new one. If nobody has vouched for
+    /// that account's address until now, what its password was set by may be a
+    /// stranger who waited for the address's owner: password, sessions and keys end.
+    ///
+    /// # Errors
+    /// When GitHub refuses, nobody may register, or a port fails.
+    pub async fn sign_in_with_github(
+        &self,
+        grant: Grant,
+        issuance: Issuance,
+    ) -> Result<(Arc<Account>, TokenPair), Error> {
+        let provider = self.github.as_ref().ok_or(Error::NotFederated)?;
+        let identity = provider.exchange(grant).await.map_err(Error::Federation)?;
+        // Twice at most: once more when the account changed or came meanwhile.
+        for _ in 0..2 {
+            if let Some(account) = self.standing.account_by_name(&github_name(identity.subject)) {
+                let account = self.standing.enabled_account(account.id)?;
+                return self.open_session(account, issuance).await;
+            }
+            let email = identity.email.as_deref().filter(|email| is_plausible_email(email));
+            let email = email.ok_or(Error::EmailUnverified)?;
+            match self.standing.account_by_name(&canonical_name(email)) {
+                Some(account) => self.link(&account, email, &identity).await?,
+                None => self.create_federated(email, &identity, provider.is_restricted()).await?,
+            }
+        }
+        Err(Error::Taken(Name::Email))
+    }
+
+    async fn link(
+        &self,
+        account: &Account,
+        email: &str,
+        identity: &FederatedIdentity,
+    ) -> Result<(), Error> {
+        if account.state == AccountState::Disabled {
+            return Err(Refusal::AccountDisabled.into());
+        }
+        // Found by a user name that reads like the address, but is not its owner's.
+        let own = account.email.as_deref().map(canonical_name) == Some(canonical_name(email));
+        if account.github.is_some() || !own {
+            return Err(Error::Taken(Name::Email));
+        }
+        let link = GithubLink {
+            account: account.id,
+            version: account.version,
+            number: identity.subject,
+            avatar: identity.avatar.clone(),
+            takeover: !account.email_proven,
+            now: self.clock.now(),
+        };
+        match self.store.link_github(link).await? {
+            // Stale as well: whatever it is now, the next look tells.
+            Replacement::Replaced | Replacement::Stale => Ok(()),
+        }
+    }
+
+    async fn create_federated(
+        &self,
+        email: &str,
+        identity: &FederatedIdentity,
+        restricted: bool,
+    ) -> Result<(), Error> {
+        // A list of organisations says who may come in; without one, all of GitHub could.
+        if self.policy.registration == Registering::Closed && !restricted {
+            return Err(Error::RegistrationClosed);
+        }
+        let name = identity.name.as_deref().unwrap_or(&identity.login).trim();
+        let name = if is_valid_person_name(name) { name } else { identity.login.as_str() };
+        let name = if is_valid_person_name(name) {
+            PersonName::whole(name)
+        } else {
+            PersonName::default()
+        };
+        let account = self.unfinished_account(None, Some(email.to_owned()), name)?;
+        let account = Account {
+            email_proven: true,
+            github: Some(identity.subject),
+            avatar: identity.avatar.clone(),
+            ..account
+        };
+        match self.store.create_account(account).await? {
+            Creation::Created
+            | Creation::NameTaken
+            | Creation::EmailTaken
+            | Creation::GithubTaken => Ok(()),
+        }
+    }
+
+    /// Whether enabled administrators would be left without this account.
+    ///
+    /// # Errors
+    /// [`Error::LastAdministrator`] when there would be none.
+    pub fn require_another_admin(&self, account: AccountId) -> Result<(), Error> {
+        let is_needed = self
+            .standing
+            .account(account)
+            .is_some_and(|account| account.is_admin() && account.state == AccountState::Enabled);
+        let others = || {
+            self.standing.accounts().iter().any(|other| {
+                other.id != account && other.is_admin() && other.state == AccountState::Enabled
+            })
+        };
+        if is_needed && !others() { Err(Error::LastAdministrator) } else { Ok(()) }
+    }
+}
