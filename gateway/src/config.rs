@@ -26,7 +26,7 @@ pub struct Config {
     pub tls: Tls,
     pub store: Store,
     pub auth: Auth,
-    pub status: StatusDialect,
+    pub dialects: Dialects,
     pub health: Health,
     pub limits: Limits,
     pub timeouts: Timeouts,
@@ -105,11 +105,43 @@ pub struct Auth {
     pub hash_queue: usize,
 }
 
+/// The four contracts.
 #[derive(Debug, Clone)]
-pub struct StatusDialect {
-    pub enabled: bool,
-    pub access_ttl: Duration,
+pub struct Dialects {
+    pub form: Dialect,
+    pub status: Dialect,
+    /// Whether a refresh in `status` replaces the refresh token.
     pub rotate_refresh: bool,
+    pub envelope: Dialect,
+    pub plain: Dialect,
+    /// Whether `plain` manages API keys.
+    pub keys: bool,
+    /// Whether a sign-in in `plain` tells that there is no such user.
+    pub reveal_unknown_user: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Dialect {
+    pub enabled: bool,
+    /// What its paths begin with.
+    pub prefix: String,
+    pub access_ttl: Duration,
+    /// New passwords need a character that is neither letter, digit nor space.
+    pub require_special: bool,
+    pub delivery: Delivery,
+}
+
+/// How clients of a dialect get their tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    Body,
+    Cookie,
+}
+
+impl Dialects {
+    pub fn all(&self) -> [&Dialect; 4] {
+        [&self.form, &self.status, &self.envelope, &self.plain]
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,33 +1,69 @@
 //! The wire contracts, and which of them a request speaks.
 //!
-//! A dialect is one file: its endpoints, how a body becomes a [`Command`], how an
+//! A dialect is one file: its endpoints, how a request becomes a [`Command`], how an
 //! [`Outcome`] or a [`ClientError`] becomes an answer. The operations themselves
-//! are the core's and know no shape. Which dialect answers a path is one table
-//! ([`Dialects::new`]); a path that two contracts share becomes a row with two
-//! endpoints and the rule that tells them apart, decided before decoding.
+//! are the core's and know no shape ([`perform`]). Which dialect answers a path is
+//! one table ([`Dialects::new`]); contracts that share a path are told apart by what
+//! the request says ([`told_apart`]), before it is decoded.
 
+pub mod body;
+pub mod delivery;
+pub mod envelope;
+pub mod form;
+pub mod notation;
+pub mod perform;
+pub mod plain;
 pub mod status;
+pub mod told_apart;
 
-use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use matchit::Router;
 
-use crate::auth::Core;
-use crate::auth::error::Error;
-use crate::auth::login::{Issuance, TokenPair};
+use crate::auth::account::Account;
+use crate::auth::api_key::{ApiKey, KeyId, NewKey};
+use crate::auth::login::{AccessToken, Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
-use crate::auth::principal::Principal;
+use crate::auth::register::Registration;
 use crate::auth::secret::Secret;
+use crate::auth::server::ServerId;
+use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::workspace::WorkspaceId;
+
+/// The contracts, by the shape of what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Contract {
+    Form,
+    Status,
+    Envelope,
+    Plain,
+}
 
 /// What an endpoint does, whatever its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
+    Register,
     Login,
+    /// A new access token for a refresh token.
     Refresh,
+    /// A new access token for an access token (S2-20).
+    Reissue,
+    SwitchWorkspace,
+    /// Revokes the token that is presented (S1-16).
     Logout,
+    /// Ends the session of the token that is presented (S3-11).
+    EndSession,
     ChangePassword,
     IssueTicket,
+    Me,
+    Providers,
+    Github,
+    CreateKey,
+    ListKeys,
+    DeleteKey,
+    RotateKey,
     Health,
 }
 
@@ -36,6 +72,8 @@ pub enum Operation {
 pub enum Admission {
     Public,
     Authenticated,
+    /// With an access token; nothing else has a session.
+    Bearer,
 }
 
 /// Which secret in its body an endpoint tries, so that the failed-attempt limiter
@@ -50,17 +88,42 @@ pub enum Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
     pub method: Verb,
+    /// Below the dialect's prefix; `{name}` is any one segment.
     pub path: &'static str,
+    /// Whether the path is the whole one, wherever the dialect is mounted.
+    pub fixed: bool,
     pub operation: Operation,
     pub admission: Admission,
     pub attempt: Attempt,
 }
 
+impl Endpoint {
+    const fn new(method: Verb, path: &'static str, operation: Operation) -> Self {
+        let (admission, attempt) = (Admission::Public, Attempt::None);
+        Self { method, path, fixed: false, operation, admission, attempt }
+    }
+
+    const fn admitting(self, admission: Admission) -> Self {
+        Self { admission, ..self }
+    }
+
+    const fn trying(self, attempt: Attempt) -> Self {
+        Self { attempt, ..self }
+    }
+
+    const fn fixed(self) -> Self {
+        Self { fixed: true, ..self }
+    }
+}
+
 /// The methods our endpoints use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
     Get,
     Post,
+    Put,
+    Patch,
+    Delete,
 }
 
 impl Verb {
@@ -69,6 +132,9 @@ impl Verb {
             // HEAD is a GET whose answer has no body (RFC 9110 9.3.2).
             Verb::Get => method == Method::GET || method == Method::HEAD,
             Verb::Post => method == Method::POST,
+            Verb::Put => method == Method::PUT,
+            Verb::Patch => method == Method::PATCH,
+            Verb::Delete => method == Method::DELETE,
         }
     }
 
@@ -78,29 +144,88 @@ impl Verb {
         match self {
             Verb::Get => "GET, HEAD",
             Verb::Post => "POST",
+            Verb::Put => "PUT",
+            Verb::Patch => "PATCH",
+            Verb::Delete => "DELETE",
         }
     }
+}
+
+/// A request to one of our endpoints, as far as a dialect reads it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Input<'a> {
+    pub content_type: Option<&'a str>,
+    pub body: &'a [u8],
+    pub query: Option<&'a str>,
+    /// What stands for the segments in braces, in order.
+    pub parameters: &'a [String],
+    /// The refresh token of a browser that holds its tokens in cookies.
+    pub refresh_cookie: Option<&'a str>,
 }
 
 /// A request, decoded.
 #[derive(Debug)]
 pub enum Command {
+    Register(Registration),
     Login { name: String, password: Secret },
     Refresh { token: Secret },
+    Reissue,
+    SwitchWorkspace { workspace: Option<WorkspaceId> },
     Logout,
+    EndSession,
     ChangePassword { current: Secret, new: Secret },
     IssueTicket,
+    Me,
+    Providers,
+    Github { code: Secret },
+    CreateKey(KeyRequest),
+    ListKeys,
+    DeleteKey { key: Option<KeyId> },
+    RotateKey { key: Option<KeyId>, overlap: Seconds },
     Health,
+}
+
+/// A key that somebody wants for their own account.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct KeyRequest {
+    pub name: String,
+    /// `Some(None)` is an id that no server can have.
+    pub server: Option<Option<ServerId>>,
+    pub scopes: Vec<String>,
+    pub expires: Option<Timestamp>,
+}
+
+impl KeyRequest {
+    fn of(self, owner: &Account, server: Option<ServerId>) -> NewKey {
+        let Self { name, scopes, expires, .. } = self;
+        NewKey { owner: owner.id, name, server, scopes, expires }
+    }
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub enum Outcome {
-    SignedIn(TokenPair),
+    Registered(Arc<Account>, TokenPair),
+    SignedIn(Arc<Account>, TokenPair),
+    Refreshed(TokenPair),
+    Reissued(Arc<Account>, AccessToken),
     LoggedOut,
+    SessionEnded,
     PasswordChanged,
     Ticket(Secret),
+    Me(Arc<Account>),
+    Providers(Providers),
+    KeyCreated(ApiKey, Secret),
+    Keys(Vec<Arc<ApiKey>>),
+    KeyDeleted,
     Health(Health),
+}
+
+/// How one can sign in here (S2-03).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Providers {
+    pub local: bool,
+    pub github_client_id: Option<String>,
 }
 
 /// What the health endpoints tell (S1-28, S1-29).
@@ -118,7 +243,7 @@ pub enum Serving {
     Draining,
 }
 
-/// Why a body is no command.
+/// Why a request is no command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DecodeError {
     /// The content type is not one this endpoint reads.
@@ -127,12 +252,24 @@ pub enum DecodeError {
     Malformed(String),
 }
 
+impl DecodeError {
+    /// For operations that the contract has no endpoint for: they never come.
+    fn not_of_this_contract() -> Self {
+        Self::Malformed("This contract has no such operation".to_owned())
+    }
+}
+
 /// A refusal as a client may see it, to be put in a dialect's shape.
 #[derive(Debug, Clone)]
 pub struct ClientError<'a> {
     /// Stable, upper case with underscores.
     pub code: &'static str,
     pub message: &'a str,
+    /// A sign-in failed because there is no such user. Only a dialect that was told to
+    /// reveal it may (C11).
+    pub unknown_user: bool,
+    /// When it was refused.
+    pub at: Timestamp,
 }
 
 /// An answer without its framing.
@@ -140,91 +277,188 @@ pub struct ClientError<'a> {
 pub struct Answer {
     pub status: StatusCode,
     pub body: Vec<u8>,
+    /// Beside those that every answer has.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Answer {
+    fn json(status: StatusCode, body: &impl serde::Serialize) -> Self {
+        Self { status, body: body::to_json(body), fields: Vec::new() }
+    }
+
+    fn ok(body: &impl serde::Serialize) -> Self {
+        Self::json(StatusCode::OK, body)
+    }
+
+    fn nothing() -> Self {
+        Self { status: StatusCode::OK, body: Vec::new(), fields: Vec::new() }
+    }
+
+    fn with(mut self, fields: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.fields.extend(fields);
+        self
+    }
 }
 
 /// One wire contract.
 pub trait Dialect: Send + Sync {
-    fn endpoints(&self) -> &'static [Endpoint];
+    fn contract(&self) -> Contract;
+
+    /// What its endpoints' paths begin with, such as `/api/v1`.
+    fn prefix(&self) -> &str;
+
+    fn endpoints(&self) -> &[Endpoint];
 
     /// # Errors
-    /// When the body is not what the operation takes.
-    fn decode(
-        &self,
-        operation: Operation,
-        content_type: Option<&str>,
-        body: &[u8],
-    ) -> Result<Command, DecodeError>;
+    /// When the request is not what the operation takes.
+    fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError>;
 
-    fn encode(&self, outcome: Outcome) -> Answer;
+    fn encode(&self, outcome: Outcome, now: Timestamp) -> Answer;
 
     /// The body of a refusal; status and fields are chosen by the responder.
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8>;
 
-    /// How this contract renews, and how long its access tokens live (C5, C6).
+    /// How this contract issues tokens (C5, C6).
     fn issuance(&self) -> Issuance;
+
+    /// What it asks of a new password (C10).
+    fn password_rule(&self) -> PasswordRule;
+
+    /// How clients get their tokens (S0-20).
+    fn delivery(&self) -> delivery::Delivery;
+}
+
+/// What a dialect's settings have in common.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub prefix: String,
+    pub access_ttl: Seconds,
+    /// Of refresh tokens; how long a cookie with one is kept.
+    pub refresh_ttl: Seconds,
+    pub password: PasswordRule,
+    pub delivery: delivery::Delivery,
+}
+
+/// An endpoint that a request may be for.
+#[derive(Clone)]
+pub struct Candidate {
+    pub endpoint: Endpoint,
+    pub dialect: Arc<dyn Dialect>,
 }
 
 /// What a path means to us.
-pub enum Resolution<'a> {
+pub enum Resolution {
     /// It belongs to an upstream.
     NotOurs,
-    Endpoint(&'static Endpoint, &'a Arc<dyn Dialect>),
+    /// Several are told apart by [`told_apart::choose`]; the first is the path's default.
+    Ours { candidates: Vec<Candidate>, parameters: Vec<String> },
     /// It is ours, by another method.
-    WrongMethod(&'static str),
+    WrongMethod(String),
 }
 
 /// The dialects that are mounted, and the table of their paths.
 pub struct Dialects {
     mounted: Vec<Arc<dyn Dialect>>,
-    table: HashMap<&'static str, Row>,
+    table: Router<Vec<Candidate>>,
 }
 
-/// Who answers a path. The contracts' shared paths (C1 to C4) add a rule here
-/// that looks at the request; today every path has one owner.
-struct Row {
-    dialect: usize,
-    endpoint: &'static Endpoint,
+/// Two endpoints whose paths cannot be told apart.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct Ambiguous {
+    pub path: String,
+    pub reason: String,
 }
 
 impl Dialects {
-    /// `mounted` in order of precedence; the first shapes refusals of paths that
-    /// belong to none (C14).
-    #[must_use]
-    pub fn new(mounted: Vec<Arc<dyn Dialect>>, health: HealthPaths) -> Self {
-        let mut table = HashMap::new();
-        for (index, dialect) in mounted.iter().enumerate() {
+    /// `mounted` in order of precedence: the first of those that share a path is its
+    /// default, and the first of all shapes refusals below nobody's prefix (C14).
+    ///
+    /// # Errors
+    /// When two paths are ambiguous.
+    pub fn new(mounted: Vec<Arc<dyn Dialect>>, health: HealthPaths) -> Result<Self, Ambiguous> {
+        let mut paths: Vec<(String, Vec<Candidate>)> = Vec::new();
+        for dialect in &mounted {
             for endpoint in dialect.endpoints() {
                 if endpoint.operation == Operation::Health && health == HealthPaths::Upstream {
                     continue;
                 }
-                let row = Row { dialect: index, endpoint };
-                let claimed = table.insert(endpoint.path, row);
-                debug_assert!(claimed.is_none(), "two dialects claim {}", endpoint.path);
+                let prefix = if endpoint.fixed { "" } else { dialect.prefix() };
+                let path = format!("{prefix}{}", endpoint.path);
+                let candidate = Candidate { endpoint: *endpoint, dialect: Arc::clone(dialect) };
+                match paths.iter_mut().find(|(known, _)| *known == path) {
+                    Some((_, candidates)) => candidates.push(candidate),
+                    None => paths.push((path, vec![candidate])),
+                }
             }
         }
-        Self { mounted, table }
+        let mut table = Router::new();
+        for (path, candidates) in paths {
+            table
+                .insert(path.as_str(), candidates)
+                .map_err(|error| Ambiguous { path, reason: error.to_string() })?;
+        }
+        Ok(Self { mounted, table })
     }
 
     /// Looks up a normalised path.
     #[must_use]
-    pub fn resolve(&self, method: &Method, path: &str) -> Resolution<'_> {
-        let Some(row) = self.table.get(path) else {
+    pub fn resolve(&self, method: &Method, path: &str) -> Resolution {
+        let Ok(found) = self.table.at(path) else {
             return Resolution::NotOurs;
         };
-        let dialect = &self.mounted[row.dialect];
-        if row.endpoint.method.accepts(method) {
-            Resolution::Endpoint(row.endpoint, dialect)
-        } else {
-            Resolution::WrongMethod(row.endpoint.method.allow())
+        let candidates: Vec<Candidate> = found
+            .value
+            .iter()
+            .filter(|candidate| candidate.endpoint.method.accepts(method))
+            .cloned()
+            .collect();
+        if candidates.is_empty() {
+            return Resolution::WrongMethod(allowed(found.value));
         }
+        let parameters = found.params.iter().map(|(_, value)| value.to_owned()).collect();
+        Resolution::Ours { candidates, parameters }
     }
 
-    /// The shape of a refusal on a path that is not ours.
+    /// The shape of a refusal on a path before, or without, an endpoint: that of the
+    /// path's default, else of the longest prefix above it, else of the first (C14).
     #[must_use]
-    pub fn shape(&self, path: &str) -> Option<&dyn Dialect> {
-        let owner = self.table.get(path).map_or(0, |row| row.dialect);
-        self.mounted.get(owner).map(AsRef::as_ref)
+    pub fn shape(&self, path: &str) -> Option<&Arc<dyn Dialect>> {
+        if let Ok(found) = self.table.at(path) {
+            return found.value.first().map(|candidate| &candidate.dialect);
+        }
+        let mut shape: Option<&Arc<dyn Dialect>> = None;
+        for dialect in self.mounted.iter().filter(|dialect| is_below(path, dialect.prefix())) {
+            if shape.is_none_or(|shape| dialect.prefix().len() > shape.prefix().len()) {
+                shape = Some(dialect);
+            }
+        }
+        shape.or(self.mounted.first())
     }
+
+    /// Whether any dialect gives browsers their tokens in cookies.
+    #[must_use]
+    pub fn use_cookies(&self) -> bool {
+        self.mounted.iter().any(|dialect| dialect.delivery() == delivery::Delivery::Cookie)
+    }
+}
+
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn allowed(candidates: &[Candidate]) -> String {
+    let mut verbs: Vec<Verb> =
+        candidates.iter().map(|candidate| candidate.endpoint.method).collect();
+    verbs.sort_unstable();
+    verbs.dedup();
+    let mut list = String::new();
+    for verb in verbs {
+        let separator = if list.is_empty() { "" } else { ", " };
+        // Writing to a string does not fail.
+        let _ = write!(list, "{separator}{}", verb.allow());
+    }
+    list
 }
 
 /// Whether `/health` is ours or the upstream's (C16).
@@ -234,36 +468,5 @@ pub enum HealthPaths {
     Upstream,
 }
 
-/// Carries out a command that needs the core.
-///
-/// # Errors
-/// What the core answers.
-pub async fn perform(
-    core: &Core,
-    dialect: &dyn Dialect,
-    command: Command,
-    principal: Option<&Principal>,
-    health: impl FnOnce() -> Health + Send,
-) -> Result<Outcome, Error> {
-    // The pipeline has let nobody through to these without a principal.
-    let caller = || principal.ok_or(Error::NotForKeys);
-    match command {
-        Command::Login { name, password } => {
-            let (_, pair) = core.login(&name, &password, dialect.issuance()).await?;
-            Ok(Outcome::SignedIn(pair))
-        }
-        Command::Refresh { token } => {
-            core.refresh(token.expose(), dialect.issuance()).await.map(Outcome::SignedIn)
-        }
-        Command::Logout => {
-            core.logout(caller()?).await?;
-            Ok(Outcome::LoggedOut)
-        }
-        Command::ChangePassword { current, new } => {
-            core.change_password(caller()?, current, new, PasswordRule::default()).await?;
-            Ok(Outcome::PasswordChanged)
-        }
-        Command::IssueTicket => core.issue_ticket(caller()?).await.map(Outcome::Ticket),
-        Command::Health => Ok(Outcome::Health(health())),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ pub mod authorize;
 pub mod body;
 pub mod client;
 pub mod connection;
+pub mod cookie;
 pub mod forward;
 pub mod ids;
 pub mod intercept;
@@ -27,6 +28,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderValue};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -35,7 +37,8 @@ use ipnet::IpNet;
 use crate::auth::Core;
 use crate::auth::principal::Principal;
 use crate::config::{Access, IdentityHeaders, SniRule, Tickets, Timeouts};
-use crate::dialect::{self, Admission as Who, Dialects, Resolution, Serving};
+use crate::dialect::delivery::ACCESS_COOKIE;
+use crate::dialect::{self, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::counters::Counters;
@@ -46,8 +49,10 @@ use authenticate::Presented;
 use authenticate::ticket::split_query;
 use body::{BodyError, ResponseBody};
 use connection::{Connection, Protocol, Upgrade};
+use cookie::Provenance;
 use forward::identity::StrippedNames;
 use forward::{Accepted, Destination};
+use intercept::Call;
 use reason::{Reason, Rejection};
 use record::{CancelGuard, RequestRecord};
 use respond::{Challenges, Shape};
@@ -60,6 +65,8 @@ pub struct Gateway {
     pub throttle: Arc<Throttle>,
     pub admission: Admission,
     pub dialects: Dialects,
+    /// Whether any dialect gives browsers their tokens in cookies.
+    pub cookies: bool,
     pub routes: Routes,
     pub destinations: Vec<Destination>,
     pub identity: IdentityHeaders,
@@ -134,8 +141,8 @@ pub async fn handle(
             let rejection = blame_framing(&connection, rejection);
             note(&gateway, &mut record, &rejection);
             let path = record.access.target.path();
-            let shape =
-                if grpc { Shape::Grpc } else { Shape::Dialect(gateway.dialects.shape(path)) };
+            let dialect = record.dialect.as_ref().or_else(|| gateway.dialects.shape(path));
+            let shape = if grpc { Shape::Grpc } else { Shape::Dialect(dialect.map(AsRef::as_ref)) };
             respond::reject(&gateway, &connection, shape, &rejection)
         }
     };
@@ -201,35 +208,15 @@ async fn process(
         .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
 
     // Ours or an upstream's? Ours are exact paths and come before any route.
-    let endpoint = match gateway.dialects.resolve(&parts.method, &path) {
-        Resolution::Endpoint(endpoint, dialect) => Some((endpoint, dialect)),
-        Resolution::WrongMethod(allow) => {
-            return Err(Reason::MethodNotAllowed { allow: allow.to_owned() }.into());
+    let scheme = connection.scheme();
+    match gateway.dialects.resolve(&parts.method, &path) {
+        Resolution::NotOurs => {}
+        Resolution::WrongMethod(allow) => return Err(Reason::MethodNotAllowed { allow }.into()),
+        Resolution::Ours { candidates, parameters } => {
+            let origin = Origin { host: &host.written, scheme };
+            let call = Call { caller: &caller, parts: &parts, origin, parameters };
+            return intercept::serve(gateway, record, &candidates, call, incoming).await;
         }
-        Resolution::NotOurs => None,
-    };
-    if let Some((endpoint, dialect)) = endpoint {
-        record.access.decision = Decision::Own;
-        let principal = match endpoint.admission {
-            Who::Public => None,
-            // Before the body is read: nobody uploads to be told 401.
-            Who::Authenticated => {
-                let presented = authenticate::presented(&parts.headers, None)?;
-                Some(prove(gateway, record, &caller, presented).await?)
-            }
-        };
-        let endpoint = (endpoint, dialect);
-        let principal = principal.as_ref();
-        return intercept::serve(
-            gateway,
-            record,
-            endpoint,
-            &caller,
-            &parts.headers,
-            incoming,
-            principal,
-        )
-        .await;
     }
 
     let route = gateway.routes.find(&host.name, &path, &parts.method)?;
@@ -253,7 +240,8 @@ async fn process(
             None
         }
         Access::Authenticated { .. } => {
-            let presented = authenticate::presented(&parts.headers, ticket)?;
+            let origin = Origin { host: &host.written, scheme };
+            let presented = presented(gateway, &parts, origin, ticket)?;
             let proven = prove(gateway, record, &caller, presented).await?;
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
@@ -270,6 +258,34 @@ async fn process(
     let accepted =
         Accepted { route, principal: principal.as_ref(), path, host: &host.written, client };
     forward::forward(gateway, connection, record, (parts, incoming), accepted).await
+}
+
+/// Where a request was sent to, as a page's own origin would name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    pub host: &'a str,
+    pub scheme: &'static str,
+}
+
+/// The one credential of a request; a cookie only if there is no other.
+fn presented<'a>(
+    gateway: &Gateway,
+    parts: &'a Parts,
+    origin: Origin<'_>,
+    ticket: Option<&'a str>,
+) -> Result<Presented<'a>, Rejection> {
+    let presented = authenticate::presented(&parts.headers, ticket)?;
+    if presented != Presented::Nothing || !gateway.cookies {
+        return Ok(presented);
+    }
+    match cookie::find(&parts.headers, ACCESS_COOKIE)? {
+        None => Ok(Presented::Nothing),
+        Some(token) => {
+            let Origin { host, scheme } = origin;
+            cookie::check_same_origin(parts, host, scheme, Provenance::Required)?;
+            Ok(Presented::Cookie(token))
+        }
+    }
 }
 
 /// Who is asking. Remembered for the log as soon as it is known.

@@ -17,6 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::admin;
 use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
+use crate::auth::password::PasswordRule;
 use crate::auth::ports::{Clock, Entropy, FailureLimit};
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
@@ -27,8 +28,12 @@ use crate::config::{self, Config, HttpTarget, Target, Transport, UpstreamProtoco
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, SecretTooShort};
 use crate::crypto::passwords::{HashingPool, hash_now};
+use crate::dialect::delivery::Delivery;
+use crate::dialect::envelope::Envelope;
+use crate::dialect::form::Form;
+use crate::dialect::plain::Plain;
 use crate::dialect::status::Status;
-use crate::dialect::{Dialect, Dialects, HealthPaths};
+use crate::dialect::{Ambiguous, Dialect, Dialects, HealthPaths, Settings};
 use crate::edge::accept::{self, Listening};
 use crate::edge::certificates::{self, CertificateError, Loaded};
 use crate::edge::framing::HeadLimits;
@@ -63,6 +68,8 @@ pub enum StartError {
     Upstream { name: String, reason: String },
     #[error("cannot listen on {address}: {source}")]
     Listen { address: std::net::SocketAddr, source: io::Error },
+    #[error("the dialects' paths: {0}")]
+    Dialects(#[from] Ambiguous),
     #[error("the account admin could not be made: {0}")]
     Admin(StoreError),
     #[error("{0}")]
@@ -159,6 +166,9 @@ pub async fn run(
         tracing::warn!(connections = lifecycle.tasks(), "drain deadline passed");
     }
     housekeeping.abort();
+    if let Err(error) = gateway.core.save_key_uses().await {
+        tracing::warn!(%error, "last uses of keys not written down");
+    }
     drop(socket);
     tracing::info!("stopped");
     Ok(())
@@ -260,7 +270,8 @@ pub fn open_core(config: &Config, secret: &Secret) -> Result<Core, StartError> {
     let auth = &config.auth;
     let standing = Arc::new(Standing::default());
     let seconds = |length: Duration| Seconds(length.as_secs());
-    let longest = auth.refresh_ttl.max(config.status.access_ttl);
+    let access = config.dialects.all().map(|dialect| dialect.access_ttl);
+    let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
     let location = Location::in_directory(&config.store.directory);
     let store = EmbeddedStore::open(&location, Arc::clone(&standing), seconds(longest))?;
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
@@ -337,14 +348,8 @@ fn assemble(
     sink: Sink,
 ) -> Result<Gateway, StartError> {
     let limits = &config.limits;
-    let mut mounted: Vec<Arc<dyn Dialect>> = Vec::new();
-    if config.status.enabled {
-        mounted.push(Arc::new(Status {
-            access_ttl: Seconds(config.status.access_ttl.as_secs()),
-            rotate: config.status.rotate_refresh,
-        }));
-    }
     let health = if config.health.enabled { HealthPaths::Own } else { HealthPaths::Upstream };
+    let dialects = Dialects::new(mount(config), health)?;
     let attempts = FailureLimit {
         attempts: limits.max_login_attempts,
         window: Seconds(limits.login_window.as_secs()),
@@ -357,7 +362,8 @@ fn assemble(
         throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, names, sink.clone())),
         core,
         admission: Admission::new(limits.requests_per_second, limits.burst),
-        dialects: Dialects::new(mounted, health),
+        cookies: dialects.use_cookies(),
+        dialects,
         routes: Routes::new(&config.routes),
         destinations,
         identity: config.identity.clone(),
@@ -375,6 +381,40 @@ fn assemble(
         counters: Arc::new(Counters::default()),
         sink,
     })
+}
+
+/// The dialects in order of precedence: of two that share a path, the first is its
+/// default, and the first of all shapes what belongs to none (C14).
+fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
+    let dialects = &config.dialects;
+    let settings = |dialect: &config::Dialect| Settings {
+        prefix: dialect.prefix.clone(),
+        access_ttl: Seconds(dialect.access_ttl.as_secs()),
+        refresh_ttl: Seconds(config.auth.refresh_ttl.as_secs()),
+        password: PasswordRule { special: dialect.require_special },
+        delivery: match dialect.delivery {
+            config::Delivery::Body => Delivery::Body,
+            config::Delivery::Cookie => Delivery::Cookie,
+        },
+    };
+    let (form, status) = (&dialects.form, &dialects.status);
+    let (envelope, plain) = (&dialects.envelope, &dialects.plain);
+    let mut mounted: Vec<Arc<dyn Dialect>> = Vec::new();
+    if status.enabled {
+        let rotate = dialects.rotate_refresh;
+        mounted.push(Arc::new(Status { settings: settings(status), rotate }));
+    }
+    if plain.enabled {
+        let (keys, reveal) = (dialects.keys, dialects.reveal_unknown_user);
+        mounted.push(Arc::new(Plain::new(settings(plain), keys, reveal)));
+    }
+    if envelope.enabled {
+        mounted.push(Arc::new(Envelope(settings(envelope))));
+    }
+    if form.enabled {
+        mounted.push(Arc::new(Form(settings(form))));
+    }
+    mounted
 }
 
 fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
@@ -436,12 +476,15 @@ fn connector(
 
 const BUCKET_SWEEP: Duration = Duration::from_secs(2);
 const STORE_SWEEP: Duration = Duration::from_secs(60);
+/// So that after a crash no key's last use is more than a minute old.
+const USES_SAVED: Duration = Duration::from_secs(30);
 const ADVISORY_POLL: Duration = Duration::from_secs(30);
 
 /// What has to be done from time to time, away from any request.
 async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
     let mut buckets = tokio::time::interval(BUCKET_SWEEP);
     let mut store = tokio::time::interval(STORE_SWEEP);
+    let mut uses = tokio::time::interval(USES_SAVED);
     let mut poll = tokio::time::interval(ADVISORY_POLL);
     let mut dropped = 0;
     loop {
@@ -458,6 +501,11 @@ async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
                         }
                     }
                 }).await;
+            }
+            _ = uses.tick() => {
+                if let Err(error) = gateway.core.save_key_uses().await {
+                    tracing::warn!(%error, "last uses of keys not written down");
+                }
             }
             _ = store.tick() => {
                 let now = gateway.core.clock().now();

@@ -22,6 +22,12 @@ pub enum Error {
     /// There is no such thing, or none that the caller may see.
     #[error("there is no such {}", .0.as_str())]
     Unknown(Entity),
+    /// There are as many as anybody may have.
+    #[error("there are too many of this kind: {}", .0.as_str())]
+    TooMany(Entity),
+    /// The time that was given has passed.
+    #[error("the time has passed")]
+    Past,
     /// The name belongs to somebody.
     #[error("the {} is taken", .0.as_str())]
     Taken(Name),

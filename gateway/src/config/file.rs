@@ -20,10 +20,10 @@ use super::document::{Located, Reader, Section, nearest};
 use super::problem::{Origin, Problem, Problems};
 use super::units::parse_duration;
 use super::{
-    Access, Auth, Config, CredentialForwarding, Health, HttpTarget, IdentityHeaders, LEVELS,
-    LIBRARIES, Limits, Listener, Log, LogFormat, PARTS, ProxyProtocol, Route, SelfSigned, SniRule,
-    StatusDialect, Store, Target, Tickets, Timeouts, Tls, Transport, Upstream, UpstreamProtocol,
-    UpstreamTls,
+    Access, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects, Health, HttpTarget,
+    IdentityHeaders, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS, ProxyProtocol,
+    Route, SelfSigned, SniRule, Store, Target, Tickets, Timeouts, Tls, Transport, Upstream,
+    UpstreamProtocol, UpstreamTls,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -97,13 +97,15 @@ fn read(
     let limits = read_limits(reader, root.section("limits"));
     let (upstreams, routes) = read_routes(reader, &root, to, limits.body_bytes, files);
     let auth = read_auth(reader, root.section("auth"));
-    let status = read_status(reader, &root.section("dialect"), auth.refresh_ttl);
+    let dialect_section = root.section("dialect");
+    let dialects = read_dialects(reader, &dialect_section, auth.refresh_ttl);
+    dialect_section.finish();
     let config = Config {
         listeners,
         tls: read_tls(root.section("tls"), files),
         store: read_store(root.section("store")),
         auth,
-        status,
+        dialects,
         health: read_health(root.section("health")),
         limits,
         timeouts: read_timeouts(root.section("timeouts")),
@@ -331,13 +333,20 @@ fn read_secret(
     }
 }
 
-fn read_status(reader: &Reader, dialects: &Section<'_>, refresh_ttl: Duration) -> StatusDialect {
-    let section = dialects.section("status");
-    let range = SECOND..=DAY * 365;
-    // The plain environment name gives the default; the contract's own key wins (C5).
-    let default = match reader.variable("JWT_EXPIRE_DURATION") {
+/// What a dialect's keys are when they are left out.
+struct DialectDefaults {
+    name: &'static str,
+    prefix: &'static str,
+    access_ttl: Duration,
+    require_special: bool,
+}
+
+fn read_dialects(reader: &Reader, section: &Section<'_>, refresh_ttl: Duration) -> Dialects {
+    // The plain environment name gives the default of the contracts that know it; a
+    // contract's own key wins (C5).
+    let from_environment = match reader.variable("JWT_EXPIRE_DURATION") {
         Some(found) => parse_duration(&found.value)
-            .filter(|length| range.contains(length))
+            .filter(|length| ACCESS_TTL.contains(length))
             .unwrap_or_else(|| {
                 let message = "expected a duration like \"30m\" or \"8h\", or seconds";
                 reader.note(found.origin, "", message, None);
@@ -345,21 +354,77 @@ fn read_status(reader: &Reader, dialects: &Section<'_>, refresh_ttl: Duration) -
             }),
         None => SECOND * 8 * 3_600,
     };
-    let status = StatusDialect {
-        enabled: section.boolean("enabled", true),
-        access_ttl: section.duration("access_ttl", default, range),
-        rotate_refresh: section.boolean("rotate_refresh", true),
+    let read = |name, prefix, access_ttl, require_special| {
+        let section = section.section(name);
+        let defaults = DialectDefaults { name, prefix, access_ttl, require_special };
+        let read = read_dialect(&section, &defaults, refresh_ttl);
+        (read, section)
     };
-    if status.access_ttl > refresh_ttl {
-        section.note(
-            section.origin(),
-            "access_ttl",
-            "an access token would outlive the refresh token (auth.refresh_ttl)",
-            None,
-        );
+    let (form, form_section) = read("form", "/api/v1", SECOND * 1_800, false);
+    let (status, status_section) = read("status", "/api", from_environment, false);
+    let (envelope, envelope_section) = read("envelope", "/api", from_environment, true);
+    let (plain, plain_section) = read("plain", "/api/v1", SECOND * 3_600, false);
+    for (dialect, section) in [(&form, &form_section), (&plain, &plain_section)] {
+        for (name, other) in [("status", &status), ("envelope", &envelope)] {
+            if dialect.enabled && other.enabled && dialect.prefix == other.prefix {
+                let message = format!(
+                    "the dialect {name} is there already, and requests for both could not be told apart"
+                );
+                section.note(section.origin(), "prefix", message, None);
+            }
+        }
     }
-    section.finish();
-    status
+    let rotate_refresh = status_section.boolean("rotate_refresh", true);
+    let keys = plain_section.boolean("keys", true);
+    let reveal_unknown_user = plain_section.boolean("reveal_unknown_user", false);
+    for section in [form_section, status_section, envelope_section, plain_section] {
+        section.finish();
+    }
+    Dialects { form, status, rotate_refresh, envelope, plain, keys, reveal_unknown_user }
+}
+
+const ACCESS_TTL: std::ops::RangeInclusive<Duration> = SECOND..=Duration::from_secs(365 * 86_400);
+/// Prefixes that the gateway itself uses.
+const OWN_PREFIXES: [&str; 2] = ["/api/admin", "/api/openapi"];
+
+fn read_dialect(
+    section: &Section<'_>,
+    defaults: &DialectDefaults,
+    refresh_ttl: Duration,
+) -> Dialect {
+    let prefix = match section.text("prefix", "a path like \"/api/v1\"") {
+        Some(found) => {
+            let path = found.value.trim_end_matches('/');
+            let own = OWN_PREFIXES.iter().any(|own| path.starts_with(own));
+            let message = match check_route_path(path) {
+                _ if own => Some("is used by the gateway itself"),
+                Err(message) => Some(message),
+                Ok(()) if path.contains(['{', '}', '*']) => Some("expected a plain path"),
+                Ok(()) => None,
+            };
+            if let Some(message) = message {
+                section.note(found.origin, "prefix", message, None);
+            }
+            path.to_owned()
+        }
+        None => defaults.prefix.to_owned(),
+    };
+    let deliveries = [("body", Delivery::Body), ("cookie", Delivery::Cookie)];
+    let dialect = Dialect {
+        enabled: section.boolean("enabled", true),
+        prefix,
+        access_ttl: section.duration("access_ttl", defaults.access_ttl, ACCESS_TTL),
+        require_special: section.boolean("require_special", defaults.require_special),
+        delivery: section.choice("delivery", &deliveries, Delivery::Body),
+    };
+    if dialect.access_ttl > refresh_ttl {
+        let message = format!(
+            "an access token of {} would outlive the refresh token (auth.refresh_ttl)",
+            defaults.name
+        );
+        section.note(section.origin(), "access_ttl", message, None);
+    }
+    dialect
 }
 
 fn read_health(section: Section<'_>) -> Health {

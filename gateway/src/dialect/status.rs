@@ -5,68 +5,32 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::login::Issuance;
+use crate::auth::password::PasswordRule;
 use crate::auth::secret::Secret;
-use crate::auth::time::Seconds;
+use crate::auth::time::Timestamp;
 
+use super::body::{json, to_json};
+use super::delivery::Delivery;
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, DecodeError, Dialect, Endpoint, Health,
-    Operation, Outcome, Serving, Verb,
+    Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
+    Health, Input, Operation, Outcome, Serving, Settings, Verb,
 };
 
 const ENDPOINTS: &[Endpoint] = &[
-    Endpoint {
-        method: Verb::Post,
-        path: "/api/auth/login",
-        operation: Operation::Login,
-        admission: Admission::Public,
-        attempt: Attempt::Password,
-    },
-    Endpoint {
-        method: Verb::Post,
-        path: "/api/auth/refresh",
-        operation: Operation::Refresh,
-        admission: Admission::Public,
-        attempt: Attempt::RefreshToken,
-    },
-    Endpoint {
-        method: Verb::Post,
-        path: "/api/logout",
-        operation: Operation::Logout,
-        admission: Admission::Authenticated,
-        attempt: Attempt::None,
-    },
-    Endpoint {
-        method: Verb::Post,
-        path: "/api/change-password",
-        operation: Operation::ChangePassword,
-        admission: Admission::Authenticated,
-        attempt: Attempt::Password,
-    },
-    Endpoint {
-        method: Verb::Get,
-        path: "/api/ws-token",
-        operation: Operation::IssueTicket,
-        admission: Admission::Authenticated,
-        attempt: Attempt::None,
-    },
-    Endpoint {
-        method: Verb::Get,
-        path: "/health",
-        operation: Operation::Health,
-        admission: Admission::Public,
-        attempt: Attempt::None,
-    },
-    Endpoint {
-        method: Verb::Get,
-        path: "/api/health",
-        operation: Operation::Health,
-        admission: Admission::Public,
-        attempt: Attempt::None,
-    },
+    Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
+    Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh).trying(Attempt::RefreshToken),
+    Endpoint::new(Verb::Post, "/logout", Operation::Logout).admitting(Admission::Authenticated),
+    Endpoint::new(Verb::Post, "/change-password", Operation::ChangePassword)
+        .admitting(Admission::Authenticated)
+        .trying(Attempt::Password),
+    Endpoint::new(Verb::Get, "/ws-token", Operation::IssueTicket)
+        .admitting(Admission::Authenticated),
+    Endpoint::new(Verb::Get, "/health", Operation::Health),
+    Endpoint::new(Verb::Get, "/health", Operation::Health).fixed(),
 ];
 
 pub struct Status {
-    pub access_ttl: Seconds,
+    pub settings: Settings,
     pub rotate: bool,
 }
 
@@ -93,8 +57,10 @@ struct ChangePasswordBody {
 #[derive(Serialize)]
 struct PairAnswer<'a> {
     status: &'static str,
-    access_token: &'a str,
-    refresh_token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
     token_type: &'static str,
 }
 
@@ -127,22 +93,29 @@ struct ErrorAnswer<'a> {
 }
 
 impl Dialect for Status {
-    fn endpoints(&self) -> &'static [Endpoint] {
+    fn contract(&self) -> Contract {
+        Contract::Status
+    }
+
+    fn prefix(&self) -> &str {
+        &self.settings.prefix
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
         ENDPOINTS
     }
 
-    fn decode(
-        &self,
-        operation: Operation,
-        content_type: Option<&str>,
-        body: &[u8],
-    ) -> Result<Command, DecodeError> {
+    fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
+        let Input { content_type, body, .. } = *input;
         match operation {
             Operation::Login => {
                 let LoginBody { username, password } = json(content_type, body)?;
                 Ok(Command::Login { name: username, password: Secret::new(password) })
             }
             Operation::Refresh => {
+                if let Some(token) = input.refresh_cookie.filter(|_| body.is_empty()) {
+                    return Ok(Command::Refresh { token: token.into() });
+                }
                 let RefreshBody { refresh_token } = json(content_type, body)?;
                 Ok(Command::Refresh { token: Secret::new(refresh_token) })
             }
@@ -158,23 +131,30 @@ impl Dialect for Status {
             Operation::Logout => Ok(Command::Logout),
             Operation::IssueTicket => Ok(Command::IssueTicket),
             Operation::Health => Ok(Command::Health),
+            _ => Err(DecodeError::not_of_this_contract()),
         }
     }
 
-    fn encode(&self, outcome: Outcome) -> Answer {
+    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
         let success = "success";
+        let delivery = self.settings.delivery;
         match outcome {
-            Outcome::SignedIn(pair) => ok(&PairAnswer {
+            Outcome::SignedIn(_, pair) | Outcome::Refreshed(pair) => Answer::ok(&PairAnswer {
                 status: success,
-                access_token: pair.access.text.expose(),
-                refresh_token: pair.refresh.expose(),
+                access_token: delivery.shown(&pair.access.text),
+                refresh_token: delivery.shown(&pair.refresh),
                 token_type: "Bearer",
-            }),
+            })
+            .with(delivery.of_pair(&pair, self.settings.refresh_ttl)),
             Outcome::Ticket(ticket) => {
-                ok(&TicketAnswer { status: success, token: ticket.expose() })
+                Answer::ok(&TicketAnswer { status: success, token: ticket.expose() })
             }
-            Outcome::LoggedOut | Outcome::PasswordChanged => ok(&PlainAnswer { status: success }),
+            Outcome::LoggedOut => {
+                Answer::ok(&PlainAnswer { status: success }).with(delivery.forget())
+            }
+            Outcome::PasswordChanged => Answer::ok(&PlainAnswer { status: success }),
             Outcome::Health(health) => encode_health(&health),
+            _ => Answer::nothing(),
         }
     }
 
@@ -183,7 +163,16 @@ impl Dialect for Status {
     }
 
     fn issuance(&self) -> Issuance {
-        Issuance { access_ttl: self.access_ttl, rotate: self.rotate, shows_role: false }
+        let access_ttl = self.settings.access_ttl;
+        Issuance { access_ttl, rotate: self.rotate, shows_role: false }
+    }
+
+    fn password_rule(&self) -> PasswordRule {
+        self.settings.password
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.settings.delivery
     }
 }
 
@@ -192,49 +181,11 @@ fn encode_health(health: &Health) -> Answer {
         Serving::Healthy => (StatusCode::OK, "healthy"),
         Serving::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
-    let body = to_json(&HealthAnswer {
+    let answer = HealthAnswer {
         status: word,
         version: health.version,
         pending_update: health.pending_update.as_deref(),
         cves: &health.cves,
-    });
-    Answer { status, body }
-}
-
-fn ok(answer: &impl Serialize) -> Answer {
-    Answer { status: StatusCode::OK, body: to_json(answer) }
-}
-
-fn to_json(answer: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(answer).expect("answers of plain text serialize")
-}
-
-fn json<'a, T: Deserialize<'a>>(
-    content_type: Option<&str>,
-    body: &'a [u8],
-) -> Result<T, DecodeError> {
-    let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
-    if !media_type.is_some_and(|name| name.eq_ignore_ascii_case("application/json")) {
-        return Err(DecodeError::MediaType);
-    }
-    if body.trim_ascii_start().starts_with(b"[") {
-        // serde takes a list for an object's members in their order.
-        return Err(DecodeError::Malformed(NOT_THE_OBJECT.to_owned()));
-    }
-    serde_json::from_slice(body).map_err(|error| DecodeError::Malformed(describe(&error)))
-}
-
-const NOT_THE_OBJECT: &str =
-    "The body must be a JSON object with exactly the documented members, as strings";
-
-/// What is wrong with a body, without repeating any of it.
-fn describe(error: &serde_json::Error) -> String {
-    use serde_json::error::Category;
-    match error.classify() {
-        Category::Syntax | Category::Io => {
-            format!("The body is not valid JSON (line {}, column {})", error.line(), error.column())
-        }
-        Category::Eof => "The body ends before its JSON does".to_owned(),
-        Category::Data => NOT_THE_OBJECT.to_owned(),
-    }
+    };
+    Answer::json(status, &answer)
 }

@@ -29,6 +29,8 @@ pub enum Presented<'a> {
     /// The encoded part of `Authorization: Basic`.
     Basic(&'a str),
     Bearer(&'a str),
+    /// An access token that a browser sent along by itself.
+    Cookie(&'a str),
     Key(&'a str),
     Ticket(&'a str),
     /// A field that is no text at all.
@@ -103,7 +105,7 @@ pub async fn authenticate(
 ) -> Result<Option<Arc<Principal>>, Rejection> {
     match presented {
         Presented::Nothing => Ok(None),
-        Presented::Bearer(token) => bearer::check(core, token).map(Some),
+        Presented::Bearer(token) | Presented::Cookie(token) => bearer::check(core, token).map(Some),
         Presented::Basic(encoded) => {
             basic::check(core, throttle, caller, encoded).await.map(|p| Some(Arc::new(p)))
         }

@@ -1,56 +1,169 @@
-//! The gateway's own endpoints: decode, perform, encode.
+//! The gateway's own endpoints: whose contract, who asks, decode, perform, encode.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::{HeaderMap, Response, header};
+use http::request::Parts;
+use http::{Response, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use crate::auth::account::{Account, canonical_name};
 use crate::auth::error::Error;
-use crate::auth::principal::Principal;
-use crate::dialect::{self, Attempt, Command, DecodeError, Dialect, Endpoint};
+use crate::auth::principal::{Principal, Scheme};
+use crate::dialect::delivery::{Delivery, REFRESH_COOKIE};
+use crate::dialect::perform::perform;
+use crate::dialect::told_apart::{self, Telltale};
+use crate::dialect::{
+    self, Admission, Attempt, Candidate, Command, DecodeError, Dialect, Endpoint, Input,
+};
+use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
-use super::Gateway;
+use super::authenticate::Presented;
 use super::body::{BodyError, RequestBody, ResponseBody};
+use super::cookie::{self, Provenance};
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
 use super::respond::own_answer;
 use super::throttle::Caller;
+use super::{Gateway, Origin, presented, prove};
 
 /// No body of the auth API needs more.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
 /// For the whole of such a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Serves one of our endpoints for a caller that was admitted to it.
+/// A request to one of our endpoints, with what was found out about it.
+pub struct Call<'a> {
+    pub caller: &'a Caller,
+    pub parts: &'a Parts,
+    pub origin: Origin<'a>,
+    /// What stands for the segments in braces of the path.
+    pub parameters: Vec<String>,
+}
+
+/// Serves one of our endpoints.
 ///
 /// # Errors
 /// Why there is no outcome.
 pub async fn serve(
     gateway: &Arc<Gateway>,
     record: &mut RequestRecord,
-    (endpoint, dialect): (&'static Endpoint, &Arc<dyn Dialect>),
-    caller: &Caller,
-    headers: &HeaderMap,
-    body: Incoming,
-    principal: Option<&Arc<Principal>>,
+    candidates: &[Candidate],
+    call: Call<'_>,
+    incoming: Incoming,
 ) -> Result<Response<ResponseBody>, Rejection> {
-    if endpoint.attempt != Attempt::None {
+    record.access.decision = Decision::Own;
+    if candidates.iter().all(|candidate| candidate.endpoint.attempt != Attempt::None) {
         // Before the body is read: a locked-out address is told at once.
-        gateway.throttle.check(caller.source)?;
+        gateway.throttle.check(call.caller.source)?;
     }
-    let body = collect(gateway, record, body).await?;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let command =
-        dialect.decode(endpoint.operation, content_type, &body).map_err(|error| match error {
-            DecodeError::MediaType => Reason::MediaType,
-            DecodeError::Malformed(words) => Reason::BodyMalformed(words),
-        })?;
+    let (Candidate { endpoint, dialect }, principal, body) = match candidates {
+        [only] => {
+            record.dialect = Some(Arc::clone(&only.dialect));
+            // Before the body is read: nobody uploads to be told 401.
+            let principal = admit(gateway, record, only, &call).await?;
+            (only, principal, collect(gateway, record, incoming).await?)
+        }
+        several => {
+            let body = collect(gateway, record, incoming).await?;
+            let told = telltale(call.parts, &body)?;
+            let chosen = told_apart::choose(several, &told).ok_or(Reason::Internal)?;
+            record.dialect = Some(Arc::clone(&chosen.dialect));
+            (chosen, admit(gateway, record, chosen, &call).await?, body)
+        }
+    };
+    let input = Input {
+        content_type: content_type(call.parts),
+        body: &body,
+        query: call.parts.uri.query(),
+        parameters: &call.parameters,
+        refresh_cookie: refresh_cookie(endpoint, dialect.as_ref(), &call, &body)?,
+    };
+    let command = dialect.decode(endpoint.operation, &input).map_err(|error| match error {
+        DecodeError::MediaType => Reason::MediaType,
+        DecodeError::Malformed(words) => Reason::BodyMalformed(words),
+    })?;
+    let outcome =
+        carry_out(gateway, (endpoint, dialect), command, call.caller, principal.as_ref()).await?;
+    Ok(own_answer(dialect.encode(outcome, gateway.core.clock().now())))
+}
+
+/// Who calls an endpoint, if it has to be known.
+async fn admit(
+    gateway: &Gateway,
+    record: &mut RequestRecord,
+    Candidate { endpoint, dialect }: &Candidate,
+    call: &Call<'_>,
+) -> Result<Option<Arc<Principal>>, Rejection> {
+    if endpoint.attempt != Attempt::None {
+        gateway.throttle.check(call.caller.source)?;
+    }
+    if endpoint.admission == Admission::Public {
+        if dialect.delivery() == Delivery::Cookie {
+            // Else another site could sign its visitors in as somebody of its choice.
+            call.check_origin(Provenance::IfStated)?;
+        }
+        return Ok(None);
+    }
+    let presented = presented(gateway, call.parts, call.origin, None)?;
+    let is_token =
+        matches!(presented, Presented::Nothing | Presented::Bearer(_) | Presented::Cookie(_));
+    if endpoint.admission == Admission::Bearer && !is_token {
+        return Err(Reason::NotASession.into());
+    }
+    prove(gateway, record, call.caller, presented).await.map(Some)
+}
+
+impl Call<'_> {
+    fn check_origin(&self, provenance: Provenance) -> Result<(), Rejection> {
+        let Origin { host, scheme } = self.origin;
+        cookie::check_same_origin(self.parts, host, scheme, provenance)
+    }
+}
+
+fn content_type(parts: &Parts) -> Option<&str> {
+    parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+fn telltale<'a>(parts: &'a Parts, body: &[u8]) -> Result<Telltale<'a>, Rejection> {
+    Ok(Telltale {
+        content_type: content_type(parts),
+        members: dialect::body::members(body),
+        authorization: parts.headers.contains_key(header::AUTHORIZATION),
+        refresh_cookie: cookie::find(&parts.headers, REFRESH_COOKIE)?.is_some(),
+    })
+}
+
+/// The refresh token of a browser, where one is wanted and none was sent in the body.
+fn refresh_cookie<'a>(
+    endpoint: &Endpoint,
+    dialect: &dyn Dialect,
+    call: &Call<'a>,
+    body: &[u8],
+) -> Result<Option<&'a str>, Rejection> {
+    let wanted = endpoint.attempt == Attempt::RefreshToken && body.is_empty();
+    if !wanted || dialect.delivery() == Delivery::Body {
+        return Ok(None);
+    }
+    let found = cookie::find(&call.parts.headers, REFRESH_COOKIE)?;
+    if found.is_some() {
+        call.check_origin(Provenance::Required)?;
+    }
+    Ok(found)
+}
+
+/// Performs a command, in the turn of its address if it tries a secret.
+async fn carry_out(
+    gateway: &Arc<Gateway>,
+    (endpoint, dialect): (&Endpoint, &Arc<dyn Dialect>),
+    command: Command,
+    caller: &Caller,
+    principal: Option<&Arc<Principal>>,
+) -> Result<dialect::Outcome, Rejection> {
     let entry = Entry::of(gateway, &command, caller, principal);
     let name = match &command {
         Command::Login { name, .. } => Some(name.clone()),
@@ -58,8 +171,12 @@ pub async fn serve(
     };
     let tried = match endpoint.attempt {
         Attempt::RefreshToken => Tried::RefreshToken,
-        Attempt::Password | Attempt::None => Tried::Password,
+        // A token that has ended meanwhile is refused as one (S2-20).
+        Attempt::None => Tried::Credential(Scheme::Bearer),
+        Attempt::Password => Tried::Password,
     };
+    // Hashing for a stranger takes turns as well, though nothing is tried.
+    let takes_turns = endpoint.attempt != Attempt::None || matches!(command, Command::Register(_));
     let work = {
         let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
         let principal = principal.map(Arc::clone);
@@ -67,28 +184,30 @@ pub async fn serve(
             let principal = principal.as_deref();
             let health = || gateway.health();
             let outcome =
-                dialect::perform(&gateway.core, dialect.as_ref(), command, principal, health).await;
+                perform(&gateway.core, dialect.as_ref(), command, principal, health).await;
             // Here, where an attempt is finished whether or not its client waits for it.
             if let Some(entry) = entry {
-                entry.write(&gateway, outcome.as_ref().err(), tried);
+                entry.write(&gateway, &outcome, tried);
             }
             outcome
         }
     };
     let throttle = &gateway.throttle;
-    let outcome = match endpoint.attempt {
-        Attempt::Password => throttle.attempt(caller, name.as_deref(), tried, work).await?,
-        Attempt::RefreshToken => throttle.attempt(caller, None, tried, work).await?,
-        Attempt::None => work.await.map_err(|error| Rejection::from_core(error, tried))?,
-    };
-    Ok(own_answer(dialect.encode(outcome)))
+    if takes_turns {
+        let name = name.filter(|_| endpoint.attempt == Attempt::Password);
+        throttle.attempt(caller, name.as_deref(), tried, work).await
+    } else {
+        work.await.map_err(|error| Rejection::from_core(error, tried))
+    }
 }
 
 /// A line of the audit log, before its outcome is known.
 struct Entry {
     event: Event,
+    /// As far as it is known before.
     account: Option<Arc<Account>>,
     actor: Actor,
+    detail: Option<String>,
 }
 
 impl Entry {
@@ -106,13 +225,29 @@ impl Entry {
                 let account = core.standing().account_by_name(&canonical_name(name));
                 (Event::Login, account, Some("password"))
             }
+            Command::Register(_) => (Event::Register, None, Some("password")),
+            Command::Github { .. } => (Event::Login, None, Some("github")),
             Command::Refresh { token } => {
                 (Event::Refresh, core.owner_of(token.expose()), Some("refresh-token"))
             }
-            Command::Logout => (Event::Logout, own(), None),
+            Command::Reissue => (Event::Refresh, own(), None),
+            Command::SwitchWorkspace { .. } => (Event::WorkspaceSwitch, own(), None),
+            Command::Logout | Command::EndSession => (Event::Logout, own(), None),
             Command::ChangePassword { .. } => (Event::PasswordChange, own(), None),
             Command::IssueTicket => (Event::WsToken, own(), None),
-            Command::Health => return None,
+            Command::CreateKey(_) => (Event::KeyCreate, own(), None),
+            Command::RotateKey { .. } => (Event::KeyRotate, own(), None),
+            Command::DeleteKey { .. } => (Event::KeyRevoke, own(), None),
+            Command::Me | Command::Providers | Command::ListKeys | Command::Health => return None,
+        };
+        let detail = match command {
+            Command::DeleteKey { key: Some(key) } | Command::RotateKey { key: Some(key), .. } => {
+                Some(format!("key {}", key.0))
+            }
+            Command::SwitchWorkspace { workspace: Some(workspace) } => {
+                Some(format!("workspace {}", workspace.0))
+            }
+            _ => None,
         };
         let actor = Actor::Client {
             address: caller.client,
@@ -120,26 +255,44 @@ impl Entry {
             credential: credential.or(principal.map(|principal| principal.scheme().as_str())),
             session: principal.and_then(|principal| principal.session()).map(|session| session.0),
         };
-        Some(Self { event, account, actor })
+        Some(Self { event, account, actor, detail })
     }
 
-    fn write(self, gateway: &Gateway, error: Option<&Error>, tried: Tried) {
-        let outcome = match error {
-            None => Outcome::Success,
+    fn write(self, gateway: &Gateway, done: &Result<dialect::Outcome, Error>, tried: Tried) {
+        let (outcome, reason, account, detail) = match done {
+            Ok(done) => {
+                use dialect::Outcome as Done;
+                let account = match done {
+                    Done::Registered(account, _) | Done::SignedIn(account, _) => {
+                        Some(Arc::clone(account))
+                    }
+                    _ => self.account,
+                };
+                let made = match done {
+                    Done::KeyCreated(key, _) => Some(format!("key {}", key.id.0)),
+                    _ => self.detail,
+                };
+                (Outcome::Success, "ok", account, made)
+            }
             // Nothing was tried; a flood of these belongs in the access log.
-            Some(Error::HasherBusy) => return,
-            Some(Error::Store(_)) => Outcome::Failed,
-            Some(_) => Outcome::Refused,
+            Err(Error::HasherBusy) => return,
+            Err(error) => {
+                let outcome = match error {
+                    Error::Store(_) => Outcome::Failed,
+                    _ => Outcome::Refused,
+                };
+                let rejection = Rejection::from_core(error.clone(), tried);
+                (outcome, rejection.reason.code(), self.account, self.detail)
+            }
         };
-        let rejection = error.map(|error| Rejection::from_core(error.clone(), tried));
         gateway.sink.audit(AuditRecord {
             at: gateway.core.clock().now(),
             event: self.event,
             outcome,
-            reason: rejection.map_or("ok", |rejection| rejection.reason.code()),
-            account: self.account,
+            reason,
+            account,
             actor: self.actor,
-            detail: None,
+            detail,
         });
     }
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use crate::auth::ports::Clock;
 use crate::auth::principal::Principal;
 use crate::auth::time::Timestamp;
+use crate::dialect::Dialect;
 use crate::telemetry::access_log::{AccessRecord, Agent, Decision};
 use crate::telemetry::log::Style;
 use crate::telemetry::sink::Sink;
@@ -20,6 +21,8 @@ use super::forward::headers;
 /// One request's entry. Dropped before it is completed, it counts as a reset.
 pub struct RequestRecord {
     pub access: AccessRecord,
+    /// The contract of ours that the request turned out to speak.
+    pub dialect: Option<Arc<dyn Dialect>>,
     pub body: Option<Arc<BodyProgress>>,
     started: Instant,
     connection: Arc<Connection>,
@@ -73,6 +76,7 @@ impl RequestRecord {
                     Box::new(Agent { referer, user_agent })
                 }),
             },
+            dialect: None,
             body: None,
             started: Instant::now(),
             connection: Arc::clone(connection),

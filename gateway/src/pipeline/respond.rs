@@ -7,7 +7,7 @@
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::auth::error::{Entity, Name};
+use crate::auth::error::{Entity, Name, Refusal as AuthRefusal};
 use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
 use crate::dialect::{Answer, ClientError, Dialect};
@@ -132,7 +132,7 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::MediaType => keep(
             S::UNSUPPORTED_MEDIA_TYPE,
             "UNSUPPORTED_MEDIA_TYPE",
-            "Send the body as application/json",
+            "Send the body in the content type that is documented",
         ),
         Reason::BodyMalformed(_) => keep(S::BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
         Reason::PasswordUnacceptable(rule) => {
@@ -165,6 +165,12 @@ fn refusal(reason: &Reason) -> Refusal {
                 Entity::Lockout => ("LOCKOUT_NOT_FOUND", "Lockout not found"),
             };
             keep(S::NOT_FOUND, code, message)
+        }
+        Reason::TooMany(_) => {
+            keep(S::CONFLICT, "LIMIT_REACHED", "There are as many of these as one may have")
+        }
+        Reason::TimePassed => {
+            keep(S::UNPROCESSABLE_ENTITY, "TIME_PASSED", "The time of expiry must be in the future")
         }
         Reason::RegistrationClosed => {
             keep(S::FORBIDDEN, "REGISTRATION_CLOSED", "Registration is closed here")
@@ -293,9 +299,15 @@ pub fn reject(
         Shape::Grpc => grpc_answer(refusal.status, message),
         Shape::Dialect(dialect) => {
             let body = dialect.map_or_else(Vec::new, |dialect| {
-                dialect.refusal(&ClientError { code: refusal.code, message })
+                dialect.refusal(&ClientError {
+                    code: refusal.code,
+                    message,
+                    unknown_user: rejection.reason
+                        == Reason::PasswordRefused(AuthRefusal::UserUnknown),
+                    at: gateway.core.clock().now(),
+                })
             });
-            own_answer(Answer { status: refusal.status, body })
+            own_answer(Answer { status: refusal.status, body, fields: Vec::new() })
         }
     };
     add_fields(gateway, &rejection.reason, refusal.status, response.headers_mut());
@@ -312,6 +324,9 @@ pub fn own_answer(answer: Answer) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::full(answer.body));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
+    for (name, value) in answer.fields {
+        headers.append(name, value);
+    }
     if typed {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }

@@ -18,11 +18,13 @@ use super::log::{Style, escape, rfc3339};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
+    Register,
     Login,
     Refresh,
     Logout,
     PasswordChange,
     WsToken,
+    WorkspaceSwitch,
     /// An address failed too often and may not try for a while.
     Lockout,
     UserAdd,
@@ -30,6 +32,7 @@ pub enum Event {
     UserEnable,
     UserDisable,
     KeyCreate,
+    KeyRotate,
     KeyRevoke,
 }
 

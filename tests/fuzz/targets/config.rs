@@ -77,7 +77,9 @@ fn check_config(config: &Config) {
     assert!(limits.burst > 0 && limits.requests_per_second > 0 && limits.max_login_attempts > 0);
     assert!((8..=100).contains(&limits.header_count) && limits.uri_bytes >= 256);
     assert!(limits.login_window >= Duration::from_secs(1));
-    assert!(config.status.access_ttl <= config.auth.refresh_ttl);
+    for dialect in config.dialects.all() {
+        assert!(dialect.access_ttl <= config.auth.refresh_ttl);
+    }
     assert!((4..=16).contains(&config.auth.bcrypt_cost) && config.auth.hash_threads > 0);
     let timeouts = &config.timeouts;
     for length in [timeouts.tls_handshake, timeouts.request_head, timeouts.idle, timeouts.drain] {

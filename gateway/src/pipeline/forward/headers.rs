@@ -8,6 +8,7 @@ use http::HeaderMap;
 use http::header::{self, Entry, HeaderName, HeaderValue};
 
 use crate::config::CredentialForwarding;
+use crate::pipeline::cookie;
 use crate::pipeline::respond::REQUEST_ID;
 
 use super::identity::{StrippedNames, dashed, is_credential};
@@ -78,6 +79,9 @@ pub fn prepare_request(
         .collect();
     for name in unwanted {
         headers.remove(name);
+    }
+    if credential == CredentialForwarding::Strip {
+        cookie::strip(headers);
     }
     join_cookies(headers);
     if accepts_trailers {

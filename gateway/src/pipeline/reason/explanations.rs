@@ -340,6 +340,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of("email_taken", "An account with this e-mail address exists.", "Sign in to it."),
     of("username_taken", "An account with this user name exists.", "Choose another name."),
     of(
+        "too_many",
+        "The account has as many keys as an account may have (1000).",
+        "Delete those that are not used: last_used tells which.",
+    ),
+    of("time_passed", "A key was to end in the past.", "Send a time that is to come."),
+    of(
         "registration_closed",
         "Somebody tried to make an account.",
         "Set auth.registration = \"open\" if anybody may, or make it with portcullis user add.",

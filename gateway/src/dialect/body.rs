@@ -1,0 +1,146 @@
+//! Bodies as contracts send them: one JSON object, or one form, with exactly the
+//! documented members.
+
+use std::collections::HashMap;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::DecodeError;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What a body must be, in words for the client.
+const NOT_THE_OBJECT: &str =
+    "The body must be a JSON object with exactly the documented members, of the documented types";
+const NOT_THE_FORM: &str = "The body must be a form with exactly the documented fields, once each";
+const NO_BODY: &str = "This request takes no body";
+
+/// The media type of a `Content-Type`, without its parameters (RFC 9110 8.3.1).
+#[must_use]
+pub fn media_type(content_type: Option<&str>) -> Option<&str> {
+    content_type.and_then(|value| value.split(';').next()).map(str::trim)
+}
+
+#[must_use]
+pub fn is_json(content_type: Option<&str>) -> bool {
+    media_type(content_type).is_some_and(|name| name.eq_ignore_ascii_case(JSON))
+}
+
+#[must_use]
+pub fn is_form(content_type: Option<&str>) -> bool {
+    media_type(content_type).is_some_and(|name| name.eq_ignore_ascii_case(FORM))
+}
+
+/// Reads a JSON object.
+///
+/// # Errors
+/// When it is announced as something else, or is not the object that `T` describes.
+pub fn json<'a, T: Deserialize<'a>>(
+    content_type: Option<&str>,
+    body: &'a [u8],
+) -> Result<T, DecodeError> {
+    if !is_json(content_type) {
+        return Err(DecodeError::MediaType);
+    }
+    if body.trim_ascii_start().starts_with(b"[") {
+        // serde takes a list for an object's members in their order.
+        return Err(DecodeError::Malformed(NOT_THE_OBJECT.to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| DecodeError::Malformed(describe(&error)))
+}
+
+/// What is wrong with a body, without repeating any of it.
+fn describe(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Syntax | Category::Io => {
+            format!("The body is not valid JSON (line {}, column {})", error.line(), error.column())
+        }
+        Category::Eof => "The body ends before its JSON does".to_owned(),
+        Category::Data => NOT_THE_OBJECT.to_owned(),
+    }
+}
+
+/// The member names of an object, for telling contracts apart; none when it is none.
+#[must_use]
+pub fn members(body: &[u8]) -> Vec<String> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Vec::new();
+    }
+    serde_json::from_slice::<HashMap<String, IgnoredAny>>(body)
+        .map(|members| members.into_keys().collect())
+        .unwrap_or_default()
+}
+
+/// Reads a form's `wanted` fields, each exactly once; `ignored` ones may be there.
+///
+/// # Errors
+/// When it is announced as something else, or has other fields.
+pub fn form<const N: usize>(
+    content_type: Option<&str>,
+    body: &[u8],
+    wanted: [&str; N],
+    ignored: &[&str],
+) -> Result<[String; N], DecodeError> {
+    if !is_form(content_type) {
+        return Err(DecodeError::MediaType);
+    }
+    let malformed = || DecodeError::Malformed(NOT_THE_FORM.to_owned());
+    // Percent-decoding replaces what is not UTF-8; a password must not change so.
+    let decoded = percent_decoded_is_text(body).then(|| form_urlencoded::parse(body));
+    let mut found: [Option<String>; N] = [const { None }; N];
+    for (name, value) in decoded.ok_or_else(malformed)? {
+        match wanted.iter().position(|wanted| *wanted == name) {
+            Some(index) if found[index].is_none() => found[index] = Some(value.into_owned()),
+            None if ignored.contains(&name.as_ref()) => {}
+            _ => return Err(malformed()),
+        }
+    }
+    if found.iter().any(Option::is_none) {
+        return Err(malformed());
+    }
+    Ok(found.map(Option::unwrap_or_default))
+}
+
+fn percent_decoded_is_text(body: &[u8]) -> bool {
+    let mut bytes = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let byte = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
+/// A request whose meaning needs no body has none, or an empty object.
+///
+/// # Errors
+/// When there is one.
+pub fn none(body: &[u8]) -> Result<(), DecodeError> {
+    match body.trim_ascii() {
+        b"" | b"{}" => Ok(()),
+        _ => Err(DecodeError::Malformed(NO_BODY.to_owned())),
+    }
+}
+
+/// # Panics
+/// Never: what is answered is plain text, numbers and lists of them.
+#[must_use]
+pub fn to_json(answer: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(answer).expect("answers of plain text serialize")
+}

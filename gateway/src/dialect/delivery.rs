@@ -1,0 +1,66 @@
+//! How tokens reach a client: in the answer's body, or as cookies that scripts
+//! cannot read (S0-20).
+
+use http::header::{HeaderName, HeaderValue, SET_COOKIE};
+
+use crate::auth::login::{AccessToken, TokenPair};
+use crate::auth::time::Seconds;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    Body,
+    /// The members that would hold tokens are left out of the body.
+    Cookie,
+}
+
+/// The prefix binds them to this host, to TLS and to the whole site (RFC 6265bis 4.1.3).
+pub const ACCESS_COOKIE: &str = "__Host-portcullis-access";
+pub const REFRESH_COOKIE: &str = "__Host-portcullis-refresh";
+
+impl Delivery {
+    /// A token as the body shows it, if it does.
+    #[must_use]
+    pub fn shown<'a>(self, token: &'a crate::auth::secret::Secret) -> Option<&'a str> {
+        (self == Delivery::Body).then(|| token.expose())
+    }
+
+    /// The fields that carry an access token.
+    #[must_use]
+    pub fn of_access(self, access: &AccessToken) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            Delivery::Body => Vec::new(),
+            Delivery::Cookie => vec![cookie(ACCESS_COOKIE, access.text.expose(), access.ttl)],
+        }
+    }
+
+    /// The fields that carry both tokens.
+    #[must_use]
+    pub fn of_pair(self, pair: &TokenPair, refresh_ttl: Seconds) -> Vec<(HeaderName, HeaderValue)> {
+        let mut fields = self.of_access(&pair.access);
+        if self == Delivery::Cookie {
+            fields.push(cookie(REFRESH_COOKIE, pair.refresh.expose(), refresh_ttl));
+        }
+        fields
+    }
+
+    /// The fields that make a browser forget both.
+    #[must_use]
+    pub fn forget(self) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            Delivery::Body => Vec::new(),
+            Delivery::Cookie => {
+                [ACCESS_COOKIE, REFRESH_COOKIE].map(|name| cookie(name, "", Seconds(0))).into()
+            }
+        }
+    }
+}
+
+/// A cookie for this whole site that scripts cannot read and other sites' pages do not
+/// send along.
+fn cookie(name: &str, value: &str, lifetime: Seconds) -> (HeaderName, HeaderValue) {
+    let text =
+        format!("{name}={value}; Max-Age={}; Path=/; Secure; HttpOnly; SameSite=Lax", lifetime.0);
+    let mut value = HeaderValue::from_str(&text).expect("tokens are visible ASCII");
+    value.set_sensitive(true);
+    (SET_COOKIE, value)
+}

@@ -1,0 +1,252 @@
+//! Dialect `envelope`: `/api/auth`, every answer in an envelope with its time, one
+//! token, GitHub, workspaces (S2-01 to S2-25).
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::auth::account::{Account, PersonName};
+use crate::auth::login::{AccessToken, Issuance};
+use crate::auth::password::PasswordRule;
+use crate::auth::register::Registration;
+use crate::auth::secret::Secret;
+use crate::auth::time::Timestamp;
+use crate::auth::workspace::WorkspaceId;
+
+use super::body::{json, none, to_json};
+use super::delivery::Delivery;
+use super::notation::{envelope_user, millis, parse_id};
+use super::{
+    Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
+    Input, Operation, Outcome, Settings, Verb,
+};
+
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::new(Verb::Get, "/auth/providers", Operation::Providers),
+    Endpoint::new(Verb::Post, "/auth/register", Operation::Register),
+    Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
+    Endpoint::new(Verb::Post, "/auth/github", Operation::Github),
+    Endpoint::new(Verb::Get, "/auth/me", Operation::Me).admitting(Admission::Authenticated),
+    Endpoint::new(Verb::Post, "/auth/refresh", Operation::Reissue).admitting(Admission::Bearer),
+    Endpoint::new(Verb::Post, "/auth/switch-workspace", Operation::SwitchWorkspace)
+        .admitting(Admission::Bearer),
+];
+
+pub struct Envelope(pub Settings);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RegisterBody {
+    email: String,
+    first_name: String,
+    last_name: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LoginBody {
+    email: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GithubBody {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct SwitchBody {
+    workspace_id: String,
+}
+
+#[derive(Serialize)]
+struct Success<T> {
+    success: bool,
+    data: T,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProvidersData<'a> {
+    local: bool,
+    github: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    github_client_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct SignedInData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    user: User<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct User<'a> {
+    id: String,
+    email: &'a str,
+    first_name: String,
+    last_name: String,
+    role: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Me<'a> {
+    id: String,
+    email: &'a str,
+    first_name: String,
+    last_name: String,
+    role: &'a str,
+    avatar_url: Option<&'a str>,
+    created_at: String,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    success: bool,
+    error: FailureDetail<'a>,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+struct FailureDetail<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+impl Dialect for Envelope {
+    fn contract(&self) -> Contract {
+        Contract::Envelope
+    }
+
+    fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        ENDPOINTS
+    }
+
+    fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
+        let Input { content_type, body, .. } = *input;
+        match operation {
+            Operation::Providers => Ok(Command::Providers),
+            Operation::Register => {
+                let body: RegisterBody = json(content_type, body)?;
+                Ok(Command::Register(Registration {
+                    email: body.email,
+                    username: None,
+                    name: PersonName::in_parts(&body.first_name, &body.last_name),
+                    password: Secret::new(body.password),
+                }))
+            }
+            Operation::Login => {
+                let LoginBody { email, password } = json(content_type, body)?;
+                Ok(Command::Login { name: email, password: Secret::new(password) })
+            }
+            Operation::Github => {
+                let GithubBody { code } = json(content_type, body)?;
+                Ok(Command::Github { code: Secret::new(code) })
+            }
+            Operation::Me => Ok(Command::Me),
+            Operation::Reissue => none(body).map(|()| Command::Reissue),
+            Operation::SwitchWorkspace => {
+                let SwitchBody { workspace_id } = json(content_type, body)?;
+                // What is no id is the id of no workspace.
+                let workspace = parse_id(&workspace_id).map(WorkspaceId);
+                Ok(Command::SwitchWorkspace { workspace })
+            }
+            _ => Err(DecodeError::not_of_this_contract()),
+        }
+    }
+
+    fn encode(&self, outcome: Outcome, now: Timestamp) -> Answer {
+        match outcome {
+            Outcome::Providers(providers) => {
+                let github_client_id = providers.github_client_id.as_deref();
+                let github = github_client_id.is_some();
+                let data = ProvidersData { local: providers.local, github, github_client_id };
+                success(StatusCode::OK, data, now)
+            }
+            Outcome::Registered(account, pair) => {
+                self.signed_in(StatusCode::CREATED, &account, &pair.access, now)
+            }
+            Outcome::SignedIn(account, pair) => {
+                self.signed_in(StatusCode::OK, &account, &pair.access, now)
+            }
+            Outcome::Reissued(account, access) => {
+                self.signed_in(StatusCode::OK, &account, &access, now)
+            }
+            Outcome::Me(account) => {
+                let (first_name, last_name) = account.name.parts();
+                let data = Me {
+                    id: envelope_user(account.id),
+                    email: account.email.as_deref().unwrap_or_default(),
+                    first_name,
+                    last_name,
+                    role: account.main_role(),
+                    avatar_url: account.avatar.as_deref(),
+                    created_at: millis(account.created),
+                };
+                success(StatusCode::OK, data, now)
+            }
+            _ => Answer::nothing(),
+        }
+    }
+
+    fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
+        // This contract has one word for every way in which one cannot register (S2-13).
+        let code = match error.code {
+            "REGISTRATION_CLOSED" => "LOCAL_AUTH_DISABLED",
+            code => code,
+        };
+        let detail = FailureDetail { code, message: error.message };
+        to_json(&Failure { success: false, error: detail, timestamp: millis(error.at) })
+    }
+
+    fn issuance(&self) -> Issuance {
+        Issuance { access_ttl: self.0.access_ttl, rotate: false, shows_role: true }
+    }
+
+    fn password_rule(&self) -> PasswordRule {
+        self.0.password
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.0.delivery
+    }
+}
+
+impl Envelope {
+    fn signed_in(
+        &self,
+        status: StatusCode,
+        account: &Account,
+        access: &AccessToken,
+        now: Timestamp,
+    ) -> Answer {
+        let (first_name, last_name) = account.name.parts();
+        let user = User {
+            id: envelope_user(account.id),
+            email: account.email.as_deref().unwrap_or_default(),
+            first_name,
+            last_name,
+            role: account.main_role(),
+            avatar_url: account.avatar.as_deref(),
+        };
+        let delivery = self.0.delivery;
+        let data = SignedInData { token: delivery.shown(&access.text), user };
+        success(status, data, now).with(delivery.of_access(access))
+    }
+}
+
+fn success(status: StatusCode, data: impl Serialize, now: Timestamp) -> Answer {
+    Answer::json(status, &Success { success: true, data, timestamp: millis(now) })
+}

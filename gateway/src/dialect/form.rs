@@ -1,0 +1,177 @@
+//! Dialect `form`: `/api/v1/auth`, sign-in by a form, `detail` in refusals
+//! (S0-01 to S0-12).
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use crate::auth::account::{Account, PersonName};
+use crate::auth::login::{Issuance, TokenPair};
+use crate::auth::password::PasswordRule;
+use crate::auth::register::Registration;
+use crate::auth::secret::Secret;
+use crate::auth::time::Timestamp;
+
+use super::body::{form, json, to_json};
+use super::delivery::Delivery;
+use super::{
+    Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint, Input,
+    Operation, Outcome, Settings, Verb,
+};
+
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::new(Verb::Post, "/auth/register", Operation::Register),
+    Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
+    Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh).trying(Attempt::RefreshToken),
+];
+
+/// What clients of OAuth 2.0's password grant send along; it changes nothing here.
+const IGNORED_FIELDS: &[&str] = &["grant_type", "scope", "client_id", "client_secret"];
+
+pub struct Form(pub Settings);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegisterBody {
+    email: String,
+    username: String,
+    password: String,
+    password_confirm: String,
+    full_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshBody {
+    refresh_token: String,
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    id: String,
+    email: &'a str,
+    username: &'a str,
+    full_name: String,
+}
+
+/// Without a user for a sign-in (S0-08), without a refresh token for a refresh (S0-11).
+#[derive(Serialize)]
+struct TokensAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<User<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    token_type: &'static str,
+}
+
+#[derive(Serialize)]
+struct ErrorAnswer<'a> {
+    detail: &'a str,
+}
+
+impl Dialect for Form {
+    fn contract(&self) -> Contract {
+        Contract::Form
+    }
+
+    fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        ENDPOINTS
+    }
+
+    fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
+        let Input { content_type, body, .. } = *input;
+        match operation {
+            Operation::Register => {
+                let body: RegisterBody = json(content_type, body)?;
+                if body.password != body.password_confirm {
+                    return Err(DecodeError::Malformed("The two passwords differ".to_owned()));
+                }
+                Ok(Command::Register(Registration {
+                    email: body.email,
+                    username: Some(body.username),
+                    name: PersonName::whole(&body.full_name),
+                    password: Secret::new(body.password),
+                }))
+            }
+            Operation::Login => {
+                let fields = form(content_type, body, ["username", "password"], IGNORED_FIELDS)?;
+                let [name, password] = fields;
+                Ok(Command::Login { name, password: Secret::new(password) })
+            }
+            Operation::Refresh => {
+                if let Some(token) = input.refresh_cookie.filter(|_| body.is_empty()) {
+                    return Ok(Command::Refresh { token: token.into() });
+                }
+                let RefreshBody { refresh_token } = json(content_type, body)?;
+                Ok(Command::Refresh { token: Secret::new(refresh_token) })
+            }
+            _ => Err(DecodeError::not_of_this_contract()),
+        }
+    }
+
+    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
+        match outcome {
+            Outcome::Registered(account, pair) => {
+                self.tokens(StatusCode::CREATED, Some(&account), &pair, true)
+            }
+            Outcome::SignedIn(_, pair) => self.tokens(StatusCode::OK, None, &pair, true),
+            Outcome::Refreshed(pair) => self.tokens(StatusCode::OK, None, &pair, false),
+            _ => Answer::nothing(),
+        }
+    }
+
+    fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
+        to_json(&ErrorAnswer { detail: error.message })
+    }
+
+    fn issuance(&self) -> Issuance {
+        // A refresh answers no new refresh token, so the old one stays (S0-11, C6).
+        Issuance { access_ttl: self.0.access_ttl, rotate: false, shows_role: false }
+    }
+
+    fn password_rule(&self) -> PasswordRule {
+        self.0.password
+    }
+
+    fn delivery(&self) -> Delivery {
+        self.0.delivery
+    }
+}
+
+impl Form {
+    fn tokens(
+        &self,
+        status: StatusCode,
+        account: Option<&Account>,
+        pair: &TokenPair,
+        with_refresh: bool,
+    ) -> Answer {
+        let delivery = self.0.delivery;
+        let user = account.map(|account| User {
+            id: account.id.0.to_string(),
+            email: account.email.as_deref().unwrap_or_default(),
+            username: account.username.as_str(),
+            full_name: account.name.full(),
+        });
+        let fields = if with_refresh {
+            delivery.of_pair(pair, self.0.refresh_ttl)
+        } else {
+            delivery.of_access(&pair.access)
+        };
+        Answer::json(
+            status,
+            &TokensAnswer {
+                user,
+                access_token: delivery.shown(&pair.access.text),
+                refresh_token: delivery.shown(&pair.refresh).filter(|_| with_refresh),
+                token_type: "bearer",
+            },
+        )
+        .with(fields)
+    }
+}

@@ -1,0 +1,131 @@
+//! Carrying out a decoded request on the core.
+
+use std::sync::Arc;
+
+use crate::auth::Core;
+use crate::auth::account::{Account, is_valid_role};
+use crate::auth::error::{Entity, Error, Name};
+use crate::auth::federation::Grant;
+use crate::auth::principal::Principal;
+use crate::auth::server::{ServerId, is_valid_label};
+
+use super::{Command, Dialect, Health, KeyRequest, Outcome, Providers};
+
+/// Keys of one account; more are no use to anybody but somebody who floods the store.
+const MAX_KEYS: usize = 1_000;
+
+/// # Errors
+/// What the core answers.
+pub async fn perform(
+    core: &Core,
+    dialect: &dyn Dialect,
+    command: Command,
+    principal: Option<&Principal>,
+    health: impl FnOnce() -> Health + Send,
+) -> Result<Outcome, Error> {
+    // The pipeline has let nobody through to these without a principal.
+    let caller = || principal.ok_or(Error::NotForKeys);
+    let issuance = dialect.issuance();
+    let signed_in = |(account, pair)| Outcome::SignedIn(account, pair);
+    let reissued = |(account, access)| Outcome::Reissued(account, access);
+    match command {
+        Command::Register(new) => {
+            let (account, pair) = core.register(new, dialect.password_rule(), issuance).await?;
+            Ok(Outcome::Registered(account, pair))
+        }
+        Command::Login { name, password } => {
+            core.login(&name, &password, issuance).await.map(signed_in)
+        }
+        Command::Github { code } => {
+            let grant = Grant { code, verifier: None, redirect: None };
+            core.sign_in_with_github(grant, issuance).await.map(signed_in)
+        }
+        Command::Refresh { token } => {
+            core.refresh(token.expose(), issuance).await.map(Outcome::Refreshed)
+        }
+        Command::Reissue => core.reissue(caller()?, issuance).await.map(reissued),
+        Command::SwitchWorkspace { workspace } => {
+            let workspace = workspace.ok_or(Error::Unknown(Entity::Workspace))?;
+            core.switch_workspace(caller()?, workspace, issuance).await.map(reissued)
+        }
+        Command::Logout => {
+            core.logout(caller()?).await?;
+            Ok(Outcome::LoggedOut)
+        }
+        Command::EndSession => {
+            core.end_session(caller()?).await?;
+            Ok(Outcome::SessionEnded)
+        }
+        Command::ChangePassword { current, new } => {
+            core.change_password(caller()?, current, new, dialect.password_rule()).await?;
+            Ok(Outcome::PasswordChanged)
+        }
+        Command::IssueTicket => core.issue_ticket(caller()?).await.map(Outcome::Ticket),
+        Command::Me => Ok(Outcome::Me(Arc::clone(&caller()?.account))),
+        Command::Providers => Ok(Outcome::Providers(Providers {
+            local: core.policy().local_accounts,
+            github_client_id: core.github().map(|provider| provider.client_id().to_owned()),
+        })),
+        Command::CreateKey(wanted) => create_key(core, person(caller()?)?, wanted).await,
+        Command::ListKeys => Ok(Outcome::Keys(core.standing().keys(Some(person(caller()?)?.id)))),
+        Command::DeleteKey { key } => {
+            let owner = person(caller()?)?.id;
+            let key = key.ok_or(Error::Unknown(Entity::Key))?;
+            if core.store().delete_key(key, Some(owner)).await? {
+                Ok(Outcome::KeyDeleted)
+            } else {
+                Err(Error::Unknown(Entity::Key))
+            }
+        }
+        Command::RotateKey { key, overlap } => {
+            let owner = person(caller()?)?.id;
+            let key = key.ok_or(Error::Unknown(Entity::Key))?;
+            check_room(core, owner)?;
+            let (key, text) = core.rotate_key(key, Some(owner), overlap).await?;
+            Ok(Outcome::KeyCreated(key, text))
+        }
+        Command::Health => Ok(Outcome::Health(health())),
+    }
+}
+
+/// Keys are managed by people: one that leaked must not make itself a successor.
+fn person(principal: &Principal) -> Result<&Arc<Account>, Error> {
+    match principal.key() {
+        Some(_) => Err(Error::NotForKeys),
+        None => Ok(&principal.account),
+    }
+}
+
+async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<Outcome, Error> {
+    if !is_valid_label(&wanted.name) {
+        return Err(Error::Name(Name::Label));
+    }
+    if !wanted.scopes.iter().all(|scope| is_valid_role(scope)) {
+        return Err(Error::Name(Name::Scope));
+    }
+    if wanted.expires.is_some_and(|expires| expires <= core.clock().now()) {
+        return Err(Error::Past);
+    }
+    check_room(core, owner.id)?;
+    let server = match wanted.server {
+        None => None,
+        Some(id) => Some(bindable(core, owner, id)?),
+    };
+    let (key, text) = core.create_key(wanted.of(owner, server)).await?;
+    Ok(Outcome::KeyCreated(key, text))
+}
+
+fn check_room(core: &Core, owner: crate::auth::account::AccountId) -> Result<(), Error> {
+    if core.standing().keys(Some(owner)).len() >= MAX_KEYS {
+        return Err(Error::TooMany(Entity::Key));
+    }
+    Ok(())
+}
+
+/// The server, if the account may bind keys to it: whoever has such a key speaks for
+/// the server's agents.
+fn bindable(core: &Core, account: &Account, id: Option<ServerId>) -> Result<ServerId, Error> {
+    let server = id.and_then(|id| core.standing().server(id));
+    let allowed = server.filter(|server| account.is_admin() || server.owner == Some(account.id));
+    allowed.map(|server| server.id).ok_or(Error::Unknown(Entity::Server))
+}

@@ -1,0 +1,137 @@
+//! Which contract a request for a shared path speaks (C1 to C4), and who shapes
+//! refusals where (C14).
+
+use std::sync::Arc;
+
+use http::Method;
+
+use crate::auth::password::PasswordRule;
+use crate::auth::time::Seconds;
+
+use super::delivery::Delivery;
+use super::envelope::Envelope;
+use super::form::Form;
+use super::plain::Plain;
+use super::status::Status;
+use super::told_apart::{Telltale, choose};
+use super::{Contract, Dialects, HealthPaths, Resolution, Settings, body};
+
+fn settings(prefix: &str) -> Settings {
+    Settings {
+        prefix: prefix.to_owned(),
+        access_ttl: Seconds(60),
+        refresh_ttl: Seconds(600),
+        password: PasswordRule::default(),
+        delivery: Delivery::Body,
+    }
+}
+
+fn all() -> Dialects {
+    let mounted: Vec<Arc<dyn super::Dialect>> = vec![
+        Arc::new(Status { settings: settings("/api"), rotate: true }),
+        Arc::new(Plain::new(settings("/api/v1"), true, false)),
+        Arc::new(Envelope(settings("/api"))),
+        Arc::new(Form(settings("/api/v1"))),
+    ];
+    Dialects::new(mounted, HealthPaths::Own).expect("the paths are told apart")
+}
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[test]
+fn contracts_that_share_a_path_are_told_apart_by_the_request() {
+    use Contract::{Envelope, Form, Plain, Status};
+    let v1_login = "/api/v1/auth/login";
+    let v1_refresh = "/api/v1/auth/refresh";
+    let login = "/api/auth/login";
+    let refresh = "/api/auth/refresh";
+    let table: &[(&str, Option<&str>, &str, bool, bool, Contract)] = &[
+        // C1: by content type.
+        (v1_login, Some(FORM), "username=a&password=b", false, false, Form),
+        (
+            v1_login,
+            Some("application/x-www-form-urlencoded; charset=utf-8"),
+            "",
+            false,
+            false,
+            Form,
+        ),
+        (v1_login, Some(JSON), r#"{"username":"a","password":"b"}"#, false, false, Plain),
+        (v1_login, Some("text/plain"), "username=a", false, false, Plain),
+        (v1_login, None, "", false, false, Plain),
+        // C2: by member name.
+        (v1_refresh, Some(JSON), r#"{"refresh_token":"a"}"#, false, false, Form),
+        (v1_refresh, Some(JSON), r#"{"refreshToken":"a"}"#, false, false, Plain),
+        (
+            v1_refresh,
+            Some(JSON),
+            r#"{"refreshToken":"a","refresh_token":"b"}"#,
+            false,
+            false,
+            Plain,
+        ),
+        (v1_refresh, Some(JSON), r#"["refresh_token"]"#, false, false, Plain),
+        (v1_refresh, Some(JSON), "{", false, false, Plain),
+        // C3: by member name; both or neither go to the default.
+        (login, Some(JSON), r#"{"username":"a","password":"b"}"#, false, false, Status),
+        (login, Some(JSON), r#"{"email":"a","password":"b"}"#, false, false, Envelope),
+        (login, Some(JSON), r#"{"email":"a","username":"a"}"#, false, false, Status),
+        (login, Some(JSON), "{}", false, false, Status),
+        // C4: a token in the body, else the one that is presented.
+        (refresh, Some(JSON), r#"{"refresh_token":"a"}"#, false, false, Status),
+        (refresh, Some(JSON), r#"{"refresh_token":"a"}"#, true, false, Status),
+        (refresh, None, "", true, false, Envelope),
+        (refresh, None, "", false, false, Envelope),
+        (refresh, None, "", false, true, Status),
+        (refresh, None, "", true, true, Envelope),
+    ];
+    let dialects = all();
+    for (path, content_type, text, authorization, refresh_cookie, expected) in table {
+        let Resolution::Ours { candidates, .. } = dialects.resolve(&Method::POST, path) else {
+            panic!("{path} is ours");
+        };
+        let told = Telltale {
+            content_type: *content_type,
+            members: body::members(text.as_bytes()),
+            authorization: *authorization,
+            refresh_cookie: *refresh_cookie,
+        };
+        let chosen = choose(&candidates, &told).expect("somebody answers");
+        assert_eq!(chosen.dialect.contract(), *expected, "{path} {text} {told:?}");
+    }
+}
+
+#[test]
+fn a_refusal_has_the_shape_of_the_longest_prefix_above_its_path() {
+    let dialects = all();
+    for (path, expected) in [
+        ("/api/v1/servers", Contract::Plain),
+        ("/api/v1/auth/login", Contract::Plain),
+        ("/api/v1/auth/register", Contract::Form),
+        ("/api/v10", Contract::Status),
+        ("/api/auth/me", Contract::Envelope),
+        ("/api/auth/login", Contract::Status),
+        ("/api/auth/unknown", Contract::Status),
+        ("/", Contract::Status),
+    ] {
+        let shape = dialects.shape(path).expect("some dialect is mounted");
+        assert_eq!(shape.contract(), expected, "{path}");
+    }
+}
+
+#[test]
+fn another_method_is_told_which_ones_the_path_has() {
+    let dialects = all();
+    for (method, path, allow) in [
+        (Method::GET, "/api/v1/auth/login", "POST"),
+        (Method::PUT, "/api/v1/auth/keys", "GET, HEAD, POST"),
+        (Method::GET, "/api/v1/auth/keys/key_a", "DELETE"),
+    ] {
+        match dialects.resolve(&method, path) {
+            Resolution::WrongMethod(found) => assert_eq!(found, allow, "{path}"),
+            _ => panic!("{path} has no {method}"),
+        }
+    }
+    assert!(matches!(dialects.resolve(&Method::GET, "/api/v1/auth"), Resolution::NotOurs));
+}
