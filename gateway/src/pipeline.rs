@@ -215,7 +215,8 @@ async fn process(
         Resolution::Ours { candidates, parameters } => {
             let origin = Origin { host: &host.written, scheme };
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
-            return intercept::serve(gateway, record, &candidates, call, incoming).await;
+            // Apart, so that every other request's future is smaller.
+            return Box::pin(intercept::serve(gateway, record, &candidates, call, incoming)).await;
         }
     }
 
