@@ -223,11 +223,11 @@ fn unmark(marked: &str) -> (String, usize, usize) {
 /// What is nowhere written has no place.
 #[tokio::test]
 async fn what_follows_from_nothing_written_is_reported_without_a_place() {
-    let short = format!("[auth]\nrefresh_ttl = \"1h\"\n{ECHO}");
+    let long = format!("[dialect.status]\naccess_ttl = \"8d\"\n{ECHO}");
     for (config, message) in [
         ("", "config.toml: route: nothing says where traffic goes"),
         (
-            &*short,
+            &*long,
             "config.toml: dialect.status.access_ttl: an access token would outlive the refresh token",
         ),
     ] {

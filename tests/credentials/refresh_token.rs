@@ -8,13 +8,17 @@ use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway, SECRET_KEY};
 use crate::support::token::{claims, parts, sign_like_gateway};
 
 #[tokio::test]
-async fn a_missing_refresh_token_is_a_bad_request_even_beside_another_credential() {
+async fn without_a_refresh_token_the_access_token_is_what_counts() {
     let gateway = Gateway::start(ECHO).await;
     let pair = sign_in_admin(&gateway).await;
     Client::anonymous(&gateway).refresh(&pair.refresh).await.expect(200);
-    for client in [Client::anonymous(&gateway), Client::bearer(&gateway, &pair.access)] {
-        let answer = client.post_json("/api/auth/refresh", &json!({})).await;
-        answer.refused(400, "BAD_REQUEST");
+    for (client, expected) in [
+        (Client::anonymous(&gateway), 401),
+        (Client::bearer(&gateway, &pair.access), 200),
+        (Client::bearer(&gateway, &pair.refresh), 401),
+        (Client::admin(&gateway), 401),
+    ] {
+        client.post_json("/api/auth/refresh", &json!({})).await.expect(expected);
     }
 }
 
@@ -37,7 +41,7 @@ async fn what_is_malformed_or_another_schemes_is_no_refresh_token() {
         ("another payload", format!("{header}.{}.{signature}", parts(&pair.access)[1])),
     ] {
         let answer = Client::anonymous(&gateway).refresh(&text).await;
-        assert_eq!(answer.refusal(), (401, "INVALID_TOKEN".to_owned()), "{case}");
+        assert_eq!(answer.refusal(), (401, "INVALID_REFRESH_TOKEN".to_owned()), "{case}");
     }
     Client::anonymous(&gateway).refresh(&pair.refresh).await.expect(200);
 }
@@ -62,7 +66,7 @@ async fn a_forged_refresh_token_with_other_claims_is_refused() {
         ("sub", json!("01890a5d-ac96-774b-bcce-b302099a8057")),
     ] {
         let answer = Client::anonymous(&gateway).refresh(&forge(name, value)).await;
-        assert_eq!(answer.refusal(), (401, "INVALID_TOKEN".to_owned()), "{name}");
+        assert_eq!(answer.refusal(), (401, "INVALID_REFRESH_TOKEN".to_owned()), "{name}");
     }
     let unchanged = forge("type", json!("refresh"));
     Client::anonymous(&gateway).refresh(&unchanged).await.expect(200);
@@ -83,7 +87,7 @@ async fn a_refresh_token_ends_by_itself() {
         (answer.status != 200).then_some(answer)
     })
     .await;
-    refused.refused(401, "INVALID_TOKEN");
+    refused.refused(401, "INVALID_REFRESH_TOKEN");
 }
 
 #[tokio::test]
@@ -95,7 +99,7 @@ async fn a_refresh_token_of_a_disabled_user_is_refused_and_stays_so() {
     for change in ["disable", "enable"] {
         gateway.manage(&["user", change, "grace"], None).await;
         let answer = Client::anonymous(&gateway).refresh(&pair.refresh).await;
-        assert_eq!(answer.refusal(), (401, "INVALID_TOKEN".to_owned()), "after {change}");
+        assert_eq!(answer.refusal(), (401, "INVALID_REFRESH_TOKEN".to_owned()), "after {change}");
     }
     sign_in(&gateway, "grace", "a password of hers").await;
 }

@@ -25,7 +25,7 @@ async fn tokens_of_the_previous_key_go_on_until_it_is_dropped() {
     gateway.restart().await;
     Client::bearer(&gateway, &old.access).get("/").await.refused(401, "INVALID_TOKEN");
     let refresh = Client::anonymous(&gateway).refresh(&old.refresh).await;
-    refresh.refused(401, "INVALID_TOKEN");
+    refresh.refused(401, "INVALID_REFRESH_TOKEN");
     Client::bearer(&gateway, &renewed.access).get("/").await.expect(200);
     Client::anonymous(&gateway).refresh(&renewed.refresh).await.expect(200);
 }

@@ -1,6 +1,7 @@
 //! What can go wrong, in domain words. Each reason has one stable code, which
 //! logs and metrics carry; what a client may be told is the dialects' affair.
 
+pub use super::entity::{Entity, Name};
 use super::federation::FederationError;
 use super::password::Unacceptable;
 use super::time::Timestamp;
@@ -58,73 +59,6 @@ pub enum Error {
     /// The store cannot answer; neither yes nor no.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// What can be missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entity {
-    Account,
-    Key,
-    Server,
-    Session,
-    Workspace,
-    Member,
-    Lockout,
-}
-
-impl Entity {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Entity::Account => "user",
-            Entity::Key => "key",
-            Entity::Server => "server",
-            Entity::Session => "session",
-            Entity::Workspace => "workspace",
-            Entity::Member => "member",
-            Entity::Lockout => "lockout",
-        }
-    }
-}
-
-/// What an account is called by, or a thing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Name {
-    User,
-    Email,
-    Person,
-    Label,
-    Role,
-    Scope,
-}
-
-impl Name {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Name::User => "user name",
-            Name::Email => "e-mail address",
-            Name::Person => "person's name",
-            Name::Label => "name",
-            Name::Role => "role",
-            Name::Scope => "scope",
-        }
-    }
-
-    /// The rule in words a user can act on.
-    #[must_use]
-    pub fn rule(self) -> &'static str {
-        match self {
-            Name::User => {
-                "A user name has 1 to 254 visible ASCII characters without colon, comma, quote, slash and backslash, and is an e-mail address only if it is the account's own"
-            }
-            Name::Email => "The e-mail address must look like name@example.com",
-            Name::Person => "A name has 1 to 200 bytes of text without control characters",
-            Name::Label => "A name has at most 200 bytes of text without control characters",
-            Name::Role => "A role has 1 to 64 letters, digits and -_.:/",
-            Name::Scope => "A scope has 1 to 64 letters, digits and -_.:/",
-        }
-    }
 }
 
 impl From<Refusal> for Error {

@@ -346,9 +346,9 @@ fn read_dialects(reader: &Reader, section: &Section<'_>, refresh_ttl: Duration) 
     // contract's own key wins (C5).
     let from_environment = match reader.variable("JWT_EXPIRE_DURATION") {
         Some(found) => parse_duration(&found.value)
-            .filter(|length| ACCESS_TTL.contains(length))
+            .filter(|length| ACCESS_TTL.contains(length) && *length <= refresh_ttl)
             .unwrap_or_else(|| {
-                let message = "expected a duration like \"30m\" or \"8h\", or seconds";
+                let message = "expected a duration like \"30m\" or \"8h\", or seconds, not longer than auth.refresh_ttl";
                 reader.note(found.origin, "", message, None);
                 SECOND
             }),
@@ -413,7 +413,12 @@ fn read_dialect(
     let dialect = Dialect {
         enabled: section.boolean("enabled", true),
         prefix,
-        access_ttl: section.duration("access_ttl", defaults.access_ttl, ACCESS_TTL),
+        // What is not written follows a shorter life of the session.
+        access_ttl: section.duration(
+            "access_ttl",
+            defaults.access_ttl.min(refresh_ttl),
+            ACCESS_TTL,
+        ),
         require_special: section.boolean("require_special", defaults.require_special),
         delivery: section.choice("delivery", &deliveries, Delivery::Body),
     };

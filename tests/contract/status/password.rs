@@ -176,7 +176,7 @@ async fn a_change_ends_every_other_session_of_the_account() {
     change(&caller, ADMIN_PASSWORD, NEW_PASSWORD).await.expect(200);
 
     Client::bearer(&gateway, &other.access).get("/").await.refused(401, "INVALID_TOKEN");
-    Client::anonymous(&gateway).refresh(&other.refresh).await.refused(401, "INVALID_TOKEN");
+    Client::anonymous(&gateway).refresh(&other.refresh).await.refused(401, "INVALID_REFRESH_TOKEN");
     caller.get("/").await.expect(200);
     Client::anonymous(&gateway).refresh(&presented.refresh).await.expect(200);
     Client::bearer(&gateway, &bystander.access).get("/").await.expect(200);
@@ -192,7 +192,7 @@ async fn a_change_with_basic_ends_every_session() {
     change(&Client::admin(&gateway), ADMIN_PASSWORD, NEW_PASSWORD).await.expect(200);
 
     Client::bearer(&gateway, &pair.access).get("/").await.refused(401, "INVALID_TOKEN");
-    Client::anonymous(&gateway).refresh(&pair.refresh).await.refused(401, "INVALID_TOKEN");
+    Client::anonymous(&gateway).refresh(&pair.refresh).await.refused(401, "INVALID_REFRESH_TOKEN");
 }
 
 /// A key is no user: it has no password to change.

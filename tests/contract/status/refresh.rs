@@ -75,7 +75,7 @@ async fn reuse_after_the_grace_ends_the_family_with_its_access_tokens() {
     }
 
     let reuse = Client::anonymous(&gateway).refresh(&first.refresh).await;
-    reuse.refused(401, "INVALID_TOKEN");
+    reuse.refused(401, "INVALID_REFRESH_TOKEN");
 
     assert_ended(&gateway, &[first, second]).await;
     Client::bearer(&gateway, &stranger.access).get("/").await.expect(200);
@@ -88,7 +88,7 @@ async fn an_ended_family_stays_ended_after_a_crash() {
     let mut gateway = without_grace().await;
     let first = sign_in_admin(&gateway).await;
     let second = Client::anonymous(&gateway).refresh(&first.refresh).await.pair();
-    Client::anonymous(&gateway).refresh(&first.refresh).await.refused(401, "INVALID_TOKEN");
+    Client::anonymous(&gateway).refresh(&first.refresh).await.refused(401, "INVALID_REFRESH_TOKEN");
 
     gateway.kill();
     gateway.restart().await;
@@ -105,7 +105,7 @@ async fn a_token_from_two_renewals_ago_is_reuse_even_within_the_grace() {
     let third = Client::anonymous(&gateway).refresh(&second.refresh).await.pair();
     Client::bearer(&gateway, &third.access).get("/").await.expect(200);
 
-    Client::anonymous(&gateway).refresh(&first.refresh).await.refused(401, "INVALID_TOKEN");
+    Client::anonymous(&gateway).refresh(&first.refresh).await.refused(401, "INVALID_REFRESH_TOKEN");
     assert_ended(&gateway, &[first, second, third]).await;
 }
 
@@ -131,6 +131,6 @@ async fn assert_ended(gateway: &Gateway, family: &[Pair]) {
     for pair in family {
         Client::bearer(gateway, &pair.access).get("/").await.refused(401, "INVALID_TOKEN");
         let refresh = Client::anonymous(gateway).refresh(&pair.refresh).await;
-        refresh.refused(401, "INVALID_TOKEN");
+        refresh.refused(401, "INVALID_REFRESH_TOKEN");
     }
 }

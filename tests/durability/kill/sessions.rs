@@ -79,7 +79,7 @@ impl Sessions {
         match (action, family.replayable()) {
             (1, Some(replayed)) => {
                 family.standing = Standing::Unknown;
-                site.refresh(&replayed).await?.refused(401, "INVALID_TOKEN");
+                site.refresh(&replayed).await?.refused(401, "INVALID_REFRESH_TOKEN");
                 family.standing = Standing::Ended;
             }
             (2 | 3, _) => {
@@ -165,5 +165,5 @@ async fn renewed(site: &mut Site, token: &str) -> Pair {
 
 pub(super) async fn refused(site: &mut Site, token: &str) {
     let answer = site.refresh(token).await.expect("the gateway runs");
-    answer.refused(401, "INVALID_TOKEN");
+    answer.refused(401, "INVALID_REFRESH_TOKEN");
 }
