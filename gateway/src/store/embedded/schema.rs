@@ -1,5 +1,6 @@
 //! What lies in the file: tables, their version, and how they come to memory.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -235,11 +236,15 @@ pub(super) fn load(
             standing.end_sessions(&[(session, Timestamp(expires.value()))]);
         }
         load_things(&txn, standing, &mut found)?;
-        let uses = txn.open_table(KEY_USES)?;
+        let mut uses = HashMap::new();
+        for entry in txn.open_table(KEY_USES)?.iter()? {
+            let (id, at) = entry?;
+            uses.insert(id.value(), Timestamp(at.value()));
+        }
         for entry in txn.open_table(KEYS)?.iter()? {
             let (id, stored) = entry?;
             let key = ApiKey::decode(stored.value(), &named("key", id.value()))?;
-            key.last_used.set(uses.get(id.value())?.map(|at| Timestamp(at.value())));
+            key.last_used.set(uses.remove(&id.value()));
             if again {
                 found.keys.insert(key.id);
             }
