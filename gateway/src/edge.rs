@@ -9,4 +9,3 @@ pub mod http;
 pub mod meter;
 pub mod pace;
 pub mod proxy_protocol;
-pub mod slots;

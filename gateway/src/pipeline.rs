@@ -19,6 +19,7 @@ pub mod reason;
 pub mod record;
 pub mod respond;
 pub mod route;
+pub mod slots;
 pub mod throttle;
 pub mod watch;
 

@@ -14,10 +14,10 @@ use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::Gateway;
 use crate::pipeline::client::source;
 use crate::pipeline::connection::{Connection, Protocol, Tls};
+use crate::pipeline::slots::{AddressSlot, Full, Slot, Slots};
 
 use super::framing::HeadLimits;
 use super::pace::Paced;
-use super::slots::{AddressSlot, Full, Slot, Slots};
 use super::{http, proxy_protocol};
 
 /// Connections the kernel holds for us between two accepts.

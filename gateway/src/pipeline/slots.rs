@@ -1,4 +1,5 @@
-//! How many connections may be open, in total and for each address.
+//! How many of something may be open, in total and for each address: connections, and
+//! agents that have not said who they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
