@@ -11,6 +11,7 @@ pub mod client;
 pub mod connection;
 pub mod cookie;
 pub mod forward;
+pub mod frame;
 pub mod ids;
 pub mod intercept;
 pub mod message;

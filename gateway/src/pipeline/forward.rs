@@ -1,13 +1,13 @@
 //! Sending an accepted request on: fields made fit, body streamed, answer
 //! streamed back, failures named.
 
-mod echo;
+pub mod echo;
 pub mod framing;
 mod gate;
 pub mod headers;
 pub mod identity;
 pub mod lease;
-mod tunnel;
+pub mod tunnel;
 pub mod upstream;
 pub mod websocket;
 
@@ -24,15 +24,18 @@ use crate::config::Access;
 
 use super::Gateway;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
-use super::connection::{self, Connection, Protocol, Upgrade};
+use super::connection::{self, Connection, Protocol};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
 use super::watch::PrincipalWatch;
+use echo::socket::EchoSocket;
 use headers::Facts;
 use lease::Lease;
+use tunnel::Far;
 use upstream::Upstream;
+use websocket::Agreement;
 
 /// Where a route's requests go.
 pub enum Destination {
@@ -95,9 +98,17 @@ pub async fn forward(
     .map_err(|error| Rejection::from(reason_of(error)))?;
     let progress = body.progress();
     record.body = Some(Arc::clone(&progress));
+    let client_upgrade = client_upgrade.flatten();
     let upstream = match destination {
-        Destination::Echo(_) => return echo::answer(parts, body, &accepted.path).await,
         Destination::Http(upstream) => upstream,
+        Destination::Echo(_) => {
+            let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
+                return echo::answer(parts, body, &accepted.path).await;
+            };
+            let answer = Agreement::new(handshake, &parts.headers)?.answer();
+            let ends = (answer, Far::Echo(EchoSocket::default()));
+            return Ok(tunnel::open(gateway, connection, client, ends, accepted.principal));
+        }
     };
     let method = parts.method.clone();
     let listening = listen_for_interim(connection, &mut parts);
@@ -113,21 +124,68 @@ pub async fn forward(
         progress.failure().map_or(rejection, |error| reason_of(error).into())
     })?;
     progress.note_answer();
-    let answer = Answered { response, lease, method };
-    match (handshake, client_upgrade.flatten()) {
-        (Some(handshake), Some(client))
-            if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS =>
-        {
-            handshake.check_answer(answer.response.headers())?;
-            connection.decide_upgrade(Upgrade::Tunnel);
-            Ok(tunnel::open(gateway, connection, record, client, answer, accepted.principal))
-        }
-        // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
-        _ if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Reason::UpstreamUpgrade.because("unsolicited 101"))
-        }
-        _ => Ok(stream_back(gateway, record, answer, accepted.principal)),
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let answer = Answered { response, lease, method };
+        return Ok(stream_back(gateway, record, answer, accepted.principal));
     }
+    let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
+        // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
+        return Err(Reason::UpstreamUpgrade.because("unsolicited 101"));
+    };
+    handshake.check_answer(response.headers())?;
+    let ends = switch(record, response, lease);
+    Ok(tunnel::open(gateway, connection, client, ends, accepted.principal))
+}
+
+/// Opens a WebSocket to the route's upstream on behalf of a client whose own side
+/// is open already.
+///
+/// # Errors
+/// Why there is none.
+pub async fn open_far(
+    gateway: &Gateway,
+    connection: &Connection,
+    record: &mut RequestRecord,
+    (mut parts, agreement): (Parts, Agreement),
+    accepted: Accepted<'_>,
+) -> Result<Far, Rejection> {
+    let destination = &gateway.destinations[accepted.route.upstream];
+    record.access.upstream = Some(Arc::clone(destination.name()));
+    prepare(gateway, connection, record, &mut parts, &accepted);
+    agreement.ask(&mut parts.headers);
+    let upstream = match destination {
+        Destination::Http(upstream) => upstream,
+        Destination::Echo(_) => return Ok(Far::Echo(EchoSocket::default())),
+    };
+    let body = RequestBody::none();
+    let progress = body.progress();
+    let asked = Instant::now();
+    let outcome = send(connection, upstream, parts, body, &accepted, &progress).await;
+    record.note_upstream(asked);
+    let (response, lease) = outcome?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let status = response.status().as_u16();
+        return Err(Reason::UpstreamUpgrade.because(format!("it answered {status}")));
+    }
+    agreement.check_answer(response.headers())?;
+    Ok(switch(record, response, lease).1)
+}
+
+/// Parts an upstream's 101 from the connection that has become a tunnel.
+fn switch(
+    record: &RequestRecord,
+    mut response: Response<Incoming>,
+    lease: Lease,
+) -> (Response<()>, Far) {
+    let far =
+        Far::Upstream { upgrade: hyper::upgrade::on(&mut response), place: lease.into_tunnel() };
+    let (mut parts, _) = response.into_parts();
+    if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
+        headers::prepare_response(&mut parts.headers, &request_id, false);
+    }
+    websocket::Handshake::add_to(&mut parts.headers);
+    parts.extensions.clear();
+    (Response::from_parts(parts, ()), far)
 }
 
 struct Answered {

@@ -1,5 +1,7 @@
 //! The built-in upstream: answers what an upstream would have been asked, so
-//! that a first look needs no backend.
+//! that a first look needs no backend. On a WebSocket it returns every message.
+
+pub mod socket;
 
 use std::collections::BTreeMap;
 

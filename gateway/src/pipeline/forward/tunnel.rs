@@ -4,149 +4,268 @@
 //! A tunnel ends when a side closes, when the gateway stops (1001) and when the
 //! credential that opened it ends (4401).
 
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::{self, HeaderValue};
-use http::{Response, StatusCode};
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use bytes::{Buf, Bytes};
+use http::Response;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::auth::principal::Principal;
 use crate::pipeline::Gateway;
 use crate::pipeline::body::ResponseBody;
-use crate::pipeline::connection::Connection;
-use crate::pipeline::record::RequestRecord;
+use crate::pipeline::connection::{Connection, Upgrade};
+use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
 use crate::pipeline::watch::PrincipalWatch;
 
-use super::{Answered, headers};
+use super::echo::socket::EchoSocket;
 
-/// Close codes (RFC 6455 7.4): going away; and of the private range, credential ended.
-const GOING_AWAY: u16 = 1001;
-const CREDENTIAL_ENDED: u16 = 4401;
 /// For the frame under way to end and the close frame to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// For the second direction after the first has ended.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 16 << 10;
 
+/// The upstream's end of a tunnel that is to be.
+pub enum Far {
+    Echo(EchoSocket),
+    Upstream {
+        upgrade: OnUpgrade,
+        /// One of the upstream's connections, until the tunnel ends.
+        place: Option<OwnedSemaphorePermit>,
+    },
+}
+
+/// What may end a tunnel beside its ends.
+pub struct Terms<D> {
+    pub watch: Option<PrincipalWatch>,
+    pub going_away: D,
+}
+
 /// Answers 101 and lets a task carry the bytes from there on.
 pub(super) fn open(
     gateway: &Arc<Gateway>,
     connection: &Arc<Connection>,
-    record: &RequestRecord,
     client: OnUpgrade,
-    answer: Answered,
+    (response, far): (Response<()>, Far),
     principal: Option<&Arc<Principal>>,
 ) -> Response<ResponseBody> {
-    let Answered { mut response, lease, .. } = answer;
-    let permit = lease.into_tunnel();
-    let upstream = hyper::upgrade::on(&mut response);
-    let (mut parts, _) = response.into_parts();
-    if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
-        headers::prepare_response(&mut parts.headers, &request_id, false);
-    }
-    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-    parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    parts.extensions.clear();
-    parts.status = StatusCode::SWITCHING_PROTOCOLS;
-    let watch = principal
-        .map(|principal| PrincipalWatch::new(Arc::clone(&gateway.core), Arc::clone(principal)));
-    let going_away = gateway.lifecycle.drain_started();
+    connection.decide_upgrade(Upgrade::Tunnel);
+    let terms = Terms {
+        watch: principal
+            .map(|principal| PrincipalWatch::new(Arc::clone(&gateway.core), Arc::clone(principal))),
+        going_away: gateway.lifecycle.drain_started(),
+    };
     let connection = Arc::clone(connection);
     gateway.lifecycle.track(async move {
-        let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else {
-            return;
-        };
-        carry(client, upstream, watch, going_away).await;
-        // Until here the tunnel has counted as a connection on both sides.
-        drop((permit, connection));
+        if let Ok(client) = client.await {
+            run(TokioIo::new(client), Bytes::new(), far, terms).await;
+        }
+        // Until here the tunnel has counted as a connection.
+        drop(connection);
     });
-    Response::from_parts(parts, ResponseBody::empty())
+    response.map(|()| ResponseBody::empty())
+}
+
+/// Carries bytes both ways until the tunnel ends; first those that were read of the
+/// client already.
+pub async fn run(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    ahead: Bytes,
+    far: Far,
+    terms: Terms<impl Future<Output = ()>>,
+) {
+    match far {
+        Far::Echo(echo) => carry(client, ahead, echo, terms).await,
+        Far::Upstream { upgrade, place } => {
+            if let Ok(upstream) = upgrade.await {
+                carry(client, ahead, TokioIo::new(upstream), terms).await;
+            }
+            drop(place);
+        }
+    }
 }
 
 async fn carry(
-    client: Upgraded,
-    upstream: Upgraded,
-    watch: Option<PrincipalWatch>,
-    going_away: impl Future<Output = ()>,
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    ahead: Bytes,
+    mut upstream: impl AsyncRead + AsyncWrite + Unpin,
+    terms: Terms<impl Future<Output = ()>>,
 ) {
-    let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(client));
-    let (mut from_upstream, mut to_upstream) = tokio::io::split(TokioIo::new(upstream));
-    let mut boundary = FrameBoundary::default();
+    let mut up = Direction { rest: ahead, ..Direction::default() };
+    let mut down = Direction::default();
     let credential_ended = async {
-        match watch {
+        match terms.watch {
             Some(watch) => watch.ended().await,
             None => std::future::pending().await,
         }
     };
     let code = {
-        let up = copy(&mut from_client, &mut to_upstream, None);
-        let down = copy(&mut from_upstream, &mut to_client, Some(&mut boundary));
+        // Ready with one direction's end, and polled again with the other's.
+        let mut both = async |wanted: usize| {
+            std::future::poll_fn(|cx| {
+                let ended = [
+                    up.poll(cx, &mut client, &mut upstream).is_ready(),
+                    down.poll(cx, &mut upstream, &mut client).is_ready(),
+                ];
+                let ended = ended.into_iter().filter(|ended| *ended).count();
+                if ended >= wanted { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        };
+        let ends = async {
+            both(1).await;
+            // The other is soon of no use: it gets its time to say what was under way.
+            let _ = tokio::time::timeout(HALF_CLOSED, both(2)).await;
+        };
         tokio::select! {
-            () = either_then_both(up, down) => None,
-            () = going_away => Some(GOING_AWAY),
+            () = ends => None,
+            () = terms.going_away => Some(GOING_AWAY),
             () = credential_ended => Some(CREDENTIAL_ENDED),
         }
     };
     if let Some(code) = code {
-        let farewell = say_goodbye(&mut from_upstream, &mut to_client, &mut boundary, code);
+        let farewell = say_goodbye(&mut upstream, &mut client, &mut down, code);
         let _ = tokio::time::timeout(FAREWELL, farewell).await;
-        let _ = tokio::time::timeout(FAREWELL, to_upstream.shutdown()).await;
+        let _ = tokio::time::timeout(FAREWELL, upstream.shutdown()).await;
     }
-    let _ = tokio::time::timeout(FAREWELL, to_client.shutdown()).await;
+    part(client).await;
 }
 
-/// Waits for both directions. When one has ended, the other is soon of no use:
-/// it gets its time to say what was under way.
-async fn either_then_both(up: impl Future<Output = ()>, down: impl Future<Output = ()>) {
-    let (mut up, mut down) = (std::pin::pin!(up), std::pin::pin!(down));
-    tokio::select! {
-        () = &mut up => { let _ = tokio::time::timeout(HALF_CLOSED, down).await; }
-        () = &mut down => { let _ = tokio::time::timeout(HALF_CLOSED, up).await; }
-    }
+/// Closes our side, and reads on until the client has closed its own: were there
+/// bytes of its left, the kernel would reset the connection and with it take back
+/// what the client has not read yet.
+pub async fn part(mut client: impl AsyncRead + AsyncWrite + Unpin) {
+    let parting = async {
+        client.shutdown().await?;
+        let mut scratch = [0; 512];
+        while client.read(&mut scratch).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(FAREWELL, parting).await;
 }
 
-/// Copies until the end of one direction, and passes the end on.
-async fn copy(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWrite + Unpin),
-    mut boundary: Option<&mut FrameBoundary>,
-) {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let read = match from.read(&mut buffer).await {
-            Ok(0) | Err(_) => break,
-            Ok(read) => read,
-        };
-        let mut bytes = &buffer[..read];
-        // Write by write, so that the boundary is right if the copy is stopped in between.
-        while !bytes.is_empty() {
-            match to.write(bytes).await {
-                Ok(0) | Err(_) => return,
-                Ok(written) => {
-                    if let Some(boundary) = boundary.as_deref_mut() {
-                        boundary.advance(&bytes[..written]);
+/// One direction of a tunnel. While nothing moves it holds no buffer.
+#[derive(Default)]
+struct Direction {
+    /// Read, and not taken by the other side yet.
+    rest: Bytes,
+    unflushed: bool,
+    boundary: FrameBoundary,
+    stage: Stage,
+}
+
+#[derive(Default, PartialEq)]
+enum Stage {
+    #[default]
+    Open,
+    /// Passing the end on.
+    Ending,
+    Ended,
+}
+
+impl Direction {
+    /// Copies what there is; ready when the direction has ended and the end was passed on.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<()> {
+        if self.stage == Stage::Open {
+            self.stage = match ready!(self.poll_copy(cx, from, to)) {
+                Ok(()) => Stage::Ending,
+                Err(_) => Stage::Ended,
+            };
+        }
+        if self.stage == Stage::Ending {
+            let _ = ready!(Pin::new(to).poll_shutdown(cx));
+            self.stage = Stage::Ended;
+        }
+        Poll::Ready(())
+    }
+
+    /// Until the end of what can be read, or until nothing can be written any more.
+    fn poll_copy(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_rest(cx, to))?;
+            // On the stack: a tunnel is quiet most of the time, and there are thousands.
+            let mut scratch = [MaybeUninit::uninit(); BUFFER_BYTES];
+            let mut read = ReadBuf::uninit(&mut scratch);
+            if ready!(Pin::new(&mut *from).poll_read(cx, &mut read)).is_err()
+                || read.filled().is_empty()
+            {
+                return Poll::Ready(Ok(()));
+            }
+            let mut bytes = read.filled();
+            while !bytes.is_empty() {
+                match self.poll_write(cx, to, bytes)? {
+                    Poll::Ready(written) => bytes = &bytes[written..],
+                    Poll::Pending => {
+                        self.rest = Bytes::copy_from_slice(bytes);
+                        return Poll::Pending;
                     }
-                    bytes = &bytes[written..];
                 }
             }
         }
-        if to.flush().await.is_err() {
-            return;
-        }
     }
-    let _ = to.shutdown().await;
+
+    /// Writes what has been read, to its last byte.
+    fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<io::Result<()>> {
+        while !self.rest.is_empty() {
+            let rest = self.rest.clone();
+            let written = ready!(self.poll_write(cx, to, &rest))?;
+            self.rest.advance(written);
+        }
+        self.rest = Bytes::new();
+        if self.unflushed {
+            ready!(Pin::new(to).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut (impl AsyncWrite + Unpin),
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(to).poll_write(cx, bytes))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.unflushed = true;
+        self.boundary.advance(&bytes[..written]);
+        Poll::Ready(Ok(written))
+    }
 }
 
 /// Lets the frame under way end, then writes a close frame behind it.
 async fn say_goodbye(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    boundary: &mut FrameBoundary,
+    down: &mut Direction,
     code: u16,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
+    std::future::poll_fn(|cx| down.poll_rest(cx, to)).await?;
+    let boundary = &mut down.boundary;
     let mut buffer = vec![0; BUFFER_BYTES];
     while !boundary.is_between_frames() {
         // No more than this frame still needs: what follows it is not for anybody.
@@ -158,9 +277,7 @@ async fn say_goodbye(
         to.write_all(&buffer[..read]).await?;
         boundary.advance(&buffer[..read]);
     }
-    let [high, low] = code.to_be_bytes();
-    // FIN and opcode 8, two bytes of payload, unmasked as a server's frames are.
-    to.write_all(&[0x88, 2, high, low]).await?;
+    to.write_all(&frame::close(code)).await?;
     to.flush().await
 }
 

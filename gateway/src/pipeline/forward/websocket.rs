@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 
 use crate::pipeline::connection::Protocol;
 use crate::pipeline::reason::{Reason, Rejection};
@@ -15,13 +15,19 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A well-formed opening handshake of a client.
 #[derive(Debug)]
-pub(super) struct Handshake {
+pub struct Handshake {
     key: HeaderValue,
 }
 
+/// The only version there is.
+const VERSION: &str = "13";
+
 /// The handshake in a request, if it asks for a WebSocket. Any other `Upgrade`
 /// is no business of ours and is stripped with the hop-by-hop fields.
-pub(super) fn handshake(parts: &Parts, protocol: Protocol) -> Result<Option<Handshake>, Rejection> {
+///
+/// # Errors
+/// When it asks for one in another way than RFC 6455 4.2.1 wants.
+pub fn handshake(parts: &Parts, protocol: Protocol) -> Result<Option<Handshake>, Rejection> {
     if protocol != Protocol::Http1 || !is_upgrade(parts) {
         return Ok(None);
     }
@@ -79,11 +85,7 @@ impl Handshake {
         if !agrees(headers) {
             return Err(Reason::UpstreamUpgrade.because("the 101 is not for a WebSocket"));
         }
-        let digest = digest::digest(
-            &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            &[self.key.as_bytes(), GUID.as_bytes()].concat(),
-        );
-        let expected = STANDARD.encode(digest);
+        let expected = self.accept();
         let mut answers = headers.get_all(header::SEC_WEBSOCKET_ACCEPT).iter();
         let right = answers.next().is_some_and(|value| value.as_bytes() == expected.as_bytes());
         if right && answers.next().is_none() {
@@ -91,6 +93,82 @@ impl Handshake {
         } else {
             Err(Reason::UpstreamUpgrade.because("wrong Sec-WebSocket-Accept"))
         }
+    }
+
+    fn accept(&self) -> String {
+        STANDARD.encode(digest::digest(
+            &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            &[self.key.as_bytes(), GUID.as_bytes()].concat(),
+        ))
+    }
+}
+
+/// What the gateway agrees to where it is the server itself: no extension, and the
+/// subprotocol that the client wants most.
+#[derive(Debug)]
+pub struct Agreement {
+    handshake: Handshake,
+    protocol: Option<HeaderValue>,
+}
+
+impl Agreement {
+    /// # Errors
+    /// When the client speaks another version.
+    pub fn new(handshake: Handshake, headers: &HeaderMap) -> Result<Self, Rejection> {
+        let mut versions = headers.get_all(header::SEC_WEBSOCKET_VERSION).iter();
+        if (versions.next().map(HeaderValue::as_bytes), versions.next())
+            != (Some(VERSION.as_bytes()), None)
+        {
+            return Err(Reason::UpgradeMalformed.because("Sec-WebSocket-Version is not 13"));
+        }
+        let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
+        let first = offered.and_then(|list| list.to_str().ok()?.split(',').next());
+        let protocol = first.and_then(|name| HeaderValue::from_str(name.trim()).ok());
+        Ok(Self { handshake, protocol: protocol.filter(|name| !name.is_empty()) })
+    }
+
+    /// The answer to the client.
+    #[must_use]
+    pub fn answer(&self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        Handshake::add_to(headers);
+        if let Ok(accept) = HeaderValue::from_str(&self.handshake.accept()) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        self.put_protocol(headers);
+        response
+    }
+
+    /// Makes the client's request one for what was agreed.
+    pub(super) fn ask(&self, headers: &mut HeaderMap) {
+        Handshake::add_to(headers);
+        headers.insert(header::SEC_WEBSOCKET_KEY, self.handshake.key.clone());
+        headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+        headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+        self.put_protocol(headers);
+    }
+
+    fn put_protocol(&self, headers: &mut HeaderMap) {
+        headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
+        if let Some(protocol) = &self.protocol {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol.clone());
+        }
+    }
+
+    /// The client has been promised what was agreed; an upstream that agrees to
+    /// anything else would talk past it.
+    pub(super) fn check_answer(&self, headers: &HeaderMap) -> Result<(), Rejection> {
+        self.handshake.check_answer(headers)?;
+        let mut protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+        if protocols.next() != self.protocol.as_ref() || protocols.next().is_some() {
+            return Err(Reason::UpstreamUpgrade.because("not the subprotocol that was offered"));
+        }
+        if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+            return Err(Reason::UpstreamUpgrade.because("an extension that was not offered"));
+        }
+        Ok(())
     }
 }
 
