@@ -170,6 +170,9 @@ pub struct Limits {
     pub h2_streams: u32,
     /// Streams a client may cancel on one connection within ten seconds.
     pub h2_resets: u32,
+    /// Agents whose first message has not been judged.
+    pub agents_unauthenticated: usize,
+    pub agents_unauthenticated_per_address: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -179,6 +182,7 @@ pub struct Timeouts {
     pub idle: Duration,
     pub body_progress: Duration,
     pub write_progress: Duration,
+    pub agent_message: Duration,
     pub drain_delay: Duration,
     pub drain: Duration,
 }
@@ -289,6 +293,7 @@ pub struct Route {
     pub timeout: Duration,
     pub credential: CredentialForwarding,
     pub tickets: Tickets,
+    pub agents: Agents,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,6 +312,14 @@ pub enum Access {
 pub enum CredentialForwarding {
     Strip,
     Pass,
+}
+
+/// Whether a WebSocket may be opened without a credential, to bring one in its first
+/// message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agents {
+    Accepted,
+    NotAccepted,
 }
 
 /// Whether a WebSocket upgrade may bring a ticket as `?token=`.

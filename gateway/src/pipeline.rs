@@ -4,6 +4,7 @@
 //! answer with its id, and one line in the access log.
 
 pub mod admit;
+pub mod agent;
 pub mod authenticate;
 pub mod authorize;
 pub mod body;
@@ -38,7 +39,7 @@ use ipnet::IpNet;
 
 use crate::auth::Core;
 use crate::auth::principal::Principal;
-use crate::config::{Access, IdentityHeaders, SniRule, Tickets, Timeouts};
+use crate::config::{Access, Agents, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::delivery::ACCESS_COOKIE;
 use crate::dialect::{self, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
@@ -47,18 +48,21 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
 use admit::Admission;
+use agent::Arrival;
+use agent::first_message::Fault;
 use authenticate::Presented;
 use authenticate::ticket::split_query;
 use body::{BodyError, ResponseBody};
 use connection::{Connection, Protocol, Upgrade};
 use cookie::Provenance;
 use forward::identity::StrippedNames;
-use forward::{Accepted, Destination};
+use forward::{Accepted, Destination, websocket};
 use intercept::Call;
 use reason::{Reason, Rejection};
 use record::{CancelGuard, RequestRecord};
 use respond::{Challenges, Shape};
 use route::Routes;
+use slots::Slots;
 use throttle::{Caller, Throttle};
 
 /// Everything a request may need, shared by all of them.
@@ -66,6 +70,8 @@ pub struct Gateway {
     pub core: Arc<Core>,
     pub throttle: Arc<Throttle>,
     pub admission: Admission,
+    /// Places of agents that have not said who they are.
+    pub agents: Arc<Slots>,
     pub dialects: Dialects,
     /// Whether any dialect gives browsers their tokens in cookies.
     pub cookies: bool,
@@ -227,13 +233,18 @@ async fn process(
 
     // A ticket counts only where the route takes one, and never goes on.
     let query = parts.uri.query();
-    let takes_ticket = route.tickets == Tickets::Accepted && forward::websocket::is_upgrade(&parts);
+    let takes_ticket = route.tickets == Tickets::Accepted && websocket::is_upgrade(&parts);
     let (ticket, query) = match query.filter(|_| takes_ticket) {
         Some(query) => {
             let (ticket, rest) = split_query(query).map_err(|_| Reason::CredentialsConflict)?;
             (ticket, (!rest.is_empty()).then_some(Cow::Owned(rest)))
         }
         None => (None, query.map(Cow::Borrowed)),
+    };
+
+    let path = match query {
+        None => path.into_owned(),
+        Some(query) => format!("{path}?{query}"),
     };
 
     // On a public route nobody is asked, and no credential is looked at.
@@ -245,6 +256,17 @@ async fn process(
         Access::Authenticated { .. } => {
             let origin = Origin { host: &host.written, scheme };
             let presented = presented(gateway, &parts, origin, ticket)?;
+            // An agent says who it is when the WebSocket is open.
+            if route.agents == Agents::Accepted
+                && presented == Presented::Nothing
+                && let Some(handshake) = websocket::handshake(&parts, connection.protocol)?
+            {
+                parts.headers.remove(header::HOST);
+                let (gateway, connection) = (Arc::clone(gateway), Arc::clone(connection));
+                let (route, host) = (Arc::clone(route), host.written);
+                let arrival = Arrival { gateway, connection, caller, route, parts, path, host };
+                return arrival.receive(handshake);
+            }
             let proven = prove(gateway, record, &caller, presented).await?;
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
@@ -253,10 +275,6 @@ async fn process(
         }
     };
 
-    let path = match query {
-        None => path.into_owned(),
-        Some(query) => format!("{path}?{query}"),
-    };
     parts.headers.remove(header::HOST);
     let accepted =
         Accepted { route, principal: principal.as_ref(), path, host: &host.written, client };
@@ -325,6 +343,9 @@ fn note(gateway: &Gateway, record: &mut RequestRecord, rejection: &Rejection) {
         Reason::LockedOut { .. } => counters.locked_out.increment(),
         Reason::HasherBusy | Reason::AttemptsQueued => counters.hashing_shed.increment(),
         Reason::BodyStalled => counters.bodies_stalled.increment(),
+        Reason::AgentsOverLimit => counters.agents_over_limit.increment(),
+        Reason::AgentsOverAddressLimit => counters.agents_over_address_limit.increment(),
+        Reason::FirstMessage(Fault::Late) => counters.agents_timed_out.increment(),
         Reason::UpstreamProtocol => counters.upstream_faults.increment(),
         _ => {}
     }

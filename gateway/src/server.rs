@@ -360,6 +360,10 @@ fn assemble(
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     Ok(Gateway {
         throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, names, sink.clone())),
+        agents: Slots::new(
+            limits.agents_unauthenticated,
+            limits.agents_unauthenticated_per_address,
+        ),
         core,
         admission: Admission::new(limits.requests_per_second, limits.burst),
         cookies: dialects.use_cookies(),

@@ -20,10 +20,10 @@ use super::document::{Located, Reader, Section, nearest};
 use super::problem::{Origin, Problem, Problems};
 use super::units::parse_duration;
 use super::{
-    Access, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects, Health, HttpTarget,
-    IdentityHeaders, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS, ProxyProtocol,
-    Route, SelfSigned, SniRule, Store, Target, Tickets, Timeouts, Tls, Transport, Upstream,
-    UpstreamProtocol, UpstreamTls,
+    Access, Agents, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects, Health,
+    HttpTarget, IdentityHeaders, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS,
+    ProxyProtocol, Route, SelfSigned, SniRule, Store, Target, Tickets, Timeouts, Tls, Transport,
+    Upstream, UpstreamProtocol, UpstreamTls,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -486,6 +486,12 @@ fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
         body_bytes: section.size("body_size", None),
         h2_streams: narrow(section.integer("h2_streams", 100, 1..=10_000)),
         h2_resets: narrow(section.integer("h2_resets", 100, 1..=1_000_000)),
+        agents_unauthenticated: count("agents_unauthenticated", 4_096, 1..=10_000_000),
+        agents_unauthenticated_per_address: count(
+            "agents_unauthenticated_per_address",
+            64,
+            1..=10_000_000,
+        ),
     };
     section.finish();
     limits
@@ -501,6 +507,7 @@ fn read_timeouts(section: Section<'_>) -> Timeouts {
         idle: length("idle", 60),
         body_progress: length("body_progress", 10),
         write_progress: length("write_progress", 30),
+        agent_message: length("agent_message", 5),
         drain_delay: section.duration("drain_delay", Duration::ZERO, Duration::ZERO..=DAY),
         drain: length("drain", 30),
     };
@@ -722,6 +729,7 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         timeout: SECOND * 60,
         credential: CredentialForwarding::Strip,
         tickets: Tickets::NotAccepted,
+        agents: Agents::NotAccepted,
     }
 }
 
@@ -765,7 +773,13 @@ fn read_route(
         .collect();
     let roles = read_words(&section, "roles");
     let scopes = read_words(&section, "scopes");
+    let agents =
+        if section.boolean("agents", false) { Agents::Accepted } else { Agents::NotAccepted };
     let access = if section.boolean("public", false) {
+        if agents == Agents::Accepted {
+            let message = "a public route asks nobody who they are, agents neither";
+            section.note(section.origin(), "agents", message, None);
+        }
         if !roles.is_empty() || !scopes.is_empty() {
             let message = "a public route asks nobody who they are; roles and scopes cannot hold";
             section.note(section.origin(), "public", message, None);
@@ -810,6 +824,7 @@ fn read_route(
         timeout,
         credential,
         tickets,
+        agents,
     })
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::forward::identity::StrippedNames;
@@ -265,6 +266,8 @@ pub struct ResponseBody {
     content: Content,
     /// Written to the access log when the body ends or is dropped.
     record: Option<Box<RequestRecord>>,
+    /// Who writes it instead.
+    hand_over: Option<oneshot::Sender<Box<RequestRecord>>>,
 }
 
 enum Content {
@@ -274,16 +277,28 @@ enum Content {
 }
 
 impl ResponseBody {
+    fn of(content: Content) -> Self {
+        Self { content, record: None, hand_over: None }
+    }
+
     #[must_use]
     pub fn empty() -> Self {
-        Self { content: Content::Empty, record: None }
+        Self::of(Content::Empty)
+    }
+
+    /// None, and the request goes on where its record is received.
+    #[must_use]
+    pub fn handing_over(record: oneshot::Sender<Box<RequestRecord>>) -> Self {
+        let mut body = Self::empty();
+        body.hand_over = Some(record);
+        body
     }
 
     #[must_use]
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let content = if bytes.is_empty() { Content::Empty } else { Content::Full(bytes) };
-        Self { content, record: None }
+        Self::of(content)
     }
 
     /// An upstream's body. `lease` goes back to the pool when it has been read to
@@ -294,7 +309,8 @@ impl ResponseBody {
             lease.give_back();
             return Self::empty();
         }
-        Self { content: Content::Upstream { incoming, lease: Some(lease), watch }, record: None }
+        let content = Content::Upstream { incoming, lease: Some(lease), watch };
+        Self::of(content)
     }
 
     #[must_use]
@@ -303,7 +319,11 @@ impl ResponseBody {
             // hyper asks for a first piece only when the client has room for it.
             record.note_handed_over();
         }
-        self.record = Some(record);
+        match self.hand_over.take() {
+            // The receiver is there as long as the process is.
+            Some(receiver) => drop(receiver.send(record)),
+            None => self.record = Some(record),
+        }
         self
     }
 

@@ -9,6 +9,8 @@ use crate::auth::federation::FederationError;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 
+use super::agent::first_message::Fault;
+
 pub use crate::http1::FramingFault;
 
 /// A request that ends here. The status, the words and the connection's fate
@@ -45,6 +47,8 @@ pub enum Reason {
     },
     AttemptsQueued,
     HasherBusy,
+    AgentsOverLimit,
+    AgentsOverAddressLimit,
     // Credentials.
     CredentialMissing,
     CredentialsConflict,
@@ -52,6 +56,8 @@ pub enum Reason {
     /// A name and password in a body.
     PasswordRefused(Refusal),
     RefreshTokenRefused(Refusal),
+    /// An agent's, which was to bring its credential.
+    FirstMessage(Fault),
     NotForKeys,
     RoleMissing,
     ScopeMissing,
@@ -90,6 +96,7 @@ pub enum Reason {
     // Ourselves.
     StoreUnavailable,
     StoreBusy,
+    Stopping,
     Internal,
 }
 
@@ -115,11 +122,18 @@ impl Reason {
             Reason::LockedOut { .. } => "locked_out",
             Reason::AttemptsQueued => "attempts_queued",
             Reason::HasherBusy => "hasher_busy",
+            Reason::AgentsOverLimit => "agents_over_limit",
+            Reason::AgentsOverAddressLimit => "agents_over_address_limit",
             Reason::CredentialMissing => "credential_missing",
             Reason::CredentialsConflict => "credentials_conflict",
             Reason::CredentialRefused(_, refusal)
             | Reason::PasswordRefused(refusal)
             | Reason::RefreshTokenRefused(refusal) => refusal.code(),
+            Reason::FirstMessage(Fault::Late) => "first_message_late",
+            Reason::FirstMessage(Fault::TooLarge | Fault::TooManyFrames) => {
+                "first_message_too_large"
+            }
+            Reason::FirstMessage(_) => "first_message_malformed",
             Reason::NotForKeys => "not_for_keys",
             Reason::RoleMissing => "role_missing",
             Reason::ScopeMissing => "scope_missing",
@@ -172,6 +186,7 @@ impl Reason {
             Reason::UpstreamUpgrade => "upstream_upgrade",
             Reason::StoreUnavailable => "store_unavailable",
             Reason::StoreBusy => "store_busy",
+            Reason::Stopping => "stopping",
             Reason::Internal => "internal",
         }
     }
@@ -186,6 +201,12 @@ impl Reason {
 impl From<Reason> for Rejection {
     fn from(reason: Reason) -> Self {
         Self { reason, detail: None }
+    }
+}
+
+impl From<Fault> for Rejection {
+    fn from(fault: Fault) -> Self {
+        Reason::FirstMessage(fault).because(fault.as_str())
     }
 }
 

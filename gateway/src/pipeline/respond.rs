@@ -102,6 +102,15 @@ fn refusal(reason: &Reason) -> Refusal {
             "TOO_MANY_ATTEMPTS",
             "Too many failed attempts; try again later",
         ),
+        Reason::AgentsOverAddressLimit => keep(
+            S::TOO_MANY_REQUESTS,
+            "TOO_MANY_REQUESTS",
+            "Too many connections have not said who they are",
+        ),
+        // Told over the WebSocket, by a close code.
+        Reason::FirstMessage(_) => {
+            close(S::BAD_REQUEST, "BAD_REQUEST", "The first message is not acceptable")
+        }
         Reason::CredentialMissing => {
             keep(S::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
         }
@@ -226,7 +235,11 @@ fn refusal(reason: &Reason) -> Refusal {
             "SERVICE_UNAVAILABLE",
             "The service behind the gateway is busy",
         ),
-        Reason::HasherBusy | Reason::StoreBusy | Reason::StoreUnavailable => keep(
+        Reason::HasherBusy
+        | Reason::AgentsOverLimit
+        | Reason::StoreBusy
+        | Reason::StoreUnavailable
+        | Reason::Stopping => keep(
             S::SERVICE_UNAVAILABLE,
             "SERVICE_UNAVAILABLE",
             "The gateway cannot do this now; try again shortly",
@@ -364,6 +377,8 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
         }
         Reason::AttemptsQueued
         | Reason::HasherBusy
+        | Reason::AgentsOverLimit
+        | Reason::AgentsOverAddressLimit
         | Reason::StoreBusy
         | Reason::StoreUnavailable
         | Reason::UpstreamSaturated => {

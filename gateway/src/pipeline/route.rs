@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::config::{self, Access, CredentialForwarding, Tickets};
+use crate::config::{self, Access, Agents, CredentialForwarding, Tickets};
 
 use super::path::is_below;
 use super::reason::{Reason, Rejection};
@@ -26,19 +26,20 @@ pub struct Route {
     pub timeout: std::time::Duration,
     pub credential: CredentialForwarding,
     pub tickets: Tickets,
+    pub agents: Agents,
 }
 
 /// All routes, most specific first.
 #[derive(Debug)]
 pub struct Routes {
-    of_host: BTreeMap<String, Vec<Route>>,
-    of_any: Vec<Route>,
+    of_host: BTreeMap<String, Vec<Arc<Route>>>,
+    of_any: Vec<Arc<Route>>,
 }
 
 impl Routes {
     #[must_use]
     pub fn new(routes: &[config::Route]) -> Self {
-        let mut of_host: BTreeMap<String, Vec<Route>> = BTreeMap::new();
+        let mut of_host: BTreeMap<String, Vec<Arc<Route>>> = BTreeMap::new();
         let mut of_any = Vec::new();
         for route in routes {
             let host = route.host.clone();
@@ -52,11 +53,13 @@ impl Routes {
                 timeout: route.timeout,
                 credential: route.credential,
                 tickets: route.tickets,
+                agents: route.agents,
             };
-            match host {
-                Some(host) => of_host.entry(host).or_default().push(route),
-                None => of_any.push(route),
-            }
+            let list = match host {
+                Some(host) => of_host.entry(host).or_default(),
+                None => &mut of_any,
+            };
+            list.push(Arc::new(route));
         }
         for list in of_host.values_mut().chain([&mut of_any]) {
             // By length, and the same path together.
@@ -70,7 +73,7 @@ impl Routes {
 
     /// # Errors
     /// When no route has the path, or none of that path the method.
-    pub fn find(&self, host: &str, path: &str, method: &Method) -> Result<&Route, Rejection> {
+    pub fn find(&self, host: &str, path: &str, method: &Method) -> Result<&Arc<Route>, Rejection> {
         let of_host = self.of_host.get(host).and_then(|routes| longest(routes, path));
         let candidates = of_host
             .or_else(|| longest(&self.of_any, path))
@@ -97,14 +100,14 @@ impl Route {
 
 /// The routes that share the longest matching path; there may be several for
 /// different methods.
-fn longest<'a>(routes: &'a [Route], path: &str) -> Option<&'a [Route]> {
+fn longest<'a>(routes: &'a [Arc<Route>], path: &str) -> Option<&'a [Arc<Route>]> {
     let first = routes.iter().position(|route| is_below(path, &route.path))?;
     let rest = &routes[first..];
     let count = rest.iter().take_while(|route| route.prefix() == rest[0].prefix()).count();
     Some(&rest[..count])
 }
 
-fn allowed(routes: &[Route]) -> String {
+fn allowed(routes: &[Arc<Route>]) -> String {
     let mut names: Vec<&str> =
         routes.iter().flat_map(|route| route.methods.iter().map(Method::as_str)).collect();
     names.sort_unstable();

@@ -68,6 +68,12 @@ counters! {
     locked_out,
     /// Password checks shed because too many were waiting.
     hashing_shed,
+    /// Agents turned away because too many had not said who they are.
+    agents_over_limit,
+    /// Agents turned away because too many of their address had not.
+    agents_over_address_limit,
+    /// Agents whose first message did not come in time.
+    agents_timed_out,
     /// Answers of upstreams that could be read in two ways, or in none.
     upstream_faults,
     /// Requests that panicked; each is a defect.

@@ -36,7 +36,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "client_left",
-        "The client left before there was an answer; logged with status 499.",
+        "The client left before there was an answer, logged with status 499; or an agent before its first message was judged, with 101.",
         "Compare the client's deadline with the route's `timeout` and the upstream's speed.",
     ),
     of(
@@ -191,7 +191,32 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "More password checks wait than `auth.hash_queue` holds.",
         "If no attack is under way, raise `auth.hash_threads`, or let clients keep their tokens instead of signing in anew.",
     ),
+    of(
+        "agents_over_limit",
+        "`limits.agents_unauthenticated` agents are connected and have not said who they are.",
+        "Raise the limit if so many connect at once, as after a restart; else look at their addresses.",
+    ),
+    of(
+        "agents_over_address_limit",
+        "`limits.agents_unauthenticated_per_address` agents of this address are connected and have not said who they are.",
+        "Raise the limit if so many share the address and connect at once. An agent behind a proxy is counted by itself if `client.trusted_proxies` names the proxy.",
+    ),
     // Credentials.
+    of(
+        "first_message_late",
+        "A WebSocket was opened without a credential, and its first message did not come within `timeouts.agent_message`.",
+        "The agent sends it as soon as its WebSocket is open. For slow networks raise the limit.",
+    ),
+    of(
+        "first_message_too_large",
+        "The first message of an agent has more than 4 KiB, or more than 64 frames, pings included.",
+        "Mend the agent: the message holds nothing but its credential.",
+    ),
+    of(
+        "first_message_malformed",
+        "The first message of an agent is not what was expected; `detail` says how.",
+        "It is text: `{\"type\":\"auth\",\"api_key\":\"…\"}` or `{\"type\":\"auth\",\"token\":\"…\"}`, with no other member.",
+    ),
     of(
         "credential_missing",
         "The route needs a credential and the request has none that the gateway knows.",
@@ -488,6 +513,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "store_busy",
         "More changes wait for the store than it queues.",
         "The disk is too slow for the load, or stalls; the client may try again.",
+    ),
+    of(
+        "stopping",
+        "The gateway was told to stop before an agent's first message was judged; it was closed with 1001.",
+        "None needed: agents connect anew.",
     ),
     of(
         "internal",

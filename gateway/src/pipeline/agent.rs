@@ -1,0 +1,287 @@
+//! Agents: WebSockets that are opened without a credential, on routes that take such,
+//! and bring it in their first message (S0-16 to S0-19).
+//!
+//! The gateway agrees to the WebSocket itself, judges the message like any other
+//! credential, and only then opens the upstream's side. The access line is written
+//! when it is known how that went.
+
+pub mod first_message;
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http::request::Parts;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::auth::principal::Principal;
+use crate::telemetry::access_log::Decision;
+
+use super::authenticate::{self, Presented};
+use super::authorize::authorize;
+use super::body::ResponseBody;
+use super::connection::{Connection, Upgrade};
+use super::forward::tunnel::{self, Far, Terms};
+use super::forward::websocket::{Agreement, Handshake};
+use super::forward::{self, Accepted};
+use super::frame::{self, Opcode};
+use super::reason::{Reason, Rejection};
+use super::record::RequestRecord;
+use super::route::Route;
+use super::slots::{AddressSlot, Slot};
+use super::throttle::Caller;
+use super::watch::PrincipalWatch;
+use super::{Gateway, note};
+
+use first_message::{Credential, Fault, Reader, Said};
+
+/// Bytes that are read at once of somebody unknown.
+const READ_BYTES: usize = 1 << 10;
+/// For a refusal to be taken.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// An upgrade without a credential, on a route that takes agents.
+pub struct Arrival {
+    pub gateway: Arc<Gateway>,
+    pub connection: Arc<Connection>,
+    pub caller: Caller,
+    pub route: Arc<Route>,
+    pub parts: Parts,
+    /// The normalised path with its query.
+    pub path: String,
+    pub host: String,
+}
+
+/// Among those of whom nobody knows yet who they are.
+type Places = (Slot, AddressSlot);
+type Client = TokioIo<Upgraded>;
+
+impl Arrival {
+    /// Agrees to the WebSocket, and lets a task wait for the first message.
+    ///
+    /// # Errors
+    /// When too many wait, or the handshake is not one for us.
+    pub fn receive(mut self, handshake: Handshake) -> Result<Response<ResponseBody>, Rejection> {
+        let agents = &self.gateway.agents;
+        let places = (
+            agents.take().map_err(|_| Reason::AgentsOverLimit)?,
+            agents.take_for(self.caller.source).map_err(|_| Reason::AgentsOverAddressLimit)?,
+        );
+        let agreement = Agreement::new(handshake, &self.parts.headers)?;
+        let client = self.parts.extensions.remove::<OnUpgrade>().ok_or(Reason::Internal)?;
+        let (hand_over, record) = oneshot::channel();
+        let response = agreement.answer().map(|()| ResponseBody::handing_over(hand_over));
+        self.connection.decide_upgrade(Upgrade::Tunnel);
+        let lifecycle = self.gateway.lifecycle.clone();
+        let connection = Arc::clone(&self.connection);
+        // On the heap, and gone when the tunnel begins: there are thousands of these.
+        let introduction = Box::pin(self.introduce(agreement, client, record, places));
+        lifecycle.track(async move {
+            if let Some(Introduced { client, ahead, far, terms }) = introduction.await {
+                tunnel::run(client, ahead, far, terms).await;
+            }
+            // Until here it has counted as a connection.
+            drop(connection);
+        });
+        Ok(response)
+    }
+
+    async fn introduce(
+        self,
+        agreement: Agreement,
+        client: OnUpgrade,
+        record: oneshot::Receiver<Box<RequestRecord>>,
+        places: Places,
+    ) -> Option<Introduced<impl Future<Output = ()>>> {
+        let mut record = record.await.ok()?;
+        let Ok(client) = client.await else {
+            record.break_off("client_left");
+            return None;
+        };
+        let mut client = TokioIo::new(client);
+        let mut places = Some(places);
+        let gateway = Arc::clone(&self.gateway);
+        let outcome = {
+            let admitted = self.admit(&mut client, agreement, &mut record, &mut places);
+            tokio::select! {
+                outcome = admitted => outcome,
+                () = gateway.lifecycle.drain_started() => Err(End::Refused(Reason::Stopping.into())),
+            }
+        };
+        let end = match outcome {
+            Ok((ahead, far, principal)) => {
+                record.complete();
+                let watch = Some(PrincipalWatch::new(Arc::clone(&gateway.core), principal));
+                let terms = Terms { watch, going_away: gateway.lifecycle.drain_started() };
+                return Some(Introduced { client, ahead, far, terms });
+            }
+            Err(end) => end,
+        };
+        match end {
+            End::Left => record.break_off("client_left"),
+            End::Refused(rejection) => {
+                let known = places.is_none();
+                note(&gateway, &mut record, &rejection);
+                record.complete();
+                let words = refusal(&rejection.reason, known);
+                let _ = timeout(FAREWELL, say(&mut client, &words)).await;
+            }
+        }
+        tunnel::part(client).await;
+        None
+    }
+
+    /// The first message judged, the client told, and the upstream's side opened.
+    async fn admit(
+        self,
+        client: &mut Client,
+        agreement: Agreement,
+        record: &mut RequestRecord,
+        places: &mut Option<Places>,
+    ) -> Result<(Bytes, Far, Arc<Principal>), End> {
+        let Self { gateway, connection, caller, route, parts, path, host } = self;
+        let listening = timeout(gateway.timeouts.agent_message, listen(client));
+        let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
+        let presented = match &credential {
+            Credential::Key(key) => Presented::Key(key.expose()),
+            Credential::Token(token) => Presented::Bearer(token.expose()),
+        };
+        let judging =
+            authenticate::authenticate(&gateway.core, &gateway.throttle, &caller, presented);
+        let principal = judging.await?.ok_or(Reason::CredentialMissing)?;
+        record.access.principal = Some(Arc::clone(&principal));
+        authorize(&principal, &route.access)?;
+        record.allow(Decision::Allowed, Some(Arc::clone(&principal)));
+        drop(places.take());
+        let words = success(&principal);
+        let telling = timeout(gateway.timeouts.agent_message, say(client, &words));
+        telling.await.unwrap_or(Err(End::Left))?;
+        let accepted = Accepted {
+            route: &route,
+            principal: Some(&principal),
+            path,
+            host: &host,
+            client: caller.client,
+        };
+        let asked = (parts, agreement);
+        let far = forward::open_far(&gateway, &connection, record, asked, accepted).await?;
+        Ok((ahead, far, principal))
+    }
+}
+
+/// An agent that is known, and the upstream's end for it.
+struct Introduced<D> {
+    client: Client,
+    /// What it has sent behind its first message.
+    ahead: Bytes,
+    far: Far,
+    terms: Terms<D>,
+}
+
+/// Why an agent does not get through.
+enum End {
+    Left,
+    Refused(Rejection),
+}
+
+impl<R: Into<Rejection>> From<R> for End {
+    fn from(reason: R) -> Self {
+        End::Refused(reason.into())
+    }
+}
+
+/// Waits for the first message, and answers pings meanwhile. It holds no buffer while
+/// nothing comes.
+async fn listen(client: &mut Client) -> Result<(Credential, Bytes), End> {
+    let mut reader = Reader::default();
+    loop {
+        while let Some(said) = reader.next()? {
+            match said {
+                Said::Credential(credential) => return Ok((credential, reader.into_rest())),
+                Said::Ping(payload) => say(client, &frame::frame(Opcode::Pong, &payload)).await?,
+                Said::Close => {
+                    say(client, &frame::close(frame::NORMAL)).await?;
+                    return Err(End::Left);
+                }
+            }
+        }
+        let read = std::future::poll_fn(|cx| {
+            let mut scratch = [MaybeUninit::uninit(); READ_BYTES];
+            let mut read = ReadBuf::uninit(&mut scratch);
+            let polled = std::pin::Pin::new(&mut *client).poll_read(cx, &mut read);
+            let ended = ready!(polled).is_err() || read.filled().is_empty();
+            reader.feed(read.filled());
+            Poll::Ready(if ended { Err(End::Left) } else { Ok(()) })
+        });
+        read.await?;
+    }
+}
+
+async fn say(client: &mut Client, bytes: &[u8]) -> Result<(), End> {
+    let saying = async {
+        client.write_all(bytes).await?;
+        client.flush().await
+    };
+    saying.await.map_err(|_: std::io::Error| End::Left)
+}
+
+#[derive(Serialize)]
+struct Success {
+    r#type: &'static str,
+    /// The key's; a token is no server's.
+    server_id: Option<uuid::Uuid>,
+    message: &'static str,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    r#type: &'static str,
+    message: &'static str,
+}
+
+fn success(_principal: &Principal) -> Vec<u8> {
+    text(&Success { r#type: "auth_success", server_id: None, message: "Connected successfully" })
+}
+
+/// The same words whatever was wrong; which it was is for the log. Who is known has
+/// had an answer to its message, and is told by the code alone.
+fn refusal(reason: &Reason, known: bool) -> Vec<u8> {
+    let close = frame::close(close_code(reason));
+    if known || *reason == Reason::Stopping {
+        return close;
+    }
+    let failure = Failure { r#type: "auth_error", message: "Authentication failed" };
+    [text(&failure), close].concat()
+}
+
+fn text(message: &impl Serialize) -> Vec<u8> {
+    frame::frame(Opcode::Text, &serde_json::to_vec(message).expect("plain text serializes"))
+}
+
+fn close_code(reason: &Reason) -> u16 {
+    match reason {
+        Reason::FirstMessage(fault) => fault.close_code(),
+        Reason::Stopping => frame::GOING_AWAY,
+        Reason::AttemptsQueued
+        | Reason::StoreBusy
+        | Reason::StoreUnavailable
+        | Reason::UpstreamSaturated
+        | Reason::Internal => frame::TRY_AGAIN_LATER,
+        Reason::UpstreamConnect
+        | Reason::UpstreamConnectTimeout
+        | Reason::UpstreamTls
+        | Reason::UpstreamTimeout
+        | Reason::UpstreamClosed
+        | Reason::UpstreamProtocol
+        | Reason::UpstreamUpgrade => frame::BAD_GATEWAY,
+        _ => frame::CREDENTIAL_ENDED,
+    }
+}
