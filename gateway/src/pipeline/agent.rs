@@ -247,8 +247,13 @@ struct Failure {
     message: &'static str,
 }
 
-fn success(_principal: &Principal) -> Vec<u8> {
-    text(&Success { r#type: "auth_success", server_id: None, message: "Connected successfully" })
+fn success(principal: &Principal) -> Vec<u8> {
+    let server = principal.key().and_then(|key| key.server);
+    text(&Success {
+        r#type: "auth_success",
+        server_id: server.map(|server| server.0),
+        message: "Connected successfully",
+    })
 }
 
 /// The same words whatever was wrong; which it was is for the log. Who is known has
