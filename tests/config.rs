@@ -148,6 +148,11 @@ const MISTAKES: &[Mistake] = &[
         None,
     ),
     (
+        "^[[route]]\nupstream = \"echo\"\npublic = true\nagents = true\n",
+        "route.agents: a public route asks nobody who they are",
+        None,
+    ),
+    (
         "[[route]]\nupstream = \"echo\"\n^[[route]]\nupstream = \"http://127.0.0.1:3000\"\n",
         "route: another route has the same host, path and method",
         None,

@@ -1,6 +1,7 @@
 //! Black-box tests: the real binary as a child process, real TLS sockets, and no
 //! look inside.
 
+mod agents;
 mod architecture;
 mod audit;
 mod command_line;

@@ -113,6 +113,21 @@ impl RawStream {
         self.unread.drain(..length).collect()
     }
 
+    /// One frame of a WebSocket: its first byte, and what it holds.
+    pub async fn read_frame(&mut self) -> (u8, Vec<u8>) {
+        let reading = async {
+            let head = self.take(2).await;
+            let length = match head[1] {
+                length @ 0..=125 => usize::from(length),
+                126 => self.take(2).await.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
+                127 => self.take(8).await.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
+                _ => panic!("a server's frames have no mask"),
+            };
+            (head[0], self.take(length).await)
+        };
+        within("a frame", reading).await
+    }
+
     async fn read_more(&mut self) {
         let unread = String::from_utf8_lossy(&self.unread).into_owned();
         assert!(self.fill().await > 0, "the connection closed after {unread:?}");
