@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("auth", &[]),
     ("store", &["auth"]),
     ("crypto", &["auth"]),
+    ("federation", &["auth", "config"]),
     ("clock", &["auth"]),
     ("lifecycle", &[]),
     ("http1", &[]),
@@ -169,7 +170,7 @@ fn the_reference_names_every_key_and_every_code() {
     let read = |path: &str| std::fs::read_to_string(gateway.join(path)).expect(path);
     let reference = read("CONFIG.md");
     let mut missing = Vec::new();
-    let file = read("src/config/file.rs");
+    let file = read("src/config/file.rs") + &read("src/config/github.rs");
     let readers = [
         "text(",
         "boolean(",
@@ -184,6 +185,7 @@ fn the_reference_names_every_key_and_every_code() {
         "count(",
         "bytes(",
         "read_words(&section, ",
+        "read_url(&section, ",
         "name(",
     ];
     for reader in readers {

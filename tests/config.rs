@@ -24,6 +24,7 @@ fn with_files(config: &str) -> Installation {
     installation(config)
         .file("good.pem", &cert.pem())
         .file("good.key", &signing_key.serialize_pem())
+        .file("secret", "a-secret\n")
 }
 
 /// A mistake: the text with a `^` before its place, what is said about it after
@@ -188,6 +189,60 @@ const MISTAKES: &[Mistake] = &[
         "upstream.app.roots: \"good.key\" holds no certificate",
         None,
     ),
+    (
+        "[github]\nclient_id = ^\"Iv1.a\"\n",
+        "github.client_id: there is no client secret for it",
+        Some("set GITHUB_CLIENT_SECRET or client_secret_file"),
+    ),
+    (
+        "^[github]\nclient_secret_file = \"secret\"\n",
+        "github.client_id: missing",
+        Some("write client_id = \"…\" of the OAuth app"),
+    ),
+    (
+        "[github]\nclient_id = ^\"Iv1 a\"\nclient_secret_file = \"secret\"\n",
+        "github.client_id: expected visible ASCII without spaces",
+        None,
+    ),
+    (
+        "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = ^\"good.pem\"\n",
+        "github.client_secret_file: expected visible ASCII without spaces",
+        None,
+    ),
+    (
+        "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = \"secret\"\n\
+         public_url = ^\"http://gateway.example\"\n",
+        "github.public_url: expected a URL that begins with https://",
+        None,
+    ),
+    (
+        "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = \"secret\"\n\
+         public_url = ^\"https://gateway.example/sub\"\n",
+        "github.public_url: expected a URL without a path",
+        None,
+    ),
+    (
+        "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = \"secret\"\n\
+         base_url = ^\"https://ghe.example\"\n",
+        "github.api_url: base_url and api_url belong together",
+        None,
+    ),
+    (
+        "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = \"secret\"\n\
+         organizations = [\"acme\", ^\"a/b\"]\n",
+        "github.organizations: expected the name of an organisation",
+        None,
+    ),
+    (
+        "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = \"secret\"\nteams = [^\"ops\"]\n",
+        "github.teams: expected a team like \"organisation/team\", found \"ops\"",
+        None,
+    ),
+    (
+        "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = \"secret\"\nroots = ^\"good.key\"\n",
+        "github.roots: \"good.key\" holds no certificate",
+        None,
+    ),
     ("[limits]\nuser_pause = ^\"2h\"\n", "limits.user_pause: expected a duration like", None),
     ("limits = ^5\n", "limits: expected a table, found 5", Some("write [limits]")),
     (
@@ -263,6 +318,8 @@ async fn a_mistake_in_the_environment_is_reported_by_its_name() {
         ("SECRET_KEY_PREVIOUS", "short", "at least 32"),
         ("SECRET_KEY_FILE", "no-such-file", "only one can be meant"),
         ("ADMIN_PASSWORD_FILE", "no-such-file", "cannot be read"),
+        ("GITHUB_CLIENT_SECRET", "short", "github.client_id is missing"),
+        ("GITHUB_CLIENT_SECRET_FILE", "no-such-file", "cannot be read"),
     ] {
         let ended = installation(ECHO).env(name, value).run(&["check"], None).await;
         assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{name}={value}\n{ended:?}");

@@ -12,6 +12,7 @@ mod durability;
 mod edge;
 mod first_run;
 mod forward;
+mod github;
 mod hostile;
 mod identity;
 mod regression;

@@ -6,6 +6,7 @@ pub mod client;
 pub mod dice;
 pub mod frames;
 pub mod gateway;
+pub mod github;
 pub mod installation;
 pub mod process;
 pub mod property;

@@ -6,6 +6,7 @@
 
 pub mod document;
 pub mod file;
+mod github;
 pub mod problem;
 pub mod units;
 
@@ -27,6 +28,8 @@ pub struct Config {
     pub store: Store,
     pub auth: Auth,
     pub dialects: Dialects,
+    /// `None`: nobody signs in with GitHub.
+    pub github: Option<GitHub>,
     pub health: Health,
     pub limits: Limits,
     pub timeouts: Timeouts,
@@ -142,6 +145,52 @@ impl Dialects {
     pub fn all(&self) -> [&Dialect; 4] {
         [&self.form, &self.status, &self.envelope, &self.plain]
     }
+}
+
+#[derive(Debug, Clone)]
+pub struct GitHub {
+    pub client_id: String,
+    pub client_secret: Secret,
+    /// Where codes are made and redeemed.
+    pub base_url: ServiceUrl,
+    pub api_url: ServiceUrl,
+    /// Where browsers reach this gateway; without it no flow begins here.
+    pub public_url: Option<ServiceUrl>,
+    pub roots: Option<PathBuf>,
+    /// Members of any of these and of `teams` are let in; everybody when both are empty.
+    pub organizations: Vec<String>,
+    pub teams: Vec<Team>,
+    /// For a whole sign-in.
+    pub timeout: Duration,
+}
+
+/// An https URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceUrl {
+    pub authority: Authority,
+    /// Without a slash at its end; often empty.
+    pub path: String,
+}
+
+impl ServiceUrl {
+    /// Name or address, the latter without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = self.authority.host();
+        host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+    }
+}
+
+impl std::fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "https://{}{}", self.authority, self.path)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    pub organization: String,
+    pub slug: String,
 }
 
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@
 //! 3. [`dialect`] speaks the wire contracts of our own endpoints.
 //! 4. [`auth`] decides: accounts, sessions, tokens, keys, tickets. It knows none
 //!    of the others.
-//! 5. [`store`] and [`crypto`] are the core's ports made real.
+//! 5. [`store`], [`crypto`] and [`federation`] are the core's ports made real.
 //!
 //! [`server`] puts it all together; [`cli`] is the command line around it.
 
@@ -27,6 +27,8 @@ pub mod auth;
 pub mod store;
 
 pub mod crypto;
+
+pub mod federation;
 
 pub mod admin;
 pub mod cli;

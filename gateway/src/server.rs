@@ -38,6 +38,7 @@ use crate::edge::accept::{self, Listening};
 use crate::edge::certificates::{self, CertificateError, Loaded};
 use crate::edge::framing::HeadLimits;
 use crate::edge::http::Http2Limits;
+use crate::federation::github::GitHub;
 use crate::lifecycle::Lifecycle;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::forward::Destination;
@@ -66,6 +67,8 @@ pub enum StartError {
     File { path: PathBuf, source: io::Error },
     #[error("upstream {name}: {reason}")]
     Upstream { name: String, reason: String },
+    #[error("github: {reason}")]
+    GitHub { reason: String },
     #[error("cannot listen on {address}: {source}")]
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the dialects' paths: {0}")]
@@ -188,6 +191,7 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     for upstream in &config.upstreams {
         destination(upstream)?;
     }
+    config.github.as_ref().map(github).transpose()?;
     Ok(())
 }
 
@@ -429,18 +433,41 @@ fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
     let tls = match &target.tls {
         UpstreamTls::Off => None,
         UpstreamTls::On { roots } => Some(
-            connector(target, roots.as_deref())
+            upstream_connector(target, roots.as_deref())
                 .map_err(|reason| StartError::Upstream { name: upstream.name.clone(), reason })?,
         ),
     };
     Ok(Destination::Http(Arc::new(Upstream::new(upstream, target.clone(), tls))))
 }
 
-/// TLS towards an upstream, always verified.
-fn connector(
+/// Who vouches for people that sign in with GitHub.
+///
+/// # Errors
+/// When the authorities it is verified against cannot be read.
+pub fn github(config: &config::GitHub) -> Result<GitHub, StartError> {
+    let made = connector(config.roots.as_deref(), &[b"http/1.1"])
+        .and_then(|connector| GitHub::new(config, &connector));
+    made.map_err(|reason| StartError::GitHub { reason })
+}
+
+fn upstream_connector(
     target: &HttpTarget,
     roots: Option<&Path>,
 ) -> Result<(TlsConnector, ServerName<'static>), String> {
+    let protocols: &[&[u8]] = match target.protocol {
+        UpstreamProtocol::Auto => &[b"h2", b"http/1.1"],
+        UpstreamProtocol::Http1 => &[b"http/1.1"],
+        UpstreamProtocol::Http2 => &[b"h2"],
+    };
+    let host = target.authority.host();
+    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
+    Ok((connector(roots, protocols)?, name))
+}
+
+/// TLS towards another server, always verified: against these authorities or the
+/// system's.
+fn connector(roots: Option<&Path>, protocols: &[&[u8]]) -> Result<TlsConnector, String> {
     let mut store = RootCertStore::empty();
     match roots {
         Some(path) => {
@@ -467,15 +494,8 @@ fn connector(
         .map_err(|error| error.to_string())?
         .with_root_certificates(store)
         .with_no_client_auth();
-    client.alpn_protocols = match target.protocol {
-        UpstreamProtocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        UpstreamProtocol::Http1 => vec![b"http/1.1".to_vec()],
-        UpstreamProtocol::Http2 => vec![b"h2".to_vec()],
-    };
-    let host = target.authority.host();
-    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    Ok((TlsConnector::from(Arc::new(client)), name))
+    client.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(TlsConnector::from(Arc::new(client)))
 }
 
 const BUCKET_SWEEP: Duration = Duration::from_secs(2);

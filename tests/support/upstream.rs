@@ -8,6 +8,7 @@ mod script;
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -169,6 +170,11 @@ impl Upstream {
 
     pub fn url(&self) -> String {
         format!("{}://{}", self.settings.scheme, self.address)
+    }
+
+    /// The file with the certificate it is to be verified against.
+    pub fn roots(&self) -> Option<&Path> {
+        self.settings.roots.as_ref().map(NamedTempFile::path)
     }
 
     /// The section that declares it under this name; further keys may follow.

@@ -17,6 +17,7 @@ use crate::auth::secret::Secret;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 
 use super::document::{Located, Reader, Section, nearest};
+use super::github::read_github;
 use super::problem::{Origin, Problem, Problems};
 use super::units::parse_duration;
 use super::{
@@ -106,6 +107,7 @@ fn read(
         store: read_store(root.section("store")),
         auth,
         dialects,
+        github: read_github(reader, root.section("github"), files),
         health: read_health(root.section("health")),
         limits,
         timeouts: read_timeouts(root.section("timeouts")),
@@ -180,7 +182,12 @@ fn read_listeners(
 }
 
 /// Notes a PEM file that is not there or holds nothing of its kind.
-fn check_pem<T: PemObject>(section: &Section<'_>, key: &str, found: &Located<String>, kind: &str) {
+pub(super) fn check_pem<T: PemObject>(
+    section: &Section<'_>,
+    key: &str,
+    found: &Located<String>,
+    kind: &str,
+) {
     let message = match T::from_pem_file(&found.value) {
         Ok(_) => return,
         Err(PemError::NoItemsFound) => format!("{:?} holds no {kind}", found.value),
@@ -291,7 +298,7 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
 
 /// A secret from `NAME`, from the file that `NAME_FILE` names, or from the file
 /// that the configuration names. Two of them are a mistake, not a choice.
-fn read_secret(
+pub(super) fn read_secret(
     reader: &Reader,
     name: &str,
     configured: Option<Located<String>>,

@@ -1,0 +1,3 @@
+//! Signing in with GitHub.
+
+mod provider;
