@@ -17,6 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::admin;
 use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
+use crate::auth::federation::IdentityProvider;
 use crate::auth::password::PasswordRule;
 use crate::auth::ports::{Clock, Entropy, FailureLimit};
 use crate::auth::secret::Secret;
@@ -114,7 +115,9 @@ pub async fn run(
         };
         tell(&config, fact);
     }
-    let core = Arc::new(open_core(&config, &secret)?);
+    let github = config.github.as_ref().map(github).transpose()?;
+    let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
+    let core = Arc::new(open_core(&config, &secret, github)?);
     if let Some(password) = make_admin(&config, &core).await? {
         tell(&config, Fact::AdminMade { password });
     }
@@ -270,7 +273,11 @@ fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
 ///
 /// # Errors
 /// When the store cannot be opened or the secret is too short.
-pub fn open_core(config: &Config, secret: &Secret) -> Result<Core, StartError> {
+pub fn open_core(
+    config: &Config,
+    secret: &Secret,
+    github: Option<Arc<dyn IdentityProvider>>,
+) -> Result<Core, StartError> {
     let auth = &config.auth;
     let standing = Arc::new(Standing::default());
     let seconds = |length: Duration| Seconds(length.as_secs());
@@ -296,7 +303,7 @@ pub fn open_core(config: &Config, secret: &Secret) -> Result<Core, StartError> {
         signer: Arc::new(signer),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::default()),
-        github: None,
+        github,
     };
     Ok(Core::new(policy, ports))
 }

@@ -224,6 +224,7 @@ async fn a_membership_that_may_not_be_seen_is_none() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     CodeRefused,
+    EmailUnverified,
     Unavailable,
     Nonsense,
     Timeout,
@@ -232,6 +233,7 @@ enum Failure {
 fn failure(outcome: &Outcome) -> Option<Failure> {
     match outcome {
         Ok(_) | Err(FederationError::NotAllowed) => None,
+        Err(FederationError::EmailUnverified) => Some(Failure::EmailUnverified),
         Err(FederationError::CodeRefused) => Some(Failure::CodeRefused),
         Err(FederationError::Unavailable(_)) => Some(Failure::Unavailable),
         Err(FederationError::Nonsense(_)) => Some(Failure::Nonsense),
@@ -244,7 +246,7 @@ const EVERYWHERE: &[&str] = &[TOKEN_PATH, "/user", "/user/emails", MEMBERSHIP];
 
 #[tokio::test]
 async fn trouble_at_github_is_told_from_a_bad_code_wherever_it_comes() {
-    use Failure::{CodeRefused, Nonsense, Timeout, Unavailable};
+    use Failure::{CodeRefused, EmailUnverified, Nonsense, Timeout, Unavailable};
     let token: &[&str] = &[TOKEN_PATH];
     let api = &EVERYWHERE[1..];
     let cases: &[(&[&str], Fault, Failure)] = &[
@@ -274,6 +276,7 @@ async fn trouble_at_github_is_told_from_a_bad_code_wherever_it_comes() {
         (token, Fault::Says(r#"{"error": "incorrect_client_credentials"}"#), Unavailable),
         (token, Fault::Says(r#"{"error": "<script>"}"#), Nonsense),
         (token, Fault::Says(r#"{"error": "bad_verification_code"}"#), CodeRefused),
+        (token, Fault::Says(r#"{"error": "unverified_user_email"}"#), EmailUnverified),
         (token, Fault::Padded(64 << 10), Nonsense),
         (&["/user"], Fault::Padded(64 << 10), Nonsense),
         (&["/user/emails"], Fault::Padded(1 << 20), Nonsense),

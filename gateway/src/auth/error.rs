@@ -50,9 +50,6 @@ pub enum Error {
     /// GitHub did not vouch for anybody.
     #[error("GitHub: {0}")]
     Federation(FederationError),
-    /// GitHub vouches for somebody without an address that could name an account.
-    #[error("GitHub has no verified e-mail address")]
-    EmailUnverified,
     /// Too much password hashing is waiting already.
     #[error("password checks are overloaded")]
     HasherBusy,

@@ -52,6 +52,9 @@ pub enum FederationError {
     /// Not in any organisation or team that is let in.
     #[error("not a member of an admitted organisation or team")]
     NotAllowed,
+    /// No address that the service has verified could name an account.
+    #[error("no verified e-mail address")]
+    EmailUnverified,
     #[error("no answer in time")]
     Timeout,
     #[error("unavailable: {0}")]

@@ -8,7 +8,7 @@ use super::account::{
     is_plausible_email, is_valid_person_name,
 };
 use super::error::{Error, Name, Refusal};
-use super::federation::{FederatedIdentity, Grant};
+use super::federation::{FederatedIdentity, FederationError, Grant};
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
 use super::ports::{Creation, GithubLink, Replacement};
@@ -134,7 +134,7 @@ impl Core {
                 return self.open_session(account, issuance).await;
             }
             let email = identity.email.as_deref().filter(|email| is_plausible_email(email));
-            let email = email.ok_or(Error::EmailUnverified)?;
+            let email = email.ok_or(Error::Federation(FederationError::EmailUnverified))?;
             match self.standing.account_by_name(&canonical_name(email)) {
                 Some(account) => self.link(&account, email, &identity).await?,
                 None => self.create_federated(email, &identity, provider.is_restricted()).await?,

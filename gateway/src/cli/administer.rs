@@ -95,7 +95,7 @@ impl Office {
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
-                let core = server::open_core(&config, &secret).map_err(|e| e.to_string())?;
+                let core = server::open_core(&config, &secret, None).map_err(|e| e.to_string())?;
                 Ok(Office::Here(Arc::new(core)))
             }
             Err(error) => Err(no_answer(&error)),

@@ -111,7 +111,7 @@ impl GitHub {
     /// Lets a member of any configured organisation or team through, and everybody
     /// when there is none.
     async fn admit(&self, token: &Secret, login: &str) -> Result<(), FederationError> {
-        if self.organizations.is_empty() && self.teams.is_empty() {
+        if !self.is_restricted() {
             return Ok(());
         }
         for organization in &self.organizations {
@@ -189,10 +189,16 @@ impl IdentityProvider for GitHub {
         &self.client_id
     }
 
+    fn is_restricted(&self) -> bool {
+        !self.organizations.is_empty() || !self.teams.is_empty()
+    }
+
     fn authorize_url(&self, state: &str, challenge: &str, redirect: &str) -> String {
-        let restricted = !self.organizations.is_empty() || !self.teams.is_empty();
-        let scope =
-            if restricted { "read:user user:email read:org" } else { "read:user user:email" };
+        let scope = if self.is_restricted() {
+            "read:user user:email read:org"
+        } else {
+            "read:user user:email"
+        };
         let query = encode(&[
             ("client_id", &self.client_id),
             ("redirect_uri", redirect),
@@ -274,6 +280,7 @@ fn trouble(answer: &Answer) -> FederationError {
 fn refusal(error: &str) -> FederationError {
     match error {
         "bad_verification_code" | "invalid_grant" => FederationError::CodeRefused,
+        "unverified_user_email" => FederationError::EmailUnverified,
         _ if is_name(error) => FederationError::Unavailable(format!("GitHub says {error}")),
         _ => FederationError::Nonsense("an unreadable error".into()),
     }

@@ -78,7 +78,6 @@ pub enum Reason {
     LastAdministrator,
     GithubDisabled,
     GithubRefused(FederationError),
-    GithubEmailUnverified,
     /// Only an access token has what this needs.
     NotASession,
     /// A request with an ambient credential that another site may have caused.
@@ -168,11 +167,11 @@ impl Reason {
             Reason::GithubRefused(error) => match error {
                 FederationError::CodeRefused => "github_code_refused",
                 FederationError::NotAllowed => "github_not_allowed",
+                FederationError::EmailUnverified => "github_email_unverified",
                 FederationError::Timeout => "github_timeout",
                 FederationError::Unavailable(_) => "github_unavailable",
                 FederationError::Nonsense(_) => "github_nonsense",
             },
-            Reason::GithubEmailUnverified => "github_email_unverified",
             Reason::NotASession => "not_a_session",
             Reason::CrossSite => "cross_site",
             Reason::RouteUnknown => "route_unknown",
@@ -253,7 +252,6 @@ impl Rejection {
             (Error::LocalAccountsDisabled, _) => Reason::LocalAccountsDisabled.into(),
             (Error::LastAdministrator, _) => Reason::LastAdministrator.into(),
             (Error::NotFederated, _) => Reason::GithubDisabled.into(),
-            (Error::EmailUnverified, _) => Reason::GithubEmailUnverified.into(),
             (Error::Federation(error), _) => {
                 let detail = error.to_string();
                 Reason::GithubRefused(error).because(detail)

@@ -193,11 +193,6 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::GithubDisabled => {
             keep(S::NOT_FOUND, "GITHUB_DISABLED", "Signing in with GitHub is not set up here")
         }
-        Reason::GithubEmailUnverified => keep(
-            S::FORBIDDEN,
-            "GITHUB_EMAIL_UNVERIFIED",
-            "The GitHub account has no verified primary e-mail address",
-        ),
         Reason::GithubRefused(error) => match error {
             FederationError::CodeRefused => {
                 keep(S::UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub did not accept the code")
@@ -206,6 +201,11 @@ fn refusal(reason: &Reason) -> Refusal {
                 S::FORBIDDEN,
                 "GITHUB_NOT_ALLOWED",
                 "The GitHub account is in none of the organisations that are let in",
+            ),
+            FederationError::EmailUnverified => keep(
+                S::FORBIDDEN,
+                "GITHUB_EMAIL_UNVERIFIED",
+                "The GitHub account has no verified primary e-mail address",
             ),
             FederationError::Timeout => {
                 keep(S::GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long")
