@@ -9,6 +9,7 @@
 pub mod body;
 pub mod delivery;
 pub mod envelope;
+pub mod flow;
 pub mod form;
 pub mod notation;
 pub mod perform;
@@ -31,6 +32,8 @@ use crate::auth::secret::Secret;
 use crate::auth::server::ServerId;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::workspace::WorkspaceId;
+
+use flow::{Kept, Returned};
 
 /// The contracts, by the shape of what they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,6 +63,10 @@ pub enum Operation {
     Me,
     Providers,
     Github,
+    /// Sends a browser to GitHub.
+    BeginGithub,
+    /// Takes it back.
+    FinishGithub,
     CreateKey,
     ListKeys,
     DeleteKey,
@@ -76,12 +83,14 @@ pub enum Admission {
     Bearer,
 }
 
-/// Which secret in its body an endpoint tries, so that the failed-attempt limiter
+/// Which secret an endpoint tries, so that the failed-attempt limiter
 /// stands around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
     Password,
     RefreshToken,
+    /// Judged by GitHub.
+    Code,
     None,
 }
 
@@ -161,6 +170,8 @@ pub struct Input<'a> {
     pub parameters: &'a [String],
     /// The refresh token of a browser that holds its tokens in cookies.
     pub refresh_cookie: Option<&'a str>,
+    /// What a browser that comes back from GitHub remembers.
+    pub flow_cookie: Option<&'a str>,
 }
 
 /// A request, decoded.
@@ -178,6 +189,8 @@ pub enum Command {
     Me,
     Providers,
     Github { code: Secret },
+    BeginGithub { callback: Option<String>, return_to: String },
+    FinishGithub { callback: Option<String>, kept: Option<Kept>, returned: Returned },
     CreateKey(KeyRequest),
     ListKeys,
     DeleteKey { key: Option<KeyId> },
@@ -207,6 +220,10 @@ impl KeyRequest {
 pub enum Outcome {
     Registered(Arc<Account>, TokenPair),
     SignedIn(Arc<Account>, TokenPair),
+    /// To this URL.
+    SentToGithub(String, Kept),
+    /// And where the browser wants to go now.
+    BackFromGithub(Arc<Account>, TokenPair, String),
     Refreshed(TokenPair),
     Reissued(Arc<Account>, AccessToken),
     LoggedOut,

@@ -162,6 +162,10 @@ pub async fn handle(
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(respond::REQUEST_ID, id);
     }
+    if record.ends_flow {
+        let (name, value) = dialect::flow::forget();
+        headers.append(name, value);
+    }
     if gateway.lifecycle.is_stopping()
         && connection.protocol == Protocol::Http1
         && !headers.contains_key(header::UPGRADE)

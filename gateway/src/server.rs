@@ -30,7 +30,7 @@ use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, SecretTooShort};
 use crate::crypto::passwords::{HashingPool, hash_now};
 use crate::dialect::delivery::Delivery;
-use crate::dialect::envelope::Envelope;
+use crate::dialect::envelope::{CALLBACK, Envelope};
 use crate::dialect::form::Form;
 use crate::dialect::plain::Plain;
 use crate::dialect::status::Status;
@@ -424,7 +424,10 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
         mounted.push(Arc::new(Plain::new(settings(plain), keys, reveal)));
     }
     if envelope.enabled {
-        mounted.push(Arc::new(Envelope(settings(envelope))));
+        let settings = settings(envelope);
+        let url = config.github.as_ref().and_then(|github| github.public_url.as_ref());
+        let callback = url.map(|url| format!("{url}{}{CALLBACK}", settings.prefix));
+        mounted.push(Arc::new(Envelope { settings, callback }));
     }
     if form.enabled {
         mounted.push(Arc::new(Form(settings(form))));

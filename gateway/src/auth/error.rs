@@ -44,6 +44,9 @@ pub enum Error {
     /// Nobody would be left to administer the gateway.
     #[error("this is the last administrator")]
     LastAdministrator,
+    /// The browser that comes back from GitHub is not one that was sent there.
+    #[error("the flow did not begin in this browser")]
+    ForeignFlow,
     /// Signing in with GitHub is not configured.
     #[error("GitHub is not configured")]
     NotFederated,

@@ -127,8 +127,9 @@ impl Core {
     ) -> Result<(Arc<Account>, TokenPair), Error> {
         let provider = self.github.as_ref().ok_or(Error::NotFederated)?;
         let identity = provider.exchange(grant).await.map_err(Error::Federation)?;
-        // Twice at most: once more when the account changed or came meanwhile.
-        for _ in 0..2 {
+        // A link or a new account is found in the next turn; one more when the account
+        // changed or came meanwhile.
+        for _ in 0..3 {
             if let Some(account) = self.standing.account_by_name(&github_name(identity.subject)) {
                 let account = self.standing.enabled_account(account.id)?;
                 return self.open_session(account, issuance).await;

@@ -162,6 +162,9 @@ fn read_url(section: &Section<'_>, name: &'static str) -> Option<Located<Service
 
 fn parse_url(text: &str) -> Result<ServiceUrl, &'static str> {
     let expected = "expected a URL like \"https://github.example.com\"";
+    if !text.is_ascii() {
+        return Err(expected);
+    }
     let parts = text.parse::<Uri>().map_err(|_| expected)?.into_parts();
     if parts.scheme.is_none_or(|scheme| scheme != http::uri::Scheme::HTTPS) {
         return Err("expected a URL that begins with https://");

@@ -57,7 +57,7 @@ impl Delivery {
 
 /// A cookie for this whole site that scripts cannot read and other sites' pages do not
 /// send along.
-fn cookie(name: &str, value: &str, lifetime: Seconds) -> (HeaderName, HeaderValue) {
+pub(super) fn cookie(name: &str, value: &str, lifetime: Seconds) -> (HeaderName, HeaderValue) {
     let text =
         format!("{name}={value}; Max-Age={}; Path=/; Secure; HttpOnly; SameSite=Lax", lifetime.0);
     let mut value = HeaderValue::from_str(&text).expect("tokens are visible ASCII");

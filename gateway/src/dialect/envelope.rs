@@ -2,6 +2,7 @@
 //! token, GitHub, workspaces (S2-01 to S2-25).
 
 use http::StatusCode;
+use http::header::{HeaderValue, LOCATION};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::account::{Account, PersonName};
@@ -14,24 +15,34 @@ use crate::auth::workspace::WorkspaceId;
 
 use super::body::{json, none, to_json};
 use super::delivery::Delivery;
+use super::flow;
 use super::notation::{envelope_user, millis, parse_id};
 use super::{
     Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
     Input, Operation, Outcome, Settings, Verb,
 };
 
+/// Where GitHub sends browsers back to, below the prefix.
+pub const CALLBACK: &str = "/auth/github/callback";
+
 const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Verb::Get, "/auth/providers", Operation::Providers),
     Endpoint::new(Verb::Post, "/auth/register", Operation::Register),
     Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
-    Endpoint::new(Verb::Post, "/auth/github", Operation::Github),
+    Endpoint::new(Verb::Post, "/auth/github", Operation::Github).trying(Attempt::Code),
+    Endpoint::new(Verb::Get, "/auth/github/start", Operation::BeginGithub),
+    Endpoint::new(Verb::Get, CALLBACK, Operation::FinishGithub).trying(Attempt::Code),
     Endpoint::new(Verb::Get, "/auth/me", Operation::Me).admitting(Admission::Authenticated),
     Endpoint::new(Verb::Post, "/auth/refresh", Operation::Reissue).admitting(Admission::Bearer),
     Endpoint::new(Verb::Post, "/auth/switch-workspace", Operation::SwitchWorkspace)
         .admitting(Admission::Bearer),
 ];
 
-pub struct Envelope(pub Settings);
+pub struct Envelope {
+    pub settings: Settings,
+    /// Where GitHub sends browsers back to; `None`: no flow begins here.
+    pub callback: Option<String>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -127,7 +138,7 @@ impl Dialect for Envelope {
     }
 
     fn prefix(&self) -> &str {
-        &self.0.prefix
+        &self.settings.prefix
     }
 
     fn endpoints(&self) -> &[Endpoint] {
@@ -155,6 +166,15 @@ impl Dialect for Envelope {
                 let GithubBody { code } = json(content_type, body)?;
                 Ok(Command::Github { code: Secret::new(code) })
             }
+            Operation::BeginGithub => {
+                let return_to = flow::destination(input.query)?;
+                Ok(Command::BeginGithub { callback: self.callback.clone(), return_to })
+            }
+            Operation::FinishGithub => Ok(Command::FinishGithub {
+                callback: self.callback.clone(),
+                kept: input.flow_cookie.and_then(flow::recall),
+                returned: flow::returned(input.query)?,
+            }),
             Operation::Me => Ok(Command::Me),
             Operation::Reissue => none(body).map(|()| Command::Reissue),
             Operation::SwitchWorkspace => {
@@ -181,6 +201,14 @@ impl Dialect for Envelope {
             Outcome::SignedIn(account, pair) => {
                 self.signed_in(StatusCode::OK, &account, &pair.access, now)
             }
+            Outcome::SentToGithub(url, kept) => {
+                redirect(StatusCode::FOUND, &url).with(vec![flow::remember(&kept)])
+            }
+            Outcome::BackFromGithub(account, pair, return_to) => match self.settings.delivery {
+                Delivery::Body => self.signed_in(StatusCode::OK, &account, &pair.access, now),
+                Delivery::Cookie => redirect(StatusCode::SEE_OTHER, &return_to)
+                    .with(Delivery::Cookie.of_access(&pair.access)),
+            },
             Outcome::Reissued(account, access) => {
                 self.signed_in(StatusCode::OK, &account, &access, now)
             }
@@ -212,15 +240,15 @@ impl Dialect for Envelope {
     }
 
     fn issuance(&self) -> Issuance {
-        Issuance { access_ttl: self.0.access_ttl, rotate: false, shows_role: true }
+        Issuance { access_ttl: self.settings.access_ttl, rotate: false, shows_role: true }
     }
 
     fn password_rule(&self) -> PasswordRule {
-        self.0.password
+        self.settings.password
     }
 
     fn delivery(&self) -> Delivery {
-        self.0.delivery
+        self.settings.delivery
     }
 }
 
@@ -241,10 +269,15 @@ impl Envelope {
             role: account.main_role(),
             avatar_url: account.avatar.as_deref(),
         };
-        let delivery = self.0.delivery;
+        let delivery = self.settings.delivery;
         let data = SignedInData { token: delivery.shown(&access.text), user };
         success(status, data, now).with(delivery.of_access(access))
     }
+}
+
+fn redirect(status: StatusCode, to: &str) -> Answer {
+    let to = HeaderValue::from_str(to).expect("our own URLs and checked paths are visible ASCII");
+    Answer { status, body: Vec::new(), fields: vec![(LOCATION, to)] }
 }
 
 fn success(status: StatusCode, data: impl Serialize, now: Timestamp) -> Answer {

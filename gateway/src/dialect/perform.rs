@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::auth::Core;
 use crate::auth::account::{Account, is_valid_role};
 use crate::auth::error::{Entity, Error, Name};
-use crate::auth::federation::Grant;
+use crate::auth::federation::{FederationError, Grant};
 use crate::auth::principal::Principal;
 use crate::auth::server::{ServerId, is_valid_label};
 
+use super::flow::Kept;
 use super::{Command, Dialect, Health, KeyRequest, Outcome, Providers};
 
 /// Keys of one account; more are no use to anybody but somebody who floods the store.
@@ -39,6 +40,20 @@ pub async fn perform(
         Command::Github { code } => {
             let grant = Grant { code, verifier: None, redirect: None };
             core.sign_in_with_github(grant, issuance).await.map(signed_in)
+        }
+        Command::BeginGithub { callback, return_to } => {
+            let (flow, url) = core.begin_github(&callback.ok_or(Error::NotFederated)?)?;
+            Ok(Outcome::SentToGithub(url, Kept { flow, return_to }))
+        }
+        Command::FinishGithub { callback, kept, returned } => {
+            let redirect = callback.filter(|_| core.github().is_some());
+            let redirect = redirect.ok_or(Error::NotFederated)?;
+            let same = |kept: &Kept| core.is_same_flow(&kept.flow, &returned.state);
+            let Kept { flow, return_to } = kept.filter(same).ok_or(Error::ForeignFlow)?;
+            let code = returned.code.ok_or(Error::Federation(FederationError::CodeRefused))?;
+            let grant = Grant { code, verifier: Some(flow.verifier), redirect: Some(redirect) };
+            let (account, pair) = core.sign_in_with_github(grant, issuance).await?;
+            Ok(Outcome::BackFromGithub(account, pair, return_to))
         }
         Command::Refresh { token } => {
             core.refresh(token.expose(), issuance).await.map(Outcome::Refreshed)

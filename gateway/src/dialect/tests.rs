@@ -30,7 +30,7 @@ fn all() -> Dialects {
     let mounted: Vec<Arc<dyn super::Dialect>> = vec![
         Arc::new(Status { settings: settings("/api"), rotate: true }),
         Arc::new(Plain::new(settings("/api/v1"), true, false)),
-        Arc::new(Envelope(settings("/api"))),
+        Arc::new(Envelope { settings: settings("/api"), callback: None }),
         Arc::new(Form(settings("/api/v1"))),
     ];
     Dialects::new(mounted, HealthPaths::Own).expect("the paths are told apart")

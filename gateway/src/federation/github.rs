@@ -79,17 +79,19 @@ impl GitHub {
 
     /// The code for an access token (RFC 6749 4.1.3, RFC 7636 4.5).
     async fn redeem(&self, grant: &Grant) -> Result<Secret, FederationError> {
-        let mut form = vec![
-            ("client_id", self.client_id.as_str()),
-            ("client_secret", self.client_secret.expose()),
-            ("code", grant.code.expose()),
-        ];
-        form.extend(grant.verifier.as_ref().map(|verifier| ("code_verifier", verifier.expose())));
-        form.extend(grant.redirect.as_deref().map(|redirect| ("redirect_uri", redirect)));
+        let verifier = grant.verifier.as_ref().map(|verifier| ("code_verifier", verifier.expose()));
+        let redirect = grant.redirect.as_deref().map(|redirect| ("redirect_uri", redirect));
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", &self.client_id)
+            .append_pair("client_secret", self.client_secret.expose())
+            .append_pair("code", grant.code.expose())
+            .extend_pairs(verifier)
+            .extend_pairs(redirect)
+            .finish();
         let request = Request::post("/login/oauth/access_token")
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let answer = send(&self.web, request, encode(&form), MAX_ANSWER_BYTES).await?;
+        let answer = send(&self.web, request, form, MAX_ANSWER_BYTES).await?;
         // GitHub says 200 with an error in it; RFC 6749 says 400.
         if !answer.status.is_success() && answer.status.as_u16() != 400 {
             return Err(trouble(&answer));
@@ -199,14 +201,14 @@ impl IdentityProvider for GitHub {
         } else {
             "read:user user:email"
         };
-        let query = encode(&[
-            ("client_id", &self.client_id),
-            ("redirect_uri", redirect),
-            ("scope", scope),
-            ("state", state),
-            ("code_challenge", challenge),
-            ("code_challenge_method", "S256"),
-        ]);
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", &self.client_id)
+            .append_pair("redirect_uri", redirect)
+            .append_pair("scope", scope)
+            .append_pair("state", state)
+            .append_pair("code_challenge", challenge)
+            .append_pair("code_challenge_method", "S256")
+            .finish();
         format!("{}/login/oauth/authorize?{query}", self.web.url())
     }
 
@@ -311,24 +313,4 @@ fn is_name(text: &str) -> bool {
 
 fn is_picture(url: &str) -> bool {
     url.starts_with("https://") && is_token_text(url, 2048)
-}
-
-/// `application/x-www-form-urlencoded`.
-fn encode(pairs: &[(&str, &str)]) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    for (name, value) in pairs {
-        let separator = if text.is_empty() { "" } else { "&" };
-        let _ = write!(text, "{separator}{name}=");
-        for byte in value.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    text.push(char::from(byte));
-                }
-                // Writing to a string does not fail.
-                _ => drop(write!(text, "%{byte:02X}")),
-            }
-        }
-    }
-    text
 }

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderName, Method};
 
 use crate::dialect::delivery::{ACCESS_COOKIE, REFRESH_COOKIE};
+use crate::dialect::flow::FLOW_COOKIE;
 
 use super::forward::websocket;
 use super::reason::{Reason, Rejection};
@@ -90,7 +91,7 @@ fn is_origin(origin: &HeaderValue, host: &str, scheme: &str) -> bool {
 pub fn strip(headers: &mut HeaderMap) {
     let ours = |pair: &str| {
         let name = pair.trim().split('=').next().unwrap_or_default();
-        name == ACCESS_COOKIE || name == REFRESH_COOKIE
+        [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE].contains(&name)
     };
     let carries = |line: &HeaderValue| line.to_str().is_ok_and(|line| line.split(';').any(ours));
     if !headers.get_all(header::COOKIE).iter().any(carries) {

@@ -14,10 +14,11 @@ use crate::auth::account::{Account, canonical_name};
 use crate::auth::error::Error;
 use crate::auth::principal::{Principal, Scheme};
 use crate::dialect::delivery::{Delivery, REFRESH_COOKIE};
+use crate::dialect::flow::FLOW_COOKIE;
 use crate::dialect::perform::perform;
 use crate::dialect::told_apart::{self, Telltale};
 use crate::dialect::{
-    self, Admission, Attempt, Candidate, Command, DecodeError, Dialect, Endpoint, Input,
+    self, Admission, Attempt, Candidate, Command, DecodeError, Dialect, Endpoint, Input, Operation,
 };
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
@@ -76,12 +77,16 @@ pub async fn serve(
             (chosen, admit(gateway, record, chosen, &call).await?, body)
         }
     };
+    record.ends_flow = endpoint.operation == Operation::FinishGithub;
+    let flow_cookie =
+        if record.ends_flow { cookie::find(&call.parts.headers, FLOW_COOKIE)? } else { None };
     let input = Input {
         content_type: content_type(call.parts),
         body: &body,
         query: call.parts.uri.query(),
         parameters: &call.parameters,
         refresh_cookie: refresh_cookie(endpoint, dialect.as_ref(), &call, &body)?,
+        flow_cookie,
     };
     let command = dialect.decode(endpoint.operation, &input).map_err(|error| match error {
         DecodeError::MediaType => Reason::MediaType,
@@ -173,7 +178,7 @@ async fn carry_out(
         Attempt::RefreshToken => Tried::RefreshToken,
         // A token that has ended meanwhile is refused as one (S2-20).
         Attempt::None => Tried::Credential(Scheme::Bearer),
-        Attempt::Password => Tried::Password,
+        Attempt::Password | Attempt::Code => Tried::Password,
     };
     // Hashing for a stranger takes turns as well, though nothing is tried.
     let takes_turns = endpoint.attempt != Attempt::None || matches!(command, Command::Register(_));
@@ -193,7 +198,9 @@ async fn carry_out(
         }
     };
     let throttle = &gateway.throttle;
-    if takes_turns {
+    if endpoint.attempt == Attempt::Code {
+        throttle.attempt_elsewhere(caller, tried, work).await
+    } else if takes_turns {
         let name = name.filter(|_| endpoint.attempt == Attempt::Password);
         throttle.attempt(caller, name.as_deref(), tried, work).await
     } else {
@@ -226,7 +233,9 @@ impl Entry {
                 (Event::Login, account, Some("password"))
             }
             Command::Register(_) => (Event::Register, None, Some("password")),
-            Command::Github { .. } => (Event::Login, None, Some("github")),
+            Command::Github { .. } | Command::FinishGithub { .. } => {
+                (Event::Login, None, Some("github"))
+            }
             Command::Refresh { token } => {
                 (Event::Refresh, core.owner_of(token.expose()), Some("refresh-token"))
             }
@@ -238,7 +247,11 @@ impl Entry {
             Command::CreateKey(_) => (Event::KeyCreate, own(), None),
             Command::RotateKey { .. } => (Event::KeyRotate, own(), None),
             Command::DeleteKey { .. } => (Event::KeyRevoke, own(), None),
-            Command::Me | Command::Providers | Command::ListKeys | Command::Health => return None,
+            Command::BeginGithub { .. }
+            | Command::Me
+            | Command::Providers
+            | Command::ListKeys
+            | Command::Health => return None,
         };
         let detail = match command {
             Command::DeleteKey { key: Some(key) } | Command::RotateKey { key: Some(key), .. } => {
@@ -263,9 +276,9 @@ impl Entry {
             Ok(done) => {
                 use dialect::Outcome as Done;
                 let account = match done {
-                    Done::Registered(account, _) | Done::SignedIn(account, _) => {
-                        Some(Arc::clone(account))
-                    }
+                    Done::Registered(account, _)
+                    | Done::SignedIn(account, _)
+                    | Done::BackFromGithub(account, ..) => Some(Arc::clone(account)),
                     _ => self.account,
                 };
                 let made = match done {

@@ -251,6 +251,9 @@ impl Rejection {
             (Error::RegistrationClosed, _) => Reason::RegistrationClosed.into(),
             (Error::LocalAccountsDisabled, _) => Reason::LocalAccountsDisabled.into(),
             (Error::LastAdministrator, _) => Reason::LastAdministrator.into(),
+            (Error::ForeignFlow, _) => {
+                Reason::CrossSite.because("the flow did not begin in this browser")
+            }
             (Error::NotFederated, _) => Reason::GithubDisabled.into(),
             (Error::Federation(error), _) => {
                 let detail = error.to_string();

@@ -23,6 +23,8 @@ pub struct RequestRecord {
     pub access: AccessRecord,
     /// The contract of ours that the request turned out to speak.
     pub dialect: Option<Arc<dyn Dialect>>,
+    /// Whether the answer, whatever it is, ends a browser's flow to GitHub.
+    pub ends_flow: bool,
     pub body: Option<Arc<BodyProgress>>,
     started: Instant,
     connection: Arc<Connection>,
@@ -77,6 +79,7 @@ impl RequestRecord {
                 }),
             },
             dialect: None,
+            ends_flow: false,
             body: None,
             started: Instant::now(),
             connection: Arc::clone(connection),

@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::auth::Core;
 use crate::auth::account::canonical_name;
 use crate::auth::error::{Error, Verdict};
+use crate::auth::federation::FederationError;
 use crate::auth::ports::{FailureLimit, Source};
 use crate::auth::time::Timestamp;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
@@ -131,15 +132,43 @@ impl Throttle {
             }
             None => None,
         };
+        self.judge(caller, name, tried, (address_turn, name_turn), check).await
+    }
+
+    /// Like [`Self::attempt`], judged by another service: that may take long, and must
+    /// not keep the address's passwords waiting.
+    ///
+    /// # Errors
+    /// What the check answered, or why it was not made.
+    pub async fn attempt_elsewhere<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        tried: Tried,
+        check: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        self.check(caller.source)?;
+        self.judge(caller, None, tried, (), check).await
+    }
+
+    async fn judge<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: Option<u64>,
+        tried: Tried,
+        turns: impl Send + 'static,
+        check: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Rejection> {
         // A task of its own: a client that leaves would take its failure along, and
-        // its turn while the hashing still goes on.
+        // its turns while the hashing still goes on.
         let (throttle, caller) = (Arc::clone(self), caller.clone());
         let attempt = tokio::spawn(async move {
             let outcome = check.await;
-            if let Err(Error::Refused(_)) = outcome {
+            if let Err(Error::Refused(_) | Error::Federation(FederationError::CodeRefused)) =
+                outcome
+            {
                 throttle.count_failure(&caller, name).await?;
             }
-            drop((address_turn, name_turn));
+            drop(turns);
             outcome
         });
         match attempt.await {

@@ -1,0 +1,25 @@
+//! `GET /auth/providers`: how one can sign in here (S2-03 to S2-06).
+
+use serde_json::json;
+
+use super::{data, gateway};
+use crate::support::client::Client;
+use crate::support::gateway::{ECHO, Gateway};
+use crate::support::github::{CLIENT_ID, GitHub};
+
+#[tokio::test]
+async fn anybody_is_told_exactly_what_is_configured() {
+    let github = GitHub::start().await;
+    let without = Gateway::start(ECHO).await;
+    let with = gateway(&github, "", "").await;
+    let without_local = gateway(&github, "", "[auth]\nlocal_accounts = false\n").await;
+    for (gateway, expected) in [
+        (&without, json!({ "local": true, "github": false })),
+        (&with, json!({ "local": true, "github": true, "githubClientId": CLIENT_ID })),
+        (&without_local, json!({ "local": false, "github": true, "githubClientId": CLIENT_ID })),
+    ] {
+        let answer = Client::anonymous(gateway).get("/api/auth/providers").await.expect(200);
+        assert_eq!(data(&answer), expected);
+    }
+    assert!(github.requests().is_empty(), "nobody is asked for it");
+}
