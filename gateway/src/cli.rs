@@ -2,6 +2,7 @@
 
 mod administer;
 mod announce;
+mod commands;
 mod explain;
 mod htpasswd;
 mod output;
@@ -25,6 +26,9 @@ use crate::server;
 use crate::telemetry::log::{self, Style};
 use crate::telemetry::sink::Sink;
 
+use commands::{
+    KeyCommand, LockoutCommand, ServerCommand, SessionCommand, UserCommand, WorkspaceCommand,
+};
 use output::{fail, say};
 
 /// The configuration is wrong (`EX_CONFIG`); systemd's `RestartPreventExitStatus=78`.
@@ -87,6 +91,18 @@ enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Manage servers
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Manage workspaces and their members
+    #[command(subcommand)]
+    Workspace(WorkspaceCommand),
+    /// Manage sign-ins
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Manage addresses that fail to sign in, of a running gateway
+    #[command(subcommand)]
+    Lockout(LockoutCommand),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -113,35 +129,6 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-enum UserCommand {
-    /// Add a user; the password comes from a prompt or from standard input
-    Add {
-        name: String,
-        #[arg(long)]
-        email: Option<String>,
-        /// May be given several times [default: user]
-        #[arg(long = "role", value_name = "ROLE")]
-        roles: Vec<String>,
-    },
-    /// List all users
-    List,
-    /// Set a user's password; all its sessions end
-    Passwd { name: String },
-    /// Let a disabled user sign in again
-    Enable { name: String },
-    /// Refuse a user from now on; all its sessions end
-    Disable { name: String },
-    /// Add the users of an htpasswd file with bcrypt hashes; existing ones stay as they are
-    Import {
-        /// `-` reads standard input
-        file: PathBuf,
-        /// For all of them; may be given several times [default: user]
-        #[arg(long = "role", value_name = "ROLE")]
-        roles: Vec<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum StoreCommand {
     /// Look whether every page and record is whole; no gateway may have it open
     Check,
@@ -151,32 +138,6 @@ enum StoreCommand {
 enum SecretCommand {
     /// Print a random secret of 256 bits, fit for SECRET_KEY
     Generate,
-}
-
-#[derive(Debug, Subcommand)]
-enum KeyCommand {
-    /// Make a key; its text is shown this once
-    Create {
-        /// The user on whose behalf the key acts
-        #[arg(long)]
-        owner: String,
-        /// What the key is for
-        #[arg(long, default_value = "")]
-        name: String,
-        /// May be given several times
-        #[arg(long = "scope", value_name = "SCOPE")]
-        scopes: Vec<String>,
-        /// Such as 90d or 12h [default: never]
-        #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
-        expires_in: Option<u64>,
-    },
-    /// List keys, without their secrets
-    List {
-        #[arg(long)]
-        owner: Option<String>,
-    },
-    /// Refuse a key from now on
-    Revoke { id: String },
 }
 
 fn parse_log_format(text: &str) -> Result<LogFormat, String> {
@@ -204,7 +165,11 @@ pub fn main() -> ExitCode {
         Command::Run(options) => run(&place, options),
         Command::Check(options) => check(&place, options),
         Command::User(command) => administer::user(&place, command),
-        Command::Key(command) => administer::key(&place, command),
+        Command::Key(command) => administer::administer(&place, commands::key(command)),
+        Command::Server(command) => administer::administer(&place, commands::server(command)),
+        Command::Workspace(command) => administer::administer(&place, commands::workspace(command)),
+        Command::Session(command) => administer::administer(&place, commands::session(command)),
+        Command::Lockout(command) => administer::administer(&place, commands::lockout(command)),
         Command::Store(StoreCommand::Check) => check_store(&place),
         Command::HashPassword { cost } => hash_password(&place, cost),
         Command::Secret(SecretCommand::Generate) => {

@@ -36,4 +36,5 @@ pub mod clock;
 pub mod config;
 pub mod lifecycle;
 pub mod server;
+pub mod socket;
 pub mod telemetry;

@@ -38,6 +38,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::auth::Core;
+use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::config::{Access, Agents, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::delivery::ACCESS_COOKIE;
@@ -189,7 +190,7 @@ async fn process(
     // malformed requests too, and needs to know nothing but the address.
     let client = client::identify(connection.peer_ip(), &parts.headers, &gateway.trusted_proxies);
     record.access.client = client;
-    let source = client::source(client);
+    let source = Source::of(client);
     let caller = Caller { client, source, request_id: Arc::clone(&record.access.request_id) };
     gateway.admission.admit(source)?;
 

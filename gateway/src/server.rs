@@ -14,7 +14,6 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::admin;
 use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
@@ -51,6 +50,7 @@ use crate::pipeline::route::Routes;
 use crate::pipeline::slots::Slots;
 use crate::pipeline::throttle::{NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
+use crate::socket;
 use crate::store::embedded::{Checked, EmbeddedStore, Location, OpenError};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
@@ -155,7 +155,7 @@ pub async fn run(
         lifecycle.track(accept::run(Arc::new(listening), bound));
         tell(&config, Fact::Listening { address, tls });
     }
-    let socket = admin::serve(&config.store.directory, Arc::clone(&gateway))?;
+    let socket = socket::serve(&config.store.directory, Arc::clone(&gateway))?;
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&gateway), config.health.advisory_file.clone()));
     tell(&config, Fact::Ready);
@@ -311,7 +311,7 @@ pub fn open_core(
 /// The first account of an empty store. `Some(None)`: made with the operator's own
 /// password, which is not shown.
 async fn make_admin(config: &Config, core: &Core) -> Result<Option<Option<Secret>>, StartError> {
-    if !core.store().list_accounts().await.map_err(StartError::Admin)?.is_empty() {
+    if !core.store().list_accounts(None, 1).await.map_err(StartError::Admin)?.is_empty() {
         return Ok(None);
     }
     let (password, shown) = match &config.auth.admin_password {

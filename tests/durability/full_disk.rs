@@ -140,7 +140,7 @@ async fn a_full_disk_refuses_changes_and_serves_what_is_good() {
         assert!(wait > 0, "{change}");
     }
     let new_key = json!({
-        "command": "create_key", "owner": ADMIN, "name": "", "scopes": [], "expires_in": null,
+        "command": "create_key", "owner": ADMIN, "name": "", "scopes": [],
     });
     let directory = full.disk.directory.path().join("data");
     let reply = admin::ask(&directory, &new_key).await.expect("the gateway runs");

@@ -19,6 +19,8 @@ pub enum Unacceptable {
     TooLong,
     HoldsNul,
     NoSpecial,
+    /// A hash from elsewhere that cannot be worked with here.
+    ForeignHash,
 }
 
 impl Unacceptable {
@@ -29,6 +31,7 @@ impl Unacceptable {
             Unacceptable::TooLong => "password_too_long",
             Unacceptable::HoldsNul => "password_holds_nul",
             Unacceptable::NoSpecial => "password_no_special",
+            Unacceptable::ForeignHash => "password_foreign_hash",
         }
     }
 
@@ -42,6 +45,7 @@ impl Unacceptable {
             Unacceptable::NoSpecial => {
                 "The password must include a character that is neither letter, digit nor space"
             }
+            Unacceptable::ForeignHash => "The hash must be one that bcrypt makes",
         }
     }
 }

@@ -6,6 +6,9 @@
 //! that answers `Err` has changed nothing, unless a disk failed while it was written:
 //! then what the file holds counts. "Not found" is a case, not an error.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::account::{Account, AccountId, AccountState, HashedPassword};
@@ -75,6 +78,26 @@ pub enum Source {
     V6(u64),
 }
 
+impl Source {
+    /// A client has a whole /64 of IPv6 to itself and can use each address in it.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Source::V4(ip.to_bits()),
+            IpAddr::V6(ip) => Source::V6(u64::try_from(ip.to_bits() >> 64).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// The address, or the first one of the /64.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        match self {
+            Source::V4(bits) => Ipv4Addr::from_bits(bits).into(),
+            Source::V6(bits) => Ipv6Addr::from_bits(u128::from(bits) << 64).into(),
+        }
+    }
+}
+
 /// The failed-attempt limiter's numbers (S1-30).
 #[derive(Debug, Clone, Copy)]
 pub struct FailureLimit {
@@ -110,6 +133,37 @@ pub struct GithubLink {
     /// so whoever set its password need not be who the address belongs to.
     pub takeover: bool,
     pub now: Timestamp,
+}
+
+/// What an administrator decides about an account. What is `None` stays.
+#[derive(Debug, Clone)]
+pub struct AccountChange {
+    pub account: AccountId,
+    pub roles: Option<Vec<String>>,
+    pub state: Option<AccountState>,
+    pub now: Timestamp,
+}
+
+/// What becomes of a server. What is `None` stays.
+#[derive(Debug, Clone)]
+pub struct ServerChange {
+    pub server: ServerId,
+    pub name: Option<String>,
+    pub owner: NewOwner,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewOwner {
+    Same,
+    Nobody,
+    Account(AccountId),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerChanged {
+    Changed(Server),
+    NoServer,
+    NoOwner,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,8 +246,12 @@ pub trait Store: Send + Sync {
     /// Adds an account under its unique name and e-mail.
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError>;
 
-    /// All accounts, in order of creation.
-    async fn list_accounts(&self) -> Result<Vec<Account>, StoreError>;
+    /// Accounts in order of creation, after one of them.
+    async fn list_accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError>;
 
     /// Finds by canonical user name or e-mail.
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError>;
@@ -210,18 +268,21 @@ pub trait Store: Send + Sync {
         replacement: HashedPassword,
     ) -> Result<Replacement, StoreError>;
 
-    /// Enables or disables; disabling ends every session and ticket in the same
-    /// step. `false` when there is no such account.
+    /// Replaces the roles, with which sessions go on, and enables or disables;
+    /// disabling ends every session and ticket in the same step. `false` when there is
+    /// no such account.
+    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError>;
+
+    /// Enables or disables, as [`Self::change_account`] does.
     async fn set_state(
         &self,
         account: AccountId,
         state: AccountState,
         now: Timestamp,
-    ) -> Result<bool, StoreError>;
-
-    /// Replaces the roles; sessions go on with the new ones. `false` when there is
-    /// no such account.
-    async fn set_roles(&self, account: AccountId, roles: Vec<String>) -> Result<bool, StoreError>;
+    ) -> Result<bool, StoreError> {
+        let change = AccountChange { account, roles: None, state: Some(state), now };
+        self.change_account(change).await
+    }
 
     /// Removes an account with its sessions, tickets, keys and memberships, and makes
     /// its servers nobody's. `false` when there is none.
@@ -262,14 +323,24 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Session>, StoreError>;
 
-    /// Keeps a server, new or changed. `false` when its owner does not exist.
-    async fn put_server(&self, server: Server) -> Result<bool, StoreError>;
+    /// Adds a server. `false` when its owner does not exist.
+    async fn create_server(&self, server: Server) -> Result<bool, StoreError>;
+
+    /// Renames a server or gives it to somebody else.
+    async fn change_server(&self, change: ServerChange) -> Result<ServerChanged, StoreError>;
 
     /// Removes a server and its keys. `false` when there is none.
     async fn delete_server(&self, server: ServerId) -> Result<bool, StoreError>;
 
-    /// Keeps a workspace, new or changed.
-    async fn put_workspace(&self, workspace: Workspace) -> Result<(), StoreError>;
+    /// Adds a workspace.
+    async fn create_workspace(&self, workspace: Workspace) -> Result<(), StoreError>;
+
+    /// Gives a workspace another name. `None` when there is none.
+    async fn rename_workspace(
+        &self,
+        workspace: WorkspaceId,
+        name: String,
+    ) -> Result<Option<Workspace>, StoreError>;
 
     /// Removes a workspace and its memberships. `false` when there is none.
     async fn delete_workspace(&self, workspace: WorkspaceId) -> Result<bool, StoreError>;
@@ -302,8 +373,15 @@ pub trait Store: Send + Sync {
     /// Keeps when keys were last used; of keys that are gone nothing.
     async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError>;
 
-    /// Keys of one account, or all.
-    async fn list_keys(&self, owner: Option<AccountId>) -> Result<Vec<ApiKey>, StoreError>;
+    async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError>;
+
+    /// Keys of all accounts in order of creation, after one of them. One account's are
+    /// in memory ([`super::standing::Standing::keys`]).
+    async fn list_keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<ApiKey>>, StoreError>;
 
     /// Removes a key, of this owner only when one is named. `false` when there is none.
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError>;

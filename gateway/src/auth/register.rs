@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::MutexGuard;
+
 use super::Core;
 use super::account::{
     Account, AccountId, AccountState, PersonName, Username, canonical_name, github_name,
@@ -204,20 +206,18 @@ impl Core {
         }
     }
 
-    /// Whether enabled administrators would be left without this account.
+    /// Leave to take an account's administration away, if enabled administrators are
+    /// left without it. Others who want that wait until the answer is dropped, so that
+    /// two administrators cannot both remove the other.
     ///
     /// # Errors
     /// [`Error::LastAdministrator`] when there would be none.
-    pub fn require_another_admin(&self, account: AccountId) -> Result<(), Error> {
-        let is_needed = self
-            .standing
-            .account(account)
-            .is_some_and(|account| account.is_admin() && account.state == AccountState::Enabled);
-        let others = || {
-            self.standing.accounts().iter().any(|other| {
-                other.id != account && other.is_admin() && other.state == AccountState::Enabled
-            })
-        };
-        if is_needed && !others() { Err(Error::LastAdministrator) } else { Ok(()) }
+    pub async fn without_admin(&self, account: AccountId) -> Result<MutexGuard<'_, ()>, Error> {
+        let turn = self.administrators.lock().await;
+        let counts =
+            |account: &Account| account.is_admin() && account.state == AccountState::Enabled;
+        let is_needed = self.standing.account(account).is_some_and(|account| counts(&account))
+            && !self.standing.any_account(|other| other.id != account && counts(other));
+        if is_needed { Err(Error::LastAdministrator) } else { Ok(turn) }
     }
 }

@@ -189,11 +189,15 @@ impl Standing {
         }
     }
 
+    /// Whether any account is so. Looks at all of them.
+    pub fn any_account(&self, is_so: impl Fn(&Account) -> bool) -> bool {
+        self.accounts.iter().any(|entry| is_so(entry.value()))
+    }
+
     /// All accounts, in order of creation.
     #[must_use]
-    pub fn accounts(&self) -> Vec<Account> {
-        let mut accounts: Vec<Account> =
-            self.accounts.iter().map(|entry| (**entry.value()).clone()).collect();
+    pub fn accounts(&self) -> Vec<Arc<Account>> {
+        let mut accounts: Vec<_> = self.accounts.iter().map(|entry| Arc::clone(&entry)).collect();
         accounts.sort_by_key(|account| account.id);
         accounts
     }
@@ -205,6 +209,15 @@ impl Standing {
             Some(owner) => self.keys_of.get(&owner).map(|keys| keys.clone()).unwrap_or_default(),
             None => self.keys.iter().map(|entry| Arc::clone(&entry.0)).collect(),
         };
+        keys.sort_by_key(|key| key.id);
+        keys
+    }
+
+    /// Keys bound to a server, in order of creation. Looks at all keys there are.
+    #[must_use]
+    pub fn keys_of_server(&self, server: ServerId) -> Vec<Arc<ApiKey>> {
+        let bound = self.keys.iter().filter(|entry| entry.0.server == Some(server));
+        let mut keys: Vec<_> = bound.map(|entry| Arc::clone(&entry.0)).collect();
         keys.sort_by_key(|key| key.id);
         keys
     }

@@ -1,63 +1,43 @@
-//! Commands on users and keys: asked of the running gateway, or carried out on
+//! Commands of administration: asked of the running gateway, or carried out on
 //! the store.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
-use crate::admin::{self, Import, Reply, Request};
+use crate::admin::{self, By, Import, Reply, Request};
 use crate::auth::Core;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::server;
+use crate::socket::{self, Answer, Failed, Question};
 use crate::store::embedded::Location;
 
-use super::output::{complain, fail, say, show};
-use super::{KeyCommand, Place, UserCommand, configure_store, htpasswd};
+use super::commands::{self, Ask, UserCommand};
+use super::output::{Kind, complain, fail, say, show, show_running};
+use super::{Place, configure_store, htpasswd};
 
 /// Users of one request to the store.
 const IMPORT_BATCH: usize = 100;
 
 pub(super) fn user(place: &Place, command: UserCommand) -> ExitCode {
-    let request = match command {
-        UserCommand::Add { name, email, roles } => match read_password(&name) {
-            Ok(password) => {
-                Request::AddUser { name, email, roles, password: password.expose().to_owned() }
-            }
-            Err(message) => return fail(1, &message),
-        },
-        UserCommand::Passwd { name } => match read_password(&name) {
-            Ok(password) => Request::SetPassword { name, password: password.expose().to_owned() },
-            Err(message) => return fail(1, &message),
-        },
-        UserCommand::List => Request::ListUsers,
-        UserCommand::Enable { name } => Request::EnableUser { name },
-        UserCommand::Disable { name } => Request::DisableUser { name },
-        UserCommand::Import { file, roles } => return import(place, &file, &roles),
-    };
-    administer(place, request)
-}
-
-pub(super) fn key(place: &Place, command: KeyCommand) -> ExitCode {
-    let request = match command {
-        KeyCommand::Create { owner, name, scopes, expires_in } => {
-            Request::CreateKey { owner, name, scopes, expires_in }
-        }
-        KeyCommand::List { owner } => Request::ListKeys { owner },
-        KeyCommand::Revoke { id } => Request::RevokeKey { id },
-    };
-    administer(place, request)
+    if let UserCommand::Import { file, roles } = command {
+        return import(place, &file, &roles);
+    }
+    match commands::user(command) {
+        Ok(ask) => administer(place, ask),
+        Err(message) => fail(1, &message),
+    }
 }
 
 pub(super) fn healthcheck(place: &Place) -> ExitCode {
-    ask_running(place, &Request::Health)
+    ask_running(place, &Question::Health)
 }
 
 pub(super) fn status(place: &Place) -> ExitCode {
-    ask_running(place, &Request::Status)
+    ask_running(place, &Question::Status)
 }
 
 /// Twice from a prompt, or one line of standard input; never from an argument,
@@ -78,17 +58,21 @@ pub(super) fn read_password(name: &str) -> Result<Secret, String> {
 /// Where commands are carried out: in the running gateway, or here.
 enum Office {
     Gateway(PathBuf),
-    Here(Arc<Core>),
+    Here(Box<Core>),
 }
 
 impl Office {
     /// The gateway if it answers; opens the store once if there is none. Only adding
     /// somebody makes a new one: a look into the wrong directory leaves nothing there.
-    async fn find(config: Config, adds: bool) -> Result<Self, String> {
-        match admin::ask(&config.store.directory, &Request::Health).await {
+    async fn find(config: Config, request: &Request) -> Result<Self, String> {
+        match socket::ask(&config.store.directory, &Question::Health).await {
             Ok(Some(_)) => Ok(Office::Gateway(config.store.directory)),
+            Ok(None) if counted_by_gateway(request) => {
+                Err("no gateway is running; only a running one counts failures".to_owned())
+            }
             Ok(None) => {
                 let location = Location::in_directory(&config.store.directory);
+                let adds = matches!(request, Request::AddUser(_) | Request::ImportUsers { .. });
                 if !adds && !location.exists() {
                     let directory = config.store.directory.display();
                     return Err(format!("there is no store in {directory} (store.path)"));
@@ -96,21 +80,61 @@ impl Office {
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
                 let core = server::open_core(&config, &secret, None).map_err(|e| e.to_string())?;
-                Ok(Office::Here(Arc::new(core)))
+                Ok(Office::Here(Box::new(core)))
             }
             Err(error) => Err(no_answer(&error)),
         }
     }
 
     async fn perform(&self, request: Request) -> Result<Reply, String> {
-        match self {
-            Office::Here(core) => Ok(admin::perform(core, request).await),
-            Office::Gateway(directory) => match admin::ask(directory, &request).await {
-                Ok(Some(reply)) => Ok(reply),
-                Ok(None) => Err("the gateway has just stopped; once more, please".to_owned()),
-                Err(error) => Err(no_answer(&error)),
-            },
+        let answer = match self {
+            Office::Here(core) => {
+                let done = admin::perform(core, request, By::Operator).await;
+                return done.map_err(|error| Failed::from(error).reason);
+            }
+            Office::Gateway(directory) => socket::ask(directory, &request).await,
+        };
+        match answer {
+            Ok(Some(Answer::Reply(reply))) => Ok(reply),
+            Ok(Some(Answer::Failed(failed))) => Err(failed.reason),
+            Ok(Some(_)) => Err("unexpected answer".to_owned()),
+            Ok(None) => Err("the gateway has just stopped; once more, please".to_owned()),
+            Err(error) => Err(no_answer(&error)),
         }
+    }
+
+    /// Page after page, as if a list had none.
+    async fn perform_all(&self, mut request: Request) -> Result<Reply, String> {
+        let mut reply = self.perform(request.clone()).await?;
+        while let Reply::Page(page) = &mut reply
+            && let Some(next) = page.next.take()
+        {
+            go_on(&mut request, &next);
+            if let Reply::Page(more) = self.perform(request.clone()).await? {
+                page.items.extend(more.items);
+                page.names.extend(more.names);
+                page.next = more.next;
+            }
+        }
+        Ok(reply)
+    }
+}
+
+fn counted_by_gateway(request: &Request) -> bool {
+    matches!(request, Request::ListLockouts { .. } | Request::ClearLockout { .. })
+}
+
+/// Turns a request for a part of a list into that for the next part.
+fn go_on(request: &mut Request, next: &str) {
+    match request {
+        Request::ListUsers { page }
+        | Request::ListSessions { page, .. }
+        | Request::ListKeys { page, .. }
+        | Request::ListServers { page }
+        | Request::ListWorkspaces { page }
+        | Request::ListMembers { page, .. } => page.after = next.parse().ok(),
+        Request::ListLockouts { page } => page.after = next.parse().ok(),
+        _ => {}
     }
 }
 
@@ -118,27 +142,28 @@ fn no_answer(error: &io::Error) -> String {
     format!("the running gateway does not answer: {error}")
 }
 
-fn administer(place: &Place, request: Request) -> ExitCode {
+pub(super) fn administer(place: &Place, ask: Ask) -> ExitCode {
     let (config, runtime) = match prepare(place) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    let adds = matches!(request, Request::AddUser { .. });
-    let reply =
-        runtime.block_on(async { Office::find(config, adds).await?.perform(request).await });
+    let Ask { request, said } = ask;
+    let kind = Kind::of(&request);
+    let reply = runtime
+        .block_on(async { Office::find(config, &request).await?.perform_all(request).await });
     match reply {
-        Ok(reply) => show(place, reply),
+        Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),
     }
 }
 
-fn ask_running(place: &Place, request: &Request) -> ExitCode {
+fn ask_running(place: &Place, question: &Question) -> ExitCode {
     let (config, runtime) = match prepare(place) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    match runtime.block_on(admin::ask(&config.store.directory, request)) {
-        Ok(Some(reply)) => show(place, reply),
+    match runtime.block_on(socket::ask(&config.store.directory, question)) {
+        Ok(Some(answer)) => show_running(place, answer),
         Ok(None) => fail(1, "not running"),
         Err(error) => fail(1, &no_answer(&error)),
     }
@@ -191,16 +216,19 @@ async fn import_all(
     users: Vec<Import>,
     roles: &[String],
 ) -> Result<(usize, Vec<String>), String> {
-    let office = Office::find(config, true).await?;
+    let request = |users: &[Import]| {
+        let (users, roles) = (users.to_vec(), roles.to_vec());
+        Request::ImportUsers { users, roles }
+    };
+    let office = Office::find(config, &request(&[])).await?;
     let (mut added, mut present) = (0, Vec::new());
     for batch in users.chunks(IMPORT_BATCH) {
-        let request = Request::ImportUsers { users: batch.to_vec(), roles: roles.to_vec() };
-        match office.perform(request).await? {
+        let reply = office.perform(request(batch)).await;
+        match reply.map_err(|reason| format!("{reason}; {added} were added before"))? {
             Reply::Imported { added: new, present: old } => {
                 added += new.len();
                 present.extend(old);
             }
-            Reply::Failed { reason } => return Err(format!("{reason}; {added} were added before")),
             _ => return Err("unexpected answer".to_owned()),
         }
     }

@@ -1,6 +1,6 @@
 //! htpasswd files, as `htpasswd -B` writes them: `name:hash` a line.
 
-use crate::admin::Import;
+use crate::admin::{Hidden, Import};
 use crate::auth::account::Username;
 use crate::crypto::passwords::check_imported;
 
@@ -30,7 +30,7 @@ fn parse_line(line: &str) -> Result<Import, String> {
     let (name, hash) = line.split_once(':').ok_or("expected name:hash")?;
     Username::parse(name).map_err(|error| error.to_string())?;
     check_imported(hash).map_err(|problem| format!("{name}: {problem}"))?;
-    Ok(Import { name: name.to_owned(), hash: hash.to_owned() })
+    Ok(Import { name: name.to_owned(), hash: Hidden(hash.to_owned()) })
 }
 
 #[cfg(test)]

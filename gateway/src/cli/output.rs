@@ -1,85 +1,171 @@
 //! How answers look: a table for people, JSON for programs, errors on standard
 //! error.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::admin::Reply;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::admin::record::Record;
+use crate::admin::{Page, Reply, Request};
+use crate::socket::{Answer, Status};
 
 use super::{Format, Place};
 
-/// Prints what an administration command answered.
-pub(super) fn show(place: &Place, reply: Reply) -> ExitCode {
-    if let Reply::Failed { reason } = &reply {
-        return fail(1, reason);
+/// What a list is of: the heads of its table, which an empty one has too.
+pub(super) struct Kind(&'static [&'static str]);
+
+impl Kind {
+    pub(super) fn of(request: &Request) -> Self {
+        Self(match request {
+            Request::ListUsers { .. } => &["NAME", "EMAIL", "ROLES", "STATE", "CREATED", "ID"],
+            Request::ListKeys { .. } => &[
+                "ID",
+                "OWNER",
+                "NAME",
+                "KEY",
+                "SERVER",
+                "SCOPES",
+                "CREATED",
+                "EXPIRES",
+                "LAST USED",
+            ],
+            Request::ListServers { .. } => &["ID", "NAME", "OWNER", "CREATED"],
+            Request::ListWorkspaces { .. } => &["ID", "NAME", "CREATED"],
+            Request::ListMembers { .. } => &["NAME", "ROLE", "ID"],
+            Request::ListSessions { .. } => &["ID", "USER", "CREATED", "EXPIRES"],
+            Request::ListLockouts { .. } => &["ADDRESS", "FAILURES", "LOCKED UNTIL"],
+            _ => &[],
+        })
     }
+}
+
+/// A record's cells, in the order of its heads.
+fn row(record: Record, names: &BTreeMap<Uuid, String>) -> Vec<String> {
+    let name = |id: Uuid| names.get(&id).cloned().unwrap_or_else(|| id.to_string());
+    let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    match record {
+        Record::User(user) => vec![
+            user.username,
+            user.email.unwrap_or_default(),
+            user.roles.join(","),
+            user.state.as_str().to_owned(),
+            user.created,
+            user.id.to_string(),
+        ],
+        Record::Key(key) => vec![
+            key.id.to_string(),
+            name(key.owner),
+            key.name,
+            format!("{}…", key.shown),
+            id(key.server),
+            key.scopes.join(","),
+            key.created,
+            key.expires.unwrap_or_else(|| "never".to_owned()),
+            key.last_used.unwrap_or_else(|| "never".to_owned()),
+        ],
+        Record::Server(server) => vec![
+            server.id.to_string(),
+            server.name,
+            server.owner.map(name).unwrap_or_default(),
+            server.created,
+        ],
+        Record::Workspace(workspace) => {
+            vec![workspace.id.to_string(), workspace.name, workspace.created]
+        }
+        Record::Member(member) => vec![member.username, member.role, member.user_id.to_string()],
+        Record::Session(session) => {
+            vec![session.id.to_string(), name(session.user_id), session.created, session.expires]
+        }
+        Record::Lockout(lockout) => vec![
+            lockout.address.to_string(),
+            lockout.failures.to_string(),
+            lockout.locked_until.unwrap_or_default(),
+        ],
+    }
+}
+
+/// Prints what an administration command answered; `said` is what it did, in words.
+pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>) -> ExitCode {
     if place.format == Some(Format::Json) {
-        let json = match &reply {
-            Reply::Done { message } => serde_json::json!({ "message": message }),
-            Reply::Users { users } => serde_json::json!(users),
-            Reply::Keys { keys } => serde_json::json!(keys),
+        let json = match reply {
+            Reply::Done => json!({ "message": said.unwrap_or_default() }),
+            Reply::Made(record) | Reply::Found(record) => record.members(),
+            Reply::Page(Page { items, .. }) => items.iter().map(Record::members).collect(),
             Reply::NewKey { key, text } => {
-                let mut json = serde_json::json!(key);
-                json["key"] = text.as_str().into();
+                let mut json = Record::Key(key).members();
+                json["key"] = text.0.into();
                 json
             }
-            Reply::Imported { added, present } => {
-                serde_json::json!({ "added": added, "present": present })
-            }
-            Reply::Status(status) => serde_json::json!(status),
-            Reply::Failed { reason } => serde_json::json!({ "error": reason }),
+            Reply::Imported { added, present } => json!({ "added": added, "present": present }),
         };
         return say(&format!("{json:#}\n"));
     }
     match reply {
-        Reply::Done { message } => say(&(message + "\n")),
-        Reply::Users { users } => {
-            let rows = users.into_iter().map(|user| {
-                vec![
-                    user.username,
-                    user.email.unwrap_or_default(),
-                    user.roles.join(","),
-                    user.state,
-                    user.created,
-                    user.id.to_string(),
-                ]
-            });
-            say(&table(&["NAME", "EMAIL", "ROLES", "STATE", "CREATED", "ID"], rows.collect()))
-        }
-        Reply::Keys { keys } => {
-            let rows = keys.into_iter().map(|key| {
-                vec![
-                    key.id.to_string(),
-                    key.owner,
-                    key.name,
-                    format!("{}…", key.shown),
-                    key.scopes.join(","),
-                    key.created,
-                    key.expires.unwrap_or_else(|| "never".to_owned()),
-                ]
-            });
-            let heads = ["ID", "OWNER", "NAME", "KEY", "SCOPES", "CREATED", "EXPIRES"];
-            say(&table(&heads, rows.collect()))
+        Reply::Page(Page { items, names, .. }) => {
+            let rows = items.into_iter().map(|record| row(record, &names));
+            say(&table(kind.0, rows.collect()))
         }
         Reply::NewKey { key, text } => {
-            complain(&format!("key {} made for {}; its text is shown only now", key.id, key.owner));
-            say(&(text + "\n"))
+            complain(&format!("key {} made; its text is shown only now", key.id));
+            say(&(text.0 + "\n"))
         }
+        Reply::Made(Record::Server(server)) => made("server", server.id),
+        Reply::Made(Record::Workspace(workspace)) => made("workspace", workspace.id),
+        Reply::Found(record) if said.is_none() => say(&members(&record)),
         Reply::Imported { added, present } => {
             say(&format!("{} added, {} there already\n", added.len(), present.len()))
         }
-        Reply::Status(status) => {
-            let mut rows = vec![
-                vec!["version".to_owned(), status.version],
-                vec!["serving".to_owned(), status.serving],
-                vec!["uptime_seconds".to_owned(), status.uptime_seconds.to_string()],
-            ];
-            let numbers = status.held.into_iter().chain(status.counters);
-            rows.extend(numbers.map(|(name, value)| vec![name, value.to_string()]));
-            say(&table(&["NAME", "VALUE"], rows))
-        }
-        Reply::Failed { reason } => fail(1, &reason),
+        Reply::Done | Reply::Made(_) | Reply::Found(_) => say(&(said.unwrap_or_default() + "\n")),
     }
+}
+
+/// The id alone goes where a script can read it.
+fn made(what: &str, id: Uuid) -> ExitCode {
+    complain(&format!("{what} added; its id:"));
+    say(&format!("{id}\n"))
+}
+
+/// One record, a line for each member that says something.
+fn members(record: &Record) -> String {
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    };
+    let members = record.members();
+    let members = members.as_object().into_iter().flatten();
+    table(
+        &["NAME", "VALUE"],
+        members.map(|(name, value)| vec![name.clone(), text(value)]).collect(),
+    )
+}
+
+/// Prints what a running gateway said of itself.
+pub(super) fn show_running(place: &Place, answer: Answer) -> ExitCode {
+    let json = place.format == Some(Format::Json);
+    match answer {
+        Answer::Healthy if json => say(&format!("{:#}\n", json!({ "message": "healthy" }))),
+        Answer::Healthy => say("healthy\n"),
+        Answer::Status(status) if json => say(&format!("{:#}\n", json!(status))),
+        Answer::Status(status) => say(&status_table(status)),
+        Answer::Failed(failed) => fail(1, &failed.reason),
+        Answer::Reply(_) => fail(1, "unexpected answer"),
+    }
+}
+
+fn status_table(status: Status) -> String {
+    let mut rows = vec![
+        vec!["version".to_owned(), status.version],
+        vec!["serving".to_owned(), status.serving],
+        vec!["uptime_seconds".to_owned(), status.uptime_seconds.to_string()],
+    ];
+    let numbers = status.held.into_iter().chain(status.counters);
+    rows.extend(numbers.map(|(name, value)| vec![name, value.to_string()]));
+    table(&["NAME", "VALUE"], rows)
 }
 
 pub(super) fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {

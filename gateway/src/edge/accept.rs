@@ -10,9 +10,9 @@ use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive,
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::auth::ports::Source;
 use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::Gateway;
-use crate::pipeline::client::source;
 use crate::pipeline::connection::{Connection, Protocol, Tls};
 use crate::pipeline::slots::{AddressSlot, Full, Slot, Slots};
 
@@ -161,7 +161,7 @@ fn is_trusted(listening: &Listening, peer: SocketAddr) -> bool {
 }
 
 fn take_address(listening: &Listening, peer: SocketAddr) -> Option<AddressSlot> {
-    match listening.slots.take_for(source(peer.ip())) {
+    match listening.slots.take_for(Source::of(peer.ip())) {
         Ok(slot) => Some(slot),
         Err(Full::Address | Full::Total) => {
             listening.gateway.counters.connections_over_address_limit.increment();

@@ -7,8 +7,6 @@ use std::net::IpAddr;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::auth::ports::Source;
-
 /// The client's address.
 #[must_use]
 pub fn identify(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
@@ -43,16 +41,6 @@ fn parse_entry(entry: &str) -> Option<IpAddr> {
         .or_else(|_| entry.parse::<std::net::SocketAddr>().map(|address| address.ip()))
         .ok()?;
     Some(ip.to_canonical())
-}
-
-/// The key under which limits count an address. A client has a whole /64 of IPv6
-/// to itself and can use each address in it.
-#[must_use]
-pub fn source(ip: IpAddr) -> Source {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => Source::V4(ip.to_bits()),
-        IpAddr::V6(ip) => Source::V6(u64::try_from(ip.to_bits() >> 64).unwrap_or(u64::MAX)),
-    }
 }
 
 #[cfg(test)]

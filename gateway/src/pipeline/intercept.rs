@@ -267,6 +267,7 @@ impl Entry {
             request_id: Arc::clone(&caller.request_id),
             credential: credential.or(principal.map(|principal| principal.scheme().as_str())),
             session: principal.and_then(|principal| principal.session()).map(|session| session.0),
+            acting: None,
         };
         Some(Self { event, account, actor, detail })
     }

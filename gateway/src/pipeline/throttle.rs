@@ -196,6 +196,7 @@ impl Throttle {
                     request_id: Arc::clone(&caller.request_id),
                     credential: None,
                     session: None,
+                    acting: None,
                 },
                 detail: Some(format!("for {} s", until.since(now).div_ceil(1000))),
             });

@@ -22,8 +22,9 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange, Opening,
-    PasswordChange, Replacement, Rotated, Rotation, RotationMode, Source, Store,
+    AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
+    NewOwner, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange,
+    ServerChanged, Source, Store,
 };
 use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
@@ -98,6 +99,13 @@ impl EmbeddedStore {
     }
 }
 
+impl EmbeddedStore {
+    /// A key as memory has it, which knows its last use.
+    fn in_memory(&self, key: ApiKey) -> Arc<ApiKey> {
+        self.standing.key(&key.digest).unwrap_or_else(|| Arc::new(key))
+    }
+}
+
 impl Location {
     /// Whether there is a store already.
     #[must_use]
@@ -146,15 +154,32 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn set_roles(&self, account: AccountId, roles: Vec<String>) -> Result<bool, StoreError> {
+    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError> {
+        let token_ttl = self.token_ttl;
         self.writer
             .submit(move |txn| {
-                let Some(mut account) = read_account(txn, account)? else {
+                let Some(before) = read_account(txn, change.account)? else {
                     return Ok(Step::unchanged(false));
                 };
-                account.roles = roles;
+                let mut account = before.clone();
+                account.roles = change.roles.unwrap_or(account.roles);
+                account.state = change.state.unwrap_or(account.state);
+                if account == before {
+                    return Ok(Step::unchanged(true));
+                }
+                let mut ended = Vec::new();
+                if account.state != before.state {
+                    account.version += 1;
+                    if account.state == AccountState::Disabled {
+                        drop_tickets(txn, account.id)?;
+                        ended = end_account_sessions(txn, account.id, None, change.now, token_ttl)?;
+                    }
+                }
                 write_account(txn, &account)?;
-                Ok(Step::changed(true, move |standing| standing.put_account(account)))
+                Ok(Step::changed(true, move |standing| {
+                    standing.end_sessions(&ended);
+                    standing.put_account(account);
+                }))
             })
             .await
     }
@@ -223,8 +248,24 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn list_accounts(&self) -> Result<Vec<Account>, StoreError> {
-        Ok(self.standing.accounts())
+    async fn list_accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let after = after_id(after.map(|id| id.0));
+        self.writer
+            .submit(move |txn| {
+                let mut listed = Vec::new();
+                let accounts = txn.open_table(ACCOUNTS)?;
+                for entry in accounts.range::<Id>((after, Bound::Unbounded))?.take(limit) {
+                    let (id, stored) = entry?;
+                    let name = schema::named("account", id.value());
+                    listed.push(Account::decode(stored.value(), &name)?);
+                }
+                Ok(Step::unchanged(listed))
+            })
+            .await
     }
 
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError> {
@@ -274,39 +315,6 @@ impl Store for EmbeddedStore {
                     }))
                 }
                 _ => Ok(Step::unchanged(Replacement::Stale)),
-            })
-            .await
-    }
-
-    async fn set_state(
-        &self,
-        account: AccountId,
-        state: AccountState,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let token_ttl = self.token_ttl;
-        self.writer
-            .submit(move |txn| {
-                let Some(mut account) = read_account(txn, account)? else {
-                    return Ok(Step::unchanged(false));
-                };
-                if account.state == state {
-                    return Ok(Step::unchanged(true));
-                }
-                account.state = state;
-                account.version += 1;
-                write_account(txn, &account)?;
-                let ended = match state {
-                    AccountState::Disabled => {
-                        drop_tickets(txn, account.id)?;
-                        end_account_sessions(txn, account.id, None, now, token_ttl)?
-                    }
-                    AccountState::Enabled => Vec::new(),
-                };
-                Ok(Step::changed(true, move |standing| {
-                    standing.end_sessions(&ended);
-                    standing.put_account(account);
-                }))
             })
             .await
     }
@@ -425,7 +433,7 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<Session>, StoreError> {
         self.writer
             .submit(move |txn| {
-                let after = Bound::Excluded(after.map_or([0; 16], |id| *id.0.as_bytes()));
+                let after = after_id(after.map(|id| id.0));
                 let mut ids: Vec<Id> = Vec::new();
                 match account {
                     Some(account) => {
@@ -451,7 +459,7 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn put_server(&self, server: Server) -> Result<bool, StoreError> {
+    async fn create_server(&self, server: Server) -> Result<bool, StoreError> {
         self.writer
             .submit(move |txn| {
                 if let Some(owner) = server.owner
@@ -461,6 +469,30 @@ impl Store for EmbeddedStore {
                 }
                 write_server(txn, &server)?;
                 Ok(Step::changed(true, move |standing| standing.put_server(server)))
+            })
+            .await
+    }
+
+    async fn change_server(&self, change: ServerChange) -> Result<ServerChanged, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let Some(mut server) = read_server(txn, change.server)? else {
+                    return Ok(Step::unchanged(ServerChanged::NoServer));
+                };
+                server.name = change.name.unwrap_or(server.name);
+                server.owner = match change.owner {
+                    NewOwner::Same => server.owner,
+                    NewOwner::Nobody => None,
+                    NewOwner::Account(owner) => Some(owner),
+                };
+                if let Some(owner) = server.owner
+                    && read_account(txn, owner)?.is_none()
+                {
+                    return Ok(Step::unchanged(ServerChanged::NoOwner));
+                }
+                write_server(txn, &server)?;
+                let changed = ServerChanged::Changed(server.clone());
+                Ok(Step::changed(changed, move |standing| standing.put_server(server)))
             })
             .await
     }
@@ -480,12 +512,29 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn put_workspace(&self, workspace: Workspace) -> Result<(), StoreError> {
+    async fn create_workspace(&self, workspace: Workspace) -> Result<(), StoreError> {
         self.writer
             .submit(move |txn| {
-                let id = *workspace.id.0.as_bytes();
-                txn.open_table(WORKSPACES)?.insert(id, workspace.encode()?.as_slice())?;
+                write_workspace(txn, &workspace)?;
                 Ok(Step::changed((), move |standing| standing.put_workspace(workspace)))
+            })
+            .await
+    }
+
+    async fn rename_workspace(
+        &self,
+        workspace: WorkspaceId,
+        name: String,
+    ) -> Result<Option<Workspace>, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let Some(workspace) = read_workspace(txn, workspace)? else {
+                    return Ok(Step::unchanged(None));
+                };
+                let workspace = Workspace { name, ..workspace };
+                write_workspace(txn, &workspace)?;
+                let renamed = workspace.clone();
+                Ok(Step::changed(Some(renamed), move |standing| standing.put_workspace(workspace)))
             })
             .await
     }
@@ -618,8 +667,27 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn list_keys(&self, owner: Option<AccountId>) -> Result<Vec<ApiKey>, StoreError> {
-        Ok(self.standing.keys(owner).iter().map(|key| (**key).clone()).collect())
+    async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let stored = self.writer.submit(move |txn| Ok(Step::unchanged(read_key(txn, key)?)));
+        Ok(stored.await?.map(|key| self.in_memory(key)))
+    }
+
+    async fn list_keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<ApiKey>>, StoreError> {
+        let after = after_id(after.map(|id| id.0));
+        let listed = self.writer.submit(move |txn| {
+            let mut listed = Vec::new();
+            let keys = txn.open_table(KEYS)?;
+            for entry in keys.range::<Id>((after, Bound::Unbounded))?.take(limit) {
+                let (id, stored) = entry?;
+                listed.push(ApiKey::decode(stored.value(), &schema::named("key", id.value()))?);
+            }
+            Ok(Step::unchanged(listed))
+        });
+        Ok(listed.await?.into_iter().map(|key| self.in_memory(key)).collect())
     }
 
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
@@ -677,6 +745,11 @@ impl Store for EmbeddedStore {
     }
 }
 
+/// The beginning of a page: ids are sorted by creation, and none is nil.
+fn after_id(after: Option<uuid::Uuid>) -> Bound<Id> {
+    Bound::Excluded(after.map_or([0; 16], uuid::Uuid::into_bytes))
+}
+
 fn read_account(txn: &WriteTransaction, id: AccountId) -> Result<Option<Account>, StoreError> {
     let accounts = txn.open_table(ACCOUNTS)?;
     let stored = accounts.get(*id.0.as_bytes())?;
@@ -727,8 +800,29 @@ fn drop_keys(
     Ok(dropped)
 }
 
+fn read_server(txn: &WriteTransaction, id: ServerId) -> Result<Option<Server>, StoreError> {
+    let servers = txn.open_table(SERVERS)?;
+    let stored = servers.get(*id.0.as_bytes())?;
+    stored.map(|bytes| Server::decode(bytes.value(), &format!("server {}", id.0))).transpose()
+}
+
 fn write_server(txn: &WriteTransaction, server: &Server) -> Result<(), StoreError> {
     txn.open_table(SERVERS)?.insert(*server.id.0.as_bytes(), server.encode()?.as_slice())?;
+    Ok(())
+}
+
+fn read_workspace(
+    txn: &WriteTransaction,
+    id: WorkspaceId,
+) -> Result<Option<Workspace>, StoreError> {
+    let workspaces = txn.open_table(WORKSPACES)?;
+    let stored = workspaces.get(*id.0.as_bytes())?;
+    stored.map(|bytes| Workspace::decode(bytes.value(), &format!("workspace {}", id.0))).transpose()
+}
+
+fn write_workspace(txn: &WriteTransaction, workspace: &Workspace) -> Result<(), StoreError> {
+    let id = *workspace.id.0.as_bytes();
+    txn.open_table(WORKSPACES)?.insert(id, workspace.encode()?.as_slice())?;
     Ok(())
 }
 

@@ -31,9 +31,23 @@ pub enum Event {
     UserPassword,
     UserEnable,
     UserDisable,
+    UserRoles,
+    UserDelete,
+    /// One session, or all of an account.
+    SessionEnd,
     KeyCreate,
     KeyRotate,
     KeyRevoke,
+    ServerAdd,
+    ServerChange,
+    ServerDelete,
+    WorkspaceAdd,
+    WorkspaceChange,
+    WorkspaceDelete,
+    MemberSet,
+    MemberDelete,
+    /// An address may try again.
+    LockoutClear,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,6 +69,8 @@ pub enum Actor {
         /// What proved, or was to prove, who it is: a scheme, `password`, `refresh-token`.
         credential: Option<&'static str>,
         session: Option<uuid::Uuid>,
+        /// Who administers; of everything else, clients do it to themselves.
+        acting: Option<Arc<Account>>,
     },
     /// Somebody with access to the admin socket; the user id of the process.
     Operator { uid: Option<u32> },
@@ -87,6 +103,10 @@ struct JsonLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
     by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acting_user_id: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acting_user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +144,8 @@ impl AuditRecord {
             user_id: account.map(|account| account.id.0),
             user: account.map(|account| account.username.as_str()),
             by: "operator",
+            acting_user_id: None,
+            acting_user: None,
             client: None,
             credential: None,
             session_id: None,
@@ -132,8 +154,10 @@ impl AuditRecord {
             detail: self.detail.as_deref(),
         };
         match &self.actor {
-            Actor::Client { address, request_id, credential, session } => {
+            Actor::Client { address, request_id, credential, session, acting } => {
                 line.by = "client";
+                line.acting_user_id = acting.as_ref().map(|account| account.id.0);
+                line.acting_user = acting.as_ref().map(|account| account.username.as_str());
                 line.client = Some(*address);
                 line.credential = *credential;
                 line.session_id = *session;

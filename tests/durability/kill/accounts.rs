@@ -1,7 +1,7 @@
 //! Passwords changed and reset, accounts disabled and enabled, and the sessions that
 //! end with either.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PASSWORD;
 use super::sessions::refused;
@@ -55,10 +55,10 @@ impl Accounts {
         let action = dice.below(6);
         if !self.enabled {
             self.pending = Some(Change::Enable);
-            site.manage(&json!({ "command": "enable_user", "name": self.name })).await?;
+            site.manage(&change_state(&self.name, "enabled")).await?;
         } else if action == 0 {
             self.pending = Some(Change::Disable);
-            site.manage(&json!({ "command": "disable_user", "name": self.name })).await?;
+            site.manage(&change_state(&self.name, "disabled")).await?;
         } else if action < 4 {
             self.sessions.push(site.login(&self.name, &self.password).await?);
         } else {
@@ -79,7 +79,7 @@ impl Accounts {
     ) -> Option<()> {
         if by_admin {
             self.pending = Some(Change::Password { new: new.clone(), keep: None });
-            let reset = json!({ "command": "set_password", "name": self.name, "password": new });
+            let reset = json!({ "command": "set_password", "user": self.name, "password": new });
             site.manage(&reset).await?;
             return Some(());
         }
@@ -153,4 +153,8 @@ impl Accounts {
             sessions.drain(..surplus);
         }
     }
+}
+
+fn change_state(user: &str, state: &str) -> Value {
+    json!({ "command": "change_user", "user": user, "state": state })
 }

@@ -37,9 +37,8 @@ impl Keys {
             self.making = true;
             let new = json!({
                 "command": "create_key", "owner": self.owner, "name": "", "scopes": [],
-                "expires_in": null,
             });
-            let reply = &site.manage(&new).await?["new_key"];
+            let reply = &site.manage(&new).await?["reply"]["new_key"];
             let (id, text) = (text(&reply["key"]["id"]), text(&reply["text"]));
             self.made.push(Key { id, text, standing: Standing::Good });
             self.making = false;
@@ -64,8 +63,9 @@ impl Keys {
         }
         let list = json!({ "command": "list_keys", "owner": self.owner });
         let reply = site.manage(&list).await.expect("the gateway runs");
-        let listed = reply["keys"]["keys"].as_array().expect("a list of keys");
-        let mut listed: BTreeSet<String> = listed.iter().map(|key| text(&key["id"])).collect();
+        let listed = reply["reply"]["page"]["items"].as_array().expect("a list of keys");
+        let mut listed: BTreeSet<String> =
+            listed.iter().map(|item| text(&item["key"]["id"])).collect();
         for key in &self.made {
             assert_eq!(listed.remove(&key.id), key.standing == Standing::Good, "key {}", key.id);
         }

@@ -1,6 +1,7 @@
 use http::HeaderMap;
 
-use super::{identify, source};
+use super::identify;
+use crate::auth::ports::Source;
 
 fn check(peer: &str, forwarded: &[&str], expected: &str) {
     let proxies = ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()];
@@ -36,7 +37,7 @@ fn an_unreadable_entry_ends_the_walk() {
 
 #[test]
 fn addresses_of_one_ipv6_network_share_a_limit() {
-    let key = |ip: &str| source(ip.parse().unwrap());
+    let key = |ip: &str| Source::of(ip.parse().unwrap());
     assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
     assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
     assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));

@@ -353,6 +353,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The new password has letters, digits and spaces only.",
         "Add another character, or set dialect.<name>.require_special = false.",
     ),
+    of(
+        "password_foreign_hash",
+        "A user to be imported has a hash that is not bcrypt's, or one that takes too long.",
+        "Import hashes that `htpasswd -B` makes, or add the user with a password.",
+    ),
     of("username_unacceptable", "The user name breaks its rule.", "Choose another one."),
     of("email_unacceptable", "That is no e-mail address.", "Send one like name@example.com."),
     of(

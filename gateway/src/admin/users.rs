@@ -1,0 +1,132 @@
+//! Accounts.
+
+use tokio::task::JoinSet;
+
+use super::record::{Record, State};
+use super::{By, Hidden, Import, NewUser, Reply, Span, Who, find, page};
+use crate::auth::Core;
+use crate::auth::account::{
+    ADMIN_ROLE, Account, AccountId, HashedPassword, PersonName, Username, is_valid_role,
+};
+use crate::auth::error::{Entity, Error, Name};
+use crate::auth::password::{Unacceptable, check_acceptable};
+use crate::auth::ports::{AccountChange, Creation, Replacement};
+use crate::auth::secret::Secret;
+use crate::crypto::passwords::check_imported;
+
+pub(super) async fn add(core: &Core, new: NewUser) -> Result<Reply, Error> {
+    let NewUser { name, email, password, roles, full_name, first_name, last_name } = new;
+    let person = PersonName { full: full_name, first: first_name, last: last_name };
+    let account = core.unfinished_account(Some(&name), email, person)?;
+    check_roles(&roles)?;
+    check_acceptable(&password.0).map_err(Error::Password)?;
+    let hash = core.hash_password(Secret::new(password.0)).await?;
+    let account = Account {
+        // Whoever enters it answers for it.
+        email_proven: account.email.is_some(),
+        roles: if roles.is_empty() { account.roles.clone() } else { roles },
+        password: Some(hash),
+        ..account
+    };
+    core.store_account(account.clone()).await?;
+    Ok(Reply::Made(Record::User((&account).into())))
+}
+
+/// All at once, for the store commits together what comes together.
+pub(super) async fn import(
+    core: &Core,
+    users: Vec<Import>,
+    roles: &[String],
+) -> Result<Reply, Error> {
+    check_roles(roles)?;
+    let mut creations = JoinSet::new();
+    let mut accounts = Vec::with_capacity(users.len());
+    for Import { name, hash } in users {
+        check_imported(&hash.0).map_err(|_| Error::Password(Unacceptable::ForeignHash))?;
+        let username = Username::parse(&name).map_err(|_| Error::Name(Name::User))?;
+        let account = Account::new(AccountId(core.new_uuid()), username, core.clock().now());
+        let roles = if roles.is_empty() { account.roles.clone() } else { roles.to_vec() };
+        accounts.push(Account { roles, password: Some(HashedPassword(hash.0)), ..account });
+    }
+    for account in accounts {
+        let (store, name) = (core.store().clone(), account.username.as_str().to_owned());
+        creations.spawn(async move { (name, store.create_account(account).await) });
+    }
+    let (mut added, mut present) = (Vec::new(), Vec::new());
+    for (name, creation) in creations.join_all().await {
+        match creation? {
+            Creation::Created => added.push(name),
+            Creation::NameTaken | Creation::EmailTaken | Creation::GithubTaken => {
+                present.push(name);
+            }
+        }
+    }
+    added.sort_unstable();
+    present.sort_unstable();
+    Ok(Reply::Imported { added, present })
+}
+
+pub(super) async fn list(core: &Core, span: Span) -> Result<Reply, Error> {
+    let after = span.after.map(AccountId);
+    let mut accounts = core.store().list_accounts(after, span.probe()).await?;
+    let next = span.cut(&mut accounts, |account| account.id.0);
+    let users = accounts.iter().map(|account| Record::User(account.into()));
+    Ok(page(core, users.collect(), next))
+}
+
+pub(super) fn show(core: &Core, user: &Who) -> Result<Reply, Error> {
+    let account = find(core, user)?;
+    Ok(Reply::Found(Record::User(account.as_ref().into())))
+}
+
+pub(super) async fn change(
+    core: &Core,
+    user: &Who,
+    roles: Option<Vec<String>>,
+    state: Option<State>,
+    by: By,
+) -> Result<Reply, Error> {
+    let account = find(core, user)?;
+    check_roles(roles.as_deref().unwrap_or_default())?;
+    let is_no_admin = |roles: &Vec<String>| roles.iter().all(|role| role != ADMIN_ROLE);
+    let demotes = state == Some(State::Disabled) || roles.as_ref().is_some_and(is_no_admin);
+    let _turn = match by {
+        By::Client if demotes => Some(core.without_admin(account.id).await?),
+        By::Client | By::Operator => None,
+    };
+    let state = state.map(Into::into);
+    let change = AccountChange { account: account.id, roles, state, now: core.clock().now() };
+    if !core.store().change_account(change).await? {
+        return Err(Error::Unknown(Entity::Account));
+    }
+    show(core, &Who::Id(account.id.0))
+}
+
+pub(super) async fn set_password(
+    core: &Core,
+    user: &Who,
+    password: Hidden,
+) -> Result<Reply, Error> {
+    let account = find(core, user)?;
+    match core.reset_password(account.id, Secret::new(password.0)).await? {
+        Replacement::Replaced => Ok(Reply::Done),
+        Replacement::Stale => Err(Error::Unknown(Entity::Account)),
+    }
+}
+
+pub(super) async fn remove(core: &Core, user: &Who, by: By) -> Result<Reply, Error> {
+    let account = find(core, user)?;
+    let _turn = match by {
+        By::Client => Some(core.without_admin(account.id).await?),
+        By::Operator => None,
+    };
+    if core.store().delete_account(account.id, core.clock().now()).await? {
+        Ok(Reply::Done)
+    } else {
+        Err(Error::Unknown(Entity::Account))
+    }
+}
+
+pub(super) fn check_roles(roles: &[String]) -> Result<(), Error> {
+    if roles.iter().all(|role| is_valid_role(role)) { Ok(()) } else { Err(Error::Name(Name::Role)) }
+}
