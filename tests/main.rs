@@ -1,6 +1,7 @@
 //! Black-box tests: the real binary as a child process, real TLS sockets, and no
 //! look inside.
 
+mod administration;
 mod agents;
 mod architecture;
 mod audit;

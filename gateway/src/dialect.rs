@@ -6,6 +6,7 @@
 //! one table ([`Dialects::new`]); contracts that share a path are told apart by what
 //! the request says ([`told_apart`]), before it is decoded.
 
+pub mod admin;
 pub mod body;
 pub mod delivery;
 pub mod envelope;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use matchit::Router;
 
+use crate::admin::{Reply, Request};
 use crate::auth::account::Account;
 use crate::auth::api_key::{ApiKey, KeyId, NewKey};
 use crate::auth::login::{AccessToken, Issuance, TokenPair};
@@ -42,6 +44,7 @@ pub enum Contract {
     Status,
     Envelope,
     Plain,
+    Admin,
 }
 
 /// What an endpoint does, whatever its shape.
@@ -71,6 +74,8 @@ pub enum Operation {
     ListKeys,
     DeleteKey,
     RotateKey,
+    /// A row of the admin API's table.
+    Administer(usize),
     Health,
 }
 
@@ -81,6 +86,8 @@ pub enum Admission {
     Authenticated,
     /// With an access token; nothing else has a session.
     Bearer,
+    /// In the role `admin`; a key needs the scope of that name too.
+    Administrator,
 }
 
 /// Which secret an endpoint tries, so that the failed-attempt limiter
@@ -195,6 +202,7 @@ pub enum Command {
     ListKeys,
     DeleteKey { key: Option<KeyId> },
     RotateKey { key: Option<KeyId>, overlap: Seconds },
+    Administer(Request),
     Health,
 }
 
@@ -235,6 +243,7 @@ pub enum Outcome {
     KeyCreated(ApiKey, Secret),
     Keys(Vec<Arc<ApiKey>>),
     KeyDeleted,
+    Administered(Reply),
     Health(Health),
 }
 

@@ -28,6 +28,7 @@ use crate::config::{self, Config, HttpTarget, Target, Transport, UpstreamProtoco
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, SecretTooShort};
 use crate::crypto::passwords::{HashingPool, hash_now};
+use crate::dialect::admin::Admin;
 use crate::dialect::delivery::Delivery;
 use crate::dialect::envelope::{CALLBACK, Envelope};
 use crate::dialect::form::Form;
@@ -432,6 +433,7 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
     if form.enabled {
         mounted.push(Arc::new(Form(settings(form))));
     }
+    mounted.push(Arc::new(Admin::default()));
     mounted
 }
 

@@ -19,6 +19,9 @@ pub(super) async fn create(core: &Core, new: NewKey) -> Result<Reply, Error> {
     if !scopes.iter().all(|scope| is_valid_role(scope)) {
         return Err(Error::Name(Name::Scope));
     }
+    if expires.is_some_and(|expires| expires <= core.clock().now().0) {
+        return Err(Error::Past);
+    }
     let (server, expires) = (server.map(ServerId), expires.map(Timestamp));
     let new = api_key::NewKey { owner, name, server, scopes, expires };
     core.create_key(new).await.map(shown_once)

@@ -23,6 +23,11 @@ const CHECKSUM_LENGTH: usize = 6;
 /// How much of the text may be shown for support.
 const SHOWN_LENGTH: usize = PREFIX.len() + 6;
 
+/// For how long a rotated key goes on beside its successor, unless somebody says.
+pub const DEFAULT_OVERLAP: Seconds = Seconds(86_400);
+/// The longest overlap that contracts grant: thirty days.
+pub const MAX_OVERLAP: Seconds = Seconds(30 * 86_400);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub Uuid);
 

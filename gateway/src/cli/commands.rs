@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::admin::record::State;
 use crate::admin::{Hidden, NewKey, NewUser, Owner, Request, Span, Who};
+use crate::auth::api_key::DEFAULT_OVERLAP;
 use crate::auth::ports::Clock;
 use crate::auth::time::Seconds;
 use crate::clock::SystemClock;
@@ -156,7 +157,7 @@ pub(super) enum KeyCommand {
     /// Make a key that takes the place of another; its text is shown this once
     Rotate {
         id: Uuid,
-        /// How long the old one goes on, such as 1h [default: it ends at once]
+        /// How long the old one goes on, such as 1h [default: 24h]
         #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
         overlap: Option<u64>,
     },
@@ -176,7 +177,7 @@ pub(super) fn key(command: KeyCommand) -> Ask {
             Ask::look(Request::ListKeys { owner, server, page: Span::default() })
         }
         KeyCommand::Rotate { id, overlap } => {
-            Ask::look(Request::RotateKey { id, overlap: overlap.unwrap_or(0) })
+            Ask::look(Request::RotateKey { id, overlap: overlap.unwrap_or(DEFAULT_OVERLAP.0) })
         }
         KeyCommand::Revoke { id } => {
             Ask::change(Request::RevokeKey { id }, format!("key {id} revoked"))

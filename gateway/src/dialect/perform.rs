@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::admin::{self, By};
 use crate::auth::Core;
 use crate::auth::account::{Account, is_valid_role};
 use crate::auth::error::{Entity, Error, Name};
@@ -98,6 +99,9 @@ pub async fn perform(
             check_room(core, owner)?;
             let (key, text) = core.rotate_key(key, Some(owner), overlap).await?;
             Ok(Outcome::KeyCreated(key, text))
+        }
+        Command::Administer(request) => {
+            admin::perform(core, request, By::Client).await.map(Outcome::Administered)
         }
         Command::Health => Ok(Outcome::Health(health())),
     }

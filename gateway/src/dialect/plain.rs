@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::account::Account;
-use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::api_key::{ApiKey, DEFAULT_OVERLAP, KeyId, MAX_OVERLAP};
 use crate::auth::login::{Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
 use crate::auth::secret::Secret;
@@ -36,11 +36,6 @@ const KEYS: &[Endpoint] = &[
     Endpoint::new(Verb::Post, "/auth/keys/{key}/rotate", Operation::RotateKey)
         .admitting(Admission::Authenticated),
 ];
-
-/// For how long a rotated key goes on beside its successor, unless the request says.
-const DEFAULT_OVERLAP: Seconds = Seconds(86_400);
-/// The longest overlap: thirty days.
-const MAX_OVERLAP: u64 = 30 * 86_400;
 
 pub struct Plain {
     settings: Settings,
@@ -286,9 +281,9 @@ fn read_overlap(content_type: Option<&str>, body: &[u8]) -> Result<Seconds, Deco
     let RotateKeyBody { overlap_seconds } = json(content_type, body)?;
     match overlap_seconds {
         None => Ok(DEFAULT_OVERLAP),
-        Some(length) if length <= MAX_OVERLAP => Ok(Seconds(length)),
+        Some(length) if length <= MAX_OVERLAP.0 => Ok(Seconds(length)),
         Some(_) => {
-            Err(DecodeError::Malformed(format!("overlapSeconds must be at most {MAX_OVERLAP}")))
+            Err(DecodeError::Malformed(format!("overlapSeconds must be at most {}", MAX_OVERLAP.0)))
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::config::Access;
 
 use super::reason::{Reason, Rejection};
 
+/// What a key needs to administer.
+const ADMIN_SCOPE: &str = "admin";
+
 /// Roles are the account's present ones, whatever an older token said; a key has
 /// the roles of its owner. Scopes narrow keys and do not concern people.
 ///
@@ -23,4 +26,21 @@ pub fn authorize(principal: &Principal, access: &Access) -> Result<(), Rejection
         return Err(Reason::ScopeMissing.into());
     }
     Ok(())
+}
+
+/// Whether a proven principal may administer the gateway. A key that acts for an
+/// administrator does so only if it was made for that.
+///
+/// # Errors
+/// When the role or the scope is missing.
+pub fn administrator(principal: &Principal) -> Result<(), Rejection> {
+    if !principal.account.is_admin() {
+        return Err(Reason::RoleMissing.into());
+    }
+    match principal.key() {
+        Some(key) if key.scopes.iter().all(|scope| scope != ADMIN_SCOPE) => {
+            Err(Reason::ScopeMissing.into())
+        }
+        _ => Ok(()),
+    }
 }

@@ -10,7 +10,8 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
-use crate::auth::account::{Account, canonical_name};
+use crate::admin::change::Change;
+use crate::auth::account::canonical_name;
 use crate::auth::error::Error;
 use crate::auth::principal::{Principal, Scheme};
 use crate::dialect::delivery::{Delivery, REFRESH_COOKIE};
@@ -24,6 +25,7 @@ use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 use super::authenticate::Presented;
+use super::authorize;
 use super::body::{BodyError, RequestBody, ResponseBody};
 use super::cookie::{self, Provenance};
 use super::reason::{Reason, Rejection, Tried};
@@ -120,7 +122,11 @@ async fn admit(
     if endpoint.admission == Admission::Bearer && !is_token {
         return Err(Reason::NotASession.into());
     }
-    prove(gateway, record, call.caller, presented).await.map(Some)
+    let principal = prove(gateway, record, call.caller, presented).await?;
+    if endpoint.admission == Admission::Administrator {
+        authorize::administrator(&principal)?;
+    }
+    Ok(Some(principal))
 }
 
 impl Call<'_> {
@@ -169,7 +175,7 @@ async fn carry_out(
     caller: &Caller,
     principal: Option<&Arc<Principal>>,
 ) -> Result<dialect::Outcome, Rejection> {
-    let entry = Entry::of(gateway, &command, caller, principal);
+    let entries = Entry::of(gateway, &command, caller, principal).await;
     let name = match &command {
         Command::Login { name, .. } => Some(name.clone()),
         _ => principal.map(|principal| principal.account.username.as_str().to_owned()),
@@ -191,7 +197,7 @@ async fn carry_out(
             let outcome =
                 perform(&gateway.core, dialect.as_ref(), command, principal, health).await;
             // Here, where an attempt is finished whether or not its client waits for it.
-            if let Some(entry) = entry {
+            for entry in entries {
                 entry.write(&gateway, &outcome, tried);
             }
             outcome
@@ -210,84 +216,43 @@ async fn carry_out(
 
 /// A line of the audit log, before its outcome is known.
 struct Entry {
-    event: Event,
     /// As far as it is known before.
-    account: Option<Arc<Account>>,
+    change: Change,
     actor: Actor,
-    detail: Option<String>,
 }
 
 impl Entry {
-    /// `None` for what changes nothing.
-    fn of(
+    /// None for what changes nothing; several for what changes several things.
+    async fn of(
         gateway: &Gateway,
         command: &Command,
         caller: &Caller,
         principal: Option<&Arc<Principal>>,
-    ) -> Option<Self> {
-        let core = &gateway.core;
-        let own = || principal.map(|principal| Arc::clone(&principal.account));
-        let (event, account, credential) = match command {
-            Command::Login { name, .. } => {
-                let account = core.standing().account_by_name(&canonical_name(name));
-                (Event::Login, account, Some("password"))
+    ) -> Vec<Self> {
+        let (changes, credential, acting) = match command {
+            Command::Administer(request) => {
+                let acting = principal.map(|principal| Arc::clone(&principal.account));
+                (Change::of(&gateway.core, request).await, None, acting)
             }
-            Command::Register(_) => (Event::Register, None, Some("password")),
-            Command::Github { .. } | Command::FinishGithub { .. } => {
-                (Event::Login, None, Some("github"))
-            }
-            Command::Refresh { token } => {
-                (Event::Refresh, core.owner_of(token.expose()), Some("refresh-token"))
-            }
-            Command::Reissue => (Event::Refresh, own(), None),
-            Command::SwitchWorkspace { .. } => (Event::WorkspaceSwitch, own(), None),
-            Command::Logout | Command::EndSession => (Event::Logout, own(), None),
-            Command::ChangePassword { .. } => (Event::PasswordChange, own(), None),
-            Command::IssueTicket => (Event::WsToken, own(), None),
-            Command::CreateKey(_) => (Event::KeyCreate, own(), None),
-            Command::RotateKey { .. } => (Event::KeyRotate, own(), None),
-            Command::DeleteKey { .. } => (Event::KeyRevoke, own(), None),
-            Command::BeginGithub { .. }
-            | Command::Me
-            | Command::Providers
-            | Command::ListKeys
-            | Command::Health => return None,
-        };
-        let detail = match command {
-            Command::DeleteKey { key: Some(key) } | Command::RotateKey { key: Some(key), .. } => {
-                Some(format!("key {}", key.0))
-            }
-            Command::SwitchWorkspace { workspace: Some(workspace) } => {
-                Some(format!("workspace {}", workspace.0))
-            }
-            _ => None,
+            command => match change_of(gateway, command, principal) {
+                Some((change, credential)) => (vec![change], credential, None),
+                None => return Vec::new(),
+            },
         };
         let actor = Actor::Client {
             address: caller.client,
             request_id: Arc::clone(&caller.request_id),
             credential: credential.or(principal.map(|principal| principal.scheme().as_str())),
             session: principal.and_then(|principal| principal.session()).map(|session| session.0),
-            acting: None,
+            acting,
         };
-        Some(Self { event, account, actor, detail })
+        let entry = |change| Self { change, actor: actor.clone() };
+        changes.into_iter().map(entry).collect()
     }
 
     fn write(self, gateway: &Gateway, done: &Result<dialect::Outcome, Error>, tried: Tried) {
-        let (outcome, reason, account, detail) = match done {
-            Ok(done) => {
-                use dialect::Outcome as Done;
-                let account = match done {
-                    Done::Registered(account, _)
-                    | Done::SignedIn(account, _)
-                    | Done::BackFromGithub(account, ..) => Some(Arc::clone(account)),
-                    _ => self.account,
-                };
-                let made = match done {
-                    Done::KeyCreated(key, _) => Some(format!("key {}", key.id.0)),
-                    _ => self.detail,
-                };
-                (Outcome::Success, "ok", account, made)
-            }
+        let (outcome, reason, changes) = match done {
+            Ok(done) => (Outcome::Success, "ok", came_to(gateway, self.change, done)),
             // Nothing was tried; a flood of these belongs in the access log.
             Err(Error::HasherBusy) => return,
             Err(error) => {
@@ -296,19 +261,76 @@ impl Entry {
                     _ => Outcome::Refused,
                 };
                 let rejection = Rejection::from_core(error.clone(), tried);
-                (outcome, rejection.reason.code(), self.account, self.detail)
+                (outcome, rejection.reason.code(), vec![self.change])
             }
         };
-        gateway.sink.audit(AuditRecord {
-            at: gateway.core.clock().now(),
-            event: self.event,
-            outcome,
-            reason,
-            account,
-            actor: self.actor,
-            detail,
-        });
+        for Change { event, account, detail } in changes {
+            let (at, actor) = (gateway.core.clock().now(), self.actor.clone());
+            gateway.sink.audit(AuditRecord { at, event, outcome, reason, account, actor, detail });
+        }
     }
+}
+
+/// What a command is going to change, and by which secret in its body.
+fn change_of(
+    gateway: &Gateway,
+    command: &Command,
+    principal: Option<&Arc<Principal>>,
+) -> Option<(Change, Option<&'static str>)> {
+    let core = &gateway.core;
+    let own = || principal.map(|principal| Arc::clone(&principal.account));
+    let (event, account, credential) = match command {
+        Command::Login { name, .. } => {
+            let account = core.standing().account_by_name(&canonical_name(name));
+            (Event::Login, account, Some("password"))
+        }
+        Command::Register(_) => (Event::Register, None, Some("password")),
+        Command::Github { .. } | Command::FinishGithub { .. } => {
+            (Event::Login, None, Some("github"))
+        }
+        Command::Refresh { token } => {
+            (Event::Refresh, core.owner_of(token.expose()), Some("refresh-token"))
+        }
+        Command::Reissue => (Event::Refresh, own(), None),
+        Command::SwitchWorkspace { .. } => (Event::WorkspaceSwitch, own(), None),
+        Command::Logout | Command::EndSession => (Event::Logout, own(), None),
+        Command::ChangePassword { .. } => (Event::PasswordChange, own(), None),
+        Command::IssueTicket => (Event::WsToken, own(), None),
+        Command::CreateKey(_) => (Event::KeyCreate, own(), None),
+        Command::RotateKey { .. } => (Event::KeyRotate, own(), None),
+        Command::DeleteKey { .. } => (Event::KeyRevoke, own(), None),
+        Command::BeginGithub { .. }
+        | Command::Me
+        | Command::Providers
+        | Command::ListKeys
+        | Command::Administer(_)
+        | Command::Health => return None,
+    };
+    let detail = match command {
+        Command::DeleteKey { key: Some(key) } | Command::RotateKey { key: Some(key), .. } => {
+            Some(format!("key {}", key.0))
+        }
+        Command::SwitchWorkspace { workspace: Some(workspace) } => {
+            Some(format!("workspace {}", workspace.0))
+        }
+        _ => None,
+    };
+    Some((Change { event, account, detail }, credential))
+}
+
+/// What a change came to, now that what was made has an id.
+fn came_to(gateway: &Gateway, change: Change, done: &dialect::Outcome) -> Vec<Change> {
+    use dialect::Outcome as Done;
+    vec![match done {
+        Done::Registered(account, _)
+        | Done::SignedIn(account, _)
+        | Done::BackFromGithub(account, ..) => {
+            Change { account: Some(Arc::clone(account)), ..change }
+        }
+        Done::KeyCreated(key, _) => Change { detail: Some(format!("key {}", key.id.0)), ..change },
+        Done::Administered(reply) => return change.done(&gateway.core, reply),
+        _ => change,
+    }]
 }
 
 async fn collect(
