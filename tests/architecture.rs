@@ -21,6 +21,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("admin", &["auth", "crypto", "telemetry"]),
     ("dialect", &["auth", "admin"]),
     ("pipeline", &["auth", "admin", "dialect", "http1", "config", "telemetry", "lifecycle"]),
+    // It judges the others from outside.
+    ("conform", &["auth"]),
     ("edge", &["pipeline", "http1", "config", "telemetry", "auth"]),
 ];
 

@@ -3,6 +3,7 @@
 mod administer;
 mod announce;
 mod commands;
+mod conform;
 mod explain;
 mod htpasswd;
 mod output;
@@ -58,8 +59,12 @@ struct Place {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
+    #[value(alias = "text")]
     Table,
     Json,
+    /// Of `conform` only
+    #[value(hide = true)]
+    Junit,
 }
 
 #[derive(Debug, Default, Args)]
@@ -124,6 +129,13 @@ enum Command {
         /// Such as token_signature; all of them when left out
         code: Option<String>,
     },
+    /// Try every statement of the wire contracts on a running gateway
+    ///
+    /// Makes users, keys, servers and workspaces named conform-… and removes them at the
+    /// end. The administrator's password comes from ADMIN_PASSWORD, a prompt or standard
+    /// input. Exits with 0 if nothing failed, with 1 if a statement does not hold, with 2
+    /// if nothing could be tried. Takes --format junit as well.
+    Conform(conform::ConformOptions),
     /// Print the version
     Version,
 }
@@ -161,6 +173,9 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let command = arguments.command.unwrap_or(Command::Run(arguments.run));
     let place = arguments.place;
+    if place.format == Some(Format::Junit) && !matches!(command, Command::Conform(_)) {
+        return fail(2, "only conform writes junit");
+    }
     match command {
         Command::Run(options) => run(&place, options),
         Command::Check(options) => check(&place, options),
@@ -179,6 +194,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck => administer::healthcheck(&place),
         Command::Status => administer::status(&place),
         Command::Explain { code } => explain::explain(&place, code.as_deref()),
+        Command::Conform(options) => conform::conform(&place, options),
         Command::Version => say(&format!("portcullis {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }

@@ -34,6 +34,7 @@ pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod conform;
 pub mod lifecycle;
 pub mod server;
 pub mod socket;

@@ -43,16 +43,28 @@ pub(super) fn status(place: &Place) -> ExitCode {
 /// Twice from a prompt, or one line of standard input; never from an argument,
 /// which `ps` would show.
 pub(super) fn read_password(name: &str) -> Result<Secret, String> {
-    let wrong = |error: io::Error| format!("the password could not be read: {error}");
+    let first = ask_password(name)?;
+    if !io::stdin().is_terminal() {
+        return Ok(first);
+    }
+    let second = rpassword::prompt_password("Once more: ").map_err(unreadable)?;
+    if first.expose() == second { Ok(first) } else { Err("the two passwords differ".into()) }
+}
+
+/// A password that there is already: once from a prompt, or one line of standard input.
+pub(super) fn ask_password(name: &str) -> Result<Secret, String> {
     if !io::stdin().is_terminal() {
         let mut line = String::new();
-        io::stdin().read_line(&mut line).map_err(wrong)?;
+        io::stdin().read_line(&mut line).map_err(unreadable)?;
         let line = line.strip_suffix('\n').unwrap_or(&line);
         return Ok(line.strip_suffix('\r').unwrap_or(line).into());
     }
-    let first = rpassword::prompt_password(format!("Password for {name}: ")).map_err(wrong)?;
-    let second = rpassword::prompt_password("Once more: ").map_err(wrong)?;
-    if first == second { Ok(Secret::new(first)) } else { Err("the two passwords differ".into()) }
+    let prompt = format!("Password for {name}: ");
+    rpassword::prompt_password(prompt).map(Secret::new).map_err(unreadable)
+}
+
+fn unreadable(error: io::Error) -> String {
+    format!("the password could not be read: {error}")
 }
 
 /// Where commands are carried out: in the running gateway, or here.

@@ -1,0 +1,144 @@
+//! `portcullis conform`: options, the password, the form of the report, the exit
+//! code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::auth::secret::Secret;
+use crate::conform::{self, Dialect, Options, Trust, report::Report};
+
+use super::administer::ask_password;
+use super::output::{complain, fail, say};
+use super::{Format, Place};
+
+/// Nothing could be tried; as for a wrong command line.
+const EXIT_CANNOT_RUN: u8 = 2;
+
+#[derive(Debug, Args)]
+pub(super) struct ConformOptions {
+    /// Where the gateway is
+    #[arg(long, default_value = "https://localhost:8443")]
+    url: String,
+    /// Must be served; may be given several times [default: whichever are]
+    #[arg(long = "dialect", value_name = "DIALECT")]
+    dialects: Vec<DialectName>,
+    /// An account with the role admin
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    admin_user: String,
+    /// PEM file of the authorities to trust [default: the system's]
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Do not verify the gateway's certificate
+    #[arg(long)]
+    insecure: bool,
+    /// A statement such as S1-20, or all of S1; may be given several times [default: all]
+    #[arg(long, value_name = "STATEMENT")]
+    only: Vec<String>,
+    /// The WebSocket route of agents
+    #[arg(long, value_name = "PATH", default_value = "/api/v1/agents/ws")]
+    agent_path: String,
+    /// A WebSocket route that takes tickets, if there is one
+    #[arg(long, value_name = "PATH")]
+    ticket_path: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DialectName {
+    Form,
+    Status,
+    Envelope,
+    Plain,
+}
+
+impl From<DialectName> for Dialect {
+    fn from(name: DialectName) -> Self {
+        match name {
+            DialectName::Form => Self::Form,
+            DialectName::Status => Self::Status,
+            DialectName::Envelope => Self::Envelope,
+            DialectName::Plain => Self::Plain,
+        }
+    }
+}
+
+pub(super) fn conform(place: &Place, asked: ConformOptions) -> ExitCode {
+    let only: Vec<String> = asked.only.iter().map(|id| id.to_uppercase()).collect();
+    if let Some(unknown) = only.iter().find(|id| !conform::knows(id)) {
+        return fail(EXIT_CANNOT_RUN, &format!("there is no statement {unknown}"));
+    }
+    let trust = match (asked.ca, asked.insecure) {
+        (_, true) => Trust::Anything,
+        (Some(file), false) => Trust::File(file),
+        (None, false) => Trust::System,
+    };
+    let password = match admin_password(&asked.admin_user) {
+        Ok(password) => password,
+        Err(message) => return fail(EXIT_CANNOT_RUN, &message),
+    };
+    let options = Options {
+        url: asked.url,
+        trust,
+        admin: asked.admin_user,
+        dialects: asked.dialects.into_iter().map(Dialect::from).collect(),
+        only,
+        agent_path: asked.agent_path,
+        ticket_path: asked.ticket_path,
+    };
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(EXIT_CANNOT_RUN, &error.to_string()),
+    };
+    let format = place.format.unwrap_or(Format::Table);
+    let told = runtime.block_on(conform::run(&options, &password, interrupted(), |verdict| {
+        if format == Format::Table {
+            say(&verdict.line());
+        }
+    }));
+    match told {
+        Ok(report) => write(&report, format),
+        Err(message) => fail(EXIT_CANNOT_RUN, &message),
+    }
+}
+
+fn write(report: &Report, format: Format) -> ExitCode {
+    for remark in &report.remarks {
+        complain(remark);
+    }
+    say(&match format {
+        Format::Table => report.summary(),
+        Format::Json => report.json(),
+        Format::Junit => report.junit(),
+    });
+    if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// From the environment like the gateway's own, else from a prompt or standard input.
+fn admin_password(name: &str) -> Result<Secret, String> {
+    if let Ok(password) = std::env::var("ADMIN_PASSWORD") {
+        return Ok(Secret::new(password));
+    }
+    let Some(file) = std::env::var_os("ADMIN_PASSWORD_FILE") else {
+        return ask_password(name);
+    };
+    let text = std::fs::read_to_string(&file).map(Secret::new);
+    let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
+    let line = text.expose().strip_suffix('\n').unwrap_or(text.expose());
+    Ok(line.strip_suffix('\r').unwrap_or(line).into())
+}
+
+/// SIGINT or SIGTERM.
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,162 @@
+//! `portcullis conform`: tries every statement of the four wire contracts on a
+//! gateway that runs, from outside.
+//!
+//! It judges with eyes of its own and imports nothing of what it judges. Each
+//! contract is a table in a file of its own, of statements and their proofs.
+
+mod client;
+mod collisions;
+mod decisions;
+mod envelope;
+mod form;
+mod plain;
+mod reply;
+pub mod report;
+mod socket;
+mod stage;
+mod status;
+mod token;
+
+use std::pin::Pin;
+use std::time::Instant;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+
+use crate::auth::secret::Secret;
+
+pub use client::Trust;
+use report::{Check, Report, Verdict, family};
+use stage::Stage;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dialect {
+    Form,
+    Status,
+    Envelope,
+    Plain,
+}
+
+impl Dialect {
+    pub const ALL: [Self; 4] = [Self::Form, Self::Status, Self::Envelope, Self::Plain];
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Form => "form",
+            Self::Status => "status",
+            Self::Envelope => "envelope",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+/// What to try, and where.
+#[derive(Debug)]
+pub struct Options {
+    /// `https://localhost:8443`
+    pub url: String,
+    pub trust: Trust,
+    pub admin: String,
+    /// These must be served; none named: whichever are.
+    pub dialects: Vec<Dialect>,
+    /// Numbers of statements or how they begin; none named: all.
+    pub only: Vec<String>,
+    pub agent_path: String,
+    pub ticket_path: Option<String>,
+}
+
+type Proof = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Check> + Send + 'a>>;
+
+/// A numbered statement and its proof.
+struct Statement {
+    id: &'static str,
+    says: &'static str,
+    proof: Proof,
+}
+
+impl Statement {
+    const fn new(id: &'static str, says: &'static str, proof: Proof) -> Self {
+        Self { id, says, proof }
+    }
+
+    /// The contract that the statement is of.
+    fn dialect(&self) -> Option<Dialect> {
+        match family(self.id) {
+            "S0" => Some(Dialect::Form),
+            "S1" => Some(Dialect::Status),
+            "S2" => Some(Dialect::Envelope),
+            "S3" => Some(Dialect::Plain),
+            _ => None,
+        }
+    }
+}
+
+fn statements() -> impl Iterator<Item = &'static Statement> {
+    [
+        form::STATEMENTS,
+        status::STATEMENTS,
+        envelope::STATEMENTS,
+        plain::STATEMENTS,
+        collisions::STATEMENTS,
+        decisions::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Whether this is a statement's number, or how several begin.
+#[must_use]
+pub fn knows(asked: &str) -> bool {
+    statements().any(|statement| matches(statement.id, asked))
+}
+
+fn matches(id: &str, asked: &str) -> bool {
+    id == asked || family(id) == asked
+}
+
+/// Tries the statements one after another and tells each verdict as it falls.
+/// Whatever was made is removed, also when `interrupted` comes first.
+///
+/// # Errors
+/// Why nothing could be tried, or that it was interrupted.
+pub async fn run(
+    options: &Options,
+    password: &Secret,
+    interrupted: impl Future<Output = ()>,
+    mut tell: impl FnMut(&Verdict),
+) -> Result<Report, String> {
+    let stage = Stage::set(options, password).await?;
+    let mut verdicts = Vec::new();
+    let all = async {
+        let only = &options.only;
+        let is_asked = |id| only.is_empty() || only.iter().any(|asked| matches(id, asked));
+        for statement in statements().filter(|statement| is_asked(statement.id)) {
+            let began = Instant::now();
+            let outcome = match stage.needs(statement.dialect().as_slice()) {
+                Ok(()) => (statement.proof)(&stage).await,
+                missing => missing,
+            };
+            let (id, says) = (statement.id, statement.says);
+            let verdict = Verdict { id, says, outcome, took: began.elapsed() };
+            tell(&verdict);
+            verdicts.push(verdict);
+        }
+    };
+    let finished = tokio::select! {
+        () = all => true,
+        () = interrupted => false,
+    };
+    let remarks = stage.clear().await;
+    if !finished {
+        let mut words = vec!["interrupted".to_owned()];
+        words.extend(remarks);
+        return Err(words.join("; "));
+    }
+    Ok(Report { url: options.url.clone(), verdicts, remarks })
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).expect("the system's random source works");
+    bytes
+}

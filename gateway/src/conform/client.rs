@@ -1,0 +1,431 @@
+//! An HTTPS client of its own: what the gateway's code takes for right is what is
+//! to be judged.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+
+use super::reply::Reply;
+use super::report::Fault;
+use super::socket::{Socket, accept_of};
+
+/// For a connection or for one whole answer.
+const DEADLINE: Duration = Duration::from_secs(30);
+const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// Waits for the rate limit before an answer is given up.
+const MAX_WAITS: u32 = 60;
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// How the server's certificate is judged.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    System,
+    /// PEM file of the authorities.
+    File(std::path::PathBuf),
+    Anything,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub method: Method,
+    pub path: String,
+    fields: Vec<(HeaderName, String)>,
+    body: Vec<u8>,
+    /// A failure of it counts as a failed attempt of our address.
+    pub attempt: bool,
+}
+
+impl Call {
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), fields: Vec::new(), body: Vec::new(), attempt: false }
+    }
+
+    pub fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub fn post(path: impl Into<String>) -> Self {
+        Self::new(Method::POST, path)
+    }
+
+    pub fn patch(path: impl Into<String>) -> Self {
+        Self::new(Method::PATCH, path)
+    }
+
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    pub fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.fields.push((HeaderName::from_static(name), value.into()));
+        self
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.field("authorization", format!("Bearer {token}"))
+    }
+
+    pub fn basic(mut self, name: &str, password: &str) -> Self {
+        self.attempt = true;
+        let credentials = STANDARD.encode(format!("{name}:{password}"));
+        self.field("authorization", format!("Basic {credentials}"))
+    }
+
+    pub fn key(mut self, key: &str) -> Self {
+        self.attempt = true;
+        self.field("x-api-key", key)
+    }
+
+    /// Any bytes under any type.
+    pub fn typed(mut self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        self.attempt = true;
+        self.body = body.into();
+        self.fields.push((CONTENT_TYPE, content_type.to_owned()));
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.typed("application/json", body.to_string())
+    }
+
+    /// `application/x-www-form-urlencoded`
+    pub fn form(self, members: &[(&str, &str)]) -> Self {
+        let encoded: Vec<String> = members
+            .iter()
+            .map(|(name, value)| format!("{}={}", percent(name), percent(value)))
+            .collect();
+        self.typed("application/x-www-form-urlencoded", encoded.join("&"))
+    }
+
+    pub fn asked(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default();
+        format!("{} {path}", self.method)
+    }
+
+    fn request(&self, authority: &str) -> Result<Request<Full<Bytes>>, Fault> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(&self.path)
+            .header(HOST, authority)
+            .header("user-agent", concat!("portcullis-conform/", env!("CARGO_PKG_VERSION")))
+            .header("accept", "*/*");
+        for (name, value) in &self.fields {
+            request = request.header(name, value);
+        }
+        request
+            .body(Full::new(Bytes::from(self.body.clone())))
+            .map_err(|error| Fault::Differs(format!("{}: {error}", self.asked())))
+    }
+}
+
+/// All but letters, digits and what RFC 3986 leaves alone.
+pub fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Where the gateway is, and connections to it that are free.
+#[derive(Clone)]
+pub struct Client(Arc<Place>);
+
+struct Place {
+    host: String,
+    port: u16,
+    authority: String,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    free: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+impl Client {
+    /// # Errors
+    /// When the URL or the authorities are of no use.
+    pub fn new(url: &str, trust: &Trust) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
+        let encrypted = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(format!("{url}: expected https://host:port")),
+        };
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(format!("{url}: expected a host and a port, without a path"));
+        }
+        let authority = uri.authority().ok_or_else(|| format!("{url}: expected a host"))?;
+        if authority.as_str().contains('@') {
+            return Err("a URL is no place for a password".to_owned());
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let tls = if encrypted {
+            let name = ServerName::try_from(host.clone()).map_err(|e| format!("{url}: {e}"))?;
+            Some((connector(trust)?, name))
+        } else {
+            None
+        };
+        Ok(Self(Arc::new(Place {
+            port: authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 }),
+            authority: authority.as_str().to_owned(),
+            host,
+            tls,
+            free: Mutex::default(),
+        })))
+    }
+
+    pub fn is_encrypted(&self) -> bool {
+        self.0.tls.is_some()
+    }
+
+    /// Sends a request; one that the rate limit refuses is sent again when it says so.
+    pub async fn send(&self, call: &Call) -> Result<Reply, Fault> {
+        for _ in 0..MAX_WAITS {
+            let reply = self.send_once(call).await?;
+            if reply.status != 429 || limit_of(&reply) == Some(Limit::Attempts) {
+                return Ok(reply);
+            }
+            let wait = reply.field("retry-after").and_then(|wait| wait.parse().ok()).unwrap_or(1);
+            tokio::time::sleep(Duration::from_secs(wait).min(MAX_WAIT)).await;
+        }
+        Err(Fault::Differs(format!("{}: refused with 429 again and again", call.asked())))
+    }
+
+    /// Sends a request and takes whatever answer there is.
+    pub async fn send_once(&self, call: &Call) -> Result<Reply, Fault> {
+        let broken = |error: &str| Fault::Differs(format!("{}: no answer: {error}", call.asked()));
+        let exchange = async {
+            let request = call.request(&self.0.authority)?;
+            let mut sender = self.connection().await.map_err(|error| broken(&error))?;
+            let response = match sender.try_send_request(request).await {
+                Ok(response) => response,
+                Err(mut error) => {
+                    // Closed while it lay idle: not a byte was sent.
+                    let Some(request) = error.take_message() else {
+                        return Err(broken(&error.into_error().to_string()));
+                    };
+                    sender = self.connect().await.map_err(|error| broken(&error))?;
+                    let sent = sender.send_request(request).await;
+                    sent.map_err(|error| broken(&error.to_string()))?
+                }
+            };
+            let reply = read(call.asked(), response).await.map_err(|error| broken(&error))?;
+            self.0.free.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+            Ok(reply)
+        };
+        match tokio::time::timeout(DEADLINE, exchange).await {
+            Ok(reply) => reply,
+            Err(_) => Err(broken("it took too long")),
+        }
+    }
+
+    /// Sends the same request so many times at once and takes whatever answers there are.
+    pub async fn send_together(&self, call: &Call, count: usize) -> Result<Vec<Reply>, Fault> {
+        let mut sent = JoinSet::new();
+        for _ in 0..count {
+            let (client, call) = (self.clone(), call.clone());
+            sent.spawn(async move { client.send_once(&call).await });
+        }
+        sent.join_all().await.into_iter().collect()
+    }
+
+    /// Asks for a WebSocket on a connection of its own.
+    pub async fn open(&self, call: &Call) -> Result<Result<Socket, Reply>, Fault> {
+        for _ in 0..MAX_WAITS {
+            let opened = tokio::time::timeout(DEADLINE, self.open_once(call)).await;
+            let opened = opened.map_err(|_| {
+                Fault::Differs(format!("{}: no answer to the handshake", call.asked()))
+            })??;
+            match opened {
+                Err(reply) if reply.status == 429 && limit_of(&reply) != Some(Limit::Attempts) => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                opened => return Ok(opened),
+            }
+        }
+        Err(Fault::Differs(format!("{}: refused with 429 again and again", call.asked())))
+    }
+
+    async fn open_once(&self, call: &Call) -> Result<Result<Socket, Reply>, Fault> {
+        let broken = |error: String| Fault::Differs(format!("{}: {error}", call.asked()));
+        let mut request = call.request(&self.0.authority)?;
+        let nonce = STANDARD.encode(super::random_bytes::<16>());
+        for (name, value) in [
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", &nonce),
+        ] {
+            let value = HeaderValue::from_str(value).map_err(|error| broken(error.to_string()))?;
+            request.headers_mut().insert(name, value);
+        }
+        let mut sender = self.connect().await.map_err(broken)?;
+        let response =
+            sender.send_request(request).await.map_err(|error| broken(error.to_string()))?;
+        if response.status() != 101 {
+            return Ok(Err(read(call.asked(), response).await.map_err(broken)?));
+        }
+        let accept = response.headers().get("sec-websocket-accept").map(HeaderValue::as_bytes);
+        if accept != Some(accept_of(&nonce).as_bytes()) {
+            return Err(broken("101 without the proof of RFC 6455".to_owned()));
+        }
+        let upgraded = hyper::upgrade::on(response).await;
+        Ok(Ok(Socket::new(upgraded.map_err(|error| broken(error.to_string()))?)))
+    }
+
+    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        loop {
+            let free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match free {
+                None => return self.connect().await,
+                Some(mut sender) => {
+                    if sender.ready().await.is_ok() {
+                        return Ok(sender);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        let tcp = TcpStream::connect((self.0.host.as_str(), self.0.port))
+            .await
+            .map_err(|error| format!("{}: {error}", self.0.authority))?;
+        let _ = tcp.set_nodelay(true);
+        let stream: Box<dyn Stream> = match &self.0.tls {
+            None => Box::new(tcp),
+            Some((connector, name)) => {
+                let tls = connector.connect(name.clone(), tcp).await;
+                Box::new(tls.map_err(|error| format!("{}: {error}", self.0.authority))?)
+            }
+        };
+        let (sender, driver) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+        tokio::spawn(driver.with_upgrades());
+        Ok(sender)
+    }
+}
+
+async fn read(asked: String, response: http::Response<Incoming>) -> Result<Reply, String> {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    Ok(Reply { asked, status: head.status.as_u16(), headers: head.headers, body })
+}
+
+/// Which limit a 429 speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    Requests,
+    Attempts,
+}
+
+pub fn limit_of(reply: &Reply) -> Option<Limit> {
+    let policy = reply.field("ratelimit-policy")?;
+    Some(if policy.starts_with("\"attempts\"") { Limit::Attempts } else { Limit::Requests })
+}
+
+fn connector(trust: &Trust) -> Result<TlsConnector, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let mut config = match trust {
+        Trust::Anything => config
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth(),
+        Trust::File(path) => {
+            config.with_root_certificates(authorities(path)?).with_no_client_auth()
+        }
+        Trust::System => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                // An image from scratch has none of its own.
+                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+            config.with_root_certificates(roots).with_no_client_auth()
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    let wrong = |error: String| format!("{}: {error}", path.display());
+    let mut roots = RootCertStore::empty();
+    let certificates =
+        CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    if roots.is_empty() { Err(wrong("no certificate in it".to_owned())) } else { Ok(roots) }
+}
+
+/// `--insecure`: whoever answers is believed to be the gateway.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

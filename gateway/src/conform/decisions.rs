@@ -1,0 +1,200 @@
+//! What the documents leave open and this gateway has settled.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Dialect::{Envelope, Form, Plain, Status};
+use super::client::Call;
+use super::collisions::{access_tokens, is_error_of};
+use super::form::{accepted, agent_key, agent_socket, auth_message, ends, new_key};
+use super::report::{differs, ensure, unseen};
+use super::socket::Message;
+use super::stage::{PROXIED, PROXIED_V1, Person};
+use super::{Statement, form, plain, status};
+
+pub(super) const STATEMENTS: &[Statement] = &[
+    Statement::new("D-01", "form: a registration is answered with 201", |s| {
+        Box::pin(async move {
+            s.needs(&[Form])?;
+            form::registered(s).await?.1.status(201).map(drop)
+        })
+    }),
+    Statement::new("D-02", "plain: a login brings refreshToken as well", |s| {
+        Box::pin(async move {
+            s.needs(&[Plain])?;
+            plain::signed_in(s).await?.text("/refreshToken").map(drop)
+        })
+    }),
+    Statement::new("D-03", "every dialect has its shape of error", |s| {
+        Box::pin(async move {
+            let broken = "{\"";
+            let calls = [
+                (Form, Call::post("/api/v1/auth/register").typed("application/json", broken)),
+                (Status, Call::post("/api/logout")),
+                (Envelope, Call::post("/api/auth/register").typed("application/json", broken)),
+                (Plain, Call::post("/api/v1/auth/logout")),
+            ];
+            for (dialect, call) in calls {
+                if s.needs(&[dialect]).is_ok() {
+                    is_error_of(dialect, &s.send(call).await?.json()?)?;
+                }
+            }
+            Ok(())
+        })
+    }),
+    Statement::new("D-04", "a key passes in X-API-Key and as bearer", |s| {
+        Box::pin(async move {
+            let key = agent_key(s).await?;
+            s.send(Call::get(PROXIED_V1).key(&key.text)).await?.passed()?;
+            s.send(Call::get(PROXIED_V1).bearer(&key.text)).await?.passed()?;
+            let last = if key.text.ends_with('a') { 'b' } else { 'a' };
+            let mistyped = format!("{}{last}", &key.text[..key.text.len() - 1]);
+            s.send(Call::get(PROXIED_V1).key(&mistyped)).await?.status(401).map(drop)
+        })
+    }),
+    Statement::new("D-05", "a socket whose key is not good: auth_error, close 4401", |s| {
+        Box::pin(async move {
+            let mut socket = agent_socket(s).await?;
+            socket.send(&auth_message("sk_live_000000000000000000000000")).await?;
+            let answer = socket.next().await;
+            let closed = socket.next().await;
+            s.forgive().await?;
+            match answer? {
+                Message::Text(text) if text.contains(r#""auth_error""#) => {}
+                other => return differs(format!("expected auth_error, found {other:?}")),
+            }
+            match closed? {
+                Message::Close(Some(4401)) => Ok(()),
+                other => differs(format!("expected a close with 4401, found {other:?}")),
+            }
+        })
+    }),
+    Statement::new("D-06", "a socket that stays silent is closed after 5 seconds", |s| {
+        Box::pin(async move {
+            let mut socket = agent_socket(s).await?;
+            loop {
+                match socket.next_within(Duration::from_secs(8)).await? {
+                    Message::Text(_) => {}
+                    Message::Close(Some(4401)) => return Ok(()),
+                    other => return differs(format!("expected 4401, found {other:?}")),
+                }
+            }
+        })
+    }),
+    Statement::new("D-07", "claims: sub, type, iat, nbf, exp, jti, sid, iss, aud", |s| {
+        Box::pin(async move {
+            for (dialect, token) in access_tokens(s).await? {
+                for claim in ["sub", "type", "iat", "nbf", "exp", "jti", "sid", "iss", "aud"] {
+                    ensure(!token.claim(claim).is_null(), || {
+                        format!("{}: no claim {claim}", dialect.word())
+                    })?;
+                }
+            }
+            Ok(())
+        })
+    }),
+    Statement::new("D-08", "an answer with a credential in it is never stored", |s| {
+        Box::pin(async move {
+            s.needs(&[Status])?;
+            let said = status::signed_in(s).await?;
+            let said = said.field("cache-control").unwrap_or_default();
+            ensure(said.contains("no-store"), || format!("Cache-Control is {said:?}"))
+        })
+    }),
+    Statement::new("D-09", "a password change ends the other sessions, not this one", |s| {
+        Box::pin(async move {
+            s.needs(&[Status])?;
+            let bob = s.person().await?;
+            let (mine, other) = (status::login(s, &bob).await?, status::login(s, &bob).await?);
+            let token = mine.text("/access_token")?;
+            let changed = status::change(s, &token, &bob.password, "Newer1@ newer").await?;
+            changed.status(200)?;
+            s.send(Call::get(PROXIED).bearer(&token)).await?.passed()?;
+            let ended = other.text("/access_token")?;
+            s.send(Call::get(PROXIED).bearer(&ended)).await?.status(401)?;
+            status::refresh(s, &other.text("/refresh_token")?).await?.status(401).map(drop)
+        })
+    }),
+    Statement::new("D-10", "a disabled user is refused with the next request", |s| {
+        Box::pin(async move {
+            s.needs(&[Status])?;
+            let bob = s.person().await?;
+            let token = status::login(s, &bob).await?.text("/access_token")?;
+            s.send(Call::get(PROXIED).bearer(&token)).await?.passed()?;
+            let path = format!("/api/admin/users/{}", bob.id);
+            let disable = Call::patch(path).json(&json!({ "state": "disabled" }));
+            s.admin(disable).await?.status(200)?;
+            s.send(Call::get(PROXIED).bearer(&token)).await?.status(401)?;
+            status::try_login(s, &bob).await?.status(401).map(drop)
+        })
+    }),
+    Statement::new("D-11", "an open WebSocket ends within a second of its credential", |s| {
+        Box::pin(async move {
+            let key = new_key(s).await?;
+            let mut socket = match s.client.open(&Call::get(PROXIED).key(&key.text)).await? {
+                Ok(socket) => socket,
+                Err(refused) if refused.passed().is_ok() => {
+                    return unseen(format!("the upstream opens no WebSocket at {PROXIED}"));
+                }
+                Err(refused) => return Err(refused.fault("101")),
+            };
+            let path = format!("/api/admin/keys/{}", key.id);
+            s.admin(Call::delete(path)).await?.status(204)?;
+            ends(&mut socket).await
+        })
+    }),
+    Statement::new("D-12", "what follows the first message goes to the upstream", |s| {
+        Box::pin(async move {
+            let key = agent_key(s).await?;
+            let mut socket = agent_socket(s).await?;
+            socket.send(&auth_message(&key.text)).await?;
+            accepted(&mut socket).await?;
+            if !s.echo {
+                return unseen("only the upstream echo shows what comes after it");
+            }
+            // From here on the upstream answers.
+            socket.send("hello").await?;
+            match socket.next().await? {
+                Message::Text(text) if text == "hello" => Ok(()),
+                other => differs(format!("expected the message back, found {other:?}")),
+            }
+        })
+    }),
+    Statement::new("D-13", "identity fields of a client never reach an upstream", |s| {
+        Box::pin(async move {
+            if !s.echo {
+                return unseen("only the upstream echo shows what it was sent");
+            }
+            let forged = [
+                "x-portcullis-username",
+                "x-portcullis-roles",
+                "x-forwarded-user",
+                "x-portcullis-server-id",
+            ];
+            let mut call = s.as_admin(Call::get(PROXIED));
+            for name in forged {
+                call = call.field(name, "forged-by-conform");
+            }
+            let seen = s.client.send(&call).await?;
+            let text = String::from_utf8_lossy(&seen.status(200)?.body).into_owned();
+            ensure(!text.contains("forged-by-conform"), || "a forged field went on".to_owned())
+        })
+    }),
+    Statement::new("D-14", "two credentials at once are refused", |s| {
+        Box::pin(async move {
+            let ann = s.ann().await?;
+            let key = agent_key(s).await?;
+            let both = Call::get(PROXIED).basic(&ann.username, &ann.password).key(&key.text);
+            s.send(both).await?.status(400).map(drop)
+        })
+    }),
+    Statement::new("D-15", "an ordinary user has nothing to do with the admin API", |s| {
+        Box::pin(async move {
+            let ann: &Person = s.ann().await?;
+            let call = Call::get("/api/admin/users").basic(&ann.username, &ann.password);
+            s.send(call).await?.status(403)?;
+            s.send(Call::get("/api/admin/users")).await?.status(401).map(drop)
+        })
+    }),
+];

@@ -1,0 +1,385 @@
+//! S2, dialect `envelope`: everything in `data`, GitHub, workspaces.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::Statement;
+use super::client::Call;
+use super::plain::is_near;
+use super::reply::{Precision, Reply, has_prefix, time};
+use super::report::{Check, Fault, ensure, unseen};
+use super::stage::{PROXIED, Person, Stage, echoed};
+use super::token::Token;
+
+const PROVIDERS: &str = "/api/auth/providers";
+const REGISTER: &str = "/api/auth/register";
+const LOGIN: &str = "/api/auth/login";
+const GITHUB: &str = "/api/auth/github";
+const ME: &str = "/api/auth/me";
+const REFRESH: &str = "/api/auth/refresh";
+const SWITCH: &str = "/api/auth/switch-workspace";
+const USER: &[&str] = &["id", "email", "firstName", "lastName", "role"];
+const NO_WORKSPACE: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+pub(super) const STATEMENTS: &[Statement] = &[
+    Statement::new("S2-01", "the token of /api/auth is good as bearer", |s| {
+        Box::pin(async move {
+            let token = access(s).await?;
+            s.send(Call::get(PROXIED).bearer(&token.text)).await?.passed()?;
+            s.send(Call::get(ME).bearer(&token.text)).await?.status(200).map(drop)
+        })
+    }),
+    Statement::new("S2-02", "the envelope: success, data, a timestamp in milliseconds", |s| {
+        Box::pin(async move {
+            for answer in [providers(s).await?, signed_in(s).await?, me(s).await?] {
+                answer.members("", &["success", "data", "timestamp"])?.is("/success", true)?;
+                is_near(&answer, time(&answer.text("/timestamp")?, Precision::Milliseconds)?)?;
+            }
+            Ok(())
+        })
+    }),
+    Statement::new("S2-03", "the providers are public", |s| {
+        Box::pin(async move {
+            let answer = providers(s).await?;
+            let data = answer.at("/data")?;
+            let known = ["local", "github", "githubClientId"];
+            let members: Vec<_> = data.as_object().into_iter().flatten().collect();
+            ensure(members.iter().all(|(name, _)| known.contains(&name.as_str())), || {
+                format!("expected {} at most, found {data}", known.join(", "))
+            })?;
+            ensure(data["local"].is_boolean() && data["github"].is_boolean(), || {
+                format!("expected two booleans, found {data}")
+            })
+        })
+    }),
+    Statement::new("S2-04", "github is true exactly when it is configured", |s| {
+        Box::pin(async move {
+            let said = providers(s).await?.at("/data/github")? == json!(true);
+            let refused = github(s).await?;
+            if said {
+                return ensure(refused.status != 404, || "said, but 404".to_owned());
+            }
+            error_is(&refused, 404, "GITHUB_DISABLED")
+        })
+    }),
+    Statement::new("S2-05", "githubClientId is there when github is, and only then", |s| {
+        Box::pin(async move {
+            let data = providers(s).await?.at("/data")?;
+            let there = data.get("githubClientId").is_some_and(Value::is_string);
+            let absent = data.get("githubClientId").is_none();
+            ensure(if data["github"] == json!(true) { there } else { absent }, || {
+                format!("found {data}")
+            })
+        })
+    }),
+    Statement::new("S2-06", "local says whether e-mail and password are taken", |s| {
+        Box::pin(async move {
+            let said = providers(s).await?.at("/data/local")? == json!(true);
+            let tried = try_login(s, s.ann().await?).await?;
+            if said {
+                return tried.status(200).map(drop);
+            }
+            error_is(&tried, 403, "LOCAL_AUTH_DISABLED")
+        })
+    }),
+    Statement::new("S2-07", "registration takes four members and needs each", |s| {
+        Box::pin(async move {
+            registered(s).await?;
+            for missing in ["email", "firstName", "lastName", "password"] {
+                let mut body = registration(&s.stranger());
+                if let Some(members) = body.as_object_mut() {
+                    members.remove(missing);
+                }
+                s.send(Call::post(REGISTER).json(&body)).await?.not_accepted()?;
+            }
+            Ok(())
+        })
+    }),
+    Statement::new("S2-08", "a password needs a special character", |s| {
+        Box::pin(async move {
+            registered(s).await?;
+            let who = Person { password: "SecurePass1".to_owned(), ..s.stranger() };
+            let refused = s.send(Call::post(REGISTER).json(&registration(&who))).await?;
+            refused.not_accepted()?;
+            register(s, &Person { password: "SecurePass1@".to_owned(), ..who }).await.map(drop)
+        })
+    }),
+    Statement::new("S2-09", "registration is there when local authentication is", |s| {
+        Box::pin(async move {
+            let local = providers(s).await?.at("/data/local")? == json!(true);
+            let tried = s.send(Call::post(REGISTER).json(&registration(&s.stranger()))).await?;
+            match tried.status {
+                201 => ensure(local, || "registered, though local is false".to_owned()),
+                _ => error_is(&tried, 403, "LOCAL_AUTH_DISABLED"),
+            }
+        })
+    }),
+    Statement::new("S2-10", "its answer: 201 with token and user", |s| {
+        Box::pin(async move {
+            let (who, answer) = registered(s).await?;
+            answer.members("/data", &["token", "user"])?.members("/data/user", USER)?;
+            answer.is("/data/user/email", who.email)?;
+            answer.is("/data/user/firstName", "Ann")?.is("/data/user/lastName", "Conform")?;
+            let token = Token::read(&answer.text("/data/token")?)?;
+            s.send(Call::get(ME).bearer(&token.text)).await?.status(200).map(drop)
+        })
+    }),
+    Statement::new("S2-11", "ids are like usr_abc123", |s| {
+        Box::pin(async move { has_prefix(&registered(s).await?.1.text("/data/user/id")?, "usr_") })
+    }),
+    Statement::new("S2-12", "a new account has the role user", |s| {
+        Box::pin(async move { registered(s).await?.1.is("/data/user/role", "user").map(drop) })
+    }),
+    Statement::new("S2-13", "registration that is off: 403 LOCAL_AUTH_DISABLED", |s| {
+        Box::pin(async move {
+            let tried = s.send(Call::post(REGISTER).json(&registration(&s.stranger()))).await?;
+            match tried.status {
+                201 => unseen("registration is open on this gateway"),
+                _ => error_is(&tried, 403, "LOCAL_AUTH_DISABLED"),
+            }
+        })
+    }),
+    Statement::new("S2-14", "a known e-mail: 409 EMAIL_ALREADY_EXISTS", |s| {
+        Box::pin(async move {
+            let (who, _) = registered(s).await?;
+            for email in [who.email.clone(), who.email.to_uppercase()] {
+                let again = registration(&Person { email, ..who.clone() });
+                let refused = s.send(Call::post(REGISTER).json(&again)).await?;
+                error_is(&refused, 409, "EMAIL_ALREADY_EXISTS")?;
+            }
+            Ok(())
+        })
+    }),
+    Statement::new("S2-15", "a login takes e-mail and password; token and user come", |s| {
+        Box::pin(async move { has_token_and_user(&signed_in(s).await?, s.ann().await?) })
+    }),
+    Statement::new("S2-16", "a login that is off: 403 LOCAL_AUTH_DISABLED", |s| {
+        Box::pin(async move {
+            let tried = try_login(s, s.ann().await?).await?;
+            match tried.status {
+                200 => unseen("local authentication is on on this gateway"),
+                _ => error_is(&tried, 403, "LOCAL_AUTH_DISABLED"),
+            }
+        })
+    }),
+    Statement::new("S2-17", "a wrong e-mail or password: 401 INVALID_CREDENTIALS", |s| {
+        Box::pin(async move {
+            let ann = s.ann().await?.clone();
+            let wrong = Person { password: "Wrong1@ wrong".to_owned(), ..ann };
+            let known = try_login(s, &wrong).await?;
+            let unknown = try_login(s, &s.stranger()).await?;
+            error_is(&known, 401, "INVALID_CREDENTIALS")?;
+            error_is(&unknown, 401, "INVALID_CREDENTIALS")?;
+            ensure(known.at("/error")? == unknown.at("/error")?, || {
+                "the two can be told apart".to_owned()
+            })
+        })
+    }),
+    Statement::new("S2-18", "a code of GitHub's brings token and user", |s| {
+        Box::pin(async move {
+            let refused = github(s).await?;
+            if providers(s).await?.at("/data/github")? != json!(true) {
+                error_is(&refused, 404, "GITHUB_DISABLED")?;
+                return unseen("GitHub is not configured; codes are refused with GITHUB_DISABLED");
+            }
+            if refused.status == 502 || refused.status == 504 {
+                return unseen(format!("GitHub does not answer this gateway: {}", refused.status));
+            }
+            error_is(&refused, 401, "GITHUB_CODE_REFUSED")?;
+            unseen("there is no code to redeem; a false one is refused with GITHUB_CODE_REFUSED")
+        })
+    }),
+    Statement::new("S2-19", "me: seven members, createdAt in milliseconds", |s| {
+        Box::pin(async move {
+            s.send(Call::get(ME)).await?.status(401)?;
+            let (ann, answer) = (s.ann().await?, me(s).await?);
+            let members: Vec<&str> =
+                USER.iter().copied().chain(["avatarUrl", "createdAt"]).collect();
+            answer.members("/data", &members)?.is("/data/email", ann.email.as_str())?;
+            time(&answer.text("/data/createdAt")?, Precision::Milliseconds).map(drop)
+        })
+    }),
+    Statement::new("S2-20", "a refresh: the token as bearer, no body; token and user come", |s| {
+        Box::pin(async move {
+            let answer = refresh(s, &access(s).await?.text).await?;
+            has_token_and_user(&answer, s.ann().await?)
+        })
+    }),
+    Statement::new("S2-21", "the new token has the roles of now", |s| {
+        Box::pin(async move {
+            let bob = s.person().await?;
+            let before = login(s, &bob).await?;
+            before.is("/data/user/role", "user")?;
+            set_roles(s, &bob, &["admin"]).await?;
+            let after = refresh(s, &before.text("/data/token")?).await?;
+            after.status(200)?.is("/data/user/role", "admin")?;
+            let token = Token::read(&after.text("/data/token")?)?;
+            ensure(token.claim("role").is_null() || token.claim("role") == "admin", || {
+                format!("the token still says {}", token.claim("role"))
+            })?;
+            let passes = Call::get("/api/admin/lockouts").bearer(&token.text);
+            s.send(passes).await?.status(200).map(drop)
+        })
+    }),
+    Statement::new("S2-22", "a workspace is switched to by its UUID; token and user come", |s| {
+        Box::pin(async move { has_token_and_user(&switched(s).await?.1, s.ann().await?) })
+    }),
+    Statement::new("S2-23", "the token is scoped to that workspace", |s| {
+        Box::pin(async move {
+            let (workspace, answer) = switched(s).await?;
+            let token = Token::read(&answer.text("/data/token")?)?;
+            ensure(token.claim("workspace") == workspace.as_str(), || {
+                format!("expected the claim {workspace}, found {}", token.claim("workspace"))
+            })?;
+            let seen = s.send(Call::get(PROXIED).bearer(&token.text)).await?;
+            seen.passed()?;
+            let told = echoed(&seen, "x-portcullis-workspace");
+            ensure(!s.echo || told.as_deref() == Some(&workspace), || {
+                format!("expected the upstream to hear of {workspace}, found {told:?}")
+            })
+        })
+    }),
+    Statement::new("S2-24", "no such workspace and no access: the same 404", |s| {
+        Box::pin(async move {
+            let token = access(s).await?.text;
+            let foreign = new_workspace(s).await?;
+            let mut errors = Vec::new();
+            for id in [NO_WORKSPACE, &foreign] {
+                let refused = switch(s, &token, id).await?;
+                error_is(&refused, 404, "WORKSPACE_NOT_FOUND")?;
+                errors.push(refused.at("/error")?);
+            }
+            ensure(errors[0] == errors[1], || "the two can be told apart".to_owned())
+        })
+    }),
+    Statement::new("S2-25", "token text begins eyJhbGciOiJIUzI1NiIs", |s| {
+        Box::pin(async move { access(s).await?.begins("eyJhbGciOiJIUzI1NiIs") })
+    }),
+];
+
+fn registration(who: &Person) -> Value {
+    json!({
+        "email": who.email,
+        "firstName": "Ann",
+        "lastName": "Conform",
+        "password": who.password,
+    })
+}
+
+pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+    let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
+    if answer.status == 403 {
+        return unseen("registration is closed on this gateway");
+    }
+    answer.status(201)?;
+    Ok(answer)
+}
+
+/// Somebody who has registered here, and the answer to it.
+pub(super) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
+    let answer = s
+        .once("envelope register", async {
+            let who = Person { password: "SecurePass1@".to_owned(), ..s.stranger() };
+            register(s, &who).await
+        })
+        .await?;
+    let who = Person {
+        id: answer.text("/data/user/id")?,
+        username: answer.text("/data/user/email")?,
+        email: answer.text("/data/user/email")?,
+        password: "SecurePass1@".to_owned(),
+    };
+    Ok((who, answer))
+}
+
+pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+    let body = json!({ "email": who.email, "password": who.password });
+    s.send(Call::post(LOGIN).json(&body)).await
+}
+
+pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+    let reply = try_login(s, who).await?;
+    if reply.status == 403 {
+        return unseen("local authentication is off on this gateway");
+    }
+    reply.status(200)?;
+    Ok(reply)
+}
+
+/// The answer of one login that nothing ends.
+pub(super) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+    let ann = s.ann().await?;
+    s.once("envelope login", login(s, ann)).await
+}
+
+pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
+    Token::read(&signed_in(s).await?.text("/data/token")?)
+}
+
+async fn providers(s: &Stage) -> Result<Reply, Fault> {
+    let reply = s.send(Call::get(PROVIDERS)).await?;
+    reply.status(200)?;
+    Ok(reply)
+}
+
+async fn me(s: &Stage) -> Result<Reply, Fault> {
+    let reply = s.send(Call::get(ME).bearer(&access(s).await?.text)).await?;
+    reply.status(200)?;
+    Ok(reply)
+}
+
+/// A code that GitHub never gave out.
+async fn github(s: &Stage) -> Result<Reply, Fault> {
+    s.once("github", async {
+        s.send(Call::post(GITHUB).json(&json!({ "code": "conform-0000000000" }))).await
+    })
+    .await
+}
+
+pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+    s.send(Call::new(Method::POST, REFRESH).bearer(token)).await
+}
+
+async fn switch(s: &Stage, token: &str, workspace: &str) -> Result<Reply, Fault> {
+    let body = json!({ "workspaceId": workspace });
+    s.send(Call::post(SWITCH).json(&body).bearer(token)).await
+}
+
+async fn new_workspace(s: &Stage) -> Result<String, Fault> {
+    let body = json!({ "name": s.fresh_name() });
+    s.make("/api/admin/workspaces", &body).await?.text("/id")
+}
+
+/// A workspace that Ann is a member of, and the answer to her switching to it.
+async fn switched(s: &Stage) -> Result<(String, Reply), Fault> {
+    let ann = s.ann().await?;
+    let workspace = new_workspace(s).await?;
+    let path = format!("/api/admin/workspaces/{workspace}/members/{}", ann.id);
+    let member = Call::new(Method::PUT, path).json(&json!({ "role": "member" }));
+    s.admin(member).await?.status(200)?;
+    let answer = switch(s, &access(s).await?.text, &workspace).await?;
+    answer.status(200)?;
+    Ok((workspace, answer))
+}
+
+async fn set_roles(s: &Stage, who: &Person, roles: &[&str]) -> Check {
+    let call = Call::patch(format!("/api/admin/users/{}", who.id)).json(&json!({ "roles": roles }));
+    s.admin(call).await?.status(200).map(drop)
+}
+
+fn has_token_and_user(answer: &Reply, who: &Person) -> Check {
+    answer.status(200)?.members("/data", &["token", "user"])?;
+    let user = answer.at("/data/user")?;
+    // An avatar is shown where there is one.
+    let named = |name: &&str| user.get(*name).is_some();
+    ensure(USER.iter().all(named), || format!("members are missing in {user}"))?;
+    answer.is("/data/user/email", who.email.as_str())?;
+    Token::read(&answer.text("/data/token")?).map(drop)
+}
+
+pub(super) fn error_is(reply: &Reply, status: u16, code: &str) -> Check {
+    reply.status(status)?.members("", &["success", "error", "timestamp"])?;
+    reply.is("/success", false)?.is("/error/code", code)?;
+    reply.text("/error/message")?;
+    time(&reply.text("/timestamp")?, Precision::Milliseconds).map(drop)
+}

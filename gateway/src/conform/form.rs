@@ -1,0 +1,361 @@
+//! S0, dialect `form`: registration, a login from a form, agents with keys on
+//! WebSockets.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::Statement;
+use super::client::Call;
+use super::reply::{Reply, is_uuid};
+use super::report::{Check, Fault, differs, ensure, unseen};
+use super::socket::{Message, Socket};
+use super::stage::{PROXIED_V1, Person, Stage, echoed};
+use super::token::{DAYS_7, Token};
+
+const REGISTER: &str = "/api/v1/auth/register";
+const LOGIN: &str = "/api/v1/auth/login";
+const REFRESH: &str = "/api/v1/auth/refresh";
+const MINUTES_30: i64 = 1800;
+/// Without a special character, as in the contract's own example.
+const SAMPLE_PASSWORD: &str = "password123";
+/// An end that is promised within a second, seen over a network.
+const SOON: Duration = Duration::from_millis(2500);
+
+pub(super) const STATEMENTS: &[Statement] = &[
+    Statement::new("S0-01", "people come with tokens, agents with keys", |s| {
+        Box::pin(async move {
+            let key = agent_key(s).await?;
+            let person = s.send(Call::get(PROXIED_V1).bearer(&access(s).await?.text)).await?;
+            let agent = s.send(Call::get(PROXIED_V1).key(&key.text)).await?;
+            person.passed()?;
+            agent.passed()?;
+            let schemes = [&person, &agent].map(|seen| echoed(seen, "x-portcullis-scheme"));
+            ensure(!s.echo || schemes[0] != schemes[1], || {
+                format!("the upstream cannot tell them apart: {schemes:?}")
+            })
+        })
+    }),
+    Statement::new("S0-02", "registration from JSON with the five members", |s| {
+        Box::pin(async move {
+            registered(s).await?;
+            for missing in ["email", "username", "password", "password_confirm"] {
+                let mut body = registration(&s.stranger());
+                if let Some(members) = body.as_object_mut() {
+                    members.remove(missing);
+                }
+                s.send(Call::post(REGISTER).json(&body)).await?.not_accepted()?;
+            }
+            Ok(())
+        })
+    }),
+    Statement::new("S0-03", "its answer: user, two tokens, type bearer, unwrapped", |s| {
+        Box::pin(async move {
+            let (who, answer) = registered(s).await?;
+            answer.members("", &["user", "access_token", "refresh_token", "token_type"])?;
+            answer.members("/user", &["id", "email", "username", "full_name"])?;
+            answer.is("/user/email", who.email)?.is("/user/username", who.username)?;
+            answer.is("/user/full_name", "Ann Conform")?.is("/token_type", "bearer")?;
+            Token::read(&answer.text("/access_token")?)?;
+            Token::read(&answer.text("/refresh_token")?).map(drop)
+        })
+    }),
+    Statement::new("S0-04", "the user's id is a UUID", |s| {
+        Box::pin(async move { is_uuid(&registered(s).await?.1.text("/user/id")?) })
+    }),
+    Statement::new("S0-05", "two different passwords register nobody", |s| {
+        Box::pin(async move {
+            registered(s).await?;
+            let who = s.stranger();
+            let mut body = registration(&who);
+            body["password_confirm"] = "password124".into();
+            s.send(Call::post(REGISTER).json(&body)).await?.not_accepted()?;
+            // The name and the address are still free.
+            register(s, &who).await.map(drop)
+        })
+    }),
+    Statement::new("S0-06", "a password without special characters is taken", |s| {
+        Box::pin(async move {
+            let (who, _) = registered(s).await?;
+            ensure(who.password == SAMPLE_PASSWORD, || "not the sample".to_owned())?;
+            login(s, &who).await.map(drop)
+        })
+    }),
+    Statement::new("S0-07", "a login checks username and password from a form", |s| {
+        Box::pin(async move {
+            signed_in(s).await?.status(200)?;
+            let ann = s.ann().await?;
+            let wrong = [("username", ann.username.as_str()), ("password", "Wrong1@ wrong")];
+            let refused = s.send(Call::post(LOGIN).form(&wrong)).await?;
+            refused.status(401)?.members("", &["detail"]).map(drop)
+        })
+    }),
+    Statement::new("S0-08", "its answer: two tokens and type bearer, no user", |s| {
+        Box::pin(async move {
+            let answer = signed_in(s).await?;
+            answer.members("", &["access_token", "refresh_token", "token_type"])?;
+            answer.is("/token_type", "bearer").map(drop)
+        })
+    }),
+    Statement::new("S0-09", "the token in the Authorization field opens /api/v1", |s| {
+        Box::pin(async move {
+            s.send(Call::get(PROXIED_V1)).await?.status(401)?;
+            s.send(Call::get(PROXIED_V1).bearer(&access(s).await?.text)).await?.passed()
+        })
+    }),
+    Statement::new("S0-10", "access tokens live 30 minutes", |s| {
+        Box::pin(async move { access(s).await?.lives(MINUTES_30) })
+    }),
+    Statement::new(
+        "S0-11",
+        "a refresh brings an access token; the refresh token stays good",
+        |s| {
+            Box::pin(async move {
+                let pair = login(s, s.ann().await?).await?;
+                for _ in 0..2 {
+                    let answer = refresh(s, &pair.text("/refresh_token")?).await?;
+                    answer.status(200)?.members("", &["access_token", "token_type"])?;
+                    answer.is("/token_type", "bearer")?;
+                    let token = Token::read(&answer.text("/access_token")?)?;
+                    token.lives(MINUTES_30)?;
+                    s.send(Call::get(PROXIED_V1).bearer(&token.text)).await?.passed()?;
+                }
+                Ok(())
+            })
+        },
+    ),
+    Statement::new("S0-12", "refresh tokens live seven days", |s| {
+        Box::pin(
+            async move { Token::read(&signed_in(s).await?.text("/refresh_token")?)?.lives(DAYS_7) },
+        )
+    }),
+    Statement::new("S0-13", "keys are made in the web interface", |_| {
+        Box::pin(async { unseen("what a browser shows is not judged here") })
+    }),
+    Statement::new("S0-14", "a key's text is shown once", |s| {
+        Box::pin(async move {
+            let key = agent_key(s).await?;
+            for path in ["/api/admin/keys?limit=200", &format!("/api/admin/keys/{}", key.id)] {
+                let shown = s.admin(Call::get(path)).await?;
+                let text = String::from_utf8_lossy(&shown.status(200)?.body).into_owned();
+                ensure(!text.contains(&key.text), || format!("{} shows it again", shown.asked))?;
+            }
+            Ok(())
+        })
+    }),
+    Statement::new("S0-15", "a key belongs to one server", |s| {
+        Box::pin(async move {
+            let key = agent_key(s).await?;
+            key.made.is("/server", key.server.clone())?;
+            let seen = s.send(Call::get(PROXIED_V1).key(&key.text)).await?;
+            seen.passed()?;
+            let server = echoed(&seen, "x-portcullis-server-id");
+            ensure(!s.echo || server.as_ref() == Some(&key.server), || {
+                format!("expected the upstream to hear of {}, found {server:?}", key.server)
+            })
+        })
+    }),
+    Statement::new(
+        "S0-16",
+        "a socket opens without credentials; its first message brings the key",
+        |s| {
+            Box::pin(async move {
+                let mut socket = agent_socket(s).await?;
+                socket.send(&auth_message(&agent_key(s).await?.text)).await?;
+                accepted(&mut socket).await.map(drop)
+            })
+        },
+    ),
+    Statement::new("S0-17", "it is answered with auth_success and the key's server", |s| {
+        Box::pin(async move {
+            let key = agent_key(s).await?;
+            let mut socket = agent_socket(s).await?;
+            socket.send(&auth_message(&key.text)).await?;
+            let expected = json!({
+                "type": "auth_success",
+                "server_id": key.server,
+                "message": "Connected successfully",
+            });
+            let found = accepted(&mut socket).await?;
+            ensure(found == expected, || format!("expected {expected}, found {found}"))
+        })
+    }),
+    Statement::new("S0-18", "HTTPS, and keys that can be rotated", |s| {
+        Box::pin(async move {
+            ensure(s.client.is_encrypted(), || "this is plain HTTP".to_owned())?;
+            let key = new_key(s).await?;
+            let path = format!("/api/admin/keys/{}/rotate", key.id);
+            let rotated = s.admin(Call::post(path).json(&json!({}))).await?;
+            let text = rotated.status(201)?.text("/api_key")?;
+            ensure(text != key.text, || "the key is the old one".to_owned())?;
+            s.send(Call::get(PROXIED_V1).key(&text)).await?.passed()?;
+            s.send(Call::get(PROXIED_V1).key(&key.text)).await?.status(401).map(drop)
+        })
+    }),
+    Statement::new("S0-19", "a revoked key ends at once, its open sockets too", |s| {
+        Box::pin(async move {
+            let key = new_key(s).await?;
+            s.send(Call::get(PROXIED_V1).key(&key.text)).await?.passed()?;
+            let socket = match agent_socket(s).await {
+                Ok(mut socket) => {
+                    socket.send(&auth_message(&key.text)).await?;
+                    accepted(&mut socket).await?;
+                    Some(socket)
+                }
+                Err(Fault::Unseen(_)) => None,
+                Err(fault) => return Err(fault),
+            };
+            let path = format!("/api/admin/keys/{}", key.id);
+            s.admin(Call::new(Method::DELETE, path)).await?.status(204)?;
+            s.send(Call::get(PROXIED_V1).key(&key.text)).await?.status(401)?;
+            match socket {
+                Some(mut socket) => ends(&mut socket).await,
+                None => Ok(()),
+            }
+        })
+    }),
+    Statement::new("S0-20", "a front end may keep the tokens, or the browser in cookies", |s| {
+        Box::pin(async move {
+            let answer = signed_in(s).await?;
+            if answer.text("/access_token").is_ok() {
+                return Ok(());
+            }
+            let cookies: Vec<&str> = answer
+                .headers
+                .get_all("set-cookie")
+                .iter()
+                .filter_map(|cookie| cookie.to_str().ok())
+                .collect();
+            let kept = cookies
+                .iter()
+                .all(|cookie| cookie.contains("HttpOnly") && cookie.contains("Secure"));
+            ensure(!cookies.is_empty() && kept, || format!("tokens nowhere: {}", cookies.len()))
+        })
+    }),
+];
+
+fn registration(who: &Person) -> Value {
+    json!({
+        "email": who.email,
+        "username": who.username,
+        "password": SAMPLE_PASSWORD,
+        "password_confirm": SAMPLE_PASSWORD,
+        "full_name": "Ann Conform",
+    })
+}
+
+pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+    let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
+    match answer.status {
+        200 | 201 => Ok(answer),
+        403 => unseen("registration is closed on this gateway"),
+        _ => Err(answer.fault("200 or 201")),
+    }
+}
+
+/// Somebody who has registered here, and the answer to it.
+pub(super) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
+    let answer = s.once("form register", async { register(s, &s.stranger()).await }).await?;
+    let who = Person {
+        id: answer.text("/user/id")?,
+        username: answer.text("/user/username")?,
+        email: answer.text("/user/email")?,
+        password: SAMPLE_PASSWORD.to_owned(),
+    };
+    Ok((who, answer))
+}
+
+pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+    let members = [("username", who.username.as_str()), ("password", who.password.as_str())];
+    s.send(Call::post(LOGIN).form(&members)).await
+}
+
+pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+    let reply = try_login(s, who).await?;
+    reply.status(200)?;
+    Ok(reply)
+}
+
+/// The answer of one login that nothing ends.
+pub(super) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+    let ann = s.ann().await?;
+    s.once("form login", login(s, ann)).await
+}
+
+pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
+    Token::read(&signed_in(s).await?.text("/access_token")?)
+}
+
+pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+    s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await
+}
+
+/// A key that is bound to a server.
+pub(super) struct AgentKey {
+    pub id: String,
+    pub text: String,
+    pub server: String,
+    made: Reply,
+}
+
+async fn make_key(s: &Stage) -> Result<Reply, Fault> {
+    let server = s.server().await?;
+    s.key(s.ann().await?, Some(&server)).await
+}
+
+fn read_key(made: Reply) -> Result<AgentKey, Fault> {
+    Ok(AgentKey {
+        id: made.text("/id")?,
+        text: made.text("/api_key")?,
+        server: made.text("/server")?,
+        made,
+    })
+}
+
+/// One that nothing ends.
+pub(super) async fn agent_key(s: &Stage) -> Result<AgentKey, Fault> {
+    read_key(s.once("agent key", make_key(s)).await?)
+}
+
+pub(super) async fn new_key(s: &Stage) -> Result<AgentKey, Fault> {
+    read_key(make_key(s).await?)
+}
+
+pub(super) fn auth_message(key: &str) -> String {
+    json!({ "type": "auth", "api_key": key }).to_string()
+}
+
+/// A socket on the agents' route, without any credential.
+pub(super) async fn agent_socket(s: &Stage) -> Result<Socket, Fault> {
+    match s.client.open(&Call::get(&s.agent_path)).await? {
+        Ok(socket) => Ok(socket),
+        Err(refused) if refused.status == 404 => {
+            unseen(format!("no route at {} (--agent-path)", s.agent_path))
+        }
+        Err(refused) => Err(refused.fault("101 without a credential (--agent-path)")),
+    }
+}
+
+/// The answer that the first message was good.
+pub(super) async fn accepted(socket: &mut Socket) -> Result<Value, Fault> {
+    match socket.next().await? {
+        Message::Text(text) => {
+            let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+            ensure(answer["type"] == "auth_success", || format!("refused with {text}"))?;
+            Ok(answer)
+        }
+        other => differs(format!("expected auth_success, found {other:?}")),
+    }
+}
+
+/// The socket is closed because its credential is no longer good.
+pub(super) async fn ends(socket: &mut Socket) -> Check {
+    loop {
+        match socket.next_within(SOON).await? {
+            Message::Text(_) => {}
+            Message::Close(Some(4401)) => return Ok(()),
+            other => return differs(format!("expected a close with 4401, found {other:?}")),
+        }
+    }
+}
