@@ -108,6 +108,16 @@ fn layers_know_only_what_lies_below_them() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// A judge who used the code that is judged would share its mistakes.
+#[test]
+fn what_tries_the_contracts_shares_no_code_with_what_keeps_them() {
+    for source in sources().iter().filter(|source| source.layer() == "conform") {
+        for line in source.code().filter(|line| line.contains("crate::")) {
+            assert_eq!(line, "use crate::auth::secret::Secret;", "{}", source.name);
+        }
+    }
+}
+
 #[test]
 fn the_core_does_no_io_and_has_no_wire_format() {
     for source in sources().iter().filter(|source| source.layer() == "auth" && !source.is_test()) {

@@ -61,7 +61,8 @@ pub struct Options {
     pub dialects: Vec<Dialect>,
     /// Numbers of statements or how they begin; none named: all.
     pub only: Vec<String>,
-    pub agent_path: String,
+    /// Named only by an operator who has such a route.
+    pub agent_path: Option<String>,
     pub ticket_path: Option<String>,
 }
 

@@ -38,10 +38,10 @@ pub(super) struct ConformOptions {
     /// A statement such as S1-20, or all of S1; may be given several times [default: all]
     #[arg(long, value_name = "STATEMENT")]
     only: Vec<String>,
-    /// The WebSocket route of agents
-    #[arg(long, value_name = "PATH", default_value = "/api/v1/agents/ws")]
-    agent_path: String,
-    /// A WebSocket route that takes tickets, if there is one
+    /// A WebSocket route of agents; must be there if named [default: /api/v1/agents/ws]
+    #[arg(long, value_name = "PATH")]
+    agent_path: Option<String>,
+    /// A WebSocket route that takes tickets
     #[arg(long, value_name = "PATH")]
     ticket_path: Option<String>,
 }

@@ -26,6 +26,9 @@ pub struct Reply {
 impl Reply {
     /// A fault that names the request and shows the answer.
     pub fn fault(&self, expected: &str) -> Fault {
+        if self.status < 300 && self.cookie_token().is_some() {
+            return Fault::Unseen("tokens are delivered in cookies on this gateway".to_owned());
+        }
         Fault::Differs(format!("{}: expected {expected}, found {}", self.asked, self.shown()))
     }
 
@@ -64,6 +67,17 @@ impl Reply {
 
     pub fn field(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A token in a cookie that scripts cannot read.
+    pub fn cookie_token(&self) -> Option<&str> {
+        let cookies = self.headers.get_all("set-cookie").iter();
+        cookies.filter_map(|cookie| cookie.to_str().ok()).find_map(|cookie| {
+            let (pair, attributes) = cookie.split_once(';')?;
+            let (_, value) = pair.split_once('=')?;
+            let kept = attributes.contains("HttpOnly") && attributes.contains("Secure");
+            (kept && value.starts_with("eyJ")).then_some(value)
+        })
     }
 
     pub fn json(&self) -> Result<Value, Fault> {

@@ -34,7 +34,8 @@ pub struct Person {
 
 pub struct Stage {
     pub client: Client,
-    pub agent_path: String,
+    /// The agents' route, if the operator has named one.
+    pub agent_path: Option<String>,
     /// A WebSocket route that takes tickets, if the operator has named one.
     pub ticket_path: Option<String>,
     /// What the upstream was sent can be seen.
@@ -315,7 +316,7 @@ async fn sign_in(client: &Client, name: &str, password: &Secret) -> Result<Strin
     for (call, token) in ways {
         if let Ok(reply) = client.send(&call).await
             && reply.status == 200
-            && let Ok(token) = reply.text(token)
+            && let Some(token) = reply.text(token).ok().or(reply.cookie_token().map(str::to_owned))
         {
             return Ok(token);
         }
