@@ -321,7 +321,8 @@ impl Client {
             None => Box::new(tcp),
             Some((connector, name)) => {
                 let tls = connector.connect(name.clone(), tcp).await;
-                Box::new(tls.map_err(|error| format!("{}: {error}", self.0.authority))?)
+                let hint = "; name its authority with --ca";
+                Box::new(tls.map_err(|error| format!("{}: {error}{hint}", self.0.authority))?)
             }
         };
         let (sender, driver) =
