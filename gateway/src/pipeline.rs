@@ -233,6 +233,7 @@ async fn process(
         }
     }
 
+    message::check_forwarded(&parts.method)?;
     let route = gateway.routes.find(&host.name, &path, &parts.method)?;
     record.access.route = Some(Arc::clone(&route.id));
 

@@ -35,3 +35,21 @@ async fn a_target_that_is_no_uri_is_refused_with_an_id_and_a_line_in_the_log() {
         assert_eq!((&line["type"], &line["status"]), (&"access".into(), &400.into()), "{line}");
     }
 }
+
+/// Was: TRACE and CONNECT were refused without an `Allow` field (RFC 9110 15.5.6).
+#[tokio::test]
+async fn a_refused_method_is_told_which_are_taken() {
+    let gateway = Gateway::start(PUBLIC_ECHO).await;
+    let forwarded = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+    for (method, path, allow) in [
+        ("TRACE", "/", forwarded),
+        ("CONNECT", "localhost:443", forwarded),
+        ("TRACE", "/api/auth/login", "POST"),
+        ("PATCH", "/health", "GET, HEAD"),
+    ] {
+        let mut stream = raw(&gateway).await;
+        stream.send(format!("{method} {path} HTTP/1.1\r\nHost: localhost:443\r\n\r\n")).await;
+        let answer = stream.read_response().await.refused(405, "METHOD_NOT_ALLOWED");
+        assert_eq!(answer.field("allow"), allow, "{method} {path}");
+    }
+}

@@ -21,15 +21,21 @@ pub struct Host {
 }
 
 /// # Errors
-/// When the method is one we never forward.
+/// When the method names no resource, or is none.
 pub fn check_method(method: &Method) -> Result<(), Rejection> {
-    if *method == Method::CONNECT || *method == Method::TRACE {
+    if *method == Method::CONNECT {
         return Err(Reason::MethodRefused.into());
     }
     if method.as_str().len() > MAX_METHOD_BYTES {
         return Err(Reason::MethodMalformed.into());
     }
     Ok(())
+}
+
+/// # Errors
+/// When the method is one we never forward.
+pub fn check_forwarded(method: &Method) -> Result<(), Rejection> {
+    if *method == Method::TRACE { Err(Reason::MethodRefused.into()) } else { Ok(()) }
 }
 
 /// # Errors

@@ -21,6 +21,8 @@ use super::reason::{FramingFault, Reason, Rejection};
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// As `Allow` lists them (RFC 9110 15.5.6 wants it with every 405).
+const FORWARDED_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
@@ -369,6 +371,10 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
             let limit = gateway.throttle.limit();
             let seconds = retry_seconds(*retry_after);
             add_limit(headers, "attempts", limit.attempts, limit.window.0, seconds);
+        }
+        // Before anybody knows the resource: what may pass on any route.
+        Reason::MethodRefused => {
+            headers.insert(header::ALLOW, HeaderValue::from_static(FORWARDED_METHODS));
         }
         Reason::MethodNotAllowed { allow } => {
             if let Ok(allow) = HeaderValue::from_str(allow) {
