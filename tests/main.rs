@@ -16,6 +16,7 @@ mod forward;
 mod github;
 mod hostile;
 mod identity;
+mod openapi;
 mod regression;
 mod secrets;
 mod support;
