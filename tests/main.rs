@@ -5,6 +5,7 @@ mod administration;
 mod agents;
 mod architecture;
 mod audit;
+mod bad_input;
 mod command_line;
 mod config;
 mod contract;

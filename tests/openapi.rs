@@ -2,6 +2,8 @@
 //! judges are openapi-spec-validator and schemathesis, in the versions that
 //! `openapi/requirements.txt` names.
 
+pub mod document;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -10,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, Gateway};
 
-pub const DOCUMENTS: [&str; 5] = ["form", "status", "envelope", "plain", "admin"];
+use document::Document;
 
 /// No limit is to be met, for what is documented is not how often.
 const CONFIG: &str = r#"
@@ -33,8 +35,9 @@ static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
 
 #[test]
 fn every_document_is_valid_openapi() {
-    for name in DOCUMENTS {
-        let judged = run(Command::new(PROGRAMS.join("openapi-spec-validator")).arg(file(name)));
+    for name in document::NAMES {
+        let judged =
+            run(Command::new(PROGRAMS.join("openapi-spec-validator")).arg(Document::file(name)));
         assert!(judged.status.success(), "{name}: {}", text(&judged));
     }
 }
@@ -43,7 +46,7 @@ fn every_document_is_valid_openapi() {
 fn a_document_that_is_no_openapi_is_noticed() {
     let directory = tempfile::tempdir().expect("a directory can be made");
     let path = directory.path().join("status.json");
-    let mut document = document("status");
+    let mut document = Document::load("status").json;
     document["paths"]["/api/auth/login"]["post"]["responses"] = json!([]);
     std::fs::write(&path, document.to_string()).expect("a file can be written");
     let judged = run(Command::new(PROGRAMS.join("openapi-spec-validator")).arg(path));
@@ -57,15 +60,15 @@ async fn the_status_contract_answers_as_documented() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_as_documented_is_noticed() {
-    let mut document = document("status");
+    let mut document = Document::load("status").json;
     document["components"]["schemas"]["Pair"]["properties"]["token_type"] = json!({"const": "mac"});
     let judged = Run::of("status", &document, &["--include-path", "/api/auth/login"]).await;
     assert!(!judged.status.success(), "{}", text(&judged));
     assert!(text(&judged).contains("\"mac\" was expected"), "{}", text(&judged));
 }
 
-async fn answers_as_documented(name: &str) {
-    let judged = Run::of(name, &document(name), &[]).await;
+async fn answers_as_documented(name: &'static str) {
+    let judged = Run::of(name, &Document::load(name).json, &[]).await;
     assert!(judged.status.success(), "{}", text(&judged));
 }
 
@@ -113,13 +116,4 @@ fn text(output: &Output) -> String {
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
-}
-
-fn file(name: &str) -> PathBuf {
-    root().join("gateway/src/openapi").join(name).with_extension("json")
-}
-
-fn document(name: &str) -> Value {
-    let bytes = std::fs::read(file(name)).expect("the document is there");
-    serde_json::from_slice(&bytes).expect("the document is JSON")
 }
