@@ -29,7 +29,7 @@ fn dialects() -> [Box<dyn Dialect>; 4] {
     [
         Box::new(Status { settings: settings(), rotate: true }),
         Box::new(Plain::new(settings(), true, false)),
-        Box::new(Envelope(settings())),
+        Box::new(Envelope { settings: settings(), callback: None }),
         Box::new(Form(settings())),
     ]
 }
