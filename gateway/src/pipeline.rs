@@ -248,10 +248,7 @@ async fn process(
         None => (None, query.map(Cow::Borrowed)),
     };
 
-    let path = match query {
-        None => path.into_owned(),
-        Some(query) => format!("{path}?{query}"),
-    };
+    let path = query.map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
 
     // On a public route nobody is asked, and no credential is looked at.
     let principal = match route.access {

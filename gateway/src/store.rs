@@ -7,4 +7,4 @@ pub mod embedded;
 mod record;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;

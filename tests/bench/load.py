@@ -1,5 +1,6 @@
 """The load generators: how they are run, and what is read from what they print."""
 
+import json
 import os
 import re
 import socket
@@ -87,35 +88,74 @@ def ab(url, field, seconds, cores, place, connections):
     return Outcome(requests, taken, float(rows["99"]))
 
 
-def idle_connections(server, field, count):
-    """Bytes that the server holds for a TLS connection which has had one request.
+def bytes_each(server, count, connect):
+    """Bytes that the server holds for each connection that `connect` makes.
 
     The caller gives a server that was just started: memory freed before would hide the cost.
     """
-    context = ssl.create_default_context(cafile=server.values["certificate"])
-    context.set_alpn_protocols(["http/1.1"])
-    text = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{': '.join(field)}\r\n\r\n".encode()
-    connections = []
-
-    def connect(number):
-        for _ in range(number):
-            tcp = socket.create_connection(("127.0.0.1", server.port))
-            connection = context.wrap_socket(tcp, server_hostname="127.0.0.1")
-            connection.sendall(text)
-            answer = b""
-            while not answer.endswith(b"backend\n"):
-                part = connection.recv(4096)
-                if not part:
-                    raise Failed(f"{server.name} closed connection {len(connections) + 1}: {answer}")
-                answer += part
-            connections.append(connection)
-
+    # What is allocated once, for whoever comes first, is not of a connection.
+    connections = [connect() for _ in range(20)]
     try:
-        # What is allocated once, for whoever comes first, is not of a connection.
-        connect(20)
         before = server.resident_bytes()
-        connect(count)
+        connections += [connect() for _ in range(count)]
         return (server.resident_bytes() - before) / count
     finally:
         for connection in connections:
             connection.close()
+
+
+def idle_connection(server):
+    """A way to make TLS connections that have had one request."""
+    context = tls(server)
+    field = ": ".join(server.credentials["bearer"])
+    text = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{field}\r\n\r\n".encode()
+
+    def connect():
+        connection = dial(server, context)
+        connection.sendall(text)
+        receive(server, connection, lambda answer: answer.endswith(b"backend\n"))
+        return connection
+
+    return connect
+
+
+def idle_agent(server):
+    """A way to make WebSockets over TLS that have had their first message."""
+    context = tls(server)
+    message = json.dumps({"type": "auth", "api_key": server.credentials["key"][1]}).encode()
+    # A text frame under a mask that changes nothing.
+    text = UPGRADE.encode() + bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message
+
+    def connect():
+        connection = dial(server, context)
+        connection.sendall(text)
+        receive(server, connection, lambda answer: b'"auth_success"' in answer and answer.endswith(b"}"))
+        return connection
+
+    return connect
+
+
+UPGRADE = (
+    "GET /agents HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def tls(server):
+    context = ssl.create_default_context(cafile=server.values["certificate"])
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def dial(server, context):
+    tcp = socket.create_connection(("127.0.0.1", server.port))
+    return context.wrap_socket(tcp, server_hostname="127.0.0.1")
+
+
+def receive(server, connection, is_complete):
+    answer = b""
+    while not is_complete(answer):
+        part = connection.recv(4096)
+        if not part:
+            raise Failed(f"{server.name} closed a connection: {answer}")
+        answer += part

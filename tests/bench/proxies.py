@@ -3,6 +3,7 @@
 import base64
 import getpass
 import grp
+import hashlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -123,6 +125,30 @@ class Server:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+
+def open_sockets():
+    """A backend for WebSockets: agrees to each, and says nothing. Its port."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+
+    def agree():
+        held = []
+        while True:
+            connection, _ = listener.accept()
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += connection.recv(4096)
+            key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)[1]
+            digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+            accept = base64.b64encode(digest).decode()
+            connection.sendall(
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                + f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+            )
+            held.append(connection)
+
+    threading.Thread(target=agree, daemon=True).start()
+    return listener.getsockname()[1]
 
 
 class Backend(Server):

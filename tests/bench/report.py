@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from scenarios import GATEWAY, IDLE, IDLE_BYTES, SCENARIOS, TARGETS
+from scenarios import GATEWAY, IDLE, IDLE_BYTES, MEMORY, SCENARIOS, TARGETS
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Sample:
 class Results:
     def __init__(self):
         self.samples = []
-        self.idle = {}
+        self.held = {what: {} for what in MEMORY}
 
     def of(self, scenario, proxy):
         return [one for one in self.samples if (one.scenario, one.proxy) == (scenario, proxy)]
@@ -54,7 +54,7 @@ class Results:
                 what += f" with {target.against}"
             ratios = self.ratios(target.scenario, GATEWAY, target.proxy, target.against)
             yield verdict(what, spread(ratios), target.limit)
-        held = self.idle.get(GATEWAY)
+        held = self.held[IDLE].get(GATEWAY)
         seen = {"median": held / 1000, "low": held / 1000, "high": held / 1000} if held else None
         yield verdict(f"{IDLE}: at most {IDLE_BYTES / 1000:g} KB a connection", seen, IDLE_BYTES / 1000)
 
@@ -62,7 +62,7 @@ class Results:
         return {
             **machine,
             "rows": list(self.rows()),
-            "idle_bytes": self.idle,
+            "held_bytes": self.held,
             "targets": list(self.targets()),
             "samples": [asdict(one) for one in self.samples],
         }
@@ -105,9 +105,9 @@ def tables(facts):
             ]
             for row in facts["rows"]
         ]
-    if facts["idle_bytes"]:
-        rows = [[name, f"{held / 1000:.1f}"] for name, held in facts["idle_bytes"].items()]
-        yield ["proxy", "KB an idle TLS connection"], rows
+    for what, each in facts["held_bytes"].items():
+        if each:
+            yield ["proxy", f"KB for {MEMORY[what]}"], [[name, f"{held / 1000:.1f}"] for name, held in each.items()]
     yield ["target", "seen", "verdict"], [
         [target["target"], shown(target["seen"]), judged(target)] for target in facts["targets"]
     ]
@@ -136,4 +136,5 @@ def render(facts, form):
 
 
 def scenario_words():
-    return "\n".join(f"  {one.name:8} {one.about}" for one in SCENARIOS)
+    words = [(one.name, one.about) for one in SCENARIOS] + [(name, f"memory for {what}") for name, what in MEMORY.items()]
+    return "\n".join(f"  {name:8} {about}" for name, about in words)

@@ -28,7 +28,11 @@ SCENARIOS = (
 )
 
 # Memory is measured once, by itself.
-IDLE = "idle"
+IDLE, AGENT = "idle", "agent"
+MEMORY = {
+    IDLE: "an idle TLS connection",
+    AGENT: "an idle agent: WebSocket over TLS, and its connection upstream",
+}
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,21 @@
 //! How a tunnel ends: with either side, with the gateway, or with its credential.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 use crate::support::client::{Client, basic, sign_in, sign_in_admin};
+use crate::support::eventually;
 use crate::support::gateway::{ADMIN, Gateway};
+use crate::support::raw::raw;
 use crate::support::tunnel::Tunnel;
-use crate::support::upstream::Upstream;
+use crate::support::upstream::{Upstream, read_head};
 
-use super::{bearer, gateway_to, ticket};
+use super::opening::agreement;
+use super::{bearer, gateway_to, handshake, ticket};
 
 async fn bearer_tunnel(gateway: &Gateway, token: &str) -> Tunnel {
     Tunnel::opened(gateway, "/app", &[("authorization", &bearer(token))]).await
@@ -46,6 +53,60 @@ async fn a_gateway_that_stops_closes_tunnels_with_going_away() {
     assert_eq!(code, Some(1001));
     assert!(ended.status.success(), "{ended:?}");
     upstream.disconnected().await;
+}
+
+/// An upstream that sends one message after another, and how many bytes were taken.
+async fn talkative(message: Vec<u8>) -> (Upstream, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    let mut frame = vec![0x82, 127];
+    frame.extend((message.len() as u64).to_be_bytes());
+    frame.extend(message);
+    let upstream = Upstream::raw(move |mut wire| {
+        let (frame, count) = (frame.clone(), Arc::clone(&count));
+        async move {
+            let Some(head) = read_head(&mut wire).await else { return };
+            let mut bytes = agreement(&head).into_bytes();
+            loop {
+                bytes.extend(&frame);
+                for piece in bytes.chunks(4096) {
+                    if wire.write_all(piece).await.is_err() {
+                        return;
+                    }
+                    count.fetch_add(piece.len(), Ordering::Relaxed);
+                }
+                bytes.clear();
+            }
+        }
+    });
+    (upstream.await, taken)
+}
+
+/// Also when the client has long not read, and the gateway holds what it will not take.
+#[tokio::test]
+async fn the_message_under_way_is_whole_when_the_gateway_closes_behind_it() {
+    let message: Vec<u8> = (0..=250).cycle().take(1 << 20).collect();
+    let (upstream, taken) = talkative(message.clone()).await;
+    let mut gateway = gateway_to(&upstream, "").await;
+    let mut client = raw(&gateway).await;
+    client.send(handshake("/open")).await;
+    client.read_response().await.expect(101);
+    let mut before = 0;
+    eventually("everything to be full", async || {
+        let now = taken.load(Ordering::Relaxed);
+        (std::mem::replace(&mut before, now) == now && now > 0).then_some(())
+    })
+    .await;
+    let reading = async {
+        loop {
+            match client.read_frame().await {
+                (0x82, payload) => assert!(payload == message, "another message"),
+                (first, code) => return (first, code),
+            }
+        }
+    };
+    let (_, close) = tokio::join!(gateway.stop(), reading);
+    assert_eq!(close, (0x88, 1001u16.to_be_bytes().to_vec()));
 }
 
 #[tokio::test]

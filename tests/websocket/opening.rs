@@ -83,7 +83,7 @@ async fn bytes_right_behind_the_upstream_s_agreement_are_not_lost() {
 }
 
 /// 101 with the `Sec-WebSocket-Accept` that this handshake asks for.
-fn agreement(head: &str) -> String {
+pub(super) fn agreement(head: &str) -> String {
     let key = head
         .lines()
         .filter_map(|line| line.split_once(':'))

@@ -203,7 +203,7 @@ impl<R: Into<Rejection>> From<R> for End {
 async fn listen(client: &mut Client) -> Result<(Credential, Bytes), End> {
     let mut reader = Reader::default();
     loop {
-        while let Some(said) = reader.next()? {
+        while let Some(said) = reader.read()? {
             match said {
                 Said::Credential(credential) => return Ok((credential, reader.into_rest())),
                 Said::Ping(payload) => say(client, &frame::frame(Opcode::Pong, &payload)).await?,
@@ -290,3 +290,6 @@ fn close_code(reason: &Reason) -> u16 {
         _ => frame::CREDENTIAL_ENDED,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,11 +128,7 @@ impl Reason {
             Reason::CredentialRefused(_, refusal)
             | Reason::PasswordRefused(refusal)
             | Reason::RefreshTokenRefused(refusal) => refusal.code(),
-            Reason::FirstMessage(Fault::Late) => "first_message_late",
-            Reason::FirstMessage(Fault::TooLarge | Fault::TooManyFrames) => {
-                "first_message_too_large"
-            }
-            Reason::FirstMessage(_) => "first_message_malformed",
+            Reason::FirstMessage(fault) => fault.code(),
             Reason::NotForKeys => "not_for_keys",
             Reason::RoleMissing => "role_missing",
             Reason::ScopeMissing => "scope_missing",

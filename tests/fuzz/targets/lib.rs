@@ -2,6 +2,7 @@
 //! asserts what must hold whatever they were. `tests/fuzz/run` mutates the seeds
 //! under coverage; `seeds.rs` holds every seed to the same in an ordinary test run.
 
+mod agent;
 mod answer;
 mod config;
 mod credential;
@@ -17,6 +18,7 @@ mod units;
 pub type Target = fn(&[u8]);
 
 const TARGETS: &[(&str, Target)] = &[
+    ("agent", agent::run),
     ("answer", answer::run),
     ("config", config::run),
     ("credential", credential::run),

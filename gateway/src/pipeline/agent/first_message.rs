@@ -64,6 +64,16 @@ impl Fault {
         }
     }
 
+    /// Stable, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Fault::Late => "first_message_late",
+            Fault::TooLarge | Fault::TooManyFrames => "first_message_too_large",
+            _ => "first_message_malformed",
+        }
+    }
+
     /// For the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -95,7 +105,7 @@ impl Reader {
     ///
     /// # Errors
     /// As soon as no first message can come of it.
-    pub fn next(&mut self) -> Result<Option<Said>, Fault> {
+    pub fn read(&mut self) -> Result<Option<Said>, Fault> {
         while let Some((header, begin)) = Header::read(&self.unread)? {
             self.judge(header)?;
             let length = usize::try_from(header.length).map_err(|_| Fault::TooLarge)?;

@@ -25,7 +25,7 @@ fn read(bytes: &[u8], cut: usize) -> Result<(Vec<String>, Vec<u8>), Fault> {
     let mut pieces = bytes.chunks(cut);
     while let Some(piece) = pieces.next() {
         reader.feed(piece);
-        while let Some(next) = reader.next()? {
+        while let Some(next) = reader.read()? {
             let (word, last) = match next {
                 Said::Credential(Credential::Key(key)) => (format!("key {}", key.expose()), true),
                 Said::Credential(Credential::Token(token)) => {
