@@ -4,15 +4,14 @@
 use serde_json::json;
 
 use crate::support::client::{Client, sign_in_admin};
+use crate::support::eventually;
 use crate::support::gateway::{ADMIN, Gateway};
-use crate::support::raw::raw;
 use crate::support::tunnel::Tunnel;
 use crate::support::upstream::Upstream;
-use crate::support::{DEADLINE, eventually};
 
 use super::{
-    AGENTS, CLOSE, TEXT, accepted, by_key, by_token, frame, gateway_to, handshake, logged, opened,
-    read_close, read_refusal, refused,
+    AGENTS, CLOSE, TEXT, accepted, by_key, by_token, frame, gateway_to, logged, opened, read_close,
+    read_refusal, refused,
 };
 
 const UNLIMITED: &str = "[limits]\nmax_login_attempts = 1000\n";
@@ -163,18 +162,4 @@ async fn who_leaves_before_the_first_message_is_let_go() {
     };
     eventually("both to be logged", left).await;
     assert!(upstream.requests().is_empty());
-}
-
-/// A client that still sends when it is refused reads why.
-#[tokio::test]
-async fn a_refusal_reaches_who_does_not_stop_sending() {
-    let upstream = Upstream::websocket().await;
-    let gateway = gateway_to(&upstream, "").await;
-    let mut agent = raw(&gateway).await;
-    let mut bytes = handshake("").into_bytes();
-    bytes.extend(frame(TEXT, b"hello"));
-    bytes.extend(frame(0x82, &[b'x'; 60_000]).repeat(20));
-    agent.send(&bytes).await;
-    agent.read_response().await.expect(101);
-    assert_eq!(tokio::time::timeout(DEADLINE, read_refusal(&mut agent)).await, Ok(4401));
 }

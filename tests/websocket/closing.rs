@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
+use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 use crate::support::client::{Client, basic, sign_in, sign_in_admin};
-use crate::support::eventually;
 use crate::support::gateway::{ADMIN, Gateway};
-use crate::support::raw::raw;
+use crate::support::socket::Dial;
 use crate::support::tunnel::Tunnel;
 use crate::support::upstream::{Upstream, read_head};
+use crate::support::{eventually, within};
 
 use super::opening::agreement;
-use super::{bearer, gateway_to, handshake, ticket};
+use super::{bearer, gateway_to, ticket};
 
 async fn bearer_tunnel(gateway: &Gateway, token: &str) -> Tunnel {
     Tunnel::opened(gateway, "/app", &[("authorization", &bearer(token))]).await
@@ -83,14 +85,15 @@ async fn talkative(message: Vec<u8>) -> (Upstream, Arc<AtomicUsize>) {
 }
 
 /// Also when the client has long not read, and the gateway holds what it will not take.
+/// In clear, where nothing else holds it.
 #[tokio::test]
 async fn the_message_under_way_is_whole_when_the_gateway_closes_behind_it() {
     let message: Vec<u8> = (0..=250).cycle().take(1 << 20).collect();
     let (upstream, taken) = talkative(message.clone()).await;
-    let mut gateway = gateway_to(&upstream, "").await;
-    let mut client = raw(&gateway).await;
-    client.send(handshake("/open")).await;
-    client.read_response().await.expect(101);
+    let clear = "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = false\n";
+    let mut gateway = gateway_to(&upstream, clear).await;
+    let opening = client_async("ws://localhost/open", Dial::new(&gateway).tcp().await);
+    let (mut client, _) = within("a tunnel", opening).await.expect("a tunnel");
     let mut before = 0;
     eventually("everything to be full", async || {
         let now = taken.load(Ordering::Relaxed);
@@ -99,14 +102,15 @@ async fn the_message_under_way_is_whole_when_the_gateway_closes_behind_it() {
     .await;
     let reading = async {
         loop {
-            match client.read_frame().await {
-                (0x82, payload) => assert!(payload == message, "another message"),
-                (first, code) => return (first, code),
+            match client.next().await.expect("a close frame").expect("a message") {
+                Message::Binary(payload) => assert!(payload == message, "another message"),
+                Message::Close(frame) => return frame.map(|frame| u16::from(frame.code)),
+                other => panic!("nobody said {other:?}"),
             }
         }
     };
-    let (_, close) = tokio::join!(gateway.stop(), reading);
-    assert_eq!(close, (0x88, 1001u16.to_be_bytes().to_vec()));
+    let (_, code) = tokio::join!(gateway.stop(), within("the tunnel to close", reading));
+    assert_eq!(code, Some(1001));
 }
 
 #[tokio::test]

@@ -197,7 +197,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                         this.scanner.upgrade_refused();
                     }
                     Upgrade::Tunnel if this.buffer.is_empty() => {
-                        return Pin::new(&mut this.inner).poll_read(cx, out);
+                        let polled = Pin::new(&mut this.inner).poll_read(cx, out);
+                        if polled.is_pending() {
+                            // Nor does a quiet tunnel.
+                            this.buffer = BytesMut::new();
+                        }
+                        return polled;
                     }
                     Upgrade::Tunnel => {
                         this.passable = this.buffer.len();

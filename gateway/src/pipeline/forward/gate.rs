@@ -94,7 +94,12 @@ impl<S: AsyncRead + Unpin> Gate<S> {
         out: &mut ReadBuf<'_>,
         unlooked: usize,
     ) -> Poll<io::Result<()>> {
-        let read = ready!(poll_read_at_most(&mut self.inner, cx, out, unlooked))?;
+        let polled = poll_read_at_most(&mut self.inner, cx, out, unlooked);
+        if polled.is_pending() {
+            // Nor does one that waits for more of a body, or of a tunnel.
+            self.buffer = BytesMut::new();
+        }
+        let read = ready!(polled)?;
         if self.scanner.skip(read as u64) {
             self.question.answered();
         }
