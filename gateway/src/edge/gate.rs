@@ -199,7 +199,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     Upgrade::Tunnel if this.buffer.is_empty() => {
                         let polled = Pin::new(&mut this.inner).poll_read(cx, out);
                         if polled.is_pending() {
-                            // Nor does a quiet tunnel.
+                            // A quiet tunnel holds no memory.
                             this.buffer = BytesMut::new();
                         }
                         return polled;

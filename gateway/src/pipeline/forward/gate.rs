@@ -96,7 +96,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     ) -> Poll<io::Result<()>> {
         let polled = poll_read_at_most(&mut self.inner, cx, out, unlooked);
         if polled.is_pending() {
-            // Nor does one that waits for more of a body, or of a tunnel.
+            // Nor does one that waits for more of a body, nor a quiet tunnel.
             self.buffer = BytesMut::new();
         }
         let read = ready!(polled)?;
