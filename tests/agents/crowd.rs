@@ -20,6 +20,8 @@ const CROWD: usize = 5000;
 /// Below what one address may have open.
 const OF_ONE_ADDRESS: usize = 250;
 const AT_ONCE: usize = 64;
+/// Bytes that an agent which does nothing may cost the gateway, in clear.
+const MOST: u64 = 16 << 10;
 
 type Agent = WebSocketStream<TcpStream>;
 
@@ -68,7 +70,10 @@ async fn thousands_of_agents_are_connected_at_once_and_each_gets_a_message_throu
     let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
     let message = by_key(&key);
     let coming = (0..CROWD).map(|number| agent(&gateway, number, &message));
+    let before = gateway.resident_bytes();
     let mut crowd: Vec<Agent> = iter(coming).buffer_unordered(AT_ONCE).collect().await;
+    let each = gateway.resident_bytes().saturating_sub(before) / CROWD as u64;
+    assert!(each <= MOST, "{each} bytes each");
     assert!(held().await >= CROWD as u64);
     let talking = crowd.iter_mut().enumerate().map(async |(number, agent)| {
         let message = format!("agent {number}");
