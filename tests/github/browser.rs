@@ -74,6 +74,8 @@ impl Begun {
 
 async fn come_back(gateway: &Gateway, cookies: &[&str], target: &str) -> Answer {
     let client = Client::anonymous(gateway);
+    // What browsers say of a page that GitHub sent them to.
+    let client = client.with("sec-fetch-site", "cross-site").with("sec-fetch-mode", "navigate");
     let client = cookies.iter().fold(client, |client, cookie| client.with(COOKIE.as_str(), cookie));
     client.get(target).await
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use portcullis::auth::federation::{
     FederatedIdentity, FederationError, Grant, IdentityProvider as _,
 };
@@ -283,13 +284,15 @@ async fn trouble_at_github_is_told_from_a_bad_code_wherever_it_comes() {
         (EVERYWHERE, Fault::Silent, Timeout),
     ];
     let github = GitHub::start().await;
-    let provider = provider(&github, "organizations = [\"acme\"]\ntimeout = \"1s\"");
+    let patient = provider(&github, "organizations = [\"acme\"]");
+    let hasty = provider(&github, "organizations = [\"acme\"]\ntimeout = \"500ms\"");
     let member = Person::octocat().member("acme", "active");
     for (paths, fault, expected) in cases {
+        let provider = if *expected == Timeout { &hasty } else { &patient };
         for path in *paths {
             let before = github.requests().len();
             github.fault(path, fault.clone());
-            let outcome = exchange(&provider, &github.code(&member)).await;
+            let outcome = exchange(provider, &github.code(&member)).await;
             assert_eq!(failure(&outcome), Some(*expected), "{path} {fault:?}: {outcome:?}");
             assert!(github.requests().len() - before <= 4, "{path} {fault:?}");
             let targets =
@@ -298,7 +301,7 @@ async fn trouble_at_github_is_told_from_a_bad_code_wherever_it_comes() {
             github.mend();
         }
     }
-    exchange(&provider, &github.code(&member)).await.expect("all is well again");
+    exchange(&patient, &github.code(&member)).await.expect("all is well again");
     github.disconnected().await;
 }
 
@@ -358,6 +361,21 @@ async fn the_deadline_is_over_the_whole_exchange() {
     }
     let outcome = exchange(&provider, &github.code(&Person::octocat())).await;
     assert_eq!(outcome, Err(FederationError::Timeout));
+}
+
+/// Some are served, some wait, and the rest is told at once.
+#[tokio::test]
+async fn sign_ins_that_wait_for_a_slow_github_are_bounded() {
+    let github = GitHub::start().await;
+    let provider = provider(&github, "timeout = \"2s\"");
+    github.fault(TOKEN_PATH, Fault::Silent);
+    let codes: Vec<String> = (0..600).map(|number| format!("code-{number}")).collect();
+    let outcomes = join_all(codes.iter().map(|code| exchange(&provider, code))).await;
+    let count = |wanted| outcomes.iter().filter(|o| failure(o) == Some(wanted)).count();
+    assert_eq!((count(Failure::Timeout), count(Failure::Unavailable)), (512, 88));
+    assert!(github.requests().len() <= 32, "{} at once", github.requests().len());
+    github.mend();
+    exchange(&provider, &github.code(&Person::octocat())).await.expect("there is room again");
 }
 
 #[tokio::test]

@@ -201,7 +201,8 @@ async fn many_first_sign_ins_at_once_make_one_account() {
 #[tokio::test]
 async fn what_goes_wrong_at_github_is_told_apart() {
     let github = GitHub::start().await;
-    let gateway = gateway(&github, "timeout = \"1s\"\n", "").await;
+    let patient = gateway(&github, "", "").await;
+    let hasty = gateway(&github, "timeout = \"500ms\"\n", "").await;
     let cases: &[(&str, Fault, u16, &str)] = &[
         (TOKEN_PATH, Fault::Status(503), 502, "GITHUB_UNAVAILABLE"),
         (TOKEN_PATH, Fault::Status(302), 502, "GITHUB_UNAVAILABLE"),
@@ -219,13 +220,14 @@ async fn what_goes_wrong_at_github_is_told_apart() {
     ];
     for (path, fault, status, code) in cases {
         github.fault(path, fault.clone());
-        let answer = sign_in(&gateway, &github.code(&Person::octocat())).await;
+        let gateway = if *status == 504 { &hasty } else { &patient };
+        let answer = sign_in(gateway, &github.code(&Person::octocat())).await;
         refused(&answer, *status, code);
+        assert_eq!(users(gateway).await, [ADMIN], "nobody came in");
         github.mend();
     }
-    refused(&sign_in(&gateway, "made-up").await, 401, "GITHUB_CODE_REFUSED");
-    assert_eq!(users(&gateway).await, [ADMIN], "nobody came in");
-    sign_in(&gateway, &github.code(&Person::octocat())).await.expect(200);
+    refused(&sign_in(&patient, "made-up").await, 401, "GITHUB_CODE_REFUSED");
+    sign_in(&patient, &github.code(&Person::octocat())).await.expect(200);
 }
 
 #[tokio::test]

@@ -20,8 +20,10 @@ use crate::config;
 
 use super::https::{Answer, Service};
 
-/// Exchanges under way at once; others wait for their turn within their own deadline.
+/// Exchanges under way at once.
 const EXCHANGES: usize = 32;
+/// With those that wait for their turn, which counts within their own deadline.
+const PLACES: usize = 512;
 /// Codes have twenty digits; what is far from that is not sent on.
 const MAX_CODE_BYTES: usize = 256;
 const MAX_ANSWER_BYTES: usize = 64 << 10;
@@ -38,6 +40,7 @@ pub struct GitHub {
     organizations: Vec<String>,
     teams: Vec<config::Team>,
     timeout: Duration,
+    places: Semaphore,
     turns: Semaphore,
 }
 
@@ -53,6 +56,7 @@ impl GitHub {
             organizations: config.organizations.clone(),
             teams: config.teams.clone(),
             timeout: config.timeout,
+            places: Semaphore::new(PLACES),
             turns: Semaphore::new(EXCHANGES),
         })
     }
@@ -61,8 +65,9 @@ impl GitHub {
         if !is_token_text(grant.code.expose(), MAX_CODE_BYTES) {
             return Err(FederationError::CodeRefused);
         }
-        let turn = self.turns.acquire().await;
-        let _turn = turn.map_err(|error| FederationError::Unavailable(error.to_string()))?;
+        let crowded = || FederationError::Unavailable("too many sign-ins at once".into());
+        let _place = self.places.try_acquire().map_err(|_| crowded())?;
+        let _turn = self.turns.acquire().await.map_err(|_| crowded())?;
         let token = self.redeem(&grant).await?;
         let answer = self.ask(&token, "/user", MAX_ANSWER_BYTES).await?;
         let user: User = read(&answer, "the user")?;
