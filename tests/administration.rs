@@ -1,6 +1,11 @@
 //! The admin API and the commands that do the same: users, keys, servers, workspaces,
 //! sessions and lockouts.
 
+mod audited;
+mod commands;
+mod consequences;
+mod lists;
+mod permissions;
 mod records;
 
 use http::Request;

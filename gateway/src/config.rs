@@ -260,7 +260,7 @@ pub struct Log {
 }
 
 /// What can have a level of its own: our parts, and the libraries below.
-pub const PARTS: [&str; 7] = ["admin", "auth", "cli", "edge", "pipeline", "server", "store"];
+pub const PARTS: [&str; 7] = ["auth", "cli", "edge", "pipeline", "server", "socket", "store"];
 pub const LIBRARIES: [&str; 5] = ["h2", "hyper", "redb", "rustls", "tokio"];
 pub const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 

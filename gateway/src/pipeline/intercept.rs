@@ -210,7 +210,12 @@ async fn carry_out(
         let name = name.filter(|_| endpoint.attempt == Attempt::Password);
         throttle.attempt(caller, name.as_deref(), tried, work).await
     } else {
-        work.await.map_err(|error| Rejection::from_core(error, tried))
+        // A task of its own: what has begun is finished and audited, whether or not the
+        // client waits for it.
+        match tokio::spawn(work).await {
+            Ok(outcome) => outcome.map_err(|error| Rejection::from_core(error, tried)),
+            Err(lost) => Err(Reason::Internal.because(lost)),
+        }
     }
 }
 

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
-use crate::auth::api_key::{ApiKey, KeyId, Moment};
+use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
 use crate::auth::error::{Refusal, Verdict};
 use crate::auth::ports::{
-    Creation, FailureLimit, KeyCreation, Opening, PasswordChange, Replacement, Rotated, Rotation,
-    RotationMode, Source, Store,
+    AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
+    NewOwner, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange,
+    ServerChanged, Source, Store,
 };
+use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
 
 /// An engine under test and the memory it publishes to.
 pub(crate) struct Engine {
@@ -122,6 +125,20 @@ impl Engine {
         let opened = self.store.open_session(session.clone(), account.version).await.unwrap();
         assert_eq!(opened, Opening::Opened);
         session
+    }
+
+    async fn with_server(&self, number: u128, owner: &Account) -> Server {
+        let (id, owner) = (ServerId(id(number)), Some(owner.id));
+        let server = Server { id, name: "web".to_owned(), owner, created: NOW };
+        assert!(self.store.create_server(server.clone()).await.unwrap());
+        server
+    }
+
+    async fn with_workspace(&self, number: u128) -> Workspace {
+        let id = WorkspaceId(id(number));
+        let workspace = Workspace { id, name: "work".to_owned(), created: NOW };
+        self.store.create_workspace(workspace.clone()).await.unwrap();
+        workspace
     }
 
     fn is_ended(&self, session: &Session) -> bool {
@@ -430,6 +447,302 @@ pub(crate) async fn what_has_expired_is_swept_and_nothing_else(engine: Engine) {
     assert!(engine.store.end_session(renewed.id, after).await.unwrap(), "it was renewed");
 }
 
+pub(crate) async fn lists_come_in_parts_in_the_order_of_ids(engine: Engine) {
+    let (store, mut accounts, mut keys) = (&engine.store, Vec::new(), Vec::new());
+    for number in [3, 1, 4, 2] {
+        accounts.push(engine.with_account(number).await);
+        let key = key(u8::try_from(number).unwrap(), accounts.last().unwrap());
+        assert_eq!(store.create_key(key.clone()).await.unwrap(), KeyCreation::Created);
+        keys.push(Arc::new(key));
+    }
+    accounts.sort_by_key(|account| account.id);
+    keys.sort_by_key(|key| key.id);
+    assert_eq!(store.list_accounts(None, 2).await.unwrap(), accounts[..2]);
+    assert_eq!(store.list_accounts(Some(accounts[1].id), 9).await.unwrap(), accounts[2..]);
+    assert_eq!(store.list_accounts(Some(accounts[3].id), 9).await.unwrap(), []);
+    assert_eq!(store.list_keys(None, 3).await.unwrap(), keys[..3]);
+    assert_eq!(store.list_keys(Some(keys[2].id), 9).await.unwrap(), keys[3..]);
+    assert_eq!(store.find_key(keys[1].id).await.unwrap().as_ref(), Some(&keys[1]));
+    assert_eq!(store.find_key(KeyId(id(9))).await.unwrap(), None);
+}
+
+pub(crate) async fn sessions_are_found_and_listed_until_they_end(engine: Engine) {
+    let (mine, other) = (engine.with_account(1).await, engine.with_account(2).await);
+    let mut sessions = Vec::new();
+    for (number, owner) in [(11, &mine), (12, &other), (13, &mine), (14, &mine)] {
+        sessions.push(engine.with_session(number, owner).await);
+    }
+    let [first, second, third, fourth] = &sessions[..] else { panic!("four were opened") };
+    let list = async |account: Option<&Account>, after: Option<&Session>, limit| {
+        let (account, after) = (account.map(|it| it.id), after.map(|it| it.id));
+        engine.store.list_sessions(account, after, limit).await.unwrap()
+    };
+    assert_eq!(list(None, None, 9).await, sessions);
+    assert_eq!(list(None, Some(second), 1).await, [third.clone()]);
+    assert_eq!(list(Some(&mine), None, 2).await, [first.clone(), third.clone()]);
+    assert_eq!(list(Some(&mine), Some(third), 2).await, [fourth.clone()]);
+    let find =
+        async |session: &Session, at| engine.store.find_session(session.id, at).await.unwrap();
+    assert_eq!(find(first, NOW).await.as_ref(), Some(first));
+    assert_eq!(find(first, first.expires).await, None);
+    engine.store.end_session(first.id, NOW).await.unwrap();
+    assert_eq!(find(first, NOW).await, None);
+
+    engine.store.issue_ticket([1; 32], ticket(&mine)).await.unwrap();
+    assert!(engine.store.end_sessions(mine.id, NOW).await.unwrap());
+    assert!(engine.is_ended(third) && engine.is_ended(fourth) && !engine.is_ended(second));
+    assert_eq!(list(None, None, 9).await, [second.clone()]);
+    assert_eq!(engine.store.take_ticket([1; 32], NOW).await.unwrap(), None);
+    let kept = engine.standing.account(mine.id).unwrap();
+    assert_eq!(kept.version, mine.version, "the password is as good as before");
+    assert!(!engine.store.end_sessions(AccountId(id(9)), NOW).await.unwrap());
+}
+
+pub(crate) async fn new_roles_end_nothing_and_count_at_once(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let session = engine.with_session(11, &account).await;
+    let change = |roles: &[&str], state| AccountChange {
+        account: account.id,
+        roles: Some(roles.iter().map(|&role| role.to_owned()).collect()),
+        state,
+        now: NOW,
+    };
+    assert!(engine.store.change_account(change(&["ops"], None)).await.unwrap());
+    let current = engine.standing.account(account.id).unwrap();
+    assert_eq!((current.roles.as_slice(), current.version), (&["ops".to_owned()][..], 1));
+    assert!(!engine.is_ended(&session));
+    let both = change(&["none"], Some(AccountState::Disabled));
+    assert!(engine.store.change_account(both.clone()).await.unwrap());
+    let current = engine.standing.account(account.id).unwrap();
+    assert_eq!((current.main_role(), current.state), ("none", AccountState::Disabled));
+    assert!(engine.is_ended(&session));
+    let unknown = AccountChange { account: AccountId(id(9)), ..both };
+    assert!(!engine.store.change_account(unknown).await.unwrap());
+}
+
+pub(crate) async fn with_an_account_goes_what_it_had_and_nothing_else(engine: Engine) {
+    let (gone, stays) = (engine.with_account(1).await, engine.with_account(2).await);
+    let (ended, kept) =
+        (engine.with_session(11, &gone).await, engine.with_session(12, &stays).await);
+    let (store, standing) = (&engine.store, &engine.standing);
+    store.create_key(key(1, &gone)).await.unwrap();
+    store.create_key(key(2, &stays)).await.unwrap();
+    store.issue_ticket([1; 32], ticket(&gone)).await.unwrap();
+    let (workspace, mine, others) = (
+        engine.with_workspace(21).await,
+        engine.with_server(31, &gone).await,
+        engine.with_server(32, &stays).await,
+    );
+    for account in [&gone, &stays] {
+        store.set_member(workspace.id, account.id, Some("member".to_owned())).await.unwrap();
+    }
+    assert!(store.delete_account(gone.id, NOW).await.unwrap());
+    assert!(!store.delete_account(gone.id, NOW).await.unwrap());
+    assert!(standing.account(gone.id).is_none() && standing.account_by_name("user1").is_none());
+    assert!(engine.is_ended(&ended) && !engine.is_ended(&kept));
+    assert!(standing.key(&[1; 32]).is_none() && standing.key(&[2; 32]).is_some());
+    assert_eq!(store.take_ticket([1; 32], NOW).await.unwrap(), None);
+    assert_eq!(standing.members(workspace.id).len(), 1);
+    assert_eq!(standing.server(mine.id).unwrap().owner, None);
+    assert_eq!(standing.server(others.id).unwrap().owner, Some(stays.id));
+    assert_eq!(store.list_accounts(None, 9).await.unwrap(), [stays]);
+    let again = Account { id: AccountId(id(3)), ..gone };
+    assert_eq!(store.create_account(again).await.unwrap(), Creation::Created, "its names are free");
+}
+
+pub(crate) async fn a_github_number_is_linked_once(engine: Engine) {
+    let (first, second) = (engine.with_account(1).await, engine.with_account(2).await);
+    let link = |account: &Account, version, takeover| {
+        let avatar = Some("https://example.com/a.png".to_owned());
+        let (account, number) = (account.id, 77);
+        engine.store.link_github(GithubLink {
+            account,
+            version,
+            number,
+            avatar,
+            takeover,
+            now: NOW,
+        })
+    };
+    let session = engine.with_session(11, &first).await;
+    assert_eq!(link(&first, first.version + 1, false).await.unwrap(), Replacement::Stale);
+    assert_eq!(link(&first, first.version, false).await.unwrap(), Replacement::Replaced);
+    let linked = engine.standing.account_by_name("github/77").unwrap();
+    assert_eq!((linked.id, linked.github, linked.email_proven), (first.id, Some(77), true));
+    assert_eq!((linked.version, linked.avatar.is_some()), (first.version, true));
+    assert!(!engine.is_ended(&session) && linked.password.is_some());
+    assert_eq!(link(&first, linked.version, false).await.unwrap(), Replacement::Stale, "twice");
+    assert_eq!(link(&second, second.version, false).await.unwrap(), Replacement::Stale, "taken");
+}
+
+/// Whoever set the password had waited under an address that was not theirs.
+pub(crate) async fn a_link_that_takes_over_ends_what_was(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let session = engine.with_session(11, &account).await;
+    engine.store.create_key(key(1, &account)).await.unwrap();
+    engine.store.issue_ticket([1; 32], ticket(&account)).await.unwrap();
+    let (account_id, version) = (account.id, account.version);
+    let link = GithubLink {
+        account: account_id,
+        version,
+        number: 77,
+        avatar: None,
+        takeover: true,
+        now: NOW,
+    };
+    assert_eq!(engine.store.link_github(link).await.unwrap(), Replacement::Replaced);
+    let linked = engine.standing.account(account.id).unwrap();
+    assert!(linked.password.is_none() && linked.version > version);
+    assert!(engine.is_ended(&session) && engine.standing.key(&[1; 32]).is_none());
+    assert_eq!(engine.store.take_ticket([1; 32], NOW).await.unwrap(), None);
+    let late = engine.store.open_session(self::session(12, &account), version).await.unwrap();
+    assert_eq!(late, Opening::Stale, "a sign-in that had begun before");
+}
+
+pub(crate) async fn a_server_has_an_owner_that_exists_and_keys_that_go_with_it(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let server = engine.with_server(31, &account).await;
+    let store = &engine.store;
+    let nobody = Some(AccountId(id(9)));
+    let wrong = Server { id: ServerId(id(32)), owner: nobody, ..server.clone() };
+    assert!(!store.create_server(wrong).await.unwrap());
+    let change = |server, name: Option<&str>, owner| {
+        store.change_server(ServerChange { server, name: name.map(str::to_owned), owner })
+    };
+    let renamed = Server { name: "new".to_owned(), ..server.clone() };
+    let outcome = change(server.id, Some("new"), NewOwner::Same).await.unwrap();
+    assert_eq!(outcome, ServerChanged::Changed(renamed.clone()));
+    assert_eq!(engine.standing.server(server.id).as_deref(), Some(&renamed));
+    let outcome = change(server.id, None, NewOwner::Account(AccountId(id(9)))).await.unwrap();
+    assert_eq!(outcome, ServerChanged::NoOwner);
+    let disowned = Server { owner: None, ..renamed };
+    let outcome = change(server.id, None, NewOwner::Nobody).await.unwrap();
+    assert_eq!(outcome, ServerChanged::Changed(disowned));
+    let outcome = change(ServerId(id(32)), None, NewOwner::Nobody).await.unwrap();
+    assert_eq!(outcome, ServerChanged::NoServer, "nothing is made by a change");
+
+    let bound = |number, server| ApiKey { server: Some(server), ..key(number, &account) };
+    let stray = bound(3, ServerId(id(32)));
+    assert_eq!(store.create_key(stray).await.unwrap(), KeyCreation::NoServer);
+    store.create_key(bound(1, server.id)).await.unwrap();
+    store.create_key(key(2, &account)).await.unwrap();
+    assert_eq!(engine.standing.keys_of_server(server.id).len(), 1);
+    assert!(store.delete_server(server.id).await.unwrap());
+    assert!(!store.delete_server(server.id).await.unwrap());
+    assert!(engine.standing.key(&[1; 32]).is_none() && engine.standing.key(&[2; 32]).is_some());
+    assert!(engine.standing.server(server.id).is_none());
+    assert_eq!(store.list_keys(None, 9).await.unwrap().len(), 1);
+}
+
+pub(crate) async fn a_workspace_has_members_that_exist_and_go_with_it(engine: Engine) {
+    let (ann, ben) = (engine.with_account(1).await, engine.with_account(2).await);
+    let (workspace, other) = (engine.with_workspace(21).await, engine.with_workspace(22).await);
+    let (store, unknown) = (&engine.store, WorkspaceId(id(29)));
+    let set = |workspace: WorkspaceId, account, role: Option<&str>| {
+        store.set_member(workspace, account, role.map(str::to_owned))
+    };
+    let nobody = AccountId(id(9));
+    for (outcome, expected) in [
+        (set(workspace.id, ann.id, Some("member")).await, MemberChange::Done),
+        (set(workspace.id, ben.id, Some("member")).await, MemberChange::Done),
+        (set(other.id, ann.id, Some("member")).await, MemberChange::Done),
+        (set(workspace.id, ann.id, Some("owner")).await, MemberChange::Done),
+        (set(unknown, ann.id, Some("member")).await, MemberChange::NoWorkspace),
+        (set(workspace.id, nobody, Some("member")).await, MemberChange::NoAccount),
+        (set(workspace.id, nobody, None).await, MemberChange::NoMember),
+        (set(other.id, ben.id, None).await, MemberChange::NoMember),
+    ] {
+        assert_eq!(outcome.unwrap(), expected);
+    }
+    let role = |account: &Account| {
+        engine.standing.membership(workspace.id, account.id).map(|held| held.role.to_string())
+    };
+    assert_eq!((role(&ann).as_deref(), role(&ben).as_deref()), (Some("owner"), Some("member")));
+    set(workspace.id, ben.id, None).await.unwrap();
+    assert_eq!(role(&ben), None);
+
+    let renamed = store.rename_workspace(workspace.id, "new".to_owned()).await.unwrap();
+    assert_eq!(renamed, Some(Workspace { name: "new".to_owned(), ..workspace.clone() }));
+    assert_eq!(engine.standing.workspace(workspace.id).as_deref(), renamed.as_ref());
+    assert_eq!(store.rename_workspace(unknown, "new".to_owned()).await.unwrap(), None);
+    assert!(engine.standing.workspace(unknown).is_none(), "nothing is made by a new name");
+    assert!(store.delete_workspace(workspace.id).await.unwrap());
+    assert!(!store.delete_workspace(workspace.id).await.unwrap());
+    assert_eq!(role(&ann), None);
+    assert!(engine.standing.membership(other.id, ann.id).is_some());
+}
+
+pub(crate) async fn a_rotated_key_ends_with_its_overlap_or_before(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let (store, standing) = (&engine.store, &engine.standing);
+    store.create_key(key(1, &account)).await.unwrap();
+    let rotation = |owner: Option<&Account>, number: u8, at: u64, until: u64| KeyRotation {
+        key: KeyId(id(1)),
+        owner: owner.map(|owner| owner.id),
+        successor: Successor {
+            id: KeyId(id(number.into())),
+            shown: "sk_live_xyz".to_owned(),
+            digest: [number; 32],
+            created: later(at),
+        },
+        until: later(until),
+    };
+    let stranger = super::conformance::account(2);
+    let refused = store.rotate_key(rotation(Some(&stranger), 2, 0, 60)).await.unwrap();
+    assert_eq!(refused, None);
+    let new = store.rotate_key(rotation(Some(&account), 2, 10, 60)).await.unwrap().unwrap();
+    assert_eq!((new.owner, new.scopes.as_slice()), (account.id, &["read".to_owned()][..]));
+    assert_eq!(new.expires, Some(later(1_010)), "it lives as long as the old one was to");
+    assert_eq!(standing.key(&[2; 32]).as_deref(), Some(&new));
+    let old = standing.key(&[1; 32]).unwrap();
+    assert!(!old.has_ended(later(59)) && old.has_ended(later(60)));
+    store.rotate_key(rotation(None, 3, 20, 900)).await.unwrap().unwrap();
+    assert_eq!(old.ends(), Some(later(60)), "no rotation gives it more time");
+    let ended = store.rotate_key(rotation(None, 4, 60, 900)).await.unwrap();
+    assert_eq!(ended, None, "a key that has ended has no successor");
+    assert!(standing.key(&[4; 32]).is_none());
+}
+
+pub(crate) async fn the_use_of_a_key_is_kept_while_there_is_a_key(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let (store, standing) = (&engine.store, &engine.standing);
+    store.create_key(key(1, &account)).await.unwrap();
+    let known = standing.key(&[1; 32]).unwrap();
+    assert_eq!(known.last_used.get(), None);
+    standing.note_use(&known, later(5));
+    assert_eq!(standing.take_uses(), [(KeyId(id(1)), later(5))]);
+    assert_eq!(standing.take_uses(), []);
+    let uses = vec![(KeyId(id(1)), later(5)), (KeyId(id(9)), later(5))];
+    store.record_key_uses(uses).await.unwrap();
+    let found = store.find_key(KeyId(id(1))).await.unwrap().unwrap();
+    assert_eq!(found.last_used.get(), Some(later(5)));
+    store.delete_key(KeyId(id(1)), None).await.unwrap();
+    store.record_key_uses(vec![(KeyId(id(1)), later(6))]).await.unwrap();
+    assert_eq!(store.find_key(KeyId(id(1))).await.unwrap(), None);
+}
+
+pub(crate) async fn failures_are_listed_and_forgiven(engine: Engine) {
+    let limit = FailureLimit { attempts: 2, window: Seconds(300) };
+    let (here, there) = (Source::V4(1), Source::V6(1));
+    for (source, at) in [(here, 0), (here, 1), (there, 100)] {
+        engine.store.count_failure(source, limit, later(at)).await.unwrap();
+    }
+    let list = async |at| {
+        let mut counts = engine.store.list_failures(later(at)).await.unwrap();
+        counts.sort_by_key(|count| count.source);
+        counts
+    };
+    let count = |source, failures, ends| FailureCount { source, failures, ends: later(ends) };
+    assert_eq!(list(200).await, [count(here, 2, 300), count(there, 1, 400)]);
+    assert_eq!(list(300).await, [count(there, 1, 400)], "a window that has ended counts no more");
+    assert!(engine.store.forgive(here).await.unwrap());
+    assert_eq!(engine.standing.verdict(here, later(2)), Verdict::Allowed);
+    let verdict = engine.store.count_failure(here, limit, later(2)).await.unwrap();
+    assert_eq!(verdict, Verdict::Allowed, "it begins anew");
+    assert!(engine.store.forgive(there).await.unwrap());
+    assert!(!engine.store.forgive(there).await.unwrap());
+}
+
 pub(crate) async fn a_working_engine_says_so(engine: Engine) {
     engine.store.ping().await.unwrap();
 }
@@ -459,6 +772,17 @@ macro_rules! conformance {
             failures_are_counted_in_a_window_that_does_not_move
             failures_at_once_are_all_counted
             what_has_expired_is_swept_and_nothing_else
+            lists_come_in_parts_in_the_order_of_ids
+            sessions_are_found_and_listed_until_they_end
+            new_roles_end_nothing_and_count_at_once
+            with_an_account_goes_what_it_had_and_nothing_else
+            a_github_number_is_linked_once
+            a_link_that_takes_over_ends_what_was
+            a_server_has_an_owner_that_exists_and_keys_that_go_with_it
+            a_workspace_has_members_that_exist_and_go_with_it
+            a_rotated_key_ends_with_its_overlap_or_before
+            the_use_of_a_key_is_kept_while_there_is_a_key
+            failures_are_listed_and_forgiven
             a_working_engine_says_so
         }
     };

@@ -4,6 +4,7 @@
 mod damage;
 pub(super) mod disk;
 mod failure;
+mod migration;
 mod power;
 
 use std::path::Path;

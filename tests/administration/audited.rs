@@ -1,0 +1,147 @@
+//! Every change by the admin API leaves a line that says who did what to whom.
+
+use serde_json::{Value, json};
+
+use super::{Caller, NOBODY, PASSWORD, id, refusal, start};
+use crate::support::client::{Client, sign_in, sign_in_admin};
+use crate::support::frames::{DATA, END_STREAM, Http2};
+use crate::support::gateway::{ADMIN, ECHO, Gateway};
+
+/// The line of an event; every member that is expected is there and has that value.
+async fn check(gateway: &Gateway, event: &str, expected: Value) {
+    let wanted = |line: &Value| line["type"] == "audit" && line["event"] == event;
+    let line = gateway.wait_for_recent_log(wanted).await;
+    for (name, value) in expected.as_object().expect("members") {
+        assert_eq!(&line[name], value, "{name} of {line}");
+    }
+}
+
+#[tokio::test]
+async fn every_change_names_who_made_it_and_whom_it_is_about() {
+    let gateway = start().await;
+    let admin = Caller(Client::admin(&gateway).from_address("192.0.2.7"));
+    let first = admin.get("/users").await["items"][0].clone();
+    let by = |more: Value| {
+        let mut line = json!({
+            "by": "client", "acting_user": ADMIN, "acting_user_id": id(&first),
+            "client": "192.0.2.7", "credential": "basic", "outcome": "success", "reason": "ok",
+        });
+        let members = more.as_object().expect("members").clone();
+        line.as_object_mut().expect("members").extend(members);
+        line
+    };
+    let about_ann = by(json!({ "user": "ann" }));
+    let ann = admin.add_user("ann").await;
+    check(&gateway, "user_add", about_ann.clone()).await;
+    let path = format!("/users/{}", id(&ann));
+    admin.patch(&path, json!({ "roles": ["ops"], "state": "disabled" })).await;
+    check(&gateway, "user_roles", about_ann.clone()).await;
+    check(&gateway, "user_disable", about_ann.clone()).await;
+    admin.patch(&path, json!({ "state": "enabled" })).await;
+    check(&gateway, "user_enable", about_ann.clone()).await;
+    let password = json!({ "password": PASSWORD });
+    admin.call("PUT", &format!("{path}/password"), password).await.expect(204);
+    check(&gateway, "user_password", about_ann.clone()).await;
+
+    let server = admin.post("/servers", json!({ "name": "web" })).await;
+    let of_server = by(json!({ "detail": format!("server {}", id(&server)) }));
+    check(&gateway, "server_add", of_server.clone()).await;
+    admin.patch(&format!("/servers/{}", id(&server)), json!({ "name": "w" })).await;
+    check(&gateway, "server_change", of_server.clone()).await;
+
+    let key = admin.post("/keys", json!({ "owner": id(&ann), "server": id(&server) })).await;
+    let of_key = by(json!({ "detail": format!("key {}", id(&key)), "user": "ann" }));
+    check(&gateway, "key_create", of_key.clone()).await;
+    let rotated = admin.post(&format!("/keys/{}/rotate", id(&key)), json!({})).await;
+    let of_new = by(json!({ "detail": format!("key {}", id(&rotated)), "user": "ann" }));
+    check(&gateway, "key_rotate", of_new).await;
+    admin.delete(&format!("/keys/{}", id(&key))).await;
+    check(&gateway, "key_revoke", of_key).await;
+    admin.delete(&format!("/servers/{}", id(&server))).await;
+    check(&gateway, "server_delete", of_server).await;
+
+    let work = admin.post("/workspaces", json!({ "name": "work" })).await;
+    let of_work = by(json!({ "detail": format!("workspace {}", id(&work)) }));
+    check(&gateway, "workspace_add", of_work.clone()).await;
+    admin.patch(&format!("/workspaces/{}", id(&work)), json!({ "name": "w" })).await;
+    check(&gateway, "workspace_change", of_work.clone()).await;
+    let member = format!("/workspaces/{}/members/{}", id(&work), id(&ann));
+    admin.call("PUT", &member, json!({ "role": "member" })).await.expect(200);
+    check(&gateway, "member_set", about_ann.clone()).await;
+    admin.delete(&member).await;
+    check(&gateway, "member_delete", about_ann.clone()).await;
+    admin.delete(&format!("/workspaces/{}", id(&work))).await;
+    check(&gateway, "workspace_delete", of_work).await;
+
+    sign_in(&gateway, "ann", PASSWORD).await;
+    let session = admin.get("/sessions").await["items"][0].clone();
+    admin.delete(&format!("/sessions/{}", id(&session))).await;
+    let ended = by(json!({ "user": "ann", "detail": format!("session {}", id(&session)) }));
+    check(&gateway, "session_end", ended).await;
+    Client::anonymous(&gateway).from_address("192.0.2.9").login("ann", "wrong").await.expect(401);
+    admin.delete("/lockouts/192.0.2.9").await;
+    check(&gateway, "lockout_clear", by(json!({ "detail": "address 192.0.2.9" }))).await;
+    admin.delete(&path).await;
+    check(&gateway, "user_delete", about_ann).await;
+}
+
+#[tokio::test]
+async fn what_was_refused_is_audited_and_what_was_only_looked_at_is_not() {
+    let gateway = start().await;
+    let admin = Caller::admin(&gateway);
+    let path = format!("/users/{NOBODY}");
+    let answer = admin.call("DELETE", &path, Value::Null).await;
+    assert_eq!(refusal(&answer), (404, "USER_NOT_FOUND".into()));
+    let refused = json!({ "outcome": "refused", "reason": "user_not_found", "user": null });
+    check(&gateway, "user_delete", refused).await;
+    let before = gateway.log_lines().iter().filter(|line| line["type"] == "audit").count();
+    for list in ["/users", "/keys", "/servers", "/workspaces", "/sessions", "/lockouts"] {
+        admin.get(list).await;
+    }
+    admin.post("/workspaces", json!({ "name": "last" })).await;
+    check(&gateway, "workspace_add", json!({ "outcome": "success" })).await;
+    let lines = gateway.log_lines();
+    assert_eq!(lines.iter().filter(|line| line["type"] == "audit").count(), before + 1);
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_line() {
+    let gateway = start().await;
+    let admin = Caller::admin(&gateway);
+    let owner = admin.get("/users").await["items"][0]["id"].clone();
+    let key = admin.post("/keys", json!({ "owner": owner })).await;
+    let secret = "hunter2 hunter2";
+    let ann = admin.post("/users", json!({ "username": "ann", "password": secret })).await;
+    let password = json!({ "password": secret });
+    admin.call("PUT", &format!("/users/{}/password", id(&ann)), password).await.expect(204);
+    check(&gateway, "user_password", json!({ "user": "ann" })).await;
+    let log = format!("{:?}{}", gateway.log_lines(), gateway.stderr());
+    let text = key["api_key"].as_str().expect("the key's text");
+    assert!(!log.contains("hunter2") && !log.contains(text));
+}
+
+/// Whoever leaves as soon as it has asked must not change anything unseen.
+#[tokio::test]
+async fn a_change_whose_client_leaves_is_audited_all_the_same() {
+    // Hashing takes longer than leaving.
+    let gateway = Gateway::start(&format!("[auth]\nbcrypt_cost = 10\n{ECHO}")).await;
+    let token = sign_in_admin(&gateway).await.access;
+    let new = json!({ "username": "ann", "password": PASSWORD }).to_string();
+    let authorization = format!("Bearer {token}");
+    let head: &[(&str, &str)] = &[
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":authority", "localhost"),
+        (":path", "/api/admin/users"),
+        ("content-type", "application/json"),
+        ("authorization", &authorization),
+    ];
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.head(1, head).await;
+    http2.send(DATA, END_STREAM, 1, new.as_bytes()).await;
+    assert!(http2.answers_ping().await, "the request has arrived");
+    drop(http2);
+    check(&gateway, "user_add", json!({ "user": "ann", "acting_user": ADMIN })).await;
+    let access = gateway.wait_for_log(|line| line["path"] == "/api/admin/users").await;
+    assert_eq!(access["reason"], "client_left");
+}
