@@ -18,8 +18,7 @@ fn decode(verb: Verb, path: &str, query: &str, body: &str) -> Result<Value, Deco
         body: body.as_bytes(),
         query: Some(query).filter(|query| !query.is_empty()),
         parameters: &parameters,
-        refresh_cookie: None,
-        flow_cookie: None,
+        ..Input::default()
     };
     match admin.decode(Operation::Administer(*found.value), &input)? {
         Command::Administer(request) => Ok(serde_json::to_value(request).expect("it serializes")),

@@ -69,7 +69,10 @@ fn write_schema_1(path: &Path) {
         txn.open_table(revoked).unwrap().insert(bytes(REVOKED), LONG).unwrap();
         txn.open_table(TableDefinition::<Id, u64>::new("ended_sessions")).unwrap();
         txn.open_table(TableDefinition::<[u8; 32], &[u8]>::new("tickets")).unwrap();
-        txn.open_table(TableDefinition::<(u64, u8, &[u8]), ()>::new("expiries")).unwrap();
+        let expiries = TableDefinition::<(u64, u8, &[u8]), ()>::new("expiries");
+        let mut expiries = txn.open_table(expiries).unwrap();
+        expiries.insert((LONG, 1, bytes(SESSION).as_slice()), ()).unwrap();
+        expiries.insert((LONG, 2, bytes(REVOKED).as_slice()), ()).unwrap();
     }
     txn.commit().unwrap();
 }
