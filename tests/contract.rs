@@ -5,5 +5,7 @@
 mod accounts;
 mod cookies;
 mod keys;
+mod sessions;
 mod settings;
 mod status;
+mod workspaces;
