@@ -234,6 +234,9 @@ async fn who_does_not_agree_at_github_is_told_so() {
         come_back(&gateway, &[&begun.cookie], &format!("{CALLBACK}?{denied}&state={state}")).await;
     refused(&answer, 401, "GITHUB_CODE_REFUSED");
     assert_forgotten(&answer);
+    let both = format!("{CALLBACK}?{denied}&code=code&state={state}");
+    let both = come_back(&gateway, &[&begun.cookie], &both).await;
+    refused(&both, 401, "GITHUB_CODE_REFUSED");
     assert!(github.requests().is_empty());
 }
 

@@ -74,8 +74,9 @@ pub fn destination(query: Option<&str>) -> Result<String, DecodeError> {
 /// When it is not what GitHub sends a browser back with.
 pub fn returned(query: Option<&str>) -> Result<Returned, DecodeError> {
     match parameters(query, ["code", "error", "state"])? {
-        [code, error, Some(state)] if code.is_some() != error.is_some() => {
-            Ok(Returned { code: code.map(Secret::new), state: Secret::new(state) })
+        [code, error, Some(state)] if code.is_some() || error.is_some() => {
+            let code = code.filter(|_| error.is_none()).map(Secret::new);
+            Ok(Returned { code, state: Secret::new(state) })
         }
         _ => Err(DecodeError::Malformed("The query must hold a code and a state".to_owned())),
     }
