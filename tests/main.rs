@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod command_line;
 mod config;
+mod conform;
 mod contract;
 mod credentials;
 mod durability;

@@ -1,0 +1,223 @@
+//! A proxy in front of a gateway that tells the truth but for one thing.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
+
+use crate::support::client::{Answer, Body, Client, body};
+use crate::support::gateway::{ADMIN, Gateway};
+
+/// What is said instead of the truth.
+#[derive(Debug, Clone)]
+pub enum Lie {
+    None,
+    Status(u16),
+    /// The member at this JSON pointer has another value.
+    Set(&'static str, Value),
+    /// It is not there.
+    Drop(&'static str),
+    Replace(&'static str, &'static str),
+    /// The key that an answer brought last is shown again.
+    Recall,
+    /// A field of the head, or its absence.
+    Field(&'static str, Option<&'static str>),
+    /// The gateway never hears of it.
+    Instead(u16, &'static str),
+    /// A WebSocket opens here, answers its first message so and closes with this code.
+    Socket(&'static str, Option<u16>),
+    /// A WebSocket opens here, answers so and stays.
+    Deaf(&'static str),
+}
+
+pub struct Liar {
+    pub address: SocketAddr,
+    accepting: AbortHandle,
+}
+
+struct Telling {
+    client: Client,
+    /// `POST /api/auth/login`; a `*` at the end stands for any rest.
+    asked: &'static str,
+    lie: Lie,
+    /// The text of the key that was made last.
+    key: Mutex<Value>,
+}
+
+impl Liar {
+    pub async fn start(gateway: &Gateway, asked: &'static str, lie: Lie) -> Self {
+        let key = PrivateKeyDer::from_pem_file(gateway.path("server.key")).expect("a key");
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![gateway.certificate()], key)
+            .expect("the gateway's own pair");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let client = Client::anonymous(gateway);
+        let telling = Arc::new(Telling { client, asked, lie, key: Mutex::default() });
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(acceptor.clone(), stream, Arc::clone(&telling)));
+            }
+        });
+        Self { address, accepting: accepting.abort_handle() }
+    }
+}
+
+impl Drop for Liar {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve(acceptor: TlsAcceptor, stream: TcpStream, telling: Arc<Telling>) {
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let service = service_fn(move |request| {
+        let telling = Arc::clone(&telling);
+        async move { Ok::<_, Infallible>(telling.answer(request).await) }
+    });
+    // The client leaves when it has heard enough.
+    let _ =
+        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+}
+
+impl Telling {
+    fn applies(&self, request: &Request<Bytes>) -> bool {
+        let asked = format!("{} {}", request.method(), request.uri().path());
+        let meant = match self.asked.strip_suffix('*') {
+            Some(beginning) => asked.starts_with(beginning),
+            None => asked == self.asked,
+        };
+        // The administrator's own login is none of the statements.
+        let admin = format!("\"{ADMIN}\"");
+        meant && !String::from_utf8_lossy(request.body()).contains(&admin)
+    }
+
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let upgrade = hyper::upgrade::on(&mut request);
+        let (mut head, sent) = request.into_parts();
+        let sent = sent.collect().await.expect("the request arrives whole").to_bytes();
+        let request = Request::from_parts(head.clone(), sent.clone());
+        let lie = if self.applies(&request) { self.lie.clone() } else { Lie::None };
+        if let Lie::Socket(text, _) | Lie::Deaf(text) = lie {
+            let close = match lie {
+                Lie::Socket(_, close) => close,
+                _ => None,
+            };
+            let stays = matches!(lie, Lie::Deaf(_));
+            tokio::spawn(speak(upgrade, text, close, stays));
+            return opened(&head.headers[SEC_WEBSOCKET_KEY]);
+        }
+        if let Lie::Instead(status, text) = lie {
+            let mut response = Response::new(body(text));
+            *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+            return response;
+        }
+        for hop in [HOST, CONNECTION, CONTENT_LENGTH] {
+            head.headers.remove(hop);
+        }
+        let answer = self.client.request(Request::from_parts(head, body(sent))).await;
+        let mut key = self.key.lock().expect("no panic while it is held");
+        if let Ok(json) = serde_json::from_slice::<Value>(&answer.body) {
+            let shown = json.get("api_key").or(json.get("apiKey"));
+            *key = shown.unwrap_or(&*key).clone();
+        }
+        tell(answer, lie, &key)
+    }
+}
+
+fn tell(answer: Answer, lie: Lie, key: &Value) -> Response<Body> {
+    let mut text = answer.body.to_vec();
+    let mut response = Response::new(body(""));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response.headers_mut().remove(CONTENT_LENGTH);
+    match lie {
+        Lie::Status(status) => {
+            *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+        }
+        Lie::Field(name, value) => {
+            let name: HeaderName = name.parse().expect("a field name");
+            response.headers_mut().remove(&name);
+            if let Some(value) = value {
+                response.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+        }
+        Lie::Replace(truth, lie) => {
+            text = String::from_utf8_lossy(&text).replace(truth, lie).into_bytes();
+        }
+        Lie::Set(pointer, value) => text = change(&text, pointer, Some(value)),
+        Lie::Recall => text.extend(key.to_string().bytes()),
+        Lie::Drop(pointer) => text = change(&text, pointer, None),
+        Lie::None | Lie::Instead(..) | Lie::Socket(..) | Lie::Deaf(_) => {}
+    }
+    *response.body_mut() = body(text);
+    response
+}
+
+/// Sets or removes a member. What is not JSON stays as it is.
+fn change(text: &[u8], pointer: &str, value: Option<Value>) -> Vec<u8> {
+    let Ok(mut json) = serde_json::from_slice::<Value>(text) else { return text.to_vec() };
+    let (parent, name) = pointer.rsplit_once('/').expect("a pointer to a member");
+    if let Some(Value::Object(members)) = json.pointer_mut(parent) {
+        match value {
+            Some(value) => drop(members.insert(name.to_owned(), value)),
+            None => drop(members.remove(name)),
+        }
+    }
+    json.to_string().into_bytes()
+}
+
+fn opened(nonce: &HeaderValue) -> Response<Body> {
+    let mut response = Response::new(body(""));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let accept = derive_accept_key(nonce.as_bytes());
+    for (name, value) in
+        [(CONNECTION, "Upgrade"), (UPGRADE, "websocket"), (SEC_WEBSOCKET_ACCEPT, &accept)]
+    {
+        response.headers_mut().insert(name, HeaderValue::from_str(value).expect("a field value"));
+    }
+    response
+}
+
+async fn speak(
+    upgrade: hyper::upgrade::OnUpgrade,
+    text: &'static str,
+    close: Option<u16>,
+    stays: bool,
+) {
+    let Ok(stream) = upgrade.await else { return };
+    let mut socket =
+        WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
+    let _ = socket.next().await;
+    let _ = socket.send(Message::text(text)).await;
+    if let Some(code) = close {
+        let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
+        let _ = socket.close(Some(frame)).await;
+    }
+    // Until the other side has gone.
+    while stays && matches!(socket.next().await, Some(Ok(_))) {}
+}
