@@ -33,7 +33,7 @@ use arc_swap::ArcSwap;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
@@ -157,6 +157,9 @@ pub async fn handle(
     };
     if asked_upgrade && connection.upgrade() == Upgrade::Undecided {
         connection.decide_upgrade(Upgrade::Refused);
+    }
+    if record.access.method == Method::HEAD {
+        respond::leave_out_body(&mut response);
     }
     record.access.status = response.status();
     let headers = response.headers_mut();

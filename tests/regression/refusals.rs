@@ -1,6 +1,8 @@
 //! Requests that are refused like any other: in JSON, with an id, and in the log.
 
-use crate::support::client::{Client, Protocol};
+use http::Method;
+
+use crate::support::client::{Client, Protocol, request};
 use crate::support::gateway::Gateway;
 use crate::support::raw::raw;
 
@@ -51,5 +53,19 @@ async fn a_refused_method_is_told_which_are_taken() {
         stream.send(format!("{method} {path} HTTP/1.1\r\nHost: localhost:443\r\n\r\n")).await;
         let answer = stream.read_response().await.refused(405, "METHOD_NOT_ALLOWED");
         assert_eq!(answer.field("allow"), allow, "{method} {path}");
+    }
+}
+
+/// Was: over HTTP/2 the answer to HEAD brought a body, which is an error of protocol.
+#[tokio::test]
+async fn an_answer_to_head_has_a_length_and_no_body() {
+    let gateway = Gateway::start(PUBLIC_ECHO).await;
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let client = Client::anonymous(&gateway).protocol(protocol);
+        for (path, status) in [("/health", 200), ("/any", 200), ("/api/ws-token", 401)] {
+            let answer = client.request(request(Method::HEAD, path)).await.expect(status);
+            assert!(answer.body.is_empty(), "{answer:?}");
+            assert_ne!(answer.field("content-length"), "0", "{answer:?}");
+        }
     }
 }

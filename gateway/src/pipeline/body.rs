@@ -313,6 +313,14 @@ impl ResponseBody {
         Self::of(content)
     }
 
+    /// Leaves out what the gateway itself would say; answers how long that was.
+    pub fn leave_out(&mut self) -> Option<usize> {
+        let Content::Full(bytes) = &self.content else { return None };
+        let length = bytes.len();
+        self.content = Content::Empty;
+        Some(length)
+    }
+
     #[must_use]
     pub fn with_record(mut self, mut record: Box<RequestRecord>) -> Self {
         if matches!(self.content, Content::Upstream { .. }) {

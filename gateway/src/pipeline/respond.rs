@@ -349,6 +349,13 @@ pub fn own_answer(answer: Answer) -> Response<ResponseBody> {
     response
 }
 
+/// What HEAD gets (RFC 9110 9.3.2). hyper leaves the body out over HTTP/1 only.
+pub fn leave_out_body(response: &mut Response<ResponseBody>) {
+    if let Some(length) = response.body_mut().leave_out() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
 fn grpc_answer(status: StatusCode, message: &str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     let headers = response.headers_mut();
