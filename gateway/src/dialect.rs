@@ -13,11 +13,13 @@ pub mod envelope;
 pub mod flow;
 pub mod form;
 pub mod notation;
+pub mod openapi;
 pub mod perform;
 pub mod plain;
 pub mod status;
 pub mod told_apart;
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -77,6 +79,8 @@ pub enum Operation {
     /// A row of the admin API's table.
     Administer(usize),
     Health,
+    /// The OpenAPI document of the contract.
+    Describe,
 }
 
 /// Who may call an endpoint.
@@ -386,6 +390,7 @@ pub enum Resolution {
 pub struct Dialects {
     mounted: Vec<Arc<dyn Dialect>>,
     table: Router<Vec<Candidate>>,
+    documents: HashMap<Contract, Vec<u8>>,
 }
 
 /// Two endpoints whose paths cannot be told apart.
@@ -405,7 +410,8 @@ impl Dialects {
     pub fn new(mounted: Vec<Arc<dyn Dialect>>, health: HealthPaths) -> Result<Self, Ambiguous> {
         let mut paths: Vec<(String, Vec<Candidate>)> = Vec::new();
         for dialect in &mounted {
-            for endpoint in dialect.endpoints() {
+            let document = openapi::endpoint(dialect.contract());
+            for endpoint in dialect.endpoints().iter().chain([&document]) {
                 if endpoint.operation == Operation::Health && health == HealthPaths::Upstream {
                     continue;
                 }
@@ -424,7 +430,26 @@ impl Dialects {
                 .insert(path.as_str(), candidates)
                 .map_err(|error| Ambiguous { path, reason: error.to_string() })?;
         }
-        Ok(Self { mounted, table })
+        let documents = mounted.iter().map(|dialect| {
+            let contract = dialect.contract();
+            let is_there = |method: &Method, path: &str| {
+                let found = table.at(path).map_or(&[][..], |found| found.value.as_slice());
+                found.iter().any(|candidate| {
+                    candidate.dialect.contract() == contract
+                        && candidate.endpoint.method.accepts(method)
+                })
+            };
+            (contract, openapi::describe(contract, dialect.prefix(), is_there))
+        });
+        let documents = documents.collect();
+        Ok(Self { mounted, table, documents })
+    }
+
+    /// The OpenAPI document of a contract that is mounted.
+    #[must_use]
+    pub fn document(&self, contract: Contract) -> Answer {
+        let body = self.documents.get(&contract).cloned().unwrap_or_default();
+        Answer { status: StatusCode::OK, body, fields: Vec::new() }
     }
 
     /// Looks up a normalised path.

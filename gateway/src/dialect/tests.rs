@@ -135,3 +135,18 @@ fn another_method_is_told_which_ones_the_path_has() {
     }
     assert!(matches!(dialects.resolve(&Method::GET, "/api/v1/auth"), Resolution::NotOurs));
 }
+
+#[test]
+fn every_endpoint_is_documented_and_every_documented_one_is_there() {
+    let dialects = all();
+    for dialect in &dialects.mounted {
+        let body = dialects.document(dialect.contract()).body;
+        let document: serde_json::Value = serde_json::from_slice(&body).expect("it is JSON");
+        let paths = document["paths"].as_object().expect("it has paths");
+        let documented = paths.values().filter_map(|methods| methods.as_object());
+        let documented: usize = documented.map(serde_json::Map::len).sum();
+        let written = super::openapi::describe(dialect.contract(), dialect.prefix(), |_, _| true);
+        assert_eq!(documented, dialect.endpoints().len(), "{:?}", dialect.contract());
+        assert_eq!(body.len(), written.len(), "{:?}", dialect.contract());
+    }
+}

@@ -79,6 +79,9 @@ pub async fn serve(
             (chosen, admit(gateway, record, chosen, &call).await?, body)
         }
     };
+    if endpoint.operation == Operation::Describe {
+        return Ok(own_answer(gateway.dialects.document(dialect.contract())));
+    }
     record.ends_flow = endpoint.operation == Operation::FinishGithub;
     let flow_cookie =
         if record.ends_flow { cookie::find(&call.parts.headers, FLOW_COOKIE)? } else { None };

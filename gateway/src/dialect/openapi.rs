@@ -1,0 +1,77 @@
+//! The OpenAPI documents: each as true as its contract is mounted here, at the
+//! configured prefix and with the endpoints that are there.
+
+use http::Method;
+use serde_json::{Map, Value};
+
+use super::body::to_json;
+use super::{Contract, Endpoint, Operation, Verb};
+
+/// A document as it is written.
+struct Written {
+    served_at: &'static str,
+    /// What its contract's paths begin with, unless it is mounted elsewhere.
+    prefix: &'static str,
+    text: &'static str,
+}
+
+fn written(contract: Contract) -> Written {
+    let (served_at, prefix, text) = match contract {
+        Contract::Form => {
+            ("/api/openapi/form.json", "/api/v1", include_str!("../openapi/form.json"))
+        }
+        Contract::Status => {
+            ("/api/openapi/status.json", "/api", include_str!("../openapi/status.json"))
+        }
+        Contract::Envelope => {
+            ("/api/openapi/envelope.json", "/api", include_str!("../openapi/envelope.json"))
+        }
+        Contract::Plain => {
+            ("/api/openapi/plain.json", "/api/v1", include_str!("../openapi/plain.json"))
+        }
+        Contract::Admin => {
+            ("/api/openapi/admin.json", "/api/admin", include_str!("../openapi/admin.json"))
+        }
+    };
+    Written { served_at, prefix, text }
+}
+
+/// Where a contract's document is, wherever the contract itself is mounted.
+#[must_use]
+pub fn endpoint(contract: Contract) -> Endpoint {
+    Endpoint::new(Verb::Get, written(contract).served_at, Operation::Describe).fixed()
+}
+
+/// The document of a contract that is mounted at `prefix`, without what `is_there`
+/// does not find.
+///
+/// # Panics
+/// Never: a test reads every document that is compiled in.
+#[must_use]
+pub fn describe(
+    contract: Contract,
+    prefix: &str,
+    is_there: impl Fn(&Method, &str) -> bool,
+) -> Vec<u8> {
+    let written = written(contract);
+    let mut document: Map<String, Value> =
+        serde_json::from_str(written.text).expect("the documents are JSON objects");
+    let mut present = Map::new();
+    if let Some(Value::Object(paths)) = document.remove("paths") {
+        for (path, methods) in paths {
+            let path = match path.strip_prefix(written.prefix) {
+                Some(rest) => format!("{prefix}{rest}"),
+                None => path,
+            };
+            let Value::Object(mut methods) = methods else { continue };
+            methods.retain(|method, _| {
+                method.to_uppercase().parse().is_ok_and(|method| is_there(&method, &path))
+            });
+            if !methods.is_empty() {
+                present.insert(path, methods.into());
+            }
+        }
+    }
+    document.insert("paths".to_owned(), present.into());
+    to_json(&document)
+}
