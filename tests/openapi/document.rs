@@ -10,6 +10,9 @@ use super::root;
 
 pub const NAMES: [&str; 5] = ["form", "status", "envelope", "plain", "admin"];
 
+/// Where one signs in with `status` unless it is moved.
+const LOGIN: &str = "/api/auth/login";
+
 /// An id that nothing has.
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 
@@ -34,6 +37,29 @@ impl Document {
 
     pub fn file(name: &str) -> PathBuf {
         root().join("gateway/src/openapi").join(name).with_extension("json")
+    }
+
+    /// Configuration that serves this contract without those that share its paths. To
+    /// sign in, `status` is always there, somewhere else if need be.
+    pub fn alone(&self) -> String {
+        let others = ["form", "envelope", "plain"].into_iter();
+        let others = others.filter(|other| *other != self.name && self.name != "admin");
+        let off = others.map(|other| format!("[dialect.{other}]\nenabled = false\n"));
+        let moved = "[dialect.status]\nprefix = \"/elsewhere\"\n";
+        let status = if self.login() == LOGIN { "" } else { moved };
+        off.chain([status.to_owned()]).collect()
+    }
+
+    /// Where one signs in with `status` under that configuration.
+    pub fn login(&self) -> &'static str {
+        match self.name {
+            "status" | "admin" => LOGIN,
+            _ => "/elsewhere/auth/login",
+        }
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.json["paths"].get(path).is_some()
     }
 
     pub fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
@@ -123,6 +149,10 @@ impl<'a> Operation<'a> {
     pub fn schema(&self, document: &'a Document) -> &'a Value {
         let (media_type, _) = self.example().expect("it takes a body");
         document.resolve(&self.json["requestBody"]["content"][media_type]["schema"])
+    }
+
+    pub fn is_public(&self) -> bool {
+        self.json["security"].as_array().is_none_or(Vec::is_empty)
     }
 
     pub fn documents(&self, status: u16) -> bool {
