@@ -241,7 +241,7 @@ fn of_json<'a>(
         Bad::new(
             "a list of its values",
             JSON,
-            Value::from_iter(example.values().cloned()).to_string(),
+            example.values().cloned().collect::<Value>().to_string(),
         ),
         Bad::new("a list of it", JSON, format!("[{whole}]")),
     ];

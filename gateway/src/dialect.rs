@@ -214,10 +214,19 @@ pub enum Command {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct KeyRequest {
     pub name: String,
-    /// `Some(None)` is an id that no server can have.
-    pub server: Option<Option<ServerId>>,
+    pub server: Binding,
     pub scopes: Vec<String>,
     pub expires: Option<Timestamp>,
+}
+
+/// What a key is to be bound to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    #[default]
+    None,
+    Server(ServerId),
+    /// A text that is the id of no server.
+    Nothing,
 }
 
 impl KeyRequest {

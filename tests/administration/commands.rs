@@ -171,7 +171,8 @@ async fn a_text_that_reads_as_an_id_is_one() {
 async fn a_list_longer_than_any_part_is_printed_whole() {
     let gateway = start().await;
     let line = gateway.manage(&["hash-password", "--cost", "4"], Some("a password\n")).await;
-    let users: String = (0..1_005).map(|n| format!("user{n}:{line}\n")).collect();
+    let users: Vec<String> = (0..1_005).map(|n| format!("user{n}:{line}")).collect();
+    let users = users.join("\n");
     gateway.manage(&["user", "import", "-"], Some(&users)).await;
     assert_eq!(json_of(&gateway, &["user", "list"]).await.as_array().map(Vec::len), Some(1_006));
     assert_eq!(lines(&gateway, &["user", "list"]).await.len(), 1_007);

@@ -69,9 +69,9 @@ pub fn members(body: &[u8]) -> Vec<String> {
     if body.trim_ascii_start().starts_with(b"[") {
         return Vec::new();
     }
-    serde_json::from_slice::<HashMap<String, IgnoredAny>>(body)
-        .map(|members| members.into_keys().collect())
-        .unwrap_or_default()
+    #[expect(clippy::zero_sized_map_values, reason = "only a map reads an object")]
+    let members = serde_json::from_slice::<HashMap<String, IgnoredAny>>(body);
+    members.map(|members| members.into_keys().collect()).unwrap_or_default()
 }
 
 /// Reads a form's `wanted` fields, each exactly once; `ignored` ones may be there.

@@ -4,6 +4,7 @@
 use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 
 use crate::auth::login::{AccessToken, TokenPair};
+use crate::auth::secret::Secret;
 use crate::auth::time::Seconds;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub const REFRESH_COOKIE: &str = "__Host-portcullis-refresh";
 impl Delivery {
     /// A token as the body shows it, if it does.
     #[must_use]
-    pub fn shown<'a>(self, token: &'a crate::auth::secret::Secret) -> Option<&'a str> {
+    pub fn shown(self, token: &Secret) -> Option<&str> {
         (self == Delivery::Body).then(|| token.expose())
     }
 

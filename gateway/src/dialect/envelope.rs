@@ -73,6 +73,7 @@ struct SwitchBody {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the contract's names")]
 struct Success<T> {
     success: bool,
     data: T,

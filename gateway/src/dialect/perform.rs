@@ -11,7 +11,7 @@ use crate::auth::principal::Principal;
 use crate::auth::server::{ServerId, is_valid_label};
 
 use super::flow::Kept;
-use super::{Command, Dialect, Health, KeyRequest, Outcome, Providers};
+use super::{Binding, Command, Dialect, Health, KeyRequest, Outcome, Providers};
 
 /// Keys of one account; more are no use to anybody but somebody who floods the store.
 const MAX_KEYS: usize = 1_000;
@@ -127,8 +127,9 @@ async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<
     }
     check_room(core, owner.id)?;
     let server = match wanted.server {
-        None => None,
-        Some(id) => Some(bindable(core, owner, id)?),
+        Binding::None => None,
+        Binding::Server(id) => Some(bindable(core, owner, id)?),
+        Binding::Nothing => return Err(Error::Unknown(Entity::Server)),
     };
     let (key, text) = core.create_key(wanted.of(owner, server)).await?;
     Ok(Outcome::KeyCreated(key, text))
@@ -143,8 +144,8 @@ fn check_room(core: &Core, owner: crate::auth::account::AccountId) -> Result<(),
 
 /// The server, if the account may bind keys to it: whoever has such a key speaks for
 /// the server's agents.
-fn bindable(core: &Core, account: &Account, id: Option<ServerId>) -> Result<ServerId, Error> {
-    let server = id.and_then(|id| core.standing().server(id));
+fn bindable(core: &Core, account: &Account, id: ServerId) -> Result<ServerId, Error> {
+    let server = core.standing().server(id);
     let allowed = server.filter(|server| account.is_admin() || server.owner == Some(account.id));
     allowed.map(|server| server.id).ok_or(Error::Unknown(Entity::Server))
 }

@@ -16,8 +16,8 @@ use super::body::{json, none, to_json};
 use super::delivery::Delivery;
 use super::notation::{parse_id, parse_time, plain_key, plain_user, seconds};
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
-    Input, KeyRequest, Operation, Outcome, Settings, Verb,
+    Admission, Answer, Attempt, Binding, ClientError, Command, Contract, DecodeError, Dialect,
+    Endpoint, Input, KeyRequest, Operation, Outcome, Settings, Verb,
 };
 
 const SESSIONS: &[Endpoint] = &[
@@ -268,7 +268,12 @@ fn read_key_request(content_type: Option<&str>, body: &[u8]) -> Result<KeyReques
         body.expires_at.map(|text| parse_time(&text).ok_or_else(not_a_time)).transpose()?;
     Ok(KeyRequest {
         name: body.name.unwrap_or_default(),
-        server: body.server_id.map(|text| parse_id(&text).map(ServerId)),
+        server: match body.server_id {
+            None => Binding::None,
+            Some(text) => {
+                parse_id(&text).map_or(Binding::Nothing, |id| Binding::Server(ServerId(id)))
+            }
+        },
         scopes: body.scopes.unwrap_or_default(),
         expires,
     })

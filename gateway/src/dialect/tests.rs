@@ -39,6 +39,9 @@ fn all() -> Dialects {
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// Path, content type, body, whether `Authorization` and a refresh cookie are there; whose.
+type Row = (&'static str, Option<&'static str>, &'static str, bool, bool, Contract);
+
 #[test]
 fn contracts_that_share_a_path_are_told_apart_by_the_request() {
     use Contract::{Envelope, Form, Plain, Status};
@@ -46,7 +49,7 @@ fn contracts_that_share_a_path_are_told_apart_by_the_request() {
     let v1_refresh = "/api/v1/auth/refresh";
     let login = "/api/auth/login";
     let refresh = "/api/auth/refresh";
-    let table: &[(&str, Option<&str>, &str, bool, bool, Contract)] = &[
+    let table: &[Row] = &[
         // C1: by content type.
         (v1_login, Some(FORM), "username=a&password=b", false, false, Form),
         (

@@ -60,9 +60,9 @@ const GRPC_UNAVAILABLE: u8 = 14;
 const GRPC_UNAUTHENTICATED: u8 = 16;
 
 /// The one table of refusals.
+#[expect(clippy::too_many_lines, reason = "one row for each reason")]
 fn refusal(reason: &Reason) -> Refusal {
     use StatusCode as S;
-    let keep = |status, code, message| Refusal { status, code, message, fate: Fate::Keep };
     let close = |status, code, message| Refusal { status, code, message, fate: Fate::Close };
     match reason {
         Reason::Framing(fault) => framing_refusal(*fault),
@@ -113,7 +113,7 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::FirstMessage(_) => {
             close(S::BAD_REQUEST, "BAD_REQUEST", "The first message is not acceptable")
         }
-        Reason::CredentialMissing => {
+        Reason::CredentialMissing | Reason::NotASession => {
             keep(S::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
         }
         Reason::CredentialsConflict => {
@@ -124,9 +124,6 @@ fn refusal(reason: &Reason) -> Refusal {
         }
         Reason::RefreshTokenRefused(_) => {
             keep(S::UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "Invalid or expired refresh token")
-        }
-        Reason::NotASession => {
-            keep(S::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
         }
         // Which half was wrong is for the log only.
         Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _)
@@ -149,34 +146,14 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::PasswordUnacceptable(rule) => {
             keep(S::UNPROCESSABLE_ENTITY, "PASSWORD_NOT_ACCEPTABLE", rule.rule())
         }
-        Reason::NameUnacceptable(name) => {
-            let code = match name {
-                Name::User => "USERNAME_NOT_ACCEPTABLE",
-                Name::Email => "EMAIL_NOT_ACCEPTABLE",
-                Name::Person | Name::Label => "NAME_NOT_ACCEPTABLE",
-                Name::Role => "ROLE_NOT_ACCEPTABLE",
-                Name::Scope => "SCOPE_NOT_ACCEPTABLE",
-            };
-            keep(S::UNPROCESSABLE_ENTITY, code, name.rule())
-        }
+        Reason::NameUnacceptable(name) => name_refusal(*name),
         Reason::Taken(Name::Email) => {
             keep(S::CONFLICT, "EMAIL_ALREADY_EXISTS", "An account with this e-mail address exists")
         }
         Reason::Taken(_) => {
             keep(S::CONFLICT, "USERNAME_ALREADY_EXISTS", "An account with this user name exists")
         }
-        Reason::Unknown(entity) => {
-            let (code, message) = match entity {
-                Entity::Account => ("USER_NOT_FOUND", "User not found"),
-                Entity::Key => ("KEY_NOT_FOUND", "API key not found"),
-                Entity::Server => ("SERVER_NOT_FOUND", "Server not found"),
-                Entity::Session => ("SESSION_NOT_FOUND", "Session not found"),
-                Entity::Workspace => ("WORKSPACE_NOT_FOUND", "Workspace not found"),
-                Entity::Member => ("MEMBER_NOT_FOUND", "Member not found"),
-                Entity::Lockout => ("LOCKOUT_NOT_FOUND", "Lockout not found"),
-            };
-            keep(S::NOT_FOUND, code, message)
-        }
+        Reason::Unknown(entity) => missing_refusal(*entity),
         Reason::TooMany(_) => {
             keep(S::CONFLICT, "LIMIT_REACHED", "There are as many of these as one may have")
         }
@@ -195,27 +172,7 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::GithubDisabled => {
             keep(S::NOT_FOUND, "GITHUB_DISABLED", "Signing in with GitHub is not set up here")
         }
-        Reason::GithubRefused(error) => match error {
-            FederationError::CodeRefused => {
-                keep(S::UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub did not accept the code")
-            }
-            FederationError::NotAllowed => keep(
-                S::FORBIDDEN,
-                "GITHUB_NOT_ALLOWED",
-                "The GitHub account is in none of the organisations that are let in",
-            ),
-            FederationError::EmailUnverified => keep(
-                S::FORBIDDEN,
-                "GITHUB_EMAIL_UNVERIFIED",
-                "The GitHub account has no verified primary e-mail address",
-            ),
-            FederationError::Timeout => {
-                keep(S::GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long")
-            }
-            FederationError::Unavailable(_) | FederationError::Nonsense(_) => {
-                keep(S::BAD_GATEWAY, "GITHUB_UNAVAILABLE", "GitHub did not answer as it should")
-            }
-        },
+        Reason::GithubRefused(error) => github_refusal(error),
         Reason::CrossSite => {
             keep(S::FORBIDDEN, "CSRF", "The request does not come from a page of this site")
         }
@@ -247,6 +204,60 @@ fn refusal(reason: &Reason) -> Refusal {
             "The gateway cannot do this now; try again shortly",
         ),
         Reason::Internal => close(S::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error"),
+    }
+}
+
+/// A refusal that leaves the connection as it is.
+fn keep(status: StatusCode, code: &'static str, message: &'static str) -> Refusal {
+    Refusal { status, code, message, fate: Fate::Keep }
+}
+
+fn name_refusal(name: Name) -> Refusal {
+    let code = match name {
+        Name::User => "USERNAME_NOT_ACCEPTABLE",
+        Name::Email => "EMAIL_NOT_ACCEPTABLE",
+        Name::Person | Name::Label => "NAME_NOT_ACCEPTABLE",
+        Name::Role => "ROLE_NOT_ACCEPTABLE",
+        Name::Scope => "SCOPE_NOT_ACCEPTABLE",
+    };
+    keep(StatusCode::UNPROCESSABLE_ENTITY, code, name.rule())
+}
+
+fn missing_refusal(entity: Entity) -> Refusal {
+    let (code, message) = match entity {
+        Entity::Account => ("USER_NOT_FOUND", "User not found"),
+        Entity::Key => ("KEY_NOT_FOUND", "API key not found"),
+        Entity::Server => ("SERVER_NOT_FOUND", "Server not found"),
+        Entity::Session => ("SESSION_NOT_FOUND", "Session not found"),
+        Entity::Workspace => ("WORKSPACE_NOT_FOUND", "Workspace not found"),
+        Entity::Member => ("MEMBER_NOT_FOUND", "Member not found"),
+        Entity::Lockout => ("LOCKOUT_NOT_FOUND", "Lockout not found"),
+    };
+    keep(StatusCode::NOT_FOUND, code, message)
+}
+
+fn github_refusal(error: &FederationError) -> Refusal {
+    use StatusCode as S;
+    match error {
+        FederationError::CodeRefused => {
+            keep(S::UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub did not accept the code")
+        }
+        FederationError::NotAllowed => keep(
+            S::FORBIDDEN,
+            "GITHUB_NOT_ALLOWED",
+            "The GitHub account is in none of the organisations that are let in",
+        ),
+        FederationError::EmailUnverified => keep(
+            S::FORBIDDEN,
+            "GITHUB_EMAIL_UNVERIFIED",
+            "The GitHub account has no verified primary e-mail address",
+        ),
+        FederationError::Timeout => {
+            keep(S::GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long")
+        }
+        FederationError::Unavailable(_) | FederationError::Nonsense(_) => {
+            keep(S::BAD_GATEWAY, "GITHUB_UNAVAILABLE", "GitHub did not answer as it should")
+        }
     }
 }
 

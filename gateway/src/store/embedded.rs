@@ -204,8 +204,12 @@ impl Store for EmbeddedStore {
                 txn.open_table(ACCOUNTS)?.remove(id)?;
                 Ok(Step::changed(true, move |standing| {
                     standing.end_sessions(&ended);
-                    keys.iter().for_each(|key| standing.remove_key(&key.digest));
-                    servers.into_iter().for_each(|server| standing.put_server(server));
+                    for key in keys {
+                        standing.remove_key(&key.digest);
+                    }
+                    for server in servers {
+                        standing.put_server(server);
+                    }
                     standing.remove_account(account.id);
                 }))
             })
@@ -241,7 +245,9 @@ impl Store for EmbeddedStore {
                 write_account(txn, &account)?;
                 Ok(Step::changed(Replacement::Replaced, move |standing| {
                     standing.end_sessions(&ended);
-                    keys.iter().for_each(|key| standing.remove_key(&key.digest));
+                    for key in keys {
+                        standing.remove_key(&key.digest);
+                    }
                     standing.put_account(account);
                 }))
             })
@@ -505,7 +511,9 @@ impl Store for EmbeddedStore {
                 }
                 let keys = drop_keys(txn, |key| key.server == Some(server))?;
                 Ok(Step::changed(true, move |standing| {
-                    keys.iter().for_each(|key| standing.remove_key(&key.digest));
+                    for key in keys {
+                        standing.remove_key(&key.digest);
+                    }
                     standing.remove_server(server);
                 }))
             })
