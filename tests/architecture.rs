@@ -260,7 +260,7 @@ fn every_code_of_the_log_has_an_explanation_and_every_explanation_a_code() {
 fn the_shipped_configuration_is_short_and_its_comments_are_true() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config.toml");
     let text = std::fs::read_to_string(path).expect("config.toml is there");
-    assert!(text.lines().count() <= 40);
+    assert!(text.lines().count() <= 45);
     let lines: Vec<&str> = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {

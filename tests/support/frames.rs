@@ -83,6 +83,21 @@ impl Http2 {
         this
     }
 
+    /// A POST of JSON whose client leaves as soon as it has arrived.
+    pub async fn abandon(gateway: &Gateway, path: &str, more: &[(&str, &str)], body: &str) {
+        let head = [
+            (":method", "POST"),
+            (":scheme", "https"),
+            (":authority", "localhost"),
+            (":path", path),
+            ("content-type", "application/json"),
+        ];
+        let mut this = Self::connect(gateway).await;
+        this.head(1, &[&head, more].concat()).await;
+        this.send(DATA, END_STREAM, 1, body.as_bytes()).await;
+        assert!(this.answers_ping().await, "the request has arrived");
+    }
+
     pub async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.write(&frame(kind, flags, stream, payload)).await;
     }

@@ -224,6 +224,18 @@ impl Gateway {
         within("a line in the log", line).await.expect("the gateway runs on")
     }
 
+    /// The audit line of a request that its client did not wait for, if there is one yet.
+    pub fn audited_after_leaving(&self, path: &str) -> Option<Value> {
+        let lines = self.log_lines();
+        let left = |line: &&Value| line["path"] == path && line["reason"] == "client_left";
+        lines.iter().filter(left).find_map(|access| {
+            let of_it = |line: &&Value| {
+                line["type"] == "audit" && line["request_id"] == access["request_id"]
+            };
+            lines.iter().find(of_it).cloned()
+        })
+    }
+
     /// What every user of the machine can see of it.
     pub fn command_line(&self) -> String {
         std::fs::read_to_string(format!("/proc/{}/cmdline", self.process().id()))

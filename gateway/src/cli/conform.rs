@@ -41,7 +41,7 @@ pub(super) struct ConformOptions {
     /// A WebSocket route of agents; must be there if named [default: /api/v1/agents/ws]
     #[arg(long, value_name = "PATH")]
     agent_path: Option<String>,
-    /// A WebSocket route that takes tickets
+    /// A WebSocket route that takes tickets; must be there if named [default: /api/logs/stream]
     #[arg(long, value_name = "PATH")]
     ticket_path: Option<String>,
 }

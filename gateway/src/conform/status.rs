@@ -234,7 +234,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("S1-25", "of many that bring one ticket, one gets in", |s| {
         Box::pin(async move {
-            let path = ticket_route(s)?;
+            let path = ticket_route(s).await?;
             let ticket = ticket_answer(s).await?.text("/token")?;
             let call = Call::get(format!("{path}?token={ticket}"));
             let open = || s.client.open(&call);
@@ -249,7 +249,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("S1-27", "a ticket opens the stream's WebSocket, once", |s| {
         Box::pin(async move {
-            let path = ticket_route(s)?;
+            let path = ticket_route(s).await?;
             let ticket = ticket_answer(s).await?.text("/token")?;
             let call = Call::get(format!("{path}?token={ticket}"));
             if let Err(refused) = s.client.open(&call).await? {
@@ -451,11 +451,21 @@ async fn ticket_answer(s: &Stage) -> Result<Reply, Fault> {
     Ok(reply)
 }
 
+/// Where the shipped configuration has a WebSocket that tickets open.
+const TICKETS: &str = "/api/logs/stream";
+
 /// The path of a WebSocket that tickets open.
-fn ticket_route(s: &Stage) -> Result<&str, Fault> {
-    match s.ticket_path.as_deref() {
-        Some(path) => Ok(path),
-        None => unseen("name a WebSocket route that takes tickets with --ticket-path"),
+async fn ticket_route(s: &Stage) -> Result<&str, Fault> {
+    if let Some(path) = s.ticket_path.as_deref() {
+        return Ok(path);
+    }
+    let ticket = ticket_answer(s).await?.text("/token")?;
+    match s.client.open(&Call::get(format!("{TICKETS}?token={ticket}"))).await? {
+        Ok(_) => Ok(TICKETS),
+        Err(refused) if matches!(refused.status, 401 | 404) => {
+            unseen(format!("tickets have no route at {TICKETS}; name theirs with --ticket-path"))
+        }
+        Err(refused) => Err(refused.fault("101 with a ticket")),
     }
 }
 

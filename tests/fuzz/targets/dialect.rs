@@ -120,6 +120,7 @@ fn check_message(message: &str, body: &[u8]) {
             "The two passwords differ",
             "expiresAt must be a time of RFC ",
             "overlapSeconds must be at most ",
+            "The query must hold a code and a state",
         ]
         .contains(&words.as_str()),
         "{message}"
