@@ -28,6 +28,7 @@ pub struct Config {
     pub store: Store,
     pub auth: Auth,
     pub dialects: Dialects,
+    pub admin: AdminApi,
     /// `None`: nobody signs in with GitHub.
     pub github: Option<GitHub>,
     pub health: Health,
@@ -106,6 +107,13 @@ pub struct Auth {
     pub bcrypt_cost: u32,
     pub hash_threads: usize,
     pub hash_queue: usize,
+}
+
+/// The API of administration.
+#[derive(Debug, Clone)]
+pub struct AdminApi {
+    pub enabled: bool,
+    pub prefix: String,
 }
 
 /// The four contracts.

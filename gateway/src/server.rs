@@ -433,7 +433,9 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
     if form.enabled {
         mounted.push(Arc::new(Form(settings(form))));
     }
-    mounted.push(Arc::new(Admin::default()));
+    if config.admin.enabled {
+        mounted.push(Arc::new(Admin::new(config.admin.prefix.clone())));
+    }
     mounted
 }
 

@@ -163,3 +163,16 @@ async fn each_contract_has_its_own_password_rule_above_the_floor() {
         assert_eq!(answer.status, status, "{password}: {answer:?}");
     }
 }
+
+#[tokio::test]
+async fn the_admin_api_can_be_moved_and_switched_off() {
+    let users = |prefix: &str| format!("{prefix}/users");
+    let moved = Gateway::start(&open("[admin]\nprefix = \"/gate\"")).await;
+    let admin = Client::admin(&moved);
+    assert!(admin.get(&users("/gate")).await.expect(200).json()["items"].is_array());
+    let seen = admin.get(&users("/api/admin")).await.expect(200).json();
+    assert_eq!(seen["path"], users("/api/admin"), "the upstream answers");
+    let off = Gateway::start(&open("[admin]\nenabled = false")).await;
+    let seen = Client::admin(&off).get(&users("/api/admin")).await.expect(200).json();
+    assert_eq!(seen["path"], users("/api/admin"), "the upstream answers");
+}

@@ -6,7 +6,8 @@ use super::record::{Record, State};
 use super::{By, Hidden, Import, NewUser, Reply, Span, Who, find, page};
 use crate::auth::Core;
 use crate::auth::account::{
-    ADMIN_ROLE, Account, AccountId, HashedPassword, PersonName, Username, is_valid_role,
+    ADMIN_ROLE, Account, AccountId, HashedPassword, PersonName, Username, is_plausible_email,
+    is_valid_role,
 };
 use crate::auth::error::{Entity, Error, Name};
 use crate::auth::password::{Unacceptable, check_acceptable};
@@ -17,6 +18,7 @@ use crate::crypto::passwords::check_imported;
 pub(super) async fn add(core: &Core, new: NewUser) -> Result<Reply, Error> {
     let NewUser { name, email, password, roles, full_name, first_name, last_name } = new;
     let person = PersonName { full: full_name, first: first_name, last: last_name };
+    let email = email.or_else(|| address_of(&name));
     let account = core.unfinished_account(Some(&name), email, person)?;
     check_roles(&roles)?;
     check_acceptable(&password.0).map_err(Error::Password)?;
@@ -30,6 +32,11 @@ pub(super) async fn add(core: &Core, new: NewUser) -> Result<Reply, Error> {
     };
     core.store_account(account.clone()).await?;
     Ok(Reply::Made(Record::User((&account).into())))
+}
+
+/// A user name that is an e-mail address is the account's own.
+fn address_of(name: &str) -> Option<String> {
+    is_plausible_email(name).then(|| name.to_owned())
 }
 
 /// All at once, for the store commits together what comes together.
@@ -46,7 +53,14 @@ pub(super) async fn import(
         let username = Username::parse(&name).map_err(|_| Error::Name(Name::User))?;
         let account = Account::new(AccountId(core.new_uuid()), username, core.clock().now());
         let roles = if roles.is_empty() { account.roles.clone() } else { roles.to_vec() };
-        accounts.push(Account { roles, password: Some(HashedPassword(hash.0)), ..account });
+        let email = address_of(&name);
+        accounts.push(Account {
+            email_proven: email.is_some(),
+            email,
+            roles,
+            password: Some(HashedPassword(hash.0)),
+            ..account
+        });
     }
     for account in accounts {
         let (store, name) = (core.store().clone(), account.username.as_str().to_owned());

@@ -21,10 +21,10 @@ use super::github::read_github;
 use super::problem::{Origin, Problem, Problems};
 use super::units::parse_duration;
 use super::{
-    Access, Agents, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects, Health,
-    HttpTarget, IdentityHeaders, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS,
-    ProxyProtocol, Route, SelfSigned, SniRule, Store, Target, Tickets, Timeouts, Tls, Transport,
-    Upstream, UpstreamProtocol, UpstreamTls,
+    Access, AdminApi, Agents, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects,
+    Health, HttpTarget, IdentityHeaders, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat,
+    PARTS, ProxyProtocol, Route, SelfSigned, SniRule, Store, Target, Tickets, Timeouts, Tls,
+    Transport, Upstream, UpstreamProtocol, UpstreamTls,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -101,6 +101,7 @@ fn read(
     let dialect_section = root.section("dialect");
     let dialects = read_dialects(reader, &dialect_section, auth.refresh_ttl);
     dialect_section.finish();
+    let admin = read_admin(root.section("admin"), &dialects);
     let config = Config {
         listeners,
         tls: read_tls(root.section("tls"), files),
@@ -391,31 +392,47 @@ fn read_dialects(reader: &Reader, section: &Section<'_>, refresh_ttl: Duration) 
 }
 
 const ACCESS_TTL: std::ops::RangeInclusive<Duration> = SECOND..=Duration::from_secs(365 * 86_400);
-/// Prefixes that the gateway itself uses.
-const OWN_PREFIXES: [&str; 2] = ["/api/admin", "/api/openapi"];
+/// Where the documents of the contracts are, wherever these are mounted.
+const DOCUMENTS: &str = "/api/openapi";
+
+/// What the paths of an API of ours begin with.
+fn read_prefix(section: &Section<'_>, default: &str) -> String {
+    let Some(found) = section.text("prefix", "a path like \"/api/v1\"") else {
+        return default.to_owned();
+    };
+    let path = found.value.trim_end_matches('/');
+    let message = match check_route_path(path) {
+        Err(message) => Some(message),
+        Ok(()) if path.starts_with(DOCUMENTS) => Some("is used by the gateway itself"),
+        Ok(()) if path.contains('*') => Some("expected a plain path"),
+        Ok(()) => None,
+    };
+    if let Some(message) = message {
+        section.note(found.origin, "prefix", message, None);
+    }
+    path.to_owned()
+}
+
+fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi {
+    let admin = AdminApi {
+        enabled: section.boolean("enabled", true),
+        prefix: read_prefix(&section, "/api/admin"),
+    };
+    let taken =
+        dialects.all().iter().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
+    if admin.enabled && taken {
+        section.note(section.origin(), "prefix", "a dialect is there already", None);
+    }
+    section.finish();
+    admin
+}
 
 fn read_dialect(
     section: &Section<'_>,
     defaults: &DialectDefaults,
     refresh_ttl: Duration,
 ) -> Dialect {
-    let prefix = match section.text("prefix", "a path like \"/api/v1\"") {
-        Some(found) => {
-            let path = found.value.trim_end_matches('/');
-            let own = OWN_PREFIXES.iter().any(|own| path.starts_with(own));
-            let message = match check_route_path(path) {
-                _ if own => Some("is used by the gateway itself"),
-                Err(message) => Some(message),
-                Ok(()) if path.contains(['{', '}', '*']) => Some("expected a plain path"),
-                Ok(()) => None,
-            };
-            if let Some(message) = message {
-                section.note(found.origin, "prefix", message, None);
-            }
-            path.to_owned()
-        }
-        None => defaults.prefix.to_owned(),
-    };
+    let prefix = read_prefix(section, defaults.prefix);
     let deliveries = [("body", Delivery::Body), ("cookie", Delivery::Cookie)];
     let dialect = Dialect {
         enabled: section.boolean("enabled", true),

@@ -24,8 +24,6 @@ use super::{
     Input, Operation, Outcome, Verb,
 };
 
-pub const PREFIX: &str = "/api/admin";
-
 const DEFAULT_PAGE: usize = 50;
 const MAX_PAGE: usize = 200;
 
@@ -334,17 +332,19 @@ struct ErrorMembers<'a> {
 }
 
 pub struct Admin {
+    prefix: String,
     endpoints: Vec<Endpoint>,
 }
 
-impl Default for Admin {
-    fn default() -> Self {
+impl Admin {
+    #[must_use]
+    pub fn new(prefix: String) -> Self {
         let endpoint = |(row, (method, path, _)): (usize, &(Verb, &'static str, Decode))| {
             let operation = Operation::Administer(row);
             let (admission, attempt) = (Admission::Administrator, Attempt::None);
             Endpoint { method: *method, path, fixed: false, operation, admission, attempt }
         };
-        Self { endpoints: TABLE.iter().enumerate().map(endpoint).collect() }
+        Self { prefix, endpoints: TABLE.iter().enumerate().map(endpoint).collect() }
     }
 }
 
@@ -354,7 +354,7 @@ impl Dialect for Admin {
     }
 
     fn prefix(&self) -> &str {
-        PREFIX
+        &self.prefix
     }
 
     fn endpoints(&self) -> &[Endpoint] {

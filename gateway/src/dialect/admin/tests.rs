@@ -6,7 +6,7 @@ const JSON: Option<&str> = Some("application/json");
 
 /// The request as the socket would write it, or what is wrong with it.
 fn decode(verb: Verb, path: &str, query: &str, body: &str) -> Result<Value, DecodeError> {
-    let admin = Admin::default();
+    let admin = Admin::new("/api/admin".to_owned());
     let mut router = matchit::Router::new();
     for (row, (_, pattern, _)) in TABLE.iter().enumerate().filter(|(_, row)| row.0 == verb) {
         router.insert(*pattern, row).expect("the table's paths can be told apart");
@@ -111,6 +111,6 @@ fn passwords_are_not_in_what_a_request_shows_of_itself() {
         .iter()
         .position(|(verb, pattern, _)| *verb == Verb::Put && pattern.replace("{id}", ID) == path);
     let operation = Operation::Administer(row.expect("a row"));
-    let command = Admin::default().decode(operation, &input).expect("a command");
+    let command = Admin::new("/api/admin".to_owned()).decode(operation, &input).expect("a command");
     assert!(!format!("{command:?}").contains("hunter2"));
 }
