@@ -108,6 +108,7 @@ fn read(
         store: read_store(root.section("store")),
         auth,
         dialects,
+        admin,
         github: read_github(reader, root.section("github"), files),
         health: read_health(root.section("health")),
         limits,
