@@ -262,7 +262,7 @@ const REFUSED: &[(&str, &str, &str, u16, &str)] = &[
     (
         "POST",
         "/users",
-        r#"{"username":"eve@example.com","password":"long enough"}"#,
+        r#"{"username":"eve@example.com","email":"ann@elsewhere.example","password":"long enough"}"#,
         422,
         "USERNAME_NOT_ACCEPTABLE",
     ),
