@@ -179,7 +179,8 @@ pub struct Input<'a> {
     pub query: Option<&'a str>,
     /// What stands for the segments in braces, in order.
     pub parameters: &'a [String],
-    /// The refresh token of a browser that holds its tokens in cookies.
+    /// The refresh token of a browser that holds its tokens in cookies, where the
+    /// operation wants one and there is no body.
     pub refresh_cookie: Option<&'a str>,
     /// What a browser that comes back from GitHub remembers.
     pub flow_cookie: Option<&'a str>,

@@ -3,11 +3,10 @@
 use uuid::Uuid;
 
 use super::record::{Key, Record};
-use super::{Hidden, NewKey, Reply, Span, Who, check_label, find, page};
+use super::{Hidden, NewKey, Reply, Span, Who, find, page};
 use crate::auth::Core;
-use crate::auth::account::is_valid_role;
 use crate::auth::api_key::{self, ApiKey, KeyId};
-use crate::auth::error::{Entity, Error, Name};
+use crate::auth::error::{Entity, Error};
 use crate::auth::secret::Secret;
 use crate::auth::server::ServerId;
 use crate::auth::time::{Seconds, Timestamp};
@@ -15,14 +14,8 @@ use crate::auth::time::{Seconds, Timestamp};
 pub(super) async fn create(core: &Core, new: NewKey) -> Result<Reply, Error> {
     let NewKey { owner, name, server, scopes, expires } = new;
     let owner = find(core, &owner)?.id;
-    check_label(&name)?;
-    if !scopes.iter().all(|scope| is_valid_role(scope)) {
-        return Err(Error::Name(Name::Scope));
-    }
-    if expires.is_some_and(|expires| expires <= core.clock().now().0) {
-        return Err(Error::Past);
-    }
     let (server, expires) = (server.map(ServerId), expires.map(Timestamp));
+    core.check_terms(&name, &scopes, expires)?;
     let new = api_key::NewKey { owner, name, server, scopes, expires };
     core.create_key(new).await.map(shown_once)
 }

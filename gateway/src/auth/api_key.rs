@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 use super::Core;
-use super::account::AccountId;
-use super::error::{Entity, Error, Refusal, StoreError};
+use super::account::{AccountId, is_valid_role};
+use super::error::{Entity, Error, Name, Refusal, StoreError};
 use super::ports::{Entropy, KeyCreation, TokenSigner};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
-use super::server::ServerId;
+use super::server::{ServerId, is_valid_label};
 use super::time::{Seconds, Timestamp};
 
 pub const PREFIX: &str = "sk_live_";
@@ -142,6 +142,27 @@ impl Successor {
 }
 
 impl Core {
+    /// Whether a key may be called so, be good for this and end then.
+    ///
+    /// # Errors
+    /// The first of these that may not be.
+    pub fn check_terms(
+        &self,
+        name: &str,
+        scopes: &[String],
+        expires: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        if !is_valid_label(name) {
+            Err(Error::Name(Name::Label))
+        } else if !scopes.iter().all(|scope| is_valid_role(scope)) {
+            Err(Error::Name(Name::Scope))
+        } else if expires.is_some_and(|expires| expires <= self.clock.now()) {
+            Err(Error::Past)
+        } else {
+            Ok(())
+        }
+    }
+
     /// Makes and stores a key; the text is shown this once.
     ///
     /// # Errors

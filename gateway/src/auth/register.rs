@@ -13,7 +13,7 @@ use super::error::{Error, Name, Refusal};
 use super::federation::{FederatedIdentity, FederationError, Grant};
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
-use super::ports::{Creation, GithubLink, Replacement};
+use super::ports::{Creation, GithubLink};
 use super::secret::Secret;
 
 /// Whether anybody may make an account.
@@ -168,10 +168,8 @@ impl Core {
             takeover: !account.email_proven,
             now: self.clock.now(),
         };
-        match self.store.link_github(link).await? {
-            // Stale as well: whatever it is now, the next look tells.
-            Replacement::Replaced | Replacement::Stale => Ok(()),
-        }
+        // Linked or stale: the next look tells.
+        self.store.link_github(link).await.map(drop).map_err(Error::from)
     }
 
     async fn create_federated(
@@ -184,13 +182,9 @@ impl Core {
         if self.policy.registration == Registering::Closed && !restricted {
             return Err(Error::RegistrationClosed);
         }
-        let name = identity.name.as_deref().unwrap_or(&identity.login).trim();
-        let name = if is_valid_person_name(name) { name } else { identity.login.as_str() };
-        let name = if is_valid_person_name(name) {
-            PersonName::whole(name)
-        } else {
-            PersonName::default()
-        };
+        let names = [identity.name.as_deref().map(str::trim), Some(identity.login.as_str())];
+        let name = names.into_iter().flatten().find(|name| is_valid_person_name(name));
+        let name = name.map(PersonName::whole).unwrap_or_default();
         let account = self.unfinished_account(None, Some(email.to_owned()), name)?;
         let account = Account {
             email_proven: true,
@@ -198,12 +192,8 @@ impl Core {
             avatar: identity.avatar.clone(),
             ..account
         };
-        match self.store.create_account(account).await? {
-            Creation::Created
-            | Creation::NameTaken
-            | Creation::EmailTaken
-            | Creation::GithubTaken => Ok(()),
-        }
+        // Created or taken: the next look tells.
+        self.store.create_account(account).await.map(drop).map_err(Error::from)
     }
 
     /// Leave to take an account's administration away, if enabled administrators are

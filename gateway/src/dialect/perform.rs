@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::admin::{self, By};
 use crate::auth::Core;
-use crate::auth::account::{Account, is_valid_role};
-use crate::auth::error::{Entity, Error, Name};
+use crate::auth::account::{Account, AccountId};
+use crate::auth::error::{Entity, Error};
 use crate::auth::federation::{FederationError, Grant};
 use crate::auth::principal::Principal;
-use crate::auth::server::{ServerId, is_valid_label};
+use crate::auth::server::ServerId;
 
 use super::flow::Kept;
 use super::{Binding, Command, Dialect, Health, KeyRequest, Outcome, Providers};
@@ -116,15 +116,7 @@ fn person(principal: &Principal) -> Result<&Arc<Account>, Error> {
 }
 
 async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<Outcome, Error> {
-    if !is_valid_label(&wanted.name) {
-        return Err(Error::Name(Name::Label));
-    }
-    if !wanted.scopes.iter().all(|scope| is_valid_role(scope)) {
-        return Err(Error::Name(Name::Scope));
-    }
-    if wanted.expires.is_some_and(|expires| expires <= core.clock().now()) {
-        return Err(Error::Past);
-    }
+    core.check_terms(&wanted.name, &wanted.scopes, wanted.expires)?;
     check_room(core, owner.id)?;
     let server = match wanted.server {
         Binding::None => None,
@@ -135,7 +127,7 @@ async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<
     Ok(Outcome::KeyCreated(key, text))
 }
 
-fn check_room(core: &Core, owner: crate::auth::account::AccountId) -> Result<(), Error> {
+fn check_room(core: &Core, owner: AccountId) -> Result<(), Error> {
     if core.standing().keys(Some(owner)).len() >= MAX_KEYS {
         return Err(Error::TooMany(Entity::Key));
     }

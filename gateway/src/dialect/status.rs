@@ -113,7 +113,7 @@ impl Dialect for Status {
                 Ok(Command::Login { name: username, password: Secret::new(password) })
             }
             Operation::Refresh => {
-                if let Some(token) = input.refresh_cookie.filter(|_| body.is_empty()) {
+                if let Some(token) = input.refresh_cookie {
                     return Ok(Command::Refresh { token: token.into() });
                 }
                 let RefreshBody { refresh_token } = json(content_type, body)?;
