@@ -26,15 +26,20 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, R
     let mut values = headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(found, _)| *found == name)
-        .map(|(_, value)| value);
+        .flat_map(|line| pairs(line))
+        .filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Reason::CredentialsConflict.into()),
-        (value, None) => Ok(value.filter(|value| !value.is_empty())),
+        // Ours are visible ASCII; anything else was not made here.
+        (value, None) => Ok(value
+            .and_then(|value| std::str::from_utf8(value).ok())
+            .filter(|value| !value.is_empty())),
     }
+}
+
+/// The cookies of a line. Other sites' values need not be text.
+fn pairs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
 }
 
 /// Whether the request says where it comes from.
@@ -89,24 +94,17 @@ fn is_origin(origin: &HeaderValue, host: &str, scheme: &str) -> bool {
 
 /// Removes our cookies from what goes to an upstream.
 pub fn strip(headers: &mut HeaderMap) {
-    let ours = |pair: &str| {
-        let name = pair.trim().split('=').next().unwrap_or_default();
-        [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE].contains(&name)
+    let ours = |pair: &[u8]| {
+        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE].iter().any(|known| known.as_bytes() == name)
     };
-    let carries = |line: &HeaderValue| line.to_str().is_ok_and(|line| line.split(';').any(ours));
-    if !headers.get_all(header::COOKIE).iter().any(carries) {
+    if !headers.get_all(header::COOKIE).iter().any(|line| pairs(line).any(ours)) {
         return;
     }
     let mut kept = Vec::new();
     for line in headers.get_all(header::COOKIE) {
-        match line.to_str() {
-            Ok(text) => {
-                let pairs: Vec<&str> =
-                    text.split(';').map(str::trim).filter(|pair| !ours(pair)).collect();
-                kept.extend(HeaderValue::from_str(&pairs.join("; ")).ok());
-            }
-            Err(_) => kept.push(line.clone()),
-        }
+        let others: Vec<&[u8]> = pairs(line).filter(|pair| !ours(pair)).collect();
+        kept.extend(HeaderValue::from_bytes(&others.join(&b"; "[..])).ok());
     }
     headers.remove(header::COOKIE);
     for line in kept.into_iter().filter(|line| !line.is_empty()) {
@@ -167,6 +165,16 @@ mod tests {
         strip(&mut headers);
         let left: Vec<_> = headers.get_all("cookie").iter().collect();
         assert_eq!(left, ["a=1; b=2", "c=3"]);
+    }
+
+    #[test]
+    fn our_cookies_are_known_beside_ones_that_are_no_text() {
+        let mut headers = parts(&[]).headers;
+        let line = b"name=J\xfcrgen; __Host-portcullis-access=secret";
+        headers.append("cookie", HeaderValue::from_bytes(line).unwrap());
+        assert_eq!(find(&headers, ACCESS_COOKIE).unwrap(), Some("secret"));
+        strip(&mut headers);
+        assert_eq!(headers["cookie"].as_bytes(), b"name=J\xfcrgen");
     }
 
     #[test]
