@@ -26,7 +26,7 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, R
     let mut values = headers
         .get_all(header::COOKIE)
         .iter()
-        .flat_map(|line| pairs(line))
+        .flat_map(pairs)
         .filter_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(Reason::CredentialsConflict.into()),
