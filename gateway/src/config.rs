@@ -8,6 +8,7 @@ pub mod document;
 pub mod file;
 mod github;
 pub mod problem;
+mod store;
 pub mod units;
 
 use std::net::SocketAddr;
@@ -87,7 +88,65 @@ pub enum SniRule {
 
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// Of the admin socket, the secret that was not given, and the embedded store.
     pub directory: PathBuf,
+    /// `None`: the embedded store.
+    pub shared: Option<SharedStore>,
+}
+
+/// A Redis that several gateways keep their state in.
+#[derive(Debug, Clone)]
+pub struct SharedStore {
+    pub topology: Topology,
+    pub tls: UpstreamTls,
+    /// `None`: the server's user "default".
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub sentinel_password: Option<Secret>,
+    pub database: u16,
+    /// All keys begin with it, in braces.
+    pub prefix: String,
+    pub durability: Durability,
+    /// For one trip.
+    pub timeout: Duration,
+}
+
+/// How the server that takes writes is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topology {
+    Single(NodeAddress),
+    /// Sentinels know the master of `service`.
+    Sentinel {
+        addresses: Vec<NodeAddress>,
+        service: String,
+    },
+    /// Nodes know the owner of a slot.
+    Cluster(Vec<NodeAddress>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NodeAddress {
+    /// Name or address, the latter without brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+impl std::fmt::Display for NodeAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// What a change of a shared store must have survived before it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on the primary's disk.
+    Fsync,
+    /// So many replicas have it.
+    Replicated { replicas: u32 },
+    /// The primary has it in memory.
+    Fast,
 }
 
 #[derive(Debug, Clone)]
@@ -205,6 +264,8 @@ pub struct Team {
 pub struct Health {
     pub enabled: bool,
     pub advisory_file: Option<PathBuf>,
+    /// Whether health is bad while a shared store is not live.
+    pub require_store: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -237,6 +238,37 @@ pub enum Rotated {
     Unknown,
 }
 
+/// How a store that other gateways use too can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreState {
+    /// Memory follows what others change.
+    Live,
+    /// It answers, and memory is being read anew.
+    Resyncing,
+    Unreachable,
+}
+
+impl StoreState {
+    /// As it is shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            StoreState::Live => "live",
+            StoreState::Resyncing => "resyncing",
+            StoreState::Unreachable => "unreachable",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreHealth {
+    pub state: StoreState,
+    /// How old memory is at most; `None` when it was never read.
+    pub staleness: Option<Duration>,
+    /// Changes made here that the store has not been told yet.
+    pub undelivered: usize,
+}
+
 /// The state that must survive. See the module's header for the rules.
 ///
 /// Every method that ends or changes something also publishes it to
@@ -406,4 +438,9 @@ pub trait Store: Send + Sync {
 
     /// Whether changes can be made durable now.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Of a store that other gateways use too; `None` of one's own.
+    fn health(&self) -> Option<StoreHealth> {
+        None
+    }
 }

@@ -144,6 +144,16 @@ impl<'d> Section<'d> {
         self.table.is_some_and(|table| table.contains_key(name))
     }
 
+    /// Where the key's value comes from; [`Origin::Absent`] when it is given nowhere.
+    #[must_use]
+    pub fn given_at(&self, name: &str) -> Origin {
+        match (self.variable(name), self.table.and_then(|table| table.get(name))) {
+            (Some(variable), _) => variable.origin,
+            (None, Some(written)) => Origin::File(written.span()),
+            (None, None) => Origin::Absent,
+        }
+    }
+
     pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: Option<String>) {
         self.reader.note(origin, &self.key(name), message, help);
     }

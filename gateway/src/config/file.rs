@@ -19,12 +19,13 @@ use crate::crypto::jwt::MIN_SECRET_BYTES;
 use super::document::{Located, Reader, Section, nearest};
 use super::github::read_github;
 use super::problem::{Origin, Problem, Problems};
+use super::store::{SharedAt, read_store};
 use super::units::parse_duration;
 use super::{
     Access, AdminApi, Agents, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects,
     Health, HttpTarget, IdentityHeaders, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat,
-    PARTS, ProxyProtocol, Route, SelfSigned, SniRule, Store, Target, Tickets, Timeouts, Tls,
-    Transport, Upstream, UpstreamProtocol, UpstreamTls,
+    PARTS, ProxyProtocol, Route, SelfSigned, SniRule, Target, Tickets, Timeouts, Tls, Transport,
+    Upstream, UpstreamProtocol, UpstreamTls,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -102,15 +103,22 @@ fn read(
     let dialects = read_dialects(reader, &dialect_section, auth.refresh_ttl);
     dialect_section.finish();
     let admin = read_admin(root.section("admin"), &dialects);
+    let (store, shared_at) = read_store(reader, root.section("store"), files);
+    if let (Some(SharedAt(origin)), None) = (&shared_at, &auth.secret_key) {
+        let message = "gateways that share a store must sign alike, and there is no secret key";
+        let help = "make one with `portcullis secret generate`; give it to each gateway in \
+                    SECRET_KEY or the file that auth.secret_key_file names";
+        reader.note(origin.clone(), "store.url", message, Some(help.to_owned()));
+    }
     let config = Config {
         listeners,
         tls: read_tls(root.section("tls"), files),
-        store: read_store(root.section("store")),
+        store,
         auth,
         dialects,
         admin,
         github: read_github(reader, root.section("github"), files),
-        health: read_health(root.section("health")),
+        health: read_health(root.section("health"), shared_at.is_some()),
         limits,
         timeouts: read_timeouts(root.section("timeouts")),
         trusted_proxies,
@@ -231,12 +239,6 @@ fn read_tls(section: Section<'_>, files: Files) -> Tls {
     };
     section.finish();
     tls
-}
-
-fn read_store(section: Section<'_>) -> Store {
-    let path = section.text("path", "the path of a directory");
-    section.finish();
-    Store { directory: path.map_or_else(|| PathBuf::from("data"), |path| path.value.into()) }
 }
 
 fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
@@ -457,12 +459,18 @@ fn read_dialect(
     dialect
 }
 
-fn read_health(section: Section<'_>) -> Health {
+fn read_health(section: Section<'_>, shared: bool) -> Health {
+    let require_store = section.boolean("require_store", false);
+    if require_store && !shared {
+        let message = "there is no shared store to require: store.url is missing";
+        section.note(section.given_at("require_store"), "require_store", message, None);
+    }
     let health = Health {
         enabled: section.boolean("enabled", true),
         advisory_file: section
             .text("advisory_file", "the path of a JSON file")
             .map(|found| found.value.into()),
+        require_store,
     };
     section.finish();
     health

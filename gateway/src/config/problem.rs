@@ -1,5 +1,6 @@
 //! Everything that is wrong with a configuration, each with its place.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
 
@@ -55,7 +56,7 @@ fn render_one(out: &mut String, file: &str, text: &str, problem: &Problem) {
         Origin::File(span) => {
             let place = Place::of(text, span);
             writeln!(out, "{file}:{}:{}: {key}{message}", place.line, place.column)
-                .and_then(|()| writeln!(out, "{:>5} | {}", place.line, place.text))
+                .and_then(|()| writeln!(out, "{:>5} | {}", place.line, without_secrets(place.text)))
                 .and_then(|()| {
                     let carets = "^".repeat(place.width);
                     writeln!(out, "      | {}{carets}", " ".repeat(place.column - 1))
@@ -74,7 +75,46 @@ fn render_one(out: &mut String, file: &str, text: &str, problem: &Problem) {
 
 /// A key in quotes may hold a line end, which would look like the end of what is said.
 fn on_one_line(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
+    without_secrets(text).replace(char::is_control, "\u{fffd}")
+}
+
+/// Secrets do not belong into the file, but what stands in the wrong place must not go
+/// on into a log: who is named in a URL, and what is given to a key that is called after
+/// a secret. A character becomes a star, so that what follows stays where it was.
+fn without_secrets(text: &str) -> Cow<'_, str> {
+    let mut hidden = Vec::new();
+    if let Some(at) = text.rfind('@')
+        && (text.contains("://") || text.contains("redis"))
+    {
+        let start = match text.find("://") {
+            Some(scheme) if scheme < at => scheme + "://".len(),
+            _ => value_begins(text, text.find(['=', '"']).unwrap_or(0)),
+        };
+        hidden.push(start..at);
+    }
+    for word in ["password", "passwd", "secret"] {
+        for (start, _) in text.match_indices(word) {
+            let rest = &text[start + word.len()..];
+            let key = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            let assigned = key.trim_start_matches(['"', '\'', ' ']);
+            // The path of a file is no secret.
+            if assigned.starts_with('=') && !rest[..rest.len() - key.len()].ends_with("_file") {
+                hidden.push(value_begins(text, text.len() - assigned.len())..text.len());
+            }
+        }
+    }
+    if hidden.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let star = |(at, character): (usize, char)| {
+        if hidden.iter().any(|range| range.contains(&at)) { '*' } else { character }
+    };
+    Cow::Owned(text.char_indices().map(star).collect())
+}
+
+/// What follows an equals sign or a quotation mark.
+fn value_begins(text: &str, mark: usize) -> usize {
+    text.len() - text[mark..].trim_start_matches(['=', ' ', '"', '\'']).len()
 }
 
 /// A place in a text as people count it: lines and characters from one.
@@ -108,4 +148,29 @@ fn floor_boundary(text: &str, at: usize) -> usize {
         at -= 1;
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown() {
+        for (line, shown) in [
+            (r#"url = "redis://gate:pw@h:1/0""#, r#"url = "redis://*******@h:1/0""#),
+            (r#"url = "redis://a:p/@"w@h""#, r#"url = "redis://*******@h""#),
+            (r#"url = "redis:/a:pw@h""#, r#"url = "***********@h""#),
+            (r#"url = redis://a:é@h"#, r#"url = redis://***@h"#),
+            (r#"burst = "many" # ask ops@example"#, r#"burst = "many" # ask ops@example"#),
+            (r#"url = "http://127.0.0.1:3000""#, r#"url = "http://127.0.0.1:3000""#),
+            (r#"password = "pw""#, r#"password = "***"#),
+            (r#"store = { "password"= 'pw' }"#, r#"store = { "password"= '*****"#),
+            (r#"secret_key="pw""#, r#"secret_key="***"#),
+            (r#"password_file = "pw.txt""#, r#"password_file = "pw.txt""#),
+            (r#"client_secret_file = 7"#, r#"client_secret_file = 7"#),
+            ("store.password: unknown key", "store.password: unknown key"),
+        ] {
+            assert_eq!(without_secrets(line), shown);
+        }
+    }
 }

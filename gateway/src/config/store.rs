@@ -1,0 +1,315 @@
+//! `[store]`: where state is kept, and how a Redis is found from one URL.
+//!
+//! What is said about the URL never repeats it: people put passwords there.
+
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+
+use super::document::{Located, Reader, Section, nearest};
+use super::file::{Files, check_pem, read_secret};
+use super::problem::Origin;
+use super::{Durability, NodeAddress, SharedStore, Store, Topology, UpstreamTls};
+
+/// Where `store.url` was given.
+pub(super) struct SharedAt(pub(super) Origin);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Single,
+    Sentinel,
+    Cluster,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encryption {
+    Off,
+    Tls,
+}
+
+const SCHEMES: [(&str, Kind, Encryption); 6] = [
+    ("redis", Kind::Single, Encryption::Off),
+    ("rediss", Kind::Single, Encryption::Tls),
+    ("redis+sentinel", Kind::Sentinel, Encryption::Off),
+    ("rediss+sentinel", Kind::Sentinel, Encryption::Tls),
+    ("redis-cluster", Kind::Cluster, Encryption::Off),
+    ("rediss-cluster", Kind::Cluster, Encryption::Tls),
+];
+
+const REDIS_PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
+const DEFAULT_PREFIX: &str = "portcullis";
+const SHARED_ONLY: [&str; 7] = [
+    "password_file",
+    "sentinel_password_file",
+    "roots",
+    "prefix",
+    "durability",
+    "replicas",
+    "timeout",
+];
+
+/// What a URL says.
+#[derive(Debug, PartialEq, Eq)]
+struct Location {
+    topology: Topology,
+    encryption: Encryption,
+    username: Option<String>,
+    database: u16,
+}
+
+/// What is wrong with a URL, and what to write instead.
+type Wrong = (&'static str, Option<String>);
+
+/// The store, and where it is said that it is a shared one.
+pub(super) fn read_store(
+    reader: &Reader,
+    section: Section<'_>,
+    files: Files,
+) -> (Store, Option<SharedAt>) {
+    let path = section.text("path", "the path of a directory");
+    let url = section.text("url", "a URL like \"redis://redis.internal:6379\"");
+    let asked = url.is_some() || section.is_written("url");
+    let file = section.text("password_file", "the path of a file");
+    let password = read_secret(reader, "STORE_PASSWORD", file);
+    let file = section.text("sentinel_password_file", "the path of a file");
+    let sentinel_password = read_secret(reader, "STORE_SENTINEL_PASSWORD", file);
+    let roots = section.text("roots", "the path of a PEM file");
+    let prefix = read_prefix(&section);
+    let durability = read_durability(&section);
+    let timeout = section.duration(
+        "timeout",
+        Duration::from_secs(1),
+        Duration::from_millis(10)..=Duration::from_secs(60),
+    );
+    if !asked {
+        let message = "is of a shared store only: store.url is missing";
+        for key in SHARED_ONLY {
+            let origin = section.given_at(key);
+            if origin != Origin::Absent {
+                section.note(origin, key, message, None);
+            }
+        }
+        for secret in [&password, &sentinel_password].into_iter().flatten() {
+            if let Origin::Environment(_) = secret.origin {
+                let message = "nothing would use this secret: store.url is missing";
+                reader.note(secret.origin.clone(), "", message, None);
+            }
+        }
+    }
+    let location = url.as_ref().and_then(|found| match parse_url(&found.value) {
+        Ok(location) => Some(location),
+        Err((message, help)) => {
+            section.note(found.origin.clone(), "url", message, help);
+            None
+        }
+    });
+    let shared = location.map(|location| {
+        let tls = read_tls(&section, location.encryption, roots, files);
+        if let (Some(secret), false) =
+            (&sentinel_password, matches!(location.topology, Topology::Sentinel { .. }))
+        {
+            let message = "nothing would use this secret: store.url names no sentinels";
+            reader.note(secret.origin.clone(), "", message, None);
+        }
+        SharedStore {
+            topology: location.topology,
+            tls,
+            username: location.username,
+            password: password.map(|found| found.value),
+            sentinel_password: sentinel_password.map(|found| found.value),
+            database: location.database,
+            prefix,
+            durability,
+            timeout,
+        }
+    });
+    let at = asked.then(|| SharedAt(section.given_at("url")));
+    section.finish();
+    let directory = path.map_or_else(|| PathBuf::from("data"), |path| path.value.into());
+    (Store { directory, shared }, at)
+}
+
+fn read_prefix(section: &Section<'_>) -> String {
+    let expected = "1 to 64 letters, digits and `-_.:`";
+    let Some(found) = section.text("prefix", expected) else {
+        return DEFAULT_PREFIX.to_owned();
+    };
+    if !is_word(&found.value, 64, b"-_.:") {
+        let message = format!("expected {expected}, found {:?}", found.value);
+        section.note(found.origin, "prefix", message, None);
+    }
+    found.value
+}
+
+fn read_durability(section: &Section<'_>) -> Durability {
+    let replicas = u32::try_from(section.integer("replicas", 1, 1..=100)).unwrap_or(1);
+    let words = [
+        ("fsync", Durability::Fsync),
+        ("replicated", Durability::Replicated { replicas }),
+        ("fast", Durability::Fast),
+    ];
+    let durability = section.choice("durability", &words, Durability::Fsync);
+    let given = section.given_at("replicas");
+    if given != Origin::Absent
+        && section.given_at("url") != Origin::Absent
+        && !matches!(durability, Durability::Replicated { .. })
+    {
+        let help = "write durability = \"replicated\"".to_owned();
+        section.note(given, "replicas", "this durability waits for no replica", Some(help));
+    }
+    durability
+}
+
+fn read_tls(
+    section: &Section<'_>,
+    encryption: Encryption,
+    roots: Option<Located<String>>,
+    files: Files,
+) -> UpstreamTls {
+    match (encryption, roots) {
+        (Encryption::Off, Some(roots)) => {
+            let help = "write rediss in store.url to use TLS".to_owned();
+            section.note(roots.origin, "roots", "store.url asks for no TLS", Some(help));
+            UpstreamTls::Off
+        }
+        (Encryption::Off, None) => UpstreamTls::Off,
+        (Encryption::Tls, roots) => {
+            if let (Files::Needed, Some(roots)) = (files, &roots) {
+                check_pem::<CertificateDer<'_>>(section, "roots", roots, "certificate");
+            }
+            UpstreamTls::On { roots: roots.map(|roots| roots.value.into()) }
+        }
+    }
+}
+
+fn parse_url(text: &str) -> Result<Location, Wrong> {
+    let (kind, encryption, rest) = read_scheme(text)?;
+    // A password may hold a slash: what stands before the last `@` is no address.
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, rest),
+    };
+    let username = user.map(read_user).transpose()?.flatten();
+    if rest.contains(['?', '#']) {
+        return Err(("expected a URL without a query; settings have keys of their own", None));
+    }
+    let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let port = if kind == Kind::Sentinel { SENTINEL_PORT } else { REDIS_PORT };
+    let addresses =
+        hosts.split(',').map(|host| read_address(host, port)).collect::<Result<Vec<_>, Wrong>>()?;
+    let (topology, database) = match kind {
+        Kind::Single => {
+            let [address] = <[NodeAddress; 1]>::try_from(addresses).map_err(|_| {
+                let help = "several are written with redis+sentinel:// or redis-cluster://";
+                ("expected one address", Some(help.to_owned()))
+            })?;
+            (Topology::Single(address), read_database(path)?)
+        }
+        Kind::Sentinel => {
+            let (service, database) = path.split_once('/').unwrap_or((path, ""));
+            if !is_word(service, 128, b"-_.:") {
+                let help = "like redis+sentinel://h1,h2,h3/mymaster".to_owned();
+                return Err((
+                    "expected the name under which the sentinels know the master, after the addresses",
+                    Some(help),
+                ));
+            }
+            let service = service.to_owned();
+            (Topology::Sentinel { addresses, service }, read_database(database)?)
+        }
+        Kind::Cluster if path.is_empty() => (Topology::Cluster(addresses), 0),
+        Kind::Cluster => {
+            return Err((
+                "expected nothing after the addresses: a cluster has no numbered databases",
+                None,
+            ));
+        }
+    };
+    Ok(Location { topology, encryption, username, database })
+}
+
+fn read_scheme(text: &str) -> Result<(Kind, Encryption, &str), Wrong> {
+    let expected = "expected a URL that begins with redis://, rediss://, redis+sentinel://, \
+                    rediss+sentinel://, redis-cluster:// or rediss-cluster://";
+    let (scheme, rest) = text.split_once("://").ok_or((expected, None))?;
+    let lower = scheme.to_ascii_lowercase();
+    let known = SCHEMES.iter().find(|(name, _, _)| *name == lower);
+    let (_, kind, encryption) = known
+        .ok_or_else(|| (expected, nearest(&lower, SCHEMES.iter().map(|(name, _, _)| *name))))?;
+    Ok((*kind, *encryption, rest))
+}
+
+/// The part before the `@`.
+fn read_user(user: &str) -> Result<Option<String>, Wrong> {
+    let (name, password) = user.split_once(':').map_or((user, None), |(n, p)| (n, Some(p)));
+    if password.is_some_and(|password| !password.is_empty()) {
+        let help = "put it into STORE_PASSWORD, or into a file that store.password_file or \
+                    STORE_PASSWORD_FILE names";
+        return Err(("a password does not belong here", Some(help.to_owned())));
+    }
+    let plain = |b: u8| b.is_ascii_graphic() && !b"%/,?#@".contains(&b);
+    if !name.bytes().all(plain) {
+        return Err(("expected a user name of visible ASCII without `%/,?#@`", None));
+    }
+    Ok((!name.is_empty()).then(|| name.to_owned()))
+}
+
+fn read_address(text: &str, default_port: u16) -> Result<NodeAddress, Wrong> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let expected = "expected `]` behind an IPv6 address";
+            let (host, after) = rest.split_once(']').ok_or((expected, None))?;
+            host.parse::<Ipv6Addr>().map_err(|_| ("expected an IPv6 address in brackets", None))?;
+            let port = match after.strip_prefix(':') {
+                Some(port) => Some(port),
+                None if after.is_empty() => None,
+                None => return Err(("expected `:` and a port behind an IPv6 address", None)),
+            };
+            (host, port)
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => {
+                if port.contains(':') {
+                    let help = "an IPv6 address is written in brackets".to_owned();
+                    return Err(("expected one port", Some(help)));
+                }
+                (host, Some(port))
+            }
+            None => (text, None),
+        },
+    };
+    if host.is_empty() {
+        return Err(("expected a host name or an address", None));
+    }
+    if ServerName::try_from(host).is_err() {
+        return Err(("expected a host name or an address, and this is neither", None));
+    }
+    let digits = |port: &&str| port.bytes().all(|b| b.is_ascii_digit());
+    let port = match port {
+        None => default_port,
+        Some(port) => Some(port)
+            .filter(digits)
+            .and_then(|port| port.parse().ok())
+            .filter(|port| *port != 0)
+            .ok_or(("expected a port from 1 to 65535", None))?,
+    };
+    Ok(NodeAddress { host: host.to_ascii_lowercase(), port })
+}
+
+fn read_database(text: &str) -> Result<u16, Wrong> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let number = Some(text).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let number = number.and_then(|text| text.parse().ok());
+    number.ok_or(("expected the number of a database, like 0, at the end", None))
+}
+
+fn is_word(text: &str, longest: usize, marks: &[u8]) -> bool {
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || marks.contains(&b))
+}
