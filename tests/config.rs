@@ -244,6 +244,90 @@ const MISTAKES: &[Mistake] = &[
         None,
     ),
     ("[limits]\nuser_pause = ^\"2h\"\n", "limits.user_pause: expected a duration like", None),
+    (
+        "[store]\nurl = ^\"redis+sentinal://a,b/m\"\n",
+        "store.url: expected a URL that begins with redis://, rediss://, redis+sentinel://",
+        Some("did you mean `redis+sentinel`?"),
+    ),
+    ("[store]\nurl = ^\"redis.internal:6379\"\n", "store.url: expected a URL that begins", None),
+    ("[store]\nurl = ^\"redis://\"\n", "store.url: expected a host name or an address", None),
+    ("[store]\nurl = ^\"redis://:6379\"\n", "store.url: expected a host name", None),
+    ("[store]\nurl = ^\"redis://h_ö\"\n", "store.url: expected a host name", None),
+    ("[store]\nurl = ^\"redis://h:0\"\n", "store.url: expected a port from 1 to 65535", None),
+    ("[store]\nurl = ^\"redis://h:65536\"\n", "store.url: expected a port from 1 to", None),
+    ("[store]\nurl = ^\"redis://h:+1\"\n", "store.url: expected a port from 1 to", None),
+    (
+        "[store]\nurl = ^\"redis://::1:6379\"\n",
+        "store.url: expected one port",
+        Some("an IPv6 address is written in brackets"),
+    ),
+    ("[store]\nurl = ^\"redis://[::1\"\n", "store.url: expected `]`", None),
+    ("[store]\nurl = ^\"redis://[::1]6379\"\n", "store.url: expected `:` and a port", None),
+    ("[store]\nurl = ^\"redis://[h]\"\n", "store.url: expected an IPv6 address", None),
+    ("[store]\nurl = ^\"redis://h/one\"\n", "store.url: expected the number of a", None),
+    ("[store]\nurl = ^\"redis://h/65536\"\n", "store.url: expected the number of a", None),
+    (
+        "[store]\nurl = ^\"redis://h/0?timeout=1\"\n",
+        "store.url: expected a URL without a query",
+        None,
+    ),
+    (
+        "[store]\nurl = ^\"redis://a,b\"\n",
+        "store.url: expected one address",
+        Some("several are written with redis+sentinel:// or redis-cluster://"),
+    ),
+    (
+        "[store]\nurl = ^\"redis+sentinel://a,b\"\n",
+        "store.url: expected the name under which the sentinels know the master",
+        Some("like redis+sentinel://h1,h2,h3/mymaster"),
+    ),
+    ("[store]\nurl = ^\"redis+sentinel://a,,b/m\"\n", "store.url: expected a host name", None),
+    ("[store]\nurl = ^\"redis+sentinel://a/m/x\"\n", "store.url: expected the number", None),
+    ("[store]\nurl = ^\"redis-cluster://a/0\"\n", "store.url: expected nothing after", None),
+    (
+        "[store]\nurl = \"redis://h\"\nprefix = ^\"a{b}\"\n",
+        "store.prefix: expected 1 to 64 letters, digits and `-_.:`, found \"a{b}\"",
+        None,
+    ),
+    (
+        "[store]\nurl = \"redis://h\"\ndurability = ^\"fsnyc\"\n",
+        "store.durability: expected one of `fsync`, `replicated`, `fast`",
+        Some("did you mean `fsync`?"),
+    ),
+    (
+        "[store]\nurl = \"redis://h\"\nreplicas = ^2\n",
+        "store.replicas: this durability waits for no replica",
+        Some("write durability = \"replicated\""),
+    ),
+    (
+        "[store]\nurl = \"redis://h\"\ntimeout = ^\"2m\"\n",
+        "store.timeout: expected a duration like",
+        None,
+    ),
+    (
+        "[store]\nurl = \"redis://h\"\nroots = ^\"good.pem\"\n",
+        "store.roots: store.url asks for no TLS",
+        Some("write rediss in store.url to use TLS"),
+    ),
+    (
+        "[store]\nurl = \"rediss://h\"\nroots = ^\"good.key\"\n",
+        "store.roots: \"good.key\" holds no certificate",
+        None,
+    ),
+    (
+        "[store]\nurl = \"redis://h\"\nsentinel_password_file = ^\"secret\"\n",
+        "nothing would use this secret: store.url names no sentinels",
+        None,
+    ),
+    ("[store]\npassword_file = ^\"secret\"\n", "store.password_file: is of a shared store", None),
+    ("[store]\nprefix = ^\"p\"\n", "store.prefix: is of a shared store only", None),
+    ("[store]\ntimeout = ^\"2s\"\n", "store.timeout: is of a shared store only", None),
+    ("[store]\nreplicas = ^1\n", "store.replicas: is of a shared store only", None),
+    (
+        "[health]\nrequire_store = ^true\n",
+        "health.require_store: there is no shared store to require: store.url is missing",
+        None,
+    ),
     ("limits = ^5\n", "limits: expected a table, found 5", Some("write [limits]")),
     (
         "^[identity]\npreset = \"custom\"\n",
@@ -320,6 +404,10 @@ async fn a_mistake_in_the_environment_is_reported_by_its_name() {
         ("ADMIN_PASSWORD_FILE", "no-such-file", "cannot be read"),
         ("GITHUB_CLIENT_SECRET", "short", "github.client_id is missing"),
         ("GITHUB_CLIENT_SECRET_FILE", "no-such-file", "cannot be read"),
+        ("STORE_PASSWORD", "short", "store.url is missing"),
+        ("STORE_SENTINEL_PASSWORD", "short", "store.url is missing"),
+        ("PORTCULLIS_STORE__URL", "redis://h:0", "expected a port"),
+        ("PORTCULLIS_STORE__PREFIX", "p", "store.url is missing"),
     ] {
         let ended = installation(ECHO).env(name, value).run(&["check"], None).await;
         assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{name}={value}\n{ended:?}");
@@ -328,6 +416,42 @@ async fn a_mistake_in_the_environment_is_reported_by_its_name() {
         let secret = name.starts_with("ADMIN") || name.starts_with("SECRET");
         assert!(!secret || !ended.stderr.contains("\"short\""), "a secret in\n{}", ended.stderr);
     }
+}
+
+#[tokio::test]
+async fn a_password_in_the_wrong_place_is_refused_and_never_shown() {
+    for (config, message) in [
+        ("[store]\nurl = \"redis://gate:hunter2@h\"\n", "a password does not belong here"),
+        ("[store]\nurl = \"redis://:hunter2@h\"\n", "a password does not belong here"),
+        ("[store]\nurl = \"redis://gate:a/hunter2@b@h/0\"\n", "a password does not belong here"),
+        ("[store]\nurl = \"reddis://gate:hunter2@h\"\n", "expected a URL that begins"),
+        ("[store]\nurl = \"gate:hunter2@h\"\n", "expected a URL that begins"),
+        ("[store]\nurl = redis://gate:hunter2@h\n", "config.toml:2:"),
+        ("[store]\nurl = [\"redis://gate:hunter2@h\"]\n", "expected a URL"),
+        ("[store]\nurl = \"redis://h?password=hunter2\"\n", "without a query"),
+        ("store = \"redis://gate:hunter2@h\"\n", "expected a table"),
+        ("[store]\npassword = \"hunter2\"\n", "did you mean `password_file`?"),
+        ("[auth]\nsecret_key = \"hunter2\"\n", "did you mean `secret_key_file`?"),
+        ("[upstream.a]\nurl = \"http://gate:hunter2@h\"\n", "without user name and password"),
+    ] {
+        let ended = check(&format!("{config}{ECHO}")).await;
+        assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{config}\n{ended:?}");
+        assert!(ended.stderr.contains(message), "{message:?} is not in\n{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2"), "a password in\n{}", ended.stderr);
+        assert!(ended.stdout.is_empty(), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn gateways_that_share_a_store_are_given_their_secret_key() {
+    let config = format!("[store]\nurl = \"redis://h\"\n{ECHO}");
+    let ended = Installation::new().file("config.toml", &config).run(&["check"], None).await;
+    assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{ended:?}");
+    let place = "config.toml:2:7: store.url: gateways that share a store must sign alike";
+    assert!(ended.stderr.contains(place), "{}", ended.stderr);
+    assert!(ended.stderr.contains("portcullis secret generate"), "{}", ended.stderr);
+    let ended = check(&config).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
 }
 
 #[tokio::test]

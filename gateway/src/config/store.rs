@@ -313,3 +313,61 @@ fn is_word(text: &str, longest: usize, marks: &[u8]) -> bool {
     (1..=longest).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || marks.contains(&b))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(host: &str, port: u16) -> NodeAddress {
+        NodeAddress { host: host.to_owned(), port }
+    }
+
+    #[test]
+    fn a_url_says_where_redis_is_and_how_it_is_reached() {
+        let sentinel = |addresses, service: &str| Topology::Sentinel {
+            addresses,
+            service: service.to_owned(),
+        };
+        let (off, tls) = (Encryption::Off, Encryption::Tls);
+        for (url, topology, encryption, username, database) in [
+            ("redis://h", Topology::Single(at("h", 6379)), off, None, 0),
+            ("REDIS://H.example:1/", Topology::Single(at("h.example", 1)), off, None, 0),
+            (
+                "rediss://gate@10.0.0.1/3",
+                Topology::Single(at("10.0.0.1", 6379)),
+                tls,
+                Some("gate"),
+                3,
+            ),
+            ("redis://gate:@[::1]:7/15", Topology::Single(at("::1", 7)), off, Some("gate"), 15),
+            ("redis://@[::1]", Topology::Single(at("::1", 6379)), off, None, 0),
+            (
+                "redis+sentinel://gate@a:1,b,[::1]:2/mymaster",
+                sentinel(vec![at("a", 1), at("b", 26379), at("::1", 2)], "mymaster"),
+                off,
+                Some("gate"),
+                0,
+            ),
+            ("rediss+sentinel://a/m/2", sentinel(vec![at("a", 26379)], "m"), tls, None, 2),
+            (
+                "redis-cluster://a,b:1",
+                Topology::Cluster(vec![at("a", 6379), at("b", 1)]),
+                off,
+                None,
+                0,
+            ),
+            ("rediss-cluster://a/", Topology::Cluster(vec![at("a", 6379)]), tls, None, 0),
+        ] {
+            let username = username.map(str::to_owned);
+            let expected = Location { topology, encryption, username, database };
+            assert_eq!(parse_url(url), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_it_is_read() {
+        for text in ["h:1", "[::1]:6379", "10.0.0.1:2"] {
+            assert_eq!(read_address(text, 9).map(|address| address.to_string()), Ok(text.into()));
+        }
+    }
+}
