@@ -4,7 +4,9 @@
 //! refuse, never approximate.
 
 pub mod embedded;
+mod failures;
 mod record;
+pub mod shared;
 
 #[cfg(test)]
 pub(crate) mod conformance;

@@ -269,6 +269,15 @@ pub struct StoreHealth {
     pub undelivered: usize,
 }
 
+/// What memory lacks and another gateway may just have made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Recall {
+    Account(AccountId),
+    /// A key by its digest, with its owner.
+    Key([u8; 32]),
+    Member(WorkspaceId, AccountId),
+}
+
 /// The state that must survive. See the module's header for the rules.
 ///
 /// Every method that ends or changes something also publishes it to
@@ -287,6 +296,12 @@ pub trait Store: Send + Sync {
 
     /// Finds by canonical user name or e-mail.
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError>;
+
+    /// Brings to memory what it lacks. `false` when there is nothing to bring: an engine
+    /// that no other gateway uses has it all.
+    async fn recall(&self, _what: Recall) -> Result<bool, StoreError> {
+        Ok(false)
+    }
 
     /// Replaces the hash and ends every session but `keep`, with its tokens and
     /// the account's tickets, in one step (S1-23).

@@ -7,7 +7,7 @@
 //! something, anything, has changed since.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -275,6 +275,18 @@ impl Standing {
         }
     }
 
+    /// Takes over uses that another replica has seen. Looks at all keys there are.
+    pub fn hear_uses(&self, uses: &HashMap<KeyId, Timestamp>) {
+        for entry in self.keys.iter() {
+            let key = &entry.0;
+            if let Some(at) = uses.get(&key.id)
+                && key.last_used.get().is_none_or(|known| known < *at)
+            {
+                key.last_used.set(Some(*at));
+            }
+        }
+    }
+
     /// The uses that are not written down yet; they are the caller's to write now.
     #[must_use]
     pub fn take_uses(&self) -> Vec<(KeyId, Timestamp)> {
@@ -312,6 +324,17 @@ pub struct Found {
     pub servers: HashSet<ServerId>,
     pub workspaces: HashSet<WorkspaceId>,
     pub members: HashSet<(WorkspaceId, AccountId)>,
+}
+
+/// What a store was found not to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    Account(AccountId),
+    /// By its digest.
+    Key([u8; 32]),
+    Server(ServerId),
+    Workspace(WorkspaceId),
+    Member(WorkspaceId, AccountId),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -414,27 +437,31 @@ impl Standing {
     /// Drops what is not `found`: after a failed write memory may hold what the file
     /// does not.
     pub fn keep_only(&self, found: &Found) {
-        let gone: Vec<AccountId> = self
-            .accounts
-            .iter()
-            .map(|entry| *entry.key())
-            .filter(|id| !found.accounts.contains(id))
+        self.keep_only_unless(found, |_| false);
+    }
+
+    /// Drops what is neither `found` nor to be spared.
+    pub fn keep_only_unless(&self, found: &Found, spared: impl Fn(Gone) -> bool) {
+        let accounts = self.accounts.iter().map(|entry| *entry.key());
+        let gone: Vec<AccountId> = accounts
+            .filter(|id| !found.accounts.contains(id) && !spared(Gone::Account(*id)))
             .collect();
         for id in gone {
             self.remove_account(id);
         }
-        let gone: Vec<[u8; 32]> = self
-            .keys
-            .iter()
-            .filter(|entry| !found.keys.contains(&entry.0.id))
-            .map(|entry| entry.0.digest)
-            .collect();
+        let keys = self.keys.iter().filter(|entry| !found.keys.contains(&entry.0.id));
+        let gone: Vec<[u8; 32]> =
+            keys.map(|entry| entry.0.digest).filter(|digest| !spared(Gone::Key(*digest))).collect();
         for digest in gone {
             self.remove_key(&digest);
         }
-        self.servers.retain(|id, _| found.servers.contains(id));
-        self.workspaces.retain(|id, _| found.workspaces.contains(id));
-        self.members.retain(|member, _| found.members.contains(member));
+        self.servers.retain(|id, _| found.servers.contains(id) || spared(Gone::Server(*id)));
+        self.workspaces
+            .retain(|id, _| found.workspaces.contains(id) || spared(Gone::Workspace(*id)));
+        self.members.retain(|(workspace, account), _| {
+            found.members.contains(&(*workspace, *account))
+                || spared(Gone::Member(*workspace, *account))
+        });
         self.advance();
     }
 

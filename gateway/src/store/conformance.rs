@@ -26,7 +26,7 @@ pub(crate) struct Engine {
     pub standing: Arc<Standing>,
 }
 
-pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(4_000_000_000_000);
 pub(crate) const WEEK: Seconds = Seconds(604_800);
 pub(crate) const TOKEN_TTL: Seconds = WEEK;
 const GRACE: Seconds = Seconds(60);

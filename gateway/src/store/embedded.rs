@@ -5,7 +5,6 @@
 //! answers. Reads never come here: what the request path needs is in memory.
 
 mod check;
-mod failures;
 mod schema;
 mod writer;
 
@@ -33,8 +32,9 @@ use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Minted, Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
+use super::failures::Failures;
 use super::record::Record;
-use failures::Failures;
+
 use schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
     SERVERS, SESSIONS, TICKETS, WORKSPACES,

@@ -27,6 +27,31 @@ pub(super) trait Record: Sized {
             .map_err(|error| StoreError::Damaged(error.to_string()))
     }
 
+    /// Like [`Self::encode`], with the members of `before` that this version does not
+    /// know: a later one wrote them and wants them back.
+    fn encode_over(&self, before: Option<&[u8]>) -> Result<Vec<u8>, StoreError> {
+        type Members = serde_json::Map<String, serde_json::Value>;
+        let members = |record: &Self| match serde_json::to_value(record.to_stored()) {
+            Ok(serde_json::Value::Object(members)) => Ok(members),
+            Ok(_) => Ok(Members::new()),
+            Err(error) => Err(StoreError::Damaged(error.to_string())),
+        };
+        let Some(before) = before else { return self.encode() };
+        let Ok(mut unknown) = serde_json::from_slice::<Members>(before) else {
+            return self.encode();
+        };
+        for known in members(&Self::decode(before, "record")?)?.keys() {
+            unknown.remove(known);
+        }
+        let mut written = members(self)?;
+        for (name, value) in unknown {
+            if !value.is_null() {
+                written.entry(name).or_insert(value);
+            }
+        }
+        serde_json::to_vec(&written).map_err(|error| StoreError::Damaged(error.to_string()))
+    }
+
     /// `what` names the record in the error.
     fn decode(bytes: &[u8], what: &str) -> Result<Self, StoreError> {
         let stored = serde_json::from_slice(bytes)
@@ -36,9 +61,15 @@ pub(super) trait Record: Sized {
     }
 }
 
+/// An entity from its stored form.
+pub(super) fn decode_as<T: Record>(stored: T::Stored, what: &str) -> Result<T, StoreError> {
+    T::from_stored(stored)
+        .ok_or_else(|| StoreError::Damaged(format!("{what}: a value is out of its range")))
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredAccount {
-    id: Uuid,
+    pub(super) id: Uuid,
     username: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<String>,
@@ -196,11 +227,11 @@ impl Record for Ticket {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredKey {
-    id: Uuid,
+    pub(super) id: Uuid,
     owner: Uuid,
     name: String,
     shown: String,
-    digest: [u8; 32],
+    pub(super) digest: [u8; 32],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     server: Option<Uuid>,
     scopes: Vec<String>,
@@ -249,7 +280,7 @@ impl Record for ApiKey {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredServer {
-    id: Uuid,
+    pub(super) id: Uuid,
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<Uuid>,
@@ -280,7 +311,7 @@ impl Record for Server {
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredWorkspace {
-    id: Uuid,
+    pub(super) id: Uuid,
     name: String,
     created: u64,
 }

@@ -12,7 +12,7 @@ use crate::auth::time::{Seconds, Timestamp};
 const MAX_WINDOWS: usize = 500_000;
 
 #[derive(Default)]
-pub(super) struct Failures {
+pub(crate) struct Failures {
     windows: Mutex<HashMap<Source, Window>>,
 }
 
@@ -25,7 +25,7 @@ struct Window {
 impl Failures {
     /// Counts one failure. The window starts at the first and does not move, so
     /// that going on to fail does not lengthen a lock-out (S1-32).
-    pub(super) fn count(&self, source: Source, limit: FailureLimit, now: Timestamp) -> Verdict {
+    pub(crate) fn count(&self, source: Source, limit: FailureLimit, now: Timestamp) -> Verdict {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= MAX_WINDOWS && !windows.contains_key(&source) {
             make_room(&mut windows, now);
@@ -43,7 +43,7 @@ impl Failures {
         }
     }
 
-    pub(super) fn list(&self, now: Timestamp) -> Vec<FailureCount> {
+    pub(crate) fn list(&self, now: Timestamp) -> Vec<FailureCount> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let live = windows.iter().filter(|(_, window)| window.ends > now);
         live.map(|(source, window)| FailureCount {
@@ -55,12 +55,12 @@ impl Failures {
     }
 
     /// `false` when there was nothing to forget.
-    pub(super) fn forgive(&self, source: Source) -> bool {
+    pub(crate) fn forgive(&self, source: Source) -> bool {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.remove(&source).is_some()
     }
 
-    pub(super) fn sweep(&self, now: Timestamp) {
+    pub(crate) fn sweep(&self, now: Timestamp) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.retain(|_, window| window.ends > now);
     }

@@ -1,0 +1,347 @@
+//! The engine that replicas share: Redis, or what speaks like it.
+//!
+//! Every replica holds in memory all that requests are judged by, and follows a stream
+//! of changes (`follow`, `memory`), so that no request waits for a trip. An intent is
+//! read, decided here, and committed by one script that first looks whether what was
+//! read still holds (`transaction`); all keys share a hash slot, so the script is
+//! atomic in Cluster too. Without the server, known tokens and keys go on; changes
+//! fail, and what ends a token or a key holds here at once and there on its return
+//! (`undelivered`).
+
+mod change;
+mod failures;
+mod find;
+mod follow;
+mod intents;
+mod link;
+mod memory;
+mod names;
+mod schema;
+mod settings;
+mod transaction;
+mod undelivered;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::{Cmd, FromRedisValue, Value};
+
+use crate::auth::error::StoreError;
+use crate::auth::ports::{Entropy, StoreHealth, StoreState};
+use crate::auth::standing::Standing;
+use crate::store::failures::Failures;
+
+use change::Change;
+use link::Link;
+use memory::{Memory, Place};
+use names::Names;
+use transaction::{Committed, Transaction};
+use undelivered::Undelivered;
+
+pub use link::LinkError;
+pub use schema::{Inspection, OpenError, inspect};
+pub use settings::{Address, Durability, Settings, Topology};
+
+/// How often an intent is decided anew when something it read has changed meanwhile.
+const MAX_DECISIONS: usize = 32;
+
+/// The engine, and the task that follows the others.
+pub struct SharedStore {
+    engine: Arc<Engine>,
+    follower: tokio::task::AbortHandle,
+}
+
+struct Engine {
+    settings: Settings,
+    names: Names,
+    link: Link,
+    memory: Memory,
+    entropy: Arc<dyn Entropy>,
+    /// What counts while the server cannot be asked.
+    failures: Failures,
+    undelivered: Undelivered,
+    state: AtomicU8,
+    /// Said once.
+    last_error: std::sync::Mutex<String>,
+    /// Whether the last change was taken.
+    writable: AtomicBool,
+    started: Instant,
+    /// Milliseconds after `started` up to which nothing of the others has been missed;
+    /// zero before the first time.
+    fresh: AtomicU64,
+    commit: Script,
+    read: Script,
+    count: Script,
+}
+
+/// A script and the name by which a server keeps it.
+struct Script {
+    text: &'static str,
+    sha: String,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        let digest = aws_lc_rs::digest::digest(
+            &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+            text.as_bytes(),
+        );
+        Self { text, sha: data_encoding::HEXLOWER.encode(digest.as_ref()) }
+    }
+}
+
+impl SharedStore {
+    /// Begins to follow. A server that cannot be reached is no error: it is tried again
+    /// until it can, and [`StoreHealth`] tells.
+    ///
+    /// # Errors
+    /// What trying again does not mend: credentials, TLS, a foreign or newer schema, a
+    /// server that cannot keep what it should.
+    pub async fn open(
+        settings: Settings,
+        standing: Arc<Standing>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let engine = Arc::new(Engine {
+            names: Names::new(&settings.prefix),
+            link: Link::default(),
+            memory: Memory::new(standing),
+            entropy,
+            failures: Failures::default(),
+            undelivered: Undelivered::default(),
+            state: AtomicU8::new(StoreState::Unreachable as u8),
+            last_error: std::sync::Mutex::default(),
+            writable: AtomicBool::new(true),
+            started: Instant::now(),
+            fresh: AtomicU64::new(0),
+            commit: Script::new(transaction::SCRIPT),
+            read: Script::new(include_str!("shared/read.lua")),
+            count: Script::new(failures::SCRIPT),
+            settings,
+        });
+        let first = match engine.attach(None).await {
+            Ok(attached) => Some(attached),
+            Err(error) if error.is_passing() => {
+                engine.lost(&error);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let (ready, loaded) = tokio::sync::oneshot::channel();
+        let follower = Arc::clone(&engine);
+        let follower = tokio::spawn(async move { follower.follow(first, ready).await });
+        // Nothing can be judged before it is known; without a server it never is.
+        let _ = loaded.await;
+        Ok(Self { engine, follower: follower.abort_handle() })
+    }
+}
+
+impl Drop for SharedStore {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+impl Engine {
+    fn standing(&self) -> &Standing {
+        self.memory.standing()
+    }
+
+    fn random(&self) -> Vec<u8> {
+        let mut bytes = [0; 12];
+        self.entropy.fill(&mut bytes);
+        data_encoding::HEXLOWER.encode(&bytes).into_bytes()
+    }
+
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        T::from_redis_value(self.link.call(command).await?).map_err(|error| {
+            StoreError::Unavailable(format!("Redis answered with nonsense: {error}"))
+        })
+    }
+
+    /// Runs a script that the server may have forgotten.
+    async fn script(
+        &self,
+        script: &Script,
+        command: &Cmd,
+        wait: Option<&Cmd>,
+    ) -> Result<Vec<Value>, StoreError> {
+        let mut commands = redis::Pipeline::new();
+        commands.add_command(command.clone());
+        if let Some(wait) = wait {
+            commands.add_command(wait.clone());
+        }
+        let answers = self.link.call_all(&commands).await?;
+        if !is_unknown_script(&answers) {
+            return Ok(answers);
+        }
+        let mut load = redis::cmd("SCRIPT");
+        load.arg("LOAD").arg(script.text);
+        self.link.call(&load).await?;
+        self.link.call_all(&commands).await
+    }
+
+    /// Decides and commits, anew if something has changed in between.
+    async fn transact<'s, T, F, D>(&'s self, decide: D) -> Result<T, StoreError>
+    where
+        D: Fn(Transaction<'s>) -> F,
+        F: Future<Output = Result<(Transaction<'s>, T), StoreError>>,
+    {
+        for _ in 0..MAX_DECISIONS {
+            let (transaction, answer) = decide(Transaction::new(self)).await?;
+            if transaction.is_empty() || self.commit(transaction).await? {
+                return Ok(answer);
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// `false` when something that was read has changed.
+    async fn commit(&self, transaction: Transaction<'_>) -> Result<bool, StoreError> {
+        let command = transaction.command(&self.commit.sha, &self.names.changes())?;
+        let wait = self.wait();
+        let outcome = async {
+            let mut answers = self.script(&self.commit, &command, wait.as_ref()).await?.into_iter();
+            let answer = self.accepted(answers.next())?;
+            let committed = Committed::parse(&answer)?;
+            if let Committed::At(Some(place)) = committed {
+                // What others are told holds here too, whether or not it is durable yet.
+                self.memory.apply_own(place, transaction.changes)?;
+            }
+            if let (Committed::At(_), Some(waited)) = (&committed, answers.next()) {
+                self.made_durable(waited)?;
+            }
+            Ok(matches!(committed, Committed::At(_)))
+        };
+        let outcome: Result<bool, StoreError> = outcome.await;
+        self.note_write(&outcome);
+        outcome
+    }
+
+    fn accepted(&self, answer: Option<Value>) -> Result<Value, StoreError> {
+        let answer = answer.unwrap_or(Value::Nil);
+        answer.extract_error().map_err(|error| self.link.refused(&error))
+    }
+
+    /// What has to follow a change before it counts.
+    fn wait(&self) -> Option<Cmd> {
+        // Less than the trip's own deadline, so that the answer is the server's.
+        let millis = u64::try_from(self.settings.timeout.as_millis()).unwrap_or(u64::MAX) * 3 / 4;
+        match self.settings.durability {
+            Durability::Fast => None,
+            Durability::Fsync => {
+                let mut wait = redis::cmd("WAITAOF");
+                wait.arg(1).arg(0).arg(millis);
+                Some(wait)
+            }
+            Durability::Replicated(replicas) => {
+                let mut wait = redis::cmd("WAIT");
+                wait.arg(replicas).arg(millis);
+                Some(wait)
+            }
+        }
+    }
+
+    fn made_durable(&self, waited: Value) -> Result<(), StoreError> {
+        let waited = self.accepted(Some(waited))?;
+        let unsafe_yet =
+            |what: &str| StoreError::Unavailable(format!("the change was made but {what} in time"));
+        match (self.settings.durability, waited) {
+            (Durability::Fsync, Value::Array(parts)) => match parts.first() {
+                Some(Value::Int(1..)) => Ok(()),
+                _ => Err(unsafe_yet("not written to the append-only file")),
+            },
+            (Durability::Replicated(wanted), Value::Int(copies)) => {
+                if copies >= i64::from(wanted) {
+                    Ok(())
+                } else {
+                    Err(unsafe_yet(&format!("only {copies} of {wanted} replicas had it")))
+                }
+            }
+            _ => Err(unsafe_yet("not confirmed")),
+        }
+    }
+
+    /// One line when changes begin to fail and one when they work again.
+    fn note_write<T>(&self, outcome: &Result<T, StoreError>) {
+        match outcome {
+            Ok(_) => {
+                if !self.writable.swap(true, Ordering::Relaxed) {
+                    tracing::info!("the shared store takes changes again");
+                }
+            }
+            Err(StoreError::Unavailable(reason)) => {
+                if self.writable.swap(false, Ordering::Relaxed) {
+                    tracing::error!(
+                        reason,
+                        "the shared store does not take changes: sign-ins and changes are refused \
+                         until it does, what is good stays good"
+                    );
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Reads records as one picture, with the place in the stream at which they stood.
+    /// A field is read from a hash, none from a string.
+    async fn picture(
+        &self,
+        wanted: &[(String, Option<String>)],
+    ) -> Result<(Place, Vec<Option<Vec<u8>>>), StoreError> {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.read.sha).arg(wanted.len() + 1).arg(self.names.changes());
+        for (key, _) in wanted {
+            command.arg(key);
+        }
+        for (_, field) in wanted {
+            command.arg(field.as_deref().unwrap_or(""));
+        }
+        let mut answers = self.script(&self.read, &command, None).await?.into_iter();
+        let nonsense = || StoreError::Unavailable("Redis answered a read with nonsense".to_owned());
+        let Value::Array(parts) = self.accepted(answers.next())? else { return Err(nonsense()) };
+        let mut parts = parts.into_iter();
+        let place = parts.next().ok_or_else(nonsense)?;
+        let place = String::from_redis_value(place).map_err(|_| nonsense())?;
+        let place = Place::parse(&place).ok_or_else(nonsense)?;
+        let held: Result<Vec<Option<Vec<u8>>>, _> =
+            parts.map(FromRedisValue::from_redis_value).collect();
+        Ok((place, held.map_err(|_| nonsense())?))
+    }
+
+    /// Brings records that were read to memory, unless it knows later ones.
+    fn learn(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.memory.apply_read(place, changes)
+    }
+
+    fn set_state(&self, state: StoreState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Nothing of the others up to then has been missed.
+    fn set_fresh(&self, asked: Instant) {
+        let millis = asked.duration_since(self.started).as_millis();
+        self.fresh.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
+    }
+
+    fn health(&self) -> StoreHealth {
+        let state = match self.state.load(Ordering::Acquire) {
+            state if state == StoreState::Live as u8 => StoreState::Live,
+            state if state == StoreState::Resyncing as u8 => StoreState::Resyncing,
+            _ => StoreState::Unreachable,
+        };
+        let staleness = match self.fresh.load(Ordering::Acquire) {
+            0 => None,
+            fresh => Some(self.started.elapsed().saturating_sub(Duration::from_millis(fresh))),
+        };
+        StoreHealth { state, staleness, undelivered: self.undelivered.len() }
+    }
+}
+
+fn is_unknown_script(answers: &[Value]) -> bool {
+    matches!(answers.first(), Some(Value::ServerError(error)) if error.code() == "NOSCRIPT")
+}
+
+#[cfg(test)]
+mod tests;

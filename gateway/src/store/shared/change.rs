@@ -1,0 +1,179 @@
+//! What one replica tells the others: entries of the stream, in the stored forms.
+//!
+//! Replicas of two versions may share a database: a kind that this version does not
+//! know is passed over, and members that it does not know are ignored.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::auth::account::{Account, AccountId};
+use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::error::StoreError;
+use crate::auth::ports::Source;
+use crate::auth::server::{Server, ServerId};
+use crate::auth::standing::Standing;
+use crate::auth::time::Timestamp;
+use crate::auth::token::{SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
+use crate::store::record::{
+    Record, StoredAccount, StoredKey, StoredServer, StoredWorkspace, decode_as,
+};
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Change {
+    Account(StoredAccount),
+    AccountGone(Uuid),
+    /// A token and when it would have expired.
+    Revoked(Uuid, u64),
+    /// Sessions, and until when their ends are remembered.
+    Ended(Vec<(Uuid, u64)>),
+    Key(StoredKey),
+    /// A key by its digest.
+    KeyGone([u8; 32]),
+    /// Keys and when they were used.
+    Used(Vec<(Uuid, u64)>),
+    Server(StoredServer),
+    ServerGone(Uuid),
+    Workspace(StoredWorkspace),
+    WorkspaceGone(Uuid),
+    /// Workspace, account, and the role if it has one.
+    Member(Uuid, Uuid, Option<String>),
+    /// An address, and until when it may not try.
+    LockedOut(String, u64),
+    Forgiven(String),
+}
+
+/// What a change is about: of two about the same, the later one counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Account(Uuid),
+    Key([u8; 32]),
+    Server(Uuid),
+    Workspace(Uuid),
+    Member(Uuid, Uuid),
+    Address(String),
+}
+
+impl Change {
+    pub(super) fn account(account: &Account) -> Self {
+        Change::Account(account.to_stored())
+    }
+
+    pub(super) fn key(key: &ApiKey) -> Self {
+        Change::Key(key.to_stored())
+    }
+
+    pub(super) fn server(server: &Server) -> Self {
+        Change::Server(server.to_stored())
+    }
+
+    pub(super) fn workspace(workspace: &Workspace) -> Self {
+        Change::Workspace(workspace.to_stored())
+    }
+
+    /// `None` for what only ever adds up: its order does not matter.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        match self {
+            Change::Account(account) => Some(Subject::Account(account.id)),
+            Change::AccountGone(id) => Some(Subject::Account(*id)),
+            Change::Key(key) => Some(Subject::Key(key.digest)),
+            Change::KeyGone(digest) => Some(Subject::Key(*digest)),
+            Change::Server(server) => Some(Subject::Server(server.id)),
+            Change::ServerGone(id) => Some(Subject::Server(*id)),
+            Change::Workspace(workspace) => Some(Subject::Workspace(workspace.id)),
+            Change::WorkspaceGone(id) => Some(Subject::Workspace(*id)),
+            Change::Member(workspace, account, _) => Some(Subject::Member(*workspace, *account)),
+            Change::LockedOut(source, _) | Change::Forgiven(source) => {
+                Some(Subject::Address(source.clone()))
+            }
+            Change::Revoked(..) | Change::Ended(_) | Change::Used(_) => None,
+        }
+    }
+
+    /// Brings it to memory.
+    ///
+    /// # Errors
+    /// When a value is out of its range.
+    pub(super) fn publish(self, standing: &Standing) -> Result<(), StoreError> {
+        let instant = Timestamp;
+        match self {
+            Change::Account(stored) => standing.put_account(decode_as(stored, "account")?),
+            Change::AccountGone(id) => standing.remove_account(AccountId(id)),
+            Change::Revoked(token, at) => standing.revoke_token(TokenId(token), instant(at)),
+            Change::Ended(sessions) => {
+                let ended: Vec<_> =
+                    sessions.into_iter().map(|(id, at)| (SessionId(id), instant(at))).collect();
+                standing.end_sessions(&ended);
+            }
+            Change::Key(stored) => standing.put_key(decode_as(stored, "key")?),
+            Change::KeyGone(digest) => standing.remove_key(&digest),
+            Change::Used(uses) => {
+                let uses = uses.into_iter().map(|(key, at)| (KeyId(key), instant(at)));
+                standing.hear_uses(&uses.collect());
+            }
+            Change::Server(stored) => standing.put_server(decode_as(stored, "server")?),
+            Change::ServerGone(id) => standing.remove_server(ServerId(id)),
+            Change::Workspace(stored) => standing.put_workspace(decode_as(stored, "workspace")?),
+            Change::WorkspaceGone(id) => standing.remove_workspace(WorkspaceId(id)),
+            Change::Member(workspace, account, role) => {
+                standing.put_member(WorkspaceId(workspace), AccountId(account), role.as_deref());
+            }
+            Change::LockedOut(source, until) => {
+                standing.lock_out(parse_source(&source)?, instant(until));
+            }
+            Change::Forgiven(source) => standing.unlock(parse_source(&source)?),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn parse_source(text: &str) -> Result<Source, StoreError> {
+    let address = text
+        .parse()
+        .map_err(|_| StoreError::Damaged(format!("an address that is none: {text:?}")))?;
+    Ok(Source::of(address))
+}
+
+/// The changes of one entry; those of later versions are left out.
+///
+/// # Errors
+/// When it is no list of changes.
+pub(super) fn parse(entry: &[u8]) -> Result<Vec<Change>, StoreError> {
+    let damaged = |error: serde_json::Error| {
+        StoreError::Damaged(format!("an entry of the stream of changes: {error}"))
+    };
+    let listed: Vec<serde_json::Value> = serde_json::from_slice(entry).map_err(damaged)?;
+    let mut changes = Vec::with_capacity(listed.len());
+    for value in listed {
+        let kind = value.as_object().and_then(|object| object.keys().next().cloned());
+        match serde_json::from_value(value) {
+            Ok(change) => changes.push(change),
+            Err(error) if is_unknown_kind(kind.as_deref()) => {
+                tracing::debug!(%error, "a change of a later version is passed over");
+            }
+            Err(error) => return Err(damaged(error)),
+        }
+    }
+    Ok(changes)
+}
+
+fn is_unknown_kind(kind: Option<&str>) -> bool {
+    const KINDS: [&str; 14] = [
+        "account",
+        "account_gone",
+        "revoked",
+        "ended",
+        "key",
+        "key_gone",
+        "used",
+        "server",
+        "server_gone",
+        "workspace",
+        "workspace_gone",
+        "member",
+        "locked_out",
+        "forgiven",
+    ];
+    kind.is_some_and(|kind| !KINDS.contains(&kind))
+}

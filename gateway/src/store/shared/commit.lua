@@ -1,0 +1,55 @@
+-- One intent, all or nothing.
+-- KEYS: the stream, the keys that were read, the key of each command.
+-- ARGV: what the others are told ("" for nothing); how many were read, and for each
+-- "absent" or "held" and the value; how many commands, and for each its name, how many
+-- arguments, and those.
+local next = 0
+local function take()
+  next = next + 1
+  return ARGV[next]
+end
+
+local told = take()
+local read = tonumber(take())
+for i = 1, read do
+  local state, value = take(), take()
+  local held = redis.call('GET', KEYS[1 + i])
+  if (state == 'absent' and held) or (state == 'held' and held ~= value) then
+    return {0, KEYS[1 + i]}
+  end
+end
+
+-- A script is not rolled back: a key of another type, written by somebody else, must be
+-- found before anything is written.
+local types = {
+  ZADD = 'zset', ZREM = 'zset', ZREMRANGEBYSCORE = 'zset',
+  SADD = 'set', SREM = 'set', HSET = 'hash', HDEL = 'hash',
+}
+local function check(key, wanted)
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= wanted then
+    return {err = 'WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. wanted}
+  end
+end
+
+local commands = {}
+for i = 1, tonumber(take()) do
+  local name, key = take(), KEYS[1 + read + i]
+  local command = {name, key}
+  for _ = 1, tonumber(take()) do
+    command[#command + 1] = take()
+  end
+  local wrong = types[name] and check(key, types[name])
+  if wrong then return wrong end
+  commands[i] = command
+end
+local wrong = told ~= '' and check(KEYS[1], 'stream')
+if wrong then return wrong end
+
+for _, command in ipairs(commands) do
+  redis.call(unpack(command))
+end
+if told == '' then
+  return {1, ''}
+end
+return {1, redis.call('XADD', KEYS[1], 'MAXLEN', '~', '100000', '*', 'changes', told)}

@@ -1,0 +1,107 @@
+//! Failed attempts, counted over all replicas; while the server cannot be asked, here.
+
+use redis::Value;
+
+use crate::auth::error::{StoreError, Verdict};
+use crate::auth::ports::{FailureCount, FailureLimit, Source};
+use crate::auth::time::Timestamp;
+
+use super::Engine;
+use super::change::{Change, parse_source};
+use super::transaction::Transaction;
+
+pub(super) const SCRIPT: &str = include_str!("failures.lua");
+
+/// Addresses listed at once.
+const MAX_LISTED: usize = 100_000;
+
+impl Engine {
+    pub(super) async fn count_failure(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        let verdict = match self.count_shared(source, limit, now).await {
+            Ok(verdict) => verdict,
+            // Guessing must not become free while the server is away.
+            Err(StoreError::Unavailable(_) | StoreError::Busy) => {
+                self.failures.count(source, limit, now)
+            }
+            Err(error) => return Err(error),
+        };
+        if let Verdict::LockedOut(until) = verdict {
+            self.standing().lock_out(source, until);
+        }
+        Ok(verdict)
+    }
+
+    async fn count_shared(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        let mut command = redis::cmd("EVALSHA");
+        command
+            .arg(&self.count.sha)
+            .arg(4)
+            .arg(self.names.failure(source))
+            .arg(self.names.failures())
+            .arg(self.names.lockouts())
+            .arg(self.names.changes())
+            .arg(source.address().to_string())
+            .arg(limit.attempts)
+            .arg(limit.window.millis())
+            .arg(now.0);
+        let mut answers = self.script(&self.count, &command, None).await?.into_iter();
+        let (locked, ends): (u8, u64) = redis::from_redis_value(self.accepted(answers.next())?)
+            .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;
+        Ok(if locked == 1 { Verdict::LockedOut(Timestamp(ends)) } else { Verdict::Allowed })
+    }
+
+    pub(super) async fn list_failures(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<FailureCount>, StoreError> {
+        let mut range = redis::cmd("ZRANGEBYSCORE");
+        range.arg(self.names.failures()).arg(now.0 + 1).arg("+inf").arg("WITHSCORES");
+        range.arg("LIMIT").arg(0).arg(MAX_LISTED);
+        let listed: Vec<(String, u64)> = self.ask(&range).await?;
+        let mut counts = Vec::with_capacity(listed.len());
+        for page in listed.chunks(500) {
+            let mut commands = redis::Pipeline::new();
+            for (address, _) in page {
+                let source = parse_source(address)?;
+                commands.cmd("HGET").arg(self.names.failure(source)).arg("count");
+            }
+            let found = self.link.call_all(&commands).await?;
+            for ((address, ends), count) in page.iter().zip(found) {
+                // It may have gone meanwhile.
+                let Value::BulkString(count) = count else { continue };
+                let count = std::str::from_utf8(&count).ok().and_then(|text| text.parse().ok());
+                counts.push(FailureCount {
+                    source: parse_source(address)?,
+                    failures: count.unwrap_or(0),
+                    ends: Timestamp(*ends),
+                });
+            }
+        }
+        Ok(counts)
+    }
+
+    pub(super) async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
+        self.failures.forgive(source);
+        let address = source.address().to_string();
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(self.names.failure(source));
+        let known: u8 = self.ask(&exists).await?;
+        let mut transaction = Transaction::new(self);
+        transaction.delete(self.names.failure(source));
+        transaction.run("ZREM", self.names.failures(), [address.clone().into_bytes()]);
+        transaction.run("ZREM", self.names.lockouts(), [address.clone().into_bytes()]);
+        transaction.tell(Change::Forgiven(address));
+        self.commit(transaction).await?;
+        Ok(known > 0)
+    }
+}

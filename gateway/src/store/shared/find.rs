@@ -1,0 +1,95 @@
+//! Finding the server that takes our changes.
+
+use redis::{Value, cmd};
+
+use super::link::{LinkError, connect, connect_as};
+use super::names::Names;
+use super::settings::{Address, Settings, Topology};
+
+/// The primary: as configured, as the Sentinels say, or the owner of our hash slot.
+///
+/// # Errors
+/// When nobody knows, with the last reason.
+pub(super) async fn primary(settings: &Settings) -> Result<Address, LinkError> {
+    match &settings.topology {
+        Topology::Single(address) => Ok(address.clone()),
+        Topology::Sentinel { sentinels, service, password } => {
+            let mut last = None;
+            for sentinel in sentinels {
+                let asked = ask_sentinel(settings, sentinel, service, password.as_ref()).await;
+                match asked {
+                    Ok(address) => return Ok(address),
+                    Err(error) => last = Some(error),
+                }
+            }
+            Err(last.unwrap_or_else(|| LinkError::Refused("no Sentinel is configured".to_owned())))
+        }
+        Topology::Cluster(nodes) => {
+            let mut last = None;
+            for node in nodes {
+                match ask_node(settings, node).await {
+                    Ok(address) => return Ok(address),
+                    Err(error) => last = Some(error),
+                }
+            }
+            Err(last.unwrap_or_else(|| LinkError::Refused("no node is configured".to_owned())))
+        }
+    }
+}
+
+async fn ask_sentinel(
+    settings: &Settings,
+    sentinel: &Address,
+    service: &str,
+    password: Option<&crate::auth::secret::Secret>,
+) -> Result<Address, LinkError> {
+    let mut connection =
+        connect_as(settings, sentinel, (None, password), 0, Some(settings.timeout)).await?;
+    let mut question = cmd("SENTINEL");
+    question.arg("get-master-addr-by-name").arg(service);
+    let answer: Option<(String, u16)> =
+        question.query_async(&mut connection).await.map_err(|error| {
+            LinkError::Refused(format!("Sentinel {sentinel} does not say who is primary: {error}"))
+        })?;
+    let (host, port) = answer.ok_or_else(|| {
+        LinkError::Refused(format!("Sentinel {sentinel} knows no service {service:?}"))
+    })?;
+    Ok(Address { host, port })
+}
+
+/// Asks a node whose our slot is.
+async fn ask_node(settings: &Settings, node: &Address) -> Result<Address, LinkError> {
+    let refused = |error: redis::RedisError| {
+        LinkError::Refused(format!("{node} does not tell whose our slot is: {error}"))
+    };
+    let mut connection = connect(settings, node, Some(settings.timeout)).await?;
+    let name = Names::new(&settings.prefix).meta();
+    let slot: i64 = cmd("CLUSTER")
+        .arg("KEYSLOT")
+        .arg(name)
+        .query_async(&mut connection)
+        .await
+        .map_err(refused)?;
+    let slots: Value =
+        cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await.map_err(refused)?;
+    owner(&slots, slot, node)
+        .ok_or_else(|| LinkError::Refused(format!("{node}: nobody serves slot {slot}")))
+}
+
+/// `[[from, to, [host, port, …], …], …]`; an empty host is the node that was asked.
+fn owner(slots: &Value, slot: i64, asked: &Address) -> Option<Address> {
+    let Value::Array(ranges) = slots else { return None };
+    ranges.iter().find_map(|range| {
+        let Value::Array(range) = range else { return None };
+        let [Value::Int(from), Value::Int(to), Value::Array(primary), ..] = range.as_slice() else {
+            return None;
+        };
+        if !(*from..=*to).contains(&slot) {
+            return None;
+        }
+        let [host, Value::Int(port), ..] = primary.as_slice() else { return None };
+        let host: String = redis::from_redis_value_ref(host).unwrap_or_default();
+        let host = if host.is_empty() || host == "?" { asked.host.clone() } else { host };
+        Some(Address { host, port: u16::try_from(*port).ok()? })
+    })
+}

@@ -1,0 +1,392 @@
+//! Finding the server, following its stream of changes, and reading everything anew
+//! when the thread is lost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, Value, cmd};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::auth::account::Account;
+use crate::auth::api_key::ApiKey;
+use crate::auth::error::StoreError;
+use crate::auth::ports::StoreState;
+use crate::auth::server::Server;
+use crate::auth::standing::Found;
+use crate::auth::workspace::Workspace;
+use crate::store::record::Record;
+
+use super::change::{self, Change, Subject};
+use super::link::{Connected, LinkError, connect};
+use super::memory::Place;
+use super::schema::{self, OpenError};
+use super::undelivered::Ending;
+use super::{Engine, find};
+
+/// How long the server keeps a question for changes before it answers "none": what
+/// memory may miss while all is well is this and a trip.
+const BLOCK: Duration = Duration::from_millis(200);
+/// Entries taken at once.
+const ENTRIES: usize = 1_000;
+const PAGE: usize = 500;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A server that was found fit, before it is followed.
+pub(super) struct Attached {
+    connected: Connected,
+    follower: MultiplexedConnection,
+    installation: String,
+}
+
+impl Engine {
+    /// Finds the server and looks whether it is the one we know.
+    pub(super) async fn attach(&self, known: Option<&str>) -> Result<Attached, OpenError> {
+        let settings = &self.settings;
+        let address = find::primary(settings).await?;
+        let connected = Connected::open(settings, address.clone()).await?;
+        let fresh = Uuid::from_slice(&self.random_bytes::<16>()).unwrap_or_default();
+        let meta = schema::claim(settings, &connected, known, &fresh.to_string()).await?;
+        let follower = connect(settings, &address, Some(BLOCK + settings.timeout)).await?;
+        Ok(Attached { connected, follower, installation: meta.installation })
+    }
+
+    /// Follows for ever; `ready` hears of the first time that everything is known, or
+    /// that it cannot be for now.
+    pub(super) async fn follow(
+        self: &Arc<Self>,
+        mut first: Option<Attached>,
+        ready: oneshot::Sender<()>,
+    ) {
+        let mut ready = Some(ready);
+        let mut known = None;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let attached = match first.take() {
+                Some(attached) => Ok(attached),
+                None => self.attach(known.as_deref()).await,
+            };
+            match attached {
+                Ok(attached) => {
+                    known = Some(attached.installation.clone());
+                    let since = Instant::now();
+                    let error = self.follow_one(attached, &mut ready).await;
+                    self.link.clear();
+                    self.lost(&error);
+                    if since.elapsed() > LONGEST_PAUSE {
+                        pause = FIRST_PAUSE;
+                    }
+                }
+                Err(error) => self.lost(&error),
+            }
+            if let Some(ready) = ready.take() {
+                let _ = ready.send(());
+            }
+            // Replicas that lost the server at once do not come back at once.
+            tokio::time::sleep(pause / 2 + pause.mul_f64(self.fraction() / 2.0)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// One line when the server is lost, and one for each new reason.
+    pub(super) fn lost(&self, error: &OpenError) {
+        self.set_state(StoreState::Unreachable);
+        let text = error.to_string();
+        let mut last = self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if *last != text {
+            tracing::error!(
+                error = text,
+                "the shared store is lost: what is known goes on, sign-ins and changes are refused"
+            );
+            *last = text;
+        }
+    }
+
+    /// Follows one server until it is lost, and says why.
+    async fn follow_one(
+        &self,
+        attached: Attached,
+        ready: &mut Option<oneshot::Sender<()>>,
+    ) -> OpenError {
+        let Attached { connected, mut follower, .. } = attached;
+        let address = connected.address.clone();
+        let lost = |error: StoreError| -> OpenError {
+            LinkError::Unreachable(address.clone(), error.to_string()).into()
+        };
+        self.link.set(connected);
+        let resumes = match self.can_resume().await {
+            Ok(resumes) => resumes,
+            Err(error) => return lost(error),
+        };
+        if !resumes {
+            match self.end_of_stream().await {
+                Ok(place) => self.memory.begin_reading(place),
+                Err(error) => return lost(error),
+            }
+            self.set_state(StoreState::Resyncing);
+        }
+        let reading = async {
+            if !resumes {
+                self.read_everything().await?;
+            }
+            self.deliver().await?;
+            self.set_state(StoreState::Live);
+            self.note_live(&address, resumes);
+            if let Some(ready) = ready.take() {
+                let _ = ready.send(());
+            }
+            // Until the server is lost there is nothing more to do here.
+            std::future::pending::<Result<(), StoreError>>().await
+        };
+        tokio::select! {
+            error = self.read_stream(&mut follower) => lost(error),
+            result = reading => match result {
+                Err(error) => lost(error),
+                Ok(()) => lost(StoreError::Busy),
+            },
+            () = self.link.wait_broken() => {
+                lost(StoreError::Unavailable("a trip failed".to_owned()))
+            }
+        }
+    }
+
+    fn note_live(&self, address: &super::Address, resumed: bool) {
+        let mut last = self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        last.clear();
+        let sizes = self.standing().sizes();
+        tracing::info!(
+            store = %address,
+            resumed,
+            accounts = sizes.accounts,
+            keys = sizes.keys,
+            "the shared store is followed"
+        );
+    }
+
+    /// Whether the stream still has every place that memory has seen.
+    async fn can_resume(&self) -> Result<bool, StoreError> {
+        if self.memory.position() == Place::default() {
+            return Ok(false);
+        }
+        for place in self.memory.landmarks() {
+            let mut entry = cmd("XRANGE");
+            entry.arg(self.names.changes()).arg(place.to_string()).arg(place.to_string());
+            if !matches!(self.ask::<Value>(&entry).await?, Value::Array(found) if found.len() == 1)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn end_of_stream(&self) -> Result<Place, StoreError> {
+        Ok(self.picture(&[]).await?.0)
+    }
+
+    /// Applies what comes, until an error.
+    async fn read_stream(&self, follower: &mut MultiplexedConnection) -> StoreError {
+        loop {
+            if let Err(error) = self.read_next(follower).await {
+                return error;
+            }
+        }
+    }
+
+    async fn read_next(&self, follower: &mut MultiplexedConnection) -> Result<(), StoreError> {
+        let unavailable =
+            |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
+        // Everything committed before the question is in the answer.
+        let asked = Instant::now();
+        let mut question = cmd("XREAD");
+        question.arg("COUNT").arg(ENTRIES).arg("BLOCK").arg(BLOCK.as_millis() as u64);
+        question.arg("STREAMS").arg(self.names.changes()).arg(self.memory.position().to_string());
+        let answer = follower
+            .send_packed_command(&question)
+            .await
+            .and_then(Value::extract_error)
+            .map_err(|error| unavailable(&error))?;
+        let entries = entries(answer).ok_or_else(|| unavailable(&"the stream is nonsense"))?;
+        let full = entries.len() == ENTRIES;
+        for (place, told) in entries {
+            match change::parse(&told) {
+                Ok(changes) => self.memory.apply_next(place, changes)?,
+                Err(error) => {
+                    // Written by hand; what it meant to say is found in the records.
+                    tracing::error!(%error, %place, "everything is read anew");
+                    self.memory.forget_position();
+                    return Err(error);
+                }
+            }
+        }
+        if !full {
+            self.set_fresh(asked);
+        }
+        Ok(())
+    }
+
+    /// Tells the server what ended while it was away.
+    async fn deliver(&self) -> Result<(), StoreError> {
+        let waiting = self.undelivered.len();
+        while let Some(ending) = self.undelivered.first() {
+            match self.end(ending).await {
+                Ok(_) => {}
+                Err(error @ StoreError::Damaged(_)) => {
+                    tracing::error!(%error, "what ended here cannot be told to the others");
+                }
+                Err(error) => return Err(error),
+            }
+            self.undelivered.remove(ending);
+            if let Ending::Key(_, _, digest) = ending {
+                self.memory.release(&Subject::Key(digest));
+            }
+        }
+        if waiting > 0 {
+            tracing::info!(endings = waiting, "what ended while the store was away is delivered");
+        }
+        Ok(())
+    }
+
+    /// All that requests are judged by, page after page, while changes come in.
+    async fn read_everything(&self) -> Result<(), StoreError> {
+        let names = &self.names;
+        let mut found = Found::default();
+        // What ends something comes first.
+        self.read_scores(&names.revoked(), |id, at| Some(Change::Revoked(id.parse().ok()?, at)))
+            .await?;
+        self.read_scores(&names.ended(), |id, at| {
+            Some(Change::Ended(vec![(id.parse().ok()?, at)]))
+        })
+        .await?;
+        self.read_scores(&names.lockouts(), |address, at| {
+            Some(Change::LockedOut(address.to_owned(), at))
+        })
+        .await?;
+        let index = names.accounts();
+        self.read_records::<Account>(&index, |id| names.account(id), Change::account, &mut found)
+            .await?;
+        let index = names.servers();
+        self.read_records::<Server>(&index, |id| names.server(id), Change::server, &mut found)
+            .await?;
+        let index = names.workspaces();
+        let key = |id| names.workspace(id);
+        self.read_records::<Workspace>(&index, key, Change::workspace, &mut found).await?;
+        let workspaces: Vec<Uuid> = found.workspaces.iter().map(|workspace| workspace.0).collect();
+        for workspace in workspaces {
+            self.read_members(workspace, &mut found).await?;
+        }
+        let index = names.keys();
+        self.read_records::<ApiKey>(&index, |id| names.key(id), Change::key, &mut found).await?;
+        self.read_uses().await?;
+        self.memory.finish_reading(&found);
+        Ok(())
+    }
+
+    async fn read_records<T: Record>(
+        &self,
+        index: &str,
+        key: impl Fn(Uuid) -> String,
+        change: impl Fn(&T) -> Change,
+        found: &mut Found,
+    ) -> Result<(), StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let from = after.map_or_else(|| "-".to_owned(), |last| format!("({last}"));
+            let mut range = cmd("ZRANGEBYLEX");
+            range.arg(index).arg(from).arg("+").arg("LIMIT").arg(0).arg(PAGE);
+            let ids: Vec<String> = self.ask(&range).await?;
+            let keys: Vec<String> = ids.iter().filter_map(|id| id.parse().ok()).map(&key).collect();
+            if !keys.is_empty() {
+                let records: Vec<Option<Vec<u8>>> = self.ask(cmd("MGET").arg(&keys)).await?;
+                let mut page = Vec::with_capacity(keys.len());
+                for (name, record) in keys.iter().zip(records) {
+                    let Some(record) = record else { continue };
+                    match T::decode(&record, name) {
+                        Ok(record) => page.push(change(&record)),
+                        Err(error) => tracing::error!(%error, "a stored record is passed over"),
+                    }
+                }
+                self.memory.apply_page(page, found);
+            }
+            if ids.len() < PAGE {
+                return Ok(());
+            }
+            after = ids.into_iter().next_back();
+        }
+    }
+
+    async fn read_members(&self, workspace: Uuid, found: &mut Found) -> Result<(), StoreError> {
+        let mut all = cmd("HGETALL");
+        all.arg(self.names.members(workspace));
+        let members: Vec<(String, String)> = self.ask(&all).await?;
+        let members = members.into_iter().filter_map(|(account, role)| {
+            Some(Change::Member(workspace, account.parse().ok()?, Some(role)))
+        });
+        self.memory.apply_page(members.collect(), found);
+        Ok(())
+    }
+
+    /// A sorted set by score; what is there all the time is met at least once.
+    async fn read_scores(
+        &self,
+        index: &str,
+        change: impl Fn(&str, u64) -> Option<Change>,
+    ) -> Result<(), StoreError> {
+        let mut cursor: u64 = 0;
+        loop {
+            let mut scan = cmd("ZSCAN");
+            scan.arg(index).arg(cursor).arg("COUNT").arg(PAGE);
+            let (next, page): (u64, Vec<(String, f64)>) = self.ask(&scan).await?;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let changes = page.iter().filter_map(|(member, score)| change(member, *score as u64));
+            self.memory.apply_page(changes.collect(), &mut Found::default());
+            cursor = next;
+            if cursor == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn read_uses(&self) -> Result<(), StoreError> {
+        let mut cursor: u64 = 0;
+        let mut uses = Vec::new();
+        loop {
+            let mut scan = cmd("HSCAN");
+            scan.arg(self.names.key_uses()).arg(cursor).arg("COUNT").arg(PAGE);
+            let (next, page): (u64, Vec<(String, u64)>) = self.ask(&scan).await?;
+            uses.extend(page.iter().filter_map(|(key, at)| Some((key.parse().ok()?, *at))));
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        self.memory.apply_page(vec![Change::Used(uses)], &mut Found::default());
+        Ok(())
+    }
+
+    fn random_bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    /// From zero to one.
+    fn fraction(&self) -> f64 {
+        f64::from(u16::from_le_bytes(self.random_bytes())) / f64::from(u16::MAX)
+    }
+}
+
+/// `[[stream, [[id, [field, value, …]], …]]]`, or nil when nothing has come.
+fn entries(answer: Value) -> Option<Vec<(Place, Vec<u8>)>> {
+    type Entry = (String, Vec<(String, Vec<u8>)>);
+    type Streams = Option<Vec<(String, Vec<Entry>)>>;
+    let streams = Streams::from_redis_value(answer).ok()?.unwrap_or_default();
+    let entries = streams.into_iter().flat_map(|(_, entries)| entries);
+    entries
+        .map(|(place, fields)| {
+            let told = fields.into_iter().find(|(name, _)| name == "changes")?.1;
+            Some((Place::parse(&place)?, told))
+        })
+        .collect()
+}

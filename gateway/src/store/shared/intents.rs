@@ -1,0 +1,1004 @@
+//! Every intent of the port, as a transaction.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redis::cmd;
+use uuid::Uuid;
+
+use crate::auth::account::{
+    Account, AccountId, AccountState, HashedPassword, canonical_name, github_name,
+};
+use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
+use crate::auth::error::{StoreError, Verdict};
+use crate::auth::ports::{
+    AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
+    NewOwner, Opening, PasswordChange, Recall, Replacement, Rotated, Rotation, RotationMode,
+    ServerChange, ServerChanged, Source, Store, StoreHealth,
+};
+use crate::auth::server::{Server, ServerId};
+use crate::auth::ticket::Ticket;
+use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
+use crate::store::record::Record;
+
+use super::change::{Change, Subject};
+use super::transaction::Transaction;
+use super::undelivered::Ending;
+use super::{Engine, SharedStore};
+
+/// Records removed by one step of a sweep.
+const SWEEP_BATCH: usize = 500;
+/// Ends are remembered a little longer than tokens live: the clocks of replicas differ.
+const CLOCK_SLACK: Seconds = Seconds(60);
+
+type Bytes = Vec<u8>;
+type Step<'s, T> = Result<(Transaction<'s>, T), StoreError>;
+
+#[async_trait]
+impl Store for SharedStore {
+    async fn create_account(&self, account: Account) -> Result<Creation, StoreError> {
+        let (engine, account) = (&*self.engine, &account);
+        engine.transact(move |txn| engine.create_account(txn, account)).await
+    }
+
+    async fn list_accounts(
+        &self,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Vec<Account>, StoreError> {
+        let names = &self.engine.names;
+        let key = |id| names.account(id);
+        self.engine.page(&names.accounts(), after.map(|id| id.0), limit, key).await
+    }
+
+    async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        let engine = &*self.engine;
+        let id: Option<String> = engine.ask(cmd("GET").arg(engine.names.name(name))).await?;
+        let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(None) };
+        // A sign-in can afford the trip, and must not be judged by an old password.
+        engine.recall_account(id).await
+    }
+
+    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+        self.engine.recall(what).await
+    }
+
+    async fn replace_password(&self, change: PasswordChange) -> Result<Replacement, StoreError> {
+        let (engine, change) = (&*self.engine, &change);
+        engine
+            .transact(move |mut txn| async move {
+                let Some(mut account) = engine.account(&mut txn, change.account).await? else {
+                    return Ok((txn, Replacement::Stale));
+                };
+                if change.expected_version.is_some_and(|version| version != account.version) {
+                    return Ok((txn, Replacement::Stale));
+                }
+                account.password = Some(change.replacement.clone());
+                account.version += 1;
+                engine.end_all(&mut txn, account.id, change.keep, change.now).await?;
+                engine.write_account(&mut txn, &account)?;
+                Ok((txn, Replacement::Replaced))
+            })
+            .await
+    }
+
+    async fn upgrade_hash(
+        &self,
+        account: AccountId,
+        expected: &HashedPassword,
+        replacement: HashedPassword,
+    ) -> Result<Replacement, StoreError> {
+        let (engine, replacement) = (&*self.engine, &replacement);
+        engine
+            .transact(move |mut txn| async move {
+                match engine.account(&mut txn, account).await? {
+                    Some(mut account) if account.password.as_ref() == Some(expected) => {
+                        account.password = Some(replacement.clone());
+                        engine.write_account(&mut txn, &account)?;
+                        Ok((txn, Replacement::Replaced))
+                    }
+                    _ => Ok((txn, Replacement::Stale)),
+                }
+            })
+            .await
+    }
+
+    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError> {
+        let (engine, change) = (&*self.engine, &change);
+        engine
+            .transact(move |mut txn| async move {
+                let Some(before) = engine.account(&mut txn, change.account).await? else {
+                    return Ok((txn, false));
+                };
+                let mut account = before.clone();
+                account.roles = change.roles.clone().unwrap_or(account.roles);
+                account.state = change.state.unwrap_or(account.state);
+                if account == before {
+                    return Ok((txn, true));
+                }
+                if account.state != before.state {
+                    account.version += 1;
+                    if account.state == AccountState::Disabled {
+                        engine.end_all(&mut txn, account.id, None, change.now).await?;
+                    }
+                }
+                engine.write_account(&mut txn, &account)?;
+                Ok((txn, true))
+            })
+            .await
+    }
+
+    async fn delete_account(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let Some(account) = engine.account(&mut txn, account).await? else {
+                    return Ok((txn, false));
+                };
+                engine.end_all(&mut txn, account.id, None, now).await?;
+                engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
+                engine.disown_servers(&mut txn, account.id).await?;
+                let joined = engine.names.workspaces_of(account.id.0);
+                for workspace in txn.ids(cmd("SMEMBERS").arg(&joined)).await? {
+                    let member = account.id.0.to_string().into_bytes();
+                    txn.run("HDEL", engine.names.members(workspace), [member]);
+                }
+                txn.delete(joined);
+                for name in account.names() {
+                    txn.delete(engine.names.name(&name));
+                }
+                txn.delete(engine.names.account(account.id.0));
+                txn.delete(engine.names.guard(account.id.0));
+                txn.run("ZREM", engine.names.accounts(), [text(account.id.0)]);
+                txn.tell(Change::AccountGone(account.id.0));
+                Ok((txn, true))
+            })
+            .await
+    }
+
+    async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError> {
+        let (engine, link) = (&*self.engine, &link);
+        engine
+            .transact(move |mut txn| async move {
+                let account = engine.account(&mut txn, link.account).await?;
+                let account = account
+                    .filter(|account| account.version == link.version && account.github.is_none());
+                let Some(mut account) = account else { return Ok((txn, Replacement::Stale)) };
+                let name = engine.names.name(&github_name(link.number));
+                if txn.read(name.clone()).await?.is_some() {
+                    return Ok((txn, Replacement::Stale));
+                }
+                txn.set(name, text(account.id.0), None);
+                account.github = Some(link.number);
+                account.avatar = link.avatar.clone().or(account.avatar);
+                account.email_proven = true;
+                if link.takeover {
+                    account.password = None;
+                    account.version += 1;
+                    engine.end_all(&mut txn, account.id, None, link.now).await?;
+                    engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
+                }
+                engine.write_account(&mut txn, &account)?;
+                Ok((txn, Replacement::Replaced))
+            })
+            .await
+    }
+
+    async fn open_session(&self, session: Session, version: u64) -> Result<Opening, StoreError> {
+        let (engine, session) = (&*self.engine, &session);
+        engine
+            .transact(move |mut txn| async move {
+                if !engine.is_current(&mut txn, session.account, version).await? {
+                    return Ok((txn, Opening::Stale));
+                }
+                txn.touch(session.account.0);
+                txn.run("ZADD", engine.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
+                engine.write_session(&mut txn, session)?;
+                Ok((txn, Opening::Opened))
+            })
+            .await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        let (engine, rotation) = (&*self.engine, &rotation);
+        engine.transact(move |txn| engine.rotate(txn, rotation)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
+        let ending = Ending::Token(token, expires);
+        let made = self.engine.end(ending).await.map(drop);
+        self.engine.hold_if_lost(ending, &made);
+        made
+    }
+
+    async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let ending = Ending::Session(session, now);
+        let made = self.engine.end(ending).await;
+        self.engine.hold_if_lost(ending, &made);
+        made
+    }
+
+    async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                if engine.account(&mut txn, account).await?.is_none() {
+                    return Ok((txn, false));
+                }
+                engine.end_all(&mut txn, account, None, now).await?;
+                Ok((txn, true))
+            })
+            .await
+    }
+
+    async fn find_session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut txn = Transaction::new(&self.engine);
+        let session = txn.record::<Session>(self.engine.names.session(session.0)).await?;
+        Ok(session.filter(|session| session.expires > now))
+    }
+
+    async fn list_sessions(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Session>, StoreError> {
+        let names = &self.engine.names;
+        let index =
+            account.map_or_else(|| names.sessions(), |account| names.sessions_of(account.0));
+        let key = |id| names.session(id);
+        self.engine.page(&index, after.map(|id| id.0), limit, key).await
+    }
+
+    async fn create_server(&self, server: Server) -> Result<bool, StoreError> {
+        let (engine, server) = (&*self.engine, &server);
+        engine
+            .transact(move |mut txn| async move {
+                if let Some(owner) = server.owner
+                    && engine.account(&mut txn, owner).await?.is_none()
+                {
+                    return Ok((txn, false));
+                }
+                txn.run("ZADD", engine.names.servers(), [b"0".to_vec(), text(server.id.0)]);
+                engine.write_server(&mut txn, server, None)?;
+                Ok((txn, true))
+            })
+            .await
+    }
+
+    async fn change_server(&self, change: ServerChange) -> Result<ServerChanged, StoreError> {
+        let (engine, change) = (&*self.engine, &change);
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.server(change.server.0);
+                let Some(mut server) = txn.record::<Server>(key).await? else {
+                    return Ok((txn, ServerChanged::NoServer));
+                };
+                let former = server.owner;
+                server.name = change.name.clone().unwrap_or(server.name);
+                server.owner = match change.owner {
+                    NewOwner::Same => server.owner,
+                    NewOwner::Nobody => None,
+                    NewOwner::Account(owner) => Some(owner),
+                };
+                if let Some(owner) = server.owner
+                    && engine.account(&mut txn, owner).await?.is_none()
+                {
+                    return Ok((txn, ServerChanged::NoOwner));
+                }
+                engine.write_server(&mut txn, &server, former)?;
+                Ok((txn, ServerChanged::Changed(server)))
+            })
+            .await
+    }
+
+    async fn delete_server(&self, server: ServerId) -> Result<bool, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.server(server.0);
+                let Some(bytes) = txn.read(key.clone()).await? else { return Ok((txn, false)) };
+                txn.guard(server.0).await?;
+                // A record that does not read can be removed all the same.
+                let owner = Server::decode(&bytes, &key).ok().and_then(|server| server.owner);
+                if let Some(owner) = owner {
+                    txn.run("SREM", engine.names.servers_of(owner.0), [text(server.0)]);
+                }
+                engine.drop_keys(&mut txn, &engine.names.keys_on(server.0)).await?;
+                txn.delete(key);
+                txn.delete(engine.names.guard(server.0));
+                txn.run("ZREM", engine.names.servers(), [text(server.0)]);
+                txn.tell(Change::ServerGone(server.0));
+                Ok((txn, true))
+            })
+            .await
+    }
+
+    async fn create_workspace(&self, workspace: Workspace) -> Result<(), StoreError> {
+        let (engine, workspace) = (&*self.engine, &workspace);
+        engine
+            .transact(move |mut txn| async move {
+                txn.run("ZADD", engine.names.workspaces(), [b"0".to_vec(), text(workspace.id.0)]);
+                txn.write(engine.names.workspace(workspace.id.0), workspace, None)?;
+                txn.tell(Change::workspace(workspace));
+                Ok((txn, ()))
+            })
+            .await
+    }
+
+    async fn rename_workspace(
+        &self,
+        workspace: WorkspaceId,
+        name: String,
+    ) -> Result<Option<Workspace>, StoreError> {
+        let (engine, name) = (&*self.engine, &name);
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.workspace(workspace.0);
+                let Some(known) = txn.record::<Workspace>(key.clone()).await? else {
+                    return Ok((txn, None));
+                };
+                let renamed = Workspace { name: name.clone(), ..known };
+                txn.write(key, &renamed, None)?;
+                txn.tell(Change::workspace(&renamed));
+                Ok((txn, Some(renamed)))
+            })
+            .await
+    }
+
+    async fn delete_workspace(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.workspace(workspace.0);
+                if txn.read(key.clone()).await?.is_none() {
+                    return Ok((txn, false));
+                }
+                let members = engine.names.members(workspace.0);
+                for account in txn.ids(cmd("HKEYS").arg(&members)).await? {
+                    txn.run("SREM", engine.names.workspaces_of(account), [text(workspace.0)]);
+                }
+                txn.delete(members);
+                txn.delete(key);
+                txn.run("ZREM", engine.names.workspaces(), [text(workspace.0)]);
+                txn.tell(Change::WorkspaceGone(workspace.0));
+                Ok((txn, true))
+            })
+            .await
+    }
+
+    async fn set_member(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        role: Option<String>,
+    ) -> Result<MemberChange, StoreError> {
+        let (engine, role) = (&*self.engine, &role);
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.workspace(workspace.0);
+                if txn.read(key).await?.is_none() {
+                    return Ok((txn, MemberChange::NoWorkspace));
+                }
+                let members = engine.names.members(workspace.0);
+                let joined = engine.names.workspaces_of(account.0);
+                match role {
+                    Some(role) => {
+                        if engine.account(&mut txn, account).await?.is_none() {
+                            return Ok((txn, MemberChange::NoAccount));
+                        }
+                        txn.touch(account.0);
+                        txn.run("HSET", members, [text(account.0), role.clone().into_bytes()]);
+                        txn.run("SADD", joined, [text(workspace.0)]);
+                    }
+                    None => {
+                        let mut known = cmd("HEXISTS");
+                        known.arg(&members).arg(account.0.to_string());
+                        if engine.ask::<u8>(&known).await? == 0 {
+                            return Ok((txn, MemberChange::NoMember));
+                        }
+                        txn.run("HDEL", members, [text(account.0)]);
+                        txn.run("SREM", joined, [text(workspace.0)]);
+                    }
+                }
+                txn.tell(Change::Member(workspace.0, account.0, role.clone()));
+                Ok((txn, MemberChange::Done))
+            })
+            .await
+    }
+
+    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                if !engine.is_current(&mut txn, ticket.account, ticket.version).await? {
+                    return Ok((txn, Opening::Stale));
+                }
+                txn.touch(ticket.account.0);
+                let key = engine.names.ticket(&digest);
+                let index = engine.names.tickets_of(ticket.account.0);
+                txn.run("ZADD", index.clone(), [number(ticket.expires.0), key.clone().into()]);
+                // Those of long ago went by themselves; their names go now and then.
+                let long_ago = ticket.expires.0.saturating_sub(86_400_000);
+                txn.run("ZREMRANGEBYSCORE", index, [b"-inf".to_vec(), number(long_ago)]);
+                txn.set(key, ticket.encode()?, Some(ticket.expires));
+                Ok((txn, Opening::Opened))
+            })
+            .await
+    }
+
+    async fn take_ticket(
+        &self,
+        digest: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError> {
+        let engine = &*self.engine;
+        // Nobody takes it twice, whether or not the answer arrives.
+        let taken: Option<Bytes> =
+            engine.ask(cmd("GETDEL").arg(engine.names.ticket(&digest))).await?;
+        let ticket = taken.map(|bytes| Ticket::decode(&bytes, "ticket")).transpose()?;
+        Ok(ticket.filter(|ticket| ticket.expires > now))
+    }
+
+    async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
+        let (engine, key) = (&*self.engine, &key);
+        engine
+            .transact(move |mut txn| async move {
+                if engine.account(&mut txn, key.owner).await?.is_none() {
+                    return Ok((txn, KeyCreation::NoOwner));
+                }
+                if let Some(server) = key.server
+                    && txn.read(engine.names.server(server.0)).await?.is_none()
+                {
+                    return Ok((txn, KeyCreation::NoServer));
+                }
+                engine.add_key(&mut txn, key)?;
+                Ok((txn, KeyCreation::Created))
+            })
+            .await
+    }
+
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Option<ApiKey>, StoreError> {
+        let (engine, rotation) = (&*self.engine, &rotation);
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.key(rotation.key.0);
+                let old = txn
+                    .record::<ApiKey>(key.clone())
+                    .await?
+                    .filter(|key| rotation.owner.is_none_or(|owner| owner == key.owner))
+                    .filter(|key| !key.has_ended(rotation.successor.created));
+                let Some(old) = old else { return Ok((txn, None)) };
+                let ends = old.ends().map_or(rotation.until, |ends| ends.min(rotation.until));
+                old.superseded.set(Some(ends));
+                let new = rotation.successor.clone().of(&old);
+                txn.write(key, &old, None)?;
+                txn.tell(Change::key(&old));
+                engine.add_key(&mut txn, &new)?;
+                Ok((txn, Some(new)))
+            })
+            .await
+    }
+
+    async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError> {
+        let (engine, uses) = (&*self.engine, &uses);
+        for uses in uses.chunks(SWEEP_BATCH) {
+            engine
+                .transact(move |mut txn| async move {
+                    let mut told = Vec::with_capacity(uses.len());
+                    for (key, at) in uses {
+                        // Its deletion takes the use along, as the script sees both.
+                        if txn.read(engine.names.key(key.0)).await?.is_some() {
+                            txn.run("HSET", engine.names.key_uses(), [text(key.0), number(at.0)]);
+                            told.push((key.0, at.0));
+                        }
+                    }
+                    if !told.is_empty() {
+                        txn.tell(Change::Used(told));
+                    }
+                    Ok((txn, ()))
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let mut txn = Transaction::new(&self.engine);
+        let key = txn.record::<ApiKey>(self.engine.names.key(key.0)).await?;
+        Ok(key.map(|key| self.engine.in_memory(key)))
+    }
+
+    async fn list_keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<ApiKey>>, StoreError> {
+        let names = &self.engine.names;
+        let key = |id| names.key(id);
+        let keys: Vec<ApiKey> =
+            self.engine.page(&names.keys(), after.map(|id| id.0), limit, key).await?;
+        Ok(keys.into_iter().map(|key| self.engine.in_memory(key)).collect())
+    }
+
+    async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
+        let known = self.engine.standing().key_by_id(key);
+        let digest = known.as_ref().map_or([0; 32], |key| key.digest);
+        let ending = Ending::Key(key, owner, digest);
+        let made = self.engine.end(ending).await;
+        // Whoever may not delete it must not end it here either.
+        if known.is_some_and(|key| owner.is_none_or(|owner| owner == key.owner)) {
+            self.engine.hold_if_lost(ending, &made);
+        }
+        made
+    }
+
+    async fn count_failure(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        self.engine.count_failure(source, limit, now).await
+    }
+
+    async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError> {
+        self.engine.list_failures(now).await
+    }
+
+    async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
+        self.engine.forgive(source).await
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.engine.failures.sweep(now);
+        self.engine.standing().sweep(now);
+        self.engine.sweep(now).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.engine.ask::<redis::Value>(&cmd("PING")).await?;
+        if self.engine.writable.load(std::sync::atomic::Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the last change was not taken".to_owned()))
+        }
+    }
+
+    fn health(&self) -> Option<StoreHealth> {
+        Some(self.engine.health())
+    }
+}
+
+fn text(id: Uuid) -> Bytes {
+    id.to_string().into_bytes()
+}
+
+fn number(value: u64) -> Bytes {
+    value.to_string().into_bytes()
+}
+
+impl Engine {
+    async fn create_account<'s>(
+        &'s self,
+        mut txn: Transaction<'s>,
+        account: &Account,
+    ) -> Step<'s, Creation> {
+        for name in account.names() {
+            let Some(owner) = txn.read(self.names.name(&name)).await? else { continue };
+            // The answer to the first try was lost; it was this very account.
+            if owner == text(account.id.0) {
+                return Ok((Transaction::new(self), Creation::Created));
+            }
+            let answer = taken(account, &name);
+            return Ok((Transaction::new(self), answer));
+        }
+        for name in account.names() {
+            txn.set(self.names.name(&name), text(account.id.0), None);
+        }
+        txn.run("ZADD", self.names.accounts(), [b"0".to_vec(), text(account.id.0)]);
+        self.write_account(&mut txn, account)?;
+        Ok((txn, Creation::Created))
+    }
+
+    async fn rotate<'s>(
+        &'s self,
+        mut txn: Transaction<'s>,
+        rotation: &Rotation,
+    ) -> Step<'s, Rotated> {
+        let session = txn.record::<Session>(self.names.session(rotation.session.0)).await?;
+        let live = session.filter(|session| session.expires > rotation.now);
+        let Some(mut session) = live else { return Ok((txn, Rotated::Unknown)) };
+        let is_current = session.current.refresh == rotation.presented;
+        if let RotationMode::Rotate { grace } = rotation.mode {
+            if let Some((token, at)) = session.replaced {
+                let in_grace = rotation.now.since(at) < grace.millis();
+                if token == rotation.presented && in_grace {
+                    return Ok((txn, Rotated::Pair(session.current)));
+                }
+            }
+            if is_current {
+                session.replaced = Some((session.current.refresh, rotation.now));
+                session.current = rotation.successor;
+                session.expires = session.expires.max(rotation.now.plus(self.settings.token_ttl));
+                self.write_session(&mut txn, &session)?;
+                return Ok((txn, Rotated::Pair(session.current)));
+            }
+        } else if is_current {
+            let mut pair = rotation.successor;
+            // No token outlives its session: its end could not be recorded.
+            let left = session.expires.since(rotation.now) / 1000;
+            pair.access_ttl = pair.access_ttl.min(left);
+            return Ok((txn, Rotated::Pair(pair)));
+        }
+        let ended = self.end_session(&mut txn, &session, rotation.now);
+        txn.tell(Change::Ended(vec![ended]));
+        Ok((txn, Rotated::FamilyEnded))
+    }
+
+    async fn account(
+        &self,
+        txn: &mut Transaction<'_>,
+        id: AccountId,
+    ) -> Result<Option<Account>, StoreError> {
+        txn.record(self.names.account(id.0)).await
+    }
+
+    /// Whether what was proven of the account at `version` still holds.
+    async fn is_current(
+        &self,
+        txn: &mut Transaction<'_>,
+        id: AccountId,
+        version: u64,
+    ) -> Result<bool, StoreError> {
+        Ok(self.account(txn, id).await?.is_some_and(|account| {
+            account.version == version && account.state == AccountState::Enabled
+        }))
+    }
+
+    fn write_account(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: &Account,
+    ) -> Result<(), StoreError> {
+        txn.write(self.names.account(account.id.0), account, None)?;
+        txn.tell(Change::account(account));
+        Ok(())
+    }
+
+    fn write_session(
+        &self,
+        txn: &mut Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), StoreError> {
+        let (id, owner) = (session.id.0, session.account.0);
+        txn.write(self.names.session(id), session, Some(session.expires))?;
+        txn.run("ZADD", self.names.sessions_of(owner), [b"0".to_vec(), text(id)]);
+        let both = format!("{owner}/{id}").into_bytes();
+        txn.run("ZADD", self.names.session_ends(), [number(session.expires.0), both]);
+        Ok(())
+    }
+
+    /// Removes a session and remembers its end for as long as a token may name it.
+    fn end_session(
+        &self,
+        txn: &mut Transaction<'_>,
+        session: &Session,
+        now: Timestamp,
+    ) -> (Uuid, u64) {
+        self.end_session_by_id(txn, session.id.0, session.account.0, session.expires, now)
+    }
+
+    fn end_session_by_id(
+        &self,
+        txn: &mut Transaction<'_>,
+        id: Uuid,
+        owner: Uuid,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> (Uuid, u64) {
+        let until = expires.max(now.plus(self.settings.token_ttl)).plus(CLOCK_SLACK);
+        txn.delete(self.names.session(id));
+        txn.run("ZREM", self.names.sessions(), [text(id)]);
+        txn.run("ZREM", self.names.sessions_of(owner), [text(id)]);
+        txn.run("ZREM", self.names.session_ends(), [format!("{owner}/{id}").into_bytes()]);
+        txn.run("ZADD", self.names.ended(), [number(until.0), text(id)]);
+        (id, until.0)
+    }
+
+    /// Ends every session of an account but one, with its tickets. What is opened in
+    /// between makes the transaction fail.
+    async fn end_all(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        keep: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        txn.guard(account.0).await?;
+        let mut index = cmd("ZRANGE");
+        index.arg(self.names.sessions_of(account.0)).arg(0).arg(-1);
+        let mut ended = Vec::new();
+        for id in txn.ids(&index).await? {
+            if keep == Some(SessionId(id)) {
+                continue;
+            }
+            let bytes: Option<Bytes> = self.ask(cmd("GET").arg(self.names.session(id))).await?;
+            // A record that does not read must not keep the others alive: it ends by its id.
+            let session = bytes.and_then(|bytes| Session::decode(&bytes, "session").ok());
+            let expires = session.map_or(now, |session| session.expires);
+            ended.push(self.end_session_by_id(txn, id, account.0, expires, now));
+        }
+        if !ended.is_empty() {
+            txn.tell(Change::Ended(ended));
+        }
+        let index = self.names.tickets_of(account.0);
+        let tickets: Vec<String> = self.ask(cmd("ZRANGE").arg(&index).arg(0).arg(-1)).await?;
+        for ticket in tickets {
+            txn.delete(ticket);
+        }
+        txn.delete(index);
+        Ok(())
+    }
+
+    fn write_server(
+        &self,
+        txn: &mut Transaction<'_>,
+        server: &Server,
+        former: Option<AccountId>,
+    ) -> Result<(), StoreError> {
+        if let Some(former) = former.filter(|former| server.owner != Some(*former)) {
+            txn.run("SREM", self.names.servers_of(former.0), [text(server.id.0)]);
+        }
+        if let Some(owner) = server.owner {
+            txn.touch(owner.0);
+            txn.run("SADD", self.names.servers_of(owner.0), [text(server.id.0)]);
+        }
+        txn.write(self.names.server(server.id.0), server, None)?;
+        txn.tell(Change::server(server));
+        Ok(())
+    }
+
+    async fn disown_servers(
+        &self,
+        txn: &mut Transaction<'_>,
+        owner: AccountId,
+    ) -> Result<(), StoreError> {
+        let index = self.names.servers_of(owner.0);
+        for id in txn.ids(cmd("SMEMBERS").arg(&index)).await? {
+            let key = self.names.server(id);
+            if let Some(server) = txn.record::<Server>(key.clone()).await? {
+                let server = Server { owner: None, ..server };
+                txn.write(key, &server, None)?;
+                txn.tell(Change::server(&server));
+            }
+        }
+        txn.delete(index);
+        Ok(())
+    }
+
+    fn add_key(&self, txn: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
+        txn.touch(key.owner.0);
+        if let Some(server) = key.server {
+            txn.touch(server.0);
+            txn.run("SADD", self.names.keys_on(server.0), [text(key.id.0)]);
+        }
+        txn.write(self.names.key(key.id.0), key, None)?;
+        txn.set(self.names.key_digest(&key.digest), text(key.id.0), None);
+        txn.run("ZADD", self.names.keys(), [b"0".to_vec(), text(key.id.0)]);
+        txn.run("SADD", self.names.keys_of(key.owner.0), [text(key.id.0)]);
+        txn.tell(Change::key(key));
+        Ok(())
+    }
+
+    /// Removes every key of an index, and the index.
+    async fn drop_keys(&self, txn: &mut Transaction<'_>, index: &str) -> Result<(), StoreError> {
+        for id in txn.ids(cmd("SMEMBERS").arg(index)).await? {
+            if let Some(key) = txn.record::<ApiKey>(self.names.key(id)).await? {
+                self.drop_key(txn, &key);
+            }
+        }
+        txn.delete(index.to_owned());
+        Ok(())
+    }
+
+    fn drop_key(&self, txn: &mut Transaction<'_>, key: &ApiKey) {
+        let id = text(key.id.0);
+        txn.delete(self.names.key(key.id.0));
+        txn.delete(self.names.key_digest(&key.digest));
+        txn.run("ZREM", self.names.keys(), [id.clone()]);
+        txn.run("SREM", self.names.keys_of(key.owner.0), [id.clone()]);
+        if let Some(server) = key.server {
+            txn.run("SREM", self.names.keys_on(server.0), [id.clone()]);
+        }
+        txn.run("HDEL", self.names.key_uses(), [id]);
+        txn.tell(Change::KeyGone(key.digest));
+    }
+
+    /// Carries out what ends a token, a session or a key. `false` when there is none.
+    pub(super) async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
+        self.transact(move |mut txn| async move {
+            match ending {
+                Ending::Token(token, expires) => {
+                    let until = expires.plus(CLOCK_SLACK).0;
+                    txn.run("ZADD", self.names.revoked(), [number(until), text(token.0)]);
+                    txn.tell(Change::Revoked(token.0, until));
+                    Ok((txn, true))
+                }
+                Ending::Session(session, now) => {
+                    let key = self.names.session(session.0);
+                    let Some(session) = txn.record::<Session>(key).await? else {
+                        return Ok((txn, false));
+                    };
+                    let ended = self.end_session(&mut txn, &session, now);
+                    txn.tell(Change::Ended(vec![ended]));
+                    Ok((txn, true))
+                }
+                Ending::Key(key, owner, _) => {
+                    let key = txn.record::<ApiKey>(self.names.key(key.0)).await?;
+                    let key = key.filter(|key| owner.is_none_or(|owner| owner == key.owner));
+                    let Some(key) = key else { return Ok((txn, false)) };
+                    self.drop_key(&mut txn, &key);
+                    Ok((txn, true))
+                }
+            }
+        })
+        .await
+    }
+
+    /// What should have ended holds here at once, and is delivered later.
+    fn hold_if_lost<T>(&self, ending: Ending, made: &Result<T, StoreError>) {
+        if !matches!(made, Err(StoreError::Unavailable(_) | StoreError::Busy)) {
+            return;
+        }
+        let standing = self.standing();
+        match ending {
+            Ending::Token(token, expires) => standing.revoke_token(token, expires),
+            Ending::Session(session, now) => {
+                standing.end_sessions(&[(session, now.plus(self.settings.token_ttl))]);
+            }
+            Ending::Key(_, _, digest) => {
+                self.memory.withhold(Subject::Key(digest));
+                standing.remove_key(&digest);
+            }
+        }
+        if let Some(dropped) = self.undelivered.push(ending) {
+            tracing::error!(?dropped, "too much has ended while the shared store is away");
+        }
+    }
+
+    /// A page of records behind an index of ids, in order of ids.
+    async fn page<T: Record>(
+        &self,
+        index: &str,
+        after: Option<Uuid>,
+        limit: usize,
+        key: impl Fn(Uuid) -> String,
+    ) -> Result<Vec<T>, StoreError> {
+        let (mut listed, mut after) = (Vec::new(), after);
+        while listed.len() < limit {
+            let wanted = (limit - listed.len()).min(500);
+            let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
+            let mut range = cmd("ZRANGEBYLEX");
+            range.arg(index).arg(from).arg("+").arg("LIMIT").arg(0).arg(wanted);
+            let ids: Vec<String> = self.ask(&range).await?;
+            let full = ids.len() == wanted;
+            let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+            if ids.is_empty() {
+                break;
+            }
+            after = ids.last().copied();
+            let keys: Vec<String> = ids.iter().map(|id| key(*id)).collect();
+            let records: Vec<Option<Bytes>> = self.ask(cmd("MGET").arg(&keys)).await?;
+            for (name, record) in keys.iter().zip(records) {
+                // Gone by its time since it was listed.
+                let Some(record) = record else { continue };
+                listed.push(T::decode(&record, name)?);
+            }
+            if !full {
+                break;
+            }
+        }
+        Ok(listed)
+    }
+
+    /// A key as memory has it, which knows its last use.
+    fn in_memory(&self, key: ApiKey) -> Arc<ApiKey> {
+        self.standing().key(&key.digest).unwrap_or_else(|| Arc::new(key))
+    }
+
+    async fn recall_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+        let key = self.names.account(id);
+        let (place, mut held) = self.picture(&[(key.clone(), None)]).await?;
+        let Some(bytes) = held.pop().flatten() else { return Ok(None) };
+        let account = Account::decode(&bytes, &key)?;
+        self.learn(place, vec![Change::account(&account)])?;
+        Ok(Some(account))
+    }
+
+    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+        match what {
+            Recall::Account(id) => Ok(self.recall_account(id.0).await?.is_some()),
+            Recall::Key(digest) => {
+                let index = self.names.key_digest(&digest);
+                let id: Option<String> = self.ask(cmd("GET").arg(index)).await?;
+                let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(false) };
+                let key = self.names.key(id);
+                let (place, mut held) = self.picture(&[(key.clone(), None)]).await?;
+                let Some(bytes) = held.pop().flatten() else { return Ok(false) };
+                let found = ApiKey::decode(&bytes, &key)?;
+                if found.digest != digest {
+                    return Err(StoreError::Damaged(format!("{key}: of another digest")));
+                }
+                let owner = found.owner;
+                self.learn(place, vec![Change::key(&found)])?;
+                if self.standing().account(owner).is_none() {
+                    self.recall_account(owner.0).await?;
+                }
+                Ok(true)
+            }
+            Recall::Member(workspace, account) => {
+                let key = self.names.members(workspace.0);
+                let wanted = [(key, Some(account.0.to_string()))];
+                let (place, mut held) = self.picture(&wanted).await?;
+                let role = held.pop().flatten().and_then(|role| String::from_utf8(role).ok());
+                let Some(role) = role else { return Ok(false) };
+                self.learn(place, vec![Change::Member(workspace.0, account.0, Some(role))])?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// What Redis does not remove by itself. Any number of replicas may do it at once.
+    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let names = &self.names;
+        let mut swept = 0;
+        let until = |at: Timestamp| format!("({}", at.0);
+        for index in [names.revoked(), names.ended(), names.failures(), names.lockouts()] {
+            let mut remove = cmd("ZREMRANGEBYSCORE");
+            swept += self.ask::<u64>(remove.arg(index).arg("-inf").arg(until(now))).await?;
+        }
+        loop {
+            let mut due = cmd("ZRANGEBYSCORE");
+            due.arg(names.session_ends()).arg("-inf").arg(until(now));
+            due.arg("LIMIT").arg(0).arg(SWEEP_BATCH);
+            let due: Vec<String> = self.ask(&due).await?;
+            let batch = due.len();
+            let mut txn = Transaction::new(self);
+            for entry in due {
+                let ids = entry.split_once('/').map(|(owner, id)| (owner.parse(), id.parse()));
+                if let Some((Ok(owner), Ok(id))) = ids {
+                    txn.run("ZREM", names.sessions(), [text(id)]);
+                    txn.run("ZREM", names.sessions_of(owner), [text(id)]);
+                    txn.delete(names.session(id));
+                }
+                txn.run("ZREM", names.session_ends(), [entry.into_bytes()]);
+            }
+            if batch > 0 {
+                self.commit(txn).await?;
+            }
+            swept += batch as u64;
+            if batch < SWEEP_BATCH {
+                return Ok(swept);
+            }
+        }
+    }
+}
+
+/// Which of an account's names was the one that somebody has.
+fn taken(account: &Account, name: &str) -> Creation {
+    let is_email = account.email.as_deref().is_some_and(|email| canonical_name(email) == name);
+    if account.github.is_some_and(|number| github_name(number) == name) {
+        Creation::GithubTaken
+    } else if is_email {
+        Creation::EmailTaken
+    } else {
+        Creation::NameTaken
+    }
+}

@@ -1,0 +1,274 @@
+//! The connections to the one server that takes our changes.
+//!
+//! A trip has a deadline. A server that misses it, or that says it is not the one any
+//! more, is given up at once: whoever comes next hears so without waiting, until the
+//! follower has found a server again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, Pipeline, RedisConnectionInfo, RedisError,
+    ServerErrorKind, Value,
+};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::auth::error::StoreError;
+
+use super::settings::{Address, Settings};
+
+/// Connections for changes that wait for a disk or a replica: each waits on its own.
+const WAITING_CONNECTIONS: usize = 4;
+/// Trips under way on one connection; who comes later hears "busy" at once.
+const CONCURRENCY: usize = 512;
+
+/// What went wrong on a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("{0} does not answer: {1}")]
+    Unreachable(Address, String),
+    /// The server says that user or password is wrong.
+    #[error("{0} refuses the user or the password: {1}")]
+    Credentials(Address, String),
+    #[error("TLS to {0}: {1}")]
+    Tls(Address, String),
+    #[error("{0} answers what is no Redis protocol")]
+    Nonsense(Address),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl LinkError {
+    /// Whether trying again may help without anybody changing something.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        !matches!(self, LinkError::Credentials(..) | LinkError::Tls(..))
+    }
+}
+
+/// One working set of connections.
+pub(super) struct Connected {
+    pub address: Address,
+    commands: Vec<MultiplexedConnection>,
+    next: AtomicUsize,
+    busy: Arc<tokio::sync::Semaphore>,
+}
+
+/// The present connections, if there are any.
+#[derive(Default)]
+pub(super) struct Link {
+    current: ArcSwapOption<Connected>,
+    /// Wakes the follower when a trip has failed.
+    broken: Notify,
+}
+
+impl Link {
+    pub(super) fn set(&self, connected: Connected) {
+        self.current.store(Some(Arc::new(connected)));
+    }
+
+    pub(super) fn clear(&self) {
+        self.current.store(None);
+    }
+
+    /// Wakes once a trip has failed.
+    pub(super) async fn wait_broken(&self) {
+        self.broken.notified().await;
+    }
+
+    /// # Errors
+    /// [`StoreError::Unavailable`], at once when there is no connection.
+    pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
+        let connected = self.connected()?;
+        let _turn = connected.turn()?;
+        let mut connection = connected.pick();
+        let answer = connection.send_packed_command(command).await;
+        self.judge(&connected, answer.and_then(Value::extract_error))
+    }
+
+    /// Like [`Self::call`] for commands that go out together and in order. Errors of
+    /// single commands are among the answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub(super) async fn call_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
+        let connected = self.connected()?;
+        let _turn = connected.turn()?;
+        let mut connection = connected.pick();
+        let count = commands.len();
+        let answers = connection.send_packed_commands(commands, 0, count).await;
+        self.judge(&connected, answers)
+    }
+
+    fn connected(&self) -> Result<Arc<Connected>, StoreError> {
+        let current = self.current.load_full();
+        current.ok_or_else(|| StoreError::Unavailable("Redis cannot be reached".to_owned()))
+    }
+
+    fn judge<T>(
+        &self,
+        connected: &Arc<Connected>,
+        answer: Result<T, RedisError>,
+    ) -> Result<T, StoreError> {
+        answer.map_err(|error| {
+            if ends_connection(&error) {
+                self.give_up(connected);
+            }
+            StoreError::Unavailable(describe(&error))
+        })
+    }
+
+    fn give_up(&self, connected: &Arc<Connected>) {
+        let current = self.current.load_full();
+        // A later connection is not to blame for an earlier one.
+        if current.is_some_and(|current| Arc::ptr_eq(&current, connected)) {
+            self.current.store(None);
+            self.broken.notify_one();
+        }
+    }
+
+    /// Looks at an error among the answers of [`Self::call_all`].
+    pub(super) fn refused(&self, error: &RedisError) -> StoreError {
+        if ends_connection(error)
+            && let Some(connected) = self.current.load_full()
+        {
+            self.give_up(&connected);
+        }
+        StoreError::Unavailable(describe(error))
+    }
+}
+
+impl Connected {
+    pub(super) async fn open(settings: &Settings, address: Address) -> Result<Self, LinkError> {
+        let waits = settings.durability != super::settings::Durability::Fast;
+        let count = if waits { WAITING_CONNECTIONS } else { 1 };
+        let mut commands = Vec::with_capacity(count);
+        for _ in 0..count {
+            commands.push(connect(settings, &address, Some(settings.timeout)).await?);
+        }
+        let busy = Arc::new(tokio::sync::Semaphore::new(CONCURRENCY * count));
+        Ok(Self { address, commands, next: AtomicUsize::new(0), busy })
+    }
+
+    fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit, StoreError> {
+        Arc::clone(&self.busy).try_acquire_owned().map_err(|_| StoreError::Busy)
+    }
+
+    pub(super) fn pick(&self) -> MultiplexedConnection {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        self.commands[next % self.commands.len()].clone()
+    }
+}
+
+/// Opens one connection and signs in.
+pub(super) async fn connect(
+    settings: &Settings,
+    address: &Address,
+    response_timeout: Option<Duration>,
+) -> Result<MultiplexedConnection, LinkError> {
+    let credentials = (settings.username.as_deref(), settings.password.as_ref());
+    connect_as(settings, address, credentials, settings.database, response_timeout).await
+}
+
+pub(super) async fn connect_as(
+    settings: &Settings,
+    address: &Address,
+    (username, password): (Option<&str>, Option<&crate::auth::secret::Secret>),
+    database: u32,
+    response_timeout: Option<Duration>,
+) -> Result<MultiplexedConnection, LinkError> {
+    let opening = async {
+        let unreachable =
+            |error: std::io::Error| LinkError::Unreachable(address.clone(), error.to_string());
+        let tcp =
+            TcpStream::connect((address.host.as_str(), address.port)).await.map_err(unreachable)?;
+        tcp.set_nodelay(true).map_err(unreachable)?;
+        let mut info = RedisConnectionInfo::default()
+            .set_db(i64::from(database))
+            .set_lib_name("portcullis", env!("CARGO_PKG_VERSION"));
+        if let Some(password) = password {
+            info = info.set_password(password.expose());
+            if let Some(username) = username {
+                info = info.set_username(username);
+            }
+        }
+        let config = AsyncConnectionConfig::new().set_response_timeout(response_timeout);
+        let failed = |error: RedisError| refine(address, &error);
+        let connection = match &settings.tls {
+            None => {
+                let (connection, driver) =
+                    MultiplexedConnection::new_with_config(&info, tcp, config)
+                        .await
+                        .map_err(failed)?;
+                tokio::spawn(driver);
+                connection
+            }
+            Some(tls) => {
+                let name = ServerName::try_from(address.host.clone())
+                    .map_err(|error| LinkError::Tls(address.clone(), error.to_string()))?;
+                let stream = tls.connect(name, tcp).await.map_err(|error| {
+                    // A server that hangs up is not one with a wrong certificate.
+                    if error.kind() == std::io::ErrorKind::InvalidData {
+                        LinkError::Tls(address.clone(), error.to_string())
+                    } else {
+                        unreachable(error)
+                    }
+                })?;
+                let (connection, driver) =
+                    MultiplexedConnection::new_with_config(&info, stream, config)
+                        .await
+                        .map_err(failed)?;
+                tokio::spawn(driver);
+                connection
+            }
+        };
+        Ok(connection)
+    };
+    match tokio::time::timeout(settings.timeout, opening).await {
+        Ok(opened) => opened,
+        Err(_) => Err(LinkError::Unreachable(address.clone(), "no answer in time".to_owned())),
+    }
+}
+
+/// What an error while signing in means.
+fn refine(address: &Address, error: &RedisError) -> LinkError {
+    let code = error.code().unwrap_or_default();
+    if error.kind() == ErrorKind::AuthenticationFailed
+        || matches!(code, "WRONGPASS" | "NOAUTH" | "NOPERM")
+    {
+        LinkError::Credentials(address.clone(), describe(error))
+    } else if error.kind() == ErrorKind::Parse {
+        LinkError::Nonsense(address.clone())
+    } else {
+        LinkError::Unreachable(address.clone(), describe(error))
+    }
+}
+
+/// Whether the connection, or the server behind it, is not the right one any more.
+fn ends_connection(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Server(kind) => matches!(
+            kind,
+            ServerErrorKind::ReadOnly
+                | ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::BusyLoading
+        ),
+        ErrorKind::Extension => matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "UNBLOCKED")),
+        _ => true,
+    }
+}
+
+/// The server's own words: they name settings, never values of ours.
+fn describe(error: &RedisError) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(300));
+    text
+}

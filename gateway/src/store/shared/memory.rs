@@ -1,0 +1,235 @@
+//! How memory follows the stream of changes, in order, although this replica's own
+//! changes come to it before their turn.
+//!
+//! A change of ours is published as soon as the server has taken it, with the place in
+//! the stream that it got there. The stream brings it again, and may bring other
+//! replicas' changes of the same record before or after: per record the later place
+//! counts. Records that are read beside the stream carry the place at which they were
+//! read, and obey the same rule.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::auth::account::AccountId;
+use crate::auth::api_key::KeyId;
+use crate::auth::error::StoreError;
+use crate::auth::server::ServerId;
+use crate::auth::standing::{Found, Gone, Standing};
+use crate::auth::workspace::WorkspaceId;
+
+use super::change::{Change, Subject};
+
+/// A place in the stream: milliseconds and a count within them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(super) struct Place(pub u64, pub u64);
+
+impl Place {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (millis, count) = text.split_once('-')?;
+        Some(Self(millis.parse().ok()?, count.parse().ok()?))
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+pub(super) struct Memory {
+    standing: Arc<Standing>,
+    order: Mutex<Order>,
+}
+
+#[derive(Default)]
+struct Order {
+    /// Everything up to here has been seen.
+    position: Place,
+    /// What is known of records beyond the position.
+    ahead: HashMap<Subject, Place>,
+    /// While everything is read anew: what the stream or a change of ours has told since
+    /// that began, which a page read before must not undo.
+    touched: Option<HashSet<Subject>>,
+    /// Deleted here while the server could not be told: they stay away.
+    withheld: HashSet<Subject>,
+}
+
+impl Memory {
+    pub(super) fn new(standing: Arc<Standing>) -> Self {
+        Self { standing, order: Mutex::default() }
+    }
+
+    pub(super) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    fn order(&self) -> std::sync::MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn position(&self) -> Place {
+        self.order().position
+    }
+
+    /// The stream cannot be followed from where memory stands.
+    pub(super) fn forget_position(&self) {
+        self.order().position = Place::default();
+    }
+
+    /// The places that a server must know to be the one that memory followed.
+    pub(super) fn landmarks(&self) -> Vec<Place> {
+        let order = self.order();
+        let mut places: Vec<Place> = order.ahead.values().copied().collect();
+        places.push(order.position);
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// A change of ours that the server has put at `place`.
+    ///
+    /// # Errors
+    /// When a value is out of its range; nothing of ours is.
+    pub(super) fn apply_own(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+        let mut order = self.order();
+        if place <= order.position {
+            return Ok(());
+        }
+        for change in changes {
+            if let Some(subject) = change.subject() {
+                order.touch(&subject);
+                match order.ahead.get(&subject) {
+                    Some(known) if *known >= place => continue,
+                    _ => drop(order.ahead.insert(subject, place)),
+                }
+            }
+            change.publish(&self.standing)?;
+        }
+        Ok(())
+    }
+
+    /// The next entry of the stream.
+    ///
+    /// # Errors
+    /// When a value is out of its range.
+    pub(super) fn apply_next(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+        let mut order = self.order();
+        if place <= order.position {
+            return Ok(());
+        }
+        for change in changes {
+            if let Some(subject) = change.subject() {
+                order.touch(&subject);
+                if order.withheld.contains(&subject) {
+                    continue;
+                }
+                if order.ahead.get(&subject).is_some_and(|known| *known >= place) {
+                    continue;
+                }
+            }
+            change.publish(&self.standing)?;
+        }
+        order.position = place;
+        order.ahead.retain(|_, known| *known > place);
+        Ok(())
+    }
+
+    /// Records as they were when the stream ended at `place`.
+    ///
+    /// # Errors
+    /// When a value is out of its range.
+    pub(super) fn apply_read(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+        let mut order = self.order();
+        for change in changes {
+            let Some(subject) = change.subject() else { continue };
+            let later = order.ahead.get(&subject).is_some_and(|known| *known > place);
+            let passed = match &order.touched {
+                Some(touched) => touched.contains(&subject),
+                None => order.position > place,
+            };
+            if later || passed || order.withheld.contains(&subject) {
+                continue;
+            }
+            if place > order.position {
+                order.ahead.insert(subject, place);
+            }
+            change.publish(&self.standing)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to read everything anew; the stream is followed from `place` meanwhile.
+    pub(super) fn begin_reading(&self, place: Place) {
+        let mut order = self.order();
+        order.position = place;
+        order.ahead.clear();
+        order.touched = Some(HashSet::new());
+    }
+
+    /// A page of everything, read after [`Self::begin_reading`].
+    pub(super) fn apply_page(&self, changes: Vec<Change>, found: &mut Found) {
+        let order = self.order();
+        for change in changes {
+            let Some(subject) = change.subject() else {
+                let _ = change.publish(&self.standing);
+                continue;
+            };
+            note(&change, found);
+            let touched = order.touched.as_ref().is_some_and(|touched| touched.contains(&subject));
+            if !touched
+                && !order.withheld.contains(&subject)
+                && let Err(error) = change.publish(&self.standing)
+            {
+                tracing::error!(%error, ?subject, "a record is passed over");
+            }
+        }
+    }
+
+    /// Everything has been read: what was not found is gone, unless it came meanwhile.
+    pub(super) fn finish_reading(&self, found: &Found) {
+        let mut order = self.order();
+        let touched = order.touched.take().unwrap_or_default();
+        self.standing.keep_only_unless(found, |gone| touched.contains(&Subject::from(gone)));
+    }
+
+    pub(super) fn withhold(&self, subject: Subject) {
+        self.order().withheld.insert(subject);
+    }
+
+    pub(super) fn release(&self, subject: &Subject) {
+        self.order().withheld.remove(subject);
+    }
+}
+
+impl Order {
+    fn touch(&mut self, subject: &Subject) {
+        if let Some(touched) = &mut self.touched {
+            touched.insert(subject.clone());
+        }
+    }
+}
+
+impl From<Gone> for Subject {
+    fn from(gone: Gone) -> Self {
+        match gone {
+            Gone::Account(id) => Subject::Account(id.0),
+            Gone::Key(digest) => Subject::Key(digest),
+            Gone::Server(id) => Subject::Server(id.0),
+            Gone::Workspace(id) => Subject::Workspace(id.0),
+            Gone::Member(workspace, account) => Subject::Member(workspace.0, account.0),
+        }
+    }
+}
+
+fn note(change: &Change, found: &mut Found) {
+    match change {
+        Change::Account(account) => drop(found.accounts.insert(AccountId(account.id))),
+        Change::Key(key) => drop(found.keys.insert(KeyId(key.id))),
+        Change::Server(server) => drop(found.servers.insert(ServerId(server.id))),
+        Change::Workspace(workspace) => drop(found.workspaces.insert(WorkspaceId(workspace.id))),
+        Change::Member(workspace, account, Some(_)) => {
+            found.members.insert((WorkspaceId(*workspace), AccountId(*account)));
+        }
+        _ => {}
+    }
+}

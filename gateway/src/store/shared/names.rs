@@ -1,0 +1,92 @@
+//! The names of all keys. They share one hash tag, so that a script can touch any of
+//! them at once, in Cluster too.
+
+use uuid::Uuid;
+
+use crate::auth::ports::Source;
+
+/// `{prefix}:`
+#[derive(Debug, Clone)]
+pub(super) struct Names(String);
+
+macro_rules! single {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        $($(#[$doc])* pub(super) fn $name(&self) -> String { self.with($text) })*
+    };
+}
+
+macro_rules! of {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        $($(#[$doc])* pub(super) fn $name(&self, id: Uuid) -> String {
+            format!(concat!("{}", $text, ":{}"), self.0, id)
+        })*
+    };
+}
+
+impl Names {
+    pub(super) fn new(prefix: &str) -> Self {
+        Self(format!("{{{prefix}}}:"))
+    }
+
+    fn with(&self, rest: &str) -> String {
+        format!("{}{rest}", self.0)
+    }
+
+    single! {
+        /// Hash: whose database this is and which schema it has.
+        meta = "meta",
+        /// Stream: every change, as replicas follow it.
+        changes = "changes",
+        /// Sorted sets of ids, all of score 0: pages in order of creation.
+        accounts = "accounts",
+        sessions = "sessions",
+        keys = "keys",
+        servers = "servers",
+        workspaces = "workspaces",
+        /// Sorted sets by end (ms): what a sweep looks at.
+        session_ends = "session-ends",
+        revoked = "revoked-tokens",
+        ended = "ended-sessions",
+        failures = "failures",
+        lockouts = "lockouts",
+        /// Hash: key and when it was last used.
+        key_uses = "key-uses",
+    }
+
+    of! {
+        account = "account",
+        session = "session",
+        key = "key",
+        server = "server",
+        workspace = "workspace",
+        /// Sets of what hangs on an account.
+        sessions_of = "sessions-of",
+        tickets_of = "tickets-of",
+        keys_of = "keys-of",
+        servers_of = "servers-of",
+        workspaces_of = "workspaces-of",
+        /// Set: keys bound to a server.
+        keys_on = "keys-on",
+        /// Hash: members and their roles.
+        members = "members",
+        /// A new random value with everything that comes to hang on an account or a
+        /// server: who ends all of it looks whether more has come.
+        guard = "guard",
+    }
+
+    pub(super) fn name(&self, canonical: &str) -> String {
+        format!("{}name:{canonical}", self.0)
+    }
+
+    pub(super) fn ticket(&self, digest: &[u8; 32]) -> String {
+        format!("{}ticket:{}", self.0, data_encoding::HEXLOWER.encode(digest))
+    }
+
+    pub(super) fn key_digest(&self, digest: &[u8; 32]) -> String {
+        format!("{}key-digest:{}", self.0, data_encoding::HEXLOWER.encode(digest))
+    }
+
+    pub(super) fn failure(&self, source: Source) -> String {
+        format!("{}failure:{}", self.0, source.address())
+    }
+}

@@ -1,0 +1,279 @@
+//! Whose database it is, which schema it has, and whether the server can keep what it
+//! is given.
+
+use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, Value, cmd};
+
+use super::link::{Connected, LinkError};
+use super::names::Names;
+use super::settings::{Address, Durability, Settings};
+use super::{find, link};
+
+const FORMAT: &str = "portcullis";
+/// The schema this program writes. A later program that writes records which this one
+/// must not touch raises `reads` in the database; adding members and kinds does not.
+const SCHEMA: u64 = 1;
+/// `GETDEL` and `PXAT` came with it.
+const OLDEST_SERVER: (u64, u64) = (6, 2);
+/// `WAITAOF` came with it.
+const OLDEST_FOR_FSYNC: (u64, u64) = (7, 2);
+
+/// Why the shared store cannot be used. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the shared store: {0}")]
+    Link(#[from] LinkError),
+    #[error(
+        "the shared store {address}: {prefix:?} is used by another program there; give this gateway another `store.prefix` or database"
+    )]
+    Foreign { address: Address, prefix: String },
+    #[error(
+        "the shared store {address} has schema {found}, this program reads up to {SCHEMA}: run a later version"
+    )]
+    Newer { address: Address, found: u64 },
+    #[error(
+        "the shared store {address} is version {found}; {wanted} or later is needed{}", reason_for(.wanted)
+    )]
+    TooOld { address: Address, found: String, wanted: &'static str },
+    #[error(
+        "the shared store {address} has no append-only file, and `store.durability` is \"fsync\": set `appendonly yes` there, or say \"replicated\" or \"fast\" here and accept what a crash loses"
+    )]
+    NotDurable { address: Address },
+    /// What was followed is not there any more.
+    #[error(
+        "the shared store {address} is not the one this gateway knew: it was emptied or replaced; restore it, or restart the gateway to begin anew"
+    )]
+    Replaced { address: Address },
+    #[error("the shared store {address} is a replica that takes no changes")]
+    Replica { address: Address },
+}
+
+fn reason_for(wanted: &str) -> &'static str {
+    if wanted == "7.2" {
+        " for `store.durability = \"fsync\"`; \"replicated\" and \"fast\" need 6.2"
+    } else {
+        ""
+    }
+}
+
+impl OpenError {
+    /// Whether trying again may help without anybody changing something.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            OpenError::Link(error) => error.is_passing(),
+            OpenError::Replica { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    pub address: Address,
+    pub version: String,
+    /// `None` for a database that no gateway has used yet.
+    pub schema: Option<u64>,
+    /// What may lose acknowledged changes, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at the server without changing anything.
+///
+/// # Errors
+/// What would keep a gateway from using it.
+pub async fn inspect(settings: &Settings) -> Result<Inspection, OpenError> {
+    let address = find::primary(settings).await?;
+    let mut connection = link::connect(settings, &address, Some(settings.timeout)).await?;
+    let server = Server::ask(&mut connection).await;
+    server.check(settings, &address)?;
+    let schema = read_meta(settings, &address, &mut connection).await?.map(|meta| meta.schema);
+    let version = server.version_text.clone();
+    Ok(Inspection { address, version, schema, warnings: server.warnings(settings) })
+}
+
+/// Which database was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Meta {
+    schema: u64,
+    pub installation: String,
+}
+
+/// Makes the database ours if it is nobody's, and checks it if it is.
+pub(super) async fn claim(
+    settings: &Settings,
+    connected: &Connected,
+    known: Option<&str>,
+    installation: &str,
+) -> Result<Meta, OpenError> {
+    let address = &connected.address;
+    let mut connection = connected.pick();
+    let server = Server::ask(&mut connection).await;
+    server.check(settings, address)?;
+    if known.is_none() {
+        for warning in server.warnings(settings) {
+            tracing::warn!(store = %address, "{warning}");
+        }
+    }
+    let mut meta = read_meta(settings, address, &mut connection).await?;
+    if meta.is_none() && known.is_none() {
+        let mut first = cmd("EVAL");
+        first
+            .arg(include_str!("claim.lua"))
+            .arg(1)
+            .arg(Names::new(&settings.prefix).meta())
+            .arg(FORMAT)
+            .arg(SCHEMA)
+            .arg(installation);
+        let made: Result<Value, _> = first.query_async(&mut connection).await;
+        made.map_err(|error| LinkError::Unreachable(address.clone(), error.to_string()))?;
+        meta = read_meta(settings, address, &mut connection).await?;
+    }
+    match meta {
+        Some(meta) if known.is_none_or(|known| known == meta.installation) => Ok(meta),
+        _ => Err(OpenError::Replaced { address: address.clone() }),
+    }
+}
+
+async fn read_meta(
+    settings: &Settings,
+    address: &Address,
+    connection: &mut MultiplexedConnection,
+) -> Result<Option<Meta>, OpenError> {
+    let foreign =
+        || OpenError::Foreign { address: address.clone(), prefix: settings.prefix.clone() };
+    let key = Names::new(&settings.prefix).meta();
+    let mut fields = cmd("HMGET");
+    fields.arg(key).arg("format").arg("schema").arg("reads").arg("installation");
+    let fields: Value = match fields.query_async(connection).await {
+        Ok(fields) => fields,
+        Err(error) if error.code() == Some("WRONGTYPE") => return Err(foreign()),
+        Err(error) => {
+            return Err(LinkError::Unreachable(address.clone(), error.to_string()).into());
+        }
+    };
+    type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
+    let (format, schema, reads, installation) =
+        Fields::from_redis_value(fields).map_err(|_| foreign())?;
+    let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
+    match (format.as_deref(), number(schema), number(reads), installation) {
+        (None, None, None, None) => Ok(None),
+        (Some(FORMAT), Some(schema), Some(reads), Some(installation)) => {
+            if reads > SCHEMA {
+                return Err(OpenError::Newer { address: address.clone(), found: schema });
+            }
+            Ok(Some(Meta { schema, installation }))
+        }
+        _ => Err(foreign()),
+    }
+}
+
+/// A server's own answers; what it does not tell is not known.
+struct Server {
+    version_text: String,
+    version: Option<(u64, u64)>,
+    replica: bool,
+    replicas: Option<u64>,
+    append_only: Option<bool>,
+    append_fsync: Option<String>,
+    eviction: Option<String>,
+    memory_limit: Option<u64>,
+}
+
+impl Server {
+    async fn ask(connection: &mut MultiplexedConnection) -> Self {
+        let mut info = String::new();
+        for section in ["server", "replication", "persistence"] {
+            let part: Result<String, _> = cmd("INFO").arg(section).query_async(connection).await;
+            info.push_str(&part.unwrap_or_default());
+        }
+        let field = |name: &str| {
+            let mut lines = info.lines();
+            lines.find_map(|line| {
+                Some(line.trim().strip_prefix(name)?.strip_prefix(':')?.to_owned())
+            })
+        };
+        let configured = async |connection: &mut MultiplexedConnection, name: &str| {
+            let answer: Result<Vec<String>, _> =
+                cmd("CONFIG").arg("GET").arg(name).query_async(connection).await;
+            answer.ok().and_then(|answer| answer.into_iter().nth(1))
+        };
+        let version_text = field("redis_version").unwrap_or_default();
+        let mut parts = version_text.split('.').map_while(|part| part.parse().ok());
+        // Valkey goes on from Redis 7.2 and says so here.
+        let version = parts.next().zip(parts.next());
+        Self {
+            version,
+            version_text,
+            replica: field("role").is_some_and(|role| role == "slave"),
+            replicas: field("connected_slaves").and_then(|count| count.parse().ok()),
+            append_only: field("aof_enabled").map(|enabled| enabled == "1"),
+            append_fsync: configured(connection, "appendfsync").await,
+            eviction: configured(connection, "maxmemory-policy").await,
+            memory_limit: configured(connection, "maxmemory")
+                .await
+                .and_then(|limit| limit.parse().ok()),
+        }
+    }
+
+    fn check(&self, settings: &Settings, address: &Address) -> Result<(), OpenError> {
+        let too_old = |wanted| OpenError::TooOld {
+            address: address.clone(),
+            found: self.version_text.clone(),
+            wanted,
+        };
+        if self.replica {
+            return Err(OpenError::Replica { address: address.clone() });
+        }
+        if self.version.is_some_and(|version| version < OLDEST_SERVER) {
+            return Err(too_old("6.2"));
+        }
+        if settings.durability == Durability::Fsync {
+            if self.version.is_some_and(|version| version < OLDEST_FOR_FSYNC) {
+                return Err(too_old("7.2"));
+            }
+            if self.append_only == Some(false) {
+                return Err(OpenError::NotDurable { address: address.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn warnings(&self, settings: &Settings) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let (Some(policy), Some(limit)) = (self.eviction.as_deref(), self.memory_limit)
+            && limit > 0
+            && policy != "noeviction"
+        {
+            warnings.push(format!(
+                "maxmemory-policy is {policy}: the server would drop accounts and revocations when \
+                 it is full; set it to noeviction"
+            ));
+        }
+        if settings.durability != Durability::Fsync && self.append_only == Some(false) {
+            warnings.push(
+                "appendonly is no: a crash of the server loses what came after its last snapshot"
+                    .to_owned(),
+            );
+        }
+        if settings.durability == Durability::Fast
+            && let Some(mode) = self.append_fsync.as_deref().filter(|mode| *mode != "always")
+            && self.append_only == Some(true)
+        {
+            warnings.push(format!(
+                "appendfsync is {mode} and durability \"fast\": a crash of the server may lose the \
+                 last second of acknowledged changes"
+            ));
+        }
+        if let (Durability::Replicated(wanted), Some(found)) = (settings.durability, self.replicas)
+            && found < u64::from(wanted)
+        {
+            warnings.push(format!(
+                "the server has {found} replicas and changes wait for {wanted}: until there are as \
+                 many, every change is refused"
+            ));
+        }
+        warnings
+    }
+}
