@@ -53,6 +53,8 @@ pub struct Policy {
     pub refresh_grace: Seconds,
     /// Lifetime of a WebSocket ticket (S1-26).
     pub ticket_ttl: Seconds,
+    /// What the clock of another gateway, which signs as we do, may be ahead of ours.
+    pub clock_skew: Seconds,
     /// Who may make an account.
     pub registration: Registering,
     /// Whether passwords sign in at all (S2-09).

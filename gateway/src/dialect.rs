@@ -31,6 +31,7 @@ use crate::auth::account::Account;
 use crate::auth::api_key::{ApiKey, KeyId, NewKey};
 use crate::auth::login::{AccessToken, Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
+use crate::auth::ports::StoreHealth;
 use crate::auth::register::Registration;
 use crate::auth::secret::Secret;
 use crate::auth::server::ServerId;
@@ -275,12 +276,28 @@ pub struct Health {
     pub version: &'static str,
     pub pending_update: Option<String>,
     pub cves: Vec<String>,
+    /// Of a store that other gateways use too.
+    pub store: Option<StoreHealth>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serving {
     Healthy,
+    /// The shared store is not live, and the operator requires it.
+    WithoutStore,
     Draining,
+}
+
+impl Serving {
+    /// As it is shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Serving::Healthy => "healthy",
+            Serving::WithoutStore => "store_unavailable",
+            Serving::Draining => "draining",
+        }
+    }
 }
 
 /// Why a request is no command.

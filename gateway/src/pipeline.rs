@@ -38,7 +38,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::auth::Core;
-use crate::auth::ports::Source;
+use crate::auth::ports::{Source, StoreHealth, StoreState};
 use crate::auth::principal::Principal;
 use crate::config::{Access, Agents, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::delivery::ACCESS_COOKIE;
@@ -87,6 +87,8 @@ pub struct Gateway {
     pub header_count: usize,
     pub challenges: Challenges,
     pub advisory: ArcSwap<Advisory>,
+    /// Whether health is bad while a shared store is not live.
+    pub require_store: bool,
     pub ids: ids::Ids,
     pub lifecycle: Lifecycle,
     pub started: Instant,
@@ -106,15 +108,27 @@ impl Gateway {
     #[must_use]
     pub fn health(&self) -> dialect::Health {
         let advisory = self.advisory.load();
+        let store = self.core.store().health();
         dialect::Health {
-            serving: if self.lifecycle.is_stopping() {
-                Serving::Draining
-            } else {
-                Serving::Healthy
-            },
+            serving: self.serving(store),
             version: env!("CARGO_PKG_VERSION"),
             pending_update: advisory.pending_update.clone(),
             cves: advisory.cves.clone(),
+            store,
+        }
+    }
+
+    /// A gateway whose shared store is lost serves who it knows, and says that it is well
+    /// unless the operator would rather have it taken out.
+    #[must_use]
+    pub fn serving(&self, store: Option<StoreHealth>) -> Serving {
+        let lost = store.is_some_and(|store| store.state != StoreState::Live);
+        if self.lifecycle.is_stopping() {
+            Serving::Draining
+        } else if self.require_store && lost {
+            Serving::WithoutStore
+        } else {
+            Serving::Healthy
         }
     }
 }

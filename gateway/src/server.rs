@@ -270,6 +270,9 @@ fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
     std::fs::File::open(directory)?.sync_all()
 }
 
+/// Machines that keep time by NTP differ by much less.
+const CLOCK_SKEW: Seconds = Seconds(5);
+
 /// The core over the embedded store and the real clock.
 ///
 /// # Errors
@@ -294,6 +297,7 @@ pub fn open_core(
         refresh_ttl: seconds(auth.refresh_ttl),
         refresh_grace: seconds(auth.refresh_grace),
         ticket_ttl: seconds(auth.ticket_ttl),
+        clock_skew: if config.store.shared.is_some() { CLOCK_SKEW } else { Seconds(0) },
         registration: auth.registration,
         local_accounts: auth.local_accounts,
     };
@@ -391,6 +395,7 @@ fn assemble(
         header_count: limits.header_count,
         challenges: Challenges::new(&config.auth.realm),
         advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
+        require_store: config.health.require_store,
         ids: Ids::new(clock, &SystemEntropy::default()),
         lifecycle,
         started: std::time::Instant::now(),

@@ -16,6 +16,8 @@ use tokio::net::{UnixListener, UnixStream};
 use crate::admin::change::Change;
 use crate::admin::{self, By, Reply, Request};
 use crate::auth::error::Error;
+use crate::dialect::Serving;
+use crate::dialect::notation::StoreShown;
 use crate::pipeline::Gateway;
 use crate::pipeline::reason::{Rejection, Tried};
 use crate::telemetry::audit::{Actor, AuditRecord, Outcome};
@@ -36,6 +38,8 @@ pub enum Question {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     Healthy,
+    /// As above, of a gateway that shares its store.
+    HealthyWith(StoreShown),
     Status(Status),
     Reply(Reply),
     Failed(Failed),
@@ -72,6 +76,9 @@ pub struct Status {
     pub version: String,
     pub serving: String,
     pub uptime_seconds: u64,
+    /// Of a store that other gateways use too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreShown>,
     /// What is held now: connections, records.
     pub held: BTreeMap<String, u64>,
     /// What has happened since the start.
@@ -175,12 +182,19 @@ async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
 }
 
 async fn health(gateway: &Gateway) -> Answer {
-    if gateway.lifecycle.is_stopping() {
-        return Answer::Failed(Failed::new("draining", "draining"));
-    }
-    match gateway.core.store().ping().await {
-        Ok(()) => Answer::Healthy,
-        Err(error) => Answer::Failed(Error::from(error).into()),
+    let store = gateway.core.store();
+    let shared = store.health();
+    match (gateway.serving(shared), shared) {
+        (Serving::Draining, _) => Answer::Failed(Failed::new("draining", "draining")),
+        (Serving::WithoutStore, _) => {
+            let reason = "the shared store is not live, and health.require_store is set";
+            Answer::Failed(Failed::new("store_unavailable", reason))
+        }
+        (Serving::Healthy, Some(shared)) => Answer::HealthyWith(shared.into()),
+        (Serving::Healthy, None) => match store.ping().await {
+            Ok(()) => Answer::Healthy,
+            Err(error) => Answer::Failed(Error::from(error).into()),
+        },
     }
 }
 
@@ -210,7 +224,7 @@ async fn carry_out(gateway: &Gateway, request: Request, uid: Option<u32>) -> Ans
 }
 
 fn describe(gateway: &Gateway) -> Status {
-    let serving = if gateway.lifecycle.is_stopping() { "draining" } else { "healthy" };
+    let store = gateway.core.store().health();
     let sizes = gateway.core.standing().sizes();
     let held = [
         ("connections_open", gateway.lifecycle.tasks()),
@@ -229,8 +243,9 @@ fn describe(gateway: &Gateway) -> Status {
     counters.insert("log_lines_dropped".to_owned(), gateway.sink.dropped());
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        serving: serving.to_owned(),
+        serving: gateway.serving(store).word().to_owned(),
         uptime_seconds: gateway.started.elapsed().as_secs(),
+        store: store.map(StoreShown::from),
         held: held.into_iter().map(|(name, size)| (name.to_owned(), size as u64)).collect(),
         counters,
     }

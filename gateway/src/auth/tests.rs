@@ -73,6 +73,7 @@ impl Bench {
             refresh_ttl: week,
             refresh_grace: Seconds(60),
             ticket_ttl: Seconds(120),
+            clock_skew: Seconds(0),
             registration: Registering::Open,
             local_accounts: true,
         };
@@ -158,6 +159,21 @@ async fn a_token_is_not_good_before_it_was_issued() {
     let pair = bench.login().await;
     bench.clock.0.fetch_sub(1000, Ordering::SeqCst);
     assert_eq!(bench.judge(&pair.access.text), Err(Refusal::TokenNotYetValid));
+}
+
+/// The clocks of gateways that share a store differ.
+#[tokio::test]
+async fn the_clock_that_dated_a_token_may_be_ahead_by_the_skew_and_no_more() {
+    let mut bench = Bench::new().await;
+    bench.core.policy.clock_skew = Seconds(5);
+    let pair = bench.login().await;
+    bench.clock.0.fetch_sub(5_000, Ordering::SeqCst);
+    assert_eq!(bench.judge(&pair.access.text), Ok(()));
+    bench.clock.0.fetch_sub(1_000, Ordering::SeqCst);
+    assert_eq!(bench.judge(&pair.access.text), Err(Refusal::TokenNotYetValid));
+    // It ends when it says, for the skew as well.
+    bench.pass(6 + 28_800);
+    assert_eq!(bench.judge(&pair.access.text), Err(Refusal::TokenExpired));
 }
 
 #[tokio::test]

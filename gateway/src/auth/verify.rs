@@ -9,7 +9,7 @@ use moka::sync::Cache;
 use super::Core;
 use super::error::Refusal;
 use super::principal::{Principal, Proof};
-use super::time::Timestamp;
+use super::time::{Seconds, Timestamp};
 use super::token::{Claims, TokenKind};
 
 /// Longer texts are none of ours.
@@ -50,7 +50,7 @@ impl Core {
         // Read before judging: a change that lands meanwhile makes the next use judge again.
         let generation = self.standing.generation();
         if let Some(known) = self.verified.entries.get(&digest) {
-            check_times(&known.claims, now).inspect_err(|_| {
+            check_times(&known.claims, now, self.policy.clock_skew).inspect_err(|_| {
                 self.verified.entries.invalidate(&digest);
             })?;
             if known.generation.load(Ordering::Acquire) != generation {
@@ -83,7 +83,7 @@ impl Core {
         if claims.kind != kind {
             return Err(Refusal::TokenKind);
         }
-        check_times(&claims, self.clock.now())?;
+        check_times(&claims, self.clock.now(), self.policy.clock_skew)?;
         Ok(claims)
     }
 
@@ -106,13 +106,14 @@ impl Core {
     }
 }
 
-/// No leeway: the tokens are our own, and so is the clock that dated them. `iat`
-/// is the same second as `nbf` or the token is not one we made.
-fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Refusal> {
+/// `skew` is what the clocks of gateways that share a store may differ; a token of our
+/// own clock gets none. No token lives longer for it.
+fn check_times(claims: &Claims, now: Timestamp, skew: Seconds) -> Result<(), Refusal> {
     let now = now.seconds();
+    let latest = now.saturating_add(skew.0);
     if claims.expires_at <= now {
         Err(Refusal::TokenExpired)
-    } else if claims.not_before > now || claims.issued_at > now {
+    } else if claims.not_before > latest || claims.issued_at > latest {
         Err(Refusal::TokenNotYetValid)
     } else {
         Ok(())

@@ -85,7 +85,7 @@ impl Office {
             Ok(None) => {
                 let location = Location::in_directory(&config.store.directory);
                 let adds = matches!(request, Request::AddUser(_) | Request::ImportUsers { .. });
-                if !adds && !location.exists() {
+                if config.store.shared.is_none() && !adds && !location.exists() {
                     let directory = config.store.directory.display();
                     return Err(format!("there is no store in {directory} (store.path)"));
                 }

@@ -150,6 +150,10 @@ pub(super) fn show_running(place: &Place, answer: Answer) -> ExitCode {
     match answer {
         Answer::Healthy if json => say(&format!("{:#}\n", json!({ "message": "healthy" }))),
         Answer::Healthy => say("healthy\n"),
+        Answer::HealthyWith(store) if json => {
+            say(&format!("{:#}\n", json!({ "message": "healthy", "store": store })))
+        }
+        Answer::HealthyWith(store) => say(&format!("healthy; the store is {}\n", store.state)),
         Answer::Status(status) if json => say(&format!("{:#}\n", json!(status))),
         Answer::Status(status) => say(&status_table(status)),
         Answer::Failed(failed) => fail(1, &failed.reason),
@@ -163,6 +167,12 @@ fn status_table(status: Status) -> String {
         vec!["serving".to_owned(), status.serving],
         vec!["uptime_seconds".to_owned(), status.uptime_seconds.to_string()],
     ];
+    if let Some(store) = status.store {
+        rows.push(vec!["store".to_owned(), store.state]);
+        let staleness = store.staleness_ms.map_or_else(String::new, |ms| ms.to_string());
+        rows.push(vec!["store_staleness_ms".to_owned(), staleness]);
+        rows.push(vec!["store_undelivered".to_owned(), store.undelivered.to_string()]);
+    }
     let numbers = status.held.into_iter().chain(status.counters);
     rows.extend(numbers.map(|(name, value)| vec![name, value.to_string()]));
     table(&["NAME", "VALUE"], rows)

@@ -1,19 +1,43 @@
-//! How contracts write ids (C8) and times (C7).
+//! How contracts write ids (C8), times (C7) and the state of a shared store.
 //!
 //! Inside, an id is one UUID. Some contracts show its text, others a prefix and the
 //! same sixteen bytes in base32; every form is read everywhere.
 
 use data_encoding::{Encoding, Specification};
+use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
+use std::time::Duration;
 use uuid::Uuid;
 
 use crate::auth::account::AccountId;
 use crate::auth::api_key::KeyId;
+use crate::auth::ports::StoreHealth;
 use crate::auth::time::Timestamp;
 
 pub const ENVELOPE_USER: &str = "usr_";
 pub const PLAIN_USER: &str = "user_";
 pub const PLAIN_KEY: &str = "key_";
+/// A shared store as health and `portcullis status` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreShown {
+    pub state: String,
+    /// Absent when memory was never read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staleness_ms: Option<u64>,
+    pub undelivered: u64,
+}
+
+impl From<StoreHealth> for StoreShown {
+    fn from(health: StoreHealth) -> Self {
+        let milliseconds = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            state: health.state.word().to_owned(),
+            staleness_ms: health.staleness.map(milliseconds),
+            undelivered: health.undelivered as u64,
+        }
+    }
+}
+
 const PREFIXES: [&str; 3] = [ENVELOPE_USER, PLAIN_USER, PLAIN_KEY];
 
 /// RFC 4648 base32 in lower case, without padding.

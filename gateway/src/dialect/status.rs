@@ -11,6 +11,7 @@ use crate::auth::time::Timestamp;
 
 use super::body::{json, to_json};
 use super::delivery::Delivery;
+use super::notation::StoreShown;
 use super::{
     Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
     Health, Input, Operation, Outcome, Serving, Settings, Verb,
@@ -83,6 +84,8 @@ struct HealthAnswer<'a> {
     pending_update: Option<&'a str>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     cves: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<StoreShown>,
 }
 
 #[derive(Serialize)]
@@ -177,15 +180,16 @@ impl Dialect for Status {
 }
 
 fn encode_health(health: &Health) -> Answer {
-    let (status, word) = match health.serving {
-        Serving::Healthy => (StatusCode::OK, "healthy"),
-        Serving::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    let status = match health.serving {
+        Serving::Healthy => StatusCode::OK,
+        Serving::WithoutStore | Serving::Draining => StatusCode::SERVICE_UNAVAILABLE,
     };
     let answer = HealthAnswer {
-        status: word,
+        status: health.serving.word(),
         version: health.version,
         pending_update: health.pending_update.as_deref(),
         cves: &health.cves,
+        store: health.store.map(StoreShown::from),
     };
     Answer::json(status, &answer)
 }

@@ -2,11 +2,14 @@
 //! refusals where (C14).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
+use serde_json::{Value, json};
 
 use crate::auth::password::PasswordRule;
-use crate::auth::time::Seconds;
+use crate::auth::ports::{StoreHealth, StoreState};
+use crate::auth::time::{Seconds, Timestamp};
 
 use super::delivery::Delivery;
 use super::envelope::Envelope;
@@ -14,7 +17,9 @@ use super::form::Form;
 use super::plain::Plain;
 use super::status::Status;
 use super::told_apart::{Telltale, choose};
-use super::{Contract, Dialects, HealthPaths, Resolution, Settings, body};
+use super::{
+    Contract, Dialect, Dialects, Health, HealthPaths, Outcome, Resolution, Serving, Settings, body,
+};
 
 fn settings(prefix: &str) -> Settings {
     Settings {
@@ -27,7 +32,7 @@ fn settings(prefix: &str) -> Settings {
 }
 
 fn all() -> Dialects {
-    let mounted: Vec<Arc<dyn super::Dialect>> = vec![
+    let mounted: Vec<Arc<dyn Dialect>> = vec![
         Arc::new(Status { settings: settings("/api"), rotate: true }),
         Arc::new(Plain::new(settings("/api/v1"), true, false)),
         Arc::new(Envelope { settings: settings("/api"), callback: None }),
@@ -151,5 +156,49 @@ fn every_endpoint_is_documented_and_every_documented_one_is_there() {
         let written = super::openapi::describe(dialect.contract(), dialect.prefix(), |_, _| true);
         assert_eq!(documented, dialect.endpoints().len(), "{:?}", dialect.contract());
         assert_eq!(body.len(), written.len(), "{:?}", dialect.contract());
+    }
+}
+
+#[test]
+fn health_tells_how_a_shared_store_is_and_nothing_of_one_s_own() {
+    let store = |state, staleness, undelivered| Some(StoreHealth { state, staleness, undelivered });
+    let some_ms = Duration::from_micros(1_250_900);
+    for (serving, store, status, expected) in [
+        (Serving::Healthy, None, 200, json!({ "status": "healthy" })),
+        (Serving::Draining, None, 503, json!({ "status": "draining" })),
+        (
+            Serving::Healthy,
+            store(StoreState::Live, Some(Duration::ZERO), 0),
+            200,
+            json!({
+                "status": "healthy",
+                "store": { "state": "live", "staleness_ms": 0, "undelivered": 0 },
+            }),
+        ),
+        (
+            Serving::Healthy,
+            store(StoreState::Resyncing, None, 2),
+            200,
+            json!({ "status": "healthy", "store": { "state": "resyncing", "undelivered": 2 } }),
+        ),
+        (
+            Serving::WithoutStore,
+            store(StoreState::Unreachable, Some(some_ms), 0),
+            503,
+            json!({
+                "status": "store_unavailable",
+                "store": { "state": "unreachable", "staleness_ms": 1250, "undelivered": 0 },
+            }),
+        ),
+    ] {
+        let dialect = Status { settings: settings("/api"), rotate: true };
+        let health =
+            Health { serving, version: "1.2.3", pending_update: None, cves: Vec::new(), store };
+        let answer = dialect.encode(Outcome::Health(health), Timestamp::from_seconds(0));
+        let mut expected = expected;
+        expected["version"] = json!("1.2.3");
+        assert_eq!(answer.status, status, "{expected}");
+        let said: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(said, expected);
     }
 }

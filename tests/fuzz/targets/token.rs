@@ -61,6 +61,7 @@ impl Bench {
             refresh_ttl: week,
             refresh_grace: Seconds(60),
             ticket_ttl: Seconds(120),
+            clock_skew: Seconds(0),
             registration: Registering::Closed,
             local_accounts: true,
         };
