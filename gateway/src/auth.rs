@@ -22,6 +22,7 @@ pub mod logout;
 pub mod password;
 pub mod ports;
 pub mod principal;
+pub mod recall;
 pub mod refresh;
 pub mod register;
 pub mod secret;

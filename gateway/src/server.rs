@@ -18,13 +18,15 @@ use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
 use crate::auth::password::PasswordRule;
-use crate::auth::ports::{Clock, Entropy, FailureLimit};
+use crate::auth::ports::{Clock, Creation, Entropy, FailureLimit, Store};
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
 use crate::auth::{Core, Policy, Ports};
 use crate::clock::SystemClock;
-use crate::config::{self, Config, HttpTarget, Target, Transport, UpstreamProtocol, UpstreamTls};
+use crate::config::{
+    self, Config, HttpTarget, NodeAddress, Target, Transport, UpstreamProtocol, UpstreamTls,
+};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, SecretTooShort};
 use crate::crypto::passwords::{HashingPool, hash_now};
@@ -53,6 +55,7 @@ use crate::pipeline::throttle::{NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
 use crate::socket;
 use crate::store::embedded::{Checked, EmbeddedStore, Location, OpenError};
+use crate::store::shared::{self, SharedStore};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
@@ -61,6 +64,10 @@ use crate::telemetry::sink::Sink;
 pub enum StartError {
     #[error(transparent)]
     Store(#[from] OpenError),
+    #[error(transparent)]
+    SharedStore(#[from] shared::OpenError),
+    #[error("the shared store: {reason}")]
+    SharedStoreRoots { reason: String },
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     #[error("the secret key: {0}")]
@@ -118,7 +125,7 @@ pub async fn run(
     }
     let github = config.github.as_ref().map(github).transpose()?;
     let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
-    let core = Arc::new(open_core(&config, &secret, github)?);
+    let core = Arc::new(open_core(&config, &secret, github).await?);
     if let Some(password) = make_admin(&config, &core).await? {
         tell(&config, Fact::AdminMade { password });
     }
@@ -273,11 +280,11 @@ fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
 /// Machines that keep time by NTP differ by much less.
 const CLOCK_SKEW: Seconds = Seconds(5);
 
-/// The core over the embedded store and the real clock.
+/// The core over the configured store and the real clock.
 ///
 /// # Errors
 /// When the store cannot be opened or the secret is too short.
-pub fn open_core(
+pub async fn open_core(
     config: &Config,
     secret: &Secret,
     github: Option<Arc<dyn IdentityProvider>>,
@@ -287,8 +294,7 @@ pub fn open_core(
     let seconds = |length: Duration| Seconds(length.as_secs());
     let access = config.dialects.all().map(|dialect| dialect.access_ttl);
     let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
-    let location = Location::in_directory(&config.store.directory);
-    let store = EmbeddedStore::open(&location, Arc::clone(&standing), seconds(longest))?;
+    let store = open_store(config, &standing, seconds(longest)).await?;
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
     let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
     let policy = Policy {
@@ -302,7 +308,7 @@ pub fn open_core(
         local_accounts: auth.local_accounts,
     };
     let ports = Ports {
-        store: Arc::new(store),
+        store,
         standing,
         hasher: Arc::new(hasher),
         signer: Arc::new(signer),
@@ -313,11 +319,72 @@ pub fn open_core(
     Ok(Core::new(policy, ports))
 }
 
+async fn open_store(
+    config: &Config,
+    standing: &Arc<Standing>,
+    token_ttl: Seconds,
+) -> Result<Arc<dyn Store>, StartError> {
+    let standing = Arc::clone(standing);
+    let Some(shared) = &config.store.shared else {
+        let location = Location::in_directory(&config.store.directory);
+        return Ok(Arc::new(EmbeddedStore::open(&location, standing, token_ttl)?));
+    };
+    let settings = shared_settings(shared, token_ttl)?;
+    let entropy = Arc::new(SystemEntropy::default());
+    Ok(Arc::new(SharedStore::open(settings, standing, entropy).await?))
+}
+
+/// # Errors
+/// When the authorities of its TLS cannot be read.
+fn shared_settings(
+    shared: &config::SharedStore,
+    token_ttl: Seconds,
+) -> Result<shared::Settings, StartError> {
+    let address = |node: &NodeAddress| shared::Address { host: node.host.clone(), port: node.port };
+    let addresses = |nodes: &[NodeAddress]| nodes.iter().map(address).collect();
+    let tls = match &shared.tls {
+        UpstreamTls::Off => None,
+        UpstreamTls::On { roots } => Some(
+            connector(roots.as_deref(), &[])
+                .map_err(|reason| StartError::SharedStoreRoots { reason })?,
+        ),
+    };
+    Ok(shared::Settings {
+        topology: match &shared.topology {
+            config::Topology::Single(node) => shared::Topology::Single(address(node)),
+            config::Topology::Sentinel { addresses: nodes, service } => {
+                shared::Topology::Sentinel {
+                    sentinels: addresses(nodes),
+                    service: service.clone(),
+                    password: shared.sentinel_password.clone(),
+                }
+            }
+            config::Topology::Cluster(nodes) => shared::Topology::Cluster(addresses(nodes)),
+        },
+        tls,
+        username: shared.username.clone(),
+        password: shared.password.clone(),
+        database: shared.database.into(),
+        prefix: shared.prefix.clone(),
+        durability: match shared.durability {
+            config::Durability::Fsync => shared::Durability::Fsync,
+            config::Durability::Replicated { replicas } => shared::Durability::Replicated(replicas),
+            config::Durability::Fast => shared::Durability::Fast,
+        },
+        timeout: shared.timeout,
+        token_ttl,
+    })
+}
+
 /// The first account of an empty store. `Some(None)`: made with the operator's own
 /// password, which is not shown.
 async fn make_admin(config: &Config, core: &Core) -> Result<Option<Option<Secret>>, StartError> {
-    if !core.store().list_accounts(None, 1).await.map_err(StartError::Admin)?.is_empty() {
-        return Ok(None);
+    match core.store().list_accounts(None, 1).await {
+        Ok(accounts) if accounts.is_empty() => {}
+        Ok(_) => return Ok(None),
+        // Without the store that replicas share one starts all the same.
+        Err(StoreError::Unavailable(_)) if config.store.shared.is_some() => return Ok(None),
+        Err(error) => return Err(StartError::Admin(error)),
     }
     let (password, shown) = match &config.auth.admin_password {
         Some(password) => (password.clone(), None),
@@ -338,8 +405,11 @@ async fn make_admin(config: &Config, core: &Core) -> Result<Option<Option<Secret
             core.clock().now(),
         )
     };
-    core.store().create_account(account).await.map_err(StartError::Admin)?;
-    Ok(Some(shown))
+    match core.store().create_account(account).await.map_err(StartError::Admin)? {
+        Creation::Created => Ok(Some(shown)),
+        // Another replica was first.
+        _ => Ok(None),
+    }
 }
 
 /// Twenty letters and digits that are not easily mistaken, 100 bits.

@@ -9,7 +9,7 @@ use super::Core;
 use super::account::{Account, AccountId, AccountState, canonical_name};
 use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
-use super::ports::{Entropy, Opening};
+use super::ports::{Entropy, Opening, Recall};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Seconds;
@@ -124,7 +124,10 @@ impl Core {
         workspace: WorkspaceId,
         issuance: Issuance,
     ) -> Result<(Arc<Account>, AccessToken), Error> {
-        if self.standing.membership(workspace, principal.account_id()).is_none() {
+        let account = principal.account_id();
+        if self.standing.membership(workspace, account).is_none()
+            && !self.store.recall(Recall::Member(workspace, account)).await?
+        {
             return Err(Error::Unknown(Entity::Workspace));
         }
         self.issue_in_session(principal, Some(workspace), issuance).await

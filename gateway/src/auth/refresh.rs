@@ -17,7 +17,7 @@ impl Core {
     /// When the token is refused or a port fails.
     pub async fn refresh(&self, token: &str, issuance: Issuance) -> Result<TokenPair, Error> {
         let claims = self.open_token(token, TokenKind::Refresh)?;
-        let account = self.standing.enabled_account(claims.subject)?;
+        let account = self.present_account(claims.subject).await?;
         let refresh = if issuance.rotate { TokenId(self.new_uuid()) } else { claims.id };
         let successor = self.mint(refresh, issuance.access_ttl);
         let mode = if issuance.rotate {

@@ -62,7 +62,7 @@ impl Core {
         let digest = self.signer.digest(text.as_bytes());
         let now = self.clock.now();
         let ticket = self.store.take_ticket(digest, now).await?.ok_or(Refusal::TicketUnknown)?;
-        let account = self.standing.enabled_account(ticket.account)?;
+        let account = self.present_account(ticket.account).await?;
         if account.version != ticket.version {
             return Err(Refusal::TicketUnknown.into());
         }

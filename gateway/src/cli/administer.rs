@@ -79,7 +79,7 @@ impl Office {
     async fn find(config: Config, request: &Request) -> Result<Self, String> {
         match socket::ask(&config.store.directory, &Question::Health).await {
             Ok(Some(_)) => Ok(Office::Gateway(config.store.directory)),
-            Ok(None) if counted_by_gateway(request) => {
+            Ok(None) if config.store.shared.is_none() && counted_by_gateway(request) => {
                 Err("no gateway is running; only a running one counts failures".to_owned())
             }
             Ok(None) => {
@@ -91,7 +91,8 @@ impl Office {
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
-                let core = server::open_core(&config, &secret, None).map_err(|e| e.to_string())?;
+                let core = server::open_core(&config, &secret, None).await;
+                let core = core.map_err(|error| error.to_string())?;
                 Ok(Office::Here(Box::new(core)))
             }
             Err(error) => Err(no_answer(&error)),

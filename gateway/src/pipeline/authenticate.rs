@@ -105,7 +105,9 @@ pub async fn authenticate(
 ) -> Result<Option<Arc<Principal>>, Rejection> {
     match presented {
         Presented::Nothing => Ok(None),
-        Presented::Bearer(token) | Presented::Cookie(token) => bearer::check(core, token).map(Some),
+        Presented::Bearer(token) | Presented::Cookie(token) => {
+            bearer::check(core, token).await.map(Some)
+        }
         Presented::Basic(encoded) => {
             basic::check(core, throttle, caller, encoded).await.map(|p| Some(Arc::new(p)))
         }

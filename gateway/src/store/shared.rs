@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use redis::{Cmd, FromRedisValue, Value};
 
 use crate::auth::error::StoreError;
-use crate::auth::ports::{Entropy, StoreHealth, StoreState};
+use crate::auth::ports::{Entropy, Recall, StoreHealth, StoreState};
 use crate::auth::standing::Standing;
 use crate::store::failures::Failures;
 
@@ -46,6 +46,10 @@ pub use settings::{Address, Durability, Settings, Topology};
 /// How often an intent is decided anew when something it read has changed meanwhile.
 const MAX_DECISIONS: usize = 32;
 
+/// Looked for again after this long; asking for what is not there costs a trip.
+const MISSES_KEPT: Duration = Duration::from_secs(1);
+const MISSES: u64 = 10_000;
+
 /// The engine, and the task that follows the others.
 pub struct SharedStore {
     engine: Arc<Engine>,
@@ -61,6 +65,8 @@ struct Engine {
     /// What counts while the server cannot be asked.
     failures: Failures,
     undelivered: Undelivered,
+    /// What was looked for and is nowhere.
+    misses: moka::sync::Cache<Recall, ()>,
     state: AtomicU8,
     /// Said once.
     last_error: std::sync::Mutex<String>,
@@ -110,6 +116,10 @@ impl SharedStore {
             entropy,
             failures: Failures::default(),
             undelivered: Undelivered::default(),
+            misses: moka::sync::Cache::builder()
+                .max_capacity(MISSES)
+                .time_to_live(MISSES_KEPT)
+                .build(),
             state: AtomicU8::new(StoreState::Unreachable as u8),
             last_error: std::sync::Mutex::default(),
             writable: AtomicBool::new(true),

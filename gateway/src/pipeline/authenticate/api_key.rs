@@ -14,10 +14,10 @@ pub(super) async fn check(
     text: &str,
 ) -> Result<Principal, Rejection> {
     throttle.check(caller.source)?;
-    match core.verify_key(text) {
+    match core.judge_key(text).await {
         Ok(principal) => Ok(principal),
-        Err(refusal) => {
-            let refused = async move { Err(refusal.into()) };
+        Err(error) => {
+            let refused = async move { Err(error) };
             throttle.attempt(caller, None, Tried::Credential(Scheme::ApiKey), refused).await
         }
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::auth::Core;
 use crate::auth::principal::{Principal, Scheme};
-use crate::pipeline::reason::{Reason, Rejection};
+use crate::pipeline::reason::{Rejection, Tried};
 
-pub(super) fn check(core: &Core, token: &str) -> Result<Arc<Principal>, Rejection> {
-    core.verify_access(token)
-        .map_err(|refusal| Reason::CredentialRefused(Scheme::Bearer, refusal).into())
+pub(super) async fn check(core: &Core, token: &str) -> Result<Arc<Principal>, Rejection> {
+    let judged = core.judge_access(token).await;
+    judged.map_err(|error| Rejection::from_core(error, Tried::Credential(Scheme::Bearer)))
 }

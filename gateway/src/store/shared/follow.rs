@@ -27,7 +27,8 @@ use super::{Engine, find};
 
 /// How long the server keeps a question for changes before it answers "none": what
 /// memory may miss while all is well is this and a trip.
-const BLOCK: Duration = Duration::from_millis(200);
+const BLOCK_MS: u16 = 200;
+const BLOCK: Duration = Duration::from_millis(BLOCK_MS as u64);
 /// Entries taken at once.
 const ENTRIES: usize = 1_000;
 const PAGE: usize = 500;
@@ -200,7 +201,7 @@ impl Engine {
         // Everything committed before the question is in the answer.
         let asked = Instant::now();
         let mut question = cmd("XREAD");
-        question.arg("COUNT").arg(ENTRIES).arg("BLOCK").arg(BLOCK.as_millis() as u64);
+        question.arg("COUNT").arg(ENTRIES).arg("BLOCK").arg(BLOCK_MS);
         question.arg("STREAMS").arg(self.names.changes()).arg(self.memory.position().to_string());
         let answer = follower
             .send_packed_command(&question)

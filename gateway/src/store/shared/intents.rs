@@ -62,7 +62,14 @@ impl Store for SharedStore {
     }
 
     async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
-        self.engine.recall(what).await
+        if self.engine.misses.contains_key(&what) {
+            return Ok(false);
+        }
+        let found = self.engine.recall(what).await?;
+        if !found {
+            self.engine.misses.insert(what, ());
+        }
+        Ok(found)
     }
 
     async fn replace_password(&self, change: PasswordChange) -> Result<Replacement, StoreError> {

@@ -268,7 +268,5 @@ fn ends_connection(error: &RedisError) -> bool {
 
 /// The server's own words: they name settings, never values of ours.
 fn describe(error: &RedisError) -> String {
-    let mut text = error.to_string();
-    text.truncate(text.floor_char_boundary(300));
-    text
+    error.to_string().chars().take(300).collect()
 }

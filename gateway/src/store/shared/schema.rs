@@ -153,9 +153,8 @@ async fn read_meta(
             return Err(LinkError::Unreachable(address.clone(), error.to_string()).into());
         }
     };
-    type Fields = (Option<String>, Option<String>, Option<String>, Option<String>);
-    let (format, schema, reads, installation) =
-        Fields::from_redis_value(fields).map_err(|_| foreign())?;
+    let [format, schema, reads, installation]: [Option<String>; 4] =
+        FromRedisValue::from_redis_value(fields).map_err(|_| foreign())?;
     let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
     match (format.as_deref(), number(schema), number(reads), installation) {
         (None, None, None, None) => Ok(None),
