@@ -114,13 +114,13 @@ pub(crate) fn change(account: &Account, new: &str, keep: Option<SessionId>) -> P
 }
 
 impl Engine {
-    async fn with_account(&self, number: u128) -> Account {
+    pub(crate) async fn with_account(&self, number: u128) -> Account {
         let account = account(number);
         assert_eq!(self.store.create_account(account.clone()).await.unwrap(), Creation::Created);
         account
     }
 
-    async fn with_session(&self, number: u128, account: &Account) -> Session {
+    pub(crate) async fn with_session(&self, number: u128, account: &Account) -> Session {
         let session = session(number, account);
         let opened = self.store.open_session(session.clone(), account.version).await.unwrap();
         assert_eq!(opened, Opening::Opened);

@@ -446,11 +446,15 @@ impl Store for SharedStore {
         now: Timestamp,
     ) -> Result<Option<Ticket>, StoreError> {
         let engine = &*self.engine;
-        // Nobody takes it twice, whether or not the answer arrives.
-        let taken: Option<Bytes> =
-            engine.ask(cmd("GETDEL").arg(engine.names.ticket(&digest))).await?;
-        let ticket = taken.map(|bytes| Ticket::decode(&bytes, "ticket")).transpose()?;
-        Ok(ticket.filter(|ticket| ticket.expires > now))
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.ticket(&digest);
+                let Some(bytes) = txn.read(key.clone()).await? else { return Ok((txn, None)) };
+                txn.delete(key);
+                let ticket = Ticket::decode(&bytes, "ticket")?;
+                Ok((txn, Some(ticket).filter(|ticket| ticket.expires > now)))
+            })
+            .await
     }
 
     async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
@@ -598,10 +602,8 @@ impl Engine {
         account: &Account,
     ) -> Step<'s, Creation> {
         for name in account.names() {
-            let Some(owner) = txn.read(self.names.name(&name)).await? else { continue };
-            // The answer to the first try was lost; it was this very account.
-            if owner == text(account.id.0) {
-                return Ok((Transaction::new(self), Creation::Created));
+            if txn.read(self.names.name(&name)).await?.is_none() {
+                continue;
             }
             let answer = taken(account, &name);
             return Ok((Transaction::new(self), answer));
@@ -627,6 +629,8 @@ impl Engine {
             if let Some((token, at)) = session.replaced {
                 let in_grace = rotation.now.since(at) < grace.millis();
                 if token == rotation.presented && in_grace {
+                    // Written once more, so that what is handed out is durable too.
+                    self.write_session(&mut txn, &session)?;
                     return Ok((txn, Rotated::Pair(session.current)));
                 }
             }

@@ -7,20 +7,25 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::*;
-use crate::crypto::entropy::SystemEntropy;
-use crate::store::conformance::{Engine as Suite, TOKEN_TTL, conformance};
+use uuid::Uuid;
 
-/// A server for all tests of this process; each test has a prefix of its own.
+use super::*;
+use crate::auth::account::AccountId;
+use crate::auth::error::Verdict;
+use crate::auth::ports::{AccountChange, FailureLimit, Source};
+use crate::auth::time::Seconds;
+use crate::auth::token::{SessionId, TokenId};
+use crate::crypto::entropy::SystemEntropy;
+use crate::store::conformance::{Engine as Suite, NOW, TOKEN_TTL, conformance, key, later};
+
 struct Server {
     port: u16,
-    /// When this process is gone its end of the pipe is, and the server follows.
-    _process: Child,
+    /// Its standard input is ours: when this process is gone, the server is.
+    process: Child,
 }
 
-fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
+impl Server {
+    fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("sh")
             .args(["-c", "redis-server \"$@\" & cat; kill -9 $!", "sh"])
@@ -32,31 +37,57 @@ fn server() -> &'static Server {
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        Server { port, _process: process }
-    })
-}
+        Self { port, process }
+    }
 
-fn settings(prefix: &str) -> Settings {
-    let address = Address { host: "127.0.0.1".to_owned(), port: server().port };
-    Settings {
-        topology: Topology::Single(address),
-        tls: None,
-        username: None,
-        password: None,
-        database: 0,
-        prefix: prefix.to_owned(),
-        durability: Durability::Fast,
-        timeout: Duration::from_secs(5),
-        token_ttl: TOKEN_TTL,
+    fn settings(&self, prefix: &str) -> Settings {
+        let address = Address { host: "127.0.0.1".to_owned(), port: self.port };
+        Settings {
+            topology: Topology::Single(address),
+            tls: None,
+            username: None,
+            password: None,
+            database: 0,
+            prefix: prefix.to_owned(),
+            durability: Durability::Fast,
+            timeout: Duration::from_secs(5),
+            token_ttl: TOKEN_TTL,
+        }
+    }
+
+    async fn replica(&self, prefix: &str) -> Suite {
+        let standing = Arc::new(Standing::default());
+        let entropy = Arc::new(SystemEntropy::default());
+        let settings = self.settings(prefix);
+        let store = SharedStore::open(settings, Arc::clone(&standing), entropy).await.unwrap();
+        assert_eq!(store.engine.health().state, StoreState::Live);
+        Suite { store: Arc::new(store), standing }
+    }
+
+    /// A connection beside the gateways'.
+    async fn connect(&self) -> redis::aio::MultiplexedConnection {
+        let settings = self.settings("beside");
+        let Topology::Single(address) = &settings.topology else { unreachable!("it is one") };
+        link::connect(&settings, address, None).await.unwrap()
     }
 }
 
-async fn replica(prefix: &str) -> Suite {
-    let standing = Arc::new(Standing::default());
-    let entropy = Arc::new(SystemEntropy::default());
-    let store = SharedStore::open(settings(prefix), Arc::clone(&standing), entropy).await.unwrap();
-    assert_eq!(store.engine.health().state, StoreState::Live);
-    Suite { store: Arc::new(store), standing }
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// A server for all tests of this process that leave the others' connections alone;
+/// each has a prefix of its own.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(Server::start)
+}
+
+fn settings(prefix: &str) -> Settings {
+    server().settings(prefix)
 }
 
 fn prefix() -> String {
@@ -66,8 +97,232 @@ fn prefix() -> String {
 
 fn on_redis() -> Suite {
     tokio::task::block_in_place(|| {
-        tokio::runtime::Handle::current().block_on(async { replica(&prefix()).await })
+        tokio::runtime::Handle::current().block_on(async { server().replica(&prefix()).await })
     })
 }
 
 conformance!(on_redis);
+
+/// Several replicas on one database.
+async fn replicas<const N: usize>(prefix: &str) -> [Suite; N] {
+    let mut opened = Vec::new();
+    for _ in 0..N {
+        opened.push(server().replica(prefix).await);
+    }
+    opened.try_into().unwrap_or_else(|_| unreachable!("as many were opened"))
+}
+
+/// Waits until it is so; the test fails when it never is.
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn beside() -> redis::aio::MultiplexedConnection {
+    server().connect().await
+}
+
+/// Cuts every gateway's connections, and this one.
+async fn cut_all(mut connection: redis::aio::MultiplexedConnection) {
+    let mut cut = redis::cmd("CLIENT");
+    cut.arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("no");
+    let _: Result<Value, _> = cut.query_async(&mut connection).await;
+}
+
+async fn open_error(settings: Settings) -> OpenError {
+    let entropy = Arc::new(SystemEntropy::default());
+    let opened = SharedStore::open(settings, Arc::default(), entropy).await;
+    opened.err().expect("it is refused")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_replica_changes_all_of_them_hear() {
+    let [one, two] = replicas(&prefix()).await;
+    let account = one.with_account(1).await;
+    eventually("the account is heard of", || two.standing.account(account.id).is_some()).await;
+    let session = two.with_session(11, &account).await;
+    assert!(one.store.end_session(session.id, NOW).await.unwrap());
+    let token = session.current.access;
+    assert!(one.standing.check_token(token, session.id).is_err(), "at once where it was made");
+    eventually("the end is heard of", || two.standing.check_token(token, session.id).is_err())
+        .await;
+    two.store.create_key(key(1, &account)).await.unwrap();
+    eventually("the key is heard of", || one.standing.key(&[1; 32]).is_some()).await;
+    one.store.delete_account(account.id, NOW).await.unwrap();
+    eventually("the account is gone", || two.standing.account(account.id).is_none()).await;
+    assert!(two.standing.key(&[1; 32]).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lockout_holds_on_every_replica() {
+    let prefix = prefix();
+    let [one, two] = replicas(&prefix).await;
+    let limit = FailureLimit { attempts: 3, window: Seconds(300) };
+    let source = Source::V4(7);
+    for (suite, expected) in [(&one, true), (&two, true), (&one, false)] {
+        let verdict = suite.store.count_failure(source, limit, NOW).await.unwrap();
+        assert_eq!(verdict == Verdict::Allowed, expected);
+    }
+    eventually("the lock-out is heard of", || {
+        two.standing.verdict(source, NOW) != Verdict::Allowed
+    })
+    .await;
+    let [late] = replicas(&prefix).await;
+    assert_ne!(late.standing.verdict(source, NOW), Verdict::Allowed, "who starts later knows");
+    assert!(two.store.forgive(source).await.unwrap());
+    eventually("it is forgiven", || one.standing.verdict(source, NOW) == Verdict::Allowed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_starts_later_knows_everything() {
+    let prefix = prefix();
+    let [one] = replicas(&prefix).await;
+    let account = one.with_account(1).await;
+    one.with_account(2).await;
+    one.store.create_key(key(1, &account)).await.unwrap();
+    one.store.record_key_uses(vec![(key(1, &account).id, later(5))]).await.unwrap();
+    one.store.revoke_token(TokenId(Uuid::from_u128(5)), later(1_000)).await.unwrap();
+    let session = one.with_session(11, &account).await;
+    one.store.end_session(session.id, NOW).await.unwrap();
+    let [two] = replicas(&prefix).await;
+    assert_eq!(two.standing.sizes(), one.standing.sizes());
+    assert_eq!(two.standing.key(&[1; 32]).unwrap().last_used.get(), Some(later(5)));
+    let (token, none) = (TokenId(Uuid::from_u128(5)), SessionId(Uuid::nil()));
+    assert!(two.standing.check_token(token, none).is_err());
+    assert!(two.standing.check_token(TokenId(Uuid::nil()), session.id).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_in_the_stream_is_made_good_by_reading_everything() {
+    let (server, names) = (Server::start(), Names::new("p"));
+    let (one, two) = (server.replica("p").await, server.replica("p").await);
+    let account = one.with_account(1).await;
+    eventually("the account is heard of", || two.standing.account(account.id).is_some()).await;
+    // What they have followed is gone, and something has changed of which nothing tells.
+    let mut beside = server.connect().await;
+    let mut list = redis::cmd("DEL");
+    list.arg(names.changes()).arg(names.account(account.id.0));
+    let _: Value = list.query_async(&mut beside).await.unwrap();
+    cut_all(beside).await;
+    eventually("both have read everything", || {
+        [&one, &two].iter().all(|suite| suite.standing.account(account.id).is_none())
+    })
+    .await;
+    eventually("both follow again", || {
+        let live = |suite: &Suite| suite.store.health().map(|health| health.state);
+        live(&one) == Some(StoreState::Live) && live(&two) == Some(StoreState::Live)
+    })
+    .await;
+    let other = one.with_account(2).await;
+    eventually("news are heard", || two.standing.account(other.id).is_some()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_memory_lacks_is_looked_for_once() {
+    let prefix = prefix();
+    let [one, two] = replicas(&prefix).await;
+    let account = one.with_account(1).await;
+    one.store.create_key(key(1, &account)).await.unwrap();
+    assert!(two.store.recall(Recall::Key([1; 32])).await.unwrap());
+    assert!(two.standing.key(&[1; 32]).is_some());
+    assert!(two.standing.account(account.id).is_some(), "its owner comes along");
+    assert!(!two.store.recall(Recall::Key([9; 32])).await.unwrap());
+    assert!(!two.store.recall(Recall::Account(AccountId(Uuid::from_u128(9)))).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_somebody_else_or_of_a_later_version_is_left_alone() {
+    let mut beside = beside().await;
+    let (foreign, newer, odd) = (prefix(), prefix(), prefix());
+    let set = |prefix: &str, fields: &[&str]| {
+        let mut set = redis::cmd("HSET");
+        set.arg(Names::new(prefix).meta()).arg(fields);
+        set
+    };
+    let later = ["format", "portcullis", "schema", "9", "reads", "9", "installation", "x"];
+    let _: Value = set(&newer, &later).query_async(&mut beside).await.unwrap();
+    let _: Value = set(&foreign, &["format", "other"]).query_async(&mut beside).await.unwrap();
+    let mut string = redis::cmd("SET");
+    string.arg(Names::new(&odd).meta()).arg("1");
+    let _: Value = string.query_async(&mut beside).await.unwrap();
+    assert!(matches!(open_error(settings(&newer)).await, OpenError::Newer { found: 9, .. }));
+    assert!(matches!(open_error(settings(&foreign)).await, OpenError::Foreign { .. }));
+    assert!(matches!(open_error(settings(&odd)).await, OpenError::Foreign { .. }));
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg(format!("{{{newer}}}*")).query_async(&mut beside).await.unwrap();
+    assert_eq!(keys.len(), 1, "nothing was written");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_this_version_may_read_is_no_hindrance() {
+    let prefix = prefix();
+    let [one] = replicas(&prefix).await;
+    let mut beside = beside().await;
+    let mut raised = redis::cmd("HSET");
+    raised.arg(Names::new(&prefix).meta()).arg("schema").arg(2);
+    let _: Value = raised.query_async(&mut beside).await.unwrap();
+    // A member and a kind of change that a later version has come up with.
+    let account = one.with_account(1).await;
+    let key = Names::new(&prefix).account(account.id.0);
+    let text: String = redis::cmd("GET").arg(&key).query_async(&mut beside).await.unwrap();
+    let extended = text.replacen('{', "{\"later\":7,", 1);
+    let _: Value =
+        redis::cmd("SET").arg(&key).arg(extended).query_async(&mut beside).await.unwrap();
+    let mut told = redis::cmd("XADD");
+    told.arg(Names::new(&prefix).changes()).arg("*").arg("changes").arg("[{\"later_kind\":[1]}]");
+    let _: Value = told.query_async(&mut beside).await.unwrap();
+    let [two] = replicas(&prefix).await;
+    let roles = Some(vec!["admin".to_owned()]);
+    let change = AccountChange { account: account.id, roles, state: None, now: NOW };
+    assert!(two.store.change_account(change).await.unwrap());
+    eventually("the change is heard of", || {
+        one.standing.account(account.id).is_some_and(|account| account.roles == ["admin"])
+    })
+    .await;
+    let text: String = redis::cmd("GET").arg(&key).query_async(&mut beside).await.unwrap();
+    assert!(text.contains("\"later\":7"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_record_is_refused_and_the_rest_goes_on() {
+    let prefix = prefix();
+    let [one] = replicas(&prefix).await;
+    let (good, bad) = (one.with_account(1).await, one.with_account(2).await);
+    let mut beside = beside().await;
+    let key = Names::new(&prefix).account(bad.id.0);
+    let _: Value =
+        redis::cmd("SET").arg(&key).arg("{\"id\":").query_async(&mut beside).await.unwrap();
+    let [two] = replicas(&prefix).await;
+    assert!(two.standing.account(good.id).is_some());
+    assert!(two.standing.account(bad.id).is_none());
+    let error = two.store.find_account("user2").await.unwrap_err();
+    assert!(error.to_string().contains(&key), "{error}");
+    // Keys of another type are found before anything is written.
+    let index = Names::new(&prefix).sessions_of(good.id.0);
+    let _: Value = redis::cmd("SET").arg(&index).arg("x").query_async(&mut beside).await.unwrap();
+    let session = crate::store::conformance::session(11, &good);
+    let opened = two.store.open_session(session.clone(), good.version).await;
+    assert!(opened.unwrap_err().to_string().contains("WRONGTYPE"));
+    assert_eq!(two.store.find_session(session.id, NOW).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_database_is_not_followed() {
+    let server = Server::start();
+    let one = server.replica("p").await;
+    let account = one.with_account(1).await;
+    let mut beside = server.connect().await;
+    let _: Value = redis::cmd("FLUSHALL").query_async(&mut beside).await.unwrap();
+    cut_all(beside).await;
+    eventually("it is given up", || {
+        one.store.health().is_some_and(|health| health.state == StoreState::Unreachable)
+    })
+    .await;
+    assert!(one.standing.account(account.id).is_some(), "what is known goes on");
+    let mut beside = server.connect().await;
+    let keys: u64 = redis::cmd("DBSIZE").query_async(&mut beside).await.unwrap();
+    assert_eq!(keys, 0, "nothing is written into it");
+}
