@@ -243,6 +243,8 @@ pub enum Rotated {
 pub enum StoreState {
     /// Memory follows what others change.
     Live,
+    /// It answers and tells what others change, and takes no changes.
+    Refusing,
     /// It answers, and memory is being read anew.
     Resyncing,
     Unreachable,
@@ -254,6 +256,7 @@ impl StoreState {
     pub fn word(self) -> &'static str {
         match self {
             StoreState::Live => "live",
+            StoreState::Refusing => "refusing",
             StoreState::Resyncing => "resyncing",
             StoreState::Unreachable => "unreachable",
         }

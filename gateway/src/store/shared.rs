@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use redis::{Cmd, FromRedisValue, Value};
 
 use crate::auth::error::StoreError;
@@ -65,6 +66,8 @@ struct Engine {
     /// What counts while the server cannot be asked.
     failures: Failures,
     undelivered: Undelivered,
+    /// Whose database it is; empty before the first has been seen.
+    installation: ArcSwap<String>,
     /// What was looked for and is nowhere.
     misses: moka::sync::Cache<Recall, ()>,
     state: AtomicU8,
@@ -120,6 +123,7 @@ impl SharedStore {
                 .max_capacity(MISSES)
                 .time_to_live(MISSES_KEPT)
                 .build(),
+            installation: ArcSwap::default(),
             state: AtomicU8::new(StoreState::Unreachable as u8),
             last_error: std::sync::Mutex::default(),
             writable: AtomicBool::new(true),
@@ -130,7 +134,7 @@ impl SharedStore {
             count: Script::new(failures::SCRIPT),
             settings,
         });
-        let first = match engine.attach(None).await {
+        let first = match engine.attach().await {
             Ok(attached) => Some(attached),
             Err(error) if error.is_passing() => {
                 engine.lost(&error);
@@ -209,7 +213,7 @@ impl Engine {
 
     /// `false` when something that was read has changed.
     async fn commit(&self, transaction: Transaction<'_>) -> Result<bool, StoreError> {
-        let command = transaction.command(&self.commit.sha, &self.names.changes())?;
+        let command = transaction.command(&self.commit.sha, &self.installation.load())?;
         let wait = self.wait();
         let outcome = async {
             let mut answers = self.script(&self.commit, &command, wait.as_ref()).await?.into_iter();
@@ -301,10 +305,12 @@ impl Engine {
         wanted: &[(String, Option<String>)],
     ) -> Result<(Place, Vec<Option<Vec<u8>>>), StoreError> {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.read.sha).arg(wanted.len() + 1).arg(self.names.changes());
+        command.arg(&self.read.sha).arg(wanted.len() + 2);
+        command.arg(self.names.changes()).arg(self.names.meta());
         for (key, _) in wanted {
             command.arg(key);
         }
+        command.arg(self.installation.load().as_str());
         for (_, field) in wanted {
             command.arg(field.as_deref().unwrap_or(""));
         }
@@ -337,7 +343,13 @@ impl Engine {
 
     fn health(&self) -> StoreHealth {
         let state = match self.state.load(Ordering::Acquire) {
-            state if state == StoreState::Live as u8 => StoreState::Live,
+            state if state == StoreState::Live as u8 => {
+                if self.writable.load(Ordering::Relaxed) {
+                    StoreState::Live
+                } else {
+                    StoreState::Refusing
+                }
+            }
             state if state == StoreState::Resyncing as u8 => StoreState::Resyncing,
             _ => StoreState::Unreachable,
         };

@@ -1,6 +1,6 @@
 -- One intent, all or nothing.
--- KEYS: the stream, the keys that were read, the key of each command.
--- ARGV: what the others are told ("" for nothing); how many were read, and for each
+-- KEYS: the stream, the description, the keys that were read, the key of each command.
+-- ARGV: whose database it is; what the others are told ("" for nothing); how many were read, and for each
 -- "absent" or "held" and the value; how many commands, and for each its name, how many
 -- arguments, and those.
 local next = 0
@@ -9,13 +9,16 @@ local function take()
   return ARGV[next]
 end
 
+if redis.call('HGET', KEYS[2], 'installation') ~= take() then
+  return {err = 'REPLACED the database was emptied or replaced'}
+end
 local told = take()
 local read = tonumber(take())
 for i = 1, read do
   local state, value = take(), take()
-  local held = redis.call('GET', KEYS[1 + i])
+  local held = redis.call('GET', KEYS[2 + i])
   if (state == 'absent' and held) or (state == 'held' and held ~= value) then
-    return {0, KEYS[1 + i]}
+    return {0, KEYS[2 + i]}
   end
 end
 
@@ -34,7 +37,7 @@ end
 
 local commands = {}
 for i = 1, tonumber(take()) do
-  local name, key = take(), KEYS[1 + read + i]
+  local name, key = take(), KEYS[2 + read + i]
   local command = {name, key}
   for _ = 1, tonumber(take()) do
     command[#command + 1] = take()

@@ -2,6 +2,7 @@
 //! when the thread is lost.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -22,16 +23,18 @@ use super::change::{self, Change, Subject};
 use super::link::{Connected, LinkError, connect};
 use super::memory::Place;
 use super::schema::{self, OpenError};
+use super::transaction::Transaction;
 use super::undelivered::Ending;
 use super::{Engine, find};
 
 /// How long the server keeps a question for changes before it answers "none": what
 /// memory may miss while all is well is this and a trip.
-const BLOCK_MS: u16 = 200;
+const BLOCK_MS: u16 = 100;
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS as u64);
 /// Entries taken at once.
 const ENTRIES: usize = 1_000;
 const PAGE: usize = 500;
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -39,19 +42,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Attached {
     connected: Connected,
     follower: MultiplexedConnection,
-    installation: String,
 }
 
 impl Engine {
     /// Finds the server and looks whether it is the one we know.
-    pub(super) async fn attach(&self, known: Option<&str>) -> Result<Attached, OpenError> {
+    pub(super) async fn attach(&self) -> Result<Attached, OpenError> {
         let settings = &self.settings;
         let address = find::primary(settings).await?;
         let connected = Connected::open(settings, address.clone()).await?;
         let fresh = Uuid::from_slice(&self.random_bytes::<16>()).unwrap_or_default();
+        let known = self.installation.load_full();
+        let known = Some(known.as_str()).filter(|known| !known.is_empty());
         let meta = schema::claim(settings, &connected, known, &fresh.to_string()).await?;
+        self.installation.store(Arc::new(meta.installation));
         let follower = connect(settings, &address, Some(BLOCK + settings.timeout)).await?;
-        Ok(Attached { connected, follower, installation: meta.installation })
+        Ok(Attached { connected, follower })
     }
 
     /// Follows for ever; `ready` hears of the first time that everything is known, or
@@ -62,16 +67,14 @@ impl Engine {
         ready: oneshot::Sender<()>,
     ) {
         let mut ready = Some(ready);
-        let mut known = None;
         let mut pause = FIRST_PAUSE;
         loop {
             let attached = match first.take() {
                 Some(attached) => Ok(attached),
-                None => self.attach(known.as_deref()).await,
+                None => self.attach().await,
             };
             match attached {
                 Ok(attached) => {
-                    known = Some(attached.installation.clone());
                     let since = Instant::now();
                     let error = self.follow_one(attached, &mut ready).await;
                     self.link.clear();
@@ -111,7 +114,7 @@ impl Engine {
         attached: Attached,
         ready: &mut Option<oneshot::Sender<()>>,
     ) -> OpenError {
-        let Attached { connected, mut follower, .. } = attached;
+        let Attached { connected, mut follower } = attached;
         let address = connected.address.clone();
         let lost = |error: StoreError| -> OpenError {
             LinkError::Unreachable(address.clone(), error.to_string()).into()
@@ -138,8 +141,7 @@ impl Engine {
             if let Some(ready) = ready.take() {
                 let _ = ready.send(());
             }
-            // Until the server is lost there is nothing more to do here.
-            std::future::pending::<Result<(), StoreError>>().await
+            self.probe().await
         };
         tokio::select! {
             error = self.read_stream(&mut follower) => lost(error),
@@ -149,6 +151,24 @@ impl Engine {
             },
             () = self.link.wait_broken() => {
                 lost(StoreError::Unavailable("a trip failed".to_owned()))
+            }
+        }
+    }
+
+    /// While changes are refused, tries one that means nothing now and then: health
+    /// tells when it was taken.
+    async fn probe(&self) -> Result<(), StoreError> {
+        loop {
+            tokio::time::sleep(PROBE_PAUSE).await;
+            if !self.writable.load(Ordering::Relaxed) {
+                let mut probe = Transaction::new(self);
+                let arguments = [&b"1"[..], b"PX", b"1000"].map(<[u8]>::to_vec);
+                probe.run("SET", self.names.probe(), arguments);
+                // Its outcome is noted like any other's.
+                let _ = self.commit(probe).await;
+            }
+            if self.undelivered.len() > 0 && self.writable.load(Ordering::Relaxed) {
+                self.deliver().await?;
             }
         }
     }

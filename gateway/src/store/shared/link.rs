@@ -261,7 +261,9 @@ fn ends_connection(error: &RedisError) -> bool {
                 | ServerErrorKind::MasterDown
                 | ServerErrorKind::BusyLoading
         ),
-        ErrorKind::Extension => matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "UNBLOCKED")),
+        ErrorKind::Extension => {
+            matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "UNBLOCKED" | "REPLACED"))
+        }
         _ => true,
     }
 }

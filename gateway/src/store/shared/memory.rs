@@ -151,6 +151,7 @@ impl Memory {
                 continue;
             }
             if place > order.position {
+                order.touch(&subject);
                 order.ahead.insert(subject, place);
             }
             change.publish(&self.standing)?;
@@ -231,5 +232,131 @@ fn note(change: &Change, found: &mut Found) {
             found.members.insert((WorkspaceId(*workspace), AccountId(*account)));
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::auth::time::Timestamp;
+    use crate::auth::workspace::Workspace;
+
+    /// What the stream says of a workspace: a name, or that it is gone.
+    type Said = (u8, Option<u8>);
+
+    fn change((id, name): Said) -> Change {
+        let id = WorkspaceId(Uuid::from_u128(u128::from(id) + 1));
+        match name {
+            Some(name) => {
+                let name = name.to_string();
+                Change::workspace(&Workspace { id, name, created: Timestamp(0) })
+            }
+            None => Change::WorkspaceGone(id.0),
+        }
+    }
+
+    fn held(standing: &Standing) -> BTreeMap<u128, String> {
+        let all = standing.workspaces();
+        all.iter().map(|workspace| (workspace.id.0.as_u128(), workspace.name.clone())).collect()
+    }
+
+    /// The records when the stream has come to a place.
+    fn truth(log: &[Said]) -> BTreeMap<u128, String> {
+        let mut records = BTreeMap::new();
+        for (id, name) in log {
+            match name {
+                Some(name) => records.insert(u128::from(*id) + 1, name.to_string()),
+                None => records.remove(&(u128::from(*id) + 1)),
+            };
+        }
+        records
+    }
+
+    fn place(index: usize) -> Place {
+        Place(index as u64 + 1, 0)
+    }
+
+    proptest! {
+        /// Own changes come before their turn, records are read beside the stream, and
+        /// everything may be read anew in between: in the end memory holds what the
+        /// stream says.
+        #[test]
+        fn memory_ends_where_the_stream_does(
+            log in prop::collection::vec((0u8..4, prop::option::of(0u8..9)), 1..24),
+            steps in prop::collection::vec((0u8..5, 0usize..24), 0..60),
+        ) {
+            let memory = Memory::new(Arc::default());
+            memory.begin_reading(Place::default());
+            memory.finish_reading(&Found::default());
+            // How far the log has been written, followed, and read anew from.
+            let (mut written, mut followed, mut reading) = (0, 0, None::<usize>);
+            for (step, pick) in steps {
+                match step {
+                    // Somebody commits; it may be us, who publish at once.
+                    0 | 1 if written < log.len() => {
+                        if step == 0 {
+                            memory.apply_own(place(written), vec![change(log[written])]).unwrap();
+                        }
+                        written += 1;
+                    }
+                    2 if followed < written => {
+                        memory.apply_next(place(followed), vec![change(log[followed])]).unwrap();
+                        followed += 1;
+                    }
+                    // A record is read as it is now.
+                    3 if written > 0 => {
+                        let id = log[pick % log.len()].0;
+                        let now = truth(&log[..written]);
+                        if let Some(name) = now.get(&(u128::from(id) + 1)) {
+                            let read = change((id, name.parse().ok()));
+                            memory.apply_read(place(written - 1), vec![read]).unwrap();
+                        }
+                    }
+                    // The thread is lost, and everything is read anew.
+                    4 if reading.is_none() && written > 0 => {
+                        followed = written;
+                        memory.begin_reading(place(written - 1));
+                        reading = Some(written);
+                    }
+                    4 => {
+                        if let Some(from) = reading.take() {
+                            // Pages are read at any moment since.
+                            let at = from + pick % (written - from + 1);
+                            let mut found = Found::default();
+                            let page = truth(&log[..at]).into_iter().map(|(id, name)| {
+                                change((u8::try_from(id).unwrap() - 1, name.parse().ok()))
+                            });
+                            // The stream has come at least as far as the page by the end.
+                            memory.apply_page(page.collect(), &mut found);
+                            while followed < at {
+                                let next = vec![change(log[followed])];
+                                memory.apply_next(place(followed), next).unwrap();
+                                followed += 1;
+                            }
+                            memory.finish_reading(&found);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(from) = reading {
+                let mut found = Found::default();
+                let page = truth(&log[..from]).into_iter().map(|(id, name)| {
+                    change((u8::try_from(id).unwrap() - 1, name.parse().ok()))
+                });
+                memory.apply_page(page.collect(), &mut found);
+                memory.finish_reading(&found);
+            }
+            while followed < written {
+                memory.apply_next(place(followed), vec![change(log[followed])]).unwrap();
+                followed += 1;
+            }
+            prop_assert_eq!(held(memory.standing()), truth(&log[..written]));
+        }
     }
 }

@@ -49,6 +49,7 @@ impl Names {
         ended = "ended-sessions",
         failures = "failures",
         lockouts = "lockouts",
+        probe = "probe",
         /// Hash: key and when it was last used.
         key_uses = "key-uses",
     }

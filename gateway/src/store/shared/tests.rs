@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::*;
 use crate::auth::account::AccountId;
 use crate::auth::error::Verdict;
-use crate::auth::ports::{AccountChange, FailureLimit, Source};
+use crate::auth::ports::{AccountChange, Creation, FailureLimit, Source};
 use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::crypto::entropy::SystemEntropy;
@@ -325,4 +325,61 @@ async fn an_emptied_database_is_not_followed() {
     let mut beside = server.connect().await;
     let keys: u64 = redis::cmd("DBSIZE").query_async(&mut beside).await.unwrap();
     assert_eq!(keys, 0, "nothing is written into it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_refuses_changes_and_says_so_until_there_is_room() {
+    let server = Server::start();
+    let one = server.replica("p").await;
+    let account = one.with_account(1).await;
+    let mut beside = server.connect().await;
+    let limit = |bytes: &'static str| {
+        let mut limit = redis::cmd("CONFIG");
+        limit.arg("SET").arg("maxmemory").arg(bytes);
+        limit
+    };
+    let _: Value = limit("1").query_async(&mut beside).await.unwrap();
+    let other = crate::store::conformance::account(2);
+    let refused = one.store.create_account(other.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("OOM"), "{refused}");
+    let state = || one.store.health().map(|health| health.state);
+    assert_eq!(state(), Some(StoreState::Refusing));
+    assert!(one.standing.account(account.id).is_some());
+    let _: Value = limit("0").query_async(&mut beside).await.unwrap();
+    eventually("changes are taken again", || state() == Some(StoreState::Live)).await;
+    assert_eq!(one.store.create_account(other).await.unwrap(), Creation::Created);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_while_the_server_is_away_holds_here_and_is_delivered() {
+    let server = Server::start();
+    let (one, two) = (server.replica("p").await, server.replica("p").await);
+    let account = one.with_account(1).await;
+    let session = one.with_session(11, &account).await;
+    one.store.create_key(key(1, &account)).await.unwrap();
+    eventually("the key is heard of", || two.standing.key(&[1; 32]).is_some()).await;
+    let mut beside = server.connect().await;
+    let mut refuse = redis::cmd("CONFIG");
+    refuse.arg("SET").arg("min-replicas-to-write").arg(1);
+    let _: Value = refuse.query_async(&mut beside).await.unwrap();
+    assert!(one.store.end_session(session.id, NOW).await.is_err());
+    assert!(one.store.delete_key(key(1, &account).id, None).await.is_err());
+    let token = session.current.access;
+    assert!(one.standing.check_token(token, session.id).is_err());
+    assert!(one.standing.key(&[1; 32]).is_none());
+    assert!(one.store.recall(Recall::Key([1; 32])).await.is_ok());
+    assert!(one.standing.key(&[1; 32]).is_none(), "it stays away");
+    assert!(two.standing.check_token(token, session.id).is_ok());
+    assert_eq!(one.store.health().map(|health| health.undelivered), Some(2));
+    let mut accept = redis::cmd("CONFIG");
+    accept.arg("SET").arg("min-replicas-to-write").arg(0);
+    let _: Value = accept.query_async(&mut beside).await.unwrap();
+    eventually("both ends are heard of", || {
+        two.standing.check_token(token, session.id).is_err() && two.standing.key(&[1; 32]).is_none()
+    })
+    .await;
+    eventually("nothing is left", || {
+        one.store.health().is_some_and(|health| health.undelivered == 0)
+    })
+    .await;
 }

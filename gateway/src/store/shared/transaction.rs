@@ -112,14 +112,15 @@ impl<'s> Transaction<'s> {
     }
 
     /// The arguments of the script.
-    pub(super) fn command(&self, sha: &str, stream: &str) -> Result<Cmd, StoreError> {
+    pub(super) fn command(&self, sha: &str, installation: &str) -> Result<Cmd, StoreError> {
         let told = if self.changes.is_empty() {
             Bytes::new()
         } else {
             serde_json::to_vec(&self.changes)
                 .map_err(|error| StoreError::Damaged(error.to_string()))?
         };
-        let mut keys: Vec<&str> = vec![stream];
+        let (stream, meta) = (self.store.names.changes(), self.store.names.meta());
+        let mut keys: Vec<&str> = vec![&stream, &meta];
         keys.extend(self.expected.iter().map(|(key, _)| key.as_str()));
         keys.extend(self.commands.iter().map(|command| command.key.as_str()));
         let mut script = redis::cmd("EVALSHA");
@@ -127,7 +128,7 @@ impl<'s> Transaction<'s> {
         for key in &keys {
             script.arg(*key);
         }
-        script.arg(told).arg(self.expected.len());
+        script.arg(installation).arg(told).arg(self.expected.len());
         for (_, held) in &self.expected {
             match held {
                 None => script.arg("absent").arg(""),
