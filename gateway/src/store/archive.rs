@@ -158,6 +158,19 @@ impl fmt::Display for Entry {
     }
 }
 
+/// Whether there is no record at all.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn is_empty(records: &dyn Records) -> Result<bool, StoreError> {
+    for kind in Kind::ALL {
+        if !records.read(kind, None, 1).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What records can be read from.
 #[async_trait]
 pub trait Records: Send + Sync {
