@@ -262,7 +262,8 @@ struct Sum {
 
 impl Default for Sum {
     fn default() -> Self {
-        Self { digest: Context::new(&SHA256), counts: Counts::new() }
+        let counts = Kind::ALL.into_iter().map(|kind| (kind, 0)).collect();
+        Self { digest: Context::new(&SHA256), counts }
     }
 }
 
