@@ -18,6 +18,7 @@ mod forward;
 mod github;
 mod hostile;
 mod identity;
+mod moving;
 mod openapi;
 mod regression;
 mod secrets;

@@ -7,6 +7,7 @@ mod conform;
 mod explain;
 mod htpasswd;
 mod output;
+mod store;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -31,6 +32,7 @@ use commands::{
     KeyCommand, LockoutCommand, ServerCommand, SessionCommand, UserCommand, WorkspaceCommand,
 };
 use output::{fail, say};
+use store::StoreCommand;
 
 /// The configuration is wrong (`EX_CONFIG`); systemd's `RestartPreventExitStatus=78`.
 const EXIT_CONFIG: u8 = 78;
@@ -141,12 +143,6 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-enum StoreCommand {
-    /// Look whether every page and record is whole; no gateway may have it open
-    Check,
-}
-
-#[derive(Debug, Subcommand)]
 enum SecretCommand {
     /// Print a random secret of 256 bits, fit for SECRET_KEY
     Generate,
@@ -185,7 +181,7 @@ pub fn main() -> ExitCode {
         Command::Workspace(command) => administer::administer(&place, commands::workspace(command)),
         Command::Session(command) => administer::administer(&place, commands::session(command)),
         Command::Lockout(command) => administer::administer(&place, commands::lockout(command)),
-        Command::Store(StoreCommand::Check) => check_store(&place),
+        Command::Store(command) => store::store(&place, command),
         Command::HashPassword { cost } => hash_password(&place, cost),
         Command::Secret(SecretCommand::Generate) => {
             let secret = Secret::random_hex::<32>(&SystemEntropy::default());
@@ -251,21 +247,6 @@ fn check(place: &Place, options: RunOptions) -> ExitCode {
     match server::check(&config) {
         Ok(()) => say("the configuration is good\n"),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),
-    }
-}
-
-fn check_store(place: &Place) -> ExitCode {
-    let config = match configure_store(place) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    match server::check_store(&config) {
-        Ok(store) if store.faults.is_empty() => say(&format!(
-            "the store is whole: {} accounts, {} sessions, {} keys, {} tickets, {} revocations\n",
-            store.accounts, store.sessions, store.keys, store.tickets, store.revocations
-        )),
-        Ok(store) => fail(1, &format!("the store is damaged:\n{}", store.faults.join("\n"))),
-        Err(error) => fail(1, &error.to_string()),
     }
 }
 

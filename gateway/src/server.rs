@@ -54,7 +54,8 @@ use crate::pipeline::slots::Slots;
 use crate::pipeline::throttle::{NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
 use crate::socket;
-use crate::store::embedded::{Checked, EmbeddedStore, Location, OpenError};
+use crate::store::archive::Archive;
+use crate::store::embedded::{Checked, EmbeddedArchive, EmbeddedStore, Location, OpenError};
 use crate::store::shared::{self, SharedStore};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
@@ -125,7 +126,8 @@ pub async fn run(
     }
     let github = config.github.as_ref().map(github).transpose()?;
     let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
-    let core = Arc::new(open_core(&config, &secret, github).await?);
+    let (core, embedded) = open_core(&config, &secret, github).await?;
+    let core = Arc::new(core);
     if let Some(password) = make_admin(&config, &core).await? {
         tell(&config, Fact::AdminMade { password });
     }
@@ -163,7 +165,7 @@ pub async fn run(
         lifecycle.track(accept::run(Arc::new(listening), bound));
         tell(&config, Fact::Listening { address, tls });
     }
-    let socket = socket::serve(&config.store.directory, Arc::clone(&gateway))?;
+    let socket = socket::serve(&config.store.directory, Arc::clone(&gateway), embedded)?;
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&gateway), config.health.advisory_file.clone()));
     tell(&config, Fact::Ready);
@@ -227,6 +229,35 @@ pub fn check_store(config: &Config) -> Result<Checked, StartError> {
     Ok(EmbeddedStore::check(&Location::in_directory(&config.store.directory))?)
 }
 
+/// The records of a store that no gateway has open; `None` when there is no store.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn find_archive(config: &Config) -> Result<Option<Box<dyn Archive>>, StartError> {
+    let location = Location::in_directory(&config.store.directory);
+    if !location.exists() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(EmbeddedArchive::reopen(&location)?)))
+}
+
+/// As [`find_archive`], with a new store where none is.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open_archive(config: &Config) -> Result<Box<dyn Archive>, StartError> {
+    let location = Location::in_directory(&config.store.directory);
+    Ok(Box::new(EmbeddedArchive::open(&location)?))
+}
+
+/// An empty store to try things in, of which nothing is left behind.
+///
+/// # Errors
+/// When there is no place for it.
+pub fn scratch_archive() -> Result<Box<dyn Archive>, StartError> {
+    Ok(Box::new(EmbeddedArchive::scratch()?))
+}
+
 fn needs_certificate(config: &Config) -> bool {
     config.listeners.iter().any(|listener| listener.transport == Transport::Tls)
 }
@@ -288,13 +319,13 @@ pub async fn open_core(
     config: &Config,
     secret: &Secret,
     github: Option<Arc<dyn IdentityProvider>>,
-) -> Result<Core, StartError> {
+) -> Result<(Core, Option<Arc<EmbeddedStore>>), StartError> {
     let auth = &config.auth;
     let standing = Arc::new(Standing::default());
     let seconds = |length: Duration| Seconds(length.as_secs());
     let access = config.dialects.all().map(|dialect| dialect.access_ttl);
     let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
-    let store = open_store(config, &standing, seconds(longest)).await?;
+    let (store, embedded) = open_store(config, &standing, seconds(longest)).await?;
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
     let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
     let policy = Policy {
@@ -316,22 +347,26 @@ pub async fn open_core(
         entropy: Arc::new(SystemEntropy::default()),
         github,
     };
-    Ok(Core::new(policy, ports))
+    Ok((Core::new(policy, ports), embedded))
 }
+
+/// The engine, and once more if it is one that only this process can read.
+type Opened = (Arc<dyn Store>, Option<Arc<EmbeddedStore>>);
 
 async fn open_store(
     config: &Config,
     standing: &Arc<Standing>,
     token_ttl: Seconds,
-) -> Result<Arc<dyn Store>, StartError> {
+) -> Result<Opened, StartError> {
     let standing = Arc::clone(standing);
     let Some(shared) = &config.store.shared else {
         let location = Location::in_directory(&config.store.directory);
-        return Ok(Arc::new(EmbeddedStore::open(&location, standing, token_ttl)?));
+        let store = Arc::new(EmbeddedStore::open(&location, standing, token_ttl)?);
+        return Ok((Arc::clone(&store) as Arc<dyn Store>, Some(store)));
     };
     let settings = shared_settings(shared, token_ttl)?;
     let entropy = Arc::new(SystemEntropy::default());
-    Ok(Arc::new(SharedStore::open(settings, standing, entropy).await?))
+    Ok((Arc::new(SharedStore::open(settings, standing, entropy).await?), None))
 }
 
 /// # Errors

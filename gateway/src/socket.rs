@@ -1,7 +1,7 @@
 //! The admin socket: a running gateway carries out what the command line asks.
 //!
 //! The socket lies in the store's directory, which only its owner can enter, and
-//! is 0600 itself. One line of JSON asks, one answers.
+//! is 0600 itself. One line of JSON asks, one answers; an export is many.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,17 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, timeout};
 
 use crate::admin::change::Change;
 use crate::admin::{self, By, Reply, Request};
-use crate::auth::error::Error;
+use crate::auth::error::{Error, StoreError};
 use crate::dialect::Serving;
 use crate::dialect::notation::StoreShown;
 use crate::pipeline::Gateway;
 use crate::pipeline::reason::{Rejection, Tried};
-use crate::telemetry::audit::{Actor, AuditRecord, Outcome};
+use crate::store::archive::file::Export;
+use crate::store::embedded::EmbeddedStore;
+use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 const SOCKET: &str = "admin.sock";
 const MAX_LINE_BYTES: u64 = 64 << 10;
@@ -32,6 +36,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub enum Question {
     Health,
     Status,
+    /// Answered by the lines of an export. With `freeze`, no change is let in for so
+    /// many seconds after it, unless it is cut short: a line must say that it has
+    /// arrived, and is answered by [`Answer::Frozen`].
+    Export {
+        freeze: Option<u64>,
+    },
+    Thaw,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +52,12 @@ pub enum Answer {
     /// As above, of a gateway that shares its store.
     HealthyWith(StoreShown),
     Status(Status),
+    /// For how long yet.
+    Frozen {
+        seconds: u64,
+    },
+    /// Whether there was anything to thaw.
+    Thawed(bool),
     Reply(Reply),
     Failed(Failed),
 }
@@ -90,7 +107,32 @@ pub struct Status {
 /// # Errors
 /// When there is one and the talk with it fails.
 pub async fn ask(directory: &Path, question: &impl Serialize) -> io::Result<Option<Answer>> {
-    let stream = match UnixStream::connect(directory.join(SOCKET)).await {
+    let talk = async {
+        let Some(mut lines) = put(directory, question).await? else { return Ok(None) };
+        let mut answer = String::new();
+        lines.read_line(&mut answer).await?;
+        Ok(Some(serde_json::from_str(&answer)?))
+    };
+    timeout(DEADLINE, talk).await?
+}
+
+/// Asks for an export; what comes is its lines, or the one of a failure. `None` when
+/// no gateway holds this store.
+///
+/// # Errors
+/// When there is one and it cannot be asked.
+pub async fn export(
+    directory: &Path,
+    freeze: Option<u64>,
+) -> io::Result<Option<BufReader<UnixStream>>> {
+    put(directory, &Question::Export { freeze }).await
+}
+
+async fn put(
+    directory: &Path,
+    question: &impl Serialize,
+) -> io::Result<Option<BufReader<UnixStream>>> {
+    let mut stream = match UnixStream::connect(directory.join(SOCKET)).await {
         Ok(stream) => stream,
         // No socket, or one that a killed process left behind.
         Err(error)
@@ -103,18 +145,10 @@ pub async fn ask(directory: &Path, question: &impl Serialize) -> io::Result<Opti
         }
         Err(error) => return Err(error),
     };
-    let talk = async {
-        let (reader, mut writer) = stream.into_split();
-        let mut line = serde_json::to_vec(question)?;
-        line.push(b'\n');
-        writer.write_all(&line).await?;
-        let mut answer = String::new();
-        BufReader::new(reader).read_line(&mut answer).await?;
-        Ok(Some(serde_json::from_str(&answer)?))
-    };
-    tokio::time::timeout(DEADLINE, talk)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    let mut line = serde_json::to_vec(question)?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
+    Ok(Some(BufReader::new(stream)))
 }
 
 /// The socket of a running gateway; removed when dropped.
@@ -135,7 +169,11 @@ impl Drop for Socket {
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn serve(directory: &Path, gateway: Arc<Gateway>) -> io::Result<Socket> {
+pub fn serve(
+    directory: &Path,
+    gateway: Arc<Gateway>,
+    store: Option<Arc<EmbeddedStore>>,
+) -> io::Result<Socket> {
     use std::os::unix::fs::PermissionsExt;
     let path = directory.join(SOCKET);
     match std::fs::remove_file(&path) {
@@ -148,10 +186,8 @@ pub fn serve(directory: &Path, gateway: Arc<Gateway>) -> io::Result<Socket> {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let gateway = Arc::clone(&gateway);
-                    tokio::spawn(async move {
-                        let _ = tokio::time::timeout(DEADLINE, answer(stream, &gateway)).await;
-                    });
+                    let (gateway, store) = (Arc::clone(&gateway), store.clone());
+                    tokio::spawn(async move { talk(stream, &gateway, store.as_deref()).await });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "admin socket");
@@ -163,22 +199,131 @@ pub fn serve(directory: &Path, gateway: Arc<Gateway>) -> io::Result<Socket> {
     Ok(Socket { path, task })
 }
 
-async fn answer(stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+async fn talk(
+    stream: UnixStream,
+    gateway: &Gateway,
+    store: Option<&EmbeddedStore>,
+) -> io::Result<()> {
     let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
     let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader.take(MAX_LINE_BYTES));
     let mut line = String::new();
-    BufReader::new(reader.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
-    let answer = match serde_json::from_str(&line) {
+    timeout(DEADLINE, reader.read_line(&mut line)).await??;
+    if let (Ok(Question::Export { freeze }), Some(store)) = (serde_json::from_str(&line), store) {
+        let sent = match freeze {
+            None => send_export(&mut writer, store, None).await,
+            Some(seconds) => {
+                let length = Duration::from_secs(seconds);
+                let sent = send_and_freeze(&mut reader, &mut writer, store, length).await;
+                if sent.is_err() {
+                    // It fails only when the store has stopped.
+                    let _ = store.thaw().await;
+                }
+                sent
+            }
+        };
+        audit_export(gateway, uid, &sent);
+        return sent;
+    }
+    let answering = async {
+        let answer = answer(&line, gateway, store, uid).await;
+        write_line(&mut writer, &answer).await
+    };
+    timeout(DEADLINE, answering).await?
+}
+
+async fn answer(
+    line: &str,
+    gateway: &Gateway,
+    store: Option<&EmbeddedStore>,
+    uid: Option<u32>,
+) -> Answer {
+    match serde_json::from_str(line) {
         Ok(Question::Health) => health(gateway).await,
         Ok(Question::Status) => Answer::Status(describe(gateway)),
-        Err(_) => match serde_json::from_str(&line) {
+        Ok(Question::Thaw) => match store {
+            Some(store) => match store.thaw().await {
+                Ok(frozen) => Answer::Thawed(frozen),
+                Err(error) => Answer::Failed(Error::from(error).into()),
+            },
+            None => Answer::Thawed(false),
+        },
+        Ok(Question::Export { .. }) => {
+            let reason = "the store is shared; its records are exported from there";
+            Answer::Failed(Failed::new("body_malformed", reason))
+        }
+        Err(_) => match serde_json::from_str(line) {
             Ok(request) => carry_out(gateway, request, uid).await,
             Err(error) => Answer::Failed(Failed::new("body_malformed", error.to_string())),
         },
-    };
-    let mut text = serde_json::to_vec(&answer)?;
+    }
+}
+
+async fn write_line(writer: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
+    let mut text = serde_json::to_vec(answer)?;
     text.push(b'\n');
     writer.write_all(&text).await
+}
+
+/// Sends every record as it is now; takes as long as the reader does, if only it reads.
+async fn send_export(
+    writer: &mut OwnedWriteHalf,
+    store: &EmbeddedStore,
+    freeze: Option<Duration>,
+) -> io::Result<()> {
+    let sending = async {
+        let records = store.snapshot(freeze).await?;
+        let mut export = Export::of(&records);
+        while let Some(lines) = export.next().await? {
+            timeout(DEADLINE, writer.write_all(&lines)).await.map_err(io::Error::from)??;
+        }
+        Ok(())
+    };
+    match sending.await {
+        Ok(()) => Ok(()),
+        Err(ExportError::Reader(error)) => Err(error),
+        Err(ExportError::Store(error)) => {
+            let failed = Failed::from(Error::from(error.clone()));
+            timeout(DEADLINE, write_line(writer, &Answer::Failed(failed))).await??;
+            Err(io::Error::other(error))
+        }
+    }
+}
+
+/// Why an export was cut short.
+#[derive(thiserror::Error, Debug)]
+enum ExportError {
+    #[error(transparent)]
+    Reader(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The freeze stays only if whoever asked says that all has arrived and is kept.
+async fn send_and_freeze(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    writer: &mut OwnedWriteHalf,
+    store: &EmbeddedStore,
+    length: Duration,
+) -> io::Result<()> {
+    let until = Instant::now() + length;
+    send_export(writer, store, Some(length)).await?;
+    if timeout(length, reader.read_line(&mut String::new())).await?? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let seconds = until.saturating_duration_since(Instant::now()).as_secs();
+    timeout(DEADLINE, write_line(writer, &Answer::Frozen { seconds })).await?
+}
+
+fn audit_export(gateway: &Gateway, uid: Option<u32>, sent: &io::Result<()>) {
+    let (outcome, reason) = match sent {
+        Ok(()) => (Outcome::Success, "ok"),
+        Err(_) => (Outcome::Failed, "internal"),
+    };
+    let detail = sent.as_ref().err().map(ToString::to_string);
+    let (at, actor) = (gateway.core.clock().now(), Actor::Operator { uid });
+    let event = Event::StoreExport;
+    gateway.sink.audit(AuditRecord { at, event, outcome, reason, account: None, actor, detail });
 }
 
 async fn health(gateway: &Gateway) -> Answer {

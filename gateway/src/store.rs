@@ -3,6 +3,7 @@
 //! Every engine passes the suite in `conformance`; what an engine cannot promise it must
 //! refuse, never approximate.
 
+pub mod archive;
 pub mod embedded;
 mod failures;
 mod record;

@@ -91,8 +91,8 @@ impl Office {
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
-                let core = server::open_core(&config, &secret, None).await;
-                let core = core.map_err(|error| error.to_string())?;
+                let opened = server::open_core(&config, &secret, None).await;
+                let (core, _) = opened.map_err(|error| error.to_string())?;
                 Ok(Office::Here(Box::new(core)))
             }
             Err(error) => Err(no_answer(&error)),
@@ -151,7 +151,7 @@ fn go_on(request: &mut Request, next: &str) {
     }
 }
 
-fn no_answer(error: &io::Error) -> String {
+pub(super) fn no_answer(error: &io::Error) -> String {
     format!("the running gateway does not answer: {error}")
 }
 
@@ -182,7 +182,7 @@ fn ask_running(place: &Place, question: &Question) -> ExitCode {
     }
 }
 
-fn prepare(place: &Place) -> Result<(Config, Runtime), ExitCode> {
+pub(super) fn prepare(place: &Place) -> Result<(Config, Runtime), ExitCode> {
     let config = configure_store(place)?;
     let runtime = Runtime::new().map_err(|error| fail(1, &error.to_string()))?;
     Ok((config, runtime))

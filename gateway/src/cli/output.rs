@@ -157,7 +157,9 @@ pub(super) fn show_running(place: &Place, answer: Answer) -> ExitCode {
         Answer::Status(status) if json => say(&format!("{:#}\n", json!(status))),
         Answer::Status(status) => say(&status_table(status)),
         Answer::Failed(failed) => fail(1, &failed.reason),
-        Answer::Reply(_) => fail(1, "unexpected answer"),
+        Answer::Frozen { .. } | Answer::Thawed(_) | Answer::Reply(_) => {
+            fail(1, "unexpected answer")
+        }
     }
 }
 

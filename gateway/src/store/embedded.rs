@@ -4,6 +4,7 @@
 //! into one transaction and one fsync, publishes them to [`Standing`] and then
 //! answers. Reads never come here: what the request path needs is in memory.
 
+mod archive;
 mod check;
 mod schema;
 mod writer;
@@ -11,6 +12,7 @@ mod writer;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
@@ -41,6 +43,7 @@ use schema::{
 };
 use writer::{Step, Writer};
 
+pub use archive::{EmbeddedArchive, Snapshot};
 pub use check::Checked;
 pub use schema::OpenError;
 
@@ -100,6 +103,22 @@ impl EmbeddedStore {
 }
 
 impl EmbeddedStore {
+    /// All records as they are now. With `freeze`, nothing changes for so long after.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn snapshot(&self, freeze: Option<Duration>) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot::of(self.writer.snapshot(freeze).await?))
+    }
+
+    /// Ends a freeze before its time; answers whether there was one.
+    ///
+    /// # Errors
+    /// When the store has stopped.
+    pub async fn thaw(&self) -> Result<bool, StoreError> {
+        self.writer.thaw().await
+    }
+
     /// A key as memory has it, which knows its last use.
     fn in_memory(&self, key: ApiKey) -> Arc<ApiKey> {
         self.standing.key(&key.digest).unwrap_or_else(|| Arc::new(key))
@@ -261,7 +280,7 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<Account>, StoreError> {
         let after = after_id(after.map(|id| id.0));
         self.writer
-            .submit(move |txn| {
+            .look(move |txn| {
                 let mut listed = Vec::new();
                 let accounts = txn.open_table(ACCOUNTS)?;
                 for entry in accounts.range::<Id>((after, Bound::Unbounded))?.take(limit) {
@@ -269,7 +288,7 @@ impl Store for EmbeddedStore {
                     let name = schema::named("account", id.value());
                     listed.push(Account::decode(stored.value(), &name)?);
                 }
-                Ok(Step::unchanged(listed))
+                Ok(listed)
             })
             .await
     }
@@ -424,9 +443,9 @@ impl Store for EmbeddedStore {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
         self.writer
-            .submit(move |txn| {
+            .look(move |txn| {
                 let session = read_session(txn, session)?;
-                Ok(Step::unchanged(session.filter(|session| session.expires > now)))
+                Ok(session.filter(|session| session.expires > now))
             })
             .await
     }
@@ -438,7 +457,7 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Session>, StoreError> {
         self.writer
-            .submit(move |txn| {
+            .look(move |txn| {
                 let after = after_id(after.map(|id| id.0));
                 let mut ids: Vec<Id> = Vec::new();
                 match account {
@@ -460,7 +479,7 @@ impl Store for EmbeddedStore {
                 }
                 let read = |id| read_session(txn, SessionId(uuid::Uuid::from_bytes(id)));
                 let sessions: Result<Vec<_>, _> = ids.into_iter().map(read).collect();
-                Ok(Step::unchanged(sessions?.into_iter().flatten().collect()))
+                Ok(sessions?.into_iter().flatten().collect())
             })
             .await
     }
@@ -676,7 +695,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
-        let stored = self.writer.submit(move |txn| Ok(Step::unchanged(read_key(txn, key)?)));
+        let stored = self.writer.look(move |txn| read_key(txn, key));
         Ok(stored.await?.map(|key| self.in_memory(key)))
     }
 
@@ -686,14 +705,14 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Arc<ApiKey>>, StoreError> {
         let after = after_id(after.map(|id| id.0));
-        let listed = self.writer.submit(move |txn| {
+        let listed = self.writer.look(move |txn| {
             let mut listed = Vec::new();
             let keys = txn.open_table(KEYS)?;
             for entry in keys.range::<Id>((after, Bound::Unbounded))?.take(limit) {
                 let (id, stored) = entry?;
                 listed.push(ApiKey::decode(stored.value(), &schema::named("key", id.value()))?);
             }
-            Ok(Step::unchanged(listed))
+            Ok(listed)
         });
         Ok(listed.await?.into_iter().map(|key| self.in_memory(key)).collect())
     }

@@ -48,6 +48,8 @@ pub enum Event {
     MemberDelete,
     /// An address may try again.
     LockoutClear,
+    /// Every record was read out, hashes of secrets among them.
+    StoreExport,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -137,12 +137,18 @@ fn make_if_missing(path: &Path) -> Result<(), OpenError> {
     }
     let mut options = std::fs::OpenOptions::new();
     let file = options.read(true).write(true).create_new(true).mode(0o600).open(&partial);
-    let database = redb::backends::FileBackend::new(file.map_err(failed)?)
+    let database = create(file.map_err(failed)?, path)?;
+    database.close().map_err(|error| refusal(error, path))?;
+    std::fs::rename(&partial, path).and_then(|()| directory.sync_all()).map_err(failed)
+}
+
+/// Makes a store in an empty file.
+pub(super) fn create(file: std::fs::File, path: &Path) -> Result<Database, OpenError> {
+    let database = redb::backends::FileBackend::new(file)
         .and_then(|file| Database::builder().create_with_backend(file))
         .map_err(|error| refusal(error, path))?;
     begin(&database).map_err(|error| incomplete(&error, path))?;
-    database.close().map_err(|error| refusal(error, path))?;
-    std::fs::rename(&partial, path).and_then(|()| directory.sync_all()).map_err(failed)
+    Ok(database)
 }
 
 fn check_version(database: &Database, path: &Path) -> Result<(), OpenError> {

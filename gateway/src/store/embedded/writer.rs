@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use redb::{Database, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::oneshot;
 
 use crate::auth::error::StoreError;
@@ -43,7 +43,7 @@ impl<T> Step<T> {
 }
 
 pub(super) struct Writer {
-    queue: Option<SyncSender<Box<dyn Change>>>,
+    queue: Option<SyncSender<Job>>,
     healthy: Arc<AtomicBool>,
     commits: Arc<AtomicU64>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -65,6 +65,7 @@ impl Writer {
             healthy: Arc::clone(&healthy),
             commits: Arc::clone(&commits),
             retry: Instant::now(),
+            frozen: None,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -78,14 +79,53 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&WriteTransaction) -> Result<Step<T>, StoreError> + Send + 'static,
     {
+        self.queue_up(change, true).await
+    }
+
+    /// Answers what `look` reads, in its turn among the changes, frozen or not.
+    pub(super) async fn look<T, F>(&self, look: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.queue_up(move |txn| look(txn).map(Step::unchanged), false).await
+    }
+
+    async fn queue_up<T, F>(&self, change: F, writes: bool) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTransaction) -> Result<Step<T>, StoreError> + Send + 'static,
+    {
         let (answer, result) = oneshot::channel();
-        let pending = Pending { change: Some(change), step: None, answer };
+        let pending = Pending { change: Some(change), step: None, writes, answer };
+        self.send(Job::Change(Box::new(pending)))?;
+        result.await.map_err(|_| stopped())?
+    }
+
+    /// Everything as it is when all changes before this are through. With `freeze`, no
+    /// change comes after it for that long.
+    pub(super) async fn snapshot(
+        &self,
+        freeze: Option<Duration>,
+    ) -> Result<ReadTransaction, StoreError> {
+        let (answer, result) = oneshot::channel();
+        self.send(Job::Snapshot { freeze, answer })?;
+        result.await.map_err(|_| stopped())?
+    }
+
+    /// Lets changes in again; answers whether they were kept out.
+    pub(super) async fn thaw(&self) -> Result<bool, StoreError> {
+        let (answer, result) = oneshot::channel();
+        self.send(Job::Thaw { answer })?;
+        result.await.map_err(|_| stopped())
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
-        queue.try_send(Box::new(pending)).map_err(|error| match error {
+        queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => stopped(),
-        })?;
-        result.await.map_err(|_| stopped())?
+        })
     }
 
     /// Transactions so far.
@@ -117,6 +157,21 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("the store has stopped".to_owned())
 }
 
+fn frozen() -> StoreError {
+    StoreError::Unavailable("it is frozen for an export".to_owned())
+}
+
+enum Job {
+    Change(Box<dyn Change>),
+    Snapshot {
+        freeze: Option<Duration>,
+        answer: oneshot::Sender<Result<ReadTransaction, StoreError>>,
+    },
+    Thaw {
+        answer: oneshot::Sender<bool>,
+    },
+}
+
 struct Engine {
     /// Absent after a failed write, until it has been opened again.
     database: Option<Database>,
@@ -126,24 +181,26 @@ struct Engine {
     commits: Arc<AtomicU64>,
     /// Not opened again before.
     retry: Instant,
+    /// No change is let in before.
+    frozen: Option<Instant>,
 }
 
 impl Engine {
-    fn run(mut self, changes: &Receiver<Box<dyn Change>>) {
-        while let Ok(first) = changes.recv() {
-            let mut batch = vec![first];
-            while batch.len() < MAX_BATCH {
-                match changes.try_recv() {
-                    Ok(next) => batch.push(next),
-                    Err(_) => break,
-                }
+    fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let (mut batch, mut next) = (Vec::new(), Some(first));
+            while let Some(Job::Change(change)) = next {
+                batch.push(change);
+                next = if batch.len() < MAX_BATCH { jobs.try_recv().ok() } else { None };
             }
-            let outcome = self.commit(&mut batch);
-            self.note(&outcome);
-            let outcome = outcome.map(|_| ());
-            self.commits.fetch_add(1, Ordering::Relaxed);
-            for change in batch {
-                change.finish(outcome.clone(), &self.standing);
+            if !batch.is_empty() {
+                self.carry_out(batch);
+            }
+            // Whoever asked may have left; a change it let in or kept out stands.
+            match next {
+                Some(Job::Snapshot { freeze, answer }) => drop(answer.send(self.snapshot(freeze))),
+                Some(Job::Thaw { answer }) => drop(answer.send(self.thaw())),
+                Some(Job::Change(_)) | None => {}
             }
         }
         if let Some(database) = self.database.take()
@@ -151,6 +208,52 @@ impl Engine {
         {
             tracing::error!(%error, "store not closed cleanly");
         }
+    }
+
+    fn carry_out(&mut self, mut batch: Vec<Box<dyn Change>>) {
+        if self.is_frozen() {
+            let (changes, looks) = batch.into_iter().partition(|change| change.writes());
+            batch = looks;
+            for change in changes {
+                change.finish(Err(frozen()), &self.standing);
+            }
+        }
+        let outcome = self.commit(&mut batch);
+        self.note(&outcome);
+        let outcome = outcome.map(|_| ());
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        for change in batch {
+            change.finish(outcome.clone(), &self.standing);
+        }
+    }
+
+    fn snapshot(&mut self, freeze: Option<Duration>) -> Result<ReadTransaction, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => self.reopen()?,
+        };
+        let snapshot = self.database.insert(database).begin_read()?;
+        if let Some(length) = freeze {
+            self.frozen = Some(Instant::now() + length);
+            let seconds = length.as_secs();
+            tracing::info!(seconds, "the store is frozen: sign-ins and changes are refused");
+        }
+        Ok(snapshot)
+    }
+
+    fn is_frozen(&mut self) -> bool {
+        match self.frozen {
+            Some(until) if until <= Instant::now() => !self.thaw(),
+            frozen => frozen.is_some(),
+        }
+    }
+
+    fn thaw(&mut self) -> bool {
+        let thawed = self.frozen.take().is_some();
+        if thawed {
+            tracing::info!("the store is frozen no longer");
+        }
+        thawed
     }
 
     /// Answers whether anything was written.
@@ -230,6 +333,9 @@ trait Change: Send {
     /// half done); any other error fails the transaction.
     fn apply(&mut self, txn: &WriteTransaction) -> Result<bool, StoreError>;
 
+    /// Whether it may write; refused while the store is frozen.
+    fn writes(&self) -> bool;
+
     /// Publishes and answers, once the transaction is through or has failed.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>, standing: &Standing);
 }
@@ -237,6 +343,7 @@ trait Change: Send {
 struct Pending<T, F> {
     change: Option<F>,
     step: Option<Result<Step<T>, StoreError>>,
+    writes: bool,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
@@ -261,6 +368,10 @@ where
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn writes(&self) -> bool {
+        self.writes
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>, standing: &Standing) {

@@ -1,0 +1,349 @@
+//! Commands that look after the store: check, export, backup, import.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+
+use crate::config::Config;
+use crate::server;
+use crate::socket::{self, Answer, Question};
+use crate::store::archive::file::{Counts, Export, Reading, copy, import, is_last};
+use crate::store::archive::is_empty;
+
+use super::administer::{no_answer, prepare};
+use super::output::{complain, fail, say};
+use super::{Place, configure_store, parse_seconds};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreCommand {
+    /// Look whether every page and record is whole; no gateway may have it open
+    Check {
+        /// Look at an export instead
+        file: Option<PathBuf>,
+    },
+    /// Write every record as a line of JSON, secrets only as hashes
+    ///
+    /// Works beside the running gateway and without it.
+    Export {
+        /// [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// From the moment of the export on, refuse changes and sign-ins for so long, such
+        /// as 60s; a restart and `store thaw` end it
+        #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+        freeze: Option<u64>,
+    },
+    /// Export into a file, which is there when it is complete and read back
+    Backup {
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Add every record of an export to an empty store; no gateway may have it open
+    Import {
+        /// `-` reads standard input
+        file: PathBuf,
+        /// Go on with an import that was cut short, passing over what is there already
+        #[arg(long)]
+        resume: bool,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let the running gateway take changes again after `export --freeze`
+    Thaw,
+}
+
+pub(super) fn store(place: &Place, command: StoreCommand) -> ExitCode {
+    let done = match command {
+        StoreCommand::Check { file: None } => return check(place),
+        StoreCommand::Check { file: Some(file) } => check_export(place, &file),
+        StoreCommand::Export { output, freeze } => export(place, output.as_deref(), freeze),
+        StoreCommand::Backup { output } => export(place, Some(&output), None),
+        StoreCommand::Import { file, resume, dry_run } => {
+            import_file(place, &file, resume, dry_run)
+        }
+        StoreCommand::Thaw => thaw(place),
+    };
+    done.unwrap_or_else(|failure| match failure {
+        Failure::Told(code) => code,
+        Failure::Reason(reason) => fail(1, &reason),
+    })
+}
+
+/// Why a command has not done its work.
+enum Failure {
+    Told(ExitCode),
+    Reason(String),
+}
+
+impl From<ExitCode> for Failure {
+    fn from(code: ExitCode) -> Self {
+        Failure::Told(code)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Self {
+        Failure::Reason(reason)
+    }
+}
+
+fn check(place: &Place) -> ExitCode {
+    let config = match configure_store(place) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    match server::check_store(&config) {
+        Ok(store) if store.faults.is_empty() => say(&format!(
+            "the store is whole: {} accounts, {} sessions, {} keys, {} tickets, {} revocations\n",
+            store.accounts, store.sessions, store.keys, store.tickets, store.revocations
+        )),
+        Ok(store) => fail(1, &format!("the store is damaged:\n{}", store.faults.join("\n"))),
+        Err(error) => fail(1, &error.to_string()),
+    }
+}
+
+fn check_export(place: &Place, file: &Path) -> Result<ExitCode, Failure> {
+    let (_, runtime) = prepare(place)?;
+    let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
+    let (name, input) = open(file)?;
+    let told = |error: &dyn std::fmt::Display| format!("{name}: {error}");
+    let mut reading = Reading::begin(input).map_err(|error| told(&error))?;
+    let imported = runtime.block_on(import(&*scratch, &mut reading, &mut 0));
+    imported.map_err(|error| told(&error))?;
+    Ok(say(&format!("the export is whole: {}\n", in_words(reading.counts()))))
+}
+
+fn thaw(place: &Place) -> Result<ExitCode, Failure> {
+    let (config, runtime) = prepare(place)?;
+    match runtime.block_on(socket::ask(&config.store.directory, &Question::Thaw)) {
+        Ok(Some(Answer::Thawed(true))) => Ok(say("the gateway takes changes again\n")),
+        Ok(Some(Answer::Thawed(false))) => Ok(say("the gateway was not frozen\n")),
+        Ok(Some(Answer::Failed(failed))) => Err(failed.reason.into()),
+        Ok(Some(_)) => Err("unexpected answer".to_owned().into()),
+        Ok(None) => Err("not running".to_owned().into()),
+        Err(error) => Err(no_answer(&error).into()),
+    }
+}
+
+fn export(place: &Place, file: Option<&Path>, freeze: Option<u64>) -> Result<ExitCode, Failure> {
+    let (config, runtime) = prepare(place)?;
+    match file {
+        None => {
+            let mut out = io::stdout().lock();
+            runtime.block_on(write_export(&config, freeze, &mut out, |out| out.flush()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(path) => {
+            let mut partial = Partial::beside(path)?;
+            let keep = |partial: &mut Partial| partial.keep();
+            runtime.block_on(write_export(&config, freeze, &mut partial, keep))?;
+            let counts = partial.counts.take().unwrap_or_default();
+            Ok(say(&format!("{} in {}\n", in_words(&counts), path.display())))
+        }
+    }
+}
+
+/// Writes an export of the running gateway's store, or of the one at rest, and then
+/// keeps it, which is when a freeze becomes the caller's.
+async fn write_export<W: Write>(
+    config: &Config,
+    freeze: Option<u64>,
+    out: &mut W,
+    keep: impl FnOnce(&mut W) -> io::Result<()>,
+) -> Result<(), String> {
+    let unwritten = |error: io::Error| format!("the export could not be written: {error}");
+    let directory = &config.store.directory;
+    let running = socket::export(directory, freeze).await.map_err(|error| no_answer(&error))?;
+    let Some(mut lines) = running else {
+        if freeze.is_some() {
+            complain("no gateway is running; there is nothing to freeze");
+        }
+        let archive = server::find_archive(config).map_err(|error| error.to_string())?;
+        let archive = archive
+            .ok_or_else(|| format!("there is no store in {} (store.path)", directory.display()))?;
+        let mut export = Export::of(&*archive);
+        while let Some(lines) = export.next().await.map_err(|error| error.to_string())? {
+            out.write_all(&lines).map_err(unwritten)?;
+        }
+        return keep(out).map_err(unwritten);
+    };
+    let mut complete = false;
+    loop {
+        let mut line = Vec::new();
+        lines.read_until(b'\n', &mut line).await.map_err(|error| no_answer(&error))?;
+        if line.is_empty() {
+            return Err("the gateway has stopped in the middle of the export".to_owned());
+        }
+        if let Ok(Answer::Failed(failed)) = serde_json::from_slice(&line) {
+            return Err(failed.reason);
+        }
+        complete |= is_last(&line);
+        out.write_all(&line).map_err(unwritten)?;
+        if complete {
+            break;
+        }
+    }
+    keep(out).map_err(unwritten)?;
+    if freeze.is_none() {
+        return Ok(());
+    }
+    let mut answer = String::new();
+    lines.write_all(b"\n").await.map_err(|error| no_answer(&error))?;
+    lines.read_line(&mut answer).await.map_err(|error| no_answer(&error))?;
+    match serde_json::from_str(&answer) {
+        Ok(Answer::Frozen { seconds: 1.. }) => Ok(()),
+        _ => Err("the freeze was over before the export was: changes since are not in it; give \
+                  it longer"
+            .to_owned()),
+    }
+}
+
+/// A file under another name until it is complete.
+struct Partial {
+    path: PathBuf,
+    partial: PathBuf,
+    file: io::BufWriter<File>,
+    counts: Option<Counts>,
+}
+
+impl Partial {
+    fn beside(path: &Path) -> Result<Self, String> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let partial = path.with_file_name(name);
+        let failed = |error| format!("{}: {error}", partial.display());
+        // One left by a command that was killed may be another user's to read.
+        match std::fs::remove_file(&partial) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let mut options = File::options();
+        let file = options.write(true).create_new(true).mode(0o600).open(&partial);
+        let file = io::BufWriter::new(file.map_err(failed)?);
+        Ok(Self { path: path.to_owned(), partial, file, counts: None })
+    }
+
+    /// Reads it back from the disk and gives it its name.
+    fn keep(&mut self) -> io::Result<()> {
+        self.file.flush()?;
+        self.file.get_ref().sync_all()?;
+        let mut reading = read(&self.partial).map_err(io::Error::other)?;
+        while reading.next().map_err(io::Error::other)?.is_some() {}
+        std::fs::rename(&self.partial, &self.path)?;
+        let directory = self.path.parent().filter(|path| !path.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+        self.counts = Some(reading.counts().clone());
+        Ok(())
+    }
+}
+
+impl Write for Partial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if self.counts.is_none() {
+            let _ = std::fs::remove_file(&self.partial);
+        }
+    }
+}
+
+fn import_file(
+    place: &Place,
+    file: &Path,
+    resume: bool,
+    dry_run: bool,
+) -> Result<ExitCode, Failure> {
+    let (config, runtime) = prepare(place)?;
+    let (name, input) = open(file)?;
+    let told = |error: &dyn std::fmt::Display| format!("{name}: {error}");
+    if file != Path::new("-") {
+        // A file can be read twice: nothing of one that is not whole is imported.
+        let mut reading = read(file).map_err(|error| told(&error))?;
+        while reading.next().map_err(|error| told(&error))?.is_some() {}
+    }
+    let mut reading = Reading::begin(input).map_err(|error| told(&error))?;
+    let started = |error: server::StartError| error.to_string();
+    let present = if dry_run {
+        server::find_archive(&config).map_err(started)?
+    } else {
+        Some(server::open_archive(&config).map_err(started)?)
+    };
+    let mut added = 0;
+    let imported = runtime.block_on(async {
+        if let Some(archive) = &present
+            && !resume
+            && !is_empty(&**archive).await.map_err(|error| error.to_string())?
+        {
+            return Err("the store holds records already; import into an empty one, or go on \
+                        with an import that was cut short (--resume)"
+                .to_owned());
+        }
+        let archive = match present {
+            Some(archive) if !dry_run => archive,
+            present => {
+                let scratch = server::scratch_archive().map_err(started)?;
+                if let Some(present) = &present {
+                    copy(&**present, &*scratch).await.map_err(|error| error.to_string())?;
+                }
+                scratch
+            }
+        };
+        import(&*archive, &mut reading, &mut added).await.map_err(|error| told(&error))
+    });
+    let total: u64 = reading.counts().values().sum();
+    match imported {
+        Ok(()) if dry_run => Ok(say(&format!(
+            "{added} records would be added, {} are there already: {}\n",
+            total - added,
+            in_words(reading.counts())
+        ))),
+        Ok(()) => Ok(say(&format!(
+            "{added} records added, {} were there already: {}\n",
+            total - added,
+            in_words(reading.counts())
+        ))),
+        Err(reason) if added > 0 && !dry_run => {
+            Err(format!("{reason}\n{added} records were added before; --resume goes on").into())
+        }
+        Err(reason) => Err(reason.into()),
+    }
+}
+
+/// The name of what is read, for messages, and its text.
+fn open(file: &Path) -> Result<(String, Box<dyn BufRead>), String> {
+    if file == Path::new("-") {
+        return Ok(("standard input".to_owned(), Box::new(BufReader::new(io::stdin()))));
+    }
+    let name = file.display().to_string();
+    let input = File::open(file).map_err(|error| format!("{name}: {error}"))?;
+    Ok((name, Box::new(BufReader::new(input))))
+}
+
+fn read(file: &Path) -> Result<Reading<BufReader<File>>, String> {
+    let input = File::open(file).map_err(|error| error.to_string())?;
+    Reading::begin(BufReader::new(input)).map_err(|error| error.to_string())
+}
+
+/// `3 accounts, 1 session`
+fn in_words(counts: &Counts) -> String {
+    let words = counts.iter().filter(|(_, count)| **count > 0).map(|(kind, count)| {
+        let plural = if *count == 1 { "" } else { "s" };
+        format!("{count} {}{plural}", kind.as_str().replace('_', " "))
+    });
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "no records".to_owned() } else { words.join(", ") }
+}

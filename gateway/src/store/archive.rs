@@ -1,0 +1,212 @@
+//! All of a store that must survive, record by record: for export and import.
+//!
+//! Tickets are left out; they live for two minutes.
+
+pub mod file;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::auth::account::{Account, AccountId};
+use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::error::StoreError;
+use crate::auth::server::Server;
+use crate::auth::time::Timestamp;
+use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
+
+/// The kinds of records, each behind those it refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Account,
+    Server,
+    Workspace,
+    Member,
+    Session,
+    Key,
+    KeyUse,
+    RevokedToken,
+    EndedSession,
+}
+
+impl Kind {
+    pub const ALL: [Self; 9] = [
+        Self::Account,
+        Self::Server,
+        Self::Workspace,
+        Self::Member,
+        Self::Session,
+        Self::Key,
+        Self::KeyUse,
+        Self::RevokedToken,
+        Self::EndedSession,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Account => "account",
+            Kind::Server => "server",
+            Kind::Workspace => "workspace",
+            Kind::Member => "member",
+            Kind::Session => "session",
+            Kind::Key => "key",
+            Kind::KeyUse => "key_use",
+            Kind::RevokedToken => "revoked_token",
+            Kind::EndedSession => "ended_session",
+        }
+    }
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    Account(Account),
+    Server(Server),
+    Workspace(Workspace),
+    Member {
+        workspace: WorkspaceId,
+        account: AccountId,
+        role: String,
+    },
+    Session(Session),
+    /// Its last use is an entry of its own.
+    Key(ApiKey),
+    KeyUse {
+        key: KeyId,
+        at: Timestamp,
+    },
+    /// Refused until `expires`.
+    RevokedToken {
+        token: TokenId,
+        expires: Timestamp,
+    },
+    /// Its tokens are refused until `expires`.
+    EndedSession {
+        session: SessionId,
+        expires: Timestamp,
+    },
+}
+
+impl Entry {
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Entry::Account(_) => Kind::Account,
+            Entry::Server(_) => Kind::Server,
+            Entry::Workspace(_) => Kind::Workspace,
+            Entry::Member { .. } => Kind::Member,
+            Entry::Session(_) => Kind::Session,
+            Entry::Key(_) => Kind::Key,
+            Entry::KeyUse { .. } => Kind::KeyUse,
+            Entry::RevokedToken { .. } => Kind::RevokedToken,
+            Entry::EndedSession { .. } => Kind::EndedSession,
+        }
+    }
+
+    /// What it lies under among its kind; of a member the workspace's id, then the
+    /// account's.
+    #[must_use]
+    pub fn id(&self) -> (Uuid, Option<Uuid>) {
+        match self {
+            Entry::Account(account) => (account.id.0, None),
+            Entry::Server(server) => (server.id.0, None),
+            Entry::Workspace(workspace) => (workspace.id.0, None),
+            Entry::Member { workspace, account, .. } => (workspace.0, Some(account.0)),
+            Entry::Session(session) => (session.id.0, None),
+            Entry::Key(key) => (key.id.0, None),
+            Entry::KeyUse { key, .. } => (key.0, None),
+            Entry::RevokedToken { token, .. } => (token.0, None),
+            Entry::EndedSession { session, .. } => (session.0, None),
+        }
+    }
+
+    /// The records without which it means nothing.
+    #[must_use]
+    pub fn refers_to(&self) -> Vec<(Kind, Uuid)> {
+        match self {
+            Entry::Account(_)
+            | Entry::Workspace(_)
+            | Entry::RevokedToken { .. }
+            | Entry::EndedSession { .. } => Vec::new(),
+            Entry::Server(server) => {
+                server.owner.iter().map(|owner| (Kind::Account, owner.0)).collect()
+            }
+            Entry::Member { workspace, account, .. } => {
+                vec![(Kind::Workspace, workspace.0), (Kind::Account, account.0)]
+            }
+            Entry::Session(session) => vec![(Kind::Account, session.account.0)],
+            Entry::Key(key) => {
+                let server = key.server.map(|server| (Kind::Server, server.0));
+                [(Kind::Account, key.owner.0)].into_iter().chain(server).collect()
+            }
+            Entry::KeyUse { key, .. } => vec![(Kind::Key, key.0)],
+        }
+    }
+}
+
+/// `session 0193…`, as errors name a record.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, second) = self.id();
+        write!(f, "{} {id}", self.kind().as_str())?;
+        second.map_or(Ok(()), |second| write!(f, " {second}"))
+    }
+}
+
+/// Whether there is no record at all.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn is_empty(records: &dyn Records) -> Result<bool, StoreError> {
+    for kind in Kind::ALL {
+        if !records.read(kind, None, 1).await?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What records can be read from.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// Up to `limit` records of one kind in order of their ids, after one of them;
+    /// fewer than `limit`, possibly none, only at the end.
+    async fn read(
+        &self,
+        kind: Kind,
+        after: Option<&Entry>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+}
+
+/// A store whose records can be written as they are.
+#[async_trait]
+pub trait Archive: Records {
+    /// Adds in one step what is not there yet. A record that is there and says the same
+    /// is passed over; when one entry cannot be added, nothing is.
+    async fn write(&self, entries: &[Entry]) -> Result<Written, StoreError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// How many of them were not there.
+    Added(usize),
+    /// The first that cannot be added, by its place among them.
+    Refused { index: usize, clash: Clash },
+}
+
+/// Why a record cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Clash {
+    #[error("is there already and says something else")]
+    Different,
+    #[error("has the name {0:?}, which is another account's")]
+    NameTaken(String),
+    #[error("belongs to {} {_1}, which is not there", _0.as_str())]
+    Missing(Kind, Uuid),
+}

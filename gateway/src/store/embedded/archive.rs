@@ -1,0 +1,293 @@
+//! The records of a file, to be read and written as they are.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value,
+    WriteTransaction,
+};
+use uuid::Uuid;
+
+use crate::auth::account::{Account, AccountId};
+use crate::auth::api_key::{ApiKey, KeyId};
+use crate::auth::error::StoreError;
+use crate::auth::server::Server;
+use crate::auth::time::Timestamp;
+use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::workspace::{Workspace, WorkspaceId};
+use crate::store::archive::{Archive, Clash, Entry, Kind, Records, Written};
+use crate::store::record::Record;
+
+use super::schema::{
+    self, ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
+    SERVERS, SESSIONS, WORKSPACES, named,
+};
+use super::{
+    Location, OpenError, after_id, write_account, write_key, write_server, write_session,
+    write_workspace,
+};
+
+/// The records of one moment, whatever is written since.
+pub struct Snapshot(Arc<ReadTransaction>);
+
+impl Snapshot {
+    pub(super) fn of(txn: ReadTransaction) -> Self {
+        Self(Arc::new(txn))
+    }
+}
+
+#[async_trait]
+impl Records for Snapshot {
+    async fn read(
+        &self,
+        kind: Kind,
+        after: Option<&Entry>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let (txn, after) = (Arc::clone(&self.0), after.map(Entry::id));
+        tokio::task::spawn_blocking(move || read(&txn, kind, after, limit))
+            .await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+}
+
+/// A file that no gateway has open. It blocks, and keeps nothing in memory.
+pub struct EmbeddedArchive(Database);
+
+impl EmbeddedArchive {
+    /// Opens a store, or makes one where no file is.
+    ///
+    /// # Errors
+    /// As [`super::EmbeddedStore::open`].
+    pub fn open(location: &Location) -> Result<Self, OpenError> {
+        schema::open(location).map(Self)
+    }
+
+    /// Opens a store that exists.
+    ///
+    /// # Errors
+    /// As [`super::EmbeddedStore::check`].
+    pub fn reopen(location: &Location) -> Result<Self, OpenError> {
+        schema::reopen(location).map(Self)
+    }
+
+    /// An empty store to try things in, of which nothing is left behind, not even by
+    /// a kill.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn scratch() -> Result<Self, OpenError> {
+        use std::hash::{BuildHasher, RandomState};
+        use std::os::unix::fs::OpenOptionsExt;
+        let name = format!("portcullis-{:016x}", RandomState::new().hash_one(0));
+        let path = std::env::temp_dir().join(name);
+        let failed = |source| OpenError::Io { path: path.clone(), source };
+        let mut options = std::fs::OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(failed)?;
+        std::fs::remove_file(&path).map_err(failed)?;
+        schema::create(file, &path).map(Self)
+    }
+}
+
+#[async_trait]
+impl Records for EmbeddedArchive {
+    async fn read(
+        &self,
+        kind: Kind,
+        after: Option<&Entry>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        read(&self.0.begin_read()?, kind, after.map(Entry::id), limit)
+    }
+}
+
+#[async_trait]
+impl Archive for EmbeddedArchive {
+    async fn write(&self, entries: &[Entry]) -> Result<Written, StoreError> {
+        let txn = self.0.begin_write()?;
+        let mut added = 0;
+        for (index, entry) in entries.iter().enumerate() {
+            match add(&txn, entry)? {
+                Ok(new) => added += usize::from(new),
+                Err(clash) => {
+                    txn.abort()?;
+                    return Ok(Written::Refused { index, clash });
+                }
+            }
+        }
+        txn.commit()?;
+        Ok(Written::Added(added))
+    }
+}
+
+fn read(
+    txn: &ReadTransaction,
+    kind: Kind,
+    after: Option<(Uuid, Option<Uuid>)>,
+    limit: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    match kind {
+        Kind::Account => page(txn, ACCOUNTS, after, limit, |id, stored| {
+            Ok(Entry::Account(Account::decode(stored, &named("account", id))?))
+        }),
+        Kind::Server => page(txn, SERVERS, after, limit, |id, stored| {
+            Ok(Entry::Server(Server::decode(stored, &named("server", id))?))
+        }),
+        Kind::Workspace => page(txn, WORKSPACES, after, limit, |id, stored| {
+            Ok(Entry::Workspace(Workspace::decode(stored, &named("workspace", id))?))
+        }),
+        Kind::Member => members(txn, after, limit),
+        Kind::Session => page(txn, SESSIONS, after, limit, |id, stored| {
+            Ok(Entry::Session(Session::decode(stored, &named("session", id))?))
+        }),
+        Kind::Key => page(txn, KEYS, after, limit, |id, stored| {
+            Ok(Entry::Key(ApiKey::decode(stored, &named("key", id))?))
+        }),
+        Kind::KeyUse => page(txn, KEY_USES, after, limit, |id, at| {
+            Ok(Entry::KeyUse { key: KeyId(Uuid::from_bytes(id)), at: Timestamp(at) })
+        }),
+        Kind::RevokedToken => page(txn, REVOKED, after, limit, |id, expires| {
+            let token = TokenId(Uuid::from_bytes(id));
+            Ok(Entry::RevokedToken { token, expires: Timestamp(expires) })
+        }),
+        Kind::EndedSession => page(txn, ENDED, after, limit, |id, expires| {
+            let session = SessionId(Uuid::from_bytes(id));
+            Ok(Entry::EndedSession { session, expires: Timestamp(expires) })
+        }),
+    }
+}
+
+fn page<V: Value + 'static>(
+    txn: &ReadTransaction,
+    table: TableDefinition<Id, V>,
+    after: Option<(Uuid, Option<Uuid>)>,
+    limit: usize,
+    entry: impl Fn(Id, V::SelfType<'_>) -> Result<Entry, StoreError>,
+) -> Result<Vec<Entry>, StoreError> {
+    let after = after_id(after.map(|(id, _)| id));
+    let mut entries = Vec::new();
+    for found in txn.open_table(table)?.range::<Id>((after, Bound::Unbounded))?.take(limit) {
+        let (id, stored) = found?;
+        entries.push(entry(id.value(), stored.value())?);
+    }
+    Ok(entries)
+}
+
+fn members(
+    txn: &ReadTransaction,
+    after: Option<(Uuid, Option<Uuid>)>,
+    limit: usize,
+) -> Result<Vec<Entry>, StoreError> {
+    let (workspace, account) = after.unwrap_or_default();
+    let after = (workspace.into_bytes(), account.unwrap_or_default().into_bytes());
+    let rest = (Bound::Excluded(after), Bound::Unbounded);
+    let mut entries = Vec::new();
+    for found in txn.open_table(MEMBERS)?.range::<(Id, Id)>(rest)?.take(limit) {
+        let (key, role) = found?;
+        let (workspace, account) = key.value();
+        entries.push(Entry::Member {
+            workspace: WorkspaceId(Uuid::from_bytes(workspace)),
+            account: AccountId(Uuid::from_bytes(account)),
+            role: role.value().to_owned(),
+        });
+    }
+    Ok(entries)
+}
+
+/// Adds a record to the transaction, unless it is there; answers whether it was not.
+fn add(txn: &WriteTransaction, entry: &Entry) -> Result<Result<bool, Clash>, StoreError> {
+    if let Some(present) = find(txn, entry)? {
+        return Ok(if present == *entry { Ok(false) } else { Err(Clash::Different) });
+    }
+    for (kind, id) in entry.refers_to() {
+        let table = match kind {
+            Kind::Account => ACCOUNTS,
+            Kind::Server => SERVERS,
+            Kind::Workspace => WORKSPACES,
+            _ => KEYS,
+        };
+        if txn.open_table(table)?.get(id.into_bytes())?.is_none() {
+            return Ok(Err(Clash::Missing(kind, id)));
+        }
+    }
+    if let Entry::Account(account) = entry {
+        let mut names = txn.open_table(NAMES)?;
+        for name in account.names() {
+            if names.get(name.as_str())?.is_some() {
+                return Ok(Err(Clash::NameTaken(name)));
+            }
+            names.insert(name.as_str(), account.id.0.as_bytes())?;
+        }
+    }
+    put(txn, entry)?;
+    Ok(Ok(true))
+}
+
+/// What lies where the entry would.
+fn find(txn: &WriteTransaction, entry: &Entry) -> Result<Option<Entry>, StoreError> {
+    let (id, _) = entry.id();
+    let id = id.into_bytes();
+    let stored = |table| -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(txn.open_table::<Id, &[u8]>(table)?.get(id)?.map(|stored| stored.value().to_owned()))
+    };
+    let time = |table| -> Result<Option<Timestamp>, StoreError> {
+        Ok(txn.open_table::<Id, u64>(table)?.get(id)?.map(|time| Timestamp(time.value())))
+    };
+    let what = entry.to_string();
+    fn decoded<R: Record>(stored: Option<Vec<u8>>, what: &str) -> Result<Option<R>, StoreError> {
+        stored.map(|stored| R::decode(&stored, what)).transpose()
+    }
+    Ok(match *entry {
+        Entry::Account(_) => decoded(stored(ACCOUNTS)?, &what)?.map(Entry::Account),
+        Entry::Server(_) => decoded(stored(SERVERS)?, &what)?.map(Entry::Server),
+        Entry::Workspace(_) => decoded(stored(WORKSPACES)?, &what)?.map(Entry::Workspace),
+        Entry::Session(_) => decoded(stored(SESSIONS)?, &what)?.map(Entry::Session),
+        Entry::Key(_) => decoded(stored(KEYS)?, &what)?.map(Entry::Key),
+        Entry::Member { workspace, account, .. } => {
+            let members = txn.open_table(MEMBERS)?;
+            let role = members.get((id, account.0.into_bytes()))?;
+            let role = role.map(|role| role.value().to_owned());
+            role.map(|role| Entry::Member { workspace, account, role })
+        }
+        Entry::KeyUse { key, .. } => time(KEY_USES)?.map(|at| Entry::KeyUse { key, at }),
+        Entry::RevokedToken { token, .. } => {
+            time(REVOKED)?.map(|expires| Entry::RevokedToken { token, expires })
+        }
+        Entry::EndedSession { session, .. } => {
+            time(ENDED)?.map(|expires| Entry::EndedSession { session, expires })
+        }
+    })
+}
+
+fn put(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
+    let (id, second) = entry.id();
+    let id = id.into_bytes();
+    match entry {
+        Entry::Account(account) => write_account(txn, account)?,
+        Entry::Server(server) => write_server(txn, server)?,
+        Entry::Workspace(workspace) => write_workspace(txn, workspace)?,
+        Entry::Member { role, .. } => {
+            let account = second.unwrap_or_default().into_bytes();
+            txn.open_table(MEMBERS)?.insert((id, account), role.as_str())?;
+        }
+        Entry::Session(session) => {
+            write_session(txn, session)?;
+            txn.open_table(ACCOUNT_SESSIONS)?.insert((session.account.0.into_bytes(), id), ())?;
+            schema::expire(txn, session.expires, Expiring::Session, &id)?;
+        }
+        Entry::Key(key) => write_key(txn, key)?,
+        Entry::KeyUse { at, .. } => drop(txn.open_table(KEY_USES)?.insert(id, at.0)?),
+        Entry::RevokedToken { expires, .. } => {
+            txn.open_table(REVOKED)?.insert(id, expires.0)?;
+            schema::expire(txn, *expires, Expiring::Revocation, &id)?;
+        }
+        Entry::EndedSession { expires, .. } => {
+            txn.open_table(ENDED)?.insert(id, expires.0)?;
+            schema::expire(txn, *expires, Expiring::Ending, &id)?;
+        }
+    }
+    Ok(())
+}

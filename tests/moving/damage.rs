@@ -1,0 +1,148 @@
+//! Exports that are cut, changed or of another kind, and records that clash with what
+//! is there: named, and nothing overwritten.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{account, done, elsewhere, export_of, refused, sealed};
+
+/// What happened to an export of three accounts, and what is said about it.
+type Damage = (&'static str, fn(&str) -> String, &'static str);
+
+const DAMAGES: &[Damage] = &[
+    ("empty", |_| String::new(), "line 1, column 1: the file is cut off here"),
+    ("cut in a line", |text| text[..120].to_owned(), "line 2, column 79: the file is cut off here"),
+    (
+        "cut between lines",
+        |text| first_lines(text, 3),
+        "line 4, column 1: the file is cut off here",
+    ),
+    ("its last line gone", |text| first_lines(text, 4), "line 5, column 1: the file is cut off"),
+    ("a line gone", |text| without_line(text, 3), "line 4, column 1: the checksum is another"),
+    ("a value changed", |text| text.replace("bob", "rob"), "line 5, column 1: the checksum is"),
+    ("a count changed", |text| text.replace("\"account\":3", "\"account\":2"), "the checksum is"),
+    ("its sum changed", |text| text.replace("sha256\":\"", "sha256\":\"0"), "the checksum is"),
+    (
+        "something behind it",
+        |text| format!("{text}\n"),
+        "line 6, column 1: something follows the last line",
+    ),
+    ("a line of other text", |text| text.replace("{\"created", "created"), "line 2, column 1: "),
+    ("a wrong value", |text| text.replace(":false", ":0"), "expected a boolean"),
+    (
+        "of a newer version",
+        |text| text.replace("\"schema\":2", "\"schema\":3"),
+        "line 1, column 1: written by a newer version (schema 3; this one knows 2)",
+    ),
+    (
+        "of another program",
+        |text| text.replace("portcullis-export", "other-export"),
+        "line 1, column 1: this is not an export of portcullis",
+    ),
+    (
+        "a record of a newer version",
+        |text| text.replace("\"v\":1", "\"v\":2"),
+        "line 2, column 1: account of version 2; this program knows version 1",
+    ),
+    (
+        "a record of no known kind",
+        |text| text.replace("\"kind\":\"account\"", "\"kind\":\"badge\""),
+        "unknown variant `badge`",
+    ),
+];
+
+fn first_lines(text: &str, lines: usize) -> String {
+    text.split_inclusive('\n').take(lines).collect()
+}
+
+fn without_line(text: &str, line: usize) -> String {
+    let lines = text.split_inclusive('\n').enumerate();
+    lines.filter(|(index, _)| index + 1 != line).map(|(_, text)| text).collect()
+}
+
+fn three() -> String {
+    export_of([account(1, "ann"), account(2, "bob"), account(3, "cleo")])
+}
+
+#[tokio::test]
+async fn of_an_export_that_is_not_whole_nothing_is_imported() {
+    let place = elsewhere();
+    for (what, damage, words) in DAMAGES {
+        let damaged = damage(&three());
+        assert_ne!(damaged, three(), "{what}");
+        place.write("moving.jsonl", &damaged);
+        for command in [["store", "import", "moving.jsonl"], ["store", "check", "moving.jsonl"]] {
+            let ended = place.run(&command, None).await;
+            refused(&ended, &["moving.jsonl: line ", words]);
+            assert!(!place.path("data").exists(), "{what}: {ended:?}");
+        }
+    }
+}
+
+/// A pipe cannot be read twice: what came before the damage is there.
+#[tokio::test]
+async fn an_import_from_a_pipe_stops_at_the_damage_and_can_go_on() {
+    let place = elsewhere();
+    let cut = first_lines(&three(), 3);
+    let ended = place.run(&["store", "import", "-"], Some(&cut)).await;
+    refused(&ended, &["standard input: line 4, column 1: the file is cut", "2 records were added"]);
+    let resumed = place.run(&["store", "import", "-", "--resume"], Some(&three())).await;
+    let said = done(resumed);
+    assert_eq!(said, "1 records added, 2 were there already: 3 accounts");
+}
+
+#[tokio::test]
+async fn a_record_that_clashes_is_named_and_changes_nothing() {
+    let id = |number| Uuid::from_u128(number);
+    let key = |owner, server| {
+        json!({
+            "kind": "key", "v": 1, "id": id(9), "owner": id(owner), "name": "", "shown": "",
+            "digest": vec![0; 32], "server": server, "scopes": [], "created": 1,
+        })
+    };
+    let session = json!({
+        "kind": "session", "v": 1, "id": id(9), "account": id(8), "created": 1, "expires": 2,
+        "current": { "access": id(1), "refresh": id(2), "issued_at": 1, "access_ttl": 1 },
+    });
+    let member =
+        json!({ "kind": "member", "v": 1, "workspace": id(9), "account": id(1), "role": "" });
+    let address = |number, name| {
+        let mut account = account(number, name);
+        account["email"] = json!("Ann");
+        account
+    };
+    let clashes = [
+        (account(1, "other"), "is there already and says something else"),
+        (account(4, "ANN"), "has the name \"ann\", which is another account's"),
+        (address(4, "dan"), "has the name \"ann\", which is another account's"),
+        (key(8, None), &format!("belongs to account {}, which is not there", id(8))),
+        (key(1, Some(id(8))), &format!("belongs to server {}, which is not there", id(8))),
+        (session, "belongs to account"),
+        (member, "belongs to workspace"),
+        (json!({ "kind": "key_use", "v": 1, "key": id(8), "at": 1 }), "belongs to key"),
+    ];
+    let place = elsewhere();
+    place.write("moving.jsonl", &three());
+    done(place.run(&["store", "import", "moving.jsonl"], None).await);
+    let before = done(place.run(&["store", "export"], None).await);
+    for (record, words) in clashes {
+        place.write("clash.jsonl", &sealed(&format!("{record}\n")));
+        for more in [[].as_slice(), &["--dry-run"]] {
+            let import = [&["store", "import", "clash.jsonl", "--resume"], more].concat();
+            refused(&place.run(&import, None).await, &["line 2: ", words]);
+            assert_eq!(done(place.run(&["store", "export"], None).await), before, "{record}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_happen_and_makes_nothing() {
+    let place = elsewhere();
+    place.write("moving.jsonl", &three());
+    let import = ["store", "import", "--dry-run", "moving.jsonl"];
+    let said = done(place.run(&import, None).await);
+    assert_eq!(said, "3 records would be added, 0 are there already: 3 accounts");
+    assert!(!place.path("data").exists());
+    place.write("moving.jsonl", &export_of([account(1, "ann"), account(2, "Ann")]));
+    refused(&place.run(&import, None).await, &["line 3: account", "has the name \"ann\""]);
+}

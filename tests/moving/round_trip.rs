@@ -1,0 +1,133 @@
+//! What goes out comes in again, to the letter.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::{PASSWORD, done, elsewhere, read, refused, start};
+use crate::support::client::{Client, Pair, sign_in};
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, Gateway};
+
+/// A record of every kind, and the secrets that belong to some.
+struct Site {
+    gateway: Gateway,
+    here: Pair,
+    left: Pair,
+    key: String,
+}
+
+async fn populated() -> Site {
+    let gateway = start().await;
+    gateway.add_user("ann", PASSWORD, &["ops"]).await;
+    let server = gateway.manage(&["server", "add", "web", "--owner", "ann"], None).await;
+    let work = gateway.manage(&["workspace", "add", "Science"], None).await;
+    gateway.manage(&["workspace", "join", &work, "ann", "--role", "chair"], None).await;
+    let (_, key) = gateway.create_key("ann", &["deploy"], &["--server", &server]).await;
+    Client::api_key(&gateway, &key).get("/").await.expect(200);
+    let (here, left) =
+        (sign_in(&gateway, "ann", PASSWORD).await, sign_in(&gateway, "ann", PASSWORD).await);
+    Client::bearer(&gateway, &left.access).post("/api/logout").await.expect(200);
+    let ended = sign_in(&gateway, "ann", PASSWORD).await;
+    let listed = gateway.manage(&["session", "list", "--user", "ann"], None).await;
+    let newest = listed.lines().last().and_then(|line| line.split(' ').next()).expect("a session");
+    gateway.manage(&["session", "end", newest], None).await;
+    Client::bearer(&gateway, &ended.access).get("/").await.expect(401);
+    Site { gateway, here, left, key }
+}
+
+#[tokio::test]
+async fn a_store_goes_to_another_place_whole() {
+    let Site { mut gateway, here, left, key } = populated().await;
+    // A key's last use is written down at the latest when the gateway stops.
+    gateway.stop().await;
+    let said = gateway.manage(&["store", "export", "--output", "moving.jsonl"], None).await;
+    for words in ["2 accounts", "1 server", "1 workspace", "1 member", "1 key", "1 key use"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let text = read(gateway.path("moving.jsonl"));
+    std::fs::rename(gateway.path("data"), gateway.path("left")).expect("it can be moved");
+    let said = gateway.manage(&["store", "import", "moving.jsonl"], None).await;
+    let records = text.lines().count() - 2;
+    assert!(said.starts_with(&format!("{records} records added, 0 were there")), "{said}");
+    assert_eq!(gateway.manage(&["store", "export"], None).await, text.trim_end());
+    gateway.manage(&["store", "check"], None).await;
+
+    gateway.restart().await;
+    Client::basic(&gateway, "ann", PASSWORD).get("/").await.expect(200);
+    Client::basic(&gateway, ADMIN, ADMIN_PASSWORD).get("/").await.expect(200);
+    Client::api_key(&gateway, &key).get("/").await.expect(200);
+    Client::bearer(&gateway, &here.access).get("/").await.expect(200);
+    Client::anonymous(&gateway).refresh(&here.refresh).await.expect(200);
+    Client::bearer(&gateway, &left.access).get("/").await.refused(401, "INVALID_TOKEN");
+}
+
+#[tokio::test]
+async fn an_export_beside_a_running_gateway_is_that_of_its_store_at_rest() {
+    let Site { mut gateway, .. } = populated().await;
+    let running = gateway.manage(&["store", "export"], None).await;
+    gateway
+        .wait_for_log(|line| line["event"] == "store_export" && line["outcome"] == "success")
+        .await;
+    gateway.kill();
+    assert_eq!(gateway.manage(&["store", "export"], None).await, running);
+}
+
+#[tokio::test]
+async fn an_export_holds_no_secret_and_is_its_owners_to_read() {
+    let Site { gateway, here, key, .. } = populated().await;
+    gateway.manage(&["store", "backup", "--output", "backup.jsonl"], None).await;
+    let path = gateway.path("backup.jsonl");
+    let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let text = read(&path);
+    for secret in [PASSWORD, ADMIN_PASSWORD, &key, &here.access, &here.refresh] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    let said = gateway.manage(&["store", "check", "backup.jsonl"], None).await;
+    assert!(said.starts_with("the export is whole: 2 accounts, 1 server"), "{said}");
+}
+
+#[tokio::test]
+async fn a_backup_that_fails_leaves_the_one_before() {
+    let mut gateway = start().await;
+    gateway.manage(&["store", "backup", "--output", "backup.jsonl"], None).await;
+    let before = read(gateway.path("backup.jsonl"));
+    gateway.stop().await;
+    damage_an_account(&gateway);
+    let failed = gateway.cli(&["store", "backup", "--output", "backup.jsonl"], None).await;
+    refused(&failed, &["a stored record is damaged: account"]);
+    assert_eq!(read(gateway.path("backup.jsonl")), before);
+    assert!(!gateway.path("backup.jsonl.partial").exists());
+}
+
+fn damage_an_account(gateway: &Gateway) {
+    use redb::{Database, ReadableTable, TableDefinition};
+    let accounts = TableDefinition::<[u8; 16], &[u8]>::new("accounts");
+    let database = Database::open(gateway.path("data/portcullis.redb")).expect("a store");
+    let txn = database.begin_write().expect("it can be written");
+    {
+        let mut accounts = txn.open_table(accounts).expect("a table");
+        let first = accounts.first().expect("it reads").expect("an account").0.value();
+        accounts.insert(first, b"{".as_slice()).expect("it can be written");
+    }
+    txn.commit().expect("it can be written");
+}
+
+#[tokio::test]
+async fn where_no_store_is_none_is_exported_and_none_is_made() {
+    let place = elsewhere();
+    refused(&place.run(&["store", "export"], None).await, &["there is no store in"]);
+    assert!(!place.path("data").exists());
+}
+
+#[tokio::test]
+async fn an_import_goes_into_an_empty_store_that_no_gateway_has_open() {
+    let gateway = start().await;
+    gateway.manage(&["store", "backup", "--output", "backup.jsonl"], None).await;
+    let import = ["store", "import", "backup.jsonl"];
+    refused(&gateway.cli(&import, None).await, &["in use by another process"]);
+    let mut gateway = gateway;
+    gateway.stop().await;
+    refused(&gateway.cli(&import, None).await, &["holds records already", "--resume"]);
+    let resumed = gateway.cli(&["store", "import", "--resume", "backup.jsonl"], None).await;
+    let said = done(resumed);
+    assert!(said.starts_with("0 records added, 1 were there already"), "{said}");
+}
