@@ -9,6 +9,7 @@ mod bad_input;
 mod command_line;
 mod config;
 mod conform;
+mod connections;
 mod contract;
 mod credentials;
 mod durability;

@@ -24,7 +24,7 @@ use crate::config::units::parse_duration;
 use crate::config::{Config, LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
-use crate::server;
+use crate::server::{self, reach::reach};
 use crate::telemetry::log::{self, Style};
 use crate::telemetry::sink::Sink;
 
@@ -85,13 +85,22 @@ struct RunOptions {
     log_level: Option<String>,
 }
 
+#[derive(Debug, Args)]
+struct CheckOptions {
+    /// Connect to the upstreams and to the shared store as well, and ask that how it keeps data
+    #[arg(long)]
+    connect: bool,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway (the default)
     Run(RunOptions),
     /// Check the configuration and what it refers to, and change nothing
     #[command(alias = "validate")]
-    Check(RunOptions),
+    Check(CheckOptions),
     /// Manage users
     #[command(subcommand)]
     User(UserCommand),
@@ -239,14 +248,20 @@ fn configure_store(place: &Place) -> Result<Config, ExitCode> {
     configure(place, options, Files::NotNeeded)
 }
 
-fn check(place: &Place, options: RunOptions) -> ExitCode {
-    let config = match configure(place, options, Files::Needed) {
+fn check(place: &Place, options: CheckOptions) -> ExitCode {
+    let config = match configure(place, options.run, Files::Needed) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    match server::check(&config) {
-        Ok(()) => say("the configuration is good\n"),
-        Err(error) => fail(EXIT_CONFIG, &error.to_string()),
+    if let Err(error) = server::check(&config) {
+        return fail(EXIT_CONFIG, &error.to_string());
+    }
+    if !options.connect {
+        return say("the configuration is good\n");
+    }
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => output::show_reached(place, &runtime.block_on(reach(&config))),
+        Err(error) => fail(1, &error.to_string()),
     }
 }
 

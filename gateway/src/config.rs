@@ -124,6 +124,21 @@ pub enum Topology {
     Cluster(Vec<NodeAddress>),
 }
 
+impl std::fmt::Display for Topology {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed = |addresses: &[NodeAddress]| {
+            addresses.iter().map(NodeAddress::to_string).collect::<Vec<_>>().join(",")
+        };
+        match self {
+            Topology::Single(address) => address.fmt(f),
+            Topology::Sentinel { addresses, service } => {
+                write!(f, "{service} of {}", listed(addresses))
+            }
+            Topology::Cluster(addresses) => f.write_str(&listed(addresses)),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NodeAddress {
     /// Name or address, the latter without brackets.

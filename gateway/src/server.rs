@@ -1,6 +1,8 @@
 //! The composition root: the only file that knows every other. It puts the parts
 //! together, starts them, and stops them in order.
 
+pub mod reach;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::admin::record::Record;
 use crate::admin::{Page, Reply, Request};
+use crate::server::reach::{State, Tried};
 use crate::socket::{Answer, Status};
 
 use super::{Format, Place};
@@ -178,6 +179,28 @@ fn status_table(status: Status) -> String {
     let numbers = status.held.into_iter().chain(status.counters);
     rows.extend(numbers.map(|(name, value)| vec![name, value.to_string()]));
     table(&["NAME", "VALUE"], rows)
+}
+
+/// Prints what `check --connect` found; fails if anything could not be used.
+pub(super) fn show_reached(place: &Place, tried: &[Tried]) -> ExitCode {
+    if place.format == Some(Format::Json) {
+        say(&format!("{:#}\n", json!({ "connections": tried })));
+    } else {
+        let row = |tried: &Tried, state: &str, detail: &str| {
+            let cells = [tried.what.as_str(), state, tried.at.as_str(), detail];
+            cells.map(str::to_owned).to_vec()
+        };
+        let rows = tried.iter().flat_map(|tried| {
+            let warnings = tried.warnings.iter().map(|warning| row(tried, "warning", warning));
+            std::iter::once(row(tried, tried.state.word(), &tried.detail)).chain(warnings)
+        });
+        say("the configuration is good\n");
+        say(&table(&["WHAT", "STATE", "AT", "DETAIL"], rows.collect()));
+    }
+    match tried.iter().filter(|tried| tried.state == State::Failed).count() {
+        0 => ExitCode::SUCCESS,
+        failed => fail(1, &format!("{failed} of {} cannot be used", tried.len())),
+    }
 }
 
 pub(super) fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {

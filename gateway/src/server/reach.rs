@@ -1,0 +1,129 @@
+//! `check --connect`: whether what the configuration names can be reached from here.
+//! Nothing is sent to upstreams; the store is asked about itself and not changed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+
+use crate::auth::time::Seconds;
+use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
+use crate::store::shared;
+
+use super::{shared_settings, upstream_connector};
+
+/// One thing that was tried.
+#[derive(Debug, Serialize)]
+pub struct Tried {
+    /// `store`, or `upstream` and its name.
+    pub what: String,
+    /// Where, as it is configured.
+    pub at: String,
+    pub state: State,
+    /// What was found there, or why nothing was.
+    pub detail: String,
+    /// It can be used, and may lose what it should keep.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Good,
+    Failed,
+}
+
+impl State {
+    /// As it is shown.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Good => "good",
+            State::Failed => "failed",
+        }
+    }
+}
+
+/// What was found, and what is to be said about it.
+type Found = Result<(String, Vec<String>), String>;
+
+/// Tries everything at once; answers in the order of the file, the store first.
+pub async fn reach(config: &Config) -> Vec<Tried> {
+    let mut trials = JoinSet::new();
+    let mut places = Vec::new();
+    if let Some(store) = &config.store.shared {
+        let (index, store) = (places.len(), store.clone());
+        places.push(("store".to_owned(), store.topology.to_string()));
+        trials.spawn(async move { (index, reach_store(&store).await) });
+    }
+    for upstream in &config.upstreams {
+        let Target::Http(target) = &upstream.target else { continue };
+        let (index, target, timeout) = (places.len(), target.clone(), upstream.connect_timeout);
+        let scheme = if matches!(target.tls, UpstreamTls::Off) { "http" } else { "https" };
+        let at = format!("{scheme}://{}", target.authority);
+        // One that a route names by its URL has no other name.
+        let name = if upstream.name.contains("://") { "" } else { upstream.name.as_str() };
+        places.push((format!("upstream {name}").trim_end().to_owned(), at));
+        trials.spawn(async move { (index, reach_upstream(&target, timeout).await) });
+    }
+    let mut found = trials.join_all().await;
+    found.sort_by_key(|(index, _)| *index);
+    let tried = |((what, at), (_, found)): ((String, String), (usize, Found))| match found {
+        Ok((detail, warnings)) => Tried { what, at, state: State::Good, detail, warnings },
+        Err(detail) => Tried { what, at, state: State::Failed, detail, warnings: Vec::new() },
+    };
+    places.into_iter().zip(found).map(tried).collect()
+}
+
+async fn reach_store(store: &config::SharedStore) -> Found {
+    let settings = shared_settings(store, Seconds(0)).map_err(|error| error.to_string())?;
+    let found = shared::inspect(&settings).await.map_err(|error| error.to_string())?;
+    let schema = match found.schema {
+        Some(schema) => format!("schema {schema}"),
+        None => format!("nothing under the prefix {:?} yet", store.prefix),
+    };
+    Ok((format!("{}, version {}, {schema}", found.address, found.version), found.warnings))
+}
+
+async fn reach_upstream(target: &HttpTarget, timeout: Duration) -> Found {
+    let tls = match &target.tls {
+        UpstreamTls::Off => None,
+        UpstreamTls::On { roots } => Some(upstream_connector(target, roots.as_deref())?),
+    };
+    let connecting = async {
+        let port = target.authority.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+        let host = target.authority.host().trim_start_matches('[').trim_end_matches(']');
+        let tcp = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
+        let peer = tcp.peer_addr().map_err(|error| error.to_string())?;
+        match tls {
+            None => Ok(peer.to_string()),
+            Some((connector, name)) => {
+                let spoken = handshake(&connector, name, tcp).await?;
+                Ok(format!("{peer}, {spoken}"))
+            }
+        }
+    };
+    match tokio::time::timeout(timeout, connecting).await {
+        Ok(reached) => reached.map(|detail| (detail, Vec::new())),
+        Err(_) => Err(format!("no answer within {timeout:?}")),
+    }
+}
+
+/// The version of TLS and, if ALPN settled it, the protocol above.
+async fn handshake(
+    connector: &TlsConnector,
+    name: rustls::pki_types::ServerName<'static>,
+    tcp: TcpStream,
+) -> Result<String, String> {
+    let tls = connector.connect(name, tcp).await.map_err(|error| format!("TLS: {error}"))?;
+    let (_, session) = tls.get_ref();
+    let version = match session.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+        _ => "TLS 1.2",
+    };
+    let protocol = session.alpn_protocol().map(String::from_utf8_lossy);
+    Ok(protocol.map_or_else(|| version.to_owned(), |protocol| format!("{version}, {protocol}")))
+}
