@@ -493,6 +493,11 @@ pub trait Store: Send + Sync {
     /// Removes what has expired; answers how many records went.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
 
+    /// The buckets that replicas have in common, where there are replicas.
+    fn buckets(&self) -> Option<Arc<dyn Buckets>> {
+        None
+    }
+
     /// Whether changes can be made durable now.
     async fn ping(&self) -> Result<(), StoreError>;
 

@@ -246,9 +246,16 @@ impl Agenda {
     }
 }
 
+/// Now, as this process counts.
+#[must_use]
+pub fn moment(started: Instant) -> Moment {
+    Moment(0).plus(started.elapsed())
+}
+
 /// Reports for as long as the process lives. Moments count from `started`.
 pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instant) {
-    let now = || Moment(0).plus(started.elapsed());
+    let now = || moment(started);
+    let mut together = true;
     let mut agenda = Agenda::default();
     let mut heartbeat = now();
     loop {
@@ -258,12 +265,18 @@ pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instan
             heartbeat = sent.plus(IDLE_INTERVAL);
             match buckets.exchange(shares.limit, &report).await {
                 Ok(answer) => {
+                    if !std::mem::replace(&mut together, true) {
+                        tracing::info!(answer.replicas, "addresses are counted together again");
+                    }
                     shares.settle(sent, now(), &report, &answer);
                     tokio::time::sleep(TRIP_SPACING * shares.replicas()).await;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "what addresses spent is not reported");
                     shares.take_back(&report, now());
+                    if !shares.is_attached(now()) && std::mem::replace(&mut together, false) {
+                        let parts = shares.replicas();
+                        tracing::warn!(%error, parts, "each replica gives its part of an address's limit");
+                    }
                     tokio::time::sleep(REPORT_INTERVAL).await;
                 }
             }

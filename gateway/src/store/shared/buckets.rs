@@ -6,7 +6,7 @@ use crate::auth::bucket::BucketLimit;
 use crate::auth::error::StoreError;
 use crate::auth::ports::{Buckets, Exchange, Share, Spent};
 
-use super::SharedStore;
+use super::Engine;
 
 pub(super) const SCRIPT: &str = include_str!("buckets.lua");
 
@@ -15,21 +15,20 @@ pub(super) const SCRIPT: &str = include_str!("buckets.lua");
 const ALIVE_SECONDS: u32 = 10;
 
 #[async_trait]
-impl Buckets for SharedStore {
+impl Buckets for Engine {
     async fn exchange(&self, limit: BucketLimit, spent: &[Spent]) -> Result<Exchange, StoreError> {
-        let engine = &*self.engine;
         let mut command = redis::cmd("EVALSHA");
-        command.arg(&engine.buckets.sha).arg(1 + spent.len()).arg(engine.names.replicas());
+        command.arg(&self.buckets.sha).arg(1 + spent.len()).arg(self.names.replicas());
         for spent in spent {
-            command.arg(engine.names.bucket(spent.source));
+            command.arg(self.names.bucket(spent.source));
         }
-        command.arg(&engine.replica).arg(ALIVE_SECONDS).arg(limit.per_second).arg(limit.burst);
+        command.arg(&self.replica).arg(ALIVE_SECONDS).arg(limit.per_second).arg(limit.burst);
         for Spent { tokens, age, counted_in, .. } in spent {
             let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
             command.arg(tokens).arg(age).arg(counted_in);
         }
-        let mut answers = engine.script(&engine.buckets, &command, None).await?.into_iter();
-        let numbers: Vec<i64> = redis::from_redis_value(engine.accepted(answers.next())?)
+        let mut answers = self.script(&self.buckets, &command, None).await?.into_iter();
+        let numbers: Vec<i64> = redis::from_redis_value(self.accepted(answers.next())?)
             .map_err(|_| StoreError::Unavailable("Redis answered a report with nonsense".into()))?;
         read(&numbers, spent.len())
     }

@@ -19,17 +19,17 @@ fn spent(source: Source, tokens: i32, counted_in: u64) -> Spent {
 async fn replicas_see_what_the_others_spent_and_how_many_they_are() {
     let prefix = prefix();
     let (one, other) = (shared_store(&prefix).await, shared_store(&prefix).await);
-    let answer = one.exchange(LIMIT, &[]).await.unwrap();
+    let answer = one.engine.exchange(LIMIT, &[]).await.unwrap();
     assert_eq!((answer.replicas, answer.shares.len()), (1, 0));
     let report = [spent(HERE, 59, 0), spent(THERE, 10, 0)];
-    let answer = one.exchange(LIMIT, &report).await.unwrap();
+    let answer = one.engine.exchange(LIMIT, &report).await.unwrap();
     let allowances: Vec<u32> = answer.shares.iter().map(|share| share.allowance).collect();
     assert_eq!(allowances, [60, 60], "nobody else is active");
-    let answer = other.exchange(LIMIT, &[spent(HERE, 60, 0)]).await.unwrap();
+    let answer = other.engine.exchange(LIMIT, &[spent(HERE, 60, 0)]).await.unwrap();
     assert_eq!(answer.replicas, 2);
     assert!(answer.shares[0].level < -50.0, "{answer:?}");
     assert_eq!(answer.shares[0].allowance, 0);
-    let answer = one.exchange(LIMIT, &[spent(HERE, 0, 0)]).await.unwrap();
+    let answer = one.engine.exchange(LIMIT, &[spent(HERE, 0, 0)]).await.unwrap();
     assert_eq!(answer.shares[0].allowance, 0);
 }
 
@@ -84,7 +84,7 @@ async fn a_bucket_that_somebody_wrote_over_is_a_full_one() {
     ] {
         store.engine.ask::<Value>(redis::cmd("DEL").arg(&key)).await.unwrap();
         store.engine.ask::<Value>(command).await.unwrap();
-        let answer = store.exchange(LIMIT, &[spent(HERE, 1, 0)]).await.unwrap();
+        let answer = store.engine.exchange(LIMIT, &[spent(HERE, 1, 0)]).await.unwrap();
         assert_eq!(answer.shares[0].allowance, 60);
     }
     let lifetime: i64 = store.engine.ask(redis::cmd("PTTL").arg(&key)).await.unwrap();
