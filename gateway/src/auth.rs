@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod api_key;
+pub mod bucket;
 pub mod entity;
 pub mod error;
 pub mod federation;

@@ -487,8 +487,11 @@ fn assemble(
             limits.agents_unauthenticated,
             limits.agents_unauthenticated_per_address,
         ),
+        admission: match core.store().buckets() {
+            None => Admission::new(limits.requests_per_second, limits.burst),
+            Some(buckets) => Admission::shared(limits.requests_per_second, limits.burst, buckets),
+        },
         core,
-        admission: Admission::new(limits.requests_per_second, limits.burst),
         cookies: dialects.use_cookies(),
         dialects,
         routes: Routes::new(&config.routes),

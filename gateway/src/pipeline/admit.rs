@@ -1,17 +1,22 @@
 //! The token bucket of each address, before anything expensive (S1-33, S1-34).
 
+pub mod shares;
+
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::auth::ports::Source;
+use crate::auth::bucket::BucketLimit;
+use crate::auth::ports::{Buckets, Source};
 
 use super::reason::{Reason, Rejection};
+use shares::{Shares, moment};
 
 /// Addresses whose buckets are kept apart. Beyond this, which takes more
 /// connections a second than one machine accepts, neighbours share a bucket.
@@ -21,6 +26,8 @@ pub struct Admission<C: Clock = DefaultClock> {
     limiter: RateLimiter<Source, DashMapStateStore<Source>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     crowded: AtomicBool,
+    /// In place of the limiter where replicas count together.
+    shared: Option<(Arc<Shares>, Instant)>,
     /// For the `RateLimit-Policy` field: what fits into which time.
     pub burst: u32,
     pub window_seconds: u32,
@@ -30,6 +37,16 @@ impl Admission<DefaultClock> {
     #[must_use]
     pub fn new(per_second: u32, burst: u32) -> Self {
         Self::with_clock(per_second, burst, DefaultClock::default())
+    }
+
+    /// Counts together with the other replicas, and reports as long as the process lives.
+    #[must_use]
+    pub fn shared(per_second: u32, burst: u32, buckets: Arc<dyn Buckets>) -> Self {
+        let (per_second, burst) = (per_second.max(1), burst.max(1));
+        let shares = Shares::new(BucketLimit { per_second, burst });
+        let started = Instant::now();
+        tokio::spawn(shares::run(Arc::clone(&shares), buckets, started));
+        Self { shared: Some((shares, started)), ..Self::new(per_second, burst) }
     }
 }
 
@@ -42,6 +59,7 @@ impl<C: Clock + Clone> Admission<C> {
             limiter: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()),
             clock,
             crowded: AtomicBool::new(false),
+            shared: None,
             burst: burst.get(),
             window_seconds: burst.get().div_ceil(per_second.get()).max(1),
         }
@@ -52,6 +70,11 @@ impl<C: Clock + Clone> Admission<C> {
     /// # Errors
     /// [`Reason::RateLimited`] when there is none.
     pub fn admit(&self, source: Source) -> Result<(), Rejection> {
+        if let Some((shares, started)) = &self.shared {
+            return shares
+                .take(source, moment(*started))
+                .map_err(|retry_after| Reason::RateLimited { retry_after }.into());
+        }
         let key = if self.crowded.load(Ordering::Relaxed) { coarse(source) } else { source };
         self.limiter.check_key(&key).map_err(|not_until| {
             let retry_after = not_until.wait_time_from(self.clock.now());
@@ -62,6 +85,9 @@ impl<C: Clock + Clone> Admission<C> {
     /// Forgets full buckets; they are as good as new ones. Takes a few
     /// milliseconds with many addresses: not for the threads of requests.
     pub fn sweep(&self) {
+        if let Some((shares, started)) = &self.shared {
+            shares.sweep(moment(*started));
+        }
         self.limiter.retain_recent();
         self.crowded.store(self.limiter.len() >= MAX_ADDRESSES, Ordering::Relaxed);
     }

@@ -8,6 +8,7 @@
 //! fail, and what ends a token or a key holds here at once and there on its return
 //! (`undelivered`).
 
+mod buckets;
 mod change;
 mod failures;
 mod find;
@@ -82,6 +83,9 @@ struct Engine {
     commit: Script,
     read: Script,
     count: Script,
+    buckets: Script,
+    /// What the others know this replica by.
+    replica: String,
 }
 
 /// A script and the name by which a server keeps it.
@@ -112,6 +116,8 @@ impl SharedStore {
         standing: Arc<Standing>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
+        let mut replica = [0; 12];
+        entropy.fill(&mut replica);
         let engine = Arc::new(Engine {
             names: Names::new(&settings.prefix),
             link: Link::default(),
@@ -132,6 +138,8 @@ impl SharedStore {
             commit: Script::new(transaction::SCRIPT),
             read: Script::new(include_str!("shared/read.lua")),
             count: Script::new(failures::SCRIPT),
+            buckets: Script::new(buckets::SCRIPT),
+            replica: data_encoding::HEXLOWER.encode(&replica),
             settings,
         });
         let first = match engine.attach().await {

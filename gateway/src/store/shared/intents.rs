@@ -12,9 +12,9 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
-    NewOwner, Opening, PasswordChange, Recall, Replacement, Rotated, Rotation, RotationMode,
-    ServerChange, ServerChanged, Source, Store, StoreHealth,
+    AccountChange, Buckets, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation,
+    MemberChange, NewOwner, Opening, PasswordChange, Recall, Replacement, Rotated, Rotation,
+    RotationMode, ServerChange, ServerChanged, Source, Store, StoreHealth,
 };
 use crate::auth::server::{Server, ServerId};
 use crate::auth::ticket::Ticket;
@@ -38,6 +38,10 @@ type Step<'s, T> = Result<(Transaction<'s>, T), StoreError>;
 
 #[async_trait]
 impl Store for SharedStore {
+    fn buckets(&self) -> Option<Arc<dyn Buckets>> {
+        Some(Arc::clone(&self.engine) as Arc<dyn Buckets>)
+    }
+
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError> {
         let (engine, account) = (&*self.engine, &account);
         engine.transact(move |txn| engine.create_account(txn, account)).await

@@ -52,6 +52,8 @@ impl Names {
         probe = "probe",
         /// Hash: key and when it was last used.
         key_uses = "key-uses",
+        /// Sorted set: replicas alive, by when they were last heard of (s).
+        replicas = "replicas",
     }
 
     of! {
@@ -85,6 +87,11 @@ impl Names {
 
     pub(super) fn key_digest(&self, digest: &[u8; 32]) -> String {
         format!("{}key-digest:{}", self.0, data_encoding::HEXLOWER.encode(digest))
+    }
+
+    /// String: what all replicas know of an address's token bucket.
+    pub(super) fn bucket(&self, source: Source) -> String {
+        format!("{}bucket:{}", self.0, source.address())
     }
 
     pub(super) fn failure(&self, source: Source) -> String {

@@ -90,7 +90,12 @@ fn settings(prefix: &str) -> Settings {
     server().settings(prefix)
 }
 
-fn prefix() -> String {
+pub(super) async fn shared_store(prefix: &str) -> SharedStore {
+    let entropy = Arc::new(SystemEntropy::default());
+    SharedStore::open(settings(prefix), Arc::default(), entropy).await.unwrap()
+}
+
+pub(super) fn prefix() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("test-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }

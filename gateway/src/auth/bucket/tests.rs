@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use super::{Bucket, BucketLimit, Moment, SharedBucket};
+use crate::auth::ports::{Share, Source, Spent};
+
+const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
+const START: Moment = Moment(1_000_000_000);
+
+fn spent(tokens: i32, counted_in: u64) -> Spent {
+    Spent { source: Source::V4(1), tokens, age: Duration::ZERO, counted_in }
+}
+
+fn level(share: Share) -> String {
+    format!("{:.1}", share.level)
+}
+
+fn at(milliseconds: u64) -> Moment {
+    START.plus(Duration::from_millis(milliseconds))
+}
+
+#[test]
+fn a_bucket_gives_its_burst_then_its_rate_and_says_how_long_until_the_next() {
+    let mut bucket = Bucket::full(LIMIT, START);
+    let took = (0..100).filter(|_| bucket.take(LIMIT, 1.0).is_ok()).count();
+    assert_eq!(took, 60);
+    assert_eq!(bucket.take(LIMIT, 1.0), Err(Duration::from_millis(50)));
+    for milliseconds in 1..=1000 {
+        bucket.refill(LIMIT, at(milliseconds));
+    }
+    let took = (0..100).filter(|_| bucket.take(LIMIT, 1.0).is_ok()).count();
+    assert_eq!(took, 20);
+    bucket.refill(LIMIT, START);
+    assert!(bucket.take(LIMIT, 1.0).is_err(), "a clock that went back adds nothing");
+}
+
+#[test]
+fn a_replica_alone_may_spend_all_and_several_their_part() {
+    let mut shared = SharedBucket::new(LIMIT, START);
+    let share = shared.exchange(LIMIT, START, spent(0, 0));
+    assert_eq!(share, Share { level: 60.0, allowance: 60, reserved: 0 });
+    let second = START.0 / 1_000_000;
+    shared.exchange(LIMIT, START, spent(0, 0));
+    shared.exchange(LIMIT, START, spent(0, 0));
+    let share = shared.exchange(LIMIT, START, spent(12, 0));
+    assert_eq!(share, Share { level: 48.0, allowance: 24, reserved: 0 });
+    let again = shared.exchange(LIMIT, START, spent(0, second));
+    assert_eq!(again, share, "who has reported in this second is not counted again");
+}
+
+#[test]
+fn a_replica_that_is_silent_for_two_seconds_is_not_counted() {
+    let mut shared = SharedBucket::new(LIMIT, START);
+    for _ in 0..3 {
+        shared.exchange(LIMIT, START, spent(0, 0));
+    }
+    let second = START.0 / 1_000_000;
+    assert_eq!(shared.exchange(LIMIT, at(1000), spent(0, second)).allowance, 40);
+    assert_eq!(shared.exchange(LIMIT, at(2000), spent(0, second + 1)).allowance, 60);
+}
+
+#[test]
+fn a_single_token_goes_to_one_replica_only_and_can_be_given_back() {
+    let mut shared = SharedBucket::new(LIMIT, START);
+    shared.exchange(LIMIT, START, spent(29, 0));
+    let first = shared.exchange(LIMIT, START, spent(30, 0));
+    assert_eq!(first, Share { level: 1.0, allowance: 1, reserved: 1 });
+    assert_eq!(shared.exchange(LIMIT, START, spent(0, 0)).allowance, 0);
+    let back = shared.exchange(LIMIT, START, spent(-1, START.0 / 1_000_000));
+    assert_eq!(back, first);
+}
+
+#[test]
+fn a_debt_is_paid_back_before_anything_is_allowed_and_is_a_minutes_worth_at_most() {
+    let mut shared = SharedBucket::new(LIMIT, START);
+    let share = shared.exchange(LIMIT, START, spent(100, 0));
+    assert_eq!(share, Share { level: -40.0, allowance: 0, reserved: 0 });
+    assert_eq!(shared.exchange(LIMIT, at(2000), spent(0, 0)).allowance, 0);
+    let second = at(2000).0 / 1_000_000;
+    assert_eq!(shared.exchange(LIMIT, at(2050), spent(0, second)).allowance, 60);
+    let share = shared.exchange(LIMIT, at(2050), spent(i32::MAX, 0));
+    assert_eq!(level(share), "-1200.0");
+}
+
+#[test]
+fn what_came_in_again_before_the_report_is_not_lost() {
+    let late = |tokens| Spent { age: Duration::from_millis(500), ..spent(tokens, 0) };
+    for (tokens, left) in [(10, "60.0"), (15, "55.0"), (60, "10.0")] {
+        let mut shared = SharedBucket::new(LIMIT, START);
+        assert_eq!(level(shared.exchange(LIMIT, at(500), late(tokens))), left);
+    }
+    let mut shared = SharedBucket::new(LIMIT, START);
+    shared.exchange(LIMIT, at(500), late(10));
+    assert_eq!(level(shared.exchange(LIMIT, at(500), late(10))), "50.0", "it came in once");
+}

@@ -1,0 +1,290 @@
+//! This replica's part of the buckets that all replicas have in common.
+//!
+//! Each address has a copy of its shared bucket here, judged without asking anybody, and
+//! an allowance, which keeps replicas from spending the same tokens. What was spent is
+//! reported away from the request: soon when it is more than this replica's even share of
+//! a burst, otherwise within half a second. While nobody answers, a request costs as many
+//! tokens as there are replicas, so that together they stay within the limit.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_queue::SegQueue;
+use dashmap::DashMap;
+use tokio::sync::Notify;
+
+use crate::auth::bucket::{Bucket, BucketLimit, Moment, whole};
+use crate::auth::ports::{Buckets, Exchange, Source, Spent};
+
+use super::{MAX_ADDRESSES, coarse};
+
+/// Between two reports on one address.
+pub const REPORT_INTERVAL: Duration = Duration::from_millis(100);
+/// Until a report that is not urgent; also how often a replica says that it lives.
+pub const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+/// How long what was heard counts.
+pub const STALE: Duration = Duration::from_secs(1);
+/// Between two trips for each replica alive: all together they make 10,000 a second.
+const TRIP_SPACING: Duration = Duration::from_micros(100);
+/// Addresses in one report.
+pub const REPORT_SIZE: usize = 500;
+
+const NEVER: u64 = u64::MAX;
+
+pub struct Shares {
+    limit: BucketLimit,
+    known: DashMap<Source, Known>,
+    /// What is to be reported, and when. A few entries for an address at most.
+    due: SegQueue<(Moment, Source)>,
+    urgent: Notify,
+    /// When the engine last answered.
+    heard: AtomicU64,
+    replicas: AtomicU32,
+    crowded: AtomicBool,
+}
+
+/// What is known of an address.
+struct Known {
+    bucket: Bucket,
+    unreported: i32,
+    /// When the first of them was spent.
+    since: Moment,
+    allowance: u32,
+    reported: Option<Moment>,
+    answered: Option<Moment>,
+    /// The engine's second of the last answer.
+    second: u64,
+    due: Option<Moment>,
+}
+
+impl Shares {
+    #[must_use]
+    pub fn new(limit: BucketLimit) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            known: DashMap::new(),
+            due: SegQueue::new(),
+            urgent: Notify::new(),
+            heard: AtomicU64::new(NEVER),
+            replicas: AtomicU32::new(1),
+            crowded: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes one token.
+    ///
+    /// # Errors
+    /// How long until there may be one.
+    pub fn take(&self, source: Source, now: Moment) -> Result<(), Duration> {
+        let key = if self.crowded.load(Ordering::Relaxed) { coarse(source) } else { source };
+        let replicas = self.replicas.load(Ordering::Relaxed);
+        let mut known = self.known.entry(key).or_insert_with(|| Known::new(self.limit, now));
+        let known = &mut *known;
+        known.bucket.refill(self.limit, now);
+        if !self.is_attached(now) {
+            let cost = f64::from(replicas.min(self.limit.burst));
+            known.bucket.take(self.limit, cost)?;
+            // What has come in again since it was spent is not owed to anybody.
+            let owed = whole((f64::from(self.limit.burst) - known.bucket.level) / cost);
+            let owed = i32::try_from(owed).unwrap_or(i32::MAX);
+            known.spend(now);
+            known.unreported = known.unreported.min(owed);
+            self.schedule(known, key, now.plus(IDLE_INTERVAL), now);
+            return Ok(());
+        }
+        let allotted = known.answered.is_some_and(|answered| now.since(answered) <= STALE);
+        if allotted && known.allowance == 0 && known.bucket.level >= 1.0 {
+            self.schedule(known, key, known.soon(now), now);
+            return Err(REPORT_INTERVAL);
+        }
+        let was_full = known.bucket.is_full(self.limit);
+        if let Err(wait) = known.bucket.take(self.limit, 1.0) {
+            // So that its next token is allotted by then.
+            self.schedule(known, key, known.soon(now).max(now.plus(wait)), now);
+            return Err(wait);
+        }
+        known.spend(now);
+        if allotted {
+            known.allowance = known.allowance.saturating_sub(1);
+        }
+        // Below this all replicas together have kept back less than one burst.
+        let spent = u32::try_from(known.unreported).unwrap_or(0);
+        let few = spent.saturating_mul(replicas) < self.limit.burst;
+        let due = if few && (allotted || was_full || known.due.is_some()) {
+            now.plus(IDLE_INTERVAL)
+        } else {
+            known.soon(now)
+        };
+        self.schedule(known, key, due, now);
+        Ok(())
+    }
+
+    /// Whether the engine has answered lately.
+    #[must_use]
+    pub fn is_attached(&self, now: Moment) -> bool {
+        let heard = self.heard.load(Ordering::Relaxed);
+        heard != NEVER && now.since(Moment(heard)) <= STALE
+    }
+
+    /// How many replicas were alive when that was last known.
+    #[must_use]
+    pub fn replicas(&self) -> u32 {
+        self.replicas.load(Ordering::Relaxed)
+    }
+
+    fn schedule(&self, known: &mut Known, source: Source, due: Moment, now: Moment) {
+        if known.due.is_none_or(|known| known > due) {
+            known.due = Some(due);
+            self.due.push((due, source));
+            if due < now.plus(IDLE_INTERVAL) {
+                self.urgent.notify_one();
+            }
+        }
+    }
+
+    /// Learns what a report of the time `sent` was answered.
+    pub fn settle(&self, sent: Moment, now: Moment, report: &[Spent], answer: &Exchange) {
+        self.heard.store(now.0, Ordering::Relaxed);
+        self.replicas.store(answer.replicas.max(1), Ordering::Relaxed);
+        for (spent, share) in report.iter().zip(&answer.shares) {
+            let Some(mut known) = self.known.get_mut(&spent.source) else { continue };
+            let since = known.unreported;
+            known.bucket = Bucket { level: share.level - f64::from(since), at: sent };
+            known.allowance = share.allowance.saturating_sub(u32::try_from(since).unwrap_or(0));
+            let reserved = i32::try_from(share.reserved).unwrap_or(i32::MAX);
+            known.unreported = since.saturating_sub(reserved);
+            known.answered = Some(sent);
+            known.second = answer.second;
+        }
+    }
+
+    /// Keeps for a later report what could not be reported. If it was booked all the same
+    /// it counts twice, not never.
+    pub fn take_back(&self, report: &[Spent], now: Moment) {
+        for spent in report {
+            if let Some(mut known) = self.known.get_mut(&spent.source) {
+                known.unreported = known.unreported.saturating_add(spent.tokens);
+                self.schedule(&mut known, spent.source, now.plus(IDLE_INTERVAL), now);
+            }
+        }
+    }
+
+    /// Forgets full buckets with nothing to report.
+    pub fn sweep(&self, now: Moment) {
+        self.known.retain(|_, known| {
+            known.bucket.refill(self.limit, now);
+            known.due.is_some()
+                || !known.bucket.is_full(self.limit)
+                || known.reported.is_some_and(|reported| now.since(reported) <= STALE)
+        });
+        self.crowded.store(self.known.len() >= MAX_ADDRESSES, Ordering::Relaxed);
+    }
+}
+
+impl Known {
+    fn new(limit: BucketLimit, now: Moment) -> Self {
+        Self {
+            bucket: Bucket::full(limit, now),
+            unreported: 0,
+            since: now,
+            allowance: 0,
+            reported: None,
+            answered: None,
+            second: 0,
+            due: None,
+        }
+    }
+
+    fn spend(&mut self, now: Moment) {
+        if self.unreported <= 0 {
+            self.since = now;
+        }
+        self.unreported = self.unreported.saturating_add(1);
+    }
+
+    fn soon(&self, now: Moment) -> Moment {
+        self.reported.map_or(now, |reported| reported.plus(REPORT_INTERVAL).max(now))
+    }
+}
+
+/// What is to be reported, in order of time.
+#[derive(Default)]
+pub struct Agenda(BinaryHeap<Reverse<(Moment, Source)>>);
+
+impl Agenda {
+    /// What is due, to be sent now; nothing of it counts as unreported any more.
+    pub fn report(&mut self, shares: &Shares, now: Moment) -> Vec<Spent> {
+        while let Some(entry) = shares.due.pop() {
+            self.0.push(Reverse(entry));
+        }
+        let mut report = Vec::new();
+        while let Some(Reverse((due, source))) = self.0.peek().copied()
+            && due <= now
+            && report.len() < REPORT_SIZE
+        {
+            self.0.pop();
+            let Some(mut known) = shares.known.get_mut(&source) else { continue };
+            // Otherwise it was reported already, as more urgent than this entry says.
+            if known.due == Some(due) {
+                known.due = None;
+                known.reported = Some(now);
+                let tokens = std::mem::take(&mut known.unreported);
+                let age = now.since(known.since).min(IDLE_INTERVAL);
+                report.push(Spent { source, tokens, age, counted_in: known.second });
+            }
+        }
+        report
+    }
+
+    /// When the next report is due.
+    #[must_use]
+    pub fn next(&self) -> Option<Moment> {
+        self.0.peek().map(|Reverse((due, _))| *due)
+    }
+}
+
+/// Now, as this process counts.
+#[must_use]
+pub fn moment(started: Instant) -> Moment {
+    Moment(0).plus(started.elapsed())
+}
+
+/// Reports for as long as the process lives. Moments count from `started`.
+pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instant) {
+    let now = || moment(started);
+    let mut together = true;
+    let mut agenda = Agenda::default();
+    let mut heartbeat = now();
+    loop {
+        let sent = now();
+        let report = agenda.report(&shares, sent);
+        if !report.is_empty() || heartbeat <= sent {
+            heartbeat = sent.plus(IDLE_INTERVAL);
+            match buckets.exchange(shares.limit, &report).await {
+                Ok(answer) => {
+                    if !std::mem::replace(&mut together, true) {
+                        tracing::info!(answer.replicas, "addresses are counted together again");
+                    }
+                    shares.settle(sent, now(), &report, &answer);
+                    tokio::time::sleep(TRIP_SPACING * shares.replicas()).await;
+                }
+                Err(error) => {
+                    shares.take_back(&report, now());
+                    if !shares.is_attached(now()) && std::mem::replace(&mut together, false) {
+                        let parts = shares.replicas();
+                        tracing::warn!(%error, parts, "each replica gives its part of an address's limit");
+                    }
+                    tokio::time::sleep(REPORT_INTERVAL).await;
+                }
+            }
+        }
+        let next = agenda.next().map_or(heartbeat, |due| due.min(heartbeat));
+        let _ = tokio::time::timeout(next.since(now()), shares.urgent.notified()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

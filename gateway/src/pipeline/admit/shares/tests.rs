@@ -1,0 +1,306 @@
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Agenda, IDLE_INTERVAL, REPORT_INTERVAL, STALE, Shares};
+use crate::auth::bucket::{Bucket, BucketLimit, Moment, SharedBucket};
+use crate::auth::ports::{Exchange, Source, Spent};
+
+const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
+const HERE: Source = Source::V4(0x7f00_0001);
+const STEP: Duration = Duration::from_millis(1);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Engine {
+    Up,
+    Down,
+}
+
+/// Replicas, an engine, and the way between them, on a set clock.
+struct Site {
+    now: Moment,
+    replicas: Vec<Replica>,
+    buckets: HashMap<Source, SharedBucket>,
+    engine: Engine,
+    /// Of half a round trip.
+    delay: Duration,
+    reports: usize,
+}
+
+struct Replica {
+    shares: Arc<Shares>,
+    agenda: Agenda,
+    heartbeat: Moment,
+    trip: Option<Trip>,
+}
+
+struct Trip {
+    sent: Moment,
+    report: Vec<Spent>,
+    answer: Option<Exchange>,
+}
+
+impl Replica {
+    /// When there is something to do.
+    fn next(&self, delay: Duration) -> Moment {
+        match &self.trip {
+            Some(Trip { sent, answer: None, .. }) => sent.plus(delay),
+            Some(Trip { sent, .. }) => sent.plus(delay * 2),
+            None => self.agenda.next().map_or(self.heartbeat, |due| due.min(self.heartbeat)),
+        }
+    }
+}
+
+impl Site {
+    fn new(replicas: usize, delay: Duration) -> Self {
+        let replica = |_| Replica {
+            shares: Shares::new(LIMIT),
+            agenda: Agenda::default(),
+            heartbeat: Moment(0),
+            trip: None,
+        };
+        let mut site = Self {
+            now: Moment(0),
+            replicas: (0..replicas).map(replica).collect(),
+            buckets: HashMap::new(),
+            engine: Engine::Up,
+            delay,
+            reports: 0,
+        };
+        // They know of each other, and the second of the clock has moved on.
+        site.pass(Duration::from_secs(3));
+        site
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.plus(time);
+        self.work();
+        while self.now < end {
+            let next = self.replicas.iter().map(|replica| replica.next(self.delay)).min();
+            self.now = next.unwrap_or(end).clamp(self.now.plus(STEP), end);
+            self.work();
+        }
+    }
+
+    fn work(&mut self) {
+        let alive = u32::try_from(self.replicas.len()).unwrap();
+        for replica in &mut self.replicas {
+            if replica.trip.is_none() {
+                let report = replica.agenda.report(&replica.shares, self.now);
+                if report.is_empty() && replica.heartbeat > self.now {
+                    continue;
+                }
+                self.reports += report.len();
+                replica.heartbeat = self.now.plus(IDLE_INTERVAL);
+                replica.trip = Some(Trip { sent: self.now, report, answer: None });
+            }
+            let trip = replica.trip.as_mut().unwrap();
+            if trip.answer.is_none()
+                && self.engine == Engine::Up
+                && self.now >= trip.sent.plus(self.delay)
+            {
+                let fresh = SharedBucket::new(LIMIT, self.now);
+                let book = |spent: &Spent| {
+                    let bucket = self.buckets.entry(spent.source).or_insert(fresh);
+                    bucket.exchange(LIMIT, self.now, *spent)
+                };
+                let shares = trip.report.iter().map(book).collect();
+                let second = self.now.0 / 1_000_000;
+                trip.answer = Some(Exchange { shares, second, replicas: alive });
+            }
+            match &trip.answer {
+                Some(answer) if self.now >= trip.sent.plus(self.delay * 2) => {
+                    replica.shares.settle(trip.sent, self.now, &trip.report, answer);
+                    replica.trip = None;
+                }
+                None if self.engine == Engine::Down => {
+                    replica.shares.take_back(&trip.report, self.now);
+                    replica.trip = None;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn ask(&self, replica: usize) -> bool {
+        self.replicas[replica].shares.take(HERE, self.now).is_ok()
+    }
+
+    /// Every replica is asked `each` times in every millisecond; how many passed.
+    fn flood(&mut self, each: usize, time: Duration) -> usize {
+        let end = self.now.plus(time);
+        let mut passed = 0;
+        while self.now < end {
+            for _ in 0..each {
+                passed += (0..self.replicas.len()).filter(|&replica| self.ask(replica)).count();
+            }
+            self.pass(STEP);
+        }
+        passed
+    }
+}
+
+#[test]
+fn a_client_of_one_replica_gets_its_whole_burst_at_once_and_its_rate_after() {
+    for delay in [Duration::ZERO, Duration::from_millis(20)] {
+        let mut site = Site::new(3, delay);
+        for _ in 0..2 {
+            assert_eq!((0..100).filter(|_| site.ask(1)).count(), 60);
+            site.pass(Duration::from_secs(5));
+        }
+        site.pass(Duration::from_secs(1));
+        assert_eq!((0..100).filter(|_| site.ask(1)).count(), 60);
+        let passed = site.replicas[1].shares.clone();
+        let passed = (0..10_000).filter(|_| {
+            site.pass(STEP);
+            passed.take(HERE, site.now).is_ok()
+        });
+        let passed = passed.count();
+        assert!((195..=201).contains(&passed), "{passed}");
+    }
+}
+
+#[test]
+fn a_flood_of_all_replicas_gets_the_limit_of_one() {
+    for replicas in [2, 3, 8] {
+        let mut site = Site::new(replicas, STEP);
+        let first = site.flood(1, Duration::from_secs(10));
+        let later = site.flood(1, Duration::from_secs(10));
+        assert!((255..=262).contains(&first), "{replicas} let {first} pass");
+        assert!((198..=202).contains(&later), "{replicas} let {later} pass");
+    }
+}
+
+#[test]
+fn a_page_from_several_replicas_is_not_refused() {
+    let mut site = Site::new(3, STEP);
+    for _ in 0..10 {
+        // As six connections of a browser may fall.
+        for request in 0..48 {
+            let replica = [0, 0, 0, 1, 1, 2][request % 6];
+            assert!(site.ask(replica), "{request}");
+            if request % 6 == 5 {
+                site.pass(Duration::from_millis(5));
+            }
+        }
+        site.pass(Duration::from_secs(3));
+    }
+}
+
+#[test]
+fn an_address_is_reported_at_most_each_interval_and_only_while_it_asks() {
+    let mut site = Site::new(1, STEP);
+    site.flood(1, Duration::from_secs(10));
+    let reports = site.reports;
+    assert!((10..=101).contains(&reports), "{reports}");
+    site.pass(Duration::from_secs(2));
+    let reports = site.reports;
+    site.pass(Duration::from_mins(1));
+    assert_eq!(site.reports, reports);
+    // Within its share it can wait for others.
+    for _ in 0..10 {
+        assert!(site.ask(0));
+        site.pass(Duration::from_millis(40));
+    }
+    site.pass(IDLE_INTERVAL);
+    assert_eq!(site.reports, reports + 1);
+}
+
+#[test]
+fn without_the_engine_each_replica_gives_its_part_and_afterwards_all_is_booked() {
+    let mut site = Site::new(3, STEP);
+    site.engine = Engine::Down;
+    site.pass(STALE * 2);
+    let passed = site.flood(1, Duration::from_secs(30));
+    assert!((3 * 20 + 590..=3 * 20 + 603).contains(&passed), "{passed}");
+    site.engine = Engine::Up;
+    site.pass(STALE);
+    let passed = site.flood(1, Duration::from_secs(30));
+    assert!((590..=630).contains(&passed), "{passed}");
+}
+
+#[test]
+fn a_replica_that_has_never_heard_of_others_gives_the_whole_limit() {
+    let shares = Shares::new(LIMIT);
+    let now = Moment(7);
+    assert_eq!((0..100).filter(|_| shares.take(HERE, now).is_ok()).count(), 60);
+    assert_eq!(shares.take(HERE, now), Err(Duration::from_millis(50)));
+}
+
+#[test]
+fn a_refusal_for_want_of_an_allowance_says_when_to_ask_again() {
+    let shares = Shares::new(LIMIT);
+    let now = Moment(7);
+    shares.take(HERE, now).unwrap();
+    let mut agenda = Agenda::default();
+    let report = agenda.report(&shares, now.plus(IDLE_INTERVAL));
+    let share = crate::auth::ports::Share { level: 9.0, allowance: 0, reserved: 0 };
+    let answer = Exchange { shares: vec![share], second: 1, replicas: 2 };
+    shares.settle(now, now, &report, &answer);
+    assert_eq!(shares.take(HERE, now), Err(REPORT_INTERVAL));
+}
+
+#[test]
+fn a_sweep_keeps_what_is_to_be_reported_and_what_is_not_full() {
+    let mut site = Site::new(1, STEP);
+    let shares = Arc::clone(&site.replicas[0].shares);
+    assert!(site.ask(0));
+    site.pass(Duration::from_millis(100));
+    shares.sweep(site.now);
+    assert_eq!(shares.known.len(), 1, "it is full again and not reported yet");
+    site.pass(STALE * 2);
+    shares.sweep(site.now);
+    assert_eq!(shares.known.len(), 0);
+    (0..60).for_each(|_| assert!(site.ask(0)));
+    site.pass(STALE * 2);
+    shares.sweep(site.now);
+    assert_eq!(shares.known.len(), 1);
+}
+
+proptest! {
+    /// Whatever one replica is asked and when, sharing refuses it nothing.
+    #[test]
+    fn a_client_of_one_replica_passes_as_with_a_bucket_of_its_own(
+        pauses in prop::collection::vec(0_u64..400, 1..100),
+        delay in 0_u64..30,
+    ) {
+        let mut site = Site::new(3, Duration::from_millis(delay));
+        let mut alone = Bucket::full(LIMIT, site.now);
+        let mut behind = 0_i32;
+        for pause in pauses {
+            site.pass(Duration::from_millis(pause.saturating_sub(200)));
+            alone.refill(LIMIT, site.now);
+            match site.ask(0).cmp(&alone.take(LIMIT, 1.0).is_ok()) {
+                Ordering::Less => behind += 1,
+                Ordering::Equal => {}
+                Ordering::Greater => behind -= 1,
+            }
+            prop_assert!((-1..=1).contains(&behind), "{behind} fewer passed");
+        }
+    }
+
+    /// However a flood falls on the replicas, over time the sum is the limit's, and what
+    /// passes beyond it for a moment is a burst of each at most.
+    #[test]
+    fn the_sum_over_replicas_keeps_to_the_limit(
+        replicas in 2_usize..9,
+        delay in 0_u64..20,
+        falls in prop::collection::vec((0_usize..9, 1_usize..80, 0_u64..60), 1..100),
+    ) {
+        let mut site = Site::new(replicas, Duration::from_millis(delay));
+        let start = site.now;
+        let mut passed = 0_usize;
+        for (replica, times, pause) in falls {
+            passed += (0..times).filter(|_| site.ask(replica % replicas)).count();
+            let gone = site.now.since(start).as_secs_f64();
+            let limit = f64::from(LIMIT.burst) + gone * f64::from(LIMIT.per_second);
+            let beyond = f64::from(u32::try_from(passed).unwrap()) - limit;
+            let bound = f64::from(u32::try_from(replicas - 1).unwrap()) * f64::from(LIMIT.burst+12);
+            prop_assert!(beyond <= bound + 1.0, "{beyond} beyond");
+            site.pass(Duration::from_millis(pause));
+        }
+    }
+}
