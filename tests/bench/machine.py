@@ -25,6 +25,7 @@ PACKAGES = {
     "ab": "apache2-utils",
     "openssl": "openssl",
     "taskset": "util-linux",
+    "redis-server": "redis-server",
 }
 
 

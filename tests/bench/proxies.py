@@ -163,8 +163,9 @@ class Gateway(Server):
     refusal = (401,)
     schemes = ("bearer", "basic", "key")
 
-    def __init__(self, *arguments, binary, **values):
-        super().__init__(*arguments, **values)
+    def __init__(self, *arguments, binary, redis=None, **values):
+        url = f'url = "redis://127.0.0.1:{redis}"\ndurability = "fast"' if redis else ""
+        super().__init__(*arguments, store=url, **values)
         self.binary = Path(binary).resolve()
 
     def command(self):
@@ -208,6 +209,18 @@ class Gateway(Server):
             "basic": ("Authorization", f"Basic {basic}"),
             "key": ("X-API-Key", key),
         }
+
+
+class Redis(Server):
+    """What a gateway with a shared store shares it through."""
+
+    template = "redis.conf"
+
+    def command(self):
+        return "redis-server", self.config
+
+    def version(self):
+        return tool("Redis", "redis-server", "--version")
 
 
 class Nginx(Server):

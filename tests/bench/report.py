@@ -52,7 +52,9 @@ class Results:
             what = f"{target.scenario}: CPU at most {target.limit:g} x {target.proxy}"
             if target.against != target.scenario:
                 what += f" with {target.against}"
-            ratios = self.ratios(target.scenario, GATEWAY, target.proxy, target.against)
+            if target.of != GATEWAY:
+                what = f"{target.of}, {what}"
+            ratios = self.ratios(target.scenario, target.of, target.proxy, target.against)
             yield verdict(what, spread(ratios), target.limit)
         held = self.held[IDLE].get(GATEWAY)
         seen = {"median": held / 1000, "low": held / 1000, "high": held / 1000} if held else None
