@@ -4,7 +4,7 @@
 use super::Core;
 use super::account::AccountId;
 use super::error::{Error, Refusal};
-use super::ports::Opening;
+use super::ports::{Opening, Recall};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Timestamp;
@@ -62,7 +62,12 @@ impl Core {
         let digest = self.signer.digest(text.as_bytes());
         let now = self.clock.now();
         let ticket = self.store.take_ticket(digest, now).await?.ok_or(Refusal::TicketUnknown)?;
-        let account = self.present_account(ticket.account).await?;
+        let mut account = self.present_account(ticket.account).await?;
+        if account.version < ticket.version
+            && self.store.recall(Recall::Account(ticket.account)).await?
+        {
+            account = self.standing.enabled_account(ticket.account)?;
+        }
         if account.version != ticket.version {
             return Err(Refusal::TicketUnknown.into());
         }

@@ -29,12 +29,14 @@ use super::{Engine, find};
 
 /// How long the server keeps a question for changes before it answers "none": what
 /// memory may miss while all is well is this and a trip.
-const BLOCK_MS: u16 = 100;
+const BLOCK_MS: u16 = 250;
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS as u64);
 /// Entries taken at once.
 const ENTRIES: usize = 1_000;
 const PAGE: usize = 500;
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// Probes from one question who is primary to the next.
+const PRIMARY_PROBES: u64 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -141,7 +143,7 @@ impl Engine {
             if let Some(ready) = ready.take() {
                 let _ = ready.send(());
             }
-            self.probe().await
+            self.probe(&address).await
         };
         tokio::select! {
             error = self.read_stream(&mut follower) => lost(error),
@@ -155,11 +157,18 @@ impl Engine {
         }
     }
 
-    /// While changes are refused, tries one that means nothing now and then: health
-    /// tells when it was taken.
-    async fn probe(&self) -> Result<(), StoreError> {
-        loop {
+    /// Looks whether this is still the server to follow. While changes are refused, tries
+    /// one that means nothing: health tells when it was taken.
+    async fn probe(&self, address: &super::Address) -> Result<(), StoreError> {
+        for second in 1u64.. {
             tokio::time::sleep(PROBE_PAUSE).await;
+            // A primary that was replaced may not know it yet; who cannot say is no reason.
+            if second % PRIMARY_PROBES == 0
+                && let Ok(primary) = find::primary(&self.settings).await
+                && primary != *address
+            {
+                return Err(StoreError::Unavailable(format!("{primary} is primary now")));
+            }
             if !self.writable.load(Ordering::Relaxed) {
                 let mut probe = Transaction::new(self);
                 let arguments = [&b"1"[..], b"PX", b"1000"].map(<[u8]>::to_vec);
@@ -171,6 +180,7 @@ impl Engine {
                 self.deliver().await?;
             }
         }
+        Ok(())
     }
 
     fn note_live(&self, address: &super::Address, resumed: bool) {

@@ -739,14 +739,13 @@ impl Engine {
         txn.guard(account.0).await?;
         let mut index = cmd("ZRANGE");
         index.arg(self.names.sessions_of(account.0)).arg(0).arg(-1);
-        let mut ended = Vec::new();
-        for id in txn.ids(&index).await? {
-            if keep == Some(SessionId(id)) {
-                continue;
-            }
-            let bytes: Option<Bytes> = self.ask(cmd("GET").arg(self.names.session(id))).await?;
+        let ids = txn.ids(&index).await?.into_iter().filter(|id| keep != Some(SessionId(*id)));
+        let ids: Vec<Uuid> = ids.collect();
+        let mut ended = Vec::with_capacity(ids.len());
+        let records = self.records(ids.iter().map(|id| self.names.session(*id))).await?;
+        for (id, record) in ids.into_iter().zip(records) {
             // A record that does not read must not keep the others alive: it ends by its id.
-            let session = bytes.and_then(|bytes| Session::decode(&bytes, "session").ok());
+            let session = record.and_then(|bytes| Session::decode(&bytes, "session").ok());
             let expires = session.map_or(now, |session| session.expires);
             ended.push(self.end_session_by_id(txn, id, account.0, expires, now));
         }
@@ -812,11 +811,26 @@ impl Engine {
         Ok(())
     }
 
+    /// Records that something else guards.
+    async fn records(
+        &self,
+        keys: impl Iterator<Item = String>,
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let keys: Vec<String> = keys.collect();
+        let mut records = Vec::with_capacity(keys.len());
+        for page in keys.chunks(SWEEP_BATCH) {
+            records.extend(self.ask::<Vec<Option<Bytes>>>(cmd("MGET").arg(page)).await?);
+        }
+        Ok(records)
+    }
+
     /// Removes every key of an index, and the index.
     async fn drop_keys(&self, txn: &mut Transaction<'_>, index: &str) -> Result<(), StoreError> {
-        for id in txn.ids(cmd("SMEMBERS").arg(index)).await? {
-            if let Some(key) = txn.record::<ApiKey>(self.names.key(id)).await? {
-                self.drop_key(txn, &key);
+        let ids = txn.ids(cmd("SMEMBERS").arg(index)).await?;
+        let names: Vec<String> = ids.iter().map(|id| self.names.key(*id)).collect();
+        for (name, record) in names.iter().zip(self.records(names.iter().cloned()).await?) {
+            if let Some(record) = record {
+                self.drop_key(txn, &ApiKey::decode(&record, name)?);
             }
         }
         txn.delete(index.to_owned());
@@ -914,7 +928,10 @@ impl Engine {
             for (name, record) in keys.iter().zip(records) {
                 // Gone by its time since it was listed.
                 let Some(record) = record else { continue };
-                listed.push(T::decode(&record, name)?);
+                match T::decode(&record, name) {
+                    Ok(record) => listed.push(record),
+                    Err(error) => tracing::error!(%error, "a stored record is passed over"),
+                }
             }
             if !full {
                 break;
