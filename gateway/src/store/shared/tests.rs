@@ -388,3 +388,34 @@ async fn what_ends_while_the_server_is_away_holds_here_and_is_delivered() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_with_the_rights_of_the_reference_is_enough() {
+    let reference = include_str!("../../../CONFIG.md");
+    let rights = reference
+        .lines()
+        .find_map(|line| line.split_once("ACL SETUSER gate on >PASSWORD ")?.1.split('`').next())
+        .expect("the reference names them");
+    let server = Server::start();
+    let mut beside = server.connect().await;
+    let mut user = redis::cmd("ACL");
+    user.arg("SETUSER").arg("gate").arg("on").arg(">secret");
+    user.arg(rights.split_whitespace().collect::<Vec<_>>());
+    let _: Value = user.query_async(&mut beside).await.unwrap();
+    let settings = Settings {
+        username: Some("gate".to_owned()),
+        password: Some(crate::auth::secret::Secret::new("secret".to_owned())),
+        ..server.settings("portcullis")
+    };
+    assert!(inspect(&settings).await.is_ok());
+    let wrong = Settings {
+        password: Some(crate::auth::secret::Secret::new("wrong".to_owned())),
+        ..settings.clone()
+    };
+    assert!(matches!(open_error(wrong).await, OpenError::Link(LinkError::Credentials(..))));
+    let standing = Arc::new(Standing::default());
+    let entropy = Arc::new(SystemEntropy::default());
+    let store = SharedStore::open(settings, Arc::clone(&standing), entropy).await.unwrap();
+    let suite = Suite { store: Arc::new(store), standing };
+    crate::store::conformance::with_an_account_goes_what_it_had_and_nothing_else(suite).await;
+}
