@@ -177,3 +177,65 @@ fn is_unknown_kind(kind: Option<&str>) -> bool {
     ];
     kind.is_some_and(|kind| !KINDS.contains(&kind))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_comes_back_as_it_was_told() {
+        let (id, digest) = (Uuid::from_u128(1), [7u8; 32]);
+        let told = json!([
+            {"account": {"id": id, "username": "ann", "roles": ["user"], "disabled": false,
+                "created": 1, "version": 2}},
+            {"account_gone": id},
+            {"revoked": [id, 5]},
+            {"ended": [[id, 5]]},
+            {"key": {"id": id, "owner": id, "name": "ci", "shown": "sk", "digest": digest,
+                "scopes": [], "created": 1}},
+            {"key_gone": digest},
+            {"used": [[id, 5]]},
+            {"server": {"id": id, "name": "s", "created": 1}},
+            {"server_gone": id},
+            {"workspace": {"id": id, "name": "w", "created": 1}},
+            {"workspace_gone": id},
+            {"member": [id, id, "admin"]},
+            {"locked_out": ["192.0.2.1", 5]},
+            {"forgiven": "192.0.2.1"},
+        ]);
+        let changes = parse(told.to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(&changes).unwrap(), told);
+        let standing = Standing::default();
+        for change in changes {
+            change.publish(&standing).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_tells_is_passed_over_and_nonsense_is_not() {
+        assert_eq!(parse(br#"[{"later": [1]}, {"forgiven": "192.0.2.1"}]"#).unwrap().len(), 1);
+        for nonsense in ["", "{}", "[1]", "[{}]", r#"[{"revoked": 1}]"#, r#"[{"account": {}}]"#] {
+            assert!(parse(nonsense.as_bytes()).is_err(), "{nonsense}");
+        }
+        let odd = parse(br#"[{"locked_out": ["nowhere", 1]}]"#).unwrap();
+        assert!(odd.into_iter().all(|change| change.publish(&Standing::default()).is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_entry_is_a_surprise(
+            kind in "(account|account_gone|revoked|ended|key|key_gone|used|member|forgiven|[a-z]{1,5})",
+            value in r#"(null|[0-9]{1,20}|"[ -~]{0,12}"|\[[0-9",\[\]]{0,12}\]|\{"id":"[0-9a-f-]{36}"\})"#,
+        ) {
+            let entry = format!("[{{\"{kind}\":{value}}}]");
+            if let Ok(changes) = parse(entry.as_bytes()) {
+                for change in changes {
+                    let _ = change.publish(&Standing::default());
+                }
+            }
+        }
+    }
+}

@@ -93,3 +93,34 @@ fn owner(slots: &Value, slot: i64, asked: &Address) -> Option<Address> {
         Some(Address { host, port: u16::try_from(*port).ok()? })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(from: i64, to: i64, host: &str, port: i64) -> Value {
+        let host = Value::BulkString(host.as_bytes().to_vec());
+        Value::Array(vec![
+            Value::Int(from),
+            Value::Int(to),
+            Value::Array(vec![host, Value::Int(port)]),
+        ])
+    }
+
+    #[test]
+    fn the_owner_of_a_slot_is_found_and_nonsense_names_nobody() {
+        let asked = Address { host: "asked".to_owned(), port: 1 };
+        let slots = Value::Array(vec![
+            range(0, 99, "one", 7001),
+            Value::Nil,
+            range(100, 199, "", 7002),
+            range(200, 299, "three", 70_000),
+        ]);
+        let found = |slot| owner(&slots, slot, &asked).map(|address| address.to_string());
+        assert_eq!(found(0).as_deref(), Some("one:7001"));
+        assert_eq!(found(100).as_deref(), Some("asked:7002"), "who was asked means itself");
+        assert_eq!(found(200), None, "no such port");
+        assert_eq!(found(300), None);
+        assert_eq!(owner(&Value::Okay, 0, &asked), None);
+    }
+}
