@@ -428,6 +428,7 @@ async fn a_password_in_the_wrong_place_is_refused_and_never_shown() {
         ("[store]\nurl = \"gate:hunter2@h\"\n", "expected a URL that begins"),
         ("[store]\nurl = redis://gate:hunter2@h\n", "config.toml:2:"),
         ("[store]\nurl = [\"redis://gate:hunter2@h\"]\n", "expected a URL"),
+        ("[store]\nurl = \"redis://hunter2@h\"\n", "there is no password for the user"),
         ("[store]\nurl = \"redis://h?password=hunter2\"\n", "without a query"),
         ("store = \"redis://gate:hunter2@h\"\n", "expected a table"),
         ("[store]\npassword = \"hunter2\"\n", "did you mean `password_file`?"),

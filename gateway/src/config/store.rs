@@ -114,6 +114,11 @@ pub(super) fn read_store(
             let message = "nothing would use this secret: store.url names no sentinels";
             reader.note(secret.origin.clone(), "", message, None);
         }
+        if location.username.is_some() && !is_password_given(reader, &section) {
+            let message = "there is no password for the user that it names";
+            let help = "set STORE_PASSWORD, STORE_PASSWORD_FILE or store.password_file".to_owned();
+            section.note(section.given_at("url"), "url", message, Some(help));
+        }
         SharedStore {
             topology: location.topology,
             tls,
@@ -130,6 +135,13 @@ pub(super) fn read_store(
     section.finish();
     let directory = path.map_or_else(|| PathBuf::from("data"), |path| path.value.into());
     (Store { directory, shared }, at)
+}
+
+/// One that cannot be read counts: what is wrong with it is said already.
+fn is_password_given(reader: &Reader, section: &Section<'_>) -> bool {
+    let variables = ["STORE_PASSWORD", "STORE_PASSWORD_FILE"];
+    variables.iter().any(|name| reader.variable(name).is_some())
+        || section.given_at("password_file") != Origin::Absent
 }
 
 fn read_prefix(section: &Section<'_>) -> String {

@@ -511,8 +511,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     // Ourselves.
     of(
         "store_unavailable",
-        "The store cannot write: the disk is full, read-only or failing; `detail` says why. Nothing was changed.",
-        "Make room or mend the disk; the gateway goes on by itself. Tokens and keys work meanwhile.",
+        "The store cannot write: the disk is full, read-only or failing, or a shared store cannot be reached or takes no changes; `detail` says why. Nothing was changed.",
+        "Make room or mend the disk, or bring the shared store back (`portcullis check --connect` tries it); the gateway goes on by itself. Tokens and keys work meanwhile.",
     ),
     of(
         "store_busy",

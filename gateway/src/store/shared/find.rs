@@ -49,10 +49,20 @@ async fn ask_sentinel(
     question.arg("get-master-addr-by-name").arg(service);
     let answer: Option<(String, u16)> =
         question.query_async(&mut connection).await.map_err(|error| {
-            LinkError::Refused(format!("Sentinel {sentinel} does not say who is primary: {error}"))
+            if error.to_string().contains("unknown command") {
+                LinkError::Misnamed(format!(
+                    "{sentinel} is no Sentinel; one server is written redis:// in `store.url`"
+                ))
+            } else {
+                LinkError::Refused(format!(
+                    "Sentinel {sentinel} does not say who is primary: {error}"
+                ))
+            }
         })?;
     let (host, port) = answer.ok_or_else(|| {
-        LinkError::Refused(format!("Sentinel {sentinel} knows no service {service:?}"))
+        LinkError::Misnamed(format!(
+            "Sentinel {sentinel} knows no service {service:?}; it stands after the addresses in `store.url`"
+        ))
     })?;
     Ok(Address { host, port })
 }
@@ -60,6 +70,11 @@ async fn ask_sentinel(
 /// Asks a node whose our slot is.
 async fn ask_node(settings: &Settings, node: &Address) -> Result<Address, LinkError> {
     let refused = |error: redis::RedisError| {
+        if error.to_string().contains("cluster support disabled") {
+            return LinkError::Misnamed(format!(
+                "{node} is not of a cluster; one server is written redis:// in `store.url`"
+            ));
+        }
         LinkError::Refused(format!("{node} does not tell whose our slot is: {error}"))
     };
     let mut connection = connect(settings, node, Some(settings.timeout)).await?;

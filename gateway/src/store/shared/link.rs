@@ -33,10 +33,17 @@ pub enum LinkError {
     #[error("{0} does not answer: {1}")]
     Unreachable(Address, String),
     /// The server says that user or password is wrong.
-    #[error("{0} refuses the user or the password: {1}")]
+    #[error(
+        "{0} refuses the user or the password: {1}; look at the user in `store.url` and at STORE_PASSWORD, of a Sentinel at STORE_SENTINEL_PASSWORD"
+    )]
     Credentials(Address, String),
-    #[error("TLS to {0}: {1}")]
+    #[error(
+        "TLS to {0}: {1}; look at the host in `store.url` and at the authorities in `store.roots`"
+    )]
     Tls(Address, String),
+    /// It is there, and not what `store.url` says.
+    #[error("{0}")]
+    Misnamed(String),
     #[error("{0} answers what is no Redis protocol")]
     Nonsense(Address),
     #[error("{0}")]
@@ -47,7 +54,7 @@ impl LinkError {
     /// Whether trying again may help without anybody changing something.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        !matches!(self, LinkError::Credentials(..) | LinkError::Tls(..))
+        !matches!(self, LinkError::Credentials(..) | LinkError::Tls(..) | LinkError::Misnamed(..))
     }
 }
 
@@ -242,6 +249,12 @@ fn refine(address: &Address, error: &RedisError) -> LinkError {
         || matches!(code, "WRONGPASS" | "NOAUTH" | "NOPERM")
     {
         LinkError::Credentials(address.clone(), describe(error))
+    } else if describe(error).contains("refused to switch database") {
+        let help = "look at the number at the end of `store.url`; a cluster has none, and is written redis-cluster://";
+        LinkError::Misnamed(format!(
+            "{address} has no such database: {}; {help}",
+            error.detail().unwrap_or_default()
+        ))
     } else if error.kind() == ErrorKind::Parse {
         LinkError::Nonsense(address.clone())
     } else {
