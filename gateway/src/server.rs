@@ -58,7 +58,7 @@ use crate::pipeline::{Advisory, Gateway};
 use crate::socket;
 use crate::store::archive::Archive;
 use crate::store::embedded::{Checked, EmbeddedArchive, EmbeddedStore, Location, OpenError};
-use crate::store::shared::{self, SharedStore};
+use crate::store::shared::{self, SharedArchive, SharedStore};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
@@ -231,11 +231,19 @@ pub fn check_store(config: &Config) -> Result<Checked, StartError> {
     Ok(EmbeddedStore::check(&Location::in_directory(&config.store.directory))?)
 }
 
-/// The records of a store that no gateway has open; `None` when there is no store.
+/// The records of a store that is there: a shared one, or one that no gateway has open.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn find_archive(config: &Config) -> Result<Option<Box<dyn Archive>>, StartError> {
+pub async fn find_archive(config: &Config) -> Result<Option<Box<dyn Archive>>, StartError> {
+    if let Some(shared) = &config.store.shared {
+        let inspection = shared::inspect(&shared_settings(shared, Seconds(0))?).await?;
+        return if inspection.schema.is_some() {
+            open_archive(config).await.map(Some)
+        } else {
+            Ok(None)
+        };
+    }
     let location = Location::in_directory(&config.store.directory);
     if !location.exists() {
         return Ok(None);
@@ -247,7 +255,13 @@ pub fn find_archive(config: &Config) -> Result<Option<Box<dyn Archive>>, StartEr
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn open_archive(config: &Config) -> Result<Box<dyn Archive>, StartError> {
+pub async fn open_archive(config: &Config) -> Result<Box<dyn Archive>, StartError> {
+    if let Some(shared) = &config.store.shared {
+        let entropy = Arc::new(SystemEntropy::default());
+        // No session is ended here, so no token's lifetime matters.
+        let settings = shared_settings(shared, Seconds(0))?;
+        return Ok(Box::new(SharedArchive::open(settings, entropy).await?));
+    }
     let location = Location::in_directory(&config.store.directory);
     Ok(Box::new(EmbeddedArchive::open(&location)?))
 }

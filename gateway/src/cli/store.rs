@@ -11,8 +11,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use crate::config::Config;
 use crate::server;
 use crate::socket::{self, Answer, Question};
-use crate::store::archive::file::{Counts, Export, Reading, copy, import, is_last};
-use crate::store::archive::is_empty;
+use crate::store::archive::file::{Export, Reading, import, is_last};
+use crate::store::archive::{Counts, copy, is_empty};
 
 use super::administer::{no_answer, prepare};
 use super::output::{complain, fail, say};
@@ -20,14 +20,15 @@ use super::{Place, configure_store, parse_seconds};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreCommand {
-    /// Look whether every page and record is whole; no gateway may have it open
+    /// Look whether every page and record is whole; no gateway may have a file open
     Check {
         /// Look at an export instead
         file: Option<PathBuf>,
     },
     /// Write every record as a line of JSON, secrets only as hashes
     ///
-    /// Works beside the running gateway and without it.
+    /// Works beside the running gateway and without it. What gateways change meanwhile in
+    /// a shared store may be in it or not.
     Export {
         /// [default: standard output]
         #[arg(long, value_name = "FILE")]
@@ -42,7 +43,7 @@ pub(super) enum StoreCommand {
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
     },
-    /// Add every record of an export to an empty store; no gateway may have it open
+    /// Add every record of an export to an empty store; no gateway may have a file open
     Import {
         /// `-` reads standard input
         file: PathBuf,
@@ -57,9 +58,11 @@ pub(super) enum StoreCommand {
     Thaw,
 }
 
+const NEVER_USED: &str = "the shared store holds nothing of a gateway (store.prefix)";
+
 pub(super) fn store(place: &Place, command: StoreCommand) -> ExitCode {
     let done = match command {
-        StoreCommand::Check { file: None } => return check(place),
+        StoreCommand::Check { file: None } => check(place),
         StoreCommand::Check { file: Some(file) } => check_export(place, &file),
         StoreCommand::Export { output, freeze } => export(place, output.as_deref(), freeze),
         StoreCommand::Backup { output } => export(place, Some(&output), None),
@@ -92,19 +95,31 @@ impl From<String> for Failure {
     }
 }
 
-fn check(place: &Place) -> ExitCode {
-    let config = match configure_store(place) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    match server::check_store(&config) {
-        Ok(store) if store.faults.is_empty() => say(&format!(
-            "the store is whole: {} accounts, {} sessions, {} keys, {} tickets, {} revocations\n",
-            store.accounts, store.sessions, store.keys, store.tickets, store.revocations
-        )),
-        Ok(store) => fail(1, &format!("the store is damaged:\n{}", store.faults.join("\n"))),
-        Err(error) => fail(1, &error.to_string()),
+fn check(place: &Place) -> Result<ExitCode, Failure> {
+    let config = configure_store(place)?;
+    if config.store.shared.is_some() {
+        return check_shared(place);
     }
+    let store = server::check_store(&config).map_err(|error| error.to_string())?;
+    if !store.faults.is_empty() {
+        return Err(format!("the store is damaged:\n{}", store.faults.join("\n")).into());
+    }
+    Ok(say(&format!(
+        "the store is whole: {} accounts, {} sessions, {} keys, {} tickets, {} revocations\n",
+        store.accounts, store.sessions, store.keys, store.tickets, store.revocations
+    )))
+}
+
+/// A shared store is whole if all of it can be read and goes into another.
+fn check_shared(place: &Place) -> Result<ExitCode, Failure> {
+    let (config, runtime) = prepare(place)?;
+    let checked: Result<Counts, String> = runtime.block_on(async {
+        let archive = server::find_archive(&config).await.map_err(|error| error.to_string())?;
+        let archive = archive.ok_or_else(|| NEVER_USED.to_owned())?;
+        let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
+        copy(&*archive, &*scratch).await.map_err(|error| error.to_string())
+    });
+    Ok(say(&format!("the store is whole: {}\n", in_words(&checked?))))
 }
 
 fn check_export(place: &Place, file: &Path) -> Result<ExitCode, Failure> {
@@ -158,14 +173,22 @@ async fn write_export<W: Write>(
 ) -> Result<(), String> {
     let unwritten = |error: io::Error| format!("the export could not be written: {error}");
     let directory = &config.store.directory;
-    let running = socket::export(directory, freeze).await.map_err(|error| no_answer(&error))?;
+    let running = if config.store.shared.is_none() {
+        socket::export(directory, freeze).await.map_err(|error| no_answer(&error))?
+    } else if freeze.is_some() {
+        return Err("only a store in a file can be frozen, by its gateway".to_owned());
+    } else {
+        None
+    };
     let Some(mut lines) = running else {
         if freeze.is_some() {
             complain("no gateway is running; there is nothing to freeze");
         }
-        let archive = server::find_archive(config).map_err(|error| error.to_string())?;
-        let archive = archive
-            .ok_or_else(|| format!("there is no store in {} (store.path)", directory.display()))?;
+        let archive = server::find_archive(config).await.map_err(|error| error.to_string())?;
+        let archive = archive.ok_or_else(|| match &config.store.shared {
+            None => format!("there is no store in {} (store.path)", directory.display()),
+            Some(_) => NEVER_USED.to_owned(),
+        })?;
         let mut export = Export::of(&*archive);
         while let Some(lines) = export.next().await.map_err(|error| error.to_string())? {
             out.write_all(&lines).map_err(unwritten)?;
@@ -277,13 +300,13 @@ fn import_file(
     }
     let mut reading = Reading::begin(input).map_err(|error| told(&error))?;
     let started = |error: server::StartError| error.to_string();
-    let present = if dry_run {
-        server::find_archive(&config).map_err(started)?
-    } else {
-        Some(server::open_archive(&config).map_err(started)?)
-    };
     let mut added = 0;
     let imported = runtime.block_on(async {
+        let present = if dry_run {
+            server::find_archive(&config).await.map_err(started)?
+        } else {
+            Some(server::open_archive(&config).await.map_err(started)?)
+        };
         if let Some(archive) = &present
             && !resume
             && !is_empty(&**archive).await.map_err(|error| error.to_string())?

@@ -2,8 +2,11 @@
 //!
 //! Tickets are left out; they live for two minutes.
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod file;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -17,6 +20,12 @@ use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
+
+/// Records of one look into a store.
+const PAGE: usize = 500;
+
+/// How many records of each kind.
+pub type Counts = BTreeMap<Kind, u64>;
 
 /// The kinds of records, each behind those it refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -171,11 +180,34 @@ pub async fn is_empty(records: &dyn Records) -> Result<bool, StoreError> {
     Ok(true)
 }
 
+/// Writes all records of one store into another.
+///
+/// # Errors
+/// When one cannot be read or written.
+pub async fn copy(from: &dyn Records, to: &dyn Archive) -> Result<Counts, StoreError> {
+    let mut counts = Counts::new();
+    for kind in Kind::ALL {
+        let mut last = None;
+        loop {
+            let page = from.read(kind, last.as_ref(), PAGE).await?;
+            if let Written::Refused { index, clash } = to.write(&page).await? {
+                return Err(StoreError::Damaged(format!("{} {clash}", page[index])));
+            }
+            *counts.entry(kind).or_default() += page.len() as u64;
+            match page.into_iter().nth(PAGE - 1) {
+                Some(entry) => last = Some(entry),
+                None => break,
+            }
+        }
+    }
+    Ok(counts)
+}
+
 /// What records can be read from.
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// Up to `limit` records of one kind in order of their ids, after one of them;
-    /// fewer than `limit`, possibly none, only at the end.
+    /// Up to `limit` records of one kind, after one of them in an order that stays; fewer
+    /// than `limit`, possibly none, only at the end.
     async fn read(
         &self,
         kind: Kind,

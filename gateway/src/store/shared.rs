@@ -8,6 +8,7 @@
 //! fail, and what ends a token or a key holds here at once and there on its return
 //! (`undelivered`).
 
+mod archive;
 mod buckets;
 mod change;
 mod failures;
@@ -41,6 +42,7 @@ use names::Names;
 use transaction::{Committed, Transaction};
 use undelivered::Undelivered;
 
+pub use archive::SharedArchive;
 pub use link::LinkError;
 pub use schema::{Inspection, OpenError, inspect};
 pub use settings::{Address, Durability, Settings, Topology};
@@ -116,32 +118,7 @@ impl SharedStore {
         standing: Arc<Standing>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, OpenError> {
-        let mut replica = [0; 12];
-        entropy.fill(&mut replica);
-        let engine = Arc::new(Engine {
-            names: Names::new(&settings.prefix),
-            link: Link::default(),
-            memory: Memory::new(standing),
-            entropy,
-            failures: Failures::default(),
-            undelivered: Undelivered::default(),
-            misses: moka::sync::Cache::builder()
-                .max_capacity(MISSES)
-                .time_to_live(MISSES_KEPT)
-                .build(),
-            installation: ArcSwap::default(),
-            state: AtomicU8::new(StoreState::Unreachable as u8),
-            last_error: std::sync::Mutex::default(),
-            writable: AtomicBool::new(true),
-            started: Instant::now(),
-            fresh: AtomicU64::new(0),
-            commit: Script::new(transaction::SCRIPT),
-            read: Script::new(include_str!("shared/read.lua")),
-            count: Script::new(failures::SCRIPT),
-            buckets: Script::new(buckets::SCRIPT),
-            replica: data_encoding::HEXLOWER.encode(&replica),
-            settings,
-        });
+        let engine = Arc::new(Engine::new(settings, standing, entropy));
         let first = match engine.attach().await {
             Ok(attached) => Some(attached),
             Err(error) if error.is_passing() => {
@@ -166,6 +143,35 @@ impl Drop for SharedStore {
 }
 
 impl Engine {
+    fn new(settings: Settings, standing: Arc<Standing>, entropy: Arc<dyn Entropy>) -> Self {
+        let mut replica = [0; 12];
+        entropy.fill(&mut replica);
+        Self {
+            names: Names::new(&settings.prefix),
+            link: Link::default(),
+            memory: Memory::new(standing),
+            entropy,
+            failures: Failures::default(),
+            undelivered: Undelivered::default(),
+            misses: moka::sync::Cache::builder()
+                .max_capacity(MISSES)
+                .time_to_live(MISSES_KEPT)
+                .build(),
+            installation: ArcSwap::default(),
+            state: AtomicU8::new(StoreState::Unreachable as u8),
+            last_error: std::sync::Mutex::default(),
+            writable: AtomicBool::new(true),
+            started: Instant::now(),
+            fresh: AtomicU64::new(0),
+            commit: Script::new(transaction::SCRIPT),
+            read: Script::new(include_str!("shared/read.lua")),
+            count: Script::new(failures::SCRIPT),
+            buckets: Script::new(buckets::SCRIPT),
+            replica: data_encoding::HEXLOWER.encode(&replica),
+            settings,
+        }
+    }
+
     fn standing(&self) -> &Standing {
         self.memory.standing()
     }

@@ -1,7 +1,6 @@
 //! An export as a file: lines of JSON. The first says what it is, the last how many
 //! records of each kind lie between, and their checksum, so that a cut file is known.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -17,21 +16,16 @@ use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::WorkspaceId;
 use crate::store::record::Record;
 
-use super::{Archive, Clash, Entry, Kind, Records, Written};
+use super::{Archive, Clash, Counts, Entry, Kind, PAGE, Records, Written};
 
 const FORMAT: &str = "portcullis-export";
 /// The version this program writes, and the newest that it reads.
 const SCHEMA: u32 = 2;
 /// The form of each record; one that means something else gets a higher number.
 const VERSION: u32 = 1;
-/// Records of one look into the store.
-const PAGE: usize = 500;
 const MAX_LINE_BYTES: u64 = 4 << 20;
 /// How the last line begins.
 const FOOTER: &str = "{\"counts\":";
-
-/// How many records of each kind.
-pub type Counts = BTreeMap<Kind, u64>;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -441,25 +435,4 @@ async fn write(
         *added += new as u64;
     }
     Ok(written)
-}
-
-/// Writes all records of one store into another.
-///
-/// # Errors
-/// When one cannot be read or written.
-pub async fn copy(from: &dyn Records, to: &dyn Archive) -> Result<(), StoreError> {
-    for kind in Kind::ALL {
-        let mut last = None;
-        loop {
-            let page = from.read(kind, last.as_ref(), PAGE).await?;
-            if let Written::Refused { index, clash } = to.write(&page).await? {
-                return Err(StoreError::Damaged(format!("{} {clash}", page[index])));
-            }
-            match page.into_iter().nth(PAGE - 1) {
-                Some(entry) => last = Some(entry),
-                None => break,
-            }
-        }
-    }
-    Ok(())
 }

@@ -61,6 +61,12 @@ impl Engine {
         Ok(Attached { connected, follower })
     }
 
+    /// Takes commands without following.
+    pub(super) async fn connect(&self) -> Result<(), OpenError> {
+        self.link.set(self.attach().await?.connected);
+        Ok(())
+    }
+
     /// Follows for ever; `ready` hears of the first time that everything is known, or
     /// that it cannot be for now.
     pub(super) async fn follow(

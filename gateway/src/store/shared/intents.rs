@@ -591,11 +591,11 @@ impl Store for SharedStore {
     }
 }
 
-fn text(id: Uuid) -> Bytes {
+pub(super) fn text(id: Uuid) -> Bytes {
     id.to_string().into_bytes()
 }
 
-fn number(value: u64) -> Bytes {
+pub(super) fn number(value: u64) -> Bytes {
     value.to_string().into_bytes()
 }
 
@@ -677,7 +677,7 @@ impl Engine {
         }))
     }
 
-    fn write_account(
+    pub(super) fn write_account(
         &self,
         txn: &mut Transaction<'_>,
         account: &Account,
@@ -687,7 +687,7 @@ impl Engine {
         Ok(())
     }
 
-    fn write_session(
+    pub(super) fn write_session(
         &self,
         txn: &mut Transaction<'_>,
         session: &Session,
@@ -761,7 +761,7 @@ impl Engine {
         Ok(())
     }
 
-    fn write_server(
+    pub(super) fn write_server(
         &self,
         txn: &mut Transaction<'_>,
         server: &Server,
@@ -797,7 +797,11 @@ impl Engine {
         Ok(())
     }
 
-    fn add_key(&self, txn: &mut Transaction<'_>, key: &ApiKey) -> Result<(), StoreError> {
+    pub(super) fn add_key(
+        &self,
+        txn: &mut Transaction<'_>,
+        key: &ApiKey,
+    ) -> Result<(), StoreError> {
         txn.touch(key.owner.0);
         if let Some(server) = key.server {
             txn.touch(server.0);
@@ -903,7 +907,7 @@ impl Engine {
     }
 
     /// A page of records behind an index of ids, in order of ids.
-    async fn page<T: Record>(
+    pub(super) async fn page<T: Record>(
         &self,
         index: &str,
         after: Option<Uuid>,

@@ -1,6 +1,8 @@
 //! The shared engine: the common suite on a real server, and what only several
 //! replicas can show.
 
+mod archive;
+
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
