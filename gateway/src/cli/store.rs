@@ -150,7 +150,7 @@ fn export(place: &Place, file: Option<&Path>, freeze: Option<u64>) -> Result<Exi
     match file {
         None => {
             let mut out = io::stdout().lock();
-            runtime.block_on(write_export(&config, freeze, &mut out, |out| out.flush()))?;
+            runtime.block_on(write_export(&config, freeze, &mut out, Write::flush))?;
             Ok(ExitCode::SUCCESS)
         }
         Some(path) => {
@@ -229,7 +229,7 @@ async fn write_export<W: Write>(
 /// A file under another name until it is complete.
 struct Partial {
     path: PathBuf,
-    partial: PathBuf,
+    written: PathBuf,
     file: io::BufWriter<File>,
     counts: Option<Counts>,
 }
@@ -249,16 +249,16 @@ impl Partial {
         let mut options = File::options();
         let file = options.write(true).create_new(true).mode(0o600).open(&partial);
         let file = io::BufWriter::new(file.map_err(failed)?);
-        Ok(Self { path: path.to_owned(), partial, file, counts: None })
+        Ok(Self { path: path.to_owned(), written: partial, file, counts: None })
     }
 
     /// Reads it back from the disk and gives it its name.
     fn keep(&mut self) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
-        let mut reading = read(&self.partial).map_err(io::Error::other)?;
-        while reading.next().map_err(io::Error::other)?.is_some() {}
-        std::fs::rename(&self.partial, &self.path)?;
+        let mut reading = read(&self.written).map_err(io::Error::other)?;
+        while reading.next_entry().map_err(io::Error::other)?.is_some() {}
+        std::fs::rename(&self.written, &self.path)?;
         let directory = self.path.parent().filter(|path| !path.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         self.counts = Some(reading.counts().clone());
@@ -279,7 +279,7 @@ impl Write for Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if self.counts.is_none() {
-            let _ = std::fs::remove_file(&self.partial);
+            let _ = std::fs::remove_file(&self.written);
         }
     }
 }
@@ -296,7 +296,7 @@ fn import_file(
     if file != Path::new("-") {
         // A file can be read twice: nothing of one that is not whole is imported.
         let mut reading = read(file).map_err(|error| told(&error))?;
-        while reading.next().map_err(|error| told(&error))?.is_some() {}
+        while reading.next_entry().map_err(|error| told(&error))?.is_some() {}
     }
     let mut reading = Reading::begin(input).map_err(|error| told(&error))?;
     let started = |error: server::StartError| error.to_string();

@@ -322,7 +322,7 @@ impl<R: BufRead> Reading<R> {
     ///
     /// # Errors
     /// What is wrong with the line, or with the whole at its end.
-    pub fn next(&mut self) -> Result<Option<(u64, Entry)>, BadLine> {
+    pub fn next_entry(&mut self) -> Result<Option<(u64, Entry)>, BadLine> {
         if self.ended {
             return Ok(None);
         }
@@ -402,7 +402,7 @@ pub async fn import<R: BufRead>(
     loop {
         let (mut lines, mut entries) = (Vec::new(), Vec::new());
         let read = loop {
-            match reading.next() {
+            match reading.next_entry() {
                 Ok(Some((line, entry))) => {
                     lines.push(line);
                     entries.push(entry);

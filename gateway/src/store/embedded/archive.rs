@@ -226,6 +226,10 @@ fn add(txn: &WriteTransaction, entry: &Entry) -> Result<Result<bool, Clash>, Sto
     Ok(Ok(true))
 }
 
+fn decoded<R: Record>(stored: Option<Vec<u8>>, what: &str) -> Result<Option<R>, StoreError> {
+    stored.map(|stored| R::decode(&stored, what)).transpose()
+}
+
 /// What lies where the entry would.
 fn find(txn: &WriteTransaction, entry: &Entry) -> Result<Option<Entry>, StoreError> {
     let (id, _) = entry.id();
@@ -237,9 +241,6 @@ fn find(txn: &WriteTransaction, entry: &Entry) -> Result<Option<Entry>, StoreErr
         Ok(txn.open_table::<Id, u64>(table)?.get(id)?.map(|time| Timestamp(time.value())))
     };
     let what = entry.to_string();
-    fn decoded<R: Record>(stored: Option<Vec<u8>>, what: &str) -> Result<Option<R>, StoreError> {
-        stored.map(|stored| R::decode(&stored, what)).transpose()
-    }
     Ok(match *entry {
         Entry::Account(_) => decoded(stored(ACCOUNTS)?, &what)?.map(Entry::Account),
         Entry::Server(_) => decoded(stored(SERVERS)?, &what)?.map(Entry::Server),

@@ -3,8 +3,4 @@
 use crate::store::archive::conformance::archive_conformance;
 use crate::store::embedded::EmbeddedArchive;
 
-async fn scratch() -> EmbeddedArchive {
-    EmbeddedArchive::scratch().unwrap()
-}
-
-archive_conformance!(scratch());
+archive_conformance!(async { EmbeddedArchive::scratch().unwrap() });
