@@ -261,7 +261,7 @@ impl SharedArchive {
     /// `false` when something that was read has changed.
     async fn commit(&self, txn: &Transaction<'_>) -> Result<bool, StoreError> {
         let engine = &self.0;
-        let command = txn.command(&engine.commit.sha, &engine.names.changes())?;
+        let command = txn.command(&engine.commit.sha, &engine.installation.load())?;
         let wait = engine.wait();
         let answers = engine.script(&engine.commit, &command, wait.as_ref()).await?;
         let mut answers = answers.into_iter();
