@@ -1,0 +1,3 @@
+//! Several gateways with one store, reached through Redis.
+
+mod bench;
