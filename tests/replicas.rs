@@ -1,3 +1,4 @@
 //! Several gateways with one store, reached through Redis.
 
 mod bench;
+mod history;
