@@ -1,4 +1,15 @@
 //! Several gateways with one store, reached through Redis.
 
 mod bench;
+mod cluster;
+mod durability;
+mod fleet;
 mod history;
+mod lost;
+mod sentinel;
+mod single;
+mod start;
+
+/// So that only the store decides.
+const UNLIMITED: &str = "\n[limits]\nrequests_per_second = 1000000\nburst = 1000000\n\
+                         max_login_attempts = 1000000\nuser_attempts = 1000000\n";
