@@ -22,6 +22,7 @@ mod identity;
 mod moving;
 mod openapi;
 mod regression;
+mod replicas;
 mod secrets;
 mod support;
 mod table;

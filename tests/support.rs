@@ -2,8 +2,10 @@
 //! deadline on everything that is waited for.
 
 pub mod admin;
+pub mod balancer;
 pub mod client;
 pub mod dice;
+pub mod fault_proxy;
 pub mod frames;
 pub mod gateway;
 pub mod github;
@@ -11,6 +13,8 @@ pub mod installation;
 pub mod process;
 pub mod property;
 pub mod raw;
+pub mod redis;
+pub mod site;
 pub mod socket;
 pub mod streaming;
 pub mod token;
@@ -19,7 +23,10 @@ pub mod upstream;
 pub mod websocket;
 
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
+
+use dice::Dice;
 
 /// Longer than anything takes on a busy machine; reaching it is a failure.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -44,4 +51,11 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
         }
     };
     within(what, poll).await
+}
+
+/// An address of 127.0.0.0/8 that nobody else has, so that a server finds its port free
+/// after every restart.
+pub fn fresh_host() -> IpAddr {
+    let [a, b, c, ..] = Dice::any_seed().to_be_bytes();
+    Ipv4Addr::new(127, 64 | a, b, c | 1).into()
 }

@@ -6,7 +6,6 @@
 mod accounts;
 mod keys;
 mod sessions;
-mod site;
 mod tickets;
 
 use std::time::Duration;
@@ -20,10 +19,10 @@ use crate::support::dice::Dice;
 use crate::support::gateway::Gateway;
 use crate::support::websocket::Upstream;
 
+use crate::support::site::Site;
 use accounts::Accounts;
 use keys::Keys;
 use sessions::Sessions;
-use site::Site;
 use tickets::Tickets;
 
 const PASSWORD: &str = "a password to begin with";

@@ -26,6 +26,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::balancer::Balancer;
 use super::gateway::{ADMIN, ADMIN_PASSWORD, Gateway};
 use super::within;
 
@@ -106,6 +107,15 @@ impl Client {
         let name: HeaderName = name.parse().expect("a field name");
         self.fields.append(name, value.parse().expect("a field value"));
         self
+    }
+
+    /// Through a balancer that leads to any of these gateways.
+    pub fn through(balancer: &Balancer, gateways: &[Gateway]) -> Self {
+        let mut client = Self::anonymous(&gateways[0]);
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(gateways.iter().map(Gateway::certificate));
+        client.endpoint = Endpoint { address: balancer.address(), roots: Arc::new(roots) };
+        client
     }
 
     /// The same caller at a gateway that has moved, as after a restart.

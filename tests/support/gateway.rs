@@ -12,6 +12,7 @@ use toml::Table;
 
 use super::installation::Installation;
 use super::process::{Ended, Process};
+use super::redis;
 use super::{eventually, within};
 
 pub const ADMIN: &str = "admin";
@@ -46,6 +47,7 @@ pub struct Builder {
     installation: Installation,
     config: Option<String>,
     defaults: bool,
+    shared_store: Option<String>,
     arguments: Vec<String>,
 }
 
@@ -54,6 +56,13 @@ impl Builder {
     pub fn config(mut self, text: &str) -> Self {
         self.config = Some(text.to_owned());
         self
+    }
+
+    /// A shared store in place of a file. A change is as sure as the server makes it by
+    /// itself and may take its time, unless the configuration says otherwise.
+    pub fn shared_store(mut self, url: &str) -> Self {
+        self.shared_store = Some(url.to_owned());
+        self.env("STORE_PASSWORD", redis::PASSWORD)
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -117,6 +126,11 @@ impl Builder {
         let written = self.config.as_deref().unwrap_or(ECHO);
         let mut config: Table = written.parse().expect("a test's configuration is TOML");
         lay_under(&mut config, DEFAULTS.parse().expect("the defaults are TOML"));
+        if let Some(url) = &self.shared_store {
+            let store =
+                format!("[store]\nurl = \"{url}\"\ndurability = \"fast\"\ntimeout = \"5s\"");
+            lay_under(&mut config, store.parse().expect("a URL is plain text"));
+        }
         self.config = Some(config.to_string());
     }
 }
@@ -144,6 +158,7 @@ impl Gateway {
             installation: Installation::new(),
             config: None,
             defaults: true,
+            shared_store: None,
             arguments: vec!["run".to_owned()],
         }
     }

@@ -82,6 +82,8 @@ struct Engine {
     /// Milliseconds after `started` up to which nothing of the others has been missed;
     /// zero before the first time.
     fresh: AtomicU64,
+    /// Wakes when `fresh` has grown.
+    heard: tokio::sync::Notify,
     commit: Script,
     read: Script,
     count: Script,
@@ -163,6 +165,7 @@ impl Engine {
             writable: AtomicBool::new(true),
             started: Instant::now(),
             fresh: AtomicU64::new(0),
+            heard: tokio::sync::Notify::new(),
             commit: Script::new(transaction::SCRIPT),
             read: Script::new(include_str!("shared/read.lua")),
             count: Script::new(failures::SCRIPT),
@@ -353,6 +356,15 @@ impl Engine {
     fn set_fresh(&self, asked: Instant) {
         let millis = asked.duration_since(self.started).as_millis();
         self.fresh.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
+        self.heard.notify_waiters();
+    }
+
+    /// The last moment up to which nothing of the others has been missed.
+    fn fresh_at(&self) -> Option<Instant> {
+        match self.fresh.load(Ordering::Acquire) {
+            0 => None,
+            millis => Some(self.started + Duration::from_millis(millis)),
+        }
     }
 
     fn health(&self) -> StoreHealth {
@@ -367,10 +379,7 @@ impl Engine {
             state if state == StoreState::Resyncing as u8 => StoreState::Resyncing,
             _ => StoreState::Unreachable,
         };
-        let staleness = match self.fresh.load(Ordering::Acquire) {
-            0 => None,
-            fresh => Some(self.started.elapsed().saturating_sub(Duration::from_millis(fresh))),
-        };
+        let staleness = self.fresh_at().map(|fresh| fresh.elapsed());
         StoreHealth { state, staleness, undelivered: self.undelivered.len() }
     }
 }

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::PASSWORD;
 use super::sessions::refused;
-use super::site::{Site, bearer};
 use crate::support::client::{Pair, basic};
 use crate::support::dice::Dice;
+use crate::support::site::{Site, bearer};
 
 /// More are forgotten, so that a look at all of them stays short.
 const REMEMBERED: usize = 3;

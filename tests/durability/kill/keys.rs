@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Standing;
-use super::site::{Site, bearer};
 use crate::support::dice::Dice;
+use crate::support::site::{Site, bearer};
 
 /// More are forgotten once they have ended.
 const REMEMBERED: usize = 6;

@@ -1,9 +1,9 @@
 //! Login, refresh, the replay of a spent refresh token, logout.
 
-use super::site::{Site, bearer};
 use super::{PASSWORD, Standing};
 use crate::support::client::Pair;
 use crate::support::dice::Dice;
+use crate::support::site::{Site, bearer};
 
 /// More are forgotten, so that a look at all of them stays short.
 const FAMILIES: usize = 3;

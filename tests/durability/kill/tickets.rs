@@ -1,9 +1,9 @@
 //! WebSocket tickets issued and redeemed.
 
-use super::site::Site;
 use super::{PASSWORD, Standing};
 use crate::support::client::basic;
 use crate::support::dice::Dice;
+use crate::support::site::Site;
 
 /// More are forgotten, so that a look at all of them stays short.
 const REMEMBERED: usize = 6;

@@ -127,6 +127,7 @@ impl Engine {
         let lost = |error: StoreError| -> OpenError {
             LinkError::Unreachable(address.clone(), error.to_string()).into()
         };
+        let since = Instant::now();
         self.link.set(connected);
         let resumes = match self.can_resume().await {
             Ok(resumes) => resumes,
@@ -144,6 +145,7 @@ impl Engine {
                 self.read_everything().await?;
             }
             self.deliver().await?;
+            self.heard_everything_until(since).await;
             self.set_state(StoreState::Live);
             self.note_live(&address, resumes);
             if let Some(ready) = ready.take() {
@@ -189,6 +191,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Waits until nothing of the others before `moment` is missing.
+    async fn heard_everything_until(&self, moment: Instant) {
+        loop {
+            let more = self.heard.notified();
+            if self.fresh_at().is_some_and(|fresh| fresh >= moment) {
+                return;
+            }
+            more.await;
+        }
+    }
+
     fn note_live(&self, address: &super::Address, resumed: bool) {
         let mut last = self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         last.clear();
@@ -224,20 +237,30 @@ impl Engine {
 
     /// Applies what comes, until an error.
     async fn read_stream(&self, follower: &mut MultiplexedConnection) -> StoreError {
+        // What has come already is there at once.
+        let mut block = None;
         loop {
-            if let Err(error) = self.read_next(follower).await {
+            if let Err(error) = self.read_next(follower, block).await {
                 return error;
             }
+            block = Some(BLOCK_MS);
         }
     }
 
-    async fn read_next(&self, follower: &mut MultiplexedConnection) -> Result<(), StoreError> {
+    async fn read_next(
+        &self,
+        follower: &mut MultiplexedConnection,
+        block: Option<u16>,
+    ) -> Result<(), StoreError> {
         let unavailable =
             |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
         // Everything committed before the question is in the answer.
         let asked = Instant::now();
         let mut question = cmd("XREAD");
-        question.arg("COUNT").arg(ENTRIES).arg("BLOCK").arg(BLOCK_MS);
+        question.arg("COUNT").arg(ENTRIES);
+        if let Some(millis) = block {
+            question.arg("BLOCK").arg(millis);
+        }
         question.arg("STREAMS").arg(self.names.changes()).arg(self.memory.position().to_string());
         let answer = follower
             .send_packed_command(&question)

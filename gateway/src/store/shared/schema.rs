@@ -132,6 +132,10 @@ pub(super) async fn claim(
     }
     match meta {
         Some(meta) if known.is_none_or(|known| known == meta.installation) => Ok(meta),
+        // Something lies there that is no description of ours.
+        None if known.is_none() => {
+            Err(OpenError::Foreign { address: address.clone(), prefix: settings.prefix.clone() })
+        }
         _ => Err(OpenError::Replaced { address: address.clone() }),
     }
 }

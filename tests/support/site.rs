@@ -1,5 +1,4 @@
-//! The gateway as a writer sees it: it may be gone at any moment, and then there is
-//! no answer.
+//! A gateway that may be gone at any moment; then there is no answer.
 
 use std::path::PathBuf;
 
@@ -7,19 +6,19 @@ use http::header::{AUTHORIZATION, CONNECTION};
 use http::{HeaderValue, Method, Request};
 use serde_json::{Value, json};
 
-use crate::support::admin;
-use crate::support::client::{Answer, Body, Client, Connection, Pair, json_request, request};
-use crate::support::gateway::Gateway;
-use crate::support::websocket::handshake;
+use super::admin;
+use super::client::{Answer, Body, Client, Connection, Pair, json_request, request};
+use super::gateway::Gateway;
+use super::websocket::handshake;
 
-pub(super) struct Site {
+pub struct Site {
     client: Client,
     connection: Option<Connection>,
     directory: PathBuf,
 }
 
 impl Site {
-    pub(super) fn of(gateway: &Gateway) -> Self {
+    pub fn of(gateway: &Gateway) -> Self {
         Self {
             client: Client::anonymous(gateway),
             connection: None,
@@ -27,7 +26,7 @@ impl Site {
         }
     }
 
-    async fn send(&mut self, request: Request<Body>) -> Option<Answer> {
+    pub async fn send(&mut self, request: Request<Body>) -> Option<Answer> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.client.try_connect().await.ok()?,
@@ -40,30 +39,30 @@ impl Site {
     }
 
     /// Asks for a path under a credential: `Bearer …` or `Basic …`.
-    pub(super) async fn get(&mut self, path: &str, credential: &str) -> Option<Answer> {
+    pub async fn get(&mut self, path: &str, credential: &str) -> Option<Answer> {
         self.send(with_credential(request(Method::GET, path), credential)).await
     }
 
     /// The status of a plain request under a credential, of a gateway that runs.
-    pub(super) async fn status(&mut self, credential: &str) -> u16 {
+    pub async fn status(&mut self, credential: &str) -> u16 {
         self.get("/", credential).await.expect("the gateway runs").status.as_u16()
     }
 
-    pub(super) async fn login(&mut self, name: &str, password: &str) -> Option<Pair> {
+    pub async fn login(&mut self, name: &str, password: &str) -> Option<Pair> {
         let body = json!({ "username": name, "password": password });
         Some(self.send(json_request("/api/auth/login", &body)).await?.pair())
     }
 
-    pub(super) async fn refresh(&mut self, token: &str) -> Option<Answer> {
+    pub async fn refresh(&mut self, token: &str) -> Option<Answer> {
         self.send(json_request("/api/auth/refresh", &json!({ "refresh_token": token }))).await
     }
 
-    pub(super) async fn logout(&mut self, access: &str) -> Option<Answer> {
+    pub async fn logout(&mut self, access: &str) -> Option<Answer> {
         let request = request(Method::POST, "/api/logout");
         self.send(with_credential(request, &bearer(access))).await
     }
 
-    pub(super) async fn change_password(
+    pub async fn change_password(
         &mut self,
         credential: &str,
         current: &str,
@@ -75,24 +74,24 @@ impl Site {
     }
 
     /// Opens a WebSocket with a ticket: 101 or a refusal.
-    pub(super) async fn open_socket(&mut self, ticket: &str) -> Option<Answer> {
+    pub async fn open_socket(&mut self, ticket: &str) -> Option<Answer> {
         let mut connection = self.client.try_connect().await.ok()?;
         connection.try_send(handshake(&format!("/socket?token={ticket}"))).await.ok()
     }
 
     /// Asks the administration for something it can do.
-    pub(super) async fn manage(&self, request: &Value) -> Option<Value> {
+    pub async fn manage(&self, request: &Value) -> Option<Value> {
         let reply = admin::ask(&self.directory, request).await.ok()?;
         assert!(reply.get("failed").is_none(), "{request}: {reply}");
         Some(reply)
     }
 }
 
-pub(super) fn bearer(token: &str) -> String {
+pub fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-fn with_credential(mut request: Request<Body>, credential: &str) -> Request<Body> {
+pub fn with_credential(mut request: Request<Body>, credential: &str) -> Request<Body> {
     let credential = HeaderValue::from_str(credential).expect("a credential is a field value");
     request.headers_mut().insert(AUTHORIZATION, credential);
     request

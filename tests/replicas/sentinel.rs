@@ -1,0 +1,80 @@
+//! A primary found through sentinels, and followed when it moves.
+
+use super::UNLIMITED;
+use super::fleet::{is_live, join};
+use crate::support::client::{Client, sign_in, sign_in_admin};
+use crate::support::eventually;
+use crate::support::gateway::{ECHO, Gateway};
+use crate::support::redis::sentinels::Sentinels;
+
+const PASSWORD: &str = "a password of hers";
+
+/// Nothing is acknowledged that only the primary has.
+async fn site() -> (Sentinels, [Gateway; 2]) {
+    let sentinels = Sentinels::start(2).await;
+    let config = format!("[store]\ndurability = \"replicated\"\n{ECHO}{UNLIMITED}");
+    let gateways = [join(&sentinels.url(), &config).await, join(&sentinels.url(), &config).await];
+    (sentinels, gateways)
+}
+
+/// Waits until a sign-in works again.
+async fn takes_changes(gateway: &Gateway) {
+    eventually("a sign-in", async || {
+        let answer = Client::anonymous(gateway).login("ann", PASSWORD).await;
+        (answer.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_primary_that_dies() {
+    let (mut sentinels, gateways) = site().await;
+    let [one, two] = &gateways;
+    one.add_user("ann", PASSWORD, &[]).await;
+    let ended = sign_in(one, "ann", PASSWORD).await.access;
+    let good = sign_in(two, "ann", PASSWORD).await;
+    let (_, key) = one.create_key("ann", &[], &[]).await;
+    Client::bearer(two, &ended).post("/api/logout").await.expect(200);
+    let primary = sentinels.primary().await;
+    sentinels.servers[primary].kill();
+    // What is known goes on, from the first moment to the last.
+    Client::bearer(one, &good.access).get("/").await.expect(200);
+    sentinels.moved_on(primary).await;
+    for gateway in &gateways {
+        takes_changes(gateway).await;
+        is_live(gateway).await;
+        Client::bearer(gateway, &good.access).get("/").await.expect(200);
+        Client::bearer(gateway, &ended).get("/").await.refused(401, "INVALID_TOKEN");
+        Client::api_key(gateway, &key).get("/").await.expect(200);
+        Client::anonymous(gateway).refresh(&good.refresh).await.expect(200);
+    }
+    let newcomer = join(&sentinels.url(), ECHO).await;
+    Client::bearer(&newcomer, &ended).get("/").await.refused(401, "INVALID_TOKEN");
+    Client::api_key(&newcomer, &key).get("/").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_failover_that_was_asked_for_is_followed_and_the_old_primary_left() {
+    let (sentinels, gateways) = site().await;
+    let [one, two] = &gateways;
+    one.add_user("ann", PASSWORD, &[]).await;
+    sentinels.failover().await;
+    for gateway in &gateways {
+        takes_changes(gateway).await;
+    }
+    let access = sign_in_admin(one).await.access;
+    Client::bearer(one, &access).post("/api/logout").await.expect(200);
+    eventually("the logout at the other", async || {
+        (Client::bearer(two, &access).get("/").await.status == 401).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_sentinels_of_three_may_be_gone() {
+    let (mut sentinels, gateways) = site().await;
+    sentinels.sentinels.truncate(1);
+    let newcomer = join(&sentinels.url(), ECHO).await;
+    sign_in_admin(&newcomer).await;
+    drop(gateways);
+}
