@@ -106,9 +106,13 @@ impl Trouble {
                 match harm {
                     Harm::Cut => wires.iter().for_each(|wire| wire.cut()),
                     Harm::Lasting(fault) => {
-                        wires.iter().for_each(|wire| wire.set(fault));
+                        for wire in &wires {
+                            wire.set(fault);
+                        }
                         tokio::time::sleep(time).await;
-                        wires.iter().for_each(|wire| wire.set(Fault::None));
+                        for wire in &wires {
+                            wire.set(Fault::None);
+                        }
                     }
                 }
             }
