@@ -182,7 +182,8 @@ class Gateway(Server):
         deadline = time.monotonic() + 20
         # It listens to clients a moment before it takes commands.
         check = [self.binary, "--config", self.config, "healthcheck"]
-        while subprocess.run(check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        while subprocess.run(check, env={**os.environ, **self.environment()}, **quiet).returncode:
             if time.monotonic() > deadline:
                 raise SystemExit(f"{self.name} is not healthy:\n{self.log.read_text()}")
             time.sleep(0.05)

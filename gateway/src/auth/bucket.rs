@@ -10,9 +10,9 @@ use super::ports::{Share, Spent};
 
 /// Microseconds on a clock that does not go back; whose, its user knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Moment(pub u64);
+pub struct Micros(pub u64);
 
-impl Moment {
+impl Micros {
     #[must_use]
     pub fn plus(self, length: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(length.as_micros()).unwrap_or(u64::MAX)))
@@ -20,7 +20,7 @@ impl Moment {
 
     /// Zero when `earlier` is later.
     #[must_use]
-    pub fn since(self, earlier: Moment) -> Duration {
+    pub fn since(self, earlier: Micros) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
@@ -36,7 +36,7 @@ pub struct BucketLimit {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bucket {
     pub level: f64,
-    pub at: Moment,
+    pub at: Micros,
 }
 
 /// Sums of many small additions come this close to a whole token.
@@ -44,12 +44,12 @@ const ALMOST: f64 = 1e-6;
 
 impl Bucket {
     #[must_use]
-    pub fn full(limit: BucketLimit, at: Moment) -> Self {
+    pub fn full(limit: BucketLimit, at: Micros) -> Self {
         Self { level: f64::from(limit.burst), at }
     }
 
     /// Adds what has come in since. A clock that went back adds nothing.
-    pub fn refill(&mut self, limit: BucketLimit, now: Moment) {
+    pub fn refill(&mut self, limit: BucketLimit, now: Micros) {
         let gained = now.since(self.at).as_secs_f64() * f64::from(limit.per_second);
         self.level = (self.level + gained).min(f64::from(limit.burst));
         self.at = now;
@@ -92,12 +92,12 @@ pub struct SharedBucket {
 
 impl SharedBucket {
     #[must_use]
-    pub fn new(limit: BucketLimit, now: Moment) -> Self {
+    pub fn new(limit: BucketLimit, now: Micros) -> Self {
         Self { bucket: Bucket::full(limit, now), second: 0, active: 0, active_before: 0 }
     }
 
     /// Books what a replica has spent and says what it may spend next.
-    pub fn exchange(&mut self, limit: BucketLimit, now: Moment, spent: Spent) -> Share {
+    pub fn exchange(&mut self, limit: BucketLimit, now: Micros, spent: Spent) -> Share {
         let active = self.count_active(now.0 / 1_000_000, spent.counted_in);
         let (rate, burst) = (f64::from(limit.per_second), f64::from(limit.burst));
         let tokens = f64::from(spent.tokens);

@@ -16,7 +16,7 @@ use crate::auth::bucket::BucketLimit;
 use crate::auth::ports::{Buckets, Source};
 
 use super::reason::{Reason, Rejection};
-use shares::{Shares, moment};
+use shares::{Shares, micros};
 
 /// Addresses whose buckets are kept apart. Beyond this, which takes more
 /// connections a second than one machine accepts, neighbours share a bucket.
@@ -72,7 +72,7 @@ impl<C: Clock + Clone> Admission<C> {
     pub fn admit(&self, source: Source) -> Result<(), Rejection> {
         if let Some((shares, started)) = &self.shared {
             return shares
-                .take(source, moment(*started))
+                .take(source, micros(*started))
                 .map_err(|retry_after| Reason::RateLimited { retry_after }.into());
         }
         let key = if self.crowded.load(Ordering::Relaxed) { coarse(source) } else { source };
@@ -86,7 +86,7 @@ impl<C: Clock + Clone> Admission<C> {
     /// milliseconds with many addresses: not for the threads of requests.
     pub fn sweep(&self) {
         if let Some((shares, started)) = &self.shared {
-            shares.sweep(moment(*started));
+            shares.sweep(micros(*started));
         }
         self.limiter.retain_recent();
         self.crowded.store(self.limiter.len() >= MAX_ADDRESSES, Ordering::Relaxed);

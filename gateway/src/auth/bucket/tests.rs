@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use super::{Bucket, BucketLimit, Moment, SharedBucket};
+use super::{Bucket, BucketLimit, Micros, SharedBucket};
 use crate::auth::ports::{Share, Source, Spent};
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
-const START: Moment = Moment(1_000_000_000);
+const START: Micros = Micros(1_000_000_000);
 
 fn spent(tokens: i32, counted_in: u64) -> Spent {
     Spent { source: Source::V4(1), tokens, age: Duration::ZERO, counted_in }
@@ -14,7 +14,7 @@ fn level(share: Share) -> String {
     format!("{:.1}", share.level)
 }
 
-fn at(milliseconds: u64) -> Moment {
+fn at(milliseconds: u64) -> Micros {
     START.plus(Duration::from_millis(milliseconds))
 }
 

@@ -16,7 +16,7 @@ use crossbeam_queue::SegQueue;
 use dashmap::DashMap;
 use tokio::sync::Notify;
 
-use crate::auth::bucket::{Bucket, BucketLimit, Moment, whole};
+use crate::auth::bucket::{Bucket, BucketLimit, Micros, whole};
 use crate::auth::ports::{Buckets, Exchange, Source, Spent};
 
 use super::{MAX_ADDRESSES, coarse};
@@ -27,8 +27,10 @@ pub const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 pub const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// How long what was heard counts.
 pub const STALE: Duration = Duration::from_secs(1);
-/// Between two trips for each replica alive: all together they make 10,000 a second.
+/// What all replicas together let pass between two trips, and between two addresses that
+/// are reported: 10,000 trips and 50,000 addresses a second leave the engine free.
 const TRIP_SPACING: Duration = Duration::from_micros(100);
+const ADDRESS_SPACING: Duration = Duration::from_micros(20);
 /// Addresses in one report.
 pub const REPORT_SIZE: usize = 500;
 
@@ -38,7 +40,7 @@ pub struct Shares {
     limit: BucketLimit,
     known: DashMap<Source, Known>,
     /// What is to be reported, and when. A few entries for an address at most.
-    due: SegQueue<(Moment, Source)>,
+    due: SegQueue<(Micros, Source)>,
     urgent: Notify,
     /// When the engine last answered.
     heard: AtomicU64,
@@ -51,13 +53,13 @@ struct Known {
     bucket: Bucket,
     unreported: i32,
     /// When the first of them was spent.
-    since: Moment,
+    since: Micros,
     allowance: u32,
-    reported: Option<Moment>,
-    answered: Option<Moment>,
+    reported: Option<Micros>,
+    answered: Option<Micros>,
     /// The engine's second of the last answer.
     second: u64,
-    due: Option<Moment>,
+    due: Option<Micros>,
 }
 
 impl Shares {
@@ -78,7 +80,7 @@ impl Shares {
     ///
     /// # Errors
     /// How long until there may be one.
-    pub fn take(&self, source: Source, now: Moment) -> Result<(), Duration> {
+    pub fn take(&self, source: Source, now: Micros) -> Result<(), Duration> {
         let key = if self.crowded.load(Ordering::Relaxed) { coarse(source) } else { source };
         let replicas = self.replicas.load(Ordering::Relaxed);
         let mut known = self.known.entry(key).or_insert_with(|| Known::new(self.limit, now));
@@ -124,9 +126,9 @@ impl Shares {
 
     /// Whether the engine has answered lately.
     #[must_use]
-    pub fn is_attached(&self, now: Moment) -> bool {
+    pub fn is_attached(&self, now: Micros) -> bool {
         let heard = self.heard.load(Ordering::Relaxed);
-        heard != NEVER && now.since(Moment(heard)) <= STALE
+        heard != NEVER && now.since(Micros(heard)) <= STALE
     }
 
     /// How many replicas were alive when that was last known.
@@ -135,7 +137,7 @@ impl Shares {
         self.replicas.load(Ordering::Relaxed)
     }
 
-    fn schedule(&self, known: &mut Known, source: Source, due: Moment, now: Moment) {
+    fn schedule(&self, known: &mut Known, source: Source, due: Micros, now: Micros) {
         if known.due.is_none_or(|known| known > due) {
             known.due = Some(due);
             self.due.push((due, source));
@@ -146,7 +148,7 @@ impl Shares {
     }
 
     /// Learns what a report of the time `sent` was answered.
-    pub fn settle(&self, sent: Moment, now: Moment, report: &[Spent], answer: &Exchange) {
+    pub fn settle(&self, sent: Micros, now: Micros, report: &[Spent], answer: &Exchange) {
         self.heard.store(now.0, Ordering::Relaxed);
         self.replicas.store(answer.replicas.max(1), Ordering::Relaxed);
         for (spent, share) in report.iter().zip(&answer.shares) {
@@ -163,7 +165,7 @@ impl Shares {
 
     /// Keeps for a later report what could not be reported. If it was booked all the same
     /// it counts twice, not never.
-    pub fn take_back(&self, report: &[Spent], now: Moment) {
+    pub fn take_back(&self, report: &[Spent], now: Micros) {
         for spent in report {
             if let Some(mut known) = self.known.get_mut(&spent.source) {
                 known.unreported = known.unreported.saturating_add(spent.tokens);
@@ -173,7 +175,7 @@ impl Shares {
     }
 
     /// Forgets full buckets with nothing to report.
-    pub fn sweep(&self, now: Moment) {
+    pub fn sweep(&self, now: Micros) {
         self.known.retain(|_, known| {
             known.bucket.refill(self.limit, now);
             known.due.is_some()
@@ -185,7 +187,7 @@ impl Shares {
 }
 
 impl Known {
-    fn new(limit: BucketLimit, now: Moment) -> Self {
+    fn new(limit: BucketLimit, now: Micros) -> Self {
         Self {
             bucket: Bucket::full(limit, now),
             unreported: 0,
@@ -198,25 +200,25 @@ impl Known {
         }
     }
 
-    fn spend(&mut self, now: Moment) {
+    fn spend(&mut self, now: Micros) {
         if self.unreported <= 0 {
             self.since = now;
         }
         self.unreported = self.unreported.saturating_add(1);
     }
 
-    fn soon(&self, now: Moment) -> Moment {
+    fn soon(&self, now: Micros) -> Micros {
         self.reported.map_or(now, |reported| reported.plus(REPORT_INTERVAL).max(now))
     }
 }
 
 /// What is to be reported, in order of time.
 #[derive(Default)]
-pub struct Agenda(BinaryHeap<Reverse<(Moment, Source)>>);
+pub struct Agenda(BinaryHeap<Reverse<(Micros, Source)>>);
 
 impl Agenda {
     /// What is due, to be sent now; nothing of it counts as unreported any more.
-    pub fn report(&mut self, shares: &Shares, now: Moment) -> Vec<Spent> {
+    pub fn report(&mut self, shares: &Shares, now: Micros) -> Vec<Spent> {
         while let Some(entry) = shares.due.pop() {
             self.0.push(Reverse(entry));
         }
@@ -241,20 +243,29 @@ impl Agenda {
 
     /// When the next report is due.
     #[must_use]
-    pub fn next(&self) -> Option<Moment> {
+    pub fn next(&self) -> Option<Micros> {
         self.0.peek().map(|Reverse((due, _))| *due)
     }
 }
 
+/// How long a replica pauses after a trip. What is due meanwhile goes together on the
+/// next, an address once.
+#[must_use]
+pub fn rest(replicas: u32, addresses: usize) -> Duration {
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    let all = TRIP_SPACING.saturating_add(ADDRESS_SPACING.saturating_mul(addresses));
+    all.saturating_mul(replicas).min(IDLE_INTERVAL)
+}
+
 /// Now, as this process counts.
 #[must_use]
-pub fn moment(started: Instant) -> Moment {
-    Moment(0).plus(started.elapsed())
+pub fn micros(started: Instant) -> Micros {
+    Micros(0).plus(started.elapsed())
 }
 
 /// Reports for as long as the process lives. Moments count from `started`.
 pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instant) {
-    let now = || moment(started);
+    let now = || micros(started);
     let mut together = true;
     let mut agenda = Agenda::default();
     let mut heartbeat = now();
@@ -269,7 +280,7 @@ pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instan
                         tracing::info!(answer.replicas, "addresses are counted together again");
                     }
                     shares.settle(sent, now(), &report, &answer);
-                    tokio::time::sleep(TRIP_SPACING * shares.replicas()).await;
+                    tokio::time::sleep(rest(answer.replicas, report.len())).await;
                 }
                 Err(error) => {
                     shares.take_back(&report, now());

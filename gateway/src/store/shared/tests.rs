@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::auth::account::AccountId;
+use crate::auth::bucket::BucketLimit;
 use crate::auth::error::Verdict;
 use crate::auth::ports::{AccountChange, Creation, FailureLimit, Source};
 use crate::auth::time::Seconds;
@@ -419,5 +420,8 @@ async fn a_user_with_the_rights_of_the_reference_is_enough() {
     let entropy = Arc::new(SystemEntropy::default());
     let store = SharedStore::open(settings, Arc::clone(&standing), entropy).await.unwrap();
     let suite = Suite { store: Arc::new(store), standing };
+    let limit = BucketLimit { per_second: 1, burst: 1 };
+    let buckets = suite.store.buckets().expect("replicas have buckets in common");
+    buckets.exchange(limit, &[]).await.unwrap();
     crate::store::conformance::with_an_account_goes_what_it_had_and_nothing_else(suite).await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{Agenda, IDLE_INTERVAL, REPORT_INTERVAL, STALE, Shares};
-use crate::auth::bucket::{Bucket, BucketLimit, Moment, SharedBucket};
+use crate::auth::bucket::{Bucket, BucketLimit, Micros, SharedBucket};
 use crate::auth::ports::{Exchange, Source, Spent};
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
@@ -21,7 +21,7 @@ enum Engine {
 
 /// Replicas, an engine, and the way between them, on a set clock.
 struct Site {
-    now: Moment,
+    now: Micros,
     replicas: Vec<Replica>,
     buckets: HashMap<Source, SharedBucket>,
     engine: Engine,
@@ -33,19 +33,19 @@ struct Site {
 struct Replica {
     shares: Arc<Shares>,
     agenda: Agenda,
-    heartbeat: Moment,
+    heartbeat: Micros,
     trip: Option<Trip>,
 }
 
 struct Trip {
-    sent: Moment,
+    sent: Micros,
     report: Vec<Spent>,
     answer: Option<Exchange>,
 }
 
 impl Replica {
     /// When there is something to do.
-    fn next(&self, delay: Duration) -> Moment {
+    fn next(&self, delay: Duration) -> Micros {
         match &self.trip {
             Some(Trip { sent, answer: None, .. }) => sent.plus(delay),
             Some(Trip { sent, .. }) => sent.plus(delay * 2),
@@ -59,11 +59,11 @@ impl Site {
         let replica = |_| Replica {
             shares: Shares::new(LIMIT),
             agenda: Agenda::default(),
-            heartbeat: Moment(0),
+            heartbeat: Micros(0),
             trip: None,
         };
         let mut site = Self {
-            now: Moment(0),
+            now: Micros(0),
             replicas: (0..replicas).map(replica).collect(),
             buckets: HashMap::new(),
             engine: Engine::Up,
@@ -225,7 +225,7 @@ fn without_the_engine_each_replica_gives_its_part_and_afterwards_all_is_booked()
 #[test]
 fn a_replica_that_has_never_heard_of_others_gives_the_whole_limit() {
     let shares = Shares::new(LIMIT);
-    let now = Moment(7);
+    let now = Micros(7);
     assert_eq!((0..100).filter(|_| shares.take(HERE, now).is_ok()).count(), 60);
     assert_eq!(shares.take(HERE, now), Err(Duration::from_millis(50)));
 }
@@ -233,7 +233,7 @@ fn a_replica_that_has_never_heard_of_others_gives_the_whole_limit() {
 #[test]
 fn a_refusal_for_want_of_an_allowance_says_when_to_ask_again() {
     let shares = Shares::new(LIMIT);
-    let now = Moment(7);
+    let now = Micros(7);
     shares.take(HERE, now).unwrap();
     let mut agenda = Agenda::default();
     let report = agenda.report(&shares, now.plus(IDLE_INTERVAL));

@@ -4,7 +4,7 @@ use redis::Value;
 
 use super::super::tests::{prefix, shared_store};
 use super::{SCRIPT, read};
-use crate::auth::bucket::{BucketLimit, Moment, SharedBucket};
+use crate::auth::bucket::{BucketLimit, Micros, SharedBucket};
 use crate::auth::ports::{Buckets, Exchange, Share, Source, Spent};
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
@@ -43,7 +43,7 @@ async fn the_script_does_what_the_model_does() {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (dice >> 33) % sides
     };
-    let mut now = Moment(1_700_000_000_000_000);
+    let mut now = Micros(1_700_000_000_000_000);
     let mut model = SharedBucket::new(LIMIT, now);
     for step in 0..1000 {
         now =
