@@ -7,6 +7,7 @@ use crate::support::eventually;
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
 use crate::support::process::Ended;
+use crate::support::redis::RedisServer;
 
 const USAGE_ERROR: Option<i32> = Some(2);
 const FAILURE: Option<i32> = Some(1);
@@ -121,6 +122,33 @@ async fn status_shows_what_is_held_and_what_was_counted() {
     let ended = gateway.cli(&["status"], None).await;
     assert_eq!(ended.status.code(), FAILURE, "{ended:?}");
     assert!(ended.stderr.contains("not running"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn healthcheck_and_status_tell_how_a_shared_store_is() {
+    for (required, without) in [(false, Some(0)), (true, FAILURE)] {
+        let mut redis = RedisServer::start().await;
+        let config = format!("[health]\nrequire_store = {required}\n{ECHO}");
+        let gateway = Gateway::builder().config(&config).shared_store(&redis.url()).start().await;
+        let live = gateway.cli(&["healthcheck"], None).await;
+        assert_eq!(succeeded(&live).trim_end(), "healthy; the store is live");
+        redis.kill();
+        let status = eventually("the loss to be told", async || {
+            let status = gateway.manage(&["status", "--format", "json"], None).await;
+            let status: Value = serde_json::from_str(&status).expect("JSON");
+            (status["store"]["state"] == "unreachable").then_some(status)
+        })
+        .await;
+        let serving = if required { "store_unavailable" } else { "healthy" };
+        assert_eq!(status["serving"], serving, "{status}");
+        assert!(status["store"]["staleness_ms"].is_u64(), "{status}");
+        let table = gateway.manage(&["status"], None).await;
+        assert!(table.contains("store_staleness_ms ") && table.contains("unreachable"), "{table}");
+        let lost = gateway.cli(&["healthcheck"], None).await;
+        assert_eq!(lost.status.code(), without, "{lost:?}");
+        let said = if required { &lost.stderr } else { &lost.stdout };
+        assert!(said.contains("store"), "{lost:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `check --connect`: what the configuration names, tried from here.
 
+mod store;
+
 use serde_json::{Value, json};
 
 use crate::support::gateway::{ECHO, SECRET_KEY};
