@@ -7,6 +7,7 @@ mod durability;
 mod faults;
 mod fleet;
 mod history;
+mod limits;
 mod lost;
 mod sentinel;
 mod single;
