@@ -5,13 +5,15 @@ mod damage;
 mod freeze;
 mod interrupted;
 mod round_trip;
+mod shared;
 
 use std::path::Path;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use crate::support::gateway::{ECHO, Gateway, SECRET_KEY};
+use crate::support::client::{Client, Pair, sign_in};
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
 use crate::support::process::Ended;
 
@@ -19,6 +21,47 @@ const PASSWORD: &str = "a password of theirs";
 
 async fn start() -> Gateway {
     Gateway::start(&format!("[limits]\nburst = 10000\n{ECHO}")).await
+}
+
+/// A record of every kind, and the secrets that belong to some.
+struct Site {
+    gateway: Gateway,
+    here: Pair,
+    left: Pair,
+    key: String,
+}
+
+impl Site {
+    async fn populated() -> Self {
+        let gateway = start().await;
+        gateway.add_user("ann", PASSWORD, &["ops"]).await;
+        let server = gateway.manage(&["server", "add", "web", "--owner", "ann"], None).await;
+        let work = gateway.manage(&["workspace", "add", "Science"], None).await;
+        gateway.manage(&["workspace", "join", &work, "ann", "--role", "chair"], None).await;
+        let (_, key) = gateway.create_key("ann", &["deploy"], &["--server", &server]).await;
+        Client::api_key(&gateway, &key).get("/").await.expect(200);
+        let (here, left) =
+            (sign_in(&gateway, "ann", PASSWORD).await, sign_in(&gateway, "ann", PASSWORD).await);
+        Client::bearer(&gateway, &left.access).post("/api/logout").await.expect(200);
+        let ended = sign_in(&gateway, "ann", PASSWORD).await;
+        let listed = gateway.manage(&["session", "list", "--user", "ann"], None).await;
+        let newest =
+            listed.lines().last().and_then(|line| line.split(' ').next()).expect("a session");
+        gateway.manage(&["session", "end", newest], None).await;
+        Client::bearer(&gateway, &ended.access).get("/").await.expect(401);
+        Self { gateway, here, left, key }
+    }
+
+    /// All that was good is, and what had ended has.
+    async fn expect_whole(&self) {
+        let Self { gateway, here, left, key } = self;
+        Client::basic(gateway, "ann", PASSWORD).get("/").await.expect(200);
+        Client::basic(gateway, ADMIN, ADMIN_PASSWORD).get("/").await.expect(200);
+        Client::api_key(gateway, key).get("/").await.expect(200);
+        Client::bearer(gateway, &here.access).get("/").await.expect(200);
+        Client::anonymous(gateway).refresh(&here.refresh).await.expect(200);
+        Client::bearer(gateway, &left.access).get("/").await.refused(401, "INVALID_TOKEN");
+    }
 }
 
 /// A place without a store.

@@ -2,40 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::{PASSWORD, done, elsewhere, read, refused, start};
-use crate::support::client::{Client, Pair, sign_in};
-use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, Gateway};
-
-/// A record of every kind, and the secrets that belong to some.
-struct Site {
-    gateway: Gateway,
-    here: Pair,
-    left: Pair,
-    key: String,
-}
-
-async fn populated() -> Site {
-    let gateway = start().await;
-    gateway.add_user("ann", PASSWORD, &["ops"]).await;
-    let server = gateway.manage(&["server", "add", "web", "--owner", "ann"], None).await;
-    let work = gateway.manage(&["workspace", "add", "Science"], None).await;
-    gateway.manage(&["workspace", "join", &work, "ann", "--role", "chair"], None).await;
-    let (_, key) = gateway.create_key("ann", &["deploy"], &["--server", &server]).await;
-    Client::api_key(&gateway, &key).get("/").await.expect(200);
-    let (here, left) =
-        (sign_in(&gateway, "ann", PASSWORD).await, sign_in(&gateway, "ann", PASSWORD).await);
-    Client::bearer(&gateway, &left.access).post("/api/logout").await.expect(200);
-    let ended = sign_in(&gateway, "ann", PASSWORD).await;
-    let listed = gateway.manage(&["session", "list", "--user", "ann"], None).await;
-    let newest = listed.lines().last().and_then(|line| line.split(' ').next()).expect("a session");
-    gateway.manage(&["session", "end", newest], None).await;
-    Client::bearer(&gateway, &ended.access).get("/").await.expect(401);
-    Site { gateway, here, left, key }
-}
+use super::{PASSWORD, Site, done, elsewhere, read, refused, start};
+use crate::support::gateway::{ADMIN_PASSWORD, Gateway};
 
 #[tokio::test]
 async fn a_store_goes_to_another_place_whole() {
-    let Site { mut gateway, here, left, key } = populated().await;
+    let mut site = Site::populated().await;
+    let gateway = &mut site.gateway;
     // A key's last use is written down at the latest when the gateway stops.
     gateway.stop().await;
     let said = gateway.manage(&["store", "export", "--output", "moving.jsonl"], None).await;
@@ -51,17 +24,12 @@ async fn a_store_goes_to_another_place_whole() {
     gateway.manage(&["store", "check"], None).await;
 
     gateway.restart().await;
-    Client::basic(&gateway, "ann", PASSWORD).get("/").await.expect(200);
-    Client::basic(&gateway, ADMIN, ADMIN_PASSWORD).get("/").await.expect(200);
-    Client::api_key(&gateway, &key).get("/").await.expect(200);
-    Client::bearer(&gateway, &here.access).get("/").await.expect(200);
-    Client::anonymous(&gateway).refresh(&here.refresh).await.expect(200);
-    Client::bearer(&gateway, &left.access).get("/").await.refused(401, "INVALID_TOKEN");
+    site.expect_whole().await;
 }
 
 #[tokio::test]
 async fn an_export_beside_a_running_gateway_is_that_of_its_store_at_rest() {
-    let Site { mut gateway, .. } = populated().await;
+    let Site { mut gateway, .. } = Site::populated().await;
     let running = gateway.manage(&["store", "export"], None).await;
     gateway
         .wait_for_log(|line| line["event"] == "store_export" && line["outcome"] == "success")
@@ -72,7 +40,7 @@ async fn an_export_beside_a_running_gateway_is_that_of_its_store_at_rest() {
 
 #[tokio::test]
 async fn an_export_holds_no_secret_and_is_its_owners_to_read() {
-    let Site { gateway, here, key, .. } = populated().await;
+    let Site { gateway, here, key, .. } = Site::populated().await;
     gateway.manage(&["store", "backup", "--output", "backup.jsonl"], None).await;
     let path = gateway.path("backup.jsonl");
     let mode = std::fs::metadata(&path).expect("it is there").permissions().mode();
