@@ -36,7 +36,7 @@ use crate::auth::standing::Standing;
 use crate::store::failures::Failures;
 
 use change::Change;
-use link::Link;
+use link::{Link, accepted};
 use memory::{Memory, Place};
 use names::Names;
 use transaction::{Committed, Transaction};
@@ -234,7 +234,7 @@ impl Engine {
         let wait = self.wait();
         let outcome = async {
             let mut answers = self.script(&self.commit, &command, wait.as_ref()).await?.into_iter();
-            let answer = self.accepted(answers.next())?;
+            let answer = accepted(answers.next())?;
             let committed = Committed::parse(&answer)?;
             if let Committed::At(Some(place)) = committed {
                 // What others are told holds here too, whether or not it is durable yet.
@@ -248,11 +248,6 @@ impl Engine {
         let outcome: Result<bool, StoreError> = outcome.await;
         self.note_write(&outcome);
         outcome
-    }
-
-    fn accepted(&self, answer: Option<Value>) -> Result<Value, StoreError> {
-        let answer = answer.unwrap_or(Value::Nil);
-        answer.extract_error().map_err(|error| self.link.refused(&error))
     }
 
     /// What has to follow a change before it counts.
@@ -275,7 +270,7 @@ impl Engine {
     }
 
     fn made_durable(&self, waited: Value) -> Result<(), StoreError> {
-        let waited = self.accepted(Some(waited))?;
+        let waited = accepted(Some(waited))?;
         let unsafe_yet =
             |what: &str| StoreError::Unavailable(format!("the change was made but {what} in time"));
         match (self.settings.durability, waited) {
@@ -333,7 +328,7 @@ impl Engine {
         }
         let mut answers = self.script(&self.read, &command, None).await?.into_iter();
         let nonsense = || StoreError::Unavailable("Redis answered a read with nonsense".to_owned());
-        let Value::Array(parts) = self.accepted(answers.next())? else { return Err(nonsense()) };
+        let Value::Array(parts) = accepted(answers.next())? else { return Err(nonsense()) };
         let mut parts = parts.into_iter();
         let place = parts.next().ok_or_else(nonsense)?;
         let place = String::from_redis_value(place).map_err(|_| nonsense())?;

@@ -21,6 +21,7 @@ use crate::store::record::Record;
 
 use super::change::Change;
 use super::intents::{number, text};
+use super::link::accepted;
 use super::transaction::{Committed, Transaction};
 use super::{Engine, MAX_DECISIONS, OpenError, Settings};
 
@@ -50,7 +51,7 @@ impl SharedArchive {
             pipeline.add_command(command.clone());
         }
         let answers = self.0.link.call_all(&pipeline).await?;
-        answers.into_iter().map(|answer| self.0.accepted(Some(answer))).collect()
+        answers.into_iter().map(|answer| accepted(Some(answer))).collect()
     }
 
     /// Members of one workspace after another, each in order of accounts.
@@ -265,7 +266,7 @@ impl SharedArchive {
         let wait = engine.wait();
         let answers = engine.script(&engine.commit, &command, wait.as_ref()).await?;
         let mut answers = answers.into_iter();
-        let committed = Committed::parse(&engine.accepted(answers.next())?)?;
+        let committed = Committed::parse(&accepted(answers.next())?)?;
         if matches!(committed, Committed::Conflict) {
             return Ok(false);
         }

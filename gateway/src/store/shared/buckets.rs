@@ -7,6 +7,7 @@ use crate::auth::error::StoreError;
 use crate::auth::ports::{Buckets, Exchange, Share, Spent};
 
 use super::Engine;
+use super::link::accepted;
 
 pub(super) const SCRIPT: &str = include_str!("buckets.lua");
 
@@ -28,7 +29,7 @@ impl Buckets for Engine {
             command.arg(tokens).arg(age).arg(counted_in);
         }
         let mut answers = self.script(&self.buckets, &command, None).await?.into_iter();
-        let numbers: Vec<i64> = redis::from_redis_value(self.accepted(answers.next())?)
+        let numbers: Vec<i64> = redis::from_redis_value(accepted(answers.next())?)
             .map_err(|_| StoreError::Unavailable("Redis answered a report with nonsense".into()))?;
         read(&numbers, spent.len())
     }

@@ -8,6 +8,7 @@ use crate::auth::time::Timestamp;
 
 use super::Engine;
 use super::change::{Change, parse_source};
+use super::link::accepted;
 use super::transaction::Transaction;
 
 pub(super) const SCRIPT: &str = include_str!("failures.lua");
@@ -55,7 +56,7 @@ impl Engine {
             .arg(limit.window.millis())
             .arg(now.0);
         let mut answers = self.script(&self.count, &command, None).await?.into_iter();
-        let (locked, ends): (u8, u64) = redis::from_redis_value(self.accepted(answers.next())?)
+        let (locked, ends): (u8, u64) = redis::from_redis_value(accepted(answers.next())?)
             .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;
         Ok(if locked == 1 { Verdict::LockedOut(Timestamp(ends)) } else { Verdict::Allowed })
     }

@@ -63,7 +63,7 @@ impl Engine {
 
     /// Takes commands without following.
     pub(super) async fn connect(&self) -> Result<(), OpenError> {
-        self.link.set(self.attach().await?.connected);
+        self.link.set(&Arc::new(self.attach().await?.connected));
         Ok(())
     }
 
@@ -124,11 +124,12 @@ impl Engine {
     ) -> OpenError {
         let Attached { connected, mut follower } = attached;
         let address = connected.address.clone();
+        let connected = Arc::new(connected);
         let lost = |error: StoreError| -> OpenError {
             LinkError::Unreachable(address.clone(), error.to_string()).into()
         };
         let since = Instant::now();
-        self.link.set(connected);
+        self.link.set(&connected);
         let resumes = match self.can_resume().await {
             Ok(resumes) => resumes,
             Err(error) => return lost(error),
@@ -159,7 +160,7 @@ impl Engine {
                 Err(error) => lost(error),
                 Ok(()) => lost(StoreError::Busy),
             },
-            () = self.link.wait_broken() => {
+            () = connected.wait_broken() => {
                 lost(StoreError::Unavailable("a trip failed".to_owned()))
             }
         }

@@ -64,28 +64,23 @@ pub(super) struct Connected {
     commands: Vec<MultiplexedConnection>,
     next: AtomicUsize,
     busy: Arc<tokio::sync::Semaphore>,
+    /// Wakes the follower when a trip has failed.
+    broken: Notify,
 }
 
 /// The present connections, if there are any.
 #[derive(Default)]
 pub(super) struct Link {
     current: ArcSwapOption<Connected>,
-    /// Wakes the follower when a trip has failed.
-    broken: Notify,
 }
 
 impl Link {
-    pub(super) fn set(&self, connected: Connected) {
-        self.current.store(Some(Arc::new(connected)));
+    pub(super) fn set(&self, connected: &Arc<Connected>) {
+        self.current.store(Some(Arc::clone(connected)));
     }
 
     pub(super) fn clear(&self) {
         self.current.store(None);
-    }
-
-    /// Wakes once a trip has failed.
-    pub(super) async fn wait_broken(&self) {
-        self.broken.notified().await;
     }
 
     /// # Errors
@@ -109,7 +104,15 @@ impl Link {
         let mut connection = connected.pick();
         let count = commands.len();
         let answers = connection.send_packed_commands(commands, 0, count).await;
-        self.judge(&connected, answers)
+        let answers = self.judge(&connected, answers)?;
+        for answer in &answers {
+            if let Value::ServerError(error) = answer
+                && ends_connection(&error.clone().into())
+            {
+                self.give_up(&connected);
+            }
+        }
+        Ok(answers)
     }
 
     fn connected(&self) -> Result<Arc<Connected>, StoreError> {
@@ -135,22 +138,26 @@ impl Link {
         // A later connection is not to blame for an earlier one.
         if current.is_some_and(|current| Arc::ptr_eq(&current, connected)) {
             self.current.store(None);
-            self.broken.notify_one();
         }
-    }
-
-    /// Looks at an error among the answers of [`Self::call_all`].
-    pub(super) fn refused(&self, error: &RedisError) -> StoreError {
-        if ends_connection(error)
-            && let Some(connected) = self.current.load_full()
-        {
-            self.give_up(&connected);
-        }
-        StoreError::Unavailable(describe(error))
+        connected.broken.notify_one();
     }
 }
 
+/// One answer of [`Link::call_all`].
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it is an error or none.
+pub(super) fn accepted(answer: Option<Value>) -> Result<Value, StoreError> {
+    let answer = answer.unwrap_or(Value::Nil).extract_error();
+    answer.map_err(|error| StoreError::Unavailable(describe(&error)))
+}
+
 impl Connected {
+    /// Wakes once a trip has failed.
+    pub(super) async fn wait_broken(&self) {
+        self.broken.notified().await;
+    }
+
     pub(super) async fn open(settings: &Settings, address: Address) -> Result<Self, LinkError> {
         let waits = settings.durability != super::settings::Durability::Fast;
         let count = if waits { WAITING_CONNECTIONS } else { 1 };
@@ -159,7 +166,7 @@ impl Connected {
             commands.push(connect(settings, &address, Some(settings.timeout)).await?);
         }
         let busy = Arc::new(tokio::sync::Semaphore::new(CONCURRENCY * count));
-        Ok(Self { address, commands, next: AtomicUsize::new(0), busy })
+        Ok(Self { address, commands, next: AtomicUsize::new(0), busy, broken: Notify::new() })
     }
 
     fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit, StoreError> {
