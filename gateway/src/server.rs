@@ -20,7 +20,7 @@ use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
 use crate::auth::password::PasswordRule;
-use crate::auth::ports::{Clock, Creation, Entropy, FailureLimit, Store};
+use crate::auth::ports::{Clock, Creation, Entropy, FailureLimit, Store, StoreState};
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
@@ -130,7 +130,9 @@ pub async fn run(
     let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
     let (core, embedded) = open_core(&config, &secret, github).await?;
     let core = Arc::new(core);
-    if let Some(password) = make_admin(&config, &core).await? {
+    let admin = make_admin(&config, &core).await?;
+    let late = matches!(admin, FirstAccount::Unknown);
+    if let FirstAccount::Made(password) = admin {
         tell(&config, Fact::AdminMade { password });
     }
     let lifecycle = Lifecycle::default();
@@ -170,6 +172,8 @@ pub async fn run(
     let socket = socket::serve(&config.store.directory, Arc::clone(&gateway), embedded)?;
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&gateway), config.health.advisory_file.clone()));
+    let late =
+        late.then(|| tokio::spawn(make_admin_later(config.clone(), Arc::clone(&gateway.core))));
     tell(&config, Fact::Ready);
 
     tokio::select! {
@@ -184,6 +188,9 @@ pub async fn run(
         tracing::warn!(connections = lifecycle.tasks(), "drain deadline passed");
     }
     housekeeping.abort();
+    if let Some(late) = late {
+        late.abort();
+    }
     if let Err(error) = gateway.core.save_key_uses().await {
         tracing::warn!(%error, "last uses of keys not written down");
     }
@@ -427,14 +434,24 @@ fn shared_settings(
     })
 }
 
-/// The first account of an empty store. `Some(None)`: made with the operator's own
-/// password, which is not shown.
-async fn make_admin(config: &Config, core: &Core) -> Result<Option<Option<Secret>>, StartError> {
+/// What became of the first account.
+enum FirstAccount {
+    /// There are accounts already.
+    Present,
+    /// With the password to show, or with the operator's own, which is not shown.
+    Made(Option<Secret>),
+    /// The store that replicas share cannot be asked; one starts all the same.
+    Unknown,
+}
+
+/// The first account of an empty store.
+async fn make_admin(config: &Config, core: &Core) -> Result<FirstAccount, StartError> {
     match core.store().list_accounts(None, 1).await {
         Ok(accounts) if accounts.is_empty() => {}
-        Ok(_) => return Ok(None),
-        // Without the store that replicas share one starts all the same.
-        Err(StoreError::Unavailable(_)) if config.store.shared.is_some() => return Ok(None),
+        Ok(_) => return Ok(FirstAccount::Present),
+        Err(StoreError::Unavailable(_)) if config.store.shared.is_some() => {
+            return Ok(FirstAccount::Unknown);
+        }
         Err(error) => return Err(StartError::Admin(error)),
     }
     let (password, shown) = match &config.auth.admin_password {
@@ -457,9 +474,36 @@ async fn make_admin(config: &Config, core: &Core) -> Result<Option<Option<Secret
         )
     };
     match core.store().create_account(account).await.map_err(StartError::Admin)? {
-        Creation::Created => Ok(Some(shown)),
+        Creation::Created => Ok(FirstAccount::Made(shown)),
         // Another replica was first.
-        _ => Ok(None),
+        _ => Ok(FirstAccount::Present),
+    }
+}
+
+/// Makes the first account once the shared store can be asked. Nobody would see a password
+/// that is made up here, so without the operator's own it is left to him.
+async fn make_admin_later(config: Config, core: Arc<Core>) {
+    let live =
+        |core: &Core| core.store().health().is_some_and(|health| health.state == StoreState::Live);
+    loop {
+        tokio::time::sleep(FIRST_ACCOUNT_RETRY).await;
+        if !live(&core) {
+            continue;
+        }
+        if config.auth.admin_password.is_none() {
+            if matches!(core.store().list_accounts(None, 1).await, Ok(found) if found.is_empty()) {
+                tracing::warn!("there is no account yet: portcullis user add admin --role admin");
+            }
+            return;
+        }
+        match make_admin(&config, &core).await {
+            Ok(FirstAccount::Made(_)) => {
+                tracing::info!("account admin made with the given password");
+                return;
+            }
+            Ok(FirstAccount::Present) => return,
+            Ok(FirstAccount::Unknown) | Err(_) => {}
+        }
     }
 }
 
@@ -641,6 +685,7 @@ fn connector(roots: Option<&Path>, protocols: &[&[u8]]) -> Result<TlsConnector, 
     Ok(TlsConnector::from(Arc::new(client)))
 }
 
+const FIRST_ACCOUNT_RETRY: Duration = Duration::from_secs(1);
 const BUCKET_SWEEP: Duration = Duration::from_secs(2);
 const STORE_SWEEP: Duration = Duration::from_secs(60);
 /// So that after a crash no key's last use is more than a minute old.
