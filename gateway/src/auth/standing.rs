@@ -459,8 +459,9 @@ impl Standing {
         self.workspaces
             .retain(|id, _| found.workspaces.contains(id) || spared(Gone::Workspace(*id)));
         self.members.retain(|(workspace, account), _| {
-            found.members.contains(&(*workspace, *account))
-                || spared(Gone::Member(*workspace, *account))
+            self.workspaces.contains_key(workspace)
+                && (found.members.contains(&(*workspace, *account))
+                    || spared(Gone::Member(*workspace, *account)))
         });
         self.advance();
     }

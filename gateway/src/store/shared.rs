@@ -24,7 +24,7 @@ mod transaction;
 mod undelivered;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -73,6 +73,8 @@ struct Engine {
     installation: ArcSwap<String>,
     /// What was looked for and is nowhere.
     misses: moka::sync::Cache<Recall, ()>,
+    /// Which Sentinel or node is asked first.
+    asked_first: AtomicUsize,
     state: AtomicU8,
     /// Said once.
     last_error: std::sync::Mutex<String>,
@@ -160,6 +162,7 @@ impl Engine {
                 .time_to_live(MISSES_KEPT)
                 .build(),
             installation: ArcSwap::default(),
+            asked_first: AtomicUsize::new(0),
             state: AtomicU8::new(StoreState::Unreachable as u8),
             last_error: std::sync::Mutex::default(),
             writable: AtomicBool::new(true),
@@ -203,14 +206,18 @@ impl Engine {
         if let Some(wait) = wait {
             commands.add_command(wait.clone());
         }
-        let answers = self.link.call_all(&commands).await?;
+        let send = async || match wait {
+            Some(_) => self.link.call_and_wait(&commands).await,
+            None => self.link.call_all(&commands).await,
+        };
+        let answers = send().await?;
         if !is_unknown_script(&answers) {
             return Ok(answers);
         }
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(script.text);
         self.link.call(&load).await?;
-        self.link.call_all(&commands).await
+        send().await
     }
 
     /// Decides and commits, anew if something has changed in between.

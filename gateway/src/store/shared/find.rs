@@ -8,14 +8,18 @@ use super::settings::{Address, Settings, Topology};
 
 /// The primary: as configured, as the Sentinels say, or the owner of our hash slot.
 ///
+/// `first` chooses who is asked first: one that is cut off from the others, and does not
+/// know it, must not decide for ever.
+///
 /// # Errors
 /// When nobody knows, with the last reason.
-pub(super) async fn primary(settings: &Settings) -> Result<Address, LinkError> {
+pub(super) async fn primary(settings: &Settings, first: usize) -> Result<Address, LinkError> {
+    let from = |all: usize| (0..all).map(move |index| (first % all + index) % all);
     match &settings.topology {
         Topology::Single(address) => Ok(address.clone()),
         Topology::Sentinel { sentinels, service, password } => {
             let mut last = None;
-            for sentinel in sentinels {
+            for sentinel in from(sentinels.len()).map(|index| &sentinels[index]) {
                 let asked = ask_sentinel(settings, sentinel, service, password.as_ref()).await;
                 match asked {
                     Ok(address) => return Ok(address),
@@ -26,7 +30,7 @@ pub(super) async fn primary(settings: &Settings) -> Result<Address, LinkError> {
         }
         Topology::Cluster(nodes) => {
             let mut last = None;
-            for node in nodes {
+            for node in from(nodes.len()).map(|index| &nodes[index]) {
                 match ask_node(settings, node).await {
                     Ok(address) => return Ok(address),
                     Err(error) => last = Some(error),

@@ -50,7 +50,7 @@ impl Engine {
     /// Finds the server and looks whether it is the one we know.
     pub(super) async fn attach(&self) -> Result<Attached, OpenError> {
         let settings = &self.settings;
-        let address = find::primary(settings).await?;
+        let address = find::primary(settings, self.asked_first.load(Ordering::Relaxed)).await?;
         let connected = Connected::open(settings, address.clone()).await?;
         let fresh = Uuid::from_slice(&self.random_bytes::<16>()).unwrap_or_default();
         let known = self.installation.load_full();
@@ -96,6 +96,7 @@ impl Engine {
             if let Some(ready) = ready.take() {
                 let _ = ready.send(());
             }
+            self.asked_first.fetch_add(1, Ordering::Relaxed);
             // Replicas that lost the server at once do not come back at once.
             tokio::time::sleep(pause / 2 + pause.mul_f64(self.fraction() / 2.0)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -135,6 +136,7 @@ impl Engine {
             Err(error) => return lost(error),
         };
         if !resumes {
+            self.memory.forget_ahead();
             match self.end_of_stream().await {
                 Ok(place) => self.memory.begin_reading(place),
                 Err(error) => return lost(error),
@@ -145,7 +147,8 @@ impl Engine {
             if !resumes {
                 self.read_everything().await?;
             }
-            self.deliver().await?;
+            // What cannot be delivered yet is tried again; a lost server tells of itself.
+            let _ = self.deliver().await;
             self.heard_everything_until(since).await;
             self.set_state(StoreState::Live);
             self.note_live(&address, resumes);
@@ -171,10 +174,13 @@ impl Engine {
     async fn probe(&self, address: &super::Address) -> Result<(), StoreError> {
         for second in 1u64.. {
             tokio::time::sleep(PROBE_PAUSE).await;
-            // A primary that was replaced may not know it yet; who cannot say is no reason.
+            // A primary that was replaced may not know it yet. Others are asked each time,
+            // and who cannot say, or names one that is no primary, is no reason.
+            let asked = usize::try_from(second / PRIMARY_PROBES).unwrap_or(0);
             if second % PRIMARY_PROBES == 0
-                && let Ok(primary) = find::primary(&self.settings).await
+                && let Ok(primary) = find::primary(&self.settings, asked).await
                 && primary != *address
+                && schema::is_primary(&self.settings, &primary).await
             {
                 return Err(StoreError::Unavailable(format!("{primary} is primary now")));
             }
@@ -186,7 +192,7 @@ impl Engine {
                 let _ = self.commit(probe).await;
             }
             if self.undelivered.len() > 0 && self.writable.load(Ordering::Relaxed) {
-                self.deliver().await?;
+                let _ = self.deliver().await;
             }
         }
         Ok(())
@@ -218,7 +224,7 @@ impl Engine {
 
     /// Whether the stream still has every place that memory has seen.
     async fn can_resume(&self) -> Result<bool, StoreError> {
-        if self.memory.position() == Place::default() {
+        if self.memory.is_reading() || self.memory.position() == Place::default() {
             return Ok(false);
         }
         for place in self.memory.landmarks() {
@@ -272,7 +278,11 @@ impl Engine {
         let full = entries.len() == ENTRIES;
         for (place, told) in entries {
             match change::parse(&told) {
-                Ok(changes) => self.memory.apply_next(place, changes)?,
+                Ok(changes) => {
+                    let applied = self.memory.apply_next(place, changes);
+                    // What it meant to say is found in the records.
+                    applied.inspect_err(|_| self.memory.forget_position())?;
+                }
                 Err(error) => {
                     // Written by hand; what it meant to say is found in the records.
                     tracing::error!(%error, %place, "everything is read anew");
@@ -446,7 +456,9 @@ fn entries(answer: Value) -> Option<Vec<(Place, Vec<u8>)>> {
     let entries = streams.into_iter().flat_map(|(_, entries)| entries);
     entries
         .map(|(place, fields)| {
-            let told = fields.into_iter().find(|(name, _)| name == "changes")?.1;
+            // An entry of somebody else tells nothing.
+            let told = fields.into_iter().find(|(name, _)| name == "changes");
+            let told = told.map_or_else(|| b"[]".to_vec(), |(_, told)| told);
             Some((Place::parse(&place)?, told))
         })
         .collect()

@@ -127,6 +127,7 @@ impl Store for SharedStore {
                 account.roles = change.roles.clone().unwrap_or(account.roles);
                 account.state = change.state.unwrap_or(account.state);
                 if account == before {
+                    txn.confirm();
                     return Ok((txn, true));
                 }
                 if account.state != before.state {
@@ -146,6 +147,7 @@ impl Store for SharedStore {
         engine
             .transact(move |mut txn| async move {
                 let Some(account) = engine.account(&mut txn, account).await? else {
+                    txn.confirm();
                     return Ok((txn, false));
                 };
                 engine.end_all(&mut txn, account.id, None, now).await?;
@@ -314,7 +316,10 @@ impl Store for SharedStore {
         engine
             .transact(move |mut txn| async move {
                 let key = engine.names.server(server.0);
-                let Some(bytes) = txn.read(key.clone()).await? else { return Ok((txn, false)) };
+                let Some(bytes) = txn.read(key.clone()).await? else {
+                    txn.confirm();
+                    return Ok((txn, false));
+                };
                 txn.guard(server.0).await?;
                 // A record that does not read can be removed all the same.
                 let owner = Server::decode(&bytes, &key).ok().and_then(|server| server.owner);
@@ -412,6 +417,7 @@ impl Store for SharedStore {
                         let mut known = cmd("HEXISTS");
                         known.arg(&members).arg(account.0.to_string());
                         if engine.ask::<u8>(&known).await? == 0 {
+                            txn.confirm();
                             return Ok((txn, MemberChange::NoMember));
                         }
                         txn.run("HDEL", members, [text(account.0)]);
@@ -707,24 +713,27 @@ impl Engine {
         session: &Session,
         now: Timestamp,
     ) -> (Uuid, u64) {
-        self.end_session_by_id(txn, session.id.0, session.account.0, session.expires, now)
+        let ended = (session.id.0, self.remembered(session.expires, now).0);
+        self.end_sessions_by_id(txn, session.account.0, &[ended]);
+        ended
     }
 
-    fn end_session_by_id(
-        &self,
-        txn: &mut Transaction<'_>,
-        id: Uuid,
-        owner: Uuid,
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> (Uuid, u64) {
-        let until = expires.max(now.plus(self.settings.token_ttl)).plus(CLOCK_SLACK);
-        txn.delete(self.names.session(id));
-        txn.run("ZREM", self.names.sessions(), [text(id)]);
-        txn.run("ZREM", self.names.sessions_of(owner), [text(id)]);
-        txn.run("ZREM", self.names.session_ends(), [format!("{owner}/{id}").into_bytes()]);
-        txn.run("ZADD", self.names.ended(), [number(until.0), text(id)]);
-        (id, until.0)
+    fn end_sessions_by_id(&self, txn: &mut Transaction<'_>, owner: Uuid, ended: &[(Uuid, u64)]) {
+        let ids = || ended.iter().map(|(id, _)| text(*id)).collect();
+        let both = |(id, _): &(Uuid, u64)| format!("{owner}/{id}").into_bytes();
+        let scores = ended.iter().flat_map(|(id, until)| [number(*until), text(*id)]);
+        for (id, _) in ended {
+            txn.delete(self.names.session(*id));
+        }
+        txn.run_each("ZREM", &self.names.sessions(), ids());
+        txn.run_each("ZREM", &self.names.sessions_of(owner), ids());
+        txn.run_each("ZREM", &self.names.session_ends(), ended.iter().map(both).collect());
+        txn.run_each("ZADD", &self.names.ended(), scores.collect());
+    }
+
+    /// Until when the end of a session is remembered: as long as a token may name it.
+    fn remembered(&self, expires: Timestamp, now: Timestamp) -> Timestamp {
+        expires.max(now.plus(self.settings.token_ttl)).plus(CLOCK_SLACK)
     }
 
     /// Ends every session of an account but one, with its tickets. What is opened in
@@ -741,14 +750,15 @@ impl Engine {
         index.arg(self.names.sessions_of(account.0)).arg(0).arg(-1);
         let ids = txn.ids(&index).await?.into_iter().filter(|id| keep != Some(SessionId(*id)));
         let ids: Vec<Uuid> = ids.collect();
-        let mut ended = Vec::with_capacity(ids.len());
         let records = self.records(ids.iter().map(|id| self.names.session(*id))).await?;
-        for (id, record) in ids.into_iter().zip(records) {
+        let until = |record: Option<Bytes>| {
             // A record that does not read must not keep the others alive: it ends by its id.
             let session = record.and_then(|bytes| Session::decode(&bytes, "session").ok());
-            let expires = session.map_or(now, |session| session.expires);
-            ended.push(self.end_session_by_id(txn, id, account.0, expires, now));
-        }
+            self.remembered(session.map_or(now, |session| session.expires), now)
+        };
+        let ended: Vec<(Uuid, u64)> =
+            ids.into_iter().zip(records).map(|(id, record)| (id, until(record).0)).collect();
+        self.end_sessions_by_id(txn, account.0, &ended);
         if !ended.is_empty() {
             txn.tell(Change::Ended(ended));
         }
@@ -867,6 +877,7 @@ impl Engine {
                 Ending::Session(session, now) => {
                     let key = self.names.session(session.0);
                     let Some(session) = txn.record::<Session>(key).await? else {
+                        txn.confirm();
                         return Ok((txn, false));
                     };
                     let ended = self.end_session(&mut txn, &session, now);
@@ -876,7 +887,10 @@ impl Engine {
                 Ending::Key(key, owner, _) => {
                     let key = txn.record::<ApiKey>(self.names.key(key.0)).await?;
                     let key = key.filter(|key| owner.is_none_or(|owner| owner == key.owner));
-                    let Some(key) = key else { return Ok((txn, false)) };
+                    let Some(key) = key else {
+                        txn.confirm();
+                        return Ok((txn, false));
+                    };
                     self.drop_key(&mut txn, &key);
                     Ok((txn, true))
                 }
@@ -1007,17 +1021,26 @@ impl Engine {
             let due: Vec<String> = self.ask(&due).await?;
             let batch = due.len();
             let mut txn = Transaction::new(self);
-            for entry in due {
-                let ids = entry.split_once('/').map(|(owner, id)| (owner.parse(), id.parse()));
-                if let Some((Ok(owner), Ok(id))) = ids {
-                    txn.run("ZREM", names.sessions(), [text(id)]);
-                    txn.run("ZREM", names.sessions_of(owner), [text(id)]);
-                    txn.delete(names.session(id));
+            let ids = |entry: &str| -> Option<(Uuid, Uuid)> {
+                let (owner, id) = entry.split_once('/')?;
+                Some((owner.parse().ok()?, id.parse().ok()?))
+            };
+            let known: Vec<_> = due.iter().filter_map(|entry| ids(entry)).collect();
+            let records = self.records(known.iter().map(|(_, id)| names.session(*id))).await?;
+            for ((owner, id), record) in known.into_iter().zip(records) {
+                // Who lengthens it meanwhile, by another clock, keeps it.
+                let session = record.as_deref().map(|record| Session::decode(record, "session"));
+                if session.is_some_and(|read| read.is_ok_and(|session| session.expires > now)) {
+                    continue;
                 }
-                txn.run("ZREM", names.session_ends(), [entry.into_bytes()]);
+                txn.expected.push((names.session(id), record));
+                txn.run("ZREM", names.sessions(), [text(id)]);
+                txn.run("ZREM", names.sessions_of(owner), [text(id)]);
+                txn.run("ZREM", names.session_ends(), [format!("{owner}/{id}").into_bytes()]);
+                txn.delete(names.session(id));
             }
-            if batch > 0 {
-                self.commit(txn).await?;
+            if txn.is_empty() || !self.commit(txn).await? {
+                return Ok(swept);
             }
             swept += batch as u64;
             if batch < SWEEP_BATCH {

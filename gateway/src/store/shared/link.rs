@@ -16,16 +16,17 @@ use redis::{
 };
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::error::StoreError;
 
 use super::settings::{Address, Settings};
 
-/// Connections for changes that wait for a disk or a replica: each waits on its own.
-const WAITING_CONNECTIONS: usize = 4;
+/// Connections for changes that wait for a disk or a replica, one on each at a time: the
+/// server holds back all that comes behind one that waits.
+const WAITING_CONNECTIONS: usize = 8;
 /// Trips under way on one connection; who comes later hears "busy" at once.
-const CONCURRENCY: usize = 512;
+const CONCURRENCY: usize = 1_024;
 
 /// What went wrong on a connection.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +62,12 @@ impl LinkError {
 /// One working set of connections.
 pub(super) struct Connected {
     pub address: Address,
-    commands: Vec<MultiplexedConnection>,
+    /// Nothing on it waits but for the server itself.
+    commands: MultiplexedConnection,
+    waiting: Vec<(MultiplexedConnection, Arc<Semaphore>)>,
     next: AtomicUsize,
-    busy: Arc<tokio::sync::Semaphore>,
+    timeout: Duration,
+    busy: Arc<Semaphore>,
     /// Wakes the follower when a trip has failed.
     broken: Notify,
 }
@@ -88,7 +92,7 @@ impl Link {
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
         let connected = self.connected()?;
         let _turn = connected.turn()?;
-        let mut connection = connected.pick();
+        let mut connection = connected.commands.clone();
         let answer = connection.send_packed_command(command).await;
         self.judge(&connected, answer.and_then(Value::extract_error))
     }
@@ -101,15 +105,42 @@ impl Link {
     pub(super) async fn call_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let connected = self.connected()?;
         let _turn = connected.turn()?;
-        let mut connection = connected.pick();
+        self.send_all(&connected, connected.commands.clone(), commands).await
+    }
+
+    /// Like [`Self::call_all`] for a change with what it has to wait for behind it.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when too many wait already.
+    pub(super) async fn call_and_wait(
+        &self,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, StoreError> {
+        let connected = self.connected()?;
+        let _turn = connected.turn()?;
+        let next = connected.next.fetch_add(1, Ordering::Relaxed);
+        let Some((connection, alone)) = connected.waiting.get(next % WAITING_CONNECTIONS) else {
+            return self.send_all(&connected, connected.commands.clone(), commands).await;
+        };
+        let alone = tokio::time::timeout(connected.timeout, alone.acquire()).await;
+        let _alone = alone.map_err(|_| StoreError::Busy)?;
+        self.send_all(&connected, connection.clone(), commands).await
+    }
+
+    async fn send_all(
+        &self,
+        connected: &Arc<Connected>,
+        mut connection: MultiplexedConnection,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, StoreError> {
         let count = commands.len();
         let answers = connection.send_packed_commands(commands, 0, count).await;
-        let answers = self.judge(&connected, answers)?;
+        let answers = self.judge(connected, answers)?;
         for answer in &answers {
             if let Value::ServerError(error) = answer
                 && ends_connection(&error.clone().into())
             {
-                self.give_up(&connected);
+                self.give_up(connected);
             }
         }
         Ok(answers)
@@ -159,23 +190,31 @@ impl Connected {
     }
 
     pub(super) async fn open(settings: &Settings, address: Address) -> Result<Self, LinkError> {
-        let waits = settings.durability != super::settings::Durability::Fast;
-        let count = if waits { WAITING_CONNECTIONS } else { 1 };
-        let mut commands = Vec::with_capacity(count);
-        for _ in 0..count {
-            commands.push(connect(settings, &address, Some(settings.timeout)).await?);
+        let open = async || connect(settings, &address, Some(settings.timeout)).await;
+        let commands = open().await?;
+        let mut waiting = Vec::new();
+        if settings.durability != super::settings::Durability::Fast {
+            for _ in 0..WAITING_CONNECTIONS {
+                waiting.push((open().await?, Arc::new(Semaphore::new(1))));
+            }
         }
-        let busy = Arc::new(tokio::sync::Semaphore::new(CONCURRENCY * count));
-        Ok(Self { address, commands, next: AtomicUsize::new(0), busy, broken: Notify::new() })
+        Ok(Self {
+            commands,
+            waiting,
+            next: AtomicUsize::new(0),
+            timeout: settings.timeout,
+            busy: Arc::new(Semaphore::new(CONCURRENCY)),
+            broken: Notify::new(),
+            address,
+        })
     }
 
-    fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit, StoreError> {
+    fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
         Arc::clone(&self.busy).try_acquire_owned().map_err(|_| StoreError::Busy)
     }
 
-    pub(super) fn pick(&self) -> MultiplexedConnection {
-        let next = self.next.fetch_add(1, Ordering::Relaxed);
-        self.commands[next % self.commands.len()].clone()
+    pub(super) fn commands(&self) -> MultiplexedConnection {
+        self.commands.clone()
     }
 }
 

@@ -71,6 +71,16 @@ impl Memory {
         self.order().position
     }
 
+    /// Everything was being read anew, and that has not come to its end.
+    pub(super) fn is_reading(&self) -> bool {
+        self.order().touched.is_some()
+    }
+
+    /// What was known beyond the position was another server's.
+    pub(super) fn forget_ahead(&self) {
+        self.order().ahead.clear();
+    }
+
     /// The stream cannot be followed from where memory stands.
     pub(super) fn forget_position(&self) {
         self.order().position = Place::default();
@@ -99,7 +109,7 @@ impl Memory {
             if let Some(subject) = change.subject() {
                 order.touch(&subject);
                 match order.ahead.get(&subject) {
-                    Some(known) if *known >= place => continue,
+                    Some(known) if *known > place => continue,
                     _ => drop(order.ahead.insert(subject, place)),
                 }
             }
@@ -123,7 +133,10 @@ impl Memory {
                 if order.withheld.contains(&subject) {
                     continue;
                 }
-                if order.ahead.get(&subject).is_some_and(|known| *known >= place) {
+                // Ids are never used again: that something is gone may be said twice, and
+                // takes along what came for it in between.
+                let gone = matches!(change, Change::WorkspaceGone(_) | Change::AccountGone(_));
+                if !gone && order.ahead.get(&subject).is_some_and(|known| *known >= place) {
                     continue;
                 }
             }
@@ -163,8 +176,8 @@ impl Memory {
     pub(super) fn begin_reading(&self, place: Place) {
         let mut order = self.order();
         order.position = place;
-        order.ahead.clear();
-        order.touched = Some(HashSet::new());
+        order.ahead.retain(|_, known| *known > place);
+        order.touched = Some(order.ahead.keys().cloned().collect());
     }
 
     /// A page of everything, read after [`Self::begin_reading`].
@@ -279,6 +292,37 @@ mod tests {
 
     fn place(index: usize) -> Place {
         Place(index as u64 + 1, 0)
+    }
+
+    #[test]
+    fn reading_that_was_broken_off_is_not_complete() {
+        let memory = Memory::new(Arc::default());
+        memory.begin_reading(place(0));
+        assert!(memory.is_reading());
+        memory.finish_reading(&Found::default());
+        assert!(!memory.is_reading());
+    }
+
+    #[test]
+    fn nobody_is_a_member_of_a_workspace_that_is_gone() {
+        let memory = Memory::new(Arc::default());
+        memory.begin_reading(Place::default());
+        memory.finish_reading(&Found::default());
+        let (workspace, account) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let joins = || vec![Change::Member(workspace, account, Some("admin".to_owned()))];
+        let member = || memory.standing().membership(WorkspaceId(workspace), AccountId(account));
+        // Another replica's member comes by the stream behind our own deletion.
+        memory.apply_own(place(2), vec![Change::WorkspaceGone(workspace)]).unwrap();
+        memory.apply_next(place(1), joins()).unwrap();
+        memory.apply_next(place(2), vec![Change::WorkspaceGone(workspace)]).unwrap();
+        assert!(member().is_none());
+        // And by a page that was read before it was deleted.
+        memory.begin_reading(place(2));
+        memory.apply_next(place(3), vec![Change::WorkspaceGone(workspace)]).unwrap();
+        let mut found = Found::default();
+        memory.apply_page(joins(), &mut found);
+        memory.finish_reading(&found);
+        assert!(member().is_none());
     }
 
     proptest! {

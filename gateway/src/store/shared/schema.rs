@@ -84,13 +84,21 @@ pub struct Inspection {
 /// # Errors
 /// What would keep a gateway from using it.
 pub async fn inspect(settings: &Settings) -> Result<Inspection, OpenError> {
-    let address = find::primary(settings).await?;
+    let address = find::primary(settings, 0).await?;
     let mut connection = link::connect(settings, &address, Some(settings.timeout)).await?;
     let server = Server::ask(&mut connection).await;
     server.check(settings, &address)?;
     let schema = read_meta(settings, &address, &mut connection).await?.map(|meta| meta.schema);
     let version = server.version_text.clone();
     Ok(Inspection { address, version, schema, warnings: server.warnings(settings) })
+}
+
+/// Whether a server takes changes, as far as it tells.
+pub(super) async fn is_primary(settings: &Settings, address: &Address) -> bool {
+    match link::connect(settings, address, Some(settings.timeout)).await {
+        Ok(mut connection) => !Server::ask(&mut connection).await.replica,
+        Err(_) => false,
+    }
 }
 
 /// Which database was claimed.
@@ -108,7 +116,7 @@ pub(super) async fn claim(
     installation: &str,
 ) -> Result<Meta, OpenError> {
     let address = &connected.address;
-    let mut connection = connected.pick();
+    let mut connection = connected.commands();
     let server = Server::ask(&mut connection).await;
     server.check(settings, address)?;
     if known.is_none() {

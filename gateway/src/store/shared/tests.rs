@@ -15,7 +15,7 @@ use super::*;
 use crate::auth::account::AccountId;
 use crate::auth::bucket::BucketLimit;
 use crate::auth::error::Verdict;
-use crate::auth::ports::{AccountChange, Creation, FailureLimit, Source};
+use crate::auth::ports::{AccountChange, Creation, FailureLimit, Source, Store as _};
 use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::crypto::entropy::SystemEntropy;
@@ -424,4 +424,34 @@ async fn a_user_with_the_rights_of_the_reference_is_enough() {
     let buckets = suite.store.buckets().expect("replicas have buckets in common");
     buckets.exchange(limit, &[]).await.unwrap();
     crate::store::conformance::with_an_account_goes_what_it_had_and_nothing_else(suite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_confirmed_is_not_acknowledged_by_asking_again() {
+    let server = Server::start();
+    let settings = Settings { durability: Durability::Replicated(1), ..server.settings("p") };
+    let fast = server.replica("p").await;
+    let account = fast.with_account(1).await;
+    let session = fast.with_session(11, &account).await;
+    let entropy = Arc::new(SystemEntropy::default());
+    let store = SharedStore::open(settings, Arc::default(), entropy).await.unwrap();
+    // There is no replica that could confirm anything.
+    let state = Some(crate::auth::account::AccountState::Disabled);
+    let change = AccountChange { account: account.id, roles: None, state, now: NOW };
+    for _ in 0..2 {
+        assert!(store.change_account(change.clone()).await.is_err());
+        assert!(store.end_session(session.id, NOW).await.is_err());
+    }
+    assert!(store.engine.standing().enabled_account(account.id).is_err(), "it holds all the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_of_somebody_else_in_the_stream_hinders_nobody() {
+    let prefix = prefix();
+    let [one, two] = replicas(&prefix).await;
+    let mut told = redis::cmd("XADD");
+    told.arg(Names::new(&prefix).changes()).arg("*").arg("other").arg("field");
+    let _: Value = told.query_async(&mut beside().await).await.unwrap();
+    let account = one.with_account(1).await;
+    eventually("what comes behind it", || two.standing.account(account.id).is_some()).await;
 }

@@ -10,6 +10,7 @@ use crate::store::record::Record;
 
 use super::Engine;
 use super::change::Change;
+use super::settings::Durability;
 
 pub(super) const SCRIPT: &str = include_str!("commit.lua");
 
@@ -78,6 +79,14 @@ impl<'s> Transaction<'s> {
         self.commands.push(Command { name, key, arguments: arguments.into() });
     }
 
+    /// As many commands as the arguments need; a script passes so many at once.
+    pub(super) fn run_each(&mut self, name: &'static str, key: &str, arguments: Vec<Bytes>) {
+        for arguments in arguments.chunks(1_000) {
+            let (key, arguments) = (key.to_owned(), arguments.to_vec());
+            self.commands.push(Command { name, key, arguments });
+        }
+    }
+
     pub(super) fn set(&mut self, key: String, value: Bytes, expires: Option<Timestamp>) {
         match expires {
             None => self.run("SET", key, [value]),
@@ -101,6 +110,18 @@ impl<'s> Transaction<'s> {
 
     pub(super) fn delete(&mut self, key: String) {
         self.run("DEL", key, []);
+    }
+
+    /// Nothing is to be changed, and what was seen must be durable before it is answered:
+    /// the change before may have been made and not confirmed.
+    pub(super) fn confirm(&mut self) {
+        if self.store.settings.durability != Durability::Fast {
+            self.run(
+                "SET",
+                self.store.names.probe(),
+                [b"1", &b"PX"[..], b"1000"].map(<[u8]>::to_vec),
+            );
+        }
     }
 
     pub(super) fn tell(&mut self, change: Change) {
