@@ -17,8 +17,9 @@ impl Core {
     /// When the token is refused or a port fails.
     pub async fn refresh(&self, token: &str, issuance: Issuance) -> Result<TokenPair, Error> {
         let claims = self.open_token(token, TokenKind::Refresh)?;
-        self.standing.check_token(claims.id, claims.session)?;
         let account = self.present_account(claims.subject).await?;
+        // What ended here while the store was away has not ended there yet.
+        self.standing.check_token(claims.id, claims.session)?;
         let refresh = if issuance.rotate { TokenId(self.new_uuid()) } else { claims.id };
         let successor = self.mint(refresh, issuance.access_ttl);
         let mode = if issuance.rotate {
