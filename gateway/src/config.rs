@@ -7,6 +7,7 @@
 pub mod document;
 pub mod file;
 mod github;
+pub mod identity;
 pub mod problem;
 mod store;
 pub mod units;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
-use http::{HeaderName, Method, Uri};
+use http::{Method, Uri};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeTable;
@@ -18,14 +18,15 @@ use crate::crypto::jwt::MIN_SECRET_BYTES;
 
 use super::document::{Located, Reader, Section, nearest};
 use super::github::read_github;
+use super::identity::read_identity;
 use super::problem::{Origin, Problem, Problems};
 use super::store::{SharedAt, read_store};
 use super::units::parse_duration;
 use super::{
     Access, AdminApi, Agents, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects,
-    Health, HttpTarget, IdentityHeaders, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat,
-    PARTS, ProxyProtocol, Route, SelfSigned, SniRule, Target, Tickets, Timeouts, Tls, Transport,
-    Upstream, UpstreamProtocol, UpstreamTls,
+    Health, HttpTarget, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS, ProxyProtocol,
+    Route, SelfSigned, SniRule, Target, Tickets, Timeouts, Tls, Transport, Upstream,
+    UpstreamProtocol, UpstreamTls,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -563,124 +564,6 @@ fn read_client(section: Section<'_>) -> Vec<ipnet::IpNet> {
     }
     section.finish();
     networks
-}
-
-/// The names of a preset.
-#[must_use]
-pub fn preset(name: &str) -> Option<IdentityHeaders> {
-    let header = |name| Some(HeaderName::from_static(name));
-    Some(match name {
-        "portcullis" => IdentityHeaders {
-            user_id: header("x-portcullis-user-id"),
-            username: header("x-portcullis-username"),
-            email: header("x-portcullis-email"),
-            roles: header("x-portcullis-roles"),
-            workspace: header("x-portcullis-workspace"),
-            workspace_role: header("x-portcullis-workspace-role"),
-            scheme: header("x-portcullis-scheme"),
-            key_id: header("x-portcullis-key-id"),
-            scopes: header("x-portcullis-scopes"),
-            server_id: header("x-portcullis-server-id"),
-        },
-        "oauth2-proxy" => IdentityHeaders {
-            user_id: header("x-forwarded-user"),
-            username: header("x-forwarded-preferred-username"),
-            email: header("x-forwarded-email"),
-            roles: header("x-forwarded-groups"),
-            ..IdentityHeaders::default()
-        },
-        "authelia" => IdentityHeaders {
-            username: header("remote-user"),
-            email: header("remote-email"),
-            roles: header("remote-groups"),
-            ..IdentityHeaders::default()
-        },
-        "grafana" => IdentityHeaders {
-            username: header("x-webauth-user"),
-            email: header("x-webauth-email"),
-            roles: header("x-webauth-role"),
-            ..IdentityHeaders::default()
-        },
-        _ => return None,
-    })
-}
-
-pub const PRESETS: [&str; 4] = ["portcullis", "oauth2-proxy", "authelia", "grafana"];
-
-/// Fields that frame, route or date a message, or belong to the connection: an
-/// identity under such a name would change what the request means.
-const RESERVED_NAMES: [&str; 24] = [
-    "host",
-    "connection",
-    "content-length",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "keep-alive",
-    "proxy-connection",
-    "expect",
-    "authorization",
-    "cookie",
-    "content-type",
-    "content-encoding",
-    "date",
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-request-id",
-    "traceparent",
-    "tracestate",
-    "x-api-key",
-    "range",
-];
-
-fn read_identity(section: Section<'_>) -> IdentityHeaders {
-    let words: Vec<(&str, usize)> =
-        PRESETS.into_iter().chain(["custom"]).enumerate().map(|(i, name)| (name, i)).collect();
-    let chosen = section.choice("preset", &words, 0);
-    let names = section.section("headers");
-    let custom = chosen == PRESETS.len();
-    if custom != names.is_present() {
-        let message = if custom {
-            "preset \"custom\" takes the names from [identity.headers], which is missing"
-        } else {
-            "[identity.headers] is used with preset = \"custom\" only"
-        };
-        let origin = if custom { section.origin() } else { names.origin() };
-        section.note(origin, "headers", message, None);
-    }
-    let name = |key| {
-        let found = names.text(key, "the name of a header field")?;
-        let parsed = HeaderName::from_bytes(found.value.as_bytes())
-            .ok()
-            .filter(|name| !name.as_str().contains('_'))
-            .filter(|name| !RESERVED_NAMES.contains(&name.as_str()));
-        if parsed.is_none() {
-            let message = format!(
-                "expected the name of a header field, without `_` and not one that HTTP itself uses, found {:?}",
-                found.value
-            );
-            names.note(found.origin, key, message, None);
-        }
-        parsed
-    };
-    let read = IdentityHeaders {
-        user_id: name("user_id"),
-        username: name("username"),
-        email: name("email"),
-        roles: name("roles"),
-        workspace: name("workspace"),
-        workspace_role: name("workspace_role"),
-        scheme: name("scheme"),
-        key_id: name("key_id"),
-        scopes: name("scopes"),
-        server_id: name("server_id"),
-    };
-    names.finish();
-    section.finish();
-    PRESETS.get(chosen).and_then(|name| preset(name)).unwrap_or(read)
 }
 
 fn read_log(section: Section<'_>) -> Log {

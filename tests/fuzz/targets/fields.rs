@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
 use portcullis::auth::principal::{Principal, Proof};
 use portcullis::auth::time::Timestamp;
-use portcullis::config::file::{PRESETS, preset};
+use portcullis::config::identity::{PRESETS, preset};
 use portcullis::config::{CredentialForwarding, IdentityHeaders};
 use portcullis::pipeline::forward::headers::{Facts, prepare_request, prepare_response};
 use portcullis::pipeline::forward::identity::{StrippedNames, inject};

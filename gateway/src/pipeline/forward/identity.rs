@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::principal::Principal;
 use crate::config::IdentityHeaders;
-use crate::config::file::{PRESETS, preset};
+use crate::config::identity::{PRESETS, preset};
 use crate::pipeline::authenticate::API_KEY_FIELD;
 use crate::pipeline::body::remove_framing;
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{ALIASES, StrippedNames};
 use crate::config::IdentityHeaders;
-use crate::config::file::{PRESETS, preset};
+use crate::config::identity::{PRESETS, preset};
 
 fn all_names() -> Vec<String> {
     let presets = PRESETS.iter().filter_map(|name| preset(name));
