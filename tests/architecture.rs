@@ -183,7 +183,11 @@ fn the_reference_names_every_key_and_every_code() {
     let read = |path: &str| std::fs::read_to_string(gateway.join(path)).expect(path);
     let reference = read("CONFIG.md");
     let mut missing = Vec::new();
-    let file = read("src/config/file.rs") + &read("src/config/github.rs");
+    let file: String = sources()
+        .iter()
+        .filter(|source| source.layer() == "config")
+        .flat_map(|source| source.code().map(|line| format!("{line}\n")).collect::<Vec<_>>())
+        .collect();
     let readers = [
         "text(",
         "boolean(",

@@ -1,16 +1,21 @@
 //! What runs: every setting typed, checked and complete.
 //!
-//! The file's own shape is read in [`mod@file`]; what is wrong is collected in
-//! [`problem`], all of it in one run. Nothing here has a default: defaults stand
-//! beside the keys in [`mod@file`], and nowhere else.
+//! The file's own shape is read in [`mod@file`] and the files beside it, one for each
+//! larger table; what is wrong is collected in [`problem`], all of it in one run.
+//! Nothing here has a default: defaults stand beside the keys where they are read,
+//! and nowhere else.
 
+mod client;
+mod dialects;
 pub mod document;
 pub mod file;
 mod github;
 pub mod identity;
 pub mod problem;
+mod routes;
 mod store;
 pub mod units;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,13 +1,11 @@
 //! What is written: the keys of `config.toml`, what each accepts and what holds
-//! when it is left out.
+//! when it is left out. Tables that say more have files of their own.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::uri::{Authority, Scheme};
-use http::{Method, Uri};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeTable;
@@ -16,21 +14,21 @@ use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 
-use super::document::{Located, Reader, Section, nearest};
+use super::client::read_client;
+use super::dialects::{read_admin, read_dialects};
+use super::document::{Located, Reader, Section};
 use super::github::read_github;
 use super::identity::read_identity;
 use super::problem::{Origin, Problem, Problems};
+use super::routes::read_routes;
 use super::store::{SharedAt, read_store};
-use super::units::parse_duration;
 use super::{
-    Access, AdminApi, Agents, Auth, Config, CredentialForwarding, Delivery, Dialect, Dialects,
-    Health, HttpTarget, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS, ProxyProtocol,
-    Route, SelfSigned, SniRule, Target, Tickets, Timeouts, Tls, Transport, Upstream,
-    UpstreamProtocol, UpstreamTls,
+    Auth, Config, Health, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS,
+    ProxyProtocol, SelfSigned, SniRule, Timeouts, Tls, Transport,
 };
 
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// Every address of the machine, IPv6 and IPv4.
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 8443);
@@ -345,121 +343,6 @@ pub(super) fn read_secret(
     }
 }
 
-/// What a dialect's keys are when they are left out.
-struct DialectDefaults {
-    name: &'static str,
-    prefix: &'static str,
-    access_ttl: Duration,
-    require_special: bool,
-}
-
-fn read_dialects(reader: &Reader, section: &Section<'_>, refresh_ttl: Duration) -> Dialects {
-    // The plain environment name gives the default of the contracts that know it; a
-    // contract's own key wins (C5).
-    let from_environment = match reader.variable("JWT_EXPIRE_DURATION") {
-        Some(found) => parse_duration(&found.value)
-            .filter(|length| ACCESS_TTL.contains(length) && *length <= refresh_ttl)
-            .unwrap_or_else(|| {
-                let message = "expected a duration like \"30m\" or \"8h\", or seconds, not longer than auth.refresh_ttl";
-                reader.note(found.origin, "", message, None);
-                SECOND
-            }),
-        None => SECOND * 8 * 3_600,
-    };
-    let read = |name, prefix, access_ttl, require_special| {
-        let section = section.section(name);
-        let defaults = DialectDefaults { name, prefix, access_ttl, require_special };
-        let read = read_dialect(&section, &defaults, refresh_ttl);
-        (read, section)
-    };
-    let (form, form_section) = read("form", "/api/v1", SECOND * 1_800, false);
-    let (status, status_section) = read("status", "/api", from_environment, false);
-    let (envelope, envelope_section) = read("envelope", "/api", from_environment, true);
-    let (plain, plain_section) = read("plain", "/api/v1", SECOND * 3_600, false);
-    for (dialect, section) in [(&form, &form_section), (&plain, &plain_section)] {
-        for (name, other) in [("status", &status), ("envelope", &envelope)] {
-            if dialect.enabled && other.enabled && dialect.prefix == other.prefix {
-                let message = format!(
-                    "the dialect {name} is there already, and requests for both could not be told apart"
-                );
-                section.note(section.origin(), "prefix", message, None);
-            }
-        }
-    }
-    let rotate_refresh = status_section.boolean("rotate_refresh", true);
-    let keys = plain_section.boolean("keys", true);
-    let reveal_unknown_user = plain_section.boolean("reveal_unknown_user", false);
-    for section in [form_section, status_section, envelope_section, plain_section] {
-        section.finish();
-    }
-    Dialects { form, status, rotate_refresh, envelope, plain, keys, reveal_unknown_user }
-}
-
-const ACCESS_TTL: std::ops::RangeInclusive<Duration> = SECOND..=Duration::from_secs(365 * 86_400);
-/// Where the documents of the contracts are, wherever these are mounted.
-const DOCUMENTS: &str = "/api/openapi";
-
-/// What the paths of an API of ours begin with.
-fn read_prefix(section: &Section<'_>, default: &str) -> String {
-    let Some(found) = section.text("prefix", "a path like \"/api/v1\"") else {
-        return default.to_owned();
-    };
-    let path = found.value.trim_end_matches('/');
-    let message = match check_route_path(path) {
-        Err(message) => Some(message),
-        Ok(()) if path.starts_with(DOCUMENTS) => Some("is used by the gateway itself"),
-        Ok(()) if path.contains('*') => Some("expected a plain path"),
-        Ok(()) => None,
-    };
-    if let Some(message) = message {
-        section.note(found.origin, "prefix", message, None);
-    }
-    path.to_owned()
-}
-
-fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi {
-    let admin = AdminApi {
-        enabled: section.boolean("enabled", true),
-        prefix: read_prefix(&section, "/api/admin"),
-    };
-    let taken =
-        dialects.all().iter().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
-    if admin.enabled && taken {
-        section.note(section.origin(), "prefix", "a dialect is there already", None);
-    }
-    section.finish();
-    admin
-}
-
-fn read_dialect(
-    section: &Section<'_>,
-    defaults: &DialectDefaults,
-    refresh_ttl: Duration,
-) -> Dialect {
-    let prefix = read_prefix(section, defaults.prefix);
-    let deliveries = [("body", Delivery::Body), ("cookie", Delivery::Cookie)];
-    let dialect = Dialect {
-        enabled: section.boolean("enabled", true),
-        prefix,
-        // What is not written follows a shorter life of the session.
-        access_ttl: section.duration(
-            "access_ttl",
-            defaults.access_ttl.min(refresh_ttl),
-            ACCESS_TTL,
-        ),
-        require_special: section.boolean("require_special", defaults.require_special),
-        delivery: section.choice("delivery", &deliveries, Delivery::Body),
-    };
-    if dialect.access_ttl > refresh_ttl {
-        let message = format!(
-            "an access token of {} would outlive the refresh token (auth.refresh_ttl)",
-            defaults.name
-        );
-        section.note(section.origin(), "access_ttl", message, None);
-    }
-    dialect
-}
-
 fn read_health(section: Section<'_>, shared: bool) -> Health {
     let require_store = section.boolean("require_store", false);
     if require_store && !shared {
@@ -549,23 +432,6 @@ fn read_timeouts(section: Section<'_>) -> Timeouts {
     timeouts
 }
 
-fn read_client(section: Section<'_>) -> Vec<ipnet::IpNet> {
-    let expected = "an address or a network like \"10.0.0.0/8\"";
-    let mut networks = Vec::new();
-    for found in section.texts("trusted_proxies", expected) {
-        let address = || found.value.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
-        match found.value.parse().or_else(|_| address()) {
-            Ok(network) => networks.push(network),
-            Err(_) => {
-                let message = format!("expected {expected}, found {:?}", found.value);
-                section.note(found.origin, "trusted_proxies", message, None);
-            }
-        }
-    }
-    section.finish();
-    networks
-}
-
 fn read_log(section: Section<'_>) -> Log {
     let words = LEVELS.map(|level| (level, level));
     let parts = section.section("levels");
@@ -585,316 +451,13 @@ fn read_log(section: Section<'_>) -> Log {
     log
 }
 
-fn read_routes(
-    reader: &Reader,
-    root: &Section<'_>,
-    to: Option<String>,
-    body_bytes: Option<u64>,
-    files: Files,
-) -> (Vec<Upstream>, Vec<Route>) {
-    let sections = root.named_sections("upstream").into_iter();
-    let mut upstreams: Vec<Upstream> =
-        sections.map(|section| read_upstream(section, files)).collect();
-    let sections = root.sections("route");
-    if let Some(to) = to {
-        let place = Located { value: to, origin: Origin::CommandLine("--to") };
-        let upstream = resolve_upstream(reader, "", &place, &mut upstreams).unwrap_or(0);
-        return (upstreams, vec![catch_all(upstream, body_bytes)]);
-    }
-    if sections.is_empty() {
-        let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
-                    or start with --to http://127.0.0.1:3000";
-        reader.note(Origin::Absent, "route", "nothing says where traffic goes", Some(help.into()));
-    }
-    let mut routes: Vec<Route> = Vec::new();
-    for section in sections {
-        let origin = section.origin();
-        let Some(route) = read_route(reader, section, &mut upstreams, body_bytes) else {
-            continue;
-        };
-        let same = |other: &Route| {
-            other.host == route.host && other.path == route.path && overlap(other, &route)
-        };
-        if routes.iter().any(same) {
-            let message = "another route has the same host, path and method";
-            reader.note(origin, "route", message, None);
-        }
-        routes.push(route);
-    }
-    (upstreams, routes)
-}
-
-fn overlap(left: &Route, right: &Route) -> bool {
-    match (left.methods.is_empty(), right.methods.is_empty()) {
-        (true, true) => true,
-        (false, false) => left.methods.iter().any(|method| right.methods.contains(method)),
-        // One for every method beside one for some is a rule and its exception.
-        _ => false,
-    }
-}
-
-fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
-    Route {
-        id: "/".to_owned(),
-        host: None,
-        path: "/".to_owned(),
-        methods: Vec::new(),
-        upstream,
-        access: Access::Authenticated { roles: Vec::new(), scopes: Vec::new() },
-        body_bytes,
-        timeout: SECOND * 60,
-        credential: CredentialForwarding::Strip,
-        tickets: Tickets::NotAccepted,
-        agents: Agents::NotAccepted,
-    }
-}
-
-fn read_route(
-    reader: &Reader,
-    section: Section<'_>,
-    upstreams: &mut Vec<Upstream>,
-    body_bytes: Option<u64>,
-) -> Option<Route> {
-    let host = section.text("host", "a host name").map(|found| {
-        let host = found.value.to_ascii_lowercase();
-        let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
-        if !plain || (host.contains(':') && !host.starts_with('[')) {
-            let message = "expected a host name without a port";
-            section.note(found.origin, "host", message, None);
-        }
-        host
-    });
-    let path = match section.text("path", "a path that begins with \"/\"") {
-        Some(found) => {
-            if let Err(message) = check_route_path(&found.value) {
-                section.note(found.origin, "path", message, None);
-            }
-            found.value
-        }
-        None => "/".to_owned(),
-    };
-    let methods = section
-        .texts("methods", "a method like \"GET\"")
-        .into_iter()
-        .filter_map(|found| {
-            let method = Method::from_bytes(found.value.as_bytes()).ok().filter(|method| {
-                method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
-            });
-            if method.is_none() {
-                let message = format!("expected a method like \"GET\", found {:?}", found.value);
-                section.note(found.origin, "methods", message, None);
-            }
-            method
-        })
-        .collect();
-    let roles = read_words(&section, "roles");
-    let scopes = read_words(&section, "scopes");
-    let agents =
-        if section.boolean("agents", false) { Agents::Accepted } else { Agents::NotAccepted };
-    let access = if section.boolean("public", false) {
-        if agents == Agents::Accepted {
-            let message = "a public route asks nobody who they are, agents neither";
-            section.note(section.origin(), "agents", message, None);
-        }
-        if !roles.is_empty() || !scopes.is_empty() {
-            let message = "a public route asks nobody who they are; roles and scopes cannot hold";
-            section.note(section.origin(), "public", message, None);
-        }
-        Access::Public
-    } else {
-        Access::Authenticated { roles, scopes }
-    };
-    let timeout = section.duration("timeout", SECOND * 60, Duration::from_millis(10)..=DAY);
-    let body_bytes = section.size("body_size", body_bytes);
-    let credential = if section.boolean("forward_credential", false) {
-        CredentialForwarding::Pass
-    } else {
-        CredentialForwarding::Strip
-    };
-    let tickets =
-        if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
-    let id = section.text("id", "a short name").map(|found| found.value);
-    let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
-        Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
-        None => {
-            if !section.is_written("upstream") {
-                let help = "write upstream = \"http://127.0.0.1:3000\"".to_owned();
-                section.note(section.origin(), "upstream", "missing", Some(help));
-            }
-            None
-        }
-    };
-    section.finish();
-    let id = id.unwrap_or_else(|| match &host {
-        Some(host) => format!("{host}{path}"),
-        None => path.clone(),
-    });
-    Some(Route {
-        id,
-        host,
-        path,
-        methods,
-        upstream: upstream?,
-        access,
-        body_bytes,
-        timeout,
-        credential,
-        tickets,
-        agents,
-    })
-}
-
-fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
-    let mut words = Vec::new();
-    for found in section.texts(name, "a short word") {
-        if crate::auth::account::is_valid_role(&found.value) {
-            words.push(found.value);
-        } else {
-            let message = "expected letters, digits and `-_.:/`, at most 64";
-            section.note(found.origin, name, message, None);
-        }
-    }
-    words
-}
-
-/// Route paths are compared with normalised request paths, so they must be in
-/// that form themselves.
-fn check_route_path(path: &str) -> Result<(), &'static str> {
-    let inner = path.strip_prefix('/').ok_or("expected a path that begins with \"/\"")?;
-    let segments = inner.strip_suffix('/').unwrap_or(inner);
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
-    for segment in segments.split('/').filter(|_| !segments.is_empty()) {
-        if segment.is_empty() || segment == "." || segment == ".." {
-            return Err("expected a path without empty, `.` and `..` segments");
-        }
-        if !segment.bytes().all(plain) {
-            return Err("expected a path of plain characters, without `%`, `;`, `?` and `#`");
-        }
-    }
-    Ok(())
-}
-
-fn read_upstream((name, section): (Located<String>, Section<'_>), files: Files) -> Upstream {
-    let url = section.text("url", "a URL like \"http://127.0.0.1:3000\"");
-    let protocols = [
-        ("auto", UpstreamProtocol::Auto),
-        ("http1", UpstreamProtocol::Http1),
-        ("http2", UpstreamProtocol::Http2),
-    ];
-    let protocol = section.choice("protocol", &protocols, UpstreamProtocol::Auto);
-    let roots = section.text("roots", "the path of a PEM file");
-    let connect_timeout =
-        section.duration("connect_timeout", SECOND * 5, Duration::from_millis(10)..=SECOND * 600);
-    let idle_timeout =
-        section.duration("idle_timeout", SECOND * 30, Duration::from_millis(10)..=DAY);
-    let max_connections = small(section.integer("max_connections", 1_024, 1..=1_000_000));
-    let target = match url {
-        None => {
-            if !section.is_written("url") {
-                let help = "write url = \"http://127.0.0.1:3000\"".to_owned();
-                section.note(name.origin.clone(), "url", "missing", Some(help));
-            }
-            None
-        }
-        Some(url) if url.value == "echo" => Some(Target::Echo),
-        Some(url) => match parse_url(&url.value) {
-            Ok((authority, scheme)) => {
-                let tls = if scheme == Scheme::HTTPS {
-                    if let (Files::Needed, Some(roots)) = (files, &roots) {
-                        check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
-                    }
-                    UpstreamTls::On { roots: roots.map(|roots| roots.value.into()) }
-                } else {
-                    if let Some(roots) = roots {
-                        let message = "roots are for https upstreams";
-                        section.note(roots.origin, "roots", message, None);
-                    }
-                    UpstreamTls::Off
-                };
-                Some(Target::Http(HttpTarget { authority, tls, protocol }))
-            }
-            Err(message) => {
-                section.note(url.origin, "url", message, None);
-                None
-            }
-        },
-    };
-    section.finish();
-    // A stand-in keeps the name known, so that one mistake is reported once.
-    let target = target.unwrap_or(Target::Echo);
-    Upstream { name: name.value, target, connect_timeout, idle_timeout, max_connections }
-}
-
-fn resolve_upstream(
-    reader: &Reader,
-    key: &str,
-    found: &Located<String>,
-    upstreams: &mut Vec<Upstream>,
-) -> Option<usize> {
-    if let Some(index) = upstreams.iter().position(|known| known.name == found.value) {
-        return Some(index);
-    }
-    let target = if found.value == "echo" {
-        Target::Echo
-    } else if found.value.contains("://") {
-        match parse_url(&found.value) {
-            Ok((authority, scheme)) => {
-                let tls = if scheme == Scheme::HTTPS {
-                    UpstreamTls::On { roots: None }
-                } else {
-                    UpstreamTls::Off
-                };
-                Target::Http(HttpTarget { authority, tls, protocol: UpstreamProtocol::Auto })
-            }
-            Err(message) => {
-                reader.note(found.origin.clone(), key, message, None);
-                return None;
-            }
-        }
-    } else {
-        let names = upstreams.iter().map(|known| known.name.as_str()).chain(["echo"]);
-        let message = format!("no upstream is called {:?}", found.value);
-        let help = nearest(&found.value, names)
-            .unwrap_or_else(|| format!("write a URL, \"echo\", or add [upstream.{}]", found.value));
-        reader.note(found.origin.clone(), key, message, Some(help));
-        return None;
-    };
-    upstreams.push(Upstream {
-        name: found.value.clone(),
-        target,
-        connect_timeout: SECOND * 5,
-        idle_timeout: SECOND * 30,
-        max_connections: 1_024,
-    });
-    Some(upstreams.len() - 1)
-}
-
-fn parse_url(text: &str) -> Result<(Authority, Scheme), String> {
-    let expected = format!("expected a URL like \"http://127.0.0.1:3000\", found {text:?}");
-    let uri: Uri = text.parse().map_err(|_| expected.clone())?;
-    let parts = uri.into_parts();
-    let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-        return Err(expected);
-    };
-    if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-        return Err("expected a URL that begins with http:// or https://".to_owned());
-    }
-    if authority.as_str().contains('@') {
-        return Err("expected a URL without user name and password".to_owned());
-    }
-    if parts.path_and_query.is_some_and(|path| path != "/") {
-        return Err("expected a URL without a path: requests keep their own".to_owned());
-    }
-    Ok((authority, scheme))
-}
-
 /// The conventional file when none is named.
 #[must_use]
 pub fn default_path() -> &'static Path {
     Path::new("config.toml")
 }
 
-fn small(number: u64) -> usize {
+pub(super) fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

@@ -1,0 +1,128 @@
+//! `[dialect.*]` and `[admin]`: where the APIs of the gateway itself are, and how they behave.
+
+use std::time::Duration;
+
+use super::document::{Reader, Section};
+use super::file::SECOND;
+use super::routes::check_route_path;
+use super::units::parse_duration;
+use super::{AdminApi, Delivery, Dialect, Dialects};
+
+/// What a dialect's keys are when they are left out.
+struct DialectDefaults {
+    name: &'static str,
+    prefix: &'static str,
+    access_ttl: Duration,
+    require_special: bool,
+}
+
+pub(super) fn read_dialects(
+    reader: &Reader,
+    section: &Section<'_>,
+    refresh_ttl: Duration,
+) -> Dialects {
+    // The plain environment name gives the default of the contracts that know it; a
+    // contract's own key wins (C5).
+    let from_environment = match reader.variable("JWT_EXPIRE_DURATION") {
+        Some(found) => parse_duration(&found.value)
+            .filter(|length| ACCESS_TTL.contains(length) && *length <= refresh_ttl)
+            .unwrap_or_else(|| {
+                let message = "expected a duration like \"30m\" or \"8h\", or seconds, not longer than auth.refresh_ttl";
+                reader.note(found.origin, "", message, None);
+                SECOND
+            }),
+        None => SECOND * 8 * 3_600,
+    };
+    let read = |name, prefix, access_ttl, require_special| {
+        let section = section.section(name);
+        let defaults = DialectDefaults { name, prefix, access_ttl, require_special };
+        let read = read_dialect(&section, &defaults, refresh_ttl);
+        (read, section)
+    };
+    let (form, form_section) = read("form", "/api/v1", SECOND * 1_800, false);
+    let (status, status_section) = read("status", "/api", from_environment, false);
+    let (envelope, envelope_section) = read("envelope", "/api", from_environment, true);
+    let (plain, plain_section) = read("plain", "/api/v1", SECOND * 3_600, false);
+    for (dialect, section) in [(&form, &form_section), (&plain, &plain_section)] {
+        for (name, other) in [("status", &status), ("envelope", &envelope)] {
+            if dialect.enabled && other.enabled && dialect.prefix == other.prefix {
+                let message = format!(
+                    "the dialect {name} is there already, and requests for both could not be told apart"
+                );
+                section.note(section.origin(), "prefix", message, None);
+            }
+        }
+    }
+    let rotate_refresh = status_section.boolean("rotate_refresh", true);
+    let keys = plain_section.boolean("keys", true);
+    let reveal_unknown_user = plain_section.boolean("reveal_unknown_user", false);
+    for section in [form_section, status_section, envelope_section, plain_section] {
+        section.finish();
+    }
+    Dialects { form, status, rotate_refresh, envelope, plain, keys, reveal_unknown_user }
+}
+
+const ACCESS_TTL: std::ops::RangeInclusive<Duration> = SECOND..=Duration::from_secs(365 * 86_400);
+/// Where the documents of the contracts are, wherever these are mounted.
+const DOCUMENTS: &str = "/api/openapi";
+
+/// What the paths of an API of ours begin with.
+fn read_prefix(section: &Section<'_>, default: &str) -> String {
+    let Some(found) = section.text("prefix", "a path like \"/api/v1\"") else {
+        return default.to_owned();
+    };
+    let path = found.value.trim_end_matches('/');
+    let message = match check_route_path(path) {
+        Err(message) => Some(message),
+        Ok(()) if path.starts_with(DOCUMENTS) => Some("is used by the gateway itself"),
+        Ok(()) if path.contains('*') => Some("expected a plain path"),
+        Ok(()) => None,
+    };
+    if let Some(message) = message {
+        section.note(found.origin, "prefix", message, None);
+    }
+    path.to_owned()
+}
+
+pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi {
+    let admin = AdminApi {
+        enabled: section.boolean("enabled", true),
+        prefix: read_prefix(&section, "/api/admin"),
+    };
+    let taken =
+        dialects.all().iter().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
+    if admin.enabled && taken {
+        section.note(section.origin(), "prefix", "a dialect is there already", None);
+    }
+    section.finish();
+    admin
+}
+
+fn read_dialect(
+    section: &Section<'_>,
+    defaults: &DialectDefaults,
+    refresh_ttl: Duration,
+) -> Dialect {
+    let prefix = read_prefix(section, defaults.prefix);
+    let deliveries = [("body", Delivery::Body), ("cookie", Delivery::Cookie)];
+    let dialect = Dialect {
+        enabled: section.boolean("enabled", true),
+        prefix,
+        // What is not written follows a shorter life of the session.
+        access_ttl: section.duration(
+            "access_ttl",
+            defaults.access_ttl.min(refresh_ttl),
+            ACCESS_TTL,
+        ),
+        require_special: section.boolean("require_special", defaults.require_special),
+        delivery: section.choice("delivery", &deliveries, Delivery::Body),
+    };
+    if dialect.access_ttl > refresh_ttl {
+        let message = format!(
+            "an access token of {} would outlive the refresh token (auth.refresh_ttl)",
+            defaults.name
+        );
+        section.note(section.origin(), "access_ttl", message, None);
+    }
+    dialect
+}
