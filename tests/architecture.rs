@@ -16,14 +16,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("clock", &["auth"]),
     ("lifecycle", &[]),
     ("http1", &[]),
-    ("config", &["auth", "crypto"]),
+    ("canonical", &[]),
+    ("config", &["auth", "crypto", "canonical"]),
     ("telemetry", &["auth", "clock", "config"]),
     ("admin", &["auth", "crypto", "telemetry"]),
     ("dialect", &["auth", "admin"]),
-    ("pipeline", &["auth", "admin", "dialect", "http1", "config", "telemetry", "lifecycle"]),
+    (
+        "pipeline",
+        &["auth", "admin", "dialect", "http1", "canonical", "config", "telemetry", "lifecycle"],
+    ),
     // It judges the others from outside.
     ("conform", &["auth"]),
-    ("edge", &["pipeline", "http1", "config", "telemetry", "auth"]),
+    ("edge", &["pipeline", "http1", "canonical", "config", "telemetry", "auth"]),
 ];
 
 /// Libraries that the core must not know: it does no I/O and has no wire format.

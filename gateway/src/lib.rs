@@ -18,6 +18,8 @@ pub mod edge;
 
 pub mod http1;
 
+pub mod canonical;
+
 pub mod pipeline;
 
 pub mod dialect;

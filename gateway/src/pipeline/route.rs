@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::canonical::path::is_below;
 use crate::config::{self, Access, Agents, CredentialForwarding, Tickets};
 
-use super::path::is_below;
 use super::reason::{Reason, Rejection};
 
 /// A route as requests see it.

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use portcullis::canonical::path::normalise;
 use portcullis::config::file::{Sources, load};
 use portcullis::config::problem::Problems;
 use portcullis::config::{Access, Config, ProxyProtocol};
-use portcullis::pipeline::path::normalise;
 use toml::Table;
 
 const FILE: &str = "fuzz.toml";

@@ -1,7 +1,7 @@
 //! A path: its normal form is one, means the same, and is read the same further on.
 
 use http::Uri;
-use portcullis::pipeline::path::{is_below, normalise};
+use portcullis::canonical::path::{is_below, normalise};
 
 pub(crate) fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
