@@ -42,6 +42,9 @@ async fn administer(gateway: &Gateway) -> (String, String) {
         (&shown["roles"], &shown["full_name"]),
         (&json!(["ops", "user"]), &json!("Ann Lee"))
     );
+    assert_eq!(shown["email_verified"], true);
+    let listed = lines(gateway, &["user", "list"]).await;
+    assert!(listed[0].split_whitespace().any(|head| head == "VERIFIED"), "{listed:#?}");
     let by_id = lines(gateway, &["user", "show", id(&shown)]).await;
     let row = by_id.iter().find(|line| line.starts_with("roles")).expect("a row");
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["roles", "ops,user"]);

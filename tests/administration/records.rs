@@ -32,6 +32,7 @@ async fn a_user_is_added_shown_changed_and_removed() {
             "id",
             "username",
             "email",
+            "email_verified",
             "full_name",
             "first_name",
             "last_name",
@@ -45,6 +46,7 @@ async fn a_user_is_added_shown_changed_and_removed() {
     assert_eq!(ann["username"], "Ann");
     assert_eq!((&ann["roles"], &ann["state"]), (&json!(["ops", "user"]), &json!("enabled")));
     assert_eq!((&ann["last_name"], &ann["github"]), (&Value::Null, &json!(false)));
+    assert_eq!(ann["email_verified"], true, "whoever enters it answers for it");
     assert_time(&ann["created"]);
     let path = format!("/users/{}", id(&ann));
     assert_eq!(admin.get(&path).await, ann);

@@ -62,6 +62,7 @@ async fn what_one_contract_registers_the_others_know() {
         assert_eq!(me["data"]["lastName"], "Name");
         assert_eq!(me["data"]["email"], "user@example.com");
         assert_eq!(me["data"]["avatarUrl"], Value::Null);
+        assert_eq!(me["data"]["emailVerified"], false, "nobody vouches for it yet");
     }
     let plain = json!({ "username": "jane@example.com", "password": "SecurePass1@" });
     let user = client.post_json("/api/v1/auth/login", &plain).await.expect(200).json();

@@ -26,6 +26,8 @@ async fn a_code_signs_a_new_person_in_and_the_token_works() {
     let token = data["token"].as_str().expect("a token");
     assert!(token.starts_with("eyJhbGciOiJIUzI1NiIs"), "{token}");
     assert_eq!(data.as_object().map(serde_json::Map::len), Some(2), "{data}");
+    let me = Client::bearer(&gateway, token).get("/api/auth/me").await.expect(200).json();
+    assert_eq!(me["data"]["emailVerified"], true, "{me}");
     let echoed = Client::bearer(&gateway, token).get("/anything").await.expect(200).json();
     assert_eq!(echoed["headers"]["x-portcullis-email"][0], "octocat@github.example", "{echoed}");
 }

@@ -59,6 +59,9 @@ pub struct User {
     pub id: Uuid,
     pub username: String,
     pub email: Option<String>,
+    /// Whether somebody other than its holder vouches for the address.
+    #[serde(default)]
+    pub email_verified: bool,
     pub full_name: Option<String>,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
@@ -162,6 +165,7 @@ impl From<&Account> for User {
             id: account.id.0,
             username: account.username.as_str().to_owned(),
             email: account.email.clone(),
+            email_verified: account.email_verified,
             full_name: account.name.full.clone(),
             first_name: account.name.first.clone(),
             last_name: account.name.last.clone(),

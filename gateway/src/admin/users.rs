@@ -25,7 +25,7 @@ pub(super) async fn add(core: &Core, new: NewUser) -> Result<Reply, Error> {
     let hash = core.hash_password(Secret::new(password.0)).await?;
     let account = Account {
         // Whoever enters it answers for it.
-        email_proven: account.email.is_some(),
+        email_verified: account.email.is_some(),
         roles: if roles.is_empty() { account.roles.clone() } else { roles },
         password: Some(hash),
         ..account
@@ -55,7 +55,7 @@ pub(super) async fn import(
         let roles = if roles.is_empty() { account.roles.clone() } else { roles.to_vec() };
         let email = address_of(&name);
         accounts.push(Account {
-            email_proven: email.is_some(),
+            email_verified: email.is_some(),
             email,
             roles,
             password: Some(HashedPassword(hash.0)),

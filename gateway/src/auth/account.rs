@@ -25,7 +25,7 @@ pub struct Account {
     pub email: Option<String>,
     /// Whether somebody other than the account's holder vouches for the address:
     /// the operator who entered it, or GitHub that verified it.
-    pub email_proven: bool,
+    pub email_verified: bool,
     pub name: PersonName,
     /// Where a picture of the holder is.
     pub avatar: Option<String>,
@@ -55,7 +55,7 @@ impl Account {
             id,
             username,
             email: None,
-            email_proven: false,
+            email_verified: false,
             name: PersonName::default(),
             avatar: None,
             github: None,

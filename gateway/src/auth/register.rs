@@ -165,7 +165,7 @@ impl Core {
             version: account.version,
             number: identity.subject,
             avatar: identity.avatar.clone(),
-            takeover: !account.email_proven,
+            takeover: !account.email_verified,
             now: self.clock.now(),
         };
         // Linked or stale: the next look tells.
@@ -187,7 +187,7 @@ impl Core {
         let name = name.map(PersonName::whole).unwrap_or_default();
         let account = self.unfinished_account(None, Some(email.to_owned()), name)?;
         let account = Account {
-            email_proven: true,
+            email_verified: true,
             github: Some(identity.subject),
             avatar: identity.avatar.clone(),
             ..account

@@ -21,7 +21,9 @@ pub(super) struct Kind(&'static [&'static str]);
 impl Kind {
     pub(super) fn of(request: &Request) -> Self {
         Self(match request {
-            Request::ListUsers { .. } => &["NAME", "EMAIL", "ROLES", "STATE", "CREATED", "ID"],
+            Request::ListUsers { .. } => {
+                &["NAME", "EMAIL", "VERIFIED", "ROLES", "STATE", "CREATED", "ID"]
+            }
             Request::ListKeys { .. } => &[
                 "ID",
                 "OWNER",
@@ -51,6 +53,7 @@ fn row(record: Record, names: &BTreeMap<Uuid, String>) -> Vec<String> {
         Record::User(user) => vec![
             user.username,
             user.email.unwrap_or_default(),
+            if user.email_verified { "yes" } else { "no" }.to_owned(),
             user.roles.join(","),
             user.state.as_str().to_owned(),
             user.created,

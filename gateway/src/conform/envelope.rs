@@ -189,16 +189,23 @@ pub(super) const STATEMENTS: &[Statement] = &[
             unseen("there is no code to redeem; a false one is refused with GITHUB_CODE_REFUSED")
         })
     }),
-    Statement::new("S2-19", "me: seven members, createdAt in milliseconds", |s| {
-        Box::pin(async move {
-            s.send(Call::get(ME)).await?.status(401)?;
-            let (ann, answer) = (s.ann().await?, me(s).await?);
-            let members: Vec<&str> =
-                USER.iter().copied().chain(["avatarUrl", "createdAt"]).collect();
-            answer.members("/data", &members)?.is("/data/email", ann.email.as_str())?;
-            time(&answer.text("/data/createdAt")?, Precision::Milliseconds).map(drop)
-        })
-    }),
+    Statement::new(
+        "S2-19",
+        "me: seven members and emailVerified, createdAt in milliseconds",
+        |s| {
+            Box::pin(async move {
+                s.send(Call::get(ME)).await?.status(401)?;
+                let (ann, answer) = (s.ann().await?, me(s).await?);
+                let members: Vec<&str> = USER
+                    .iter()
+                    .copied()
+                    .chain(["avatarUrl", "createdAt", "emailVerified"])
+                    .collect();
+                answer.members("/data", &members)?.is("/data/email", ann.email.as_str())?;
+                time(&answer.text("/data/createdAt")?, Precision::Milliseconds).map(drop)
+            })
+        },
+    ),
     Statement::new("S2-20", "a refresh: the token as bearer, no body; token and user come", |s| {
         Box::pin(async move {
             let answer = refresh(s, &access(s).await?.text).await?;

@@ -118,6 +118,8 @@ struct Me<'a> {
     role: &'a str,
     avatar_url: Option<&'a str>,
     created_at: String,
+    /// Beyond the contract's seven.
+    email_verified: bool,
 }
 
 #[derive(Serialize)]
@@ -223,6 +225,7 @@ impl Dialect for Envelope {
                     role: account.main_role(),
                     avatar_url: account.avatar.as_deref(),
                     created_at: millis(account.created),
+                    email_verified: account.email_verified,
                 };
                 success(StatusCode::OK, data, now)
             }

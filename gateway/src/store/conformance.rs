@@ -568,7 +568,7 @@ pub(crate) async fn a_github_number_is_linked_once(engine: Engine) {
     assert_eq!(link(&first, first.version + 1, false).await.unwrap(), Replacement::Stale);
     assert_eq!(link(&first, first.version, false).await.unwrap(), Replacement::Replaced);
     let linked = engine.standing.account_by_name("github/77").unwrap();
-    assert_eq!((linked.id, linked.github, linked.email_proven), (first.id, Some(77), true));
+    assert_eq!((linked.id, linked.github, linked.email_verified), (first.id, Some(77), true));
     assert_eq!((linked.version, linked.avatar.is_some()), (first.version, true));
     assert!(!engine.is_ended(&session) && linked.password.is_some());
     assert_eq!(link(&first, linked.version, false).await.unwrap(), Replacement::Stale, "twice");

@@ -252,7 +252,7 @@ impl Store for EmbeddedStore {
                 names.insert(name.as_str(), account.id.0.as_bytes())?;
                 account.github = Some(link.number);
                 account.avatar = link.avatar.or(account.avatar);
-                account.email_proven = true;
+                account.email_verified = true;
                 let (mut ended, mut keys) = (Vec::new(), Vec::new());
                 if link.takeover {
                     account.password = None;

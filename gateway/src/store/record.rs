@@ -74,6 +74,10 @@ pub(super) struct StoredAccount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    email_verified: bool,
+    /// The former name, and the only one that earlier versions read: a replica of one
+    /// would end the password of an account at its first sign-in by GitHub.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     email_proven: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     full_name: Option<String>,
@@ -101,7 +105,8 @@ impl Record for Account {
             id: self.id.0,
             username: self.username.as_str().to_owned(),
             email: self.email.clone(),
-            email_proven: self.email_proven,
+            email_verified: self.email_verified,
+            email_proven: self.email_verified,
             full_name: self.name.full.clone(),
             first_name: self.name.first.clone(),
             last_name: self.name.last.clone(),
@@ -120,7 +125,7 @@ impl Record for Account {
             id: AccountId(stored.id),
             username: Username::parse(&stored.username).ok()?,
             email: stored.email,
-            email_proven: stored.email_proven,
+            email_verified: stored.email_verified || stored.email_proven,
             name: PersonName {
                 full: stored.full_name,
                 first: stored.first_name,
@@ -331,3 +336,6 @@ impl Record for Workspace {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

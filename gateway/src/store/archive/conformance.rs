@@ -21,7 +21,7 @@ fn id(number: u128) -> Uuid {
 pub(crate) fn account(number: u128) -> Account {
     Account {
         email: Some(format!("user{number}@example.com")),
-        email_proven: true,
+        email_verified: true,
         name: PersonName::in_parts("A", "User"),
         github: Some(u64::try_from(number).unwrap()),
         password: Some(HashedPassword("a hash".to_owned())),

@@ -186,7 +186,7 @@ impl Store for SharedStore {
                 txn.set(name, text(account.id.0), None);
                 account.github = Some(link.number);
                 account.avatar = link.avatar.clone().or(account.avatar);
-                account.email_proven = true;
+                account.email_verified = true;
                 if link.takeover {
                     account.password = None;
                     account.version += 1;

@@ -97,7 +97,7 @@ async fn a_store_of_schema_1_keeps_all_it_held_and_takes_what_is_new() {
         let (store, standing) = (&engine.store, &engine.standing);
         let ann = standing.account_by_name("ann@example.com").unwrap();
         assert_eq!((ann.id, ann.version), (AccountId(Uuid::from_u128(ANN)), 7));
-        assert_eq!((ann.main_role(), ann.email_proven, ann.github), ("ops", false, None));
+        assert_eq!((ann.main_role(), ann.email_verified, ann.github), ("ops", false, None));
         let key = standing.key(&[3; 32]).unwrap();
         assert_eq!((key.id, key.server), (KeyId(Uuid::from_u128(KEY)), None));
         assert_eq!((key.ends(), key.last_used.get()), (None, None));
