@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use portcullis::config::warning::KINDS;
 use portcullis::pipeline::reason::explanations::EXPLANATIONS;
 
 /// What each layer may import of the crate, beside itself. `server`, `socket` and
@@ -259,6 +260,37 @@ fn every_code_of_the_log_has_an_explanation_and_every_explanation_a_code() {
     for known in EXPLANATIONS {
         for text in [known.cause, known.remedy] {
             assert!(text.ends_with('.') || text.ends_with('?'), "{}: {text}", known.code);
+        }
+    }
+}
+
+/// Each has a code of its own, is listed, is in the reference, and is really warned of.
+#[test]
+fn every_warning_is_listed_explained_and_given() {
+    let gateway = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = std::fs::read_to_string(gateway.join("CONFIG.md")).expect("CONFIG.md");
+    let sources = sources();
+    let table = sources.iter().find(|source| source.name == "config/warning.rs");
+    let table = &table.expect("the table of warnings").text;
+    let named: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub const ")?.split_once(": Kind = "))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(named.len(), KINDS.len(), "KINDS lists each of {named:?} once");
+    for name in named {
+        let given = |source: &&Source| {
+            source.name != "config/warning.rs"
+                && source.code().any(|line| line.contains(&format!("warning::{name}")))
+        };
+        assert!(sources.iter().any(|source| given(&source)), "{name} is never given");
+    }
+    let mut codes: BTreeSet<&str> = EXPLANATIONS.iter().map(|known| known.code).collect();
+    for kind in KINDS {
+        assert!(codes.insert(kind.code), "{} is explained twice", kind.code);
+        assert!(reference.contains(&format!("`{}`", kind.code)), "{} in CONFIG.md", kind.code);
+        for text in [kind.cause, kind.remedy] {
+            assert!(text.ends_with('.'), "{}: {text}", kind.code);
         }
     }
 }

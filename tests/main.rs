@@ -26,4 +26,5 @@ mod replicas;
 mod secrets;
 mod support;
 mod table;
+mod warnings;
 mod websocket;

@@ -90,6 +90,9 @@ struct CheckOptions {
     /// Connect to the upstreams and to the shared store as well, and ask that how it keeps data
     #[arg(long)]
     connect: bool,
+    /// Exit with 1 if there is a warning
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     run: RunOptions,
 }
@@ -135,7 +138,7 @@ enum Command {
     Healthcheck,
     /// Show what the running gateway has counted
     Status,
-    /// Say what a reason code of the log means and what to do about it
+    /// Say what a reason code of the log or a warning means and what to do about it
     Explain {
         /// Such as token_signature; all of them when left out
         code: Option<String>,
@@ -256,13 +259,25 @@ fn check(place: &Place, options: CheckOptions) -> ExitCode {
     if let Err(error) = server::check(&config) {
         return fail(EXIT_CONFIG, &error.to_string());
     }
-    if !options.connect {
-        return say("the configuration is good\n");
+    let tried = if options.connect {
+        match tokio::runtime::Runtime::new() {
+            Ok(runtime) => Some(runtime.block_on(reach(&config))),
+            Err(error) => return fail(1, &error.to_string()),
+        }
+    } else {
+        None
+    };
+    let warnings = server::warnings(&config);
+    let shown = output::show_checked(place, &warnings, tried.as_deref());
+    match warnings.len() {
+        0 => shown,
+        count if options.strict => fail(1, &format!("{} with --strict", counted(count))),
+        _ => shown,
     }
-    match tokio::runtime::Runtime::new() {
-        Ok(runtime) => output::show_reached(place, &runtime.block_on(reach(&config))),
-        Err(error) => fail(1, &error.to_string()),
-    }
+}
+
+fn counted(warnings: usize) -> String {
+    if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") }
 }
 
 fn run(place: &Place, options: RunOptions) -> ExitCode {

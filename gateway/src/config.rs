@@ -16,6 +16,7 @@ mod routes;
 mod store;
 pub mod units;
 mod upstream;
+pub mod warning;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ use ipnet::IpNet;
 
 use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
+
+use warning::Warning;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -47,6 +50,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// In the order of the file; the most specific match wins.
     pub routes: Vec<Route>,
+    /// What is allowed and seldom meant.
+    pub warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Clone)]

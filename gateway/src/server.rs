@@ -26,6 +26,7 @@ use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
 use crate::auth::{Core, Policy, Ports};
 use crate::clock::SystemClock;
+use crate::config::warning::Warning;
 use crate::config::{
     self, Config, HttpTarget, NodeAddress, Target, Transport, UpstreamProtocol, UpstreamTls,
 };
@@ -132,6 +133,7 @@ pub async fn run(
     let core = Arc::new(core);
     let admin = make_admin(&config, &core).await?;
     let late = matches!(admin, FirstAccount::Unknown);
+    log_warnings(&config);
     if let FirstAccount::Made(password) = admin {
         tell(&config, Fact::AdminMade { password });
     }
@@ -215,6 +217,19 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     }
     config.github.as_ref().map(github).transpose()?;
     Ok(())
+}
+
+/// What the configuration, and what it names on this machine, should be warned of.
+#[must_use]
+pub fn warnings(config: &Config) -> Vec<Warning> {
+    config.warnings.clone()
+}
+
+fn log_warnings(config: &Config) {
+    for Warning { kind, place, key, message, .. } in warnings(config) {
+        let (code, remedy) = (kind.code, kind.remedy);
+        tracing::warn!(code, place, key, detail = message, remedy, "configuration warning");
+    }
 }
 
 /// Takes as many descriptors as the system allows: a connection needs one, and its

@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use crate::admin::record::Record;
 use crate::admin::{Page, Reply, Request};
+use crate::config::warning::Warning;
 use crate::server::reach::{State, Tried};
 use crate::socket::{Answer, Status};
 
-use super::{Format, Place};
+use super::{Format, Place, counted};
 
 /// What a list is of: the heads of its table, which an empty one has too.
 pub(super) struct Kind(&'static [&'static str]);
@@ -184,26 +185,59 @@ fn status_table(status: Status) -> String {
     table(&["NAME", "VALUE"], rows)
 }
 
-/// Prints what `check --connect` found; fails if anything could not be used.
-pub(super) fn show_reached(place: &Place, tried: &[Tried]) -> ExitCode {
+/// Prints what `check` found, with what `--connect` tried; fails if anything of that could
+/// not be used.
+pub(super) fn show_checked(
+    place: &Place,
+    warnings: &[Warning],
+    tried: Option<&[Tried]>,
+) -> ExitCode {
     if place.format == Some(Format::Json) {
-        say(&format!("{:#}\n", json!({ "connections": tried })));
+        let warnings: Vec<Value> = warnings.iter().map(warning_members).collect();
+        let mut json = json!({ "message": "the configuration is good", "warnings": warnings });
+        if let Some(tried) = tried {
+            json["connections"] = json!(tried);
+        }
+        say(&format!("{json:#}\n"));
     } else {
-        let row = |tried: &Tried, state: &str, detail: &str| {
-            let cells = [tried.what.as_str(), state, tried.at.as_str(), detail];
-            cells.map(str::to_owned).to_vec()
-        };
-        let rows = tried.iter().flat_map(|tried| {
-            let warnings = tried.warnings.iter().map(|warning| row(tried, "warning", warning));
-            std::iter::once(row(tried, tried.state.word(), &tried.detail)).chain(warnings)
+        for warning in warnings {
+            say(warning.rendered());
+        }
+        say(&match warnings.len() {
+            0 => "the configuration is good\n".to_owned(),
+            count => format!("the configuration is good, with {}\n", counted(count)),
         });
-        say("the configuration is good\n");
-        say(&table(&["WHAT", "STATE", "AT", "DETAIL"], rows.collect()));
+        if let Some(tried) = tried {
+            show_reached(tried);
+        }
     }
+    let tried = tried.unwrap_or_default();
     match tried.iter().filter(|tried| tried.state == State::Failed).count() {
         0 => ExitCode::SUCCESS,
         failed => fail(1, &format!("{failed} of {} cannot be used", tried.len())),
     }
+}
+
+fn show_reached(tried: &[Tried]) {
+    let row = |tried: &Tried, state: &str, detail: &str| {
+        let cells = [tried.what.as_str(), state, tried.at.as_str(), detail];
+        cells.map(str::to_owned).to_vec()
+    };
+    let rows = tried.iter().flat_map(|tried| {
+        let warnings = tried.warnings.iter().map(|warning| row(tried, "warning", warning));
+        std::iter::once(row(tried, tried.state.word(), &tried.detail)).chain(warnings)
+    });
+    say(&table(&["WHAT", "STATE", "AT", "DETAIL"], rows.collect()));
+}
+
+fn warning_members(warning: &Warning) -> Value {
+    json!({
+        "code": warning.kind.code,
+        "place": warning.place,
+        "key": warning.key,
+        "message": warning.message,
+        "remedy": warning.kind.remedy,
+    })
 }
 
 pub(super) fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {

@@ -17,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Origin, Problem};
 use super::units::{parse_duration, parse_size};
+use super::warning::{Kind, Noted, Warning};
 
 const ENV_PREFIX: &str = "PORTCULLIS_";
 
@@ -31,6 +32,7 @@ pub struct Located<T> {
 #[derive(Clone)]
 pub struct Reader {
     problems: Rc<RefCell<Vec<Problem>>>,
+    warnings: Rc<RefCell<Vec<Noted>>>,
     environment: Rc<BTreeMap<String, String>>,
     unreadable: Rc<Vec<String>>,
     /// Every environment name some reader has asked for.
@@ -42,6 +44,7 @@ impl Reader {
     pub fn new(environment: BTreeMap<String, String>, unreadable: Vec<String>) -> Self {
         Self {
             problems: Rc::default(),
+            warnings: Rc::default(),
             environment: Rc::new(environment),
             unreadable: Rc::new(unreadable),
             known_names: Rc::default(),
@@ -55,6 +58,12 @@ impl Reader {
             message: message.to_string(),
             help,
         });
+    }
+
+    /// Notes what is allowed and seldom meant.
+    pub fn warn(&self, kind: Kind, origin: Origin, key: &str, message: impl Display) {
+        let (key, message) = (key.to_owned(), message.to_string());
+        self.warnings.borrow_mut().push(Noted { kind, origin, key, message });
     }
 
     /// An environment variable by its full name.
@@ -84,13 +93,26 @@ impl Reader {
     }
 
     #[must_use]
-    pub fn into_problems(self) -> Vec<Problem> {
+    pub fn take_problems(&self) -> Vec<Problem> {
         let mut problems = std::mem::take(&mut *self.problems.borrow_mut());
-        problems.sort_by_key(|problem| match &problem.origin {
-            Origin::File(span) => (0, span.start),
-            _ => (1, 0),
-        });
+        problems.sort_by_key(|problem| in_order(&problem.origin));
         problems
+    }
+
+    /// What was warned of, each at its place in this file.
+    #[must_use]
+    pub fn take_warnings(&self, file: &str, text: &str) -> Vec<Warning> {
+        let mut noted = std::mem::take(&mut *self.warnings.borrow_mut());
+        noted.sort_by_key(|noted| in_order(&noted.origin));
+        noted.into_iter().map(|noted| noted.locate(file, text)).collect()
+    }
+}
+
+/// As the file reads, and behind it what it does not say.
+fn in_order(origin: &Origin) -> (u8, usize) {
+    match origin {
+        Origin::File(span) => (0, span.start),
+        _ => (1, 0),
     }
 }
 
@@ -156,6 +178,10 @@ impl<'d> Section<'d> {
 
     pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: Option<String>) {
         self.reader.note(origin, &self.key(name), message, help);
+    }
+
+    pub fn warn(&self, kind: Kind, origin: Origin, name: &str, message: impl Display) {
+        self.reader.warn(kind, origin, &self.key(name), message);
     }
 
     fn raw(&self, name: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {

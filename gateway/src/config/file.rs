@@ -22,6 +22,7 @@ use super::identity::read_identity;
 use super::problem::{Origin, Problem, Problems};
 use super::routes::read_routes;
 use super::store::{SharedAt, read_store};
+use super::warning;
 use super::{
     Auth, Config, Health, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS,
     ProxyProtocol, SelfSigned, SniRule, Timeouts, Tls, Transport,
@@ -29,6 +30,8 @@ use super::{
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
+/// OWASP's least work factor of bcrypt.
+const SLOW_ENOUGH: u32 = 10;
 /// Every address of the machine, IPv6 and IPv4.
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 8443);
@@ -82,8 +85,11 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     let root = Section::root(&reader, document.get_ref());
     let config = read(&reader, root, sources.to, sources.listen, sources.files);
     reader.finish_environment();
-    let problems = reader.into_problems();
-    if problems.is_empty() { Ok(config) } else { Err(Problems::render(&name, &text, &problems)) }
+    let problems = reader.take_problems();
+    if !problems.is_empty() {
+        return Err(Problems::render(&name, &text, &problems));
+    }
+    Ok(Config { warnings: reader.take_warnings(&name, &text), ..config })
 }
 
 fn read(
@@ -125,6 +131,7 @@ fn read(
         log: read_log(root.section("log")),
         upstreams,
         routes,
+        warnings: Vec::new(),
     };
     root.finish();
     config
@@ -271,6 +278,7 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
     }
     let processors =
         std::thread::available_parallelism().map_or(1, |count| (count.get() / 2).max(1));
+    let bcrypt_cost = read_bcrypt_cost(&section);
     let auth = Auth {
         secret_key: secret_key.map(|found| found.value),
         previous_secret_key: previous.map(|found| found.value),
@@ -291,12 +299,22 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
             Registering::Closed,
         ),
         local_accounts: section.boolean("local_accounts", true),
-        bcrypt_cost: u32::try_from(section.integer("bcrypt_cost", 12, 4..=16)).unwrap_or(12),
+        bcrypt_cost,
         hash_threads: small(section.integer("hash_threads", processors as u64, 1..=256)),
         hash_queue: small(section.integer("hash_queue", 128, 1..=65_536)),
     };
     section.finish();
     auth
+}
+
+fn read_bcrypt_cost(section: &Section<'_>) -> u32 {
+    let cost = u32::try_from(section.integer("bcrypt_cost", 12, 4..=16)).unwrap_or(12);
+    if cost < SLOW_ENOUGH {
+        let origin = section.given_at("bcrypt_cost");
+        let message = format!("{cost} makes passwords quick to guess");
+        section.warn(warning::BCRYPT_COST_LOW, origin, "bcrypt_cost", message);
+    }
+    cost
 }
 
 /// A secret from `NAME`, from the file that `NAME_FILE` names, or from the file

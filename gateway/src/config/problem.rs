@@ -48,26 +48,30 @@ impl Problems {
     }
 }
 
-fn render_one(out: &mut String, file: &str, text: &str, problem: &Problem) {
+/// Where something was written, as people look it up.
+pub(super) fn place_of(file: &str, text: &str, origin: &Origin) -> String {
+    match origin {
+        Origin::File(span) => {
+            let place = Place::of(text, span);
+            format!("{file}:{}:{}", place.line, place.column)
+        }
+        Origin::Environment(name) => format!("environment variable {name}"),
+        Origin::CommandLine(flag) => format!("option {flag}"),
+        Origin::Absent => file.to_owned(),
+    }
+}
+
+pub(super) fn render_one(out: &mut String, file: &str, text: &str, problem: &Problem) {
     let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
     let (key, message) = (on_one_line(&key), on_one_line(&problem.message));
     // Writing to a string does not fail.
-    let _ = match &problem.origin {
-        Origin::File(span) => {
-            let place = Place::of(text, span);
-            writeln!(out, "{file}:{}:{}: {key}{message}", place.line, place.column)
-                .and_then(|()| writeln!(out, "{:>5} | {}", place.line, without_secrets(place.text)))
-                .and_then(|()| {
-                    let carets = "^".repeat(place.width);
-                    writeln!(out, "      | {}{carets}", " ".repeat(place.column - 1))
-                })
-        }
-        Origin::Environment(name) => {
-            writeln!(out, "environment variable {name}: {key}{message}")
-        }
-        Origin::CommandLine(flag) => writeln!(out, "option {flag}: {key}{message}"),
-        Origin::Absent => writeln!(out, "{file}: {key}{message}"),
-    };
+    let _ = writeln!(out, "{}: {key}{message}", place_of(file, text, &problem.origin));
+    if let Origin::File(span) = &problem.origin {
+        let place = Place::of(text, span);
+        let carets = "^".repeat(place.width);
+        let _ = writeln!(out, "{:>5} | {}", place.line, without_secrets(place.text))
+            .and_then(|()| writeln!(out, "      | {}{carets}", " ".repeat(place.column - 1)));
+    }
     if let Some(help) = &problem.help {
         let _ = writeln!(out, "      = {}", on_one_line(help));
     }

@@ -9,11 +9,10 @@ pub struct Explanation {
     pub remedy: &'static str,
 }
 
-/// Finds a code, in any case and with `-` for `_`.
+/// A code as it is listed; people write it in any case and with `-` for `_`.
 #[must_use]
-pub fn find(code: &str) -> Option<&'static Explanation> {
-    let code = code.trim().to_ascii_lowercase().replace('-', "_");
-    EXPLANATIONS.iter().find(|explanation| explanation.code == code)
+pub fn normalize(code: &str) -> String {
+    code.trim().to_ascii_lowercase().replace('-', "_")
 }
 
 const fn of(code: &'static str, cause: &'static str, remedy: &'static str) -> Explanation {

@@ -1,0 +1,96 @@
+//! Settings that are allowed and seldom meant: printed by `check`, logged by a start.
+
+use serde_json::Value;
+
+use crate::support::gateway::{ECHO, Gateway, SECRET_KEY};
+use crate::support::installation::Installation;
+
+fn installation(config: &str) -> Installation {
+    Installation::new().file("config.toml", config).env("SECRET_KEY", SECRET_KEY)
+}
+
+/// The warnings that `check` gives, each as its members.
+async fn warnings(installation: &Installation, more: &[&str]) -> Vec<Value> {
+    let ended = installation.run(&[&["check", "--format", "json"], more].concat(), None).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let checked: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    checked["warnings"].as_array().expect("a list of warnings").clone()
+}
+
+/// A configuration on loopback that nothing is wrong with, in front of the built-in upstream.
+const QUIET: &str = "[[listener]]\naddress = \"127.0.0.1:8443\"\n";
+
+/// The text with a `^` before the place of what is warned of, and the warning's code; no
+/// code where the neighbouring setting is fine.
+type Case = (&'static str, Option<&'static str>);
+
+const CASES: &[Case] = &[
+    ("[auth]\nbcrypt_cost = ^9\n", Some("bcrypt_cost_low")),
+    ("[auth]\nbcrypt_cost = 10\n", None),
+];
+
+#[tokio::test]
+async fn what_is_seldom_meant_is_warned_of_at_its_place() {
+    for (written, code) in CASES {
+        let text = format!("{QUIET}{written}{ECHO}");
+        let at = text.find('^');
+        let place = at.map(|at| {
+            let before = &text[..at];
+            let column = before.rsplit('\n').next().unwrap_or_default().len() + 1;
+            format!("config.toml:{}:{column}", before.matches('\n').count() + 1)
+        });
+        let installation = installation(&text.replace('^', ""));
+        let found = warnings(&installation, &[]).await;
+        let found: Vec<_> =
+            found.iter().map(|w| (w["code"].as_str(), w["place"].as_str())).collect();
+        match code {
+            Some(_) => assert_eq!(found, [(*code, place.as_deref())], "{written}"),
+            None => assert!(found.is_empty(), "{written}: {found:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_warning_is_printed_with_its_line_and_remedy_and_is_strictly_a_failure() {
+    let installation = installation(&format!("{QUIET}[auth]\nbcrypt_cost = 4\n{ECHO}"));
+    let checked = installation.run(&["check"], None).await;
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    for part in [
+        "warning: config.toml:4:15: auth.bcrypt_cost: ",
+        "[bcrypt_cost_low]",
+        "    4 | bcrypt_cost = 4",
+        "      = Leave `auth.bcrypt_cost` out",
+        "good, with 1 warning",
+    ] {
+        assert!(checked.stdout.contains(part), "{part:?} is not in {checked:?}");
+    }
+    let strict = installation.run(&["check", "--strict"], None).await;
+    assert_eq!(strict.status.code(), Some(1), "{strict:?}");
+    // Control: without a warning it is no failure.
+    installation.write("config.toml", &format!("{QUIET}{ECHO}"));
+    let strict = installation.run(&["check", "--strict"], None).await;
+    assert_eq!(strict.status.code(), Some(0), "{strict:?}");
+}
+
+#[tokio::test]
+async fn a_variable_is_named_as_the_place_of_what_it_sets() {
+    let installation =
+        installation(&format!("{QUIET}{ECHO}")).env("PORTCULLIS_AUTH__BCRYPT_COST", "4");
+    let found = warnings(&installation, &[]).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["place"], "environment variable PORTCULLIS_AUTH__BCRYPT_COST");
+}
+
+#[tokio::test]
+async fn a_start_logs_each_warning_once_and_explain_knows_its_code() {
+    let gateway = Gateway::start(ECHO).await;
+    let is_warning = |line: &Value| line["message"] == "configuration warning";
+    let line = gateway.wait_for_log(|line| line["code"] == "bcrypt_cost_low").await;
+    assert!(is_warning(&line) && line["level"] == "warn", "{line}");
+    assert_eq!(line["key"], "auth.bcrypt_cost", "{line}");
+    assert!(line["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty()), "{line}");
+    let codes: Vec<String> = gateway.log_lines().iter().map(|l| l["code"].to_string()).collect();
+    assert_eq!(codes.iter().filter(|code| *code == "\"bcrypt_cost_low\"").count(), 1);
+    let explained = gateway.manage(&["explain", "bcrypt-cost-low"], None).await;
+    assert!(explained.contains("remedy"), "{explained}");
+}
