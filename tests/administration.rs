@@ -7,6 +7,7 @@ mod consequences;
 mod lists;
 mod permissions;
 mod records;
+mod verified;
 
 use http::Request;
 use http::header::CONTENT_TYPE;

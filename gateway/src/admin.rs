@@ -25,6 +25,7 @@ use crate::auth::error::{Entity, Error, Name};
 use crate::auth::server::is_valid_label;
 
 use record::{Key, Record, State};
+use users::UserChange;
 
 /// What an administrator asks for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,6 +50,13 @@ pub enum Request {
         roles: Option<Vec<String>>,
         #[serde(default)]
         state: Option<State>,
+        /// Whether somebody vouches for the address.
+        #[serde(default)]
+        email_verified: Option<bool>,
+    },
+    /// Vouches for the addresses of all of them that have one.
+    VerifyUsers {
+        users: Vec<Uuid>,
     },
     /// All sessions end.
     SetPassword {
@@ -295,6 +303,10 @@ pub enum Reply {
         added: Vec<String>,
         present: Vec<String>,
     },
+    /// Whose addresses were not verified before.
+    Verified {
+        users: Vec<String>,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -325,9 +337,10 @@ pub async fn perform(core: &Core, request: Request, by: By) -> Result<Reply, Err
         Request::ImportUsers { users, roles } => users::import(core, users, &roles).await,
         Request::ListUsers { page } => users::list(core, page).await,
         Request::ShowUser { user } => users::show(core, &user),
-        Request::ChangeUser { user, roles, state } => {
-            users::change(core, &user, roles, state, by).await
+        Request::ChangeUser { user, roles, state, email_verified } => {
+            users::change(core, &user, UserChange { roles, state, email_verified }, by).await
         }
+        Request::VerifyUsers { users } => users::verify(core, users).await,
         Request::SetPassword { user, password } => users::set_password(core, &user, password).await,
         Request::RemoveUser { user } => users::remove(core, &user, by).await,
         Request::ListSessions { user, page } => sessions::list(core, user.as_ref(), page).await,

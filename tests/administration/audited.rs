@@ -40,6 +40,12 @@ async fn every_change_names_who_made_it_and_whom_it_is_about() {
     check(&gateway, "user_disable", about_ann.clone()).await;
     admin.patch(&path, json!({ "state": "enabled" })).await;
     check(&gateway, "user_enable", about_ann.clone()).await;
+    let new = json!({ "username": "bob", "email": "bob@example.com", "password": PASSWORD });
+    let bob = format!("/users/{}", id(&admin.post("/users", new).await));
+    for (verified, event) in [(false, "user_unverify"), (true, "user_verify")] {
+        admin.patch(&bob, json!({ "email_verified": verified })).await;
+        check(&gateway, event, by(json!({ "user": "bob" }))).await;
+    }
     let password = json!({ "password": PASSWORD });
     admin.call("PUT", &format!("{path}/password"), password).await.expect(204);
     check(&gateway, "user_password", about_ann.clone()).await;

@@ -308,6 +308,7 @@ const REFUSED: &[(&str, &str, &str, u16, &str)] = &[
     ("GET", "/users/ID/sessions", "", 404, "USER_NOT_FOUND"),
     ("PATCH", "/users/ID", r#"{"state":"enabled"}"#, 404, "USER_NOT_FOUND"),
     ("PATCH", "/users/ANN", r#"{"roles":[""]}"#, 422, "ROLE_NOT_ACCEPTABLE"),
+    ("PATCH", "/users/ANN", r#"{"email_verified":"yes"}"#, 400, "BAD_REQUEST"),
     ("PATCH", "/users/ANN", r#"{"state":"asleep"}"#, 400, "BAD_REQUEST"),
     ("PATCH", "/users/ANN", r#"{"username":"eve"}"#, 400, "BAD_REQUEST"),
     ("PUT", "/users/ID/password", r#"{"password":"long enough"}"#, 404, "USER_NOT_FOUND"),

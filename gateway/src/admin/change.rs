@@ -51,14 +51,21 @@ impl Change {
             Request::AddUser(_) | Request::ImportUsers { .. } => {
                 Change::about(Event::UserAdd, None)
             }
-            Request::ChangeUser { user, roles, state } => {
+            Request::ChangeUser { user, roles, state, email_verified } => {
                 let roles = roles.as_ref().map(|_| Event::UserRoles);
                 let state = state.map(|state| match state {
                     State::Enabled => Event::UserEnable,
                     State::Disabled => Event::UserDisable,
                 });
-                return [roles, state].into_iter().flatten().map(|it| about(it, user)).collect();
+                let verified = email_verified
+                    .map(|verified| if verified { Event::UserVerify } else { Event::UserUnverify });
+                return [roles, state, verified]
+                    .into_iter()
+                    .flatten()
+                    .map(|it| about(it, user))
+                    .collect();
             }
+            Request::VerifyUsers { .. } => Change::about(Event::UserVerify, None),
             Request::SetPassword { user, .. } => about(Event::UserPassword, user),
             Request::RemoveUser { user } => about(Event::UserDelete, user),
             Request::EndSession { id } => {
@@ -111,10 +118,10 @@ impl Change {
                 let owner = core.standing().account(AccountId(key.owner));
                 Self::to(self.event, "key", key.id).of_account(owner)
             }
-            Reply::Imported { added, .. } => {
+            Reply::Imported { added: names, .. } | Reply::Verified { users: names } => {
                 let account =
                     |name: &String| core.standing().account_by_name(&canonical_name(name));
-                return added.iter().map(|it| Self::about(self.event, account(it))).collect();
+                return names.iter().map(|it| Self::about(self.event, account(it))).collect();
             }
             _ => self,
         };

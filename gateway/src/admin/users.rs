@@ -1,6 +1,7 @@
 //! Accounts.
 
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::record::{Record, State};
 use super::{By, Hidden, Import, NewUser, Reply, Span, Who, find, page};
@@ -93,14 +94,24 @@ pub(super) fn show(core: &Core, user: &Who) -> Result<Reply, Error> {
     Ok(Reply::Found(Record::User(account.as_ref().into())))
 }
 
+/// What is `None` stays.
+pub(super) struct UserChange {
+    pub roles: Option<Vec<String>>,
+    pub state: Option<State>,
+    pub email_verified: Option<bool>,
+}
+
 pub(super) async fn change(
     core: &Core,
     user: &Who,
-    roles: Option<Vec<String>>,
-    state: Option<State>,
+    change: UserChange,
     by: By,
 ) -> Result<Reply, Error> {
+    let UserChange { roles, state, email_verified } = change;
     let account = find(core, user)?;
+    if email_verified == Some(true) && account.email.is_none() {
+        return Err(Error::Unknown(Entity::Email));
+    }
     check_roles(roles.as_deref().unwrap_or_default())?;
     let is_no_admin = |roles: &Vec<String>| roles.iter().all(|role| role != ADMIN_ROLE);
     let demotes = state == Some(State::Disabled) || roles.as_ref().is_some_and(is_no_admin);
@@ -109,11 +120,33 @@ pub(super) async fn change(
         By::Client | By::Operator => None,
     };
     let state = state.map(Into::into);
-    let change = AccountChange { account: account.id, roles, state, now: core.clock().now() };
+    let (account, now) = (account.id, core.clock().now());
+    let change = AccountChange { account, roles, state, email_verified, now };
     if !core.store().change_account(change).await? {
         return Err(Error::Unknown(Entity::Account));
     }
-    show(core, &Who::Id(account.id.0))
+    show(core, &Who::Id(account.0))
+}
+
+/// All at once, as [`import`] does.
+pub(super) async fn verify(core: &Core, users: Vec<Uuid>) -> Result<Reply, Error> {
+    let now = core.clock().now();
+    let mut changes = JoinSet::new();
+    let accounts = users.into_iter().filter_map(|id| core.standing().account(AccountId(id)));
+    for account in accounts.filter(|it| it.email.is_some() && !it.email_verified) {
+        let (roles, state, email_verified) = (None, None, Some(true));
+        let change = AccountChange { account: account.id, roles, state, email_verified, now };
+        let (store, name) = (core.store().clone(), account.username.as_str().to_owned());
+        changes.spawn(async move { (name, store.change_account(change).await) });
+    }
+    let mut users = Vec::new();
+    for (name, changed) in changes.join_all().await {
+        if changed? {
+            users.push(name);
+        }
+    }
+    users.sort_unstable();
+    Ok(Reply::Verified { users })
 }
 
 pub(super) async fn set_password(

@@ -24,7 +24,7 @@ pub struct Account {
     pub username: Username,
     pub email: Option<String>,
     /// Whether somebody other than the account's holder vouches for the address:
-    /// the operator who entered it, or GitHub that verified it.
+    /// an administrator, or GitHub that verified it.
     pub email_verified: bool,
     pub name: PersonName,
     /// Where a picture of the holder is.
@@ -76,6 +76,14 @@ impl Account {
     #[must_use]
     pub fn is_admin(&self) -> bool {
         self.roles.iter().any(|role| role == ADMIN_ROLE)
+    }
+
+    /// Somebody vouches for the address, or no longer; without one there is nothing to
+    /// vouch for.
+    pub fn verify_email(&mut self, verified: Option<bool>) {
+        if let Some(verified) = verified {
+            self.email_verified = verified && self.email.is_some();
+        }
     }
 
     /// Every name under which the account is found, canonical and unique. No user

@@ -10,6 +10,8 @@ pub enum Entity {
     Workspace,
     Member,
     Lockout,
+    /// An account's own.
+    Email,
 }
 
 impl Entity {
@@ -23,6 +25,7 @@ impl Entity {
             Entity::Workspace => "workspace",
             Entity::Member => "member",
             Entity::Lockout => "lockout",
+            Entity::Email => "e-mail address",
         }
     }
 }

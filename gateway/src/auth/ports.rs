@@ -184,6 +184,8 @@ pub struct AccountChange {
     pub account: AccountId,
     pub roles: Option<Vec<String>>,
     pub state: Option<AccountState>,
+    /// Of an account without an address it says nothing.
+    pub email_verified: Option<bool>,
     pub now: Timestamp,
 }
 
@@ -372,7 +374,8 @@ pub trait Store: Send + Sync {
         state: AccountState,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let change = AccountChange { account, roles: None, state: Some(state), now };
+        let change =
+            AccountChange { account, roles: None, state: Some(state), email_verified: None, now };
         self.change_account(change).await
     }
 

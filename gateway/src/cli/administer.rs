@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
-use crate::admin::{self, By, Import, Reply, Request};
+use crate::admin::record::Record;
+use crate::admin::{self, By, Import, Page, Reply, Request, Span};
 use crate::auth::Core;
 use crate::auth::secret::Secret;
 use crate::config::Config;
@@ -20,11 +22,14 @@ use super::output::{Kind, complain, fail, say, show, show_running};
 use super::{Place, configure_store, htpasswd};
 
 /// Users of one request to the store.
-const IMPORT_BATCH: usize = 100;
+const BATCH: usize = 100;
 
 pub(super) fn user(place: &Place, command: UserCommand) -> ExitCode {
     if let UserCommand::Import { file, roles } = command {
         return import(place, &file, &roles);
+    }
+    if let UserCommand::Verify { user: None, .. } = command {
+        return verify_all(place);
     }
     match commands::user(command) {
         Ok(ask) => administer(place, ask),
@@ -188,6 +193,44 @@ pub(super) fn prepare(place: &Place) -> Result<(Config, Runtime), ExitCode> {
     Ok((config, runtime))
 }
 
+/// Vouches for every address that nobody vouches for yet.
+fn verify_all(place: &Place) -> ExitCode {
+    let (config, runtime) = match prepare(place) {
+        Ok(prepared) => prepared,
+        Err(code) => return code,
+    };
+    let verified = runtime.block_on(async {
+        let request = Request::ListUsers { page: Span::default() };
+        let office = Office::find(config, &request).await?;
+        let Reply::Page(Page { items, .. }) = office.perform_all(request).await? else {
+            return Err("unexpected answer".to_owned());
+        };
+        let unverified = items.iter().filter_map(|record| match record {
+            Record::User(user) if user.email.is_some() && !user.email_verified => Some(user.id),
+            _ => None,
+        });
+        let unverified: Vec<Uuid> = unverified.collect();
+        let mut verified = 0;
+        for batch in unverified.chunks(BATCH) {
+            let reply = office.perform(Request::VerifyUsers { users: batch.to_vec() }).await;
+            match reply.map_err(|reason| format!("{reason}; {verified} were verified before"))? {
+                Reply::Verified { users } => verified += users.len(),
+                _ => return Err("unexpected answer".to_owned()),
+            }
+        }
+        Ok(verified)
+    });
+    match verified {
+        Ok(verified) => show(
+            place,
+            Kind::NONE,
+            Reply::Done,
+            Some(format!("{verified} e-mail addresses verified")),
+        ),
+        Err(message) => fail(1, &message),
+    }
+}
+
 fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
     let name =
         if file == Path::new("-") { "standard input".into() } else { file.display().to_string() };
@@ -235,7 +278,7 @@ async fn import_all(
     };
     let office = Office::find(config, &request(&[])).await?;
     let (mut added, mut present) = (0, Vec::new());
-    for batch in users.chunks(IMPORT_BATCH) {
+    for batch in users.chunks(BATCH) {
         let reply = office.perform(request(batch)).await;
         match reply.map_err(|reason| format!("{reason}; {added} were added before"))? {
             Reply::Imported { added: new, present: old } => {

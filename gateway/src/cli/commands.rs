@@ -65,6 +65,14 @@ pub(super) enum UserCommand {
     Enable { user: String },
     /// Refuse a user from now on; all its sessions end
     Disable { user: String },
+    /// Vouch for a user's e-mail address, so that upstreams are told it
+    Verify {
+        #[arg(required_unless_present = "all")]
+        user: Option<String>,
+        /// The addresses of all users, however they came to be
+        #[arg(long, conflicts_with = "user")]
+        all: bool,
+    },
     /// Remove a user with its sessions, keys and memberships
     Remove { user: String },
     /// Add the users of an htpasswd file with bcrypt hashes; existing ones stay as they are
@@ -77,7 +85,7 @@ pub(super) enum UserCommand {
     },
 }
 
-/// What `user` asks for, except for an import, which is many requests.
+/// What `user` asks for, except for what concerns many, which is many requests.
 ///
 /// # Errors
 /// When no password can be read.
@@ -90,7 +98,7 @@ pub(super) fn user(command: UserCommand) -> Result<Ask, String> {
             let new = NewUser { name, email, password, roles, full_name, first_name, last_name };
             Ask::change(Request::AddUser(new), said)
         }
-        UserCommand::List | UserCommand::Import { .. } => {
+        UserCommand::List | UserCommand::Import { .. } | UserCommand::Verify { user: None, .. } => {
             Ask::look(Request::ListUsers { page: Span::default() })
         }
         UserCommand::Show { user } => Ask::look(Request::ShowUser { user: user.into() }),
@@ -111,6 +119,12 @@ pub(super) fn user(command: UserCommand) -> Result<Ask, String> {
             let said = format!("user {user} disabled; all its sessions have ended");
             change_user(user, None, Some(State::Disabled), said)
         }
+        UserCommand::Verify { user: Some(user), .. } => {
+            let said = format!("the e-mail address of {user} is verified");
+            let (roles, state, email_verified) = (None, None, Some(true));
+            let user = user.into();
+            Ask::change(Request::ChangeUser { user, roles, state, email_verified }, said)
+        }
         UserCommand::Remove { user } => {
             let said = format!("user {user} removed, with its sessions, keys and memberships");
             Ask::change(Request::RemoveUser { user: user.into() }, said)
@@ -124,7 +138,8 @@ fn change_user(
     state: Option<State>,
     said: String,
 ) -> Ask {
-    Ask::change(Request::ChangeUser { user: user.into(), roles, state }, said)
+    let email_verified = None;
+    Ask::change(Request::ChangeUser { user: user.into(), roles, state, email_verified }, said)
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,9 @@ use super::{Format, Place, counted};
 pub(super) struct Kind(&'static [&'static str]);
 
 impl Kind {
+    /// No list.
+    pub(super) const NONE: Self = Self(&[]);
+
     pub(super) fn of(request: &Request) -> Self {
         Self(match request {
             Request::ListUsers { .. } => {
@@ -105,6 +108,7 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
                 json
             }
             Reply::Imported { added, present } => json!({ "added": added, "present": present }),
+            Reply::Verified { users } => json!({ "verified": users }),
         };
         return say(&format!("{json:#}\n"));
     }
@@ -123,6 +127,7 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
         Reply::Imported { added, present } => {
             say(&format!("{} added, {} there already\n", added.len(), present.len()))
         }
+        Reply::Verified { users } => say(&format!("{} verified\n", users.len())),
         Reply::Done | Reply::Made(_) | Reply::Found(_) => say(&(said.unwrap_or_default() + "\n")),
     }
 }

@@ -51,8 +51,8 @@ const TABLE: &[(Verb, &str, Decode)] = &[
     }),
     (Verb::Get, "/users/{id}", |input| bare(input, Request::ShowUser { user: user(input, 0) })),
     (Verb::Patch, "/users/{id}", |input| {
-        let UserChangeBody { roles, state } = object(input)?;
-        Ok(Request::ChangeUser { user: user(input, 0), roles, state })
+        let UserChangeBody { roles, state, email_verified } = object(input)?;
+        Ok(Request::ChangeUser { user: user(input, 0), roles, state, email_verified })
     }),
     (Verb::Delete, "/users/{id}", |input| {
         bare(input, Request::RemoveUser { user: user(input, 0) })
@@ -175,6 +175,8 @@ struct UserChangeBody {
     roles: Option<Vec<String>>,
     #[serde(default)]
     state: Option<State>,
+    #[serde(default)]
+    email_verified: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -385,7 +387,7 @@ impl Dialect for Admin {
                 members["api_key"] = text.0.into();
                 Answer::json(StatusCode::CREATED, &members)
             }
-            Reply::Done | Reply::Imported { .. } => {
+            Reply::Done | Reply::Imported { .. } | Reply::Verified { .. } => {
                 Answer { status: StatusCode::NO_CONTENT, ..Answer::nothing() }
             }
         }

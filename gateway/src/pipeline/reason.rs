@@ -153,6 +153,7 @@ impl Reason {
                 Entity::Workspace => "workspace_not_found",
                 Entity::Member => "member_not_found",
                 Entity::Lockout => "lockout_not_found",
+                Entity::Email => "email_not_found",
             },
             Reason::TooMany(_) => "too_many",
             Reason::TimePassed => "time_passed",

@@ -232,6 +232,7 @@ fn missing_refusal(entity: Entity) -> Refusal {
         Entity::Workspace => ("WORKSPACE_NOT_FOUND", "Workspace not found"),
         Entity::Member => ("MEMBER_NOT_FOUND", "Member not found"),
         Entity::Lockout => ("LOCKOUT_NOT_FOUND", "Lockout not found"),
+        Entity::Email => ("EMAIL_NOT_FOUND", "The user has no e-mail address"),
     };
     keep(StatusCode::NOT_FOUND, code, message)
 }

@@ -505,6 +505,7 @@ pub(crate) async fn new_roles_end_nothing_and_count_at_once(engine: Engine) {
         account: account.id,
         roles: Some(roles.iter().map(|&role| role.to_owned()).collect()),
         state,
+        email_verified: None,
         now: NOW,
     };
     assert!(engine.store.change_account(change(&["ops"], None)).await.unwrap());
@@ -518,6 +519,27 @@ pub(crate) async fn new_roles_end_nothing_and_count_at_once(engine: Engine) {
     assert!(engine.is_ended(&session));
     let unknown = AccountChange { account: AccountId(id(9)), ..both };
     assert!(!engine.store.change_account(unknown).await.unwrap());
+}
+
+pub(crate) async fn an_address_is_verified_and_nothing_ends(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let session = engine.with_session(11, &account).await;
+    let verify = async |account: AccountId, email_verified| {
+        let (roles, state, email_verified) = (None, None, Some(email_verified));
+        let change = AccountChange { account, roles, state, email_verified, now: NOW };
+        assert!(engine.store.change_account(change).await.unwrap());
+        engine.standing.account(account).unwrap()
+    };
+    for verified in [true, true, false] {
+        let current = verify(account.id, verified).await;
+        assert_eq!((current.email_verified, current.version), (verified, account.version));
+        let kept = engine.store.find_account("user1").await.unwrap();
+        assert_eq!(kept.as_ref(), Some(&*current));
+    }
+    assert!(!engine.is_ended(&session));
+    let bare = Account { email: None, ..self::account(2) };
+    engine.store.create_account(bare.clone()).await.unwrap();
+    assert!(!verify(bare.id, true).await.email_verified, "there is nothing to vouch for");
 }
 
 pub(crate) async fn with_an_account_goes_what_it_had_and_nothing_else(engine: Engine) {
@@ -775,6 +797,7 @@ macro_rules! conformance {
             lists_come_in_parts_in_the_order_of_ids
             sessions_are_found_and_listed_until_they_end
             new_roles_end_nothing_and_count_at_once
+            an_address_is_verified_and_nothing_ends
             with_an_account_goes_what_it_had_and_nothing_else
             a_github_number_is_linked_once
             a_link_that_takes_over_ends_what_was

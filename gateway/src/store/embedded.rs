@@ -183,6 +183,7 @@ impl Store for EmbeddedStore {
                 let mut account = before.clone();
                 account.roles = change.roles.unwrap_or(account.roles);
                 account.state = change.state.unwrap_or(account.state);
+                account.verify_email(change.email_verified);
                 if account == before {
                     return Ok(Step::unchanged(true));
                 }

@@ -32,6 +32,9 @@ pub enum Event {
     UserEnable,
     UserDisable,
     UserRoles,
+    /// An administrator vouches for an address, or no longer.
+    UserVerify,
+    UserUnverify,
     UserDelete,
     /// One session, or all of an account.
     SessionEnd,

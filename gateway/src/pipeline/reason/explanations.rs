@@ -421,6 +421,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "List them: portcullis lockout list.",
     ),
     of(
+        "email_not_found",
+        "An administrator vouches for the e-mail address of a user that has none.",
+        "`portcullis user show` tells the address; add the user anew with one.",
+    ),
+    of(
         "cross_site",
         "A request that a cookie would authenticate comes from another site's page, or does not say where it comes from.",
         "If the page is yours, serve it from the gateway's own origin, or send a token in Authorization.",

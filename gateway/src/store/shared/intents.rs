@@ -126,6 +126,7 @@ impl Store for SharedStore {
                 let mut account = before.clone();
                 account.roles = change.roles.clone().unwrap_or(account.roles);
                 account.state = change.state.unwrap_or(account.state);
+                account.verify_email(change.email_verified);
                 if account == before {
                     txn.confirm();
                     return Ok((txn, true));

@@ -284,7 +284,8 @@ async fn a_schema_that_this_version_may_read_is_no_hindrance() {
     let _: Value = told.query_async(&mut beside).await.unwrap();
     let [two] = replicas(&prefix).await;
     let roles = Some(vec!["admin".to_owned()]);
-    let change = AccountChange { account: account.id, roles, state: None, now: NOW };
+    let change =
+        AccountChange { account: account.id, roles, state: None, email_verified: None, now: NOW };
     assert!(two.store.change_account(change).await.unwrap());
     eventually("the change is heard of", || {
         one.standing.account(account.id).is_some_and(|account| account.roles == ["admin"])
@@ -437,7 +438,8 @@ async fn what_was_not_confirmed_is_not_acknowledged_by_asking_again() {
     let store = SharedStore::open(settings, Arc::default(), entropy).await.unwrap();
     // There is no replica that could confirm anything.
     let state = Some(crate::auth::account::AccountState::Disabled);
-    let change = AccountChange { account: account.id, roles: None, state, now: NOW };
+    let change =
+        AccountChange { account: account.id, roles: None, state, email_verified: None, now: NOW };
     for _ in 0..2 {
         assert!(store.change_account(change.clone()).await.is_err());
         assert!(store.end_session(session.id, NOW).await.is_err());
