@@ -54,6 +54,36 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("[health]\nenabled = ^\"yes\"\n", "health.enabled: expected true or false", None),
     (
+        "[identity]\nallow = [^\"X_User\"]\n",
+        "identity.allow: expected the name of a header field, or a family like \"X-Vendor-*\"",
+        Some("letters, digits and `-`"),
+    ),
+    (
+        "[identity]\nallow = [^\"X-Port*\"]\n",
+        "identity.allow: \"X-Port*\" covers \"x-portcullis-\"",
+        Some("the gateway sets or removes this field itself, always"),
+    ),
+    (
+        "[identity]\nremove = [^\"Content-*\"]\n",
+        "identity.remove: \"Content-*\" covers \"content-length\"",
+        None,
+    ),
+    (
+        "[identity]\npreset = \"grafana\"\nallow = [^\"X-WebAuth-User\"]\n",
+        "identity.allow: \"X-WebAuth-User\" covers \"x-webauth-user\"",
+        None,
+    ),
+    (
+        "[identity]\nremove = [\"X-Tenant\"]\nallow = [^\"x-tenant\"]\n",
+        "identity.allow: a field is either allowed or removed",
+        None,
+    ),
+    (
+        "[upstream.a]\nurl = \"echo\"\nfield_names = ^\"all\"\n",
+        "upstream.a.field_names: expected one of",
+        None,
+    ),
+    (
         "[identity]\npreset = ^\"autelia\"\n",
         "identity.preset: expected one of",
         Some("did you mean `authelia`?"),

@@ -9,6 +9,7 @@ mod grpc;
 mod interim;
 mod limits;
 mod messages;
+mod names;
 mod streaming;
 
 /// One test for each way through the gateway: the client's protocol, then the

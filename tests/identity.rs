@@ -117,10 +117,11 @@ fn all_names() -> impl Iterator<Item = &'static str> {
     identity_names().chain(CUSTOM.names.iter().map(|(_, name)| *name))
 }
 
-/// All that an upstream could take for an identity, however it is spelled: many
-/// servers hand `-`, `_` and `.` to applications as one and the same character.
+/// All that an upstream could take for an identity, however it is spelled: some servers
+/// hand every byte that is no letter or digit to applications as one and the same.
 fn identity(headers: &HeaderMap) -> Vec<(String, String)> {
-    let folded = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
+    let fold = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let folded = |name: &str| name.chars().map(fold).collect::<String>();
     let is_identity = |name: &str| all_names().any(|known| known == folded(name));
     let fields = headers.iter().filter(|(name, _)| is_identity(name.as_str()));
     sorted(fields.map(|(name, value)| (name.to_string(), visible(value).to_owned())).collect())

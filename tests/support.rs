@@ -2,6 +2,7 @@
 //! deadline on everything that is waited for.
 
 pub mod admin;
+pub mod backends;
 pub mod balancer;
 pub mod client;
 pub mod dice;

@@ -46,6 +46,7 @@ pub struct Config {
     pub timeouts: Timeouts,
     pub trusted_proxies: Vec<IpNet>,
     pub identity: IdentityHeaders,
+    pub field_overrides: FieldOverrides,
     pub log: Log,
     pub upstreams: Vec<Upstream>,
     /// In the order of the file; the most specific match wins.
@@ -346,6 +347,50 @@ pub struct IdentityHeaders {
     pub server_id: Option<HeaderName>,
 }
 
+impl IdentityHeaders {
+    /// Every name there is.
+    pub fn all(&self) -> impl Iterator<Item = &HeaderName> {
+        [
+            &self.user_id,
+            &self.username,
+            &self.email,
+            &self.roles,
+            &self.workspace,
+            &self.workspace_role,
+            &self.scheme,
+            &self.key_id,
+            &self.scopes,
+            &self.server_id,
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// Which field names an upstream is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FieldNames {
+    /// Letters, digits and `-`.
+    #[default]
+    Strict,
+    /// `_` and `.` too, where no other spelling of the name has a meaning.
+    Any,
+}
+
+/// The operator's exceptions from what is removed by its name.
+#[derive(Debug, Clone, Default)]
+pub struct FieldOverrides {
+    pub allow: Vec<NamePattern>,
+    pub remove: Vec<NamePattern>,
+}
+
+/// One field name or all that begin alike, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamePattern {
+    Exact(String),
+    Family(String),
+}
+
 #[derive(Debug, Clone)]
 pub struct Log {
     pub format: LogFormat,
@@ -382,6 +427,7 @@ impl LogFormat {
 pub struct Upstream {
     pub name: String,
     pub target: Target,
+    pub field_names: FieldNames,
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub max_connections: usize,

@@ -56,7 +56,7 @@ use authenticate::ticket::split_query;
 use body::{BodyError, ResponseBody};
 use connection::{Connection, Protocol, Upgrade};
 use cookie::Provenance;
-use forward::identity::StrippedNames;
+use forward::field_names::{FieldRules, RemovalReport};
 use forward::{Accepted, Destination, websocket};
 use intercept::Call;
 use reason::{Reason, Rejection};
@@ -79,7 +79,8 @@ pub struct Gateway {
     pub routes: Routes,
     pub destinations: Vec<Destination>,
     pub identity: IdentityHeaders,
-    pub stripped: Arc<StrippedNames>,
+    pub field_rules: Arc<FieldRules>,
+    pub removals: Arc<RemovalReport>,
     pub trusted_proxies: Vec<IpNet>,
     pub sni: SniRule,
     pub timeouts: Timeouts,

@@ -48,7 +48,7 @@ use crate::federation::github::GitHub;
 use crate::lifecycle::Lifecycle;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::forward::Destination;
-use crate::pipeline::forward::identity::StrippedNames;
+use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::forward::upstream::Upstream;
 use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::Challenges;
@@ -554,6 +554,7 @@ fn assemble(
     let destinations =
         config.upstreams.iter().map(destination).collect::<Result<Vec<_>, StartError>>()?;
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
+    let counters = Arc::new(Counters::default());
     Ok(Gateway {
         throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, names, sink.clone())),
         agents: Slots::new(
@@ -570,7 +571,8 @@ fn assemble(
         routes: Routes::new(&config.routes),
         destinations,
         identity: config.identity.clone(),
-        stripped: Arc::new(StrippedNames::new(&config.identity)),
+        field_rules: Arc::new(FieldRules::new(&config.identity, &config.field_overrides)),
+        removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
         trusted_proxies: config.trusted_proxies.clone(),
         sni: config.tls.sni,
         timeouts: config.timeouts.clone(),
@@ -582,7 +584,7 @@ fn assemble(
         ids: Ids::new(clock, &SystemEntropy::default()),
         lifecycle,
         started: std::time::Instant::now(),
-        counters: Arc::new(Counters::default()),
+        counters,
         sink,
     })
 }
@@ -629,7 +631,10 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
 
 fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
     let target = match &upstream.target {
-        Target::Echo => return Ok(Destination::Echo(upstream.name.as_str().into())),
+        Target::Echo => {
+            let name = upstream.name.as_str().into();
+            return Ok(Destination::Echo { name, field_names: upstream.field_names });
+        }
         Target::Http(target) => target,
     };
     let tls = match &target.tls {

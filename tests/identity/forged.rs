@@ -31,7 +31,8 @@ fn spellings(name: &str) -> Vec<Forged> {
         let words = name.split('-').map(|word| word[..1].to_ascii_uppercase() + &word[1..]);
         words.collect::<Vec<_>>().join("-")
     };
-    let spelled = [
+    let marked = "!#$%&'*+^`|~".chars().map(|mark| name.replace('-', &mark.to_string()));
+    let mut spelled = vec![
         name.to_owned(),
         name.to_ascii_uppercase(),
         title(),
@@ -41,6 +42,7 @@ fn spellings(name: &str) -> Vec<Forged> {
         title().replace('-', "_"),
         name.to_ascii_uppercase().replace('-', "."),
     ];
+    spelled.extend(marked.filter(|spelled| spelled != name));
     // Each twice: what removes one line of a name must remove the other as well.
     let forge = |name: &String| Forged { name: name.clone(), value: "mallory".to_owned() };
     spelled.iter().chain(&spelled).map(forge).collect()

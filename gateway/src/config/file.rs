@@ -115,6 +115,7 @@ fn read(
                     SECRET_KEY or the file that auth.secret_key_file names";
         reader.note(origin.clone(), "store.url", message, Some(help.to_owned()));
     }
+    let (identity, field_overrides) = read_identity(root.section("identity"));
     let config = Config {
         listeners,
         tls: read_tls(root.section("tls"), files),
@@ -127,7 +128,8 @@ fn read(
         limits,
         timeouts: read_timeouts(root.section("timeouts")),
         trusted_proxies,
-        identity: read_identity(root.section("identity")),
+        identity,
+        field_overrides,
         log: read_log(root.section("log")),
         upstreams,
         routes,

@@ -2,8 +2,8 @@
 
 use http::HeaderName;
 
-use super::IdentityHeaders;
-use super::document::Section;
+use super::document::{Located, Section};
+use super::{FieldOverrides, IdentityHeaders, NamePattern};
 
 /// The names of a preset.
 #[must_use]
@@ -45,11 +45,14 @@ pub fn preset(name: &str) -> Option<IdentityHeaders> {
     })
 }
 
+/// What the names of the gateway's own preset begin with.
+const OWN_FAMILY: &str = "x-portcullis-";
+
 pub const PRESETS: [&str; 4] = ["portcullis", "oauth2-proxy", "authelia", "grafana"];
 
 /// Fields that frame, route or date a message, or belong to the connection: an
 /// identity under such a name would change what the request means.
-const RESERVED_NAMES: [&str; 24] = [
+const RESERVED_NAMES: [&str; 28] = [
     "host",
     "connection",
     "content-length",
@@ -58,7 +61,10 @@ const RESERVED_NAMES: [&str; 24] = [
     "trailer",
     "upgrade",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
     "proxy-connection",
+    "http2-settings",
     "expect",
     "authorization",
     "cookie",
@@ -69,6 +75,7 @@ const RESERVED_NAMES: [&str; 24] = [
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-forwarded-host",
+    "x-forwarded-port",
     "x-request-id",
     "traceparent",
     "tracestate",
@@ -76,7 +83,85 @@ const RESERVED_NAMES: [&str; 24] = [
     "range",
 ];
 
-pub(super) fn read_identity(section: Section<'_>) -> IdentityHeaders {
+pub(super) fn read_identity(section: Section<'_>) -> (IdentityHeaders, FieldOverrides) {
+    let headers = read_headers(&section);
+    let remove = read_patterns(&section, "remove", &headers);
+    let allow = read_patterns(&section, "allow", &headers);
+    for Located { value, origin } in &allow {
+        if remove.iter().any(|removed| removed.value == *value) {
+            let message = "a field is either allowed or removed, and this one is in `remove` too";
+            section.note(origin.clone(), "allow", message, None);
+        }
+    }
+    section.finish();
+    let values = |patterns: Vec<Located<NamePattern>>| {
+        patterns.into_iter().map(|pattern| pattern.value).collect()
+    };
+    (headers, FieldOverrides { allow: values(allow), remove: values(remove) })
+}
+
+/// Names, or families of names as `x-vendor-*`.
+fn read_patterns(
+    section: &Section<'_>,
+    key: &'static str,
+    identity: &IdentityHeaders,
+) -> Vec<Located<NamePattern>> {
+    let expected = "the name of a header field, or a family like \"X-Vendor-*\"";
+    let mut patterns = Vec::new();
+    for Located { value, origin } in section.texts(key, expected) {
+        match parse_pattern(&value) {
+            Some(pattern) => match kept_from(&pattern, identity) {
+                None => patterns.push(Located { value: pattern, origin }),
+                Some(name) => {
+                    let message =
+                        format!("{value:?} covers {name:?}, which is not for clients to send");
+                    let help = "the gateway sets or removes this field itself, always";
+                    section.note(origin, key, message, Some(help.to_owned()));
+                }
+            },
+            None => {
+                let message = format!("expected {expected}, found {value:?}");
+                let help = "letters, digits and `-`; other names are never forwarded, but to an \
+                            upstream with field_names = \"any\"";
+                section.note(origin, key, message, Some(help.to_owned()));
+            }
+        }
+    }
+    patterns
+}
+
+fn parse_pattern(text: &str) -> Option<NamePattern> {
+    let name = text.to_ascii_lowercase();
+    let (name, family) = match name.strip_suffix('*') {
+        Some(prefix) => (prefix, true),
+        None => (name.as_str(), false),
+    };
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if name.is_empty() || name.len() > 128 || !plain {
+        return None;
+    }
+    let name = name.to_owned();
+    Some(if family { NamePattern::Family(name) } else { NamePattern::Exact(name) })
+}
+
+/// The field within a pattern whose fate is not the operator's to decide.
+fn kept_from(pattern: &NamePattern, identity: &IdentityHeaders) -> Option<String> {
+    let injected = identity.all().map(HeaderName::as_str);
+    let mut kept = RESERVED_NAMES.into_iter().chain(injected);
+    let found = match pattern {
+        NamePattern::Exact(name) if name.starts_with(OWN_FAMILY) => Some(name.as_str()),
+        NamePattern::Exact(name) => kept.find(|kept| kept == name),
+        NamePattern::Family(prefix)
+            if prefix.starts_with(OWN_FAMILY) || OWN_FAMILY.starts_with(prefix.as_str()) =>
+        {
+            Some(OWN_FAMILY)
+        }
+        NamePattern::Family(prefix) => kept.find(|kept| kept.starts_with(prefix.as_str())),
+    };
+    found.map(str::to_owned)
+}
+
+fn read_headers(section: &Section<'_>) -> IdentityHeaders {
     let words: Vec<(&str, usize)> =
         PRESETS.into_iter().chain(["custom"]).enumerate().map(|(i, name)| (name, i)).collect();
     let chosen = section.choice("preset", &words, 0);
@@ -95,11 +180,11 @@ pub(super) fn read_identity(section: Section<'_>) -> IdentityHeaders {
         let found = names.text(key, "the name of a header field")?;
         let parsed = HeaderName::from_bytes(found.value.as_bytes())
             .ok()
-            .filter(|name| !name.as_str().contains('_'))
+            .filter(|name| name.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
             .filter(|name| !RESERVED_NAMES.contains(&name.as_str()));
         if parsed.is_none() {
             let message = format!(
-                "expected the name of a header field, without `_` and not one that HTTP itself uses, found {:?}",
+                "expected the name of a header field, of letters, digits and `-` and not one that HTTP itself uses, found {:?}",
                 found.value
             );
             names.note(found.origin, key, message, None);
@@ -119,6 +204,5 @@ pub(super) fn read_identity(section: Section<'_>) -> IdentityHeaders {
         server_id: name("server_id"),
     };
     names.finish();
-    section.finish();
     PRESETS.get(chosen).and_then(|name| preset(name)).unwrap_or(read)
 }

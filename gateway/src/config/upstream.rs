@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::document::{Located, Reader, Section, nearest};
 use super::file::{DAY, Files, SECOND, check_pem, small};
-use super::{HttpTarget, Target, Upstream, UpstreamProtocol, UpstreamTls};
+use super::{FieldNames, HttpTarget, Target, Upstream, UpstreamProtocol, UpstreamTls};
 
 pub(super) fn read_upstream(
     (name, section): (Located<String>, Section<'_>),
@@ -27,6 +27,11 @@ pub(super) fn read_upstream(
     let idle_timeout =
         section.duration("idle_timeout", SECOND * 30, Duration::from_millis(10)..=DAY);
     let max_connections = small(section.integer("max_connections", 1_024, 1..=1_000_000));
+    let field_names = section.choice(
+        "field_names",
+        &[("strict", FieldNames::Strict), ("any", FieldNames::Any)],
+        FieldNames::Strict,
+    );
     let target = match url {
         None => {
             if !section.is_written("url") {
@@ -61,7 +66,14 @@ pub(super) fn read_upstream(
     section.finish();
     // A stand-in keeps the name known, so that one mistake is reported once.
     let target = target.unwrap_or(Target::Echo);
-    Upstream { name: name.value, target, connect_timeout, idle_timeout, max_connections }
+    Upstream {
+        name: name.value,
+        target,
+        field_names,
+        connect_timeout,
+        idle_timeout,
+        max_connections,
+    }
 }
 
 pub(super) fn resolve_upstream(
@@ -101,6 +113,7 @@ pub(super) fn resolve_upstream(
     upstreams.push(Upstream {
         name: found.value.clone(),
         target,
+        field_names: FieldNames::Strict,
         connect_timeout: SECOND * 5,
         idle_timeout: SECOND * 30,
         max_connections: 1_024,

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
-use super::forward::identity::StrippedNames;
+use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Lease;
 use super::record::RequestRecord;
 use super::watch::PrincipalWatch;
@@ -90,7 +90,7 @@ const MIN_PROGRESS_BYTES: u64 = 1024;
 pub struct RequestBody {
     inner: Option<Incoming>,
     progress: Arc<BodyProgress>,
-    stripped: Option<Arc<StrippedNames>>,
+    trailers: Option<TrailerFilter>,
     limit: Option<u64>,
     window: Duration,
     /// Time spent waiting for the client in this window, and bytes it brought.
@@ -107,7 +107,7 @@ impl RequestBody {
         incoming: Incoming,
         limit: Option<u64>,
         window: Duration,
-        stripped: Option<Arc<StrippedNames>>,
+        trailers: Option<TrailerFilter>,
     ) -> Result<Self, BodyError> {
         let declared = incoming.size_hint().lower();
         if limit.is_some_and(|limit| declared > limit) {
@@ -119,7 +119,7 @@ impl RequestBody {
         Ok(Self {
             inner: (!empty).then_some(incoming),
             progress,
-            stripped,
+            trailers,
             limit,
             window,
             waited: Duration::ZERO,
@@ -137,7 +137,7 @@ impl RequestBody {
         Self {
             inner: None,
             progress,
-            stripped: None,
+            trailers: None,
             limit: None,
             window: Duration::MAX,
             waited: Duration::ZERO,
@@ -236,10 +236,8 @@ impl Body for RequestBody {
                         this.note_data(data.len())?;
                         Frame::data(data)
                     }
-                    Err(frame) => match (frame.into_trailers(), &this.stripped) {
-                        (Ok(trailers), Some(stripped)) => {
-                            Frame::trailers(stripped.clean_trailers(trailers))
-                        }
+                    Err(frame) => match (frame.into_trailers(), &this.trailers) {
+                        (Ok(trailers), Some(filter)) => Frame::trailers(filter.clean(trailers)),
                         (Ok(trailers), None) => Frame::trailers(trailers),
                         (Err(frame), _) => frame,
                     },

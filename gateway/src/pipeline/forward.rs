@@ -2,6 +2,7 @@
 //! streamed back, failures named.
 
 pub mod echo;
+pub mod field_names;
 pub mod framing;
 mod gate;
 pub mod headers;
@@ -20,7 +21,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::auth::principal::Principal;
-use crate::config::Access;
+use crate::config::{Access, FieldNames};
 
 use super::Gateway;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
@@ -31,7 +32,8 @@ use super::record::RequestRecord;
 use super::route::Route;
 use super::watch::PrincipalWatch;
 use echo::socket::EchoSocket;
-use headers::Facts;
+use field_names::TrailerFilter;
+use headers::{Facts, Passing};
 use lease::Lease;
 use tunnel::Far;
 use upstream::Upstream;
@@ -39,7 +41,7 @@ use websocket::Agreement;
 
 /// Where a route's requests go.
 pub enum Destination {
-    Echo(Arc<str>),
+    Echo { name: Arc<str>, field_names: FieldNames },
     Http(Arc<Upstream>),
 }
 
@@ -47,8 +49,23 @@ impl Destination {
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         match self {
-            Destination::Echo(name) => name,
+            Destination::Echo { name, .. } => name,
             Destination::Http(upstream) => &upstream.name,
+        }
+    }
+
+    /// What of a request may be named how. gRPC metadata have names with `_` and `.` by
+    /// custom; a server that speaks gRPC hands them on as they are.
+    fn field_names(&self, request: &HeaderMap, protocol: Protocol) -> FieldNames {
+        let configured = match self {
+            Destination::Echo { field_names, .. } => *field_names,
+            Destination::Http(upstream) => upstream.field_names,
+        };
+        match configured {
+            FieldNames::Strict if protocol == Protocol::Http2 && is_grpc(request) => {
+                FieldNames::Any
+            }
+            configured => configured,
         }
     }
 }
@@ -78,7 +95,8 @@ pub async fn forward(
     // hyper hands the bytes over once the answer is 101; taken before the request is.
     let client_upgrade =
         handshake.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
-    prepare(gateway, connection, record, &mut parts, &accepted);
+    let field_names = destination.field_names(&parts.headers, connection.protocol);
+    prepare(gateway, connection, record, &mut parts, (&accepted, field_names));
     if handshake.is_some() {
         websocket::Handshake::add_to(&mut parts.headers);
     }
@@ -89,19 +107,20 @@ pub async fn forward(
     } else {
         gateway.timeouts.body_progress
     };
-    let body = RequestBody::new(
-        incoming,
-        accepted.route.body_bytes,
-        pace,
-        Some(Arc::clone(&gateway.stripped)),
-    )
-    .map_err(|error| Rejection::from(reason_of(error)))?;
+    let trailers = TrailerFilter {
+        rules: Arc::clone(&gateway.field_rules),
+        names: field_names,
+        route: Arc::clone(&accepted.route.id),
+        report: Arc::clone(&gateway.removals),
+    };
+    let body = RequestBody::new(incoming, accepted.route.body_bytes, pace, Some(trailers))
+        .map_err(|error| Rejection::from(reason_of(error)))?;
     let progress = body.progress();
     record.body = Some(Arc::clone(&progress));
     let client_upgrade = client_upgrade.flatten();
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
-        Destination::Echo(_) => {
+        Destination::Echo { .. } => {
             let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
                 return echo::answer(parts, body, &accepted.path).await;
             };
@@ -151,11 +170,12 @@ pub async fn open_far(
 ) -> Result<Far, Rejection> {
     let destination = &gateway.destinations[accepted.route.upstream];
     record.access.upstream = Some(Arc::clone(destination.name()));
-    prepare(gateway, connection, record, &mut parts, &accepted);
+    let field_names = destination.field_names(&parts.headers, connection.protocol);
+    prepare(gateway, connection, record, &mut parts, (&accepted, field_names));
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
-        Destination::Echo(_) => return Ok(Far::Echo(EchoSocket::default())),
+        Destination::Echo { .. } => return Ok(Far::Echo(EchoSocket::default())),
     };
     let body = RequestBody::none();
     let progress = body.progress();
@@ -199,7 +219,7 @@ fn prepare(
     connection: &Connection,
     record: &mut RequestRecord,
     parts: &mut Parts,
-    accepted: &Accepted<'_>,
+    (accepted, names): (&Accepted<'_>, FieldNames),
 ) {
     let facts = Facts {
         client: accepted.client,
@@ -209,12 +229,10 @@ fn prepare(
         request_id: &record.access.request_id,
         trace: &|| gateway.ids.traceparent(),
     };
-    headers::prepare_request(
-        &mut parts.headers,
-        &gateway.stripped,
-        accepted.route.credential,
-        &facts,
-    );
+    let passing =
+        Passing { rules: &gateway.field_rules, names, credential: accepted.route.credential };
+    let removed = headers::prepare_request(&mut parts.headers, passing, &facts);
+    gateway.removals.report(&accepted.route.id, &removed);
     record.access.trace = headers::trace_id(&parts.headers);
     // From `:authority` or the absolute form when there was no field.
     if let Ok(host) = HeaderValue::from_str(accepted.host) {

@@ -2,7 +2,8 @@
 //! alone, what belongs to a connection stays on it, and nothing else is lost.
 //!
 //! The first byte of an input chooses the configuration, every line behind it is a
-//! field. Names as an attacker would write them are compared with `_` and `.` as `-`.
+//! field. Names are compared as the servers read them that map the most: every byte that is
+//! no letter or digit as one and the same.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,9 +14,10 @@ use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
 use portcullis::auth::principal::{Principal, Proof};
 use portcullis::auth::time::Timestamp;
 use portcullis::config::identity::{PRESETS, preset};
-use portcullis::config::{CredentialForwarding, IdentityHeaders};
-use portcullis::pipeline::forward::headers::{Facts, prepare_request, prepare_response};
-use portcullis::pipeline::forward::identity::{StrippedNames, inject};
+use portcullis::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
+use portcullis::pipeline::forward::field_names::FieldRules;
+use portcullis::pipeline::forward::headers::{Facts, Passing, prepare_request, prepare_response};
+use portcullis::pipeline::forward::identity::inject;
 use uuid::Uuid;
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -37,37 +39,71 @@ const HOP_BY_HOP: [&str; 11] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// Names by which backends know a caller, its address or what it asked for, beside
-/// those that begin `x-portcullis-` or `x-forwarded-`.
-const SPOOFED: [&str; 28] = [
+/// Names by which backends know a caller, its address or what it asked for: a sample of
+/// each kind, and families.
+const SPOOFED: [&str; 40] = [
+    "cf-connecting-ip",
+    "client-cert",
+    "client-ip",
+    "fastly-client-ip",
     "forwarded",
+    "proxy",
     "remote-email",
     "remote-groups",
     "remote-id",
     "remote-name",
     "remote-user",
     "true-client-ip",
-    "x-auth-request-email",
-    "x-auth-request-groups",
-    "x-auth-request-preferred-username",
-    "x-auth-request-user",
+    "x-admin",
+    "x-auth-roles",
+    "x-auth-user",
+    "x-client-cert",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-email",
+    "x-forwarded",
+    "x-host",
     "x-http-method",
     "x-http-method-override",
+    "x-is-admin",
+    "x-jwt-payload",
     "x-method-override",
+    "x-original-forwarded-for",
+    "x-original-host",
     "x-original-method",
     "x-original-uri",
     "x-original-url",
     "x-real-ip",
-    "x-remote-user",
     "x-rewrite-url",
+    "x-role",
+    "x-token-claims",
     "x-user",
+    "x-user-email",
     "x-user-id",
+    "x-userinfo",
     "x-username",
-    "x-webauth-email",
-    "x-webauth-user",
+];
+const FAMILIES: [&str; 20] = [
+    "cf-access-",
+    "impersonate-",
+    "ssl-client-",
+    "tailscale-",
+    "x-amzn-oidc-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-consumer-",
+    "x-credential-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-goog-authenticated-",
+    "x-impersonate-",
+    "x-ms-client-principal",
+    "x-pomerium-",
+    "x-portcullis-",
+    "x-remote-",
+    "x-ssl-client-",
+    "x-webauth-",
 ];
 const NOT_IN_TRAILERS: [&str; 8] = [
     "authorization",
@@ -98,7 +134,8 @@ pub(crate) fn run(data: &[u8]) {
     let Some((&choice, lines)) = data.split_first() else { return };
     let original = parse(lines);
     let names = identity(choice);
-    let stripped = StrippedNames::new(&names);
+    let rules = FieldRules::new(&names, &FieldOverrides::default());
+    let forms = if choice & 64 == 0 { FieldNames::Strict } else { FieldNames::Any };
     let credential = match choice & 8 {
         0 => CredentialForwarding::Strip,
         _ => CredentialForwarding::Pass,
@@ -114,16 +151,17 @@ pub(crate) fn run(data: &[u8]) {
     };
 
     let mut headers = original.clone();
-    prepare_request(&mut headers, &stripped, credential, &facts);
-    check_request(&original, &headers, &facts, credential);
+    let passing = Passing { rules: &rules, names: forms, credential };
+    let _removed = prepare_request(&mut headers, passing, &facts);
+    check_request(&original, &headers, &facts, passing);
     let mut again = headers.clone();
-    prepare_request(&mut again, &stripped, credential, &facts);
+    let _removed = prepare_request(&mut again, passing, &facts);
     assert_eq!(again, headers, "what is fit stays as it is");
 
     let without_identity = headers.clone();
     inject(&mut headers, &names, &principal());
     check_identity(&without_identity, &headers, &names);
-    check_trailers(&original, &stripped.clean_trailers(original.clone()));
+    check_trailers(&original, &rules.clean_trailers(original.clone(), forms).0, forms);
     for keep_length in [false, true] {
         let mut response = original.clone();
         let request_id = HeaderValue::from_static(REQUEST_ID);
@@ -138,7 +176,7 @@ fn identity(choice: u8) -> IdentityHeaders {
         Some(name) => preset(name).expect("a preset has names"),
         None => IdentityHeaders {
             user_id: Some(HeaderName::from_static("x-custom-id")),
-            roles: Some(HeaderName::from_static("custom.roles")),
+            roles: Some(HeaderName::from_static("custom-roles")),
             ..IdentityHeaders::default()
         },
     }
@@ -158,15 +196,20 @@ fn principal() -> Principal {
     Principal::new(Arc::new(account), Proof::Password)
 }
 
+/// As the widest reader of names sees it.
 fn dashed(name: &str) -> String {
-    name.replace(['_', '.'], "-")
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
 fn is_spoofed(name: &str) -> bool {
     let name = dashed(name);
-    SPOOFED.contains(&&*name)
-        || name.starts_with("x-forwarded-")
-        || name.starts_with("x-portcullis-")
+    SPOOFED.contains(&&*name) || FAMILIES.iter().any(|family| name.starts_with(family))
+}
+
+/// Whether every server reads the name alike, or as far as the upstream asked for more.
+fn has_form(name: &str, forms: FieldNames) -> bool {
+    let more = |c: char| forms == FieldNames::Any && matches!(c, '_' | '.');
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || more(c))
 }
 
 /// The names in `Connection`, read byte by byte.
@@ -184,18 +227,18 @@ fn check_request(
     original: &HeaderMap,
     headers: &HeaderMap,
     facts: &Facts<'_>,
-    credential: CredentialForwarding,
+    Passing { names, credential, .. }: Passing<'_>,
 ) {
     let nominated = nominated(original);
     for name in headers.keys().map(HeaderName::as_str) {
-        assert!(!name.contains('_'), "{name} stands for two names");
+        assert!(has_form(name, names), "{name} stands for two names");
         match name {
             "te" => assert_eq!(values(headers, name), [b"trailers"]),
             "x-request-id" => assert_eq!(values(headers, name), [REQUEST_ID.as_bytes()]),
             "traceparent" | "tracestate" => {}
             _ if TOLD.contains(&name) => assert_eq!(values(headers, name).len(), 1, "{name}"),
             _ => {
-                assert!(!HOP_BY_HOP.contains(&name), "{name} goes on");
+                assert!(!HOP_BY_HOP.contains(&&*dashed(name)), "{name} goes on");
                 assert!(!is_spoofed(name), "{name} goes on");
                 assert!(name == "host" || !nominated.contains(name), "{name} goes on");
                 let key = dashed(name) == "x-api-key" || name == "authorization";
@@ -230,16 +273,23 @@ fn check_request(
         assert!(pairs(&sent).filter(kept).eq(pairs(&cookies).filter(|pair| !pair.is_empty())));
     }
     for name in original.keys().map(HeaderName::as_str) {
-        let removed = name.contains('_')
+        let removed = !has_form(name, names)
             || HOP_BY_HOP.contains(&&*dashed(name))
             || (name == "cookie" && values(original, name).iter().all(|line| is_all_ours(line)))
             || is_spoofed(name)
             || nominated.contains(name)
-            || dashed(name) == "x-api-key"
+            || is_set_here(name)
             || is_removed_as_identity(name)
             || ["authorization", "traceparent", "tracestate"].contains(&name);
         assert!(removed || headers.contains_key(name), "{name} is lost");
     }
+}
+
+/// Other spellings of what the gateway says, or was asked by.
+fn is_set_here(name: &str) -> bool {
+    let normal = dashed(name);
+    let known = ["x-api-key", "x-request-id"];
+    known.contains(&&*normal) || (normal.starts_with("content-") && normal != name)
 }
 
 fn pairs<'a>(lines: &[&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
@@ -261,9 +311,10 @@ fn is_all_ours(line: &[u8]) -> bool {
 /// Further names that are stripped, and may be.
 fn is_removed_as_identity(name: &str) -> bool {
     let name = dashed(name);
-    ["remote-", "x-remote-", "x-webauth-", "x-custom-", "custom-"]
+    ["remote-", "x-custom-", "custom-", "x-auth-", "x-user-", "x-role", "cf-", "x-azure-", "fly-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
+        || ["client-cert-chain", "x-proxyuser-ip"].contains(&&*name)
 }
 
 fn check_identity(before: &HeaderMap, after: &HeaderMap, names: &IdentityHeaders) {
@@ -284,9 +335,9 @@ fn check_identity(before: &HeaderMap, after: &HeaderMap, names: &IdentityHeaders
     }
 }
 
-fn check_trailers(original: &HeaderMap, trailers: &HeaderMap) {
+fn check_trailers(original: &HeaderMap, trailers: &HeaderMap, forms: FieldNames) {
     for name in trailers.keys().map(HeaderName::as_str) {
-        assert!(!name.contains('_') && !is_spoofed(name), "{name} goes on");
+        assert!(has_form(name, forms) && !is_spoofed(name), "{name} goes on");
         let framing = ["content-length", "transfer-encoding", "connection", "te", "upgrade"];
         assert!(!framing.contains(&name) && !NOT_IN_TRAILERS.contains(&name), "{name} goes on");
         assert_ne!(dashed(name), "x-api-key");

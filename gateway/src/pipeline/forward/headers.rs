@@ -7,11 +7,12 @@
 use http::HeaderMap;
 use http::header::{self, Entry, HeaderName, HeaderValue};
 
-use crate::config::CredentialForwarding;
+use crate::config::{CredentialForwarding, FieldNames};
 use crate::pipeline::cookie;
 use crate::pipeline::respond::REQUEST_ID;
 
-use super::identity::{StrippedNames, dashed, is_credential};
+use super::field_names::{FieldRules, Removed};
+use super::identity::is_credential;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -35,14 +36,21 @@ const HOP_BY_HOP: [HeaderName; 11] = [
     header::EXPECT,
 ];
 
-/// Whether this is such a field, or one that servers which read `.` as `-` would
-/// take for it.
 pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name) || {
-        let name = name.as_str();
-        name.contains('.') && HOP_BY_HOP.iter().any(|known| *known == *dashed(name))
-    }
+    HOP_BY_HOP.contains(name)
 }
+
+/// Which of a request's fields go upstream.
+#[derive(Clone, Copy)]
+pub struct Passing<'a> {
+    pub rules: &'a FieldRules,
+    pub names: FieldNames,
+    pub credential: CredentialForwarding,
+}
+
+/// What the gateway says itself, whatever a client or a proxy said.
+const REPLACED: [HeaderName; 4] =
+    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, header::FORWARDED];
 
 /// What the gateway knows about a request and tells the upstream.
 pub struct Facts<'a> {
@@ -57,27 +65,31 @@ pub struct Facts<'a> {
     pub trace: &'a dyn Fn() -> String,
 }
 
-/// Makes a client's header fields fit to be forwarded.
+/// Makes a client's header fields fit to be forwarded. Returns what was removed because
+/// of its name and is not replaced by what the gateway says.
+#[must_use]
 pub fn prepare_request(
     headers: &mut HeaderMap,
-    stripped: &StrippedNames,
-    credential: CredentialForwarding,
+    passing: Passing<'_>,
     facts: &Facts<'_>,
-) {
+) -> Vec<Removed> {
+    let Passing { rules, names, credential } = passing;
     let accepts_trailers = accepts_trailers(headers);
     remove_nominated(headers);
-    let unwanted: Vec<HeaderName> = headers
-        .keys()
-        .filter(|field| {
-            let name = field.as_str();
-            name.contains('_')
-                || is_hop_by_hop(field)
-                || stripped.contains(name)
-                || (credential == CredentialForwarding::Strip && is_credential(name))
-        })
-        .cloned()
-        .collect();
-    for name in unwanted {
+    let mut removed = Vec::new();
+    let mut unwanted: Vec<HeaderName> = Vec::new();
+    for field in headers.keys() {
+        let name = field.as_str();
+        if is_hop_by_hop(field)
+            || (credential == CredentialForwarding::Strip && is_credential(name))
+            || REPLACED.contains(field)
+        {
+            unwanted.push(field.clone());
+        } else if let Err(why) = rules.check(name, names) {
+            removed.push(Removed { name: field.clone(), why });
+        }
+    }
+    for name in removed.iter().map(|removed| &removed.name).chain(&unwanted) {
         headers.remove(name);
     }
     if credential == CredentialForwarding::Strip {
@@ -88,6 +100,7 @@ pub fn prepare_request(
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     add_forwarding(headers, facts);
+    removed
 }
 
 fn add_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {

@@ -22,7 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use crate::config::{self, HttpTarget, UpstreamProtocol};
+use crate::config::{self, FieldNames, HttpTarget, UpstreamProtocol};
 use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
 
@@ -41,6 +41,7 @@ const DOUBTFUL_AFTER: Duration = Duration::from_millis(2);
 
 pub struct Upstream {
     pub name: Arc<str>,
+    pub field_names: FieldNames,
     target: HttpTarget,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     connect_timeout: Duration,
@@ -88,6 +89,7 @@ impl Upstream {
     ) -> Self {
         Self {
             name: config.name.as_str().into(),
+            field_names: config.field_names,
             multiplexes: AtomicBool::new(target.protocol == UpstreamProtocol::Http2),
             target,
             tls,

@@ -121,7 +121,21 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The header section was not complete within `timeouts.request_head`.",
         "None needed for scanners. For slow networks raise the limit.",
     ),
-    of("method_malformed", "The method is longer than 32 bytes or no token.", SENDER),
+    of(
+        "field_name_form",
+        "A request field did not go upstream, because some servers read its name as another one: it holds a byte outside `A-Za-z0-9-`.",
+        "None needed for a name that nobody reads. For an upstream that tells such names apart, and maps none of them to another, set `field_names = \"any\"`: `_` and `.` pass then.",
+    ),
+    of(
+        "field_asserted",
+        "A request field did not go upstream, because proxies and identity providers assert by its name who is calling, from where, or what was asked for.",
+        "None needed for a client's own claim. If the application wants what its clients say under this name, list it in `identity.allow`.",
+    ),
+    of(
+        "method_malformed",
+        "The method is longer than 32 bytes, or holds something beside `A-Z` and `-`.",
+        SENDER,
+    ),
     of(
         "method_refused",
         "CONNECT and TRACE are never forwarded.",

@@ -1,8 +1,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Facts, prepare_request, prepare_response};
-use crate::config::{CredentialForwarding, IdentityHeaders};
-use crate::pipeline::forward::identity::StrippedNames;
+use super::{Facts, Passing, prepare_request, prepare_response};
+use crate::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
+use crate::pipeline::forward::field_names::FieldRules;
 
 const CLIENT: &str = "192.0.2.1";
 
@@ -28,8 +28,10 @@ fn prepared(fields: &[(&str, &str)], peer: &str) -> HeaderMap {
         request_id: "id",
         trace: &|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
     };
-    let stripped = StrippedNames::new(&IdentityHeaders::default());
-    prepare_request(&mut headers, &stripped, CredentialForwarding::Strip, &facts);
+    let rules = FieldRules::new(&IdentityHeaders::default(), &FieldOverrides::default());
+    let (names, credential) = (FieldNames::Strict, CredentialForwarding::Strip);
+    let _removed =
+        prepare_request(&mut headers, Passing { rules: &rules, names, credential }, &facts);
     headers
 }
 

@@ -1,0 +1,102 @@
+//! Servers by others behind the gateway, as child processes, each on a loopback address of
+//! its own.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+
+use super::process::Process;
+use super::{eventually, fresh_host};
+
+const PORT: u16 = 8000;
+
+/// Where the programs lie; installed when they are missing.
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let status = Command::new(root.join("tests/backends/install")).status();
+    assert!(status.expect("the installer starts").success(), "the installer fails");
+    root.canonicalize().expect("the project is there")
+});
+
+pub struct Backend {
+    host: IpAddr,
+    _process: Process,
+    _directory: TempDir,
+}
+
+impl Backend {
+    /// lighttpd with a CGI program that returns its environment: every byte of a field's
+    /// name that is no letter or digit has become `_`.
+    pub async fn cgi() -> Self {
+        let directory = TempDir::with_prefix("portcullis-cgi-").expect("a directory can be made");
+        let host = fresh_host();
+        let root = directory.path().display();
+        std::fs::write(
+            directory.path().join("environment.sh"),
+            "printf 'Content-Type: text/plain\\r\\n\\r\\n'; env\n",
+        )
+        .expect("a file can be written");
+        std::fs::write(
+            directory.path().join("lighttpd.conf"),
+            format!(
+                "server.modules = (\"mod_cgi\")\nserver.document-root = \"{root}\"\n\
+                 server.bind = \"{host}\"\nserver.port = {PORT}\n\
+                 cgi.assign = (\".sh\" => \"/bin/sh\")\n"
+            ),
+        )
+        .expect("a file can be written");
+        let _ = &*ROOT;
+        let mut command = Command::new("/usr/sbin/lighttpd");
+        command.arg("-D").arg("-f").arg(directory.path().join("lighttpd.conf"));
+        Self::started(host, command, directory).await
+    }
+
+    /// Flask under its own server, Werkzeug.
+    pub async fn flask() -> Self {
+        let host = fresh_host();
+        let mut command = python();
+        command.arg("application.py").arg(host.to_string()).arg(PORT.to_string());
+        Self::started(host, command, empty()).await
+    }
+
+    /// An ASGI application under uvicorn with h11.
+    pub async fn uvicorn() -> Self {
+        let host = fresh_host();
+        let mut command = python();
+        command.args(["-m", "uvicorn", "--http", "h11", "--host", &host.to_string()]);
+        command.args(["--port", &PORT.to_string(), "application:asgi"]);
+        Self::started(host, command, empty()).await
+    }
+
+    async fn started(host: IpAddr, mut command: Command, directory: TempDir) -> Self {
+        let process = Process::start(&mut command, None);
+        let backend = Self { host, _process: process, _directory: directory };
+        let listens = async || TcpStream::connect(backend.address()).await.ok();
+        eventually("the backend to listen", listens).await;
+        backend
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        (self.host, PORT).into()
+    }
+
+    /// The section that declares it under this name; further keys may follow.
+    pub fn section(&self, name: &str) -> String {
+        format!("[upstream.{name}]\nurl = \"http://{}\"\n", self.address())
+    }
+}
+
+fn python() -> Command {
+    let mut command = Command::new(ROOT.join("target/backends-venv/bin/python"));
+    command.current_dir(ROOT.join("tests/backends"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+fn empty() -> TempDir {
+    TempDir::with_prefix("portcullis-backend-").expect("a directory can be made")
+}
