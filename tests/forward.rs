@@ -9,6 +9,7 @@ mod grpc;
 mod interim;
 mod limits;
 mod messages;
+mod methods;
 mod names;
 mod streaming;
 

@@ -22,13 +22,19 @@ pub struct Host {
     pub name: String,
 }
 
+/// A method is compared with case (RFC 9110 9.1), and every registered one consists of
+/// `A-Z` and `-`. Common servers execute `post` as POST: another spelling would be judged
+/// by one rule and executed under another.
+///
 /// # Errors
 /// When the method names no resource, or is none.
 pub fn check_method(method: &Method) -> Result<(), Rejection> {
     if *method == Method::CONNECT {
         return Err(Reason::MethodRefused.into());
     }
-    if method.as_str().len() > MAX_METHOD_BYTES {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    let text = method.as_str();
+    if text.len() > MAX_METHOD_BYTES || !text.bytes().all(plain) {
         return Err(Reason::MethodMalformed.into());
     }
     Ok(())

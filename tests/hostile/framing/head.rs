@@ -7,7 +7,7 @@ use super::{
     REQUEST_LINE, Refused, Stage, Table, VERSION, Verdict,
 };
 
-const LONG_METHOD: Defence = (400, "method_malformed");
+const MALFORMED_METHOD: Defence = (400, "method_malformed");
 const NO_HOST: Defence = (400, "host_missing");
 const OTHER_HOST: Defence = (400, "host_mismatch");
 const TARGET: Defence = (400, "target_malformed");
@@ -30,9 +30,17 @@ const REQUEST_LINES: Table = Table {
         ("a bare line feed before it", b"\nGET /open HTTP/1.1", Refused(REQUEST_LINE)),
         ("a bare carriage return before it", b"\rGET /open HTTP/1.1", Refused(LINE_ENDING)),
         ("an unknown method", b"BREW /open HTTP/1.1", Passes("")),
-        ("a small method", b"get /open HTTP/1.1", Passes("")),
+        ("a small method", b"get /open HTTP/1.1", Refused(MALFORMED_METHOD)),
+        ("a mark in the method", b"GET! /open HTTP/1.1", Refused(MALFORMED_METHOD)),
+        ("a digit in the method", b"GET2 /open HTTP/1.1", Refused(MALFORMED_METHOD)),
+        ("a small trace", b"trace /open HTTP/1.1", Refused(MALFORMED_METHOD)),
+        ("a small connect", b"connect /open HTTP/1.1", Refused(MALFORMED_METHOD)),
         ("32 letters", b"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF /open HTTP/1.1", Passes("")),
-        ("33 letters", b"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG /open HTTP/1.1", Refused(LONG_METHOD)),
+        (
+            "33 letters",
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG /open HTTP/1.1",
+            Refused(MALFORMED_METHOD),
+        ),
         ("no method", b" /open HTTP/1.1", Refused(REQUEST_LINE)),
         ("a parenthesis", b"G(T /open HTTP/1.1", Refused(REQUEST_LINE)),
         ("a colon in the method", b"GET: /open HTTP/1.1", Refused(REQUEST_LINE)),
