@@ -141,7 +141,49 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[[route]]\nupstream = \"echo\"\npath = ^\"/a%2Fb\"\n",
-        "route.path: expected a path of plain characters",
+        "route.path: no request has such a path: an encoded slash or backslash",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\npath = ^\"/admin/*\"\n",
+        "route.path: paths are no patterns; `*` would mean itself",
+        Some("a route has all that lies below its path: write \"/admin\", or `%2A`"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\npath = \"/adm\"\npublic = true\n\
+         ^[[route]]\nupstream = \"echo\"\npath = \"/%61dm/\"\nroles = [\"admin\"]\n",
+        "route: another route has the same host, path and method",
+        Some("in the form that is compared, both are for /adm and what lies below"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nhost = \"[::1]\"\n\
+         ^[[route]]\nupstream = \"echo\"\nhost = \"[0:0::1]\"\n",
+        "route: another route has the same host, path and method",
+        Some("in the form that is compared"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nhost = ^\"*\"\n",
+        "route.host: expected at most one `*`, as the first label",
+        Some("leave `host` out to match every host"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nmethods = [^\"TRACE\"]\n",
+        "route.methods: TRACE is refused before any route",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nmethods = ^[]\n",
+        "route.methods: names no method",
+        Some("leave it out for every method"),
+    ),
+    (
+        "[admin]\nprefix = ^\"/api/*\"\n[[route]]\nupstream = \"echo\"\n",
+        "admin.prefix: paths are no patterns",
+        None,
+    ),
+    (
+        "[dialect.form]\nprefix = ^\"/%61pi/openapi/\"\n[[route]]\nupstream = \"echo\"\n",
+        "dialect.form.prefix: is used by the gateway itself",
         None,
     ),
     (

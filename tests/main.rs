@@ -23,6 +23,7 @@ mod moving;
 mod openapi;
 mod regression;
 mod replicas;
+mod routes;
 mod secrets;
 mod support;
 mod table;

@@ -7,6 +7,7 @@ mod conform;
 mod explain;
 mod htpasswd;
 mod output;
+mod routes;
 mod store;
 
 use std::collections::BTreeMap;
@@ -93,6 +94,8 @@ struct CheckOptions {
     /// Exit with 1 if there is a warning
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    question: routes::Question,
     #[command(flatten)]
     run: RunOptions,
 }
@@ -259,6 +262,9 @@ fn check(place: &Place, options: CheckOptions) -> ExitCode {
     if let Err(error) = server::check(&config) {
         return fail(EXIT_CONFIG, &error.to_string());
     }
+    if options.question.is_asked() {
+        return routes::tell(place, &config, &options.question);
+    }
     let tried = if options.connect {
         match tokio::runtime::Runtime::new() {
             Ok(runtime) => Some(runtime.block_on(reach(&config))),
@@ -268,7 +274,7 @@ fn check(place: &Place, options: CheckOptions) -> ExitCode {
         None
     };
     let warnings = server::warnings(&config);
-    let shown = output::show_checked(place, &warnings, tried.as_deref());
+    let shown = output::show_checked(place, &routes::list(&config), &warnings, tried.as_deref());
     match warnings.len() {
         0 => shown,
         count if options.strict => fail(1, &format!("{} with --strict", counted(count))),

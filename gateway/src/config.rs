@@ -9,6 +9,7 @@ mod client;
 mod dialects;
 pub mod document;
 pub mod file;
+mod form;
 mod github;
 pub mod identity;
 pub mod problem;
@@ -469,10 +470,10 @@ pub enum UpstreamProtocol {
 pub struct Route {
     /// Shown in logs and metrics.
     pub id: String,
-    /// Lower case, without port; `None` matches every host.
-    pub host: Option<String>,
-    /// Matches itself and what follows at a `/`.
+    pub host: HostMatch,
+    /// In normal form; without a slash at its end where it has what lies below.
     pub path: String,
+    pub extent: PathMatch,
     /// Empty matches every method.
     pub methods: Vec<Method>,
     /// Index into [`Config::upstreams`].
@@ -484,6 +485,33 @@ pub struct Route {
     pub credential: CredentialForwarding,
     pub tickets: Tickets,
     pub agents: Agents,
+}
+
+/// Which hosts a route is for, in normal form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostMatch {
+    Any,
+    Name(String),
+    /// One label before this name.
+    Label(String),
+}
+
+impl std::fmt::Display for HostMatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            HostMatch::Any => f.write_str("*"),
+            HostMatch::Name(name) => f.write_str(name),
+            HostMatch::Label(suffix) => write!(f, "*.{suffix}"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathMatch {
+    /// The path itself alone.
+    Exact,
+    /// The path and what follows it at a `/`.
+    Below,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::Method;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -28,7 +29,8 @@ use crate::auth::{Core, Policy, Ports};
 use crate::clock::SystemClock;
 use crate::config::warning::Warning;
 use crate::config::{
-    self, Config, HttpTarget, NodeAddress, Target, Transport, UpstreamProtocol, UpstreamTls,
+    self, Config, HttpTarget, NodeAddress, PathMatch, Target, Transport, UpstreamProtocol,
+    UpstreamTls,
 };
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, SecretTooShort};
@@ -39,7 +41,7 @@ use crate::dialect::envelope::{CALLBACK, Envelope};
 use crate::dialect::form::Form;
 use crate::dialect::plain::Plain;
 use crate::dialect::status::Status;
-use crate::dialect::{Ambiguous, Dialect, Dialects, HealthPaths, Settings};
+use crate::dialect::{Ambiguous, Dialect, Dialects, HealthPaths, Resolution, Settings};
 use crate::edge::accept::{self, Listening};
 use crate::edge::certificates::{self, CertificateError, Loaded};
 use crate::edge::framing::HeadLimits;
@@ -86,6 +88,11 @@ pub enum StartError {
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the dialects' paths: {0}")]
     Dialects(#[from] Ambiguous),
+    #[error(
+        "route {id}: the gateway serves {path} itself, and requests for it never come to a route; \
+         remove the route, or switch off or move what serves it ([health], [admin], [dialect.*])"
+    )]
+    RouteOfOurs { id: String, path: String },
     #[error("the account admin could not be made: {0}")]
     Admin(StoreError),
     #[error("{0}")]
@@ -216,6 +223,7 @@ pub fn check(config: &Config) -> Result<(), StartError> {
         destination(upstream)?;
     }
     config.github.as_ref().map(github).transpose()?;
+    reachable_routes(config, &own_endpoints(config)?)?;
     Ok(())
 }
 
@@ -230,6 +238,25 @@ fn log_warnings(config: &Config) {
         let (code, remedy) = (kind.code, kind.remedy);
         tracing::warn!(code, place, key, detail = message, remedy, "configuration warning");
     }
+}
+
+/// The paths that the gateway serves itself.
+///
+/// # Errors
+/// When two of its endpoints cannot be told apart.
+pub fn own_endpoints(config: &Config) -> Result<Dialects, StartError> {
+    let health = if config.health.enabled { HealthPaths::Own } else { HealthPaths::Upstream };
+    Ok(Dialects::new(mount(config), health)?)
+}
+
+/// The routes, of which each has requests: an exact one for a path of our own would not.
+fn reachable_routes(config: &Config, dialects: &Dialects) -> Result<Routes, StartError> {
+    for route in config.routes.iter().filter(|route| route.extent == PathMatch::Exact) {
+        if !matches!(dialects.resolve(&Method::GET, &route.path), Resolution::NotOurs) {
+            return Err(StartError::RouteOfOurs { id: route.id.clone(), path: route.path.clone() });
+        }
+    }
+    Ok(Routes::new(&config.routes))
 }
 
 /// Takes as many descriptors as the system allows: a connection needs one, and its
@@ -544,8 +571,8 @@ fn assemble(
     sink: Sink,
 ) -> Result<Gateway, StartError> {
     let limits = &config.limits;
-    let health = if config.health.enabled { HealthPaths::Own } else { HealthPaths::Upstream };
-    let dialects = Dialects::new(mount(config), health)?;
+    let dialects = own_endpoints(config)?;
+    let routes = reachable_routes(config, &dialects)?;
     let attempts = FailureLimit {
         attempts: limits.max_login_attempts,
         window: Seconds(limits.login_window.as_secs()),
@@ -568,7 +595,7 @@ fn assemble(
         core,
         cookies: dialects.use_cookies(),
         dialects,
-        routes: Routes::new(&config.routes),
+        routes,
         destinations,
         identity: config.identity.clone(),
         field_rules: Arc::new(FieldRules::new(&config.identity, &config.field_overrides)),

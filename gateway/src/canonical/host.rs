@@ -1,17 +1,19 @@
-//! The normal form of a host: lower case, without port and trailing dot.
+//! The normal form of a host: lower case, without port and trailing dot; an IPv6
+//! address in brackets, as RFC 5952 writes it.
 
-/// The name in `uri-host [":" port]`: a registered name of letters, digits, `-`,
-/// `.` and `_`, an IPv4 address, or an IPv6 address in brackets.
+use std::net::Ipv6Addr;
+
+/// The longest name of a domain (RFC 1035 2.3.4).
+pub const MAX_NAME_BYTES: usize = 253;
+
+/// The name in `uri-host [":" port]`, in normal form.
 #[must_use]
 pub fn host_name(written: &str) -> Option<String> {
     let (name, port) = match written.strip_prefix('[') {
         Some(rest) => {
             let (address, port) = rest.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (
-                &written[..address.len() + 2],
-                port.strip_prefix(':').or(port.is_empty().then_some("0")),
-            )
+            let port = port.strip_prefix(':').or(port.is_empty().then_some("0"));
+            (&written[..address.len() + 2], port)
         }
         None => match written.split_once(':') {
             Some((name, port)) => (name, Some(port)),
@@ -22,14 +24,22 @@ pub fn host_name(written: &str) -> Option<String> {
     let valid_port = (1..=5).contains(&port.len())
         && port.bytes().all(|b| b.is_ascii_digit())
         && port.parse::<u16>().is_ok();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    let valid_name =
-        name.starts_with('[') || (!name.is_empty() && name.len() <= 253 && name.bytes().all(plain));
-    if !valid_port || !valid_name {
-        return None;
+    valid_port.then(|| normalise(name)).flatten()
+}
+
+/// Brings a host without port to its normal form: a registered name of letters,
+/// digits, `-`, `_` and single dots, an IPv4 address, or an IPv6 address in brackets.
+#[must_use]
+pub fn normalise(name: &str) -> Option<String> {
+    if let Some(rest) = name.strip_prefix('[') {
+        let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
     }
     let name = name.strip_suffix('.').unwrap_or(name);
-    (!name.is_empty()).then(|| name.to_ascii_lowercase())
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(plain);
+    (name.len() <= MAX_NAME_BYTES && name.split('.').all(is_label))
+        .then(|| name.to_ascii_lowercase())
 }
 
 #[cfg(test)]

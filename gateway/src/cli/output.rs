@@ -14,6 +14,7 @@ use crate::config::warning::Warning;
 use crate::server::reach::{State, Tried};
 use crate::socket::{Answer, Status};
 
+use super::routes::Listed;
 use super::{Format, Place, counted};
 
 /// What a list is of: the heads of its table, which an empty one has too.
@@ -194,12 +195,18 @@ fn status_table(status: Status) -> String {
 /// not be used.
 pub(super) fn show_checked(
     place: &Place,
+    routes: &Listed,
     warnings: &[Warning],
     tried: Option<&[Tried]>,
 ) -> ExitCode {
     if place.format == Some(Format::Json) {
         let warnings: Vec<Value> = warnings.iter().map(warning_members).collect();
-        let mut json = json!({ "message": "the configuration is good", "warnings": warnings });
+        let mut json = json!({
+            "message": "the configuration is good",
+            "warnings": warnings,
+            "routes": routes.members,
+            "notes": routes.notes,
+        });
         if let Some(tried) = tried {
             json["connections"] = json!(tried);
         }
@@ -212,6 +219,10 @@ pub(super) fn show_checked(
             0 => "the configuration is good\n".to_owned(),
             count => format!("the configuration is good, with {}\n", counted(count)),
         });
+        say(&routes.table);
+        for note in &routes.notes {
+            say(&format!("note: {note}\n"));
+        }
         if let Some(tried) = tried {
             show_reached(tried);
         }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use crate::canonical::path::is_below;
+
 use super::document::{Reader, Section};
 use super::file::SECOND;
-use super::routes::check_route_path;
+use super::form::read_path;
 use super::units::parse_duration;
-use super::{AdminApi, Delivery, Dialect, Dialects};
+use super::{AdminApi, Delivery, Dialect, Dialects, PathMatch};
 
 /// What a dialect's keys are when they are left out.
 struct DialectDefaults {
@@ -71,17 +73,19 @@ fn read_prefix(section: &Section<'_>, default: &str) -> String {
     let Some(found) = section.text("prefix", "a path like \"/api/v1\"") else {
         return default.to_owned();
     };
-    let path = found.value.trim_end_matches('/');
-    let message = match check_route_path(path) {
-        Err(message) => Some(message),
-        Ok(()) if path.starts_with(DOCUMENTS) => Some("is used by the gateway itself"),
-        Ok(()) if path.contains('*') => Some("expected a plain path"),
-        Ok(()) => None,
+    let prefix = match read_path(&found.value, PathMatch::Below) {
+        Ok(prefix) => prefix,
+        Err(unfit) => {
+            unfit.note(section, "prefix", &found);
+            return default.to_owned();
+        }
     };
-    if let Some(message) = message {
-        section.note(found.origin, "prefix", message, None);
+    if prefix == "/" {
+        section.note(found.origin, "prefix", "expected a path of at least one segment", None);
+    } else if is_below(&prefix, DOCUMENTS) {
+        section.note(found.origin, "prefix", "is used by the gateway itself", None);
     }
-    path.to_owned()
+    prefix
 }
 
 pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi {

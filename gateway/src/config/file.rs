@@ -102,7 +102,7 @@ fn read(
     let trusted_proxies = read_client(root.section("client"));
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
-    let (upstreams, routes) = read_routes(reader, &root, to, limits.body_bytes, files);
+    let (upstreams, routes) = read_routes(reader, &root, to, &limits, files);
     let auth = read_auth(reader, root.section("auth"));
     let dialect_section = root.section("dialect");
     let dialects = read_dialects(reader, &dialect_section, auth.refresh_ttl);

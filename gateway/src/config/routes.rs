@@ -6,15 +6,21 @@ use http::Method;
 
 use super::document::{Located, Reader, Section};
 use super::file::{DAY, Files, SECOND};
+use super::form::{read_host, read_path};
 use super::problem::Origin;
 use super::upstream::{read_upstream, resolve_upstream};
-use super::{Access, Agents, CredentialForwarding, Route, Tickets, Upstream};
+use super::{
+    Access, Agents, CredentialForwarding, HostMatch, Limits, PathMatch, Route, Tickets, Upstream,
+};
+
+/// The longest method that the pipeline takes.
+const MAX_METHOD_BYTES: usize = 32;
 
 pub(super) fn read_routes(
     reader: &Reader,
     root: &Section<'_>,
     to: Option<String>,
-    body_bytes: Option<u64>,
+    limits: &Limits,
     files: Files,
 ) -> (Vec<Upstream>, Vec<Route>) {
     let sections = root.named_sections("upstream").into_iter();
@@ -24,7 +30,7 @@ pub(super) fn read_routes(
     if let Some(to) = to {
         let place = Located { value: to, origin: Origin::CommandLine("--to") };
         let upstream = resolve_upstream(reader, "", &place, &mut upstreams).unwrap_or(0);
-        return (upstreams, vec![catch_all(upstream, body_bytes)]);
+        return (upstreams, vec![catch_all(upstream, limits.body_bytes)]);
     }
     if sections.is_empty() {
         let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
@@ -34,19 +40,23 @@ pub(super) fn read_routes(
     let mut routes: Vec<Route> = Vec::new();
     for section in sections {
         let origin = section.origin();
-        let Some(route) = read_route(reader, section, &mut upstreams, body_bytes) else {
+        let Some(route) = read_route(reader, section, &mut upstreams, limits) else {
             continue;
         };
-        let same = |other: &Route| {
-            other.host == route.host && other.path == route.path && overlap(other, &route)
-        };
-        if routes.iter().any(same) {
+        if routes.iter().any(|other| is_duplicate(other, &route)) {
             let message = "another route has the same host, path and method";
-            reader.note(origin, "route", message, None);
+            let below = if route.extent == PathMatch::Below { " and what lies below" } else { "" };
+            let help = format!("in the form that is compared, both are for {}{below}", route.path);
+            reader.note(origin, "route", message, Some(help));
         }
         routes.push(route);
     }
     (upstreams, routes)
+}
+
+fn is_duplicate(left: &Route, right: &Route) -> bool {
+    (&left.host, &left.path, left.extent) == (&right.host, &right.path, right.extent)
+        && overlap(left, right)
 }
 
 fn overlap(left: &Route, right: &Route) -> bool {
@@ -61,8 +71,9 @@ fn overlap(left: &Route, right: &Route) -> bool {
 fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
     Route {
         id: "/".to_owned(),
-        host: None,
+        host: HostMatch::Any,
         path: "/".to_owned(),
+        extent: PathMatch::Below,
         methods: Vec::new(),
         upstream,
         access: Access::Authenticated { roles: Vec::new(), scopes: Vec::new() },
@@ -78,40 +89,11 @@ fn read_route(
     reader: &Reader,
     section: Section<'_>,
     upstreams: &mut Vec<Upstream>,
-    body_bytes: Option<u64>,
+    limits: &Limits,
 ) -> Option<Route> {
-    let host = section.text("host", "a host name").map(|found| {
-        let host = found.value.to_ascii_lowercase();
-        let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b));
-        if !plain || (host.contains(':') && !host.starts_with('[')) {
-            let message = "expected a host name without a port";
-            section.note(found.origin, "host", message, None);
-        }
-        host
-    });
-    let path = match section.text("path", "a path that begins with \"/\"") {
-        Some(found) => {
-            if let Err(message) = check_route_path(&found.value) {
-                section.note(found.origin, "path", message, None);
-            }
-            found.value
-        }
-        None => "/".to_owned(),
-    };
-    let methods = section
-        .texts("methods", "a method like \"GET\"")
-        .into_iter()
-        .filter_map(|found| {
-            let method = Method::from_bytes(found.value.as_bytes()).ok().filter(|method| {
-                method.as_str().bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
-            });
-            if method.is_none() {
-                let message = format!("expected a method like \"GET\", found {:?}", found.value);
-                section.note(found.origin, "methods", message, None);
-            }
-            method
-        })
-        .collect();
+    let host = read_route_host(&section);
+    let (path, extent) = read_route_path(&section, limits);
+    let methods = read_methods(&section);
     let roles = read_words(&section, "roles");
     let scopes = read_words(&section, "scopes");
     let agents =
@@ -130,7 +112,7 @@ fn read_route(
         Access::Authenticated { roles, scopes }
     };
     let timeout = section.duration("timeout", SECOND * 60, Duration::from_millis(10)..=DAY);
-    let body_bytes = section.size("body_size", body_bytes);
+    let body_bytes = section.size("body_size", limits.body_bytes);
     let credential = if section.boolean("forward_credential", false) {
         CredentialForwarding::Pass
     } else {
@@ -151,13 +133,14 @@ fn read_route(
     };
     section.finish();
     let id = id.unwrap_or_else(|| match &host {
-        Some(host) => format!("{host}{path}"),
-        None => path.clone(),
+        HostMatch::Any => path.clone(),
+        host => format!("{host}{path}"),
     });
     Some(Route {
         id,
         host,
         path,
+        extent,
         methods,
         upstream: upstream?,
         access,
@@ -167,6 +150,59 @@ fn read_route(
         tickets,
         agents,
     })
+}
+
+fn read_route_host(section: &Section<'_>) -> HostMatch {
+    let Some(found) = section.text("host", "a host name") else {
+        return HostMatch::Any;
+    };
+    read_host(&found.value).unwrap_or_else(|unfit| {
+        unfit.note(section, "host", &found);
+        HostMatch::Name(found.value)
+    })
+}
+
+fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch) {
+    let extent = if section.boolean("exact", false) { PathMatch::Exact } else { PathMatch::Below };
+    let Some(found) = section.text("path", "a path that begins with \"/\"") else {
+        return ("/".to_owned(), extent);
+    };
+    let path = read_path(&found.value, extent).unwrap_or_else(|unfit| {
+        unfit.note(section, "path", &found);
+        found.value.clone()
+    });
+    // Room for a slash and a character below it, and for the other half of a head.
+    if path.len() + 2 > limits.uri_bytes.min(limits.head_bytes / 2) {
+        let message = "longer than limits.uri_size and limits.head_size let a request's be";
+        section.note(found.origin, "path", message, None);
+    }
+    (path, extent)
+}
+
+/// Methods that a request can have: others never come as far as a route.
+fn read_methods(section: &Section<'_>) -> Vec<Method> {
+    let mut methods = Vec::new();
+    let found = section.texts("methods", "a method like \"GET\"");
+    if found.is_empty() && section.is_written("methods") {
+        let help = "leave it out for every method".to_owned();
+        section.note(section.given_at("methods"), "methods", "names no method", Some(help));
+    }
+    for found in found {
+        let fits = found.value.len() <= MAX_METHOD_BYTES
+            && found.value.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        match Method::from_bytes(found.value.as_bytes()) {
+            Ok(method) if [Method::TRACE, Method::CONNECT].contains(&method) => {
+                let message = format!("{method} is refused before any route");
+                section.note(found.origin, "methods", message, None);
+            }
+            Ok(method) if fits => methods.push(method),
+            _ => {
+                let message = format!("expected a method like \"GET\", found {:?}", found.value);
+                section.note(found.origin, "methods", message, None);
+            }
+        }
+    }
+    methods
 }
 
 fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
@@ -180,21 +216,4 @@ fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
         }
     }
     words
-}
-
-/// Route paths are compared with normalised request paths, so they must be in
-/// that form themselves.
-pub(super) fn check_route_path(path: &str) -> Result<(), &'static str> {
-    let inner = path.strip_prefix('/').ok_or("expected a path that begins with \"/\"")?;
-    let segments = inner.strip_suffix('/').unwrap_or(inner);
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&b);
-    for segment in segments.split('/').filter(|_| !segments.is_empty()) {
-        if segment.is_empty() || segment == "." || segment == ".." {
-            return Err("expected a path without empty, `.` and `..` segments");
-        }
-        if !segment.bytes().all(plain) {
-            return Err("expected a path of plain characters, without `%`, `;`, `?` and `#`");
-        }
-    }
-    Ok(())
 }

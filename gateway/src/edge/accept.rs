@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::ports::Source;
+use crate::canonical::host::normalise;
 use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::Gateway;
 use crate::pipeline::connection::{Connection, Protocol, Tls};
@@ -227,6 +228,8 @@ fn settled(session: &rustls::ServerConnection) -> Tls {
             _ => "1.3",
         },
         alpn: session.alpn_protocol().map(|name| if name == b"h2" { "h2" } else { "http/1.1" }),
-        sni: session.server_name().map(str::to_ascii_lowercase),
+        sni: session
+            .server_name()
+            .map(|name| normalise(name).unwrap_or_else(|| name.to_ascii_lowercase())),
     }
 }

@@ -49,7 +49,7 @@ pub struct Tls {
     /// `1.2` or `1.3`.
     pub version: &'static str,
     pub alpn: Option<&'static str>,
-    /// The name asked for, lower case.
+    /// The name asked for, in the form that hosts are compared in.
     pub sni: Option<String>,
 }
 

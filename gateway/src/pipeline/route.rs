@@ -1,8 +1,12 @@
 //! Which route a request takes.
 //!
-//! Host first: routes for this very host come before routes for all. Then the
-//! longest path. Only then the method: a request whose path belongs to a route
-//! never slips to a shorter, laxer one because of its method.
+//! Host first: routes for this very host come before those with a wildcard for its
+//! first label, and these before routes for all. Then the path: a route for this very
+//! path alone, else the longest that has what lies below it. Only then the method: a
+//! request whose path belongs to a route never slips to a shorter, laxer one because of
+//! its method.
+
+pub mod review;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +14,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::canonical::path::is_below;
-use crate::config::{self, Access, Agents, CredentialForwarding, Tickets};
+use crate::config::{self, Access, Agents, CredentialForwarding, HostMatch, PathMatch, Tickets};
 
 use super::reason::{Reason, Rejection};
 
@@ -18,7 +22,8 @@ use super::reason::{Reason, Rejection};
 #[derive(Debug)]
 pub struct Route {
     pub id: Arc<str>,
-    path: String,
+    /// Its place among the configured ones.
+    pub index: usize,
     methods: Vec<Method>,
     pub upstream: usize,
     pub access: Access,
@@ -29,82 +34,105 @@ pub struct Route {
     pub agents: Agents,
 }
 
-/// All routes, most specific first.
-#[derive(Debug)]
+impl Route {
+    fn new(index: usize, route: &config::Route) -> Self {
+        Self {
+            id: route.id.as_str().into(),
+            index,
+            methods: route.methods.clone(),
+            upstream: route.upstream,
+            access: route.access.clone(),
+            body_bytes: route.body_bytes,
+            timeout: route.timeout,
+            credential: route.credential,
+            tickets: route.tickets,
+            agents: route.agents,
+        }
+    }
+}
+
+/// All routes, by host.
+#[derive(Debug, Default)]
 pub struct Routes {
-    of_host: BTreeMap<String, Vec<Arc<Route>>>,
-    of_any: Vec<Arc<Route>>,
+    names: BTreeMap<String, OfHost>,
+    /// By what follows the first label.
+    labels: BTreeMap<String, OfHost>,
+    any: OfHost,
+}
+
+/// The routes of one host. Those that share a path are for different methods.
+#[derive(Debug, Default)]
+struct OfHost {
+    exact: BTreeMap<String, Vec<Arc<Route>>>,
+    /// The longest path first.
+    below: Vec<(String, Vec<Arc<Route>>)>,
 }
 
 impl Routes {
     #[must_use]
     pub fn new(routes: &[config::Route]) -> Self {
-        let mut of_host: BTreeMap<String, Vec<Arc<Route>>> = BTreeMap::new();
-        let mut of_any = Vec::new();
-        for route in routes {
-            let host = route.host.clone();
-            let route = Route {
-                id: route.id.as_str().into(),
-                path: route.path.clone(),
-                methods: route.methods.clone(),
-                upstream: route.upstream,
-                access: route.access.clone(),
-                body_bytes: route.body_bytes,
-                timeout: route.timeout,
-                credential: route.credential,
-                tickets: route.tickets,
-                agents: route.agents,
+        let mut all = Self::default();
+        for (index, configured) in routes.iter().enumerate() {
+            let of_host = match &configured.host {
+                HostMatch::Name(name) => all.names.entry(name.clone()).or_default(),
+                HostMatch::Label(suffix) => all.labels.entry(suffix.clone()).or_default(),
+                HostMatch::Any => &mut all.any,
             };
-            let list = match host {
-                Some(host) => of_host.entry(host).or_default(),
-                None => &mut of_any,
-            };
-            list.push(Arc::new(route));
+            let route = Arc::new(Route::new(index, configured));
+            of_host.owners_at(&configured.path, configured.extent).push(route);
         }
-        for list in of_host.values_mut().chain([&mut of_any]) {
-            // By length, and the same path together.
-            list.sort_by(|left, right| {
-                let (left, right) = (left.prefix(), right.prefix());
-                right.len().cmp(&left.len()).then_with(|| left.cmp(right))
-            });
+        let hosts = all.names.values_mut().chain(all.labels.values_mut());
+        for of_host in hosts.chain([&mut all.any]) {
+            of_host.below.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         }
-        Self { of_host, of_any }
+        all
     }
 
     /// # Errors
     /// When no route has the path, or none of that path the method.
     pub fn find(&self, host: &str, path: &str, method: &Method) -> Result<&Arc<Route>, Rejection> {
-        let of_host = self.of_host.get(host).and_then(|routes| longest(routes, path));
-        let candidates = of_host
-            .or_else(|| longest(&self.of_any, path))
-            .ok_or_else(|| Rejection::from(Reason::RouteUnknown))?;
-        candidates
-            .iter()
-            .find(|route| route.names(method))
-            .or_else(|| candidates.iter().find(|route| route.methods.is_empty()))
-            .ok_or_else(|| Reason::MethodNotAllowed { allow: allowed(candidates) }.into())
+        let owners =
+            self.owners(host, path).ok_or_else(|| Rejection::from(Reason::RouteUnknown))?;
+        choose(owners, method)
+            .ok_or_else(|| Reason::MethodNotAllowed { allow: allowed(owners) }.into())
+    }
+
+    fn owners(&self, host: &str, path: &str) -> Option<&[Arc<Route>]> {
+        let of_label = || self.labels.get(host.split_once('.')?.1)?.owners(path);
+        let of_name = self.names.get(host).and_then(|of_host| of_host.owners(path));
+        of_name.or_else(of_label).or_else(|| self.any.owners(path))
     }
 }
 
-impl Route {
-    fn prefix(&self) -> &str {
-        self.path.trim_end_matches('/')
+impl OfHost {
+    fn owners_at(&mut self, path: &str, extent: PathMatch) -> &mut Vec<Arc<Route>> {
+        match extent {
+            PathMatch::Exact => self.exact.entry(path.to_owned()).or_default(),
+            PathMatch::Below => {
+                let known = self.below.iter().position(|(known, _)| known == path);
+                let at = known.unwrap_or_else(|| {
+                    self.below.push((path.to_owned(), Vec::new()));
+                    self.below.len() - 1
+                });
+                &mut self.below[at].1
+            }
+        }
     }
 
-    fn names(&self, method: &Method) -> bool {
-        // HEAD asks for what GET would answer and is permitted with it.
-        self.methods.contains(method)
-            || (*method == Method::HEAD && self.methods.contains(&Method::GET))
+    fn owners(&self, path: &str) -> Option<&[Arc<Route>]> {
+        let below = || self.below.iter().find(|(prefix, _)| is_below(path, prefix));
+        let exact = self.exact.get(path);
+        exact.or_else(|| below().map(|(_, routes)| routes)).map(Vec::as_slice)
     }
 }
 
-/// The routes that share the longest matching path; there may be several for
-/// different methods.
-fn longest<'a>(routes: &'a [Arc<Route>], path: &str) -> Option<&'a [Arc<Route>]> {
-    let first = routes.iter().position(|route| is_below(path, &route.path))?;
-    let rest = &routes[first..];
-    let count = rest.iter().take_while(|route| route.prefix() == rest[0].prefix()).count();
-    Some(&rest[..count])
+/// The one that names the method, else for HEAD what GET would be answered by, else the
+/// one for every method.
+fn choose<'a>(owners: &'a [Arc<Route>], method: &Method) -> Option<&'a Arc<Route>> {
+    let naming = |method: &Method| owners.iter().find(|route| route.methods.contains(method));
+    naming(method)
+        .or_else(|| naming(&Method::GET).filter(|_| *method == Method::HEAD))
+        .or_else(|| owners.iter().find(|route| route.methods.is_empty()))
 }
 
 fn allowed(routes: &[Arc<Route>]) -> String {

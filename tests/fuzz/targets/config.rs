@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use portcullis::canonical::host;
 use portcullis::canonical::path::normalise;
 use portcullis::config::file::{Sources, load};
 use portcullis::config::problem::Problems;
-use portcullis::config::{Access, Config, ProxyProtocol};
+use portcullis::config::{Access, Config, HostMatch, ProxyProtocol};
 use toml::Table;
 
 const FILE: &str = "fuzz.toml";
@@ -57,15 +58,18 @@ fn check_config(config: &Config) {
         assert!(route.upstream < config.upstreams.len());
         let normal = normalise(&route.path);
         assert_eq!(normal.as_deref(), Ok(&*route.path), "a route that nothing can match");
-        if let Some(host) = &route.host {
-            assert!(!host.bytes().any(|byte| byte.is_ascii_uppercase()));
-        }
+        let name = match &route.host {
+            HostMatch::Name(name) | HostMatch::Label(name) => Some(name),
+            HostMatch::Any => None,
+        };
+        assert!(name.is_none_or(|name| host::normalise(name).as_ref() == Some(name)));
         assert!(!route.timeout.is_zero());
         if let Access::Authenticated { roles, scopes } = &route.access {
             assert!(roles.iter().chain(scopes).all(|word| !word.is_empty()));
         }
         let same = |other: &&portcullis::config::Route| {
-            (&other.host, &other.path, &other.methods) == (&route.host, &route.path, &route.methods)
+            (&other.host, &other.path, other.extent, &other.methods)
+                == (&route.host, &route.path, route.extent, &route.methods)
         };
         assert_eq!(config.routes.iter().position(|r| same(&r)), Some(number), "a choice of two");
     }

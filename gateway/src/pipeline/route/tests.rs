@@ -1,12 +1,21 @@
 use http::Method;
+use proptest::prelude::*;
 
 use super::Routes;
+use super::review::{Concern, review};
+use crate::canonical::host::host_name;
+use crate::canonical::path::normalise;
 use crate::config::file::{Sources, load};
+use crate::config::{HostMatch, PathMatch, Route};
 
-fn routes(text: &str) -> Routes {
+fn configured(text: &str) -> Result<Vec<Route>, String> {
     let file = Some(("test".to_owned(), text.to_owned()));
     let config = load(Sources { file, ..Sources::default() });
-    Routes::new(&config.unwrap_or_else(|problems| panic!("{problems}")).routes)
+    config.map(|config| config.routes).map_err(|problems| problems.to_string())
+}
+
+fn routes(text: &str) -> Routes {
+    Routes::new(&configured(text).unwrap_or_else(|problems| panic!("{problems}")))
 }
 
 fn check(routes: &Routes, host: &str, path: &str, method: &Method, expected: &str) {
@@ -64,4 +73,309 @@ fn without_a_catch_all_an_unknown_path_has_no_route() {
     let routes = routes("[[route]]\npath = \"/api\"\nupstream = \"echo\"\n");
     check(&routes, "a", "/", &Method::GET, "route_unknown");
     check(&routes, "a", "/api", &Method::GET, "/api");
+}
+
+#[test]
+fn an_exact_route_has_its_path_alone_and_comes_first() {
+    let routes = routes(
+        r#"
+        [[route]]
+        id = "below"
+        path = "/status"
+        upstream = "echo"
+        [[route]]
+        id = "itself"
+        path = "/status"
+        exact = true
+        methods = ["GET"]
+        upstream = "echo"
+        [[route]]
+        id = "slash"
+        path = "/docs/"
+        exact = true
+        upstream = "echo"
+        "#,
+    );
+    check(&routes, "a", "/status", &Method::GET, "itself");
+    check(&routes, "a", "/status", &Method::POST, "method_not_allowed");
+    check(&routes, "a", "/status/", &Method::GET, "below");
+    check(&routes, "a", "/status/x", &Method::POST, "below");
+    check(&routes, "a", "/docs/", &Method::GET, "slash");
+    check(&routes, "a", "/docs", &Method::GET, "route_unknown");
+    check(&routes, "a", "/docs/x", &Method::GET, "route_unknown");
+}
+
+#[test]
+fn a_wildcard_stands_for_one_label_behind_the_very_host() {
+    let routes = routes(
+        r#"
+        [[route]]
+        id = "any"
+        upstream = "echo"
+        [[route]]
+        id = "label"
+        host = "*.example"
+        upstream = "echo"
+        [[route]]
+        id = "name"
+        host = "app.example"
+        path = "/app"
+        upstream = "echo"
+        "#,
+    );
+    check(&routes, "app.example", "/app/x", &Method::GET, "name");
+    check(&routes, "app.example", "/", &Method::GET, "label");
+    check(&routes, "b.example", "/app", &Method::GET, "label");
+    check(&routes, "a.b.example", "/", &Method::GET, "any");
+    check(&routes, "example", "/", &Method::GET, "any");
+}
+
+/// Was: HEAD fell to whichever route stood first in the file.
+#[test]
+fn a_route_that_names_head_has_it_before_one_that_names_get() {
+    let routes = routes(
+        r#"
+        [[route]]
+        id = "get"
+        methods = ["GET"]
+        upstream = "echo"
+        [[route]]
+        id = "head"
+        methods = ["HEAD"]
+        upstream = "echo"
+        "#,
+    );
+    check(&routes, "a", "/", &Method::HEAD, "head");
+    check(&routes, "a", "/", &Method::GET, "get");
+}
+
+#[test]
+fn laxer_ways_to_the_same_upstream_are_noted() {
+    let noted = |text: &str| -> Vec<(String, String, Concern)> {
+        let routes = configured(text).unwrap_or_else(|problems| panic!("{problems}"));
+        let notes = review(&routes);
+        let ids =
+            notes.iter().map(|note| (note.route.id.clone(), note.laxer.id.clone(), note.concern));
+        ids.collect()
+    };
+    let public = "[[route]]\nid = \"open\"\npublic = true\nupstream = \"echo\"\n";
+    let admin =
+        "[[route]]\nid = \"admin\"\npath = \"/admin\"\nroles = [\"admin\"]\nupstream = \"echo\"\n";
+    let note = |concern| vec![("admin".to_owned(), "open".to_owned(), concern)];
+    assert_eq!(noted(&format!("{public}{admin}")), []);
+    assert_eq!(noted(&format!("{public}{admin}exact = true\n")), note(Concern::Below));
+    let named = "host = \"app.example\"\n";
+    assert_eq!(noted(&format!("{public}{admin}{named}")), note(Concern::OtherHost));
+    // For this host, everything is the open route's.
+    assert_eq!(noted(&format!("{public}{named}{admin}")), note(Concern::OtherHost));
+}
+
+// What follows proves the search against a plain model of it.
+
+#[derive(Debug, Clone)]
+struct Written {
+    host: Option<&'static str>,
+    path: &'static str,
+    exact: bool,
+    methods: Vec<&'static str>,
+}
+
+impl Written {
+    fn text(&self, id: usize) -> String {
+        let host = self.host.map(|host| format!("host = {host:?}\n")).unwrap_or_default();
+        let methods = if self.methods.is_empty() {
+            String::new()
+        } else {
+            format!("methods = {:?}\n", self.methods)
+        };
+        format!(
+            "[[route]]\nid = \"{id}\"\nupstream = \"echo\"\npath = {:?}\nexact = {}\n{host}{methods}",
+            self.path, self.exact
+        )
+    }
+}
+
+const HOSTS: [&str; 9] = [
+    "a.example",
+    "A.Example.",
+    "*.example",
+    "*.a.example",
+    "b.a.example",
+    "[::1]",
+    "[0:0::1]",
+    "*.EXAMPLE",
+    "*.*.example",
+];
+const PATHS: [&str; 12] = [
+    "/",
+    "/a",
+    "/a/",
+    "/%61",
+    "/a/b",
+    "/a/b/",
+    "/ab",
+    "/a/*",
+    "/a/%2A",
+    "/caf%c3%a9",
+    "/café/",
+    "/a//b",
+];
+const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PURGE", "TRACE"];
+
+fn written() -> impl Strategy<Value = Written> {
+    let host = proptest::option::of(proptest::sample::select(&HOSTS[..]));
+    let methods = proptest::sample::subsequence(&METHODS[..], 0..3);
+    let path = proptest::sample::select(&PATHS[..]);
+    (host, path, any::<bool>(), methods).prop_map(|(host, path, exact, methods)| Written {
+        host,
+        path,
+        exact,
+        methods,
+    })
+}
+
+/// A host in one of its spellings, with what it is in normal form.
+fn request_host() -> impl Strategy<Value = (String, &'static str)> {
+    let names = ["a.example", "b.example", "b.a.example", "c.b.a.example", "[::1]", "other"];
+    let case = any::<u32>();
+    (proptest::sample::select(names.to_vec()), case, any::<bool>(), 0..3_u8).prop_map(
+        |(name, case, port, spelling)| {
+            let mut written: String = name
+                .chars()
+                .enumerate()
+                .map(|(at, c)| if case >> (at % 32) & 1 == 1 { c.to_ascii_uppercase() } else { c })
+                .collect();
+            match (name, spelling) {
+                ("[::1]", 1) => written = "[0:0:0:0:0:0:0:1]".to_owned(),
+                ("[::1]", 2) => written = "[0000::0001]".to_owned(),
+                (name, 1) if !name.starts_with('[') => written.push('.'),
+                _ => {}
+            }
+            if port {
+                written.push_str(":8443");
+            }
+            (written, name)
+        },
+    )
+}
+
+/// A path in one of its spellings, with what it is in normal form.
+fn request_path() -> impl Strategy<Value = (String, &'static str)> {
+    let paths = [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b",
+        "/a/b/",
+        "/a/b/c",
+        "/ab",
+        "/a/*",
+        "/a/*/x",
+        "/caf%C3%A9",
+        "/caf%C3%A9/x",
+        "/x",
+    ];
+    (proptest::sample::select(paths.to_vec()), any::<u32>()).prop_map(|(path, escaped)| {
+        let mut at = 0_u32;
+        let written = path
+            .chars()
+            .map(|c| {
+                at += 1;
+                let plain = c.is_ascii_lowercase() || c == '*';
+                if plain && escaped >> (at % 32) & 1 == 1 {
+                    format!("%{:02x}", u32::from(c))
+                } else {
+                    c.to_string()
+                }
+            })
+            .collect();
+        (written, path)
+    })
+}
+
+/// The routes one after the other: is there a better one?
+fn model<'a>(routes: &'a [Route], host: &str, path: &str, method: &str) -> Result<&'a Route, bool> {
+    let host_rank = |route: &Route| match &route.host {
+        HostMatch::Name(name) => (name == host).then_some(2),
+        HostMatch::Label(suffix) => {
+            let label = host.strip_suffix(suffix.as_str())?.strip_suffix('.')?;
+            (!label.is_empty() && !label.contains('.')).then_some(1)
+        }
+        HostMatch::Any => Some(0),
+    };
+    let path_rank = |route: &Route| match route.extent {
+        PathMatch::Exact => (route.path == path).then_some((1, path.len())),
+        PathMatch::Below => {
+            let directory = format!("{}/", route.path.trim_end_matches('/'));
+            let below = path == route.path || path.starts_with(&directory);
+            below.then_some((0, route.path.len()))
+        }
+    };
+    let rank = |route: &Route| Some((host_rank(route)?, path_rank(route)?));
+    let Some(best) = routes.iter().filter_map(rank).max() else { return Err(false) };
+    let owners = || routes.iter().filter(|route| rank(route) == Some(best));
+    let naming = |method: &str| {
+        owners().find(|route| route.methods.iter().any(|known| known.as_str() == method))
+    };
+    naming(method)
+        .or_else(|| if method == "HEAD" { naming("GET") } else { None })
+        .or_else(|| owners().find(|route| route.methods.is_empty()))
+        .ok_or(true)
+}
+
+/// A request that must come to the route, whichever others there are.
+fn witness(route: &Route) -> (String, String, String) {
+    let host = match &route.host {
+        HostMatch::Any => "unnamed.invalid".to_owned(),
+        HostMatch::Name(name) => name.clone(),
+        HostMatch::Label(suffix) => format!("unnamed.{suffix}"),
+    };
+    let path = match route.extent {
+        PathMatch::Exact => route.path.clone(),
+        PathMatch::Below => format!("{}/unnamed", route.path.trim_end_matches('/')),
+    };
+    let method = route.methods.first().map_or("UNNAMED", Method::as_str).to_owned();
+    (host, path, method)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn every_spelling_of_a_request_comes_to_the_route_of_the_model(
+        set in proptest::collection::vec(written(), 1..7),
+        requests in proptest::collection::vec((request_host(), request_path(), 0..5_usize), 8),
+    ) {
+        // One by one, so that a set holds as many as can stand beside each other.
+        let mut text = String::new();
+        for (id, route) in set.iter().enumerate() {
+            let more = text.clone() + &route.text(id);
+            if configured(&more).is_ok() {
+                text = more;
+            }
+        }
+        if let Ok(configured) = configured(&text) {
+            let routes = Routes::new(&configured);
+            for ((host, name), (path, normal), method) in &requests {
+                let method = ["GET", "HEAD", "POST", "PURGE", "OPTIONS"][*method];
+                let judged = (host_name(host), normalise(path));
+                prop_assert_eq!(judged.0.as_deref(), Some(*name), "{}", host);
+                prop_assert_eq!(judged.1.as_deref(), Ok(*normal), "{}", path);
+                let found = routes.find(name, normal, &method.parse().unwrap());
+                let expected = model(&configured, name, normal, method);
+                let found = found.map(|route| route.index).map_err(|rejection| {
+                    rejection.reason.code() == "method_not_allowed"
+                });
+                let place = |route: &Route| {
+                    configured.iter().position(|other| std::ptr::eq(other, route)).unwrap()
+                };
+                prop_assert_eq!(found, expected.map(place), "{} {} {} in {}", method, host, path, text);
+            }
+            for (index, route) in configured.iter().enumerate() {
+                let (host, path, method) = witness(route);
+                let found = routes.find(&host, &path, &method.parse().unwrap());
+                prop_assert_eq!(found.map(|found| found.index).ok(), Some(index), "{:?} in {}", route, text);
+            }
+        }
+    }
 }

@@ -1,0 +1,206 @@
+//! `check` on routes: which there are, in the order in which they match, which may not
+//! be meant so, and which one a request would fall to.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::canonical::{host, path};
+use crate::config::{Access, Config, HostMatch, PathMatch, Route};
+use crate::dialect::Resolution;
+use crate::pipeline::reason::Rejection;
+use crate::pipeline::route::Routes;
+use crate::pipeline::route::review::{Concern, Note, covers, in_match_order, review};
+use crate::server;
+
+use super::output::{fail, say, table};
+use super::{Format, Place};
+
+/// A request to find the route of.
+#[derive(Debug, Args)]
+pub(super) struct Question {
+    /// Tell which route a request for this path falls to
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// The request's host [default: one that no route names]
+    #[arg(long, value_name = "HOST", requires = "path")]
+    host: Option<String>,
+    /// The request's method
+    #[arg(long, value_name = "METHOD", requires = "path", default_value = "GET")]
+    method: Method,
+}
+
+impl Question {
+    pub(super) fn is_asked(&self) -> bool {
+        self.path.is_some()
+    }
+}
+
+fn access(route: &Route) -> String {
+    match &route.access {
+        Access::Public => "public".to_owned(),
+        Access::Authenticated { roles, scopes } => {
+            let named = [("roles", roles), ("scopes", scopes)];
+            let named = named.iter().filter(|(_, words)| !words.is_empty());
+            let named: Vec<String> =
+                named.map(|(name, words)| format!("{name} {}", words.join(","))).collect();
+            if named.is_empty() { "authenticated".to_owned() } else { named.join("; ") }
+        }
+    }
+}
+
+fn methods(route: &Route) -> String {
+    let names: Vec<&str> = route.methods.iter().map(Method::as_str).collect();
+    if names.is_empty() { "*".to_owned() } else { names.join(",") }
+}
+
+fn extent(route: &Route) -> &'static str {
+    match route.extent {
+        PathMatch::Exact => "itself",
+        PathMatch::Below => "and below",
+    }
+}
+
+fn words(note: &Note<'_>) -> String {
+    let (route, laxer) = (&note.route.id, &note.laxer.id);
+    let asked = (access(note.route), access(note.laxer));
+    match note.concern {
+        Concern::Below => format!(
+            "route {route} ({}) is for its path alone; what lies below goes to route {laxer} ({})",
+            asked.0, asked.1
+        ),
+        Concern::OtherHost => format!(
+            "what route {route} ({}) protects is reached through route {laxer} ({}) by asking for another host",
+            asked.0, asked.1
+        ),
+    }
+}
+
+/// All routes, for people and for programs, and which may not be meant so.
+pub(super) struct Listed {
+    pub table: String,
+    pub members: Vec<Value>,
+    pub notes: Vec<String>,
+}
+
+pub(super) fn list(config: &Config) -> Listed {
+    let ordered = in_match_order(&config.routes);
+    let row = |route: &&Route| {
+        vec![
+            route.host.to_string(),
+            route.path.clone(),
+            extent(route).to_owned(),
+            methods(route),
+            access(route),
+            config.upstreams[route.upstream].name.clone(),
+            route.id.clone(),
+        ]
+    };
+    let heads = ["HOST", "PATH", "", "METHODS", "ACCESS", "UPSTREAM", "ROUTE"];
+    Listed {
+        table: table(&heads, ordered.iter().map(row).collect()),
+        members: ordered.iter().map(|route| described(config, route)).collect(),
+        notes: review(&config.routes).iter().map(words).collect(),
+    }
+}
+
+fn described(config: &Config, route: &Route) -> Value {
+    json!({
+        "route": route.id,
+        "host": route.host.to_string(),
+        "path": route.path,
+        "exact": route.extent == PathMatch::Exact,
+        "methods": methods(route),
+        "access": access(route),
+        "upstream": config.upstreams[route.upstream].name,
+    })
+}
+
+/// Prints where a request would go and why; fails when it would go nowhere.
+pub(super) fn tell(place: &Place, config: &Config, question: &Question) -> ExitCode {
+    let json = place.format == Some(Format::Json);
+    match answer(config, question) {
+        Ok(members) if json => {
+            let members = members.into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+            say(&format!("{:#}\n", Value::Object(members.collect())))
+        }
+        Ok(members) => {
+            let rows = members.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
+            say(&table(&["NAME", "VALUE"], rows.collect()))
+        }
+        Err(message) => fail(1, &message),
+    }
+}
+
+/// In the order in which the pipeline decides.
+fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, String)>, String> {
+    let written = question.path.as_deref().unwrap_or_default();
+    let written = written.split_once('?').map_or(written, |(path, _)| path);
+    let normal =
+        path::normalise(written).map_err(|why| format!("path_ambiguous: {}", why.as_str()))?;
+    let host = match &question.host {
+        Some(written) => host::host_name(written)
+            .ok_or_else(|| format!("host_malformed: {written:?} is no host"))?,
+        None => String::new(),
+    };
+    let method = &question.method;
+    let asked = vec![
+        ("method", method.to_string()),
+        ("host", if host.is_empty() { "*".to_owned() } else { host.clone() }),
+        ("path", normal.to_string()),
+    ];
+    let dialects = server::own_endpoints(config).map_err(|error| error.to_string())?;
+    match dialects.resolve(method, &normal) {
+        Resolution::NotOurs => {}
+        Resolution::WrongMethod(allow) => {
+            return Err(format!("method_not_allowed: the gateway's own endpoint takes {allow}"));
+        }
+        Resolution::Ours { .. } => {
+            let why = "the gateway's own endpoints come before every route".to_owned();
+            return Ok(asked.into_iter().chain([("why", why)]).collect());
+        }
+    }
+    let routes = Routes::new(&config.routes);
+    let found = routes.find(&host, &normal, method).map_err(|rejection: Rejection| {
+        format!("{}: {} goes nowhere", rejection.reason.code(), normal)
+    })?;
+    let route = &config.routes[found.index];
+    let others: Vec<&str> = in_match_order(&config.routes)
+        .into_iter()
+        .filter(|other| covers(other, &host, &normal) && !std::ptr::eq(*other, route))
+        .map(|other| other.id.as_str())
+        .collect();
+    let mut members = asked;
+    members.extend([
+        ("route", route.id.clone()),
+        ("access", access(route)),
+        ("upstream", config.upstreams[route.upstream].name.clone()),
+        ("why", why(route, method)),
+    ]);
+    if !others.is_empty() {
+        members.push(("passed_over", others.join(", ")));
+    }
+    Ok(members)
+}
+
+fn why(route: &Route, method: &Method) -> String {
+    let host = match &route.host {
+        HostMatch::Name(_) => "a route for this very host",
+        HostMatch::Label(_) => "a route with a wildcard for this host",
+        HostMatch::Any => "a route for every host",
+    };
+    let path = match route.extent {
+        PathMatch::Exact => "for this very path",
+        PathMatch::Below => "with the longest path that has this one",
+    };
+    let named = if route.methods.contains(method) {
+        ", which names the method"
+    } else if route.methods.is_empty() {
+        ""
+    } else {
+        ", which names GET and so has HEAD"
+    };
+    format!("{host}, {path}{named}")
+}

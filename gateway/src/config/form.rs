@@ -1,0 +1,144 @@
+//! Paths and hosts of the configuration, brought to the form that requests are
+//! compared in. What no request can have, or what looks like a pattern, is refused
+//! with what to write instead.
+
+use crate::canonical::host::{self, MAX_NAME_BYTES};
+use crate::canonical::path::{self, Ambiguity};
+
+use super::document::{Located, Section};
+use super::{HostMatch, PathMatch};
+
+/// Why something cannot be written so, and what can.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unfit {
+    message: String,
+    help: Option<String>,
+}
+
+impl Unfit {
+    fn new(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+
+    pub(super) fn note(self, section: &Section<'_>, name: &str, found: &Located<String>) {
+        section.note(found.origin.clone(), name, self.message, self.help);
+    }
+}
+
+/// What patterns are written with. A path that holds one of these as it is written
+/// has it as an escape, so that nobody takes a literal star for a wildcard.
+const PATTERN: [char; 14] = ['*', '+', '?', '(', ')', '[', ']', '{', '}', '<', '>', '^', '|', '$'];
+
+/// The normal form of a path; where what lies below belongs to it, without a slash at
+/// its end.
+pub(super) fn read_path(text: &str, extent: PathMatch) -> Result<String, Unfit> {
+    if !text.starts_with('/') {
+        return Err(Unfit::new("expected a path that begins with \"/\"", None));
+    }
+    if let Some((at, found)) = first_pattern(text) {
+        return Err(no_pattern(text, at, found));
+    }
+    let normal = path::normalise(text).map_err(|ambiguity| {
+        let message = format!("no request has such a path: {}", ambiguity.as_str());
+        Unfit::new(message, help_for(text, ambiguity))
+    })?;
+    Ok(match extent {
+        PathMatch::Exact => normal.into_owned(),
+        PathMatch::Below if normal == "/" => normal.into_owned(),
+        PathMatch::Below => normal.trim_end_matches('/').to_owned(),
+    })
+}
+
+/// A character of a pattern; a colon is one where a segment begins (`/users/:id`).
+fn first_pattern(text: &str) -> Option<(usize, char)> {
+    let mut before = '/';
+    text.char_indices().find(|(_, character)| {
+        let parameter = *character == ':' && before == '/';
+        before = *character;
+        parameter || PATTERN.contains(character)
+    })
+}
+
+fn no_pattern(text: &str, at: usize, found: char) -> Unfit {
+    let message = format!("paths are no patterns; `{found}` would mean itself");
+    let literal = format!("%{:02X}", u32::from(found));
+    // `/admin/*`, `/users/:id` and `/users/{id}` begin with what is meant.
+    let upto = text[..at].rfind('/').map_or("", |slash| &text[..slash]);
+    let upto = if upto.is_empty() { "/" } else { upto };
+    let help = format!(
+        "a route has all that lies below its path: write \"{upto}\", or `{literal}` for a literal `{found}`"
+    );
+    Unfit::new(message, help)
+}
+
+fn help_for(text: &str, ambiguity: Ambiguity) -> Option<String> {
+    match ambiguity {
+        Ambiguity::EmptySegment | Ambiguity::DotSegment => {
+            let segments = text.split('/').filter(|segment| !["", ".", ".."].contains(segment));
+            let plain: Vec<&str> = segments.collect();
+            Some(format!("write each segment once, like \"/{}\"", plain.join("/")))
+        }
+        Ambiguity::EncodedControl if text.contains(' ') => {
+            Some(format!("write \"{}\"", text.replace(' ', "%20")))
+        }
+        Ambiguity::Fragment => Some("write `%23` for a literal `#`".to_owned()),
+        Ambiguity::Parameter => Some("write `%3B` for a literal `;`".to_owned()),
+        Ambiguity::BrokenEscape => Some("write `%25` for a literal `%`".to_owned()),
+        Ambiguity::NoLeadingSlash
+        | Ambiguity::EncodedSeparator
+        | Ambiguity::EncodedControl
+        | Ambiguity::DoubleEncoding
+        | Ambiguity::Backslash => None,
+    }
+}
+
+/// The normal form of a host, or of one with a wildcard for its first label.
+pub(super) fn read_host(text: &str) -> Result<HostMatch, Unfit> {
+    if !text.is_ascii() {
+        let help = "write its A-label, like \"xn--bcher-kva.example\", as browsers send it";
+        return Err(Unfit::new("expected a host name in ASCII", help.to_owned()));
+    }
+    if let Some(suffix) = text.strip_prefix("*.").filter(|suffix| !suffix.contains('*')) {
+        return read_suffix(suffix);
+    }
+    if text.contains('*') {
+        let help = if text == "*" {
+            "leave `host` out to match every host"
+        } else {
+            "write \"*.example.com\", where the star stands for exactly one label, or one route for each host"
+        };
+        return Err(Unfit::new("expected at most one `*`, as the first label", help.to_owned()));
+    }
+    host::normalise(text).map(HostMatch::Name).ok_or_else(|| no_host(text))
+}
+
+fn read_suffix(suffix: &str) -> Result<HostMatch, Unfit> {
+    let name = host::normalise(suffix).ok_or_else(|| no_host(suffix))?;
+    let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
+    if name.starts_with('[') || name.rsplit('.').next().is_some_and(is_number) {
+        return Err(Unfit::new("an address has no labels that a `*` could stand for", None));
+    }
+    if name.len() + 2 > MAX_NAME_BYTES {
+        return Err(Unfit::new("expected a host name, of at most 253 bytes", None));
+    }
+    Ok(HostMatch::Label(name))
+}
+
+fn no_host(text: &str) -> Unfit {
+    let message = "expected a host name without a port";
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let bare = bare.split('/').next().unwrap_or(bare);
+    if bare.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Unfit::new(message, format!("write \"[{bare}]\""));
+    }
+    if let Some(suffix) = bare.strip_prefix('.').and_then(host::normalise) {
+        return Unfit::new(message, format!("write \"*.{suffix}\""));
+    }
+    match host::host_name(bare) {
+        Some(name) => Unfit::new(message, format!("write \"{name}\"")),
+        None => Unfit::new(message, None),
+    }
+}
+
+#[cfg(test)]
+mod tests;
