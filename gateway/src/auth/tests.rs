@@ -1,5 +1,8 @@
 //! The core with a set clock, counted hashing and a store in memory.
 
+mod ends;
+mod meanwhile;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,7 +24,7 @@ use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::Hs256Signer;
 use crate::store::embedded::{EmbeddedStore, Location};
 
-struct SetClock(AtomicU64);
+pub(crate) struct SetClock(AtomicU64);
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
@@ -31,7 +34,7 @@ impl Clock for SetClock {
 
 /// "Hashes" are the passwords themselves, and every operation is counted.
 #[derive(Default)]
-struct Counting(AtomicU64);
+pub(crate) struct Counting(AtomicU64);
 
 #[async_trait]
 impl PasswordHasher for Counting {
@@ -50,18 +53,18 @@ impl PasswordHasher for Counting {
     }
 }
 
-struct Bench {
-    core: Core,
-    clock: Arc<SetClock>,
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) clock: Arc<SetClock>,
     hasher: Arc<Counting>,
 }
 
 const ACCESS_TTL: Seconds = Seconds(28_800);
-const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 const ROTATING: Issuance = Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false };
 
 impl Bench {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let clock = Arc::new(SetClock(AtomicU64::new(1_800_000_000_000)));
         let hasher = Arc::new(Counting::default());
         let standing = Arc::new(Standing::default());
@@ -92,7 +95,7 @@ impl Bench {
         bench
     }
 
-    async fn add(&self, name: &str, password: &str) -> AccountId {
+    pub(crate) async fn add(&self, name: &str, password: &str) -> AccountId {
         let account = Account {
             email: Some(format!("{name}@example.com")),
             password: Some(HashedPassword(password.to_owned())),
@@ -107,7 +110,7 @@ impl Bench {
         id
     }
 
-    fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.clock.0.fetch_add(seconds * 1000, Ordering::SeqCst);
     }
 

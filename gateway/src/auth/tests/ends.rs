@@ -1,0 +1,118 @@
+//! When what was proven ends: what a stream that it opened waits for, and what memory
+//! knows before the store does.
+
+use super::super::api_key::NewKey;
+use super::super::error::Refusal;
+use super::super::ports::Replacement;
+use super::super::time::Seconds;
+use super::super::token::TokenKind;
+use super::{ACCESS_TTL, Bench, PASSWORD, ROTATING, refusal};
+
+#[tokio::test]
+async fn a_reset_password_ends_every_session() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.login().await, bench.login().await);
+    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let ann = bench.core.standing().account_by_name("ann").unwrap().id;
+    let reset = bench.core.reset_password(ann, "set by an administrator".into()).await.unwrap();
+    assert_eq!(reset, Replacement::Replaced);
+    for pair in [one, two] {
+        assert_eq!(bench.judge(&pair.access.text), Err(Refusal::SessionEnded));
+        let refreshed = bench.core.refresh(pair.refresh.expose(), ROTATING).await;
+        assert_eq!(refusal(refreshed), Some(Refusal::SessionEnded));
+    }
+    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
+    let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
+    bench.core.verify_basic("ann", &"set by an administrator".into()).await.unwrap();
+}
+
+/// A shared store that was away has not heard of it yet, and would rotate the token.
+#[tokio::test]
+async fn a_refresh_is_refused_when_memory_alone_knows_the_end() {
+    let bench = Bench::new().await;
+    let (kept, ended, revoked) = (bench.login().await, bench.login().await, bench.login().await);
+    let standing = bench.core.standing();
+    let claims = |pair: &super::TokenPair| {
+        bench.core.open_token(pair.refresh.expose(), TokenKind::Refresh).unwrap()
+    };
+    let until = bench.core.clock().now().plus(Seconds(604_800));
+    standing.end_sessions(&[(claims(&ended).session, until)]);
+    standing.revoke_token(claims(&revoked).id, until);
+    assert_eq!(bench.core.store().list_sessions(None, None, 9).await.unwrap().len(), 3);
+    for (pair, expected) in [(&ended, Refusal::SessionEnded), (&revoked, Refusal::TokenRevoked)] {
+        let refreshed = bench.core.refresh(pair.refresh.expose(), ROTATING).await;
+        assert_eq!(refusal(refreshed), Some(expected));
+    }
+    bench.core.refresh(kept.refresh.expose(), ROTATING).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_key_opened_ends_with_the_overlap_of_its_rotation() {
+    let bench = Bench::new().await;
+    let owner = bench.core.standing().account_by_name("ann").unwrap().id;
+    let new = NewKey { owner, name: "ci".into(), server: None, scopes: Vec::new(), expires: None };
+    let (key, text) = bench.core.create_key(new).await.unwrap();
+    let principal = bench.core.verify_key(text.expose()).unwrap();
+    assert_eq!(principal.expires(), None);
+    let begun = bench.core.clock().now();
+    bench.core.rotate_key(key.id, Some(owner), Seconds(60)).await.unwrap();
+    assert_eq!(principal.expires(), Some(begun.plus(Seconds(60))), "it was opened before");
+    let good = || bench.core.standing().still_good(&principal, bench.core.clock().now());
+    bench.pass(59);
+    assert_eq!(good(), Ok(()));
+    bench.pass(1);
+    assert!(good().is_err());
+}
+
+#[tokio::test]
+async fn what_a_key_opened_ends_with_its_own_time_if_that_comes_before() {
+    let bench = Bench::new().await;
+    let owner = bench.core.standing().account_by_name("ann").unwrap().id;
+    let expires = Some(bench.core.clock().now().plus(Seconds(10)));
+    let new = NewKey { owner, name: "ci".into(), server: None, scopes: Vec::new(), expires };
+    let (key, text) = bench.core.create_key(new).await.unwrap();
+    let principal = bench.core.verify_key(text.expose()).unwrap();
+    bench.core.rotate_key(key.id, Some(owner), Seconds(60)).await.unwrap();
+    assert_eq!(principal.expires(), expires);
+}
+
+/// The ticket itself lives for two minutes, and only until it is redeemed.
+#[tokio::test]
+async fn what_a_ticket_opened_ends_with_the_token_it_was_asked_with() {
+    let bench = Bench::new().await;
+    let begun = bench.core.clock().now();
+    let pair = bench.login().await;
+    let by_token = bench.core.verify_access(pair.access.text.expose()).unwrap();
+    let ticket = bench.core.issue_ticket(&by_token).await.unwrap();
+    let redeemed = bench.core.redeem_ticket(ticket.expose()).await.unwrap();
+    assert_eq!(redeemed.expires(), Some(begun.plus(ACCESS_TTL)));
+    assert_eq!(redeemed.session(), by_token.session());
+    let good = || bench.core.standing().still_good(&redeemed, bench.core.clock().now());
+    bench.pass(ACCESS_TTL.0 - 1);
+    assert_eq!(good(), Ok(()));
+    bench.pass(1);
+    assert_eq!(good(), Err(Refusal::TokenExpired));
+}
+
+/// A password has no time of its own, nor has what it opened.
+#[tokio::test]
+async fn what_a_password_opened_ends_only_with_the_password() {
+    let bench = Bench::new().await;
+    let by_password = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let ticket = bench.core.issue_ticket(&by_password).await.unwrap();
+    let redeemed = bench.core.redeem_ticket(ticket.expose()).await.unwrap();
+    bench.pass(10_000_000);
+    let now = bench.core.clock().now();
+    for principal in [&by_password, &redeemed] {
+        assert_eq!(principal.expires(), None);
+        assert_eq!(principal.session(), None);
+        assert_eq!(bench.core.standing().still_good(principal, now), Ok(()));
+    }
+    let ann = by_password.account_id();
+    bench.core.reset_password(ann, "set by an administrator".into()).await.unwrap();
+    for principal in [&by_password, &redeemed] {
+        let ended = bench.core.standing().still_good(principal, now);
+        assert_eq!(ended, Err(Refusal::PasswordWrong));
+    }
+}
