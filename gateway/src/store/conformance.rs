@@ -1,6 +1,8 @@
 //! What every engine must do. Each test gets an empty engine; `conformance!`
 //! makes the whole suite for one way of opening it.
 
+mod memory;
+
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -806,6 +808,9 @@ macro_rules! conformance {
             a_rotated_key_ends_with_its_overlap_or_before
             the_use_of_a_key_is_kept_while_there_is_a_key
             failures_are_listed_and_forgiven
+            the_end_of_a_session_is_remembered_as_long_as_a_token_may_name_it
+            a_revocation_is_remembered_until_its_time
+            a_lock_out_outlasts_every_sweep_until_its_window_ends
             a_working_engine_says_so
         }
     };
@@ -817,3 +822,8 @@ macro_rules! conformance {
     )*};
 }
 pub(crate) use conformance;
+pub(crate) use memory::{
+    a_lock_out_outlasts_every_sweep_until_its_window_ends,
+    a_revocation_is_remembered_until_its_time,
+    the_end_of_a_session_is_remembered_as_long_as_a_token_may_name_it,
+};
