@@ -141,3 +141,6 @@ fn bindable(core: &Core, account: &Account, id: ServerId) -> Result<ServerId, Er
     let allowed = server.filter(|server| account.is_admin() || server.owner == Some(account.id));
     allowed.map(|server| server.id).ok_or(Error::Unknown(Entity::Server))
 }
+
+#[cfg(test)]
+mod tests;

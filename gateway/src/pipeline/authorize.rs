@@ -44,3 +44,6 @@ pub fn administrator(principal: &Principal) -> Result<(), Rejection> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -286,3 +286,6 @@ impl<K: Eq + Hash> Drop for Turn<K> {
         self.lanes.remove_if(&self.key, |_, lane| lane.waiting.load(Ordering::Acquire) == 0);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,36 @@ async fn an_unknown_user_costs_one_hash_like_a_known_one() {
 }
 
 #[tokio::test]
+async fn the_configured_cost_is_the_cost_of_what_is_written_and_of_the_decoy() {
+    for cost in [4, 6] {
+        let pool = HashingPool::start(1, 8, cost).unwrap();
+        let prefix = format!("$2b${cost:02}$");
+        let hash = pool.hash("hunter42".into()).await.unwrap();
+        assert!(hash.0.starts_with(&prefix), "{}", hash.0);
+        assert!(pool.decoy.0.starts_with(&prefix), "{}", pool.decoy.0);
+        assert!(!pool.outdated(&hash));
+        assert!(pool.verify(Some(hash), "hunter42".into()).await.unwrap());
+    }
+}
+
+/// Hashes of the right password at a cost that is not worked on: made elsewhere, since
+/// making them here would take what checking them must not.
+#[tokio::test]
+async fn a_right_password_is_wrong_where_checking_it_would_cost_too_much() {
+    for hash in [
+        // 256 MiB and 8 KiB, one pass.
+        "$argon2id$v=19$m=262152,t=1,p=1$YSBmaXhlZCBzYWx0Li4uLg$m1gbkAOkomuFGKZ0XS5kNv91CA8tYesN1E2+sGH1a3g",
+        // 64 KiB, 17 passes.
+        "$argon2id$v=19$m=64,t=17,p=1$YSBmaXhlZCBzYWx0Li4uLg$AusYBdAqkD3qK0rxg0fJOuwqv4stVvwtOdZY9NCPEcA",
+    ] {
+        assert!(!verifies(hash, "hunter42").await, "{hash}");
+    }
+    // The greatest number of passes that is worked on.
+    let most = "$argon2id$v=19$m=64,t=16,p=1$YSBmaXhlZCBzYWx0Li4uLg$BdRUgF2e7cVO6jMkDmcCFYprHAt4KFltRR1OaJmZMqE";
+    assert!(verifies(most, "hunter42").await);
+}
+
+#[tokio::test]
 async fn a_full_queue_sheds_at_once() {
     let pool = HashingPool::start(1, 1, 12).unwrap();
     let check = || pool.verify(None, "x".into());

@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::identify;
 use crate::auth::ports::Source;
@@ -33,6 +33,25 @@ fn behind_a_trusted_proxy_the_rightmost_untrusted_address_is_the_client() {
 fn an_unreadable_entry_ends_the_walk() {
     check("10.0.0.1", &["198.51.100.7, unknown"], "10.0.0.1");
     check("10.0.0.1", &["198.51.100.7, x, 10.3.3.3"], "10.3.3.3");
+}
+
+/// What stands left of it was written by whoever wrote the line that is no text.
+#[test]
+fn a_line_that_is_no_text_ends_the_walk() {
+    let proxies = ["10.0.0.0/8".parse().unwrap()];
+    let peer = "10.0.0.1".parse().unwrap();
+    let identify = |lines: &[&[u8]]| {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
+        }
+        super::identify(peer, &headers, &proxies).to_string()
+    };
+    assert_eq!(identify(&[b"203.0.113.9"]), "203.0.113.9");
+    assert_eq!(identify(&[b"203.0.113.9", b"\xff"]), "10.0.0.1");
+    assert_eq!(identify(&[b"203.0.113.9", b"198.51.100.7 \xff"]), "10.0.0.1");
+    assert_eq!(identify(&[b"203.0.113.9", b"\xff", b"10.2.2.2"]), "10.2.2.2");
+    assert_eq!(identify(&[b"\xff", b"198.51.100.7"]), "198.51.100.7");
 }
 
 #[test]

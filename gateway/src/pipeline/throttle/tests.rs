@@ -1,0 +1,104 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::auth::error::Refusal;
+use crate::auth::tests::Bench;
+use crate::auth::time::Seconds;
+use crate::telemetry::log::Style;
+
+const ATTEMPTS: u32 = 5;
+
+async fn throttle() -> Arc<Throttle> {
+    let core = Arc::new(Bench::new().await.core);
+    let limit = FailureLimit { attempts: ATTEMPTS, window: Seconds(300) };
+    let name_limit = NameLimit { attempts: 1_000, pause: Duration::ZERO };
+    let (sink, _) = Sink::start(Style::Json, std::io::sink(), std::io::sink()).expect("a thread");
+    Arc::new(Throttle::new(core, limit, name_limit, sink))
+}
+
+fn caller(last: u8) -> Caller {
+    let client = IpAddr::from([192, 0, 2, last]);
+    Caller { client, source: Source::of(client), request_id: "request".into() }
+}
+
+/// What is being judged, and the most that ever was at once.
+#[derive(Default)]
+struct Judged {
+    all: AtomicU32,
+    now: AtomicU32,
+    most: AtomicU32,
+}
+
+impl Judged {
+    /// One judgement, which takes a few turns of everything else.
+    async fn wrong(self: Arc<Self>) -> Result<(), Error> {
+        self.all.fetch_add(1, Ordering::SeqCst);
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        Err(Refusal::PasswordWrong.into())
+    }
+}
+
+fn codes(outcomes: &[Result<(), Rejection>], code: &str) -> usize {
+    let of = |outcome: &&Result<(), Rejection>| {
+        outcome.as_ref().is_err_and(|rejection| rejection.reason.code() == code)
+    };
+    outcomes.iter().filter(of).count()
+}
+
+#[tokio::test]
+async fn of_many_wrong_attempts_at_once_exactly_the_allowed_number_is_judged() {
+    let throttle = throttle().await;
+    let (judged, caller) = (Arc::<Judged>::default(), caller(1));
+    let attempts = (0..50).map(|_| {
+        throttle.attempt(&caller, Some("ann"), Tried::Password, Arc::clone(&judged).wrong())
+    });
+    let outcomes = join_all(attempts).await;
+    assert_eq!(judged.all.load(Ordering::SeqCst), ATTEMPTS);
+    assert_eq!(judged.most.load(Ordering::SeqCst), 1, "one after another");
+    assert_eq!((codes(&outcomes, "password_wrong"), codes(&outcomes, "locked_out")), (5, 45));
+    assert!(throttle.addresses.0.is_empty(), "nobody waits, nothing is kept");
+}
+
+#[tokio::test]
+async fn more_than_may_wait_for_one_address_are_sent_away() {
+    let throttle = throttle().await;
+    let (judged, caller) = (Arc::<Judged>::default(), caller(1));
+    let attempts = (0..70).map(|_| {
+        throttle.attempt(&caller, Some("ann"), Tried::Password, Arc::clone(&judged).wrong())
+    });
+    let outcomes = join_all(attempts).await;
+    assert_eq!(codes(&outcomes, "attempts_queued"), 70 - MAX_WAITING);
+    assert_eq!(judged.all.load(Ordering::SeqCst), ATTEMPTS);
+}
+
+/// Nobody waits for the attempt of another address, however long that takes.
+#[tokio::test]
+async fn an_address_waits_for_its_own_attempts_only() {
+    let throttle = throttle().await;
+    let (begun, finish) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+    let slow = {
+        let (throttle, begun, finish) =
+            (Arc::clone(&throttle), Arc::clone(&begun), Arc::clone(&finish));
+        tokio::spawn(async move {
+            let check = async move {
+                begun.notify_one();
+                finish.notified().await;
+                Ok(())
+            };
+            throttle.attempt(&caller(1), Some("ann"), Tried::Password, check).await
+        })
+    };
+    begun.notified().await;
+    throttle.attempt(&caller(2), Some("ann"), Tried::Password, async { Ok(()) }).await.unwrap();
+    assert!(!slow.is_finished());
+    finish.notify_one();
+    slow.await.unwrap().unwrap();
+}
