@@ -229,6 +229,43 @@ async fn the_combined_format_has_one_line_for_each_request_and_no_query() {
     assert_eq!(words.next(), Some(r#""https://localhost/from" "an \"agent\"""#), "{line}");
 }
 
+/// The default on a terminal. What a request brings reaches it as text only.
+#[tokio::test]
+async fn the_text_format_holds_no_query_and_no_control_character() {
+    let listen = super::config::free_address();
+    let installation =
+        installation().env("ADMIN_PASSWORD", ADMIN_PASSWORD).env("SECRET_KEY", SECRET_KEY);
+    let process = installation.start(&["run", "--log-format", "text", "--listen", &listen], None);
+    let line_with = async |text: &'static str| {
+        let found =
+            process.stdout.find(|lines| lines.iter().find(|line| line.contains(text)).cloned());
+        crate::support::within(text, found).await.expect("it runs")
+    };
+    line_with("listening").await;
+    let ask = |arguments: &[&str], path: &str| {
+        let url = format!("https://localhost:{}{path}", port(&listen));
+        let asked = std::process::Command::new("curl")
+            .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--http1.1", "--path-as-is"])
+            .arg("--cacert")
+            .arg(installation.path("certs/server.pem"))
+            .args(arguments)
+            .arg(url)
+            .output()
+            .expect("curl runs");
+        String::from_utf8(asked.stdout).expect("a status")
+    };
+    let user = format!("{ADMIN}:{ADMIN_PASSWORD}");
+    assert_eq!(ask(&["-u", &user], "/hello?token=planted"), "200");
+    let line = line_with("/hello").await;
+    assert!(line.contains(" user=admin scheme=basic allowed reason=ok "), "{line}");
+    assert!(!line.contains('?') && !line.contains("planted"), "{line}");
+    // A terminal takes U+009B for the beginning of a control sequence.
+    assert_eq!(ask(&["--request-target", "/red\u{9b}31m?token=planted"], "/"), "401");
+    let line = line_with("/red").await;
+    assert!(line.contains(r"/red\u{9b}31m 401"), "{line:?}");
+    assert!(!line.contains(char::is_control) && !line.contains("planted"), "{line:?}");
+}
+
 fn port(address: &str) -> &str {
     address.rsplit(':').next().expect("a port")
 }

@@ -271,3 +271,6 @@ fn quotable(text: &str) -> String {
     }
     quoted
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,3 +190,6 @@ impl JsonLine<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

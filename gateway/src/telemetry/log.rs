@@ -140,3 +140,6 @@ pub(super) fn common_log_time(at: Timestamp) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| "invalid".to_owned(), |at| at.strftime("%d/%b/%Y:%H:%M:%S %z").to_string())
 }
+
+#[cfg(test)]
+mod tests;
