@@ -1,6 +1,7 @@
 //! What the gateway makes of GitHub's answers, whoever asked it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -11,10 +12,11 @@ use portcullis::auth::secret::Secret;
 use portcullis::config::file::{Sources, load};
 use portcullis::server;
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use crate::support::gateway::{ECHO, SECRET_KEY};
 use crate::support::github::{CLIENT_SECRET, Fault, GitHub, Person, TOKEN_PATH, parse_form};
-use crate::support::within;
+use crate::support::{eventually, within};
 
 const REDIRECT: &str = "https://gateway.example/api/auth/github/callback";
 
@@ -366,16 +368,41 @@ async fn the_deadline_is_over_the_whole_exchange() {
 /// Some are served, some wait, and the rest is told at once.
 #[tokio::test]
 async fn sign_ins_that_wait_for_a_slow_github_are_bounded() {
+    const AT_ONCE: usize = 32;
     let github = GitHub::start().await;
-    let provider = provider(&github, "timeout = \"2s\"");
-    github.fault(TOKEN_PATH, Fault::Silent);
+    // Longer than the test: none of them ends for its age.
+    let provider = provider(&github, "timeout = \"60s\"");
+    let permits = Arc::new(Semaphore::new(0));
+    github.fault(TOKEN_PATH, Fault::Held(Arc::clone(&permits)));
     let codes: Vec<String> = (0..600).map(|number| format!("code-{number}")).collect();
-    let outcomes = join_all(codes.iter().map(|code| exchange(&provider, code))).await;
+    let exchanges = join_all(codes.iter().map(|code| exchange(&provider, code)));
+    let releasing = async {
+        let all = async || (github.open().0 == AT_ONCE).then_some(());
+        eventually("as many as may be at GitHub", all).await;
+        permits.add_permits(1);
+        let next = async || (github.requests().len() == AT_ONCE + 1).then_some(());
+        eventually("the next in the place of the first", next).await;
+        permits.add_permits(codes.len());
+    };
+    let (outcomes, ()) = tokio::join!(exchanges, releasing);
     let count = |wanted| outcomes.iter().filter(|o| failure(o) == Some(wanted)).count();
-    assert_eq!((count(Failure::Timeout), count(Failure::Unavailable)), (512, 88));
-    assert!(github.requests().len() <= 32, "{} at once", github.requests().len());
+    assert_eq!((count(Failure::CodeRefused), count(Failure::Unavailable)), (512, 88));
+    // One ends there before its answer is on the way, so that none is counted twice.
+    assert_eq!(github.open(), (0, AT_ONCE), "the most at once");
+    assert_eq!(github.requests().len(), 512);
     github.mend();
     exchange(&provider, &github.code(&Person::octocat())).await.expect("there is room again");
+}
+
+/// Who waits for a place waits no longer than for an answer.
+#[tokio::test]
+async fn the_deadline_is_over_the_wait_for_a_place_too() {
+    let github = GitHub::start().await;
+    let provider = provider(&github, "timeout = \"1s\"");
+    github.fault(TOKEN_PATH, Fault::Silent);
+    let codes: Vec<String> = (0..40).map(|number| format!("code-{number}")).collect();
+    let outcomes = join_all(codes.iter().map(|code| exchange(&provider, code))).await;
+    assert!(outcomes.iter().all(|outcome| failure(outcome) == Some(Failure::Timeout)));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use http::header::{AUTHORIZATION, LOCATION};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::client::{Body, body};
 use super::streaming::streaming;
@@ -82,6 +83,8 @@ pub enum Fault {
     After(Duration),
     /// No answer, ever.
     Silent,
+    /// A good answer, when there is a permit for it.
+    Held(Arc<Semaphore>),
 }
 
 pub struct GitHub {
@@ -96,6 +99,9 @@ struct State {
     tokens: HashMap<String, Person>,
     faults: HashMap<String, Fault>,
     made: u32,
+    /// Requests that have no answer yet, and the most there ever were.
+    open: usize,
+    most_open: usize,
 }
 
 /// What somebody agreed to in a browser.
@@ -168,6 +174,12 @@ impl GitHub {
         lock(&self.state).faults.clear();
     }
 
+    /// Requests without an answer now, and the most there ever were at once.
+    pub fn open(&self) -> (usize, usize) {
+        let state = lock(&self.state);
+        (state.open, state.most_open)
+    }
+
     pub fn requests(&self) -> Vec<Received> {
         self.upstream.requests()
     }
@@ -229,7 +241,26 @@ fn error(code: &str, description: &str) -> Value {
     json!({ "error": code, "error_description": description, "error_uri": uri })
 }
 
+/// A request that has no answer yet.
+struct Open<'a>(&'a Mutex<State>);
+
+impl<'a> Open<'a> {
+    fn begin(state: &'a Mutex<State>) -> Self {
+        let mut counts = lock(state);
+        counts.open += 1;
+        counts.most_open = counts.most_open.max(counts.open);
+        Self(state)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        lock(self.0).open -= 1;
+    }
+}
+
 async fn answer(state: &Mutex<State>, request: Request<Recording>) -> Response<Body> {
+    let _open = Open::begin(state);
     let (head, incoming) = request.into_parts();
     let received = incoming.collect().await.expect("a request arrives whole").to_bytes();
     let path = head.uri.path();
@@ -289,6 +320,10 @@ async fn answer(state: &Mutex<State>, request: Request<Recording>) -> Response<B
             reply(200, body(answer.to_string()))
         }
         Some(Fault::Silent) => std::future::pending().await,
+        Some(Fault::Held(permits)) => {
+            permits.acquire().await.expect("the permits are never closed").forget();
+            reply(status, body(answer.to_string()))
+        }
     }
 }
 
