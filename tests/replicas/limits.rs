@@ -11,7 +11,11 @@ use crate::support::eventually;
 use crate::support::redis::RedisServer;
 
 const PUBLIC: &str = "[[route]]\nupstream = \"echo\"\npublic = true\n";
-const FLOOD: Duration = Duration::from_secs(5);
+/// Until what two replicas may have let pass before they heard of the third, each a burst
+/// and half a second's tokens, is paid back: from then on the sum is exactly the limit's.
+const FLOOD: Duration = Duration::from_secs(7);
+/// A second's tokens, for whoever stood still at the end.
+const SLACK: f64 = 20.0;
 const LIVING: &str = "{portcullis}:replicas";
 
 /// What passed of a flood from one address to all replicas, and what may pass in the
@@ -57,8 +61,8 @@ async fn a_flood_of_all_replicas_passes_as_far_as_one_would_let_it() {
     let fleet = Fleet::start(PUBLIC).await;
     know_each_other(&fleet.redis).await;
     let (passed, limit) = flood(&fleet, "10.98.0.1").await;
-    assert!(passed <= limit * 1.1, "{passed} passed, and {limit} may");
-    assert!(passed >= limit * 0.8, "{passed} passed, and {limit} may");
+    assert!(passed <= limit, "{passed} passed, and {limit} may");
+    assert!(passed >= limit - SLACK, "{passed} passed, and {limit} may");
 }
 
 #[tokio::test]
@@ -81,13 +85,13 @@ async fn without_redis_each_replica_gives_its_part_and_then_they_count_together_
         gateway.wait_for_log(alone).await;
     }
     let (passed, limit) = flood(&fleet, "10.98.0.2").await;
-    assert!(passed <= limit * 1.1, "{passed} passed, and {limit} may");
-    assert!(passed >= limit * 0.8, "{passed} passed, and {limit} may");
+    assert!(passed <= limit, "{passed} passed, and {limit} may");
+    assert!(passed >= limit - SLACK, "{passed} passed, and {limit} may");
     fleet.redis.restart().await;
     for gateway in &fleet.gateways {
         let together = |line: &Value| line["message"] == "addresses are counted together again";
         gateway.wait_for_log(together).await;
     }
     let (passed, limit) = flood(&fleet, "10.98.0.3").await;
-    assert!(passed <= limit * 1.1, "{passed} passed, and {limit} may");
+    assert!(passed <= limit, "{passed} passed, and {limit} may");
 }
