@@ -1,9 +1,11 @@
 //! The audit log: everything that changes who may come in leaves one line, with
 //! who, from where, by which credential, and what came of it.
 
+use http::Method;
+use portcullis::dialect::notation::parse_id;
 use serde_json::{Value, json};
 
-use crate::support::client::{Client, sign_in};
+use crate::support::client::{Client, request, sign_in};
 use crate::support::eventually;
 use crate::support::frames::Http2;
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
@@ -138,4 +140,38 @@ async fn what_operators_do_is_audited() {
     gateway.cli(&["user", "disable", "nobody"], None).await;
     let refused = audited(&gateway, "user_disable", "refused").await;
     check(&refused, json!({ "by": "operator", "user": null }));
+}
+
+/// What a user does to keys of their own is as much a change as what an operator does.
+#[tokio::test]
+async fn what_a_user_does_with_keys_is_audited() {
+    const KEYS: &str = "/api/v1/auth/keys";
+    let gateway = gateway().await;
+    let user = Client::basic(&gateway, USER, PASSWORD).from_address("192.0.2.10");
+    let text = |answer: &Value, member: &str| answer[member].as_str().expect("a text").to_owned();
+    let made = user.post_json(KEYS, &json!({ "name": "ci" })).await.expect(201).json();
+    let id = text(&made, "keyId");
+    let path = format!("{KEYS}/{id}");
+    let body = json!({ "overlapSeconds": 60 });
+    let rotated = user.post_json(&format!("{path}/rotate"), &body).await.expect(201).json();
+    let successor = text(&rotated, "keyId");
+    let deleted = user.request(request(Method::DELETE, &path)).await;
+    assert!(deleted.status.is_success(), "{deleted:?}");
+    user.request(request(Method::DELETE, &path)).await.expect(404);
+    for (event, outcome, id) in [
+        ("key_create", "success", &id),
+        ("key_rotate", "success", &successor),
+        ("key_revoke", "success", &id),
+        ("key_revoke", "refused", &id),
+    ] {
+        let line = audited(&gateway, event, outcome).await;
+        let by = json!({ "by": "client", "user": USER, "client": "192.0.2.10" });
+        check(&line, by);
+        let key = line["detail"].as_str().and_then(|detail| detail.strip_prefix("key "));
+        assert_eq!(key.and_then(parse_id), parse_id(id), "{event}: {line}");
+        let access = |access: &Value| {
+            access["type"] == "access" && access["request_id"] == line["request_id"]
+        };
+        gateway.wait_for_log(access).await;
+    }
 }

@@ -4,6 +4,8 @@
 mod api_key;
 mod basic;
 mod bearer;
+mod counted;
+mod hashes;
 mod refresh_token;
 mod rotation;
 mod several;

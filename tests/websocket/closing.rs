@@ -202,3 +202,36 @@ async fn a_tunnel_ends_when_its_token_expires() {
     assert_eq!(tunnel.closed().await, Some(4401));
     Client::bearer(&gateway, &token).get("/app").await.refused(401, "INVALID_TOKEN");
 }
+
+/// Also when the token had been given for a ticket, which itself is spent long ago.
+#[tokio::test]
+async fn a_tunnel_opened_by_ticket_ends_when_the_token_behind_it_expires() {
+    let upstream = Upstream::websocket().await;
+    let gateway = gateway_to(&upstream, "[dialect.status]\naccess_ttl = \"3s\"\n").await;
+    let token = sign_in_admin(&gateway).await.access;
+    let target = format!("/stream?token={}", ticket(&gateway, &token).await);
+    let mut tunnel = Tunnel::opened(&gateway, &target, &[]).await;
+    tunnel.check_open().await;
+    assert_eq!(tunnel.closed().await, Some(4401));
+    Client::bearer(&gateway, &token).get("/app").await.refused(401, "INVALID_TOKEN");
+}
+
+#[tokio::test]
+async fn a_tunnel_of_a_rotated_key_ends_with_the_overlap() {
+    const KEYS: &str = "/api/v1/auth/keys";
+    let upstream = Upstream::websocket().await;
+    let gateway = gateway_to(&upstream, "").await;
+    let admin = Client::admin(&gateway);
+    let made = admin.post_json(KEYS, &json!({ "name": "ci" })).await.expect(201).json();
+    let text = |member: &str| made[member].as_str().expect("a text").to_owned();
+    let key = text("apiKey");
+    let mut old = Tunnel::opened(&gateway, "/app", &[("x-api-key", &key)]).await;
+    old.check_open().await;
+    let path = format!("{KEYS}/{}/rotate", text("keyId"));
+    let rotated = admin.post_json(&path, &json!({ "overlapSeconds": 1 })).await.expect(201).json();
+    let successor = rotated["apiKey"].as_str().expect("a key");
+    let mut new = Tunnel::opened(&gateway, "/app", &[("x-api-key", successor)]).await;
+    assert_eq!(old.closed().await, Some(4401));
+    new.check_open().await;
+    Client::api_key(&gateway, &key).get("/app").await.expect(401);
+}
