@@ -99,6 +99,21 @@ const MISTAKES: &[Mistake] = &[
         None,
     ),
     (
+        "[client]\norigins = [\"https://a.example\", ^\"https://b.example/\"]\n",
+        "client.origins: an origin is scheme, host and port",
+        Some("write \"https://b.example\""),
+    ),
+    (
+        "[client]\norigins = [^\"https://*.example\"]\n",
+        "client.origins: a pattern would let every page that ever matches it act",
+        Some("list each origin by itself"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\norigins = [^\"app.example\"]\n",
+        "route.origins: expected an origin with its scheme",
+        Some("write \"https://app.example\""),
+    ),
+    (
         "[tls]\ncertificate = ^\"server.pem\"\n",
         "tls.key: certificate and key belong together",
         None,

@@ -12,6 +12,7 @@ mod conform;
 mod connections;
 mod contract;
 mod credentials;
+mod cross_site;
 mod durability;
 mod edge;
 mod first_run;

@@ -12,6 +12,7 @@ pub mod file;
 mod form;
 mod github;
 pub mod identity;
+pub mod page_origin;
 pub mod problem;
 mod routes;
 mod store;
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
 
+use page_origin::PageOrigin;
 use warning::Warning;
 
 #[derive(Debug, Clone)]
@@ -46,6 +48,8 @@ pub struct Config {
     pub limits: Limits,
     pub timeouts: Timeouts,
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose pages may act for their visitors, beside our own.
+    pub origins: Vec<PageOrigin>,
     pub identity: IdentityHeaders,
     pub field_overrides: FieldOverrides,
     pub log: Log,
@@ -485,6 +489,8 @@ pub struct Route {
     pub credential: CredentialForwarding,
     pub tickets: Tickets,
     pub agents: Agents,
+    /// As [`Config::origins`], which are among them.
+    pub origins: Vec<PageOrigin>,
 }
 
 /// Which hosts a route is for, in normal form.

@@ -11,6 +11,7 @@ pub mod body;
 pub mod client;
 pub mod connection;
 pub mod cookie;
+pub mod cross_site;
 pub mod forward;
 pub mod frame;
 pub mod ids;
@@ -29,8 +30,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use http::header::{self, HeaderValue};
-use http::request::Parts;
+use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -40,6 +40,7 @@ use crate::auth::Core;
 use crate::auth::ports::{Source, StoreHealth, StoreState};
 use crate::auth::principal::Principal;
 use crate::canonical::path;
+use crate::config::page_origin::PageOrigin;
 use crate::config::{Access, Agents, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::delivery::ACCESS_COOKIE;
 use crate::dialect::{self, Dialects, Resolution, Serving};
@@ -55,7 +56,6 @@ use authenticate::Presented;
 use authenticate::ticket::split_query;
 use body::{BodyError, ResponseBody};
 use connection::{Connection, Protocol, Upgrade};
-use cookie::Provenance;
 use forward::field_names::{FieldRules, RemovalReport};
 use forward::{Accepted, Destination, websocket};
 use intercept::Call;
@@ -82,6 +82,8 @@ pub struct Gateway {
     pub field_rules: Arc<FieldRules>,
     pub removals: Arc<RemovalReport>,
     pub trusted_proxies: Vec<IpNet>,
+    /// Whose pages may use the auth API beside our own; routes have theirs.
+    pub origins: Vec<PageOrigin>,
     pub sni: SniRule,
     pub timeouts: Timeouts,
     pub uri_bytes: usize,
@@ -239,12 +241,11 @@ async fn process(
         .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
 
     // Ours or an upstream's? Ours are exact paths and come before any route.
-    let scheme = connection.scheme();
+    let origin = Origin { host: &host.written, scheme: connection.scheme() };
     match gateway.dialects.resolve(&parts.method, &path) {
         Resolution::NotOurs => {}
         Resolution::WrongMethod(allow) => return Err(Reason::MethodNotAllowed { allow }.into()),
         Resolution::Ours { candidates, parameters } => {
-            let origin = Origin { host: &host.written, scheme };
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
             // Apart, so that every other request's future is smaller.
             return Box::pin(intercept::serve(gateway, record, &candidates, call, incoming)).await;
@@ -275,8 +276,11 @@ async fn process(
             None
         }
         Access::Authenticated { .. } => {
-            let origin = Origin { host: &host.written, scheme };
-            let presented = presented(gateway, &parts, origin, ticket)?;
+            let presented = presented(gateway, &parts.headers, ticket)?;
+            // Before it is verified: a foreign page costs its visitor no attempt.
+            if presented.is_ambient() {
+                cross_site::check(&parts, origin, &route.origins)?;
+            }
             // An agent says who it is when the WebSocket is open.
             if route.agents == Agents::Accepted
                 && presented == Presented::Nothing
@@ -312,22 +316,14 @@ pub struct Origin<'a> {
 /// The one credential of a request; a cookie only if there is no other.
 fn presented<'a>(
     gateway: &Gateway,
-    parts: &'a Parts,
-    origin: Origin<'_>,
+    headers: &'a HeaderMap,
     ticket: Option<&'a str>,
 ) -> Result<Presented<'a>, Rejection> {
-    let presented = authenticate::presented(&parts.headers, ticket)?;
+    let presented = authenticate::presented(headers, ticket)?;
     if presented != Presented::Nothing || !gateway.cookies {
         return Ok(presented);
     }
-    match cookie::find(&parts.headers, ACCESS_COOKIE)? {
-        None => Ok(Presented::Nothing),
-        Some(token) => {
-            let Origin { host, scheme } = origin;
-            cookie::check_same_origin(parts, host, scheme, Provenance::Required)?;
-            Ok(Presented::Cookie(token))
-        }
-    }
+    Ok(cookie::find(headers, ACCESS_COOKIE)?.map_or(Presented::Nothing, Presented::Cookie))
 }
 
 /// Who is asking. Remembered for the log as soon as it is known.
@@ -367,6 +363,7 @@ fn note(gateway: &Gateway, record: &mut RequestRecord, rejection: &Rejection) {
         Reason::AgentsOverLimit => counters.agents_over_limit.increment(),
         Reason::AgentsOverAddressLimit => counters.agents_over_address_limit.increment(),
         Reason::FirstMessage(Fault::Late) => counters.agents_timed_out.increment(),
+        Reason::CrossSite => counters.cross_site.increment(),
         Reason::UpstreamProtocol => counters.upstream_faults.increment(),
         _ => {}
     }

@@ -601,6 +601,7 @@ fn assemble(
         field_rules: Arc::new(FieldRules::new(&config.identity, &config.field_overrides)),
         removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
         trusted_proxies: config.trusted_proxies.clone(),
+        origins: config.origins.clone(),
         sni: config.tls.sni,
         timeouts: config.timeouts.clone(),
         uri_bytes: limits.uri_bytes,

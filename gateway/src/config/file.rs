@@ -19,6 +19,7 @@ use super::dialects::{read_admin, read_dialects};
 use super::document::{Located, Reader, Section};
 use super::github::read_github;
 use super::identity::read_identity;
+use super::page_origin::read_origins;
 use super::problem::{Origin, Problem, Problems};
 use super::routes::read_routes;
 use super::store::{SharedAt, read_store};
@@ -99,10 +100,15 @@ fn read(
     listen: Option<String>,
     files: Files,
 ) -> Config {
-    let trusted_proxies = read_client(root.section("client"));
+    let client = root.section("client");
+    let origins = read_origins(&client);
+    let trusted_proxies = read_client(client);
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
-    let (upstreams, routes) = read_routes(reader, &root, to, &limits, files);
+    let (upstreams, mut routes) = read_routes(reader, &root, to, &limits, files);
+    for route in &mut routes {
+        route.origins.extend_from_slice(&origins);
+    }
     let auth = read_auth(reader, root.section("auth"));
     let dialect_section = root.section("dialect");
     let dialects = read_dialects(reader, &dialect_section, auth.refresh_ttl);
@@ -130,6 +136,7 @@ fn read(
         trusted_proxies,
         identity,
         field_overrides,
+        origins,
         log: read_log(root.section("log")),
         upstreams,
         routes,

@@ -7,6 +7,7 @@ use http::Method;
 use super::document::{Located, Reader, Section};
 use super::file::{DAY, Files, SECOND};
 use super::form::{read_host, read_path};
+use super::page_origin::read_origins;
 use super::problem::Origin;
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
@@ -82,6 +83,7 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         credential: CredentialForwarding::Strip,
         tickets: Tickets::NotAccepted,
         agents: Agents::NotAccepted,
+        origins: Vec::new(),
     }
 }
 
@@ -120,6 +122,7 @@ fn read_route(
     };
     let tickets =
         if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
+    let origins = read_origins(&section);
     let id = section.text("id", "a short name").map(|found| found.value);
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
         Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
@@ -149,6 +152,7 @@ fn read_route(
         credential,
         tickets,
         agents,
+        origins,
     })
 }
 

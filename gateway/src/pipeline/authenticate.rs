@@ -37,6 +37,21 @@ pub enum Presented<'a> {
     Unreadable,
 }
 
+impl Presented<'_> {
+    /// Whether a browser sends it by itself, whichever page asks. What is no text
+    /// is tried as Basic, and so judged as Basic.
+    #[must_use]
+    pub fn is_ambient(&self) -> bool {
+        match self {
+            Presented::Basic(_) | Presented::Cookie(_) | Presented::Unreadable => true,
+            Presented::Nothing
+            | Presented::Bearer(_)
+            | Presented::Key(_)
+            | Presented::Ticket(_) => false,
+        }
+    }
+}
+
 /// Finds the one credential of a request.
 ///
 /// # Errors

@@ -27,7 +27,8 @@ use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use super::authenticate::Presented;
 use super::authorize;
 use super::body::{BodyError, RequestBody, ResponseBody};
-use super::cookie::{self, Provenance};
+use super::cookie;
+use super::cross_site;
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
 use super::respond::own_answer;
@@ -60,6 +61,9 @@ pub async fn serve(
     incoming: Incoming,
 ) -> Result<Response<ResponseBody>, Rejection> {
     record.access.decision = Decision::Own;
+    if candidates.iter().all(|candidate| takes_secret(&candidate.endpoint)) {
+        call.check_page(gateway)?;
+    }
     if candidates.iter().all(|candidate| candidate.endpoint.attempt != Attempt::None) {
         // Before the body is read: a locked-out address is told at once.
         gateway.throttle.check(call.caller.source)?;
@@ -106,20 +110,23 @@ pub async fn serve(
 async fn admit(
     gateway: &Gateway,
     record: &mut RequestRecord,
-    Candidate { endpoint, dialect }: &Candidate,
+    Candidate { endpoint, .. }: &Candidate,
     call: &Call<'_>,
 ) -> Result<Option<Arc<Principal>>, Rejection> {
+    if takes_secret(endpoint) {
+        // Before the throttle is asked: a foreign page costs its visitor no attempt.
+        call.check_page(gateway)?;
+    }
     if endpoint.attempt != Attempt::None {
         gateway.throttle.check(call.caller.source)?;
     }
     if endpoint.admission == Admission::Public {
-        if dialect.delivery() == Delivery::Cookie {
-            // Else another site could sign its visitors in as somebody of its choice.
-            call.check_origin(Provenance::IfStated)?;
-        }
         return Ok(None);
     }
-    let presented = presented(gateway, call.parts, call.origin, None)?;
+    let presented = presented(gateway, &call.parts.headers, None)?;
+    if presented.is_ambient() {
+        call.check_page(gateway)?;
+    }
     let is_token =
         matches!(presented, Presented::Nothing | Presented::Bearer(_) | Presented::Cookie(_));
     if endpoint.admission == Admission::Bearer && !is_token {
@@ -132,10 +139,15 @@ async fn admit(
     Ok(Some(principal))
 }
 
+/// Whether the body brings what proves who somebody is, or makes an account: another
+/// site could try its visitors' luck with it, or sign them in as somebody of its choice.
+fn takes_secret(endpoint: &Endpoint) -> bool {
+    endpoint.admission == Admission::Public || endpoint.attempt != Attempt::None
+}
+
 impl Call<'_> {
-    fn check_origin(&self, provenance: Provenance) -> Result<(), Rejection> {
-        let Origin { host, scheme } = self.origin;
-        cookie::check_same_origin(self.parts, host, scheme, provenance)
+    fn check_page(&self, gateway: &Gateway) -> Result<(), Rejection> {
+        cross_site::check(self.parts, self.origin, &gateway.origins)
     }
 }
 
@@ -163,11 +175,7 @@ fn refresh_cookie<'a>(
     if !wanted || dialect.delivery() == Delivery::Body {
         return Ok(None);
     }
-    let found = cookie::find(&call.parts.headers, REFRESH_COOKIE)?;
-    if found.is_some() {
-        call.check_origin(Provenance::Required)?;
-    }
-    Ok(found)
+    cookie::find(&call.parts.headers, REFRESH_COOKIE)
 }
 
 /// Performs a command, in the turn of its address if it tries a secret.

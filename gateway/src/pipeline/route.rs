@@ -14,6 +14,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::canonical::path::is_below;
+use crate::config::page_origin::PageOrigin;
 use crate::config::{self, Access, Agents, CredentialForwarding, HostMatch, PathMatch, Tickets};
 
 use super::reason::{Reason, Rejection};
@@ -32,6 +33,7 @@ pub struct Route {
     pub credential: CredentialForwarding,
     pub tickets: Tickets,
     pub agents: Agents,
+    pub origins: Vec<PageOrigin>,
 }
 
 impl Route {
@@ -47,6 +49,7 @@ impl Route {
             credential: route.credential,
             tickets: route.tickets,
             agents: route.agents,
+            origins: route.origins.clone(),
         }
     }
 }

@@ -68,6 +68,8 @@ counters! {
     rate_limited,
     /// Credential attempts from a locked-out address.
     locked_out,
+    /// Requests that another site's page may have caused.
+    cross_site,
     /// Password checks shed because too many were waiting.
     hashing_shed,
     /// Agents turned away because too many had not said who they are.

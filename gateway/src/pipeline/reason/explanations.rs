@@ -441,8 +441,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "cross_site",
-        "A request that a cookie would authenticate comes from another site's page, or does not say where it comes from.",
-        "If the page is yours, serve it from the gateway's own origin, or send a token in Authorization.",
+        "A request by a cookie or Basic, or with a password in its body, comes from another site's page; or a sign-in with GitHub did not begin in this browser. Nothing was verified or counted.",
+        "If the page is yours, list its origin in `client.origins` or in the route's `origins`, or send a token in Authorization.",
     ),
     // GitHub.
     of(

@@ -1,0 +1,99 @@
+//! Which requests another site's page may have caused, and are refused for it.
+//!
+//! A browser carries cookies and Basic credentials for whichever page asks, and any page
+//! may post a form that holds a made-up password: the visitor's address would pay for it.
+//! So what changes something or opens a WebSocket, by an ambient credential or with a
+//! password in its body, must not come from a foreign page. In this order: an origin
+//! that `origins` lists is good; else `Sec-Fetch-Site`, which no page can forge, decides
+//! alone; else `Origin` must be the one that was asked, and who states neither is no
+//! browser of today. Refused means neither verified nor counted.
+
+use std::fmt;
+
+use http::header::{self, GetAll, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, Method};
+
+use crate::config::page_origin::PageOrigin;
+
+use super::Origin;
+use super::forward::websocket;
+use super::reason::{Reason, Rejection};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Refuses what a foreign page may have caused. Who calls this has found that the
+/// credential is ambient, or that the body holds a secret.
+///
+/// # Errors
+/// [`Reason::CrossSite`].
+pub fn check(parts: &Parts, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<(), Rejection> {
+    let harmless = [Method::GET, Method::HEAD, Method::OPTIONS].contains(&parts.method);
+    if harmless && !websocket::is_upgrade(parts) {
+        return Ok(());
+    }
+    judge(&parts.headers, asked, listed).map_err(|foreign| Reason::CrossSite.because(foreign))
+}
+
+/// What tells that a page is not ours.
+#[derive(Debug, PartialEq, Eq)]
+enum Foreign {
+    /// Two lines of one field: which one a browser wrote is no guess of ours.
+    Repeated(&'static str),
+    Unlisted(PageOrigin),
+    /// An origin that cannot be listed, or none beside `Sec-Fetch-Site`.
+    Nameless,
+}
+
+fn judge(headers: &HeaderMap, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<(), Foreign> {
+    let origin = only(headers.get_all(header::ORIGIN), "Origin")?;
+    let site = only(headers.get_all(SEC_FETCH_SITE), "Sec-Fetch-Site")?;
+    let page = origin.and_then(|origin| PageOrigin::parse(origin.to_str().ok()?).ok());
+    if page.as_ref().is_some_and(|page| listed.contains(page)) {
+        return Ok(());
+    }
+    let same = match (site, &page) {
+        // Beside `Origin: null` too, which pages without a referrer state (Fetch 3.2).
+        (Some(site), _) => site == "same-origin" || site == "none",
+        (None, Some(page)) => is_asked(page, asked),
+        (None, None) => origin.is_none(),
+    };
+    if same { Ok(()) } else { Err(page.map_or(Foreign::Nameless, Foreign::Unlisted)) }
+}
+
+/// The value of a field that comes once or not at all.
+fn only<'a>(
+    values: GetAll<'a, HeaderValue>,
+    name: &'static str,
+) -> Result<Option<&'a HeaderValue>, Foreign> {
+    let mut values = values.iter();
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Foreign::Repeated(name)),
+        (value, None) => Ok(value),
+    }
+}
+
+/// Whether the page is of the origin that the request was sent to.
+fn is_asked(page: &PageOrigin, asked: Origin<'_>) -> bool {
+    // Behind something that ends TLS we see http where the browser saw https.
+    let scheme_fits =
+        page.scheme == asked.scheme || (asked.scheme == "http" && page.scheme == "https");
+    scheme_fits && page.has_authority(asked.host)
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Foreign::Repeated(name) => write!(f, "more than one {name} field"),
+            Foreign::Unlisted(page) => {
+                write!(f, "a page of {page}, which is not in `origins`")
+            }
+            Foreign::Nameless => {
+                f.write_str("a page of another site, whose origin cannot be in `origins`")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
