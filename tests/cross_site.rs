@@ -4,6 +4,7 @@
 mod clients;
 mod credentials;
 mod sign_in;
+mod tickets;
 
 use http::Request;
 

@@ -53,7 +53,7 @@ use admit::Admission;
 use agent::Arrival;
 use agent::first_message::Fault;
 use authenticate::Presented;
-use authenticate::ticket::split_query;
+use authenticate::ticket;
 use body::{BodyError, ResponseBody};
 use connection::{Connection, Protocol, Upgrade};
 use forward::field_names::{FieldRules, RemovalReport};
@@ -256,16 +256,17 @@ async fn process(
     let route = gateway.routes.find(&host.name, &path, &parts.method)?;
     record.access.route = Some(Arc::clone(&route.id));
 
-    // A ticket counts only where the route takes one, and never goes on.
-    let query = parts.uri.query();
-    let takes_ticket = route.tickets == Tickets::Accepted && websocket::is_upgrade(&parts);
-    let (ticket, query) = match query.filter(|_| takes_ticket) {
-        Some(query) => {
-            let (ticket, rest) = split_query(query).map_err(|_| Reason::CredentialsConflict)?;
-            (ticket, (!rest.is_empty()).then_some(Cow::Owned(rest)))
-        }
-        None => (None, query.map(Cow::Borrowed)),
+    // A ticket never goes on from where the route takes one, and counts only for what
+    // it is made for. Elsewhere it is spent: it may be in somebody's log by now.
+    let (ticket, query) = match parts.uri.query() {
+        Some(query) if route.tickets == Tickets::Accepted => ticket::split_query(query)?,
+        query => (None, query.map(Cow::Borrowed)),
     };
+    let opens = route.access != Access::Public && websocket::is_upgrade(&parts);
+    if let Some(ticket) = ticket.as_deref().filter(|_| !opens) {
+        ticket::spend(&gateway.core, ticket).await?;
+    }
+    let ticket = ticket.as_deref().filter(|_| opens);
 
     let path = query.map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
 

@@ -56,7 +56,7 @@ impl Core {
     /// When it is unknown, used, expired or its user or token has ended, and
     /// when the store fails.
     pub async fn redeem_ticket(&self, text: &str) -> Result<Principal, Error> {
-        if text.len() != TICKET_BYTES * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if !is_ticket(text) {
             return Err(Refusal::CredentialMalformed.into());
         }
         let digest = self.signer.digest(text.as_bytes());
@@ -75,4 +75,21 @@ impl Core {
         self.standing.still_good(&principal, now)?;
         Ok(principal)
     }
+
+    /// Makes a ticket useless without asking what it stands for. What is none costs
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn spend_ticket(&self, text: &str) -> Result<(), Error> {
+        if is_ticket(text) {
+            let digest = self.signer.digest(text.as_bytes());
+            self.store.take_ticket(digest, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn is_ticket(text: &str) -> bool {
+    text.len() == TICKET_BYTES * 2 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }

@@ -2,6 +2,8 @@
 //!
 //! The first line of an input is the query, every other one a header field.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
@@ -16,26 +18,48 @@ pub(crate) fn run(data: &[u8]) {
     let headers = parse(fields);
     let query = std::str::from_utf8(query).unwrap_or_default();
     let ticket = check_query(query);
-    check_presented(&headers, ticket);
+    check_presented(&headers, ticket.as_deref());
 }
 
 /// The ticket, if the query holds exactly one.
-fn check_query(query: &str) -> Option<&str> {
-    let tickets: Vec<&str> =
-        query.split('&').filter_map(|pair| pair.strip_prefix("token=")).collect();
-    let others: Vec<&str> = query.split('&').filter(|pair| !pair.starts_with("token=")).collect();
-    match split_query(query) {
-        Ok((ticket, rest)) => {
-            assert_eq!(ticket.into_iter().collect::<Vec<_>>(), tickets);
-            assert_eq!(rest, others.join("&"), "the rest goes on as it came");
-            assert_eq!(split_query(&rest), Ok((None, rest.clone())), "no ticket goes on");
-            ticket
-        }
-        Err(_) => {
-            assert!(tickets.len() > 1);
-            None
+fn check_query(query: &str) -> Option<Cow<'_, str>> {
+    let (tickets, others): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|pair| decode(pair.split('=').next().unwrap_or("")) == b"token");
+    let Ok((ticket, rest)) = split_query(query) else {
+        assert!(tickets.len() > 1);
+        return None;
+    };
+    assert_eq!(usize::from(ticket.is_some()), tickets.len());
+    let rest = rest.unwrap_or_default();
+    assert_eq!(rest, others.join("&"), "the rest goes on as it came");
+    assert!(matches!(split_query(&rest), Ok((None, _))), "no ticket goes on");
+    if let (Some(ticket), [pair]) = (&ticket, &tickets[..]) {
+        let value = decode(pair.split_once('=').map_or("", |(_, value)| value));
+        assert_eq!(*ticket, String::from_utf8_lossy(&value));
+    }
+    ticket
+}
+
+/// As an application reads it.
+fn decode(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, more @ ..] = rest {
+        let escaped = more.first_chunk::<2>().filter(|_| *first == b'%');
+        let byte = escaped.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = byte.and_then(|digits| std::str::from_utf8(digits).ok());
+        match byte.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                decoded.push(byte);
+                rest = &more[2..];
+            }
+            None => {
+                decoded.push(if *first == b'+' { b' ' } else { *first });
+                rest = more;
+            }
         }
     }
+    decoded
 }
 
 fn check_presented(headers: &HeaderMap, ticket: Option<&str>) {

@@ -1,7 +1,7 @@
 use http::HeaderMap;
 
-use super::ticket::{MoreThanOne, split_query};
-use super::{Presented, basic, presented};
+use super::ticket::split_query;
+use super::{Presented, Reason, basic, presented};
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
@@ -48,8 +48,19 @@ fn a_basic_name_ends_at_the_first_colon() {
 
 #[test]
 fn a_ticket_is_taken_out_of_the_query() {
-    assert_eq!(split_query("token=abc"), Ok((Some("abc"), String::new())));
-    assert_eq!(split_query("a=1&token=abc&b=2"), Ok((Some("abc"), "a=1&b=2".to_owned())));
-    assert_eq!(split_query("mytoken=abc"), Ok((None, "mytoken=abc".to_owned())));
-    assert_eq!(split_query("token=a&token=b"), Err(MoreThanOne));
+    for (query, ticket, rest) in [
+        ("token=abc", Some("abc"), None),
+        ("a=1&token=abc&b=2", Some("abc"), Some("a=1&b=2")),
+        ("a=%2f&&token=abc&b", Some("abc"), Some("a=%2f&&b")),
+        ("%74oken=%61bc", Some("abc"), None),
+        ("token", Some(""), None),
+        ("mytoken=abc&Token=1", None, Some("mytoken=abc&Token=1")),
+        ("", None, Some("")),
+    ] {
+        let (found, left) = split_query(query).unwrap();
+        assert_eq!((found.as_deref(), left.as_deref()), (ticket, rest), "{query}");
+    }
+    for twice in ["token=a&token=b", "token=a&toke%6e=a"] {
+        assert_eq!(split_query(twice).unwrap_err().reason, Reason::CredentialsConflict, "{twice}");
+    }
 }

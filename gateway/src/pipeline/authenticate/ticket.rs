@@ -1,38 +1,74 @@
 //! A single-use ticket in the query of a WebSocket upgrade (S1-27).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use tokio::task::JoinError;
+
 use crate::auth::Core;
+use crate::auth::error::Error;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::secret::Secret;
-use crate::pipeline::reason::{Rejection, Tried};
+use crate::pipeline::reason::{Reason, Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
 
+/// A refusal is no failed attempt: a ticket cannot be guessed, and any page can open
+/// sockets with made-up ones from its visitor's address.
 pub(super) async fn check(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
     caller: &Caller,
     text: &str,
 ) -> Result<Principal, Rejection> {
+    throttle.check(caller.source)?;
     let (core, text) = (Arc::clone(core), Secret::from(text));
-    let redeem = async move { core.redeem_ticket(text.expose()).await };
-    throttle.attempt(caller, None, Tried::Credential(Scheme::Ticket), redeem).await
+    // A task of its own: a client that leaves must not keep its ticket good.
+    let redeeming = tokio::spawn(async move { core.redeem_ticket(text.expose()).await });
+    finished(redeeming.await)
 }
 
-/// The ticket in a query, and the query without it. More than one is `Err`.
-pub fn split_query(query: &str) -> Result<(Option<&str>, String), MoreThanOne> {
+/// Redeems a ticket that came where it opens nothing, so that nobody else can: such a
+/// URL lands in histories and logs.
+///
+/// # Errors
+/// When the store cannot tell that it is gone.
+pub async fn spend(core: &Arc<Core>, text: &str) -> Result<(), Rejection> {
+    let (core, text) = (Arc::clone(core), Secret::from(text));
+    let spending = tokio::spawn(async move { core.spend_ticket(text.expose()).await });
+    finished(spending.await)
+}
+
+fn finished<T>(outcome: Result<Result<T, Error>, JoinError>) -> Result<T, Rejection> {
+    match outcome {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Rejection::from_core(error, Tried::Credential(Scheme::Ticket))),
+        Err(lost) => Err(Reason::Internal.because(lost)),
+    }
+}
+
+/// What a query holds of a ticket, and the query without it; `None` when nothing is left.
+pub type Split<'a> = (Option<Cow<'a, str>>, Option<Cow<'a, str>>);
+
+/// The parameter `token` in a query, however it is escaped, and the rest as it came.
+///
+/// # Errors
+/// [`Reason::CredentialsConflict`] when it is there twice.
+pub fn split_query(query: &str) -> Result<Split<'_>, Rejection> {
     let mut ticket = None;
     let mut rest = Vec::new();
     for pair in query.split('&') {
-        match pair.strip_prefix("token=") {
-            Some(_) if ticket.is_some() => return Err(MoreThanOne),
-            Some(text) => ticket = Some(text),
-            None => rest.push(pair),
+        match form_urlencoded::parse(pair.as_bytes()).next() {
+            Some((name, text)) if name == "token" => {
+                if ticket.replace(text).is_some() {
+                    return Err(Reason::CredentialsConflict.into());
+                }
+            }
+            _ => rest.push(pair),
         }
     }
-    Ok((ticket, rest.join("&")))
+    if ticket.is_none() {
+        return Ok((None, Some(Cow::Borrowed(query))));
+    }
+    let rest = rest.join("&");
+    Ok((ticket, (!rest.is_empty()).then_some(Cow::Owned(rest))))
 }
-
-/// Two tickets in one query.
-#[derive(Debug, PartialEq, Eq)]
-pub struct MoreThanOne;
