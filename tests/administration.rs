@@ -5,6 +5,7 @@ mod audited;
 mod commands;
 mod consequences;
 mod lists;
+mod networks;
 mod permissions;
 mod records;
 mod verified;

@@ -114,6 +114,16 @@ const MISTAKES: &[Mistake] = &[
         Some("write \"https://app.example\""),
     ),
     (
+        "[admin]\nnetworks = ^[]\n",
+        "admin.networks: an empty list lets nobody in",
+        Some("enabled = false switches"),
+    ),
+    (
+        "[admin]\nnetworks = [\"::1\", ^\"loopback\"]\n",
+        "admin.networks: expected an address or a network",
+        None,
+    ),
+    (
         "[tls]\ncertificate = ^\"server.pem\"\n",
         "tls.key: certificate and key belong together",
         None,

@@ -20,6 +20,7 @@ mod forward;
 mod github;
 mod hostile;
 mod identity;
+mod init;
 mod moving;
 mod openapi;
 mod regression;

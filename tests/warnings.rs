@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::support::client::Client;
 use crate::support::gateway::{ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
 
@@ -27,6 +28,69 @@ type Case = (&'static str, Option<&'static str>);
 const CASES: &[Case] = &[
     ("[auth]\nbcrypt_cost = ^9\n", Some("bcrypt_cost_low")),
     ("[auth]\nbcrypt_cost = 10\n", None),
+    // Listeners without TLS.
+    (
+        "[admin]\nnetworks = [\"::1\"]\n[[listener]]\naddress = \"[::]:8080\"\ntls = ^false\n",
+        Some("listener_clear"),
+    ),
+    ("[[listener]]\naddress = \"127.0.0.1:8080\"\ntls = false\n", None),
+    ("[[listener]]\naddress = \"10.1.2.3:8080\"\ntls = false\n", None),
+    (
+        "[client]\ntrusted_proxies = [\"10.0.0.7\"]\n[admin]\nnetworks = [\"::1\"]\n\
+         [[listener]]\naddress = \"0.0.0.0:8080\"\ntls = false\nproxy_protocol = true\n",
+        None,
+    ),
+    // The admin API.
+    ("[admin]\nenabled = false\n[[listener]]\naddress = \"192.0.2.1:8080\"\n", None),
+    (
+        "^[admin]\nprefix = \"/adm\"\n[[listener]]\naddress = \"192.0.2.1:8080\"\n",
+        Some("admin_public"),
+    ),
+    ("[admin]\nnetworks = [\"10.0.0.0/8\"]\n[[listener]]\naddress = \"192.0.2.1:8080\"\n", None),
+    // Open registration: what matters is whether a new account gets anywhere.
+    ("[auth]\nregistration = \"open\"\n", None),
+    (
+        "[auth]\nregistration = ^\"open\"\n[[route]]\npath = \"/app\"\nupstream = \"http://127.0.0.1:3000\"\n",
+        Some("registration_open"),
+    ),
+    (
+        "[auth]\nregistration = ^\"open\"\n[[route]]\npath = \"/app\"\nupstream = \"http://127.0.0.1:3000\"\nroles = [\"user\", \"ops\"]\n",
+        Some("registration_open"),
+    ),
+    (
+        "[auth]\nregistration = \"open\"\n[[route]]\npath = \"/app\"\nupstream = \"http://127.0.0.1:3000\"\nroles = [\"ops\"]\n",
+        None,
+    ),
+    (
+        "[auth]\nregistration = \"open\"\n[[route]]\npath = \"/app\"\nupstream = \"http://127.0.0.1:3000\"\npublic = true\n",
+        None,
+    ),
+    (
+        "[auth]\nregistration = \"open\"\n[dialect]\nform = { enabled = false }\nenvelope = { enabled = false }\n\
+         [[route]]\npath = \"/app\"\nupstream = \"http://127.0.0.1:3000\"\n",
+        None,
+    ),
+    // Who is believed about addresses.
+    ("[client]\ntrusted_proxies = ^[\"0.0.0.0/0\"]\n", Some("trusted_proxies_wide")),
+    ("[client]\ntrusted_proxies = ^[\"10.0.0.7\", \"::/0\"]\n", Some("trusted_proxies_wide")),
+    ("[client]\ntrusted_proxies = ^[\"64.0.0.0/7\"]\n", Some("trusted_proxies_wide")),
+    (
+        "[client]\ntrusted_proxies = ^[\"64.0.0.0/8\", \"65.0.0.0/8\"]\n",
+        Some("trusted_proxies_wide"),
+    ),
+    ("[client]\ntrusted_proxies = [\"10.0.0.0/8\", \"104.16.0.0/13\", \"fc00::/7\"]\n", None),
+    // A shared store.
+    ("[store]\nurl = ^\"rediss://192.0.2.9\"\n", Some("store_without_password")),
+    (
+        "[store]\nurl = ^\"redis://redis.internal\"\npassword_file = \"secret\"\n",
+        Some("store_clear"),
+    ),
+    (
+        "[store]\nurl = ^\"redis+sentinel://127.0.0.1,192.0.2.9/m\"\npassword_file = \"secret\"\n",
+        Some("store_clear"),
+    ),
+    ("[store]\nurl = \"rediss://redis.internal\"\npassword_file = \"secret\"\n", None),
+    ("[store]\nurl = \"redis://localhost\"\n", None),
 ];
 
 #[tokio::test]
@@ -39,7 +103,7 @@ async fn what_is_seldom_meant_is_warned_of_at_its_place() {
             let column = before.rsplit('\n').next().unwrap_or_default().len() + 1;
             format!("config.toml:{}:{column}", before.matches('\n').count() + 1)
         });
-        let installation = installation(&text.replace('^', ""));
+        let installation = installation(&text.replace('^', "")).file("secret", "a password\n");
         let found = warnings(&installation, &[]).await;
         let found: Vec<_> =
             found.iter().map(|w| (w["code"].as_str(), w["place"].as_str())).collect();
@@ -93,4 +157,37 @@ async fn a_start_logs_each_warning_once_and_explain_knows_its_code() {
     assert_eq!(codes.iter().filter(|code| *code == "\"bcrypt_cost_low\"").count(), 1);
     let explained = gateway.manage(&["explain", "bcrypt-cost-low"], None).await;
     assert!(explained.contains("remedy"), "{explained}");
+}
+
+/// What the file opens, it opens for its own routes.
+#[tokio::test]
+async fn with_one_option_in_place_of_routes_registration_is_closed() {
+    let config = format!("{QUIET}[auth]\nregistration = \"open\"\n{ECHO}");
+    let installation = installation(&config);
+    let found = warnings(&installation, &["--to", "http://127.0.0.1:3000"]).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["code"], "registration_closed_by_to");
+    // Control: whoever starts it can say otherwise, and is warned of that.
+    let installation = installation.env("PORTCULLIS_AUTH__REGISTRATION", "open");
+    let found = warnings(&installation, &["--to", "http://127.0.0.1:3000"]).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["code"], "registration_open");
+
+    let member = serde_json::json!({
+        "email": "ann@example.com", "firstName": "A", "lastName": "B", "password": "password123@"
+    });
+    for (arguments, status) in [(["run"].as_slice(), 201), (&["run", "--to", "echo"], 403)] {
+        let config = format!("[auth]\nregistration = \"open\"\n{ECHO}");
+        let gateway = Gateway::builder().config(&config).arguments(arguments).start().await;
+        let made = Client::anonymous(&gateway).post_json("/api/auth/register", &member).await;
+        made.expect(status);
+    }
+}
+
+#[tokio::test]
+async fn the_shipped_configuration_has_nothing_to_warn_of() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../config.toml");
+    let shipped = std::fs::read_to_string(shipped).expect("config.toml");
+    let ended = installation(&shipped).run(&["check", "--strict"], None).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
 }

@@ -6,6 +6,7 @@ mod commands;
 mod conform;
 mod explain;
 mod htpasswd;
+mod init;
 mod output;
 mod routes;
 mod store;
@@ -104,6 +105,12 @@ struct CheckOptions {
 enum Command {
     /// Run the gateway (the default)
     Run(RunOptions),
+    /// Write a small configuration with comments, unless there is one
+    Init {
+        /// Where traffic goes [default: the built-in "echo"]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+    },
     /// Check the configuration and what it refers to, and change nothing
     #[command(alias = "validate")]
     Check(CheckOptions),
@@ -189,6 +196,7 @@ pub fn main() -> ExitCode {
     }
     match command {
         Command::Run(options) => run(&place, options),
+        Command::Init { to } => init::init(&place, to),
         Command::Check(options) => check(&place, options),
         Command::User(command) => administer::user(&place, command),
         Command::Key(command) => administer::administer(&place, commands::key(command)),

@@ -8,6 +8,7 @@
 mod client;
 mod dialects;
 pub mod document;
+mod exposure;
 pub mod file;
 mod form;
 mod github;
@@ -205,6 +206,8 @@ pub struct Auth {
 pub struct AdminApi {
     pub enabled: bool,
     pub prefix: String,
+    /// Clients from elsewhere are refused.
+    pub networks: Vec<IpNet>,
 }
 
 /// The four contracts.

@@ -84,6 +84,8 @@ pub struct Gateway {
     pub trusted_proxies: Vec<IpNet>,
     /// Whose pages may use the auth API beside our own; routes have theirs.
     pub origins: Vec<PageOrigin>,
+    /// From where the admin API may be used.
+    pub admin_networks: Vec<IpNet>,
     pub sni: SniRule,
     pub timeouts: Timeouts,
     pub uri_bytes: usize,

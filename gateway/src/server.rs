@@ -602,6 +602,7 @@ fn assemble(
         removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
         trusted_proxies: config.trusted_proxies.clone(),
         origins: config.origins.clone(),
+        admin_networks: config.admin.networks.clone(),
         sni: config.tls.sni,
         timeouts: config.timeouts.clone(),
         uri_bytes: limits.uri_bytes,

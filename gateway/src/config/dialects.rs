@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use crate::canonical::path::is_below;
 
 use super::document::{Reader, Section};
 use super::file::SECOND;
 use super::form::read_path;
-use super::units::parse_duration;
+use super::units::{parse_duration, parse_network};
 use super::{AdminApi, Delivery, Dialect, Dialects, PathMatch};
 
 /// What a dialect's keys are when they are left out.
@@ -88,10 +90,36 @@ fn read_prefix(section: &Section<'_>, default: &str) -> String {
     prefix
 }
 
+/// From where the admin API may be used; wherever it can be reached when nothing is written.
+fn read_networks(section: &Section<'_>) -> Vec<IpNet> {
+    let expected = "an address or a network like \"10.0.0.0/8\"";
+    let written = section.texts("networks", expected);
+    if !section.is_given("networks") {
+        return vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
+    }
+    if written.is_empty() {
+        let help = "enabled = false switches the admin API off".to_owned();
+        let message = "an empty list lets nobody in";
+        section.note(section.given_at("networks"), "networks", message, Some(help));
+    }
+    let mut networks = Vec::new();
+    for found in written {
+        match parse_network(&found.value) {
+            Some(network) => networks.push(network),
+            None => {
+                let message = format!("expected {expected}, found {:?}", found.value);
+                section.note(found.origin, "networks", message, None);
+            }
+        }
+    }
+    networks
+}
+
 pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi {
     let admin = AdminApi {
         enabled: section.boolean("enabled", true),
         prefix: read_prefix(&section, "/api/admin"),
+        networks: read_networks(&section),
     };
     let taken =
         dialects.all().iter().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);

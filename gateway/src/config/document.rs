@@ -93,6 +93,11 @@ impl Reader {
     }
 
     #[must_use]
+    pub fn has_problems(&self) -> bool {
+        !self.problems.borrow().is_empty()
+    }
+
+    #[must_use]
     pub fn take_problems(&self) -> Vec<Problem> {
         let mut problems = std::mem::take(&mut *self.problems.borrow_mut());
         problems.sort_by_key(|problem| in_order(&problem.origin));
@@ -164,6 +169,12 @@ impl<'d> Section<'d> {
     #[must_use]
     pub fn is_written(&self, name: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(name))
+    }
+
+    /// Whether the file or a variable gives the key.
+    #[must_use]
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given_at(name) != Origin::Absent
     }
 
     /// Where the key's value comes from; [`Origin::Absent`] when it is given nowhere.

@@ -17,6 +17,7 @@ use crate::crypto::jwt::MIN_SECRET_BYTES;
 use super::client::read_client;
 use super::dialects::{read_admin, read_dialects};
 use super::document::{Located, Reader, Section};
+use super::exposure;
 use super::github::read_github;
 use super::identity::read_identity;
 use super::page_origin::read_origins;
@@ -105,11 +106,15 @@ fn read(
     let trusted_proxies = read_client(client);
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
-    let (upstreams, mut routes) = read_routes(reader, &root, to, &limits, files);
+    let (upstreams, mut routes) = read_routes(reader, &root, to.clone(), &limits, files);
     for route in &mut routes {
         route.origins.extend_from_slice(&origins);
     }
-    let auth = read_auth(reader, root.section("auth"));
+    let mut auth = read_auth(reader, root.section("auth"));
+    // A command on the store gives `to` only to do without routes.
+    if let (Some(_), Files::Needed) = (&to, files) {
+        close_registration(&root.section("auth"), &mut auth);
+    }
     let dialect_section = root.section("dialect");
     let dialects = read_dialects(reader, &dialect_section, auth.refresh_ttl);
     dialect_section.finish();
@@ -142,6 +147,9 @@ fn read(
         routes,
         warnings: Vec::new(),
     };
+    if !reader.has_problems() {
+        exposure::warn(&root, &config);
+    }
     root.finish();
     config
 }
@@ -314,6 +322,16 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
     };
     section.finish();
     auth
+}
+
+/// Whoever wrote the file opened registration for its routes, not for what `--to` names.
+fn close_registration(section: &Section<'_>, auth: &mut Auth) {
+    let origin = section.given_at("registration");
+    if auth.registration == Registering::Open && matches!(origin, Origin::File(_)) {
+        let message = "not taken over with --to: registration is closed";
+        section.warn(warning::REGISTRATION_CLOSED_BY_TO, origin, "registration", message);
+        auth.registration = Registering::Closed;
+    }
 }
 
 fn read_bcrypt_cost(section: &Section<'_>) -> u32 {

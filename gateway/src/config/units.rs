@@ -40,3 +40,10 @@ fn split_unit(text: &str) -> Option<(u64, &str)> {
     let (number, unit) = text.split_at(digits);
     Some((number.parse().ok()?, unit.trim_start()))
 }
+
+/// An address stands for the network of itself alone.
+#[must_use]
+pub fn parse_network(text: &str) -> Option<ipnet::IpNet> {
+    let address = || text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+    text.parse().or_else(|_| address()).ok()
+}

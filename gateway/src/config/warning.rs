@@ -21,8 +21,53 @@ pub const BCRYPT_COST_LOW: Kind = kind(
     "Leave `auth.bcrypt_cost` out (12), or set at least 10; hashes are upgraded as users sign in.",
 );
 
+pub const LISTENER_CLEAR: Kind = kind(
+    "listener_clear",
+    "A listener without TLS is on an address that strangers can reach: neither loopback nor private, or every address of the machine. Passwords and tokens can be read on their way.",
+    "Leave out `tls = false`; or name the private address at which the balancer that ends TLS reaches it; or set `proxy_protocol = true`, which lets `client.trusted_proxies` in alone.",
+);
+pub const REGISTRATION_OPEN: Kind = kind(
+    "registration_open",
+    "Anybody may make an account, and a route to a real upstream asks for no more than one: whoever wants to gets in.",
+    "Set `auth.registration = \"closed\"`, or give the route `roles` that an administrator gives (not `user`, which every new account has).",
+);
+pub const REGISTRATION_CLOSED_BY_TO: Kind = kind(
+    "registration_closed_by_to",
+    "The file opens registration for its own routes; with `--to` everything goes elsewhere, so it is closed.",
+    "None needed. To open it all the same, set PORTCULLIS_AUTH__REGISTRATION=open.",
+);
+pub const TRUSTED_PROXIES_WIDE: Kind = kind(
+    "trusted_proxies_wide",
+    "`client.trusted_proxies` holds the internet or a large part of it: anybody chooses the address under which limits count him, and by which the admin API lets him in.",
+    "List the addresses of the proxies in front, such as [\"10.0.0.7\"].",
+);
+pub const STORE_CLEAR: Kind = kind(
+    "store_clear",
+    "The shared store is on another host and reached without TLS: password hashes, and whatever decides about requests, can be read and changed on their way.",
+    "Let the server speak TLS and write `rediss` in `store.url`.",
+);
+pub const STORE_WITHOUT_PASSWORD: Kind = kind(
+    "store_without_password",
+    "The shared store is on another host and used without a password: whoever reaches it can make himself an administrator.",
+    "Give the server's user a password, in STORE_PASSWORD or `store.password_file`.",
+);
+pub const ADMIN_PUBLIC: Kind = kind(
+    "admin_public",
+    "The admin API answers on an address that strangers can reach, from wherever they are.",
+    "Set `admin.networks` to where administrators come from, such as [\"127.0.0.0/8\", \"::1\"], or `admin.enabled = false`; commands on the machine need neither.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
-pub const KINDS: &[Kind] = &[BCRYPT_COST_LOW];
+pub const KINDS: &[Kind] = &[
+    BCRYPT_COST_LOW,
+    LISTENER_CLEAR,
+    REGISTRATION_OPEN,
+    REGISTRATION_CLOSED_BY_TO,
+    TRUSTED_PROXIES_WIDE,
+    STORE_CLEAR,
+    STORE_WITHOUT_PASSWORD,
+    ADMIN_PUBLIC,
+];
 
 /// One occurrence.
 #[derive(Debug, Clone)]

@@ -123,6 +123,13 @@ async fn admit(
     if endpoint.admission == Admission::Public {
         return Ok(None);
     }
+    // Before a credential is tried: from elsewhere nobody guesses at an administrator's here.
+    if endpoint.admission == Admission::Administrator {
+        let client = call.caller.client.to_canonical();
+        if !gateway.admin_networks.iter().any(|network| network.contains(&client)) {
+            return Err(Reason::AdminNetwork.into());
+        }
+    }
     let presented = presented(gateway, &call.parts.headers, None)?;
     if presented.is_ambient() {
         call.check_page(gateway)?;

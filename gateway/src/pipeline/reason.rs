@@ -60,6 +60,8 @@ pub enum Reason {
     FirstMessage(Fault),
     NotForKeys,
     RoleMissing,
+    /// The admin API, from where it may not be used.
+    AdminNetwork,
     ScopeMissing,
     // Our own endpoints.
     MethodNotAllowed {
@@ -131,6 +133,7 @@ impl Reason {
             Reason::FirstMessage(fault) => fault.code(),
             Reason::NotForKeys => "not_for_keys",
             Reason::RoleMissing => "role_missing",
+            Reason::AdminNetwork => "admin_network",
             Reason::ScopeMissing => "scope_missing",
             Reason::MethodNotAllowed { .. } => "method_not_allowed",
             Reason::MediaType => "media_type",

@@ -134,6 +134,11 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::RoleMissing | Reason::ScopeMissing => {
             keep(S::FORBIDDEN, "FORBIDDEN", "You are not allowed to do this")
         }
+        Reason::AdminNetwork => keep(
+            S::FORBIDDEN,
+            "FORBIDDEN",
+            "The admin API is not open to your address (admin.networks)",
+        ),
         Reason::MethodNotAllowed { .. } => {
             keep(S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
         }

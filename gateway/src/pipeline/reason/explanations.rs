@@ -330,6 +330,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "`portcullis user list` shows roles; the route is named in the log line.",
     ),
     of(
+        "admin_network",
+        "The admin API was asked from an address outside `admin.networks`; no credential was looked at.",
+        "If the log line's `client` is an administrator's, add it to `admin.networks`; if it is a proxy's, list that in `client.trusted_proxies`.",
+    ),
+    of(
         "scope_missing",
         "The key lacks one of the route's `scopes`.",
         "Make a key that has them all: `portcullis key create --scope …`.",

@@ -1,0 +1,70 @@
+//! `portcullis init`: a small configuration to begin with.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::file::{Sources, default_path, load};
+
+use super::output::{fail, say};
+use super::{EXIT_CONFIG, Place};
+
+/// What is written, but for the upstream.
+const TEMPLATE: &str = r##"# Portcullis. Every key has a default but where traffic goes; what is commented
+# out shows the default. All keys: gateway/CONFIG.md. Try it: portcullis check
+
+# [[listener]]
+# address = "[::]:8443"
+
+# [tls]                       # neither written: self-signed, made in certs/
+# certificate = "certs/server.pem"
+# key = "certs/server.key"
+
+# Accounts are made by administrators: portcullis user add NAME
+[auth]
+registration = "closed"       # "open": anybody may make one
+
+# From where /api/admin answers. Commands on this machine do not need it.
+[admin]
+networks = ["127.0.0.0/8", "::1"]
+
+# [client]
+# trusted_proxies = []        # a balancer in front, like ["10.0.0.7"]
+
+# Where traffic goes: a URL, or "echo", which is built in and answers what it was
+# asked. The longest path wins.
+[[route]]
+path = "/"
+upstream = UPSTREAM
+# roles = ["user"]            # who may pass; without it, whoever has an account
+"##;
+
+pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
+    let path = place.config.clone().unwrap_or_else(|| default_path().to_owned());
+    let upstream = toml::Value::String(to.unwrap_or_else(|| "echo".to_owned()));
+    let text = TEMPLATE.replace("UPSTREAM", &upstream.to_string());
+    // Before anything is written: the URL may be none.
+    let name = path.display().to_string();
+    if let Err(problems) = load(Sources { file: Some((name, text.clone())), ..Sources::default() })
+    {
+        return fail(EXIT_CONFIG, &format!("{problems}\nnothing was written"));
+    }
+    match write_new(&path, &text) {
+        Ok(()) => say(&format!("{} written; portcullis run starts the gateway\n", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fail(1, &format!("{} is there already and stays as it is", path.display()))
+        }
+        Err(error) => fail(1, &format!("{}: {error}", path.display())),
+    }
+}
+
+/// Whole or not at all, and never over what is there.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).open(path)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
