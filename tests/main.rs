@@ -23,6 +23,7 @@ mod identity;
 mod init;
 mod moving;
 mod openapi;
+mod permissions;
 mod regression;
 mod replicas;
 mod routes;

@@ -1,5 +1,7 @@
 //! Settings that are allowed and seldom meant: printed by `check`, logged by a start.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::Value;
 
 use crate::support::client::Client;
@@ -104,6 +106,8 @@ async fn what_is_seldom_meant_is_warned_of_at_its_place() {
             format!("config.toml:{}:{column}", before.matches('\n').count() + 1)
         });
         let installation = installation(&text.replace('^', "")).file("secret", "a password\n");
+        let own = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(installation.path("secret"), own).expect("it is ours");
         let found = warnings(&installation, &[]).await;
         let found: Vec<_> =
             found.iter().map(|w| (w["code"].as_str(), w["place"].as_str())).collect();

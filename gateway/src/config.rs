@@ -57,8 +57,18 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// In the order of the file; the most specific match wins.
     pub routes: Vec<Route>,
+    /// Files with secrets that the operator has named.
+    pub secret_files: Vec<SecretFile>,
     /// What is allowed and seldom meant.
     pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Clone)]
+pub struct SecretFile {
+    pub path: PathBuf,
+    /// Where it is named, for messages.
+    pub place: String,
+    pub key: String,
 }
 
 #[derive(Debug, Clone)]

@@ -1,6 +1,7 @@
 //! The composition root: the only file that knows every other. It puts the parts
 //! together, starts them, and stops them in order.
 
+mod permissions;
 pub mod reach;
 
 use std::io;
@@ -124,6 +125,7 @@ pub async fn run(
 
     raise_descriptor_limit(&config);
     make_directory(&config.store.directory)?;
+    permissions::close_own(&config);
     let secret = secret_key(&config, &mut tell)?;
     let loaded = load_certificate(&config)?;
     if let Some(Loaded { path, fingerprint, source, .. }) = &loaded {
@@ -230,7 +232,9 @@ pub fn check(config: &Config) -> Result<(), StartError> {
 /// What the configuration, and what it names on this machine, should be warned of.
 #[must_use]
 pub fn warnings(config: &Config) -> Vec<Warning> {
-    config.warnings.clone()
+    let mut warnings = config.warnings.clone();
+    warnings.extend(permissions::warnings(config));
+    warnings
 }
 
 fn log_warnings(config: &Config) {

@@ -11,7 +11,7 @@ use super::output::{fail, say};
 use super::{EXIT_CONFIG, Place};
 
 /// What is written, but for the upstream.
-const TEMPLATE: &str = r##"# Portcullis. Every key has a default but where traffic goes; what is commented
+const TEMPLATE: &str = r#"# Portcullis. Every key has a default but where traffic goes; what is commented
 # out shows the default. All keys: gateway/CONFIG.md. Try it: portcullis check
 
 # [[listener]]
@@ -38,7 +38,7 @@ networks = ["127.0.0.0/8", "::1"]
 path = "/"
 upstream = UPSTREAM
 # roles = ["user"]            # who may pass; without it, whoever has an account
-"##;
+"#;
 
 pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
     let path = place.config.clone().unwrap_or_else(|| default_path().to_owned());

@@ -15,7 +15,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Origin, Problem};
+use super::SecretFile;
+use super::problem::{Origin, Problem, place_of};
 use super::units::{parse_duration, parse_size};
 use super::warning::{Kind, Noted, Warning};
 
@@ -28,11 +29,15 @@ pub struct Located<T> {
     pub origin: Origin,
 }
 
+/// The path of a file with a secret, and the key that names it.
+type NamedFile = (Located<String>, String);
+
 /// Problems found so far, shared by all sections of a document.
 #[derive(Clone)]
 pub struct Reader {
     problems: Rc<RefCell<Vec<Problem>>>,
     warnings: Rc<RefCell<Vec<Noted>>>,
+    secret_files: Rc<RefCell<Vec<NamedFile>>>,
     environment: Rc<BTreeMap<String, String>>,
     unreadable: Rc<Vec<String>>,
     /// Every environment name some reader has asked for.
@@ -45,6 +50,7 @@ impl Reader {
         Self {
             problems: Rc::default(),
             warnings: Rc::default(),
+            secret_files: Rc::default(),
             environment: Rc::new(environment),
             unreadable: Rc::new(unreadable),
             known_names: Rc::default(),
@@ -64,6 +70,23 @@ impl Reader {
     pub fn warn(&self, kind: Kind, origin: Origin, key: &str, message: impl Display) {
         let (key, message) = (key.to_owned(), message.to_string());
         self.warnings.borrow_mut().push(Noted { kind, origin, key, message });
+    }
+
+    /// Notes a file that others should not be able to read.
+    pub fn note_secret_file(&self, path: &Located<String>, key: &str) {
+        self.secret_files.borrow_mut().push((path.clone(), key.to_owned()));
+    }
+
+    /// Files with secrets, each with the place in this file where it is named.
+    #[must_use]
+    pub fn take_secret_files(&self, file: &str, text: &str) -> Vec<SecretFile> {
+        let noted = std::mem::take(&mut *self.secret_files.borrow_mut());
+        let locate = |(path, key): NamedFile| SecretFile {
+            place: place_of(file, text, &path.origin),
+            path: path.value.into(),
+            key,
+        };
+        noted.into_iter().map(locate).collect()
     }
 
     /// An environment variable by its full name.
@@ -189,6 +212,10 @@ impl<'d> Section<'d> {
 
     pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: Option<String>) {
         self.reader.note(origin, &self.key(name), message, help);
+    }
+
+    pub fn note_secret_file(&self, path: &Located<String>, name: &str) {
+        self.reader.note_secret_file(path, &self.key(name));
     }
 
     pub fn warn(&self, kind: Kind, origin: Origin, name: &str, message: impl Display) {

@@ -91,7 +91,8 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     if !problems.is_empty() {
         return Err(Problems::render(&name, &text, &problems));
     }
-    Ok(Config { warnings: reader.take_warnings(&name, &text), ..config })
+    let warnings = reader.take_warnings(&name, &text);
+    Ok(Config { warnings, secret_files: reader.take_secret_files(&name, &text), ..config })
 }
 
 fn read(
@@ -145,6 +146,7 @@ fn read(
         log: read_log(root.section("log")),
         upstreams,
         routes,
+        secret_files: Vec::new(),
         warnings: Vec::new(),
     };
     if !reader.has_problems() {
@@ -246,6 +248,9 @@ fn read_tls(section: Section<'_>, files: Files) -> Tls {
     if let (Files::Needed, Some(certificate), Some(key)) = (files, &certificate, &key) {
         check_pem::<CertificateDer<'_>>(&section, "certificate", certificate, "certificate");
         check_pem::<PrivateKeyDer<'_>>(&section, "key", key, "private key");
+    }
+    if let Some(key) = &key {
+        section.note_secret_file(key, "key");
     }
     let path = |found: Option<Located<String>>, default: &str| {
         PathBuf::from(found.map_or_else(|| default.to_owned(), |found| found.value))
@@ -374,6 +379,7 @@ pub(super) fn read_secret(
         }
         (None, Some(file)) => match std::fs::read_to_string(&file.value) {
             Ok(text) => {
+                reader.note_secret_file(&file, &format!("{name}_FILE"));
                 let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text);
                 let text = text.strip_suffix('\r').map_or(text, |text| text);
                 Some(Located { value: text.into(), origin: file.origin })

@@ -57,6 +57,12 @@ pub const ADMIN_PUBLIC: Kind = kind(
     "Set `admin.networks` to where administrators come from, such as [\"127.0.0.0/8\", \"::1\"], or `admin.enabled = false`; commands on the machine need neither.",
 );
 
+pub const SECRET_READABLE: Kind = kind(
+    "secret_readable",
+    "A file or directory with keys, passwords or the store is open to other users of the machine: no directory on the way to it keeps them out.",
+    "chmod 600 the file, or put it into a directory of mode 700. What the gateway has made and owns it closes at its next start.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -67,6 +73,7 @@ pub const KINDS: &[Kind] = &[
     STORE_CLEAR,
     STORE_WITHOUT_PASSWORD,
     ADMIN_PUBLIC,
+    SECRET_READABLE,
 ];
 
 /// One occurrence.

@@ -10,6 +10,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{self, SelfSigned};
 
+/// By which we know it again.
+const SELF_SIGNED_NAME: &str = "Portcullis self-signed certificate";
+
 /// Where the pair came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -109,6 +112,14 @@ pub fn no_certificate() -> Result<Arc<ServerConfig>, CertificateError> {
         .map_err(CertificateError::Provider)
 }
 
+/// Whether a certificate is one that we have made, and so its key is a file of ours.
+#[must_use]
+pub fn is_own(certificate: &Path) -> bool {
+    let name = SELF_SIGNED_NAME.as_bytes();
+    CertificateDer::from_pem_file(certificate)
+        .is_ok_and(|der| der.windows(name.len()).any(|part| part == name))
+}
+
 fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
     digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
@@ -122,9 +133,7 @@ fn make_self_signed(certificate: &Path, key: &Path) -> Result<(), CertificateErr
     names.extend(host.filter(|name| !name.is_empty() && name.is_ascii() && name != "localhost"));
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
     let mut parameters = rcgen::CertificateParams::new(names)?;
-    parameters
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "Portcullis self-signed certificate");
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, SELF_SIGNED_NAME);
     // Backdated a day for clocks that lag; a year and a bit is what clients accept.
     let today = jiff::Timestamp::now();
     let date = |days: i64| {

@@ -1,0 +1,113 @@
+//! Who on this machine can read our files. What the gateway has made is closed again when
+//! it was opened; what the operator has made is warned of and left as it is.
+
+use std::fs::{Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::config::warning::{self, Warning};
+use crate::config::{Config, SecretFile, SelfSigned};
+use crate::edge::certificates;
+use crate::store::embedded::Location;
+
+/// A directory or file that the gateway made, with the mode it is made with.
+struct Own {
+    path: PathBuf,
+    mode: u32,
+}
+
+const DIRECTORY: u32 = 0o700;
+const FILE: u32 = 0o600;
+/// All but the owner.
+const EVERYBODY_ELSE: u32 = 0o077;
+/// Neither owner nor group: keys are shared with a group on purpose.
+const STRANGERS_READ_OR_WRITE: u32 = 0o006;
+
+/// What lies open of what we have made, files before the directory that closes them.
+fn open_to_others(config: &Config) -> Vec<(Own, Metadata)> {
+    let directory = &config.store.directory;
+    let mut own = vec![Own { path: directory.join("secret_key"), mode: FILE }];
+    if let Location::File(path) = Location::in_directory(directory) {
+        own.push(Own { path, mode: FILE });
+    }
+    let tls = &config.tls;
+    if tls.self_signed == SelfSigned::WhenMissing && certificates::is_own(&tls.certificate) {
+        own.push(Own { path: tls.key.clone(), mode: FILE });
+    }
+    if holds_only_our_files(directory) {
+        own.push(Own { path: directory.clone(), mode: DIRECTORY });
+    }
+    let open = |own: Own| {
+        // A link leads to what somebody else has put there.
+        let metadata = own.path.symlink_metadata().ok().filter(|it| !it.is_symlink())?;
+        let open = metadata.mode() & EVERYBODY_ELSE != 0 && is_reachable(&own.path);
+        open.then_some((own, metadata))
+    };
+    own.into_iter().filter_map(open).collect()
+}
+
+/// Whether the directory is ours to close: the operator's own may be named as well.
+fn holds_only_our_files(directory: &Path) -> bool {
+    let is_ours = |entry: io::Result<std::fs::DirEntry>| {
+        let name = entry.map(|entry| entry.file_name());
+        name.is_ok_and(|name| {
+            let name = name.to_string_lossy();
+            ["portcullis.", "secret_key", "admin.sock"].iter().any(|own| name.starts_with(own))
+        })
+    };
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.all(is_ours))
+}
+
+/// Whether others come to the file at all: no directory on the way to it keeps them out,
+/// and its modes are not those of a mount that cannot be changed from here.
+fn is_reachable(path: &Path) -> bool {
+    use rustix::fs::{StatVfsMountFlags, statvfs};
+    let Ok(path) = path.canonicalize() else {
+        return false;
+    };
+    let passable = |directory: &Path| {
+        directory.metadata().map_or(true, |metadata| metadata.mode() & 0o011 != 0)
+    };
+    let read_only =
+        statvfs(&path).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY));
+    !read_only && path.ancestors().skip(1).all(passable)
+}
+
+/// Closes what we have made and own. What cannot be closed is warned of after it.
+pub(super) fn close_own(config: &Config) {
+    for (own, metadata) in open_to_others(config) {
+        if metadata.uid() != rustix::process::geteuid().as_raw() {
+            continue;
+        }
+        let path = own.path.display();
+        let was = format!("{:04o}", metadata.mode() & 0o7777);
+        match std::fs::set_permissions(&own.path, Permissions::from_mode(own.mode)) {
+            Ok(()) => {
+                let mode = format!("{:04o}", own.mode);
+                tracing::warn!(%path, was, mode, "file mode repaired");
+            }
+            Err(error) => tracing::warn!(%path, was, %error, "file mode not repaired"),
+        }
+    }
+}
+
+/// What others can read now, of ours and of the operator's.
+pub(super) fn warnings(config: &Config) -> Vec<Warning> {
+    let own = open_to_others(config).into_iter().map(|(own, metadata)| {
+        let (path, mode) = (own.path.display().to_string(), metadata.mode() & 0o777);
+        let message = if metadata.uid() == rustix::process::geteuid().as_raw() {
+            format!("mode {mode:04o}; a start sets {:04o}", own.mode)
+        } else {
+            format!("mode {mode:04o}, and the gateway is not its owner")
+        };
+        Warning::of_machine(warning::SECRET_READABLE, &path, "store.path", &message)
+    });
+    let given = config.secret_files.iter().filter_map(|SecretFile { path, place, key }| {
+        let mode = path.metadata().ok()?.mode() & 0o777;
+        let open = mode & STRANGERS_READ_OR_WRITE != 0 && is_reachable(path);
+        let message = format!("{} has mode {mode:04o}", path.display());
+        open.then(|| Warning::of_machine(warning::SECRET_READABLE, place, key, &message))
+    });
+    own.chain(given).collect()
+}
