@@ -4,6 +4,7 @@
 mod claims;
 mod forged;
 mod told;
+mod unverified;
 
 use std::sync::LazyLock;
 

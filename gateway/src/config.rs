@@ -363,6 +363,17 @@ pub struct IdentityHeaders {
     pub key_id: Option<HeaderName>,
     pub scopes: Option<HeaderName>,
     pub server_id: Option<HeaderName>,
+    pub unverified_email: UnverifiedEmail,
+}
+
+/// What upstreams are told of an e-mail address that nobody vouches for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UnverifiedEmail {
+    /// Nothing; a user name that reads like one is the account's id.
+    #[default]
+    Withheld,
+    /// What the account says of itself.
+    Injected,
 }
 
 impl IdentityHeaders {

@@ -1,6 +1,7 @@
 //! The composition root: the only file that knows every other. It puts the parts
 //! together, starts them, and stops them in order.
 
+mod notices;
 mod permissions;
 pub mod reach;
 
@@ -146,6 +147,7 @@ pub async fn run(
     if let FirstAccount::Made(password) = admin {
         tell(&config, Fact::AdminMade { password });
     }
+    notices::give(&config, &core).await;
     let lifecycle = Lifecycle::default();
     let gateway = Arc::new(assemble(&config, Arc::clone(&core), lifecycle.clone(), sink)?);
 

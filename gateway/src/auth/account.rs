@@ -86,6 +86,22 @@ impl Account {
         }
     }
 
+    /// The address, if somebody vouches for it.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.email_verified)
+    }
+
+    /// Whether the user name reads like an e-mail address that nobody vouches for.
+    #[must_use]
+    pub fn is_named_by_unverified_email(&self) -> bool {
+        let name = self.username.as_str();
+        // Cheap for most names; a request may ask.
+        name.contains('@')
+            && is_plausible_email(name)
+            && !self.verified_email().is_some_and(|email| email.eq_ignore_ascii_case(name))
+    }
+
     /// Every name under which the account is found, canonical and unique. No user
     /// name or e-mail address holds the slash of a GitHub number's.
     #[must_use]

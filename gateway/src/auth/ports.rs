@@ -325,6 +325,26 @@ pub enum Recall {
     Member(WorkspaceId, AccountId),
 }
 
+/// What a change of a version makes different, of which operators hear once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// E-mail addresses that nobody vouches for are withheld from upstreams.
+    UnverifiedEmail,
+    /// Keys bound to a server are refused on most routes.
+    ServerKeys,
+}
+
+impl Notice {
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Notice::UnverifiedEmail => "unverified_email",
+            Notice::ServerKeys => "server_keys",
+        }
+    }
+}
+
 /// The state that must survive. See the module's header for the rules.
 ///
 /// Every method that ends or changes something also publishes it to
@@ -503,6 +523,9 @@ pub trait Store: Send + Sync {
     fn buckets(&self) -> Option<Arc<dyn Buckets>> {
         None
     }
+
+    /// Takes a notice; it is given to one caller, ever, of all gateways on the store.
+    async fn take_notice(&self, notice: Notice) -> Result<bool, StoreError>;
 
     /// Whether changes can be made durable now.
     async fn ping(&self) -> Result<(), StoreError>;

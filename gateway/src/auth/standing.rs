@@ -194,6 +194,16 @@ impl Standing {
         self.accounts.iter().any(|entry| is_so(entry.value()))
     }
 
+    /// How many accounts are so. Looks at all of them.
+    pub fn count_accounts(&self, is_so: impl Fn(&Account) -> bool) -> usize {
+        self.accounts.iter().filter(|entry| is_so(entry.value())).count()
+    }
+
+    /// How many keys are so. Looks at all of them.
+    pub fn count_keys(&self, is_so: impl Fn(&ApiKey) -> bool) -> usize {
+        self.keys.iter().filter(|entry| is_so(&entry.0)).count()
+    }
+
     /// All accounts, in order of creation.
     #[must_use]
     pub fn accounts(&self) -> Vec<Arc<Account>> {

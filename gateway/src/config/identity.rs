@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use super::document::{Located, Section};
-use super::{FieldOverrides, IdentityHeaders, NamePattern};
+use super::{FieldOverrides, IdentityHeaders, NamePattern, UnverifiedEmail, warning};
 
 /// The names of a preset.
 #[must_use]
@@ -21,6 +21,7 @@ pub fn preset(name: &str) -> Option<IdentityHeaders> {
             key_id: header("x-portcullis-key-id"),
             scopes: header("x-portcullis-scopes"),
             server_id: header("x-portcullis-server-id"),
+            ..IdentityHeaders::default()
         },
         "oauth2-proxy" => IdentityHeaders {
             user_id: header("x-forwarded-user"),
@@ -202,7 +203,20 @@ fn read_headers(section: &Section<'_>) -> IdentityHeaders {
         key_id: name("key_id"),
         scopes: name("scopes"),
         server_id: name("server_id"),
+        unverified_email: UnverifiedEmail::default(),
     };
     names.finish();
-    PRESETS.get(chosen).and_then(|name| preset(name)).unwrap_or(read)
+    let unverified_email = read_unverified_email(section);
+    let headers = PRESETS.get(chosen).and_then(|name| preset(name)).unwrap_or(read);
+    IdentityHeaders { unverified_email, ..headers }
+}
+
+fn read_unverified_email(section: &Section<'_>) -> UnverifiedEmail {
+    const KEY: &str = "unverified_email";
+    if !section.boolean(KEY, false) {
+        return UnverifiedEmail::Withheld;
+    }
+    let message = "upstreams are told e-mail addresses that nobody vouches for";
+    section.warn(warning::UNVERIFIED_EMAIL_INJECTED, section.given_at(KEY), KEY, message);
+    UnverifiedEmail::Injected
 }

@@ -63,6 +63,12 @@ pub const SECRET_READABLE: Kind = kind(
     "chmod 600 the file, or put it into a directory of mode 700. What the gateway has made and owns it closes at its next start.",
 );
 
+pub const UNVERIFIED_EMAIL_INJECTED: Kind = kind(
+    "unverified_email_injected",
+    "`identity.unverified_email` is true: whoever registers as ceo@corp.example is that to upstreams.",
+    "Vouch for the addresses that are right (`portcullis user verify NAME`, or `--all`) and leave the key out.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -74,6 +80,7 @@ pub const KINDS: &[Kind] = &[
     STORE_WITHOUT_PASSWORD,
     ADMIN_PUBLIC,
     SECRET_READABLE,
+    UNVERIFIED_EMAIL_INJECTED,
 ];
 
 /// One occurrence.

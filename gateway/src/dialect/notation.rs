@@ -75,6 +75,24 @@ pub fn envelope_user(id: AccountId) -> String {
     prefixed(ENVELOPE_USER, id.0)
 }
 
+/// The bytes of [`envelope_user`].
+pub const ENVELOPE_USER_LENGTH: usize = ENVELOPE_USER.len() + 26;
+
+/// As [`envelope_user`], without a place of its own.
+pub fn write_envelope_user(id: AccountId, text: &mut [u8; ENVELOPE_USER_LENGTH]) -> &str {
+    let (prefix, encoded) = text.split_at_mut(ENVELOPE_USER.len());
+    prefix.copy_from_slice(ENVELOPE_USER.as_bytes());
+    BASE32.encode_mut(id.0.as_bytes(), encoded);
+    str::from_utf8(text).expect("base32 is ASCII")
+}
+
+/// Whether a text could be taken for what [`envelope_user`] writes, without case.
+#[must_use]
+pub fn resembles_envelope_user(text: &str) -> bool {
+    text.len() == ENVELOPE_USER_LENGTH
+        && text.as_bytes()[..ENVELOPE_USER.len()].eq_ignore_ascii_case(ENVELOPE_USER.as_bytes())
+}
+
 #[must_use]
 pub fn plain_user(id: AccountId) -> String {
     prefixed(PLAIN_USER, id.0)
@@ -129,6 +147,15 @@ mod tests {
                 prop_assert!(text == id.to_string() || forms.contains(&text));
             }
         }
+    }
+
+    #[test]
+    fn an_id_is_written_in_place_as_elsewhere() {
+        let id = AccountId(Uuid::from_u128(7));
+        let mut text = [0; ENVELOPE_USER_LENGTH];
+        assert_eq!(write_envelope_user(id, &mut text), envelope_user(id));
+        assert!(resembles_envelope_user(&envelope_user(id).to_ascii_uppercase()));
+        assert!(!resembles_envelope_user("usr_ann") && !resembles_envelope_user(&plain_user(id)));
     }
 
     #[test]

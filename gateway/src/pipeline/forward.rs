@@ -96,7 +96,7 @@ pub async fn forward(
     let client_upgrade =
         handshake.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
     let field_names = destination.field_names(&parts.headers, connection.protocol);
-    prepare(gateway, connection, record, &mut parts, (&accepted, field_names));
+    prepare(gateway, connection, record, &mut parts, (&accepted, field_names))?;
     if handshake.is_some() {
         websocket::Handshake::add_to(&mut parts.headers);
     }
@@ -171,7 +171,7 @@ pub async fn open_far(
     let destination = &gateway.destinations[accepted.route.upstream];
     record.access.upstream = Some(Arc::clone(destination.name()));
     let field_names = destination.field_names(&parts.headers, connection.protocol);
-    prepare(gateway, connection, record, &mut parts, (&accepted, field_names));
+    prepare(gateway, connection, record, &mut parts, (&accepted, field_names))?;
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
@@ -220,7 +220,7 @@ fn prepare(
     record: &mut RequestRecord,
     parts: &mut Parts,
     (accepted, names): (&Accepted<'_>, FieldNames),
-) {
+) -> Result<(), Rejection> {
     let facts = Facts {
         client: accepted.client,
         peer: connection.peer_ip(),
@@ -241,8 +241,9 @@ fn prepare(
     if let (Access::Authenticated { .. }, Some(principal)) =
         (&accepted.route.access, accepted.principal)
     {
-        identity::inject(&mut parts.headers, &gateway.identity, principal);
+        identity::inject(&mut parts.headers, &gateway.identity, principal)?;
     }
+    Ok(())
 }
 
 /// Waits for the head of the answer. The deadline begins anew while the client is

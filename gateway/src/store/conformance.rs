@@ -12,8 +12,8 @@ use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
 use crate::auth::error::{Refusal, Verdict};
 use crate::auth::ports::{
     AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
-    NewOwner, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange,
-    ServerChanged, Source, Store,
+    NewOwner, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
+    ServerChange, ServerChanged, Source, Store,
 };
 use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
@@ -544,6 +544,13 @@ pub(crate) async fn an_address_is_verified_and_nothing_ends(engine: Engine) {
     assert!(!verify(bare.id, true).await.email_verified, "there is nothing to vouch for");
 }
 
+pub(crate) async fn a_notice_is_given_once(engine: Engine) {
+    let store = &engine.store;
+    assert!(store.take_notice(Notice::UnverifiedEmail).await.unwrap());
+    assert!(!store.take_notice(Notice::UnverifiedEmail).await.unwrap());
+    assert!(store.take_notice(Notice::ServerKeys).await.unwrap(), "each by itself");
+}
+
 pub(crate) async fn with_an_account_goes_what_it_had_and_nothing_else(engine: Engine) {
     let (gone, stays) = (engine.with_account(1).await, engine.with_account(2).await);
     let (ended, kept) =
@@ -800,6 +807,7 @@ macro_rules! conformance {
             sessions_are_found_and_listed_until_they_end
             new_roles_end_nothing_and_count_at_once
             an_address_is_verified_and_nothing_ends
+            a_notice_is_given_once
             with_an_account_goes_what_it_had_and_nothing_else
             a_github_number_is_linked_once
             a_link_that_takes_over_ends_what_was

@@ -24,8 +24,8 @@ use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
     AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
-    NewOwner, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange,
-    ServerChanged, Source, Store,
+    NewOwner, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
+    ServerChange, ServerChanged, Source, Store,
 };
 use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
@@ -766,6 +766,18 @@ impl Store for EmbeddedStore {
                 return Ok(total);
             }
         }
+    }
+
+    async fn take_notice(&self, notice: Notice) -> Result<bool, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                if schema::take_notice(txn, notice.as_str())? {
+                    Ok(Step::changed(true, |_| {}))
+                } else {
+                    Ok(Step::unchanged(false))
+                }
+            })
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -159,7 +159,7 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(again, headers, "what is fit stays as it is");
 
     let without_identity = headers.clone();
-    inject(&mut headers, &names, &principal());
+    inject(&mut headers, &names, &principal()).expect("what an account holds can be told");
     check_identity(&without_identity, &headers, &names);
     check_trailers(&original, &rules.clean_trailers(original.clone(), forms).0, forms);
     for keep_length in [false, true] {
@@ -185,6 +185,7 @@ fn identity(choice: u8) -> IdentityHeaders {
 fn principal() -> Principal {
     let account = Account {
         email: Some("ann@example.com".to_owned()),
+        email_verified: true,
         roles: vec!["user".to_owned(), "admin".to_owned()],
         password: Some(HashedPassword(String::new())),
         ..Account::new(

@@ -202,6 +202,17 @@ fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Notes that a notice was given. `false` when it was before.
+pub(super) fn take_notice(txn: &WriteTransaction, notice: &str) -> Result<bool, StoreError> {
+    let mut meta = txn.open_table(META)?;
+    let name = format!("notice:{notice}");
+    if meta.get(name.as_str())?.is_some() {
+        return Ok(false);
+    }
+    meta.insert(name.as_str(), [].as_slice())?;
+    Ok(true)
+}
+
 /// The schema number, or `None` for a database that is not ours.
 fn read_version(database: &Database) -> Result<Option<u32>, StoreError> {
     let txn = database.begin_read()?;

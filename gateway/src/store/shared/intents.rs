@@ -13,8 +13,8 @@ use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
     AccountChange, Buckets, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation,
-    MemberChange, NewOwner, Opening, PasswordChange, Recall, Replacement, Rotated, Rotation,
-    RotationMode, ServerChange, ServerChanged, Source, Store, StoreHealth,
+    MemberChange, NewOwner, Notice, Opening, PasswordChange, Recall, Replacement, Rotated,
+    Rotation, RotationMode, ServerChange, ServerChanged, Source, Store, StoreHealth,
 };
 use crate::auth::server::{Server, ServerId};
 use crate::auth::ticket::Ticket;
@@ -582,6 +582,20 @@ impl Store for SharedStore {
         self.engine.failures.sweep(now);
         self.engine.standing().sweep(now);
         self.engine.sweep(now).await
+    }
+
+    async fn take_notice(&self, notice: Notice) -> Result<bool, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.notice(notice.as_str());
+                if txn.read(key.clone()).await?.is_some() {
+                    return Ok((txn, false));
+                }
+                txn.set(key, b"1".to_vec(), None);
+                Ok((txn, true))
+            })
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -81,6 +81,11 @@ impl Names {
         format!("{}name:{canonical}", self.0)
     }
 
+    /// String: a notice was given.
+    pub(super) fn notice(&self, notice: &str) -> String {
+        format!("{}notice:{notice}", self.0)
+    }
+
     pub(super) fn ticket(&self, digest: &[u8; 32]) -> String {
         format!("{}ticket:{}", self.0, data_encoding::HEXLOWER.encode(digest))
     }
