@@ -1,29 +1,36 @@
 //! `portcullis conform` against a gateway that keeps the contracts, and against one
 //! that breaks them in one place.
 
+mod cookies;
+mod interrupts;
 mod liar;
+mod lies;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use toml::Table;
 
-use crate::support::client::Client;
+use crate::support::client::body;
 use crate::support::gateway::{ADMIN_PASSWORD, Gateway};
 use crate::support::installation::Installation;
 use crate::support::process::{Ended, Process};
-use crate::support::within;
+use crate::support::upstream::Upstream;
 
 use liar::{Liar, Lie};
+use lies::{LIMITED, NEVER_JUDGED, Row};
 
 /// What the repository ships.
 const SHIPPED: &str = include_str!("../config.toml");
 /// Rows do not wait for the rate limit.
 const QUICK: &str = "[limits]\nrequests_per_second = 10000\nburst = 30000\n";
+/// The shipped configuration binds the admin API to this machine, and callers of the
+/// tests come from addresses of their own.
+const ADMIN_OF_CALLERS: &str = "[admin]\nnetworks = [\"127.0.0.0/8\", \"10.0.0.0/8\"]\n";
 /// So that tickets can be tried as well.
 const STREAM_PATH: &str = "/api/stream";
 const STREAM: &str = "[[route]]\npath = \"/api/stream\"\nupstream = \"echo\"\nws_token = true\n";
@@ -43,7 +50,12 @@ const NAMED: &[&str] = &[
     "envelope",
     "--dialect",
     "plain",
+    "--expect",
+    "auth.registration=open",
 ];
+/// What [`QUICK`] sets.
+const QUICK_STATED: &[&str] =
+    &["--expect", "limits.requests_per_second=10000", "--expect", "limits.burst=30000"];
 /// Rows at work at once.
 const AT_ONCE: usize = 4;
 
@@ -118,85 +130,6 @@ async fn the_shipped_configuration_keeps_every_statement() {
 const SKIPPED: &[&str] =
     &["S0-13", "S1-18", "S1-22", "S1-26", "S1-29", "S2-13", "S2-16", "S2-18", "S3-13"];
 
-/// The statement that must fail, whose answer is altered, and how.
-fn lies() -> Vec<(&'static str, &'static str, Lie)> {
-    const LOGIN: &str = "POST /api/auth/login";
-    const LOGIN_V1: &str = "POST /api/v1/auth/login";
-    const REGISTER_V1: &str = "POST /api/v1/auth/register";
-    const KEYS: &str = "POST /api/v1/auth/keys";
-    const SOCKET: &str = "GET /api/v1/agents/ws";
-    let longer = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln";
-    vec![
-        ("S0-03", REGISTER_V1, Lie::Set("/token_type", json!("Bearer"))),
-        ("S0-03", REGISTER_V1, Lie::Drop("/user/full_name")),
-        ("S0-04", REGISTER_V1, Lie::Set("/user/id", json!("42"))),
-        ("S0-05", REGISTER_V1, Lie::Status(201)),
-        ("S0-07", LOGIN_V1, Lie::Replace("detail", "error")),
-        ("S0-08", LOGIN_V1, Lie::Set("/user", json!({}))),
-        ("S0-08", LOGIN_V1, Lie::Drop("/refresh_token")),
-        ("S0-09", "GET /api/v1/servers", Lie::Status(401)),
-        ("S0-10", LOGIN_V1, Lie::Set("/access_token", json!(longer))),
-        ("S0-11", "POST /api/v1/auth/refresh", Lie::Set("/refresh_token", json!("new"))),
-        ("S0-14", "GET /api/admin/keys/*", Lie::Recall),
-        ("S0-15", "POST /api/admin/keys", Lie::Set("/server", json!("another"))),
-        ("S0-16", SOCKET, Lie::Status(401)),
-        ("S0-17", SOCKET, Lie::Socket(r#"{"type":"auth_success"}"#, None)),
-        ("S0-19", "DELETE /api/admin/keys/*", Lie::Instead(204, "")),
-        ("S0-19", SOCKET, Lie::Deaf(r#"{"type":"auth_success"}"#)),
-        ("S1-01", "GET /api/ws-token", Lie::Status(403)),
-        ("S1-02", "GET /api/conform", Lie::Status(200)),
-        ("S1-04", "GET /api/", Lie::Status(200)),
-        ("S1-07", LOGIN, Lie::Status(200)),
-        ("S1-08", LOGIN, Lie::Set("/token_type", json!("bearer"))),
-        ("S1-08", LOGIN, Lie::Drop("/refresh_token")),
-        ("S1-13", LOGIN, Lie::Set("/access_token", json!(longer))),
-        ("S1-15", "POST /api/auth/refresh", Lie::Drop("/status")),
-        ("S1-17", "POST /api/logout", Lie::Instead(200, r#"{"status":"success"}"#)),
-        ("S1-19", "POST /api/logout", Lie::Status(401)),
-        ("S1-21", "POST /api/change-password", Lie::Status(200)),
-        ("S1-23", "POST /api/change-password", Lie::Instead(200, r#"{"status":"success"}"#)),
-        ("S1-24", "GET /api/ws-token", Lie::Replace("token", "ticket")),
-        ("S1-25", "GET /api/stream", Lie::Deaf("")),
-        ("S1-27", "GET /api/stream", Lie::Deaf("")),
-        ("S1-28", "GET /api/health", Lie::Drop("/version")),
-        ("S1-31", "GET /api/conform", Lie::Field("retry-after", None)),
-        ("S1-31", "GET /api/conform", Lie::Field("retry-after", Some("86400"))),
-        ("S1-32", "GET /api/conform", Lie::Field("retry-after", Some("60"))),
-        ("S2-02", "GET /api/auth/me", Lie::Drop("/timestamp")),
-        ("S2-02", LOGIN, Lie::Set("/timestamp", json!("2026-03-05T12:00:00Z"))),
-        ("S2-04", "GET /api/auth/providers", Lie::Set("/data/github", json!(true))),
-        ("S2-05", "GET /api/auth/providers", Lie::Set("/data/githubClientId", json!("Iv1"))),
-        ("S2-08", "POST /api/auth/register", Lie::Status(201)),
-        ("S2-10", "POST /api/auth/register", Lie::Status(200)),
-        ("S2-11", "POST /api/auth/register", Lie::Replace("usr_", "user-")),
-        ("S2-12", "POST /api/auth/register", Lie::Set("/data/user/role", json!("admin"))),
-        ("S2-14", "POST /api/auth/register", Lie::Replace("EMAIL_ALREADY_EXISTS", "CONFLICT")),
-        ("S2-17", LOGIN, Lie::Replace("INVALID_CREDENTIALS", "USER_NOT_FOUND")),
-        ("S2-19", "GET /api/auth/me", Lie::Set("/data/createdAt", json!("2026-01-15T08:30:00Z"))),
-        ("S2-21", "POST /api/auth/refresh", Lie::Set("/data/user/role", json!("user"))),
-        ("S2-24", "POST /api/auth/switch-workspace", Lie::Status(403)),
-        ("S3-03", LOGIN_V1, Lie::Set("/expires_in", json!("3600"))),
-        ("S3-03", LOGIN_V1, Lie::Set("/user/id", json!("usr_abc123"))),
-        ("S3-06", LOGIN_V1, Lie::Replace("Invalid credentials", "Wrong password")),
-        ("S3-09", "POST /api/v1/auth/refresh", Lie::Set("/code", json!("INVALID"))),
-        ("S3-11", "POST /api/v1/auth/logout", Lie::Instead(200, "{}")),
-        ("S3-12", "POST /api/v1/auth/logout", Lie::Replace("error", "detail")),
-        ("S3-15", KEYS, Lie::Status(200)),
-        ("S3-16", KEYS, Lie::Set("/apiKey", json!("sk_live_short"))),
-        ("S3-17", "GET /api/v1/auth/keys", Lie::Set("/0/apiKey", json!("sk_live_planted"))),
-        ("S3-18", "GET /api/v1/auth/keys", Lie::Set("/0/lastUsed", json!("2023-10-27T10:00:00Z"))),
-        ("S3-19", "DELETE /api/v1/auth/keys/*", Lie::Instead(204, "")),
-        ("S3-20", "DELETE /api/v1/auth/keys/*", Lie::Status(403)),
-        ("C3", LOGIN, Lie::Replace(r#""status":"error""#, r#""success":false"#)),
-        ("C14", "GET /api/v1/servers", Lie::Replace("error", "detail")),
-        ("C14", "GET /api/conform", Lie::Field("www-authenticate", Some("Bearer"))),
-        ("C14", "POST /api/conform", Lie::Field("grpc-status", Some("2"))),
-        ("D-05", SOCKET, Lie::Socket(r#"{"type":"auth_error"}"#, Some(1000))),
-        ("D-13", "GET /api/conform", Lie::Replace("GET", "forged-by-conform")),
-        ("D-15", "GET /api/admin/users", Lie::Status(200)),
-    ]
-}
-
 /// The outcome of one statement, seen through a proxy that may lie.
 async fn judged(gateway: &Gateway, liar: &Liar, id: &str) -> (Ended, String, String) {
     let arguments = [&["--format", "json", "--only", id], NAMED].concat();
@@ -207,45 +140,62 @@ async fn judged(gateway: &Gateway, liar: &Liar, id: &str) -> (Ended, String, Str
 }
 
 #[tokio::test]
-async fn one_altered_answer_fails_the_statement_it_breaks() {
-    let rows = lies();
+async fn one_altered_response_fails_the_statement_it_breaks() {
+    let (limited, quick): (Vec<Row>, Vec<Row>) =
+        lies::all().into_iter().partition(|(id, ..)| LIMITED.contains(id));
     let mut running = JoinSet::new();
-    for share in rows.chunks(rows.len().div_ceil(AT_ONCE)) {
-        let share = share.to_vec();
-        running.spawn(async move {
-            let gateway = Gateway::start(&shipped(&[QUICK, STREAM])).await;
-            let mut wrong = Vec::new();
-            for (id, asked, lie) in share {
-                let liar = Liar::start(&gateway, asked, lie.clone()).await;
-                let (ended, outcome, detail) = judged(&gateway, &liar, id).await;
-                if outcome != "fail" || ended.status.code() != SOME_FAILED {
-                    wrong.push(format!("{id} {asked} {lie:?}: {outcome} {detail}"));
-                }
-            }
-            wrong
-        });
+    running.spawn(not_caught(shipped(&[ADMIN_OF_CALLERS, STREAM]), limited));
+    for share in quick.chunks(quick.len().div_ceil(AT_ONCE)) {
+        running.spawn(not_caught(shipped(&[QUICK, ADMIN_OF_CALLERS, STREAM]), share.to_vec()));
     }
     let wrong = running.join_all().await.concat();
     assert!(wrong.is_empty(), "not caught: {wrong:#?}");
 }
 
+/// Rows whose statement does not fail.
+async fn not_caught(config: String, rows: Vec<Row>) -> Vec<String> {
+    let gateway = Gateway::start(&config).await;
+    let mut wrong = Vec::new();
+    for (id, asked, lie) in rows {
+        let liar = Liar::start(&gateway, asked, lie.clone()).await;
+        let (ended, outcome, detail) = judged(&gateway, &liar, id).await;
+        if outcome != "fail" || ended.status.code() != SOME_FAILED {
+            wrong.push(format!("{id} {asked} {lie:?}: {outcome} {detail}"));
+        }
+    }
+    wrong
+}
+
+/// Else a statement could hold whatever a gateway does.
+#[tokio::test]
+async fn every_statement_has_a_response_that_breaks_it() {
+    let listed = Installation::new().run(&["conform", "--list"], None).await;
+    let ids: BTreeSet<&str> =
+        listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(ids.len() > 130, "{listed:?}");
+    let rows = lies::all();
+    let broken: BTreeSet<&str> = rows.iter().map(|(id, ..)| *id).collect();
+    let unseen: BTreeSet<&str> = NEVER_JUDGED.iter().copied().collect();
+    assert_eq!(broken.union(&unseen).copied().collect::<BTreeSet<_>>(), ids);
+    assert!(broken.is_disjoint(&unseen), "judged after all: {broken:?}");
+}
+
 /// Else the rows above would prove nothing.
 #[tokio::test]
 async fn the_same_statements_hold_without_the_lie() {
-    let gateway = Gateway::start(&shipped(&[QUICK, STREAM])).await;
-    let mut only: Vec<&str> = lies().iter().map(|(id, ..)| *id).collect();
-    only.dedup();
-    let asked: Vec<&str> = only.iter().flat_map(|id| ["--only", *id]).collect();
-    let arguments = [&["--format", "json"], NAMED, asked.as_slice()].concat();
-    let ended = whole(conform(&gateway, gateway.address(), &arguments)).await;
+    let gateway = Gateway::start(&shipped(&[QUICK, ADMIN_OF_CALLERS, STREAM])).await;
+    let liar = Liar::start(&gateway, "*", Lie::None).await;
+    let arguments = [&["--format", "json"], NAMED, QUICK_STATED].concat();
+    let ended = whole(conform(&gateway, liar.address, &arguments)).await;
     for (id, (outcome, detail)) in outcomes(&ended) {
-        assert_eq!(outcome, "ok", "{id}: {detail}");
+        let is_skipped = [SKIPPED, LIMITED].concat().contains(&id.as_str());
+        assert_eq!(outcome, if is_skipped { "skip" } else { "ok" }, "{id}: {detail}");
     }
 }
 
 #[tokio::test]
 async fn every_form_of_the_report_says_the_same_and_is_whole() {
-    let gateway = Gateway::start(&shipped(&[QUICK])).await;
+    let gateway = Gateway::start(&shipped(&[QUICK, ADMIN_OF_CALLERS])).await;
     // What an answer holds must not become part of the report's own form.
     let planted = "\u{1}<&\"]]>'\n";
     let lie = Lie::Replace("Bearer", "\\u0001<&\\\"]]>'\\n");
@@ -308,6 +258,7 @@ async fn a_run_that_cannot_be_made_says_why_and_leaves_with_2() {
         (vec!["--url", &unused, "--insecure"], ADMIN_PASSWORD, "refused"),
         (vec!["--url", "ftp://localhost"], ADMIN_PASSWORD, "https://"),
         ([&here[..], &["--only", "S9-01"]].concat(), ADMIN_PASSWORD, "no statement S9-01"),
+        ([&here[..], &["--expect", "limits.burst=x"]].concat(), ADMIN_PASSWORD, "a number"),
         ([&here[..], &["--dialect", "soap"]].concat(), ADMIN_PASSWORD, "soap"),
         ([&here[..], &["--password", "x"]].concat(), ADMIN_PASSWORD, "--password"),
     ] {
@@ -332,52 +283,101 @@ async fn the_password_comes_from_standard_input_or_a_file_as_well() {
     assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
 }
 
+/// What an operator has changed is stated; what is not stated fails.
 #[tokio::test]
-async fn an_interrupted_run_removes_what_it_has_made() {
-    let gateway = Gateway::start(&shipped(&[QUICK])).await;
-    for signal in [Signal::INT, Signal::TERM] {
-        let run = conform(&gateway, gateway.address(), &[]);
-        let begun = run.stdout.find(|lines| (lines.len() > 3).then_some(()));
-        within("the first verdicts", begun).await.expect("it runs");
-        run.signal(signal);
-        let ended = whole(run).await;
-        assert_eq!(ended.status.code(), CANNOT_RUN, "{ended:?}");
-        assert!(ended.stderr.contains("interrupted"), "{ended:?}");
-        let admin = Client::admin(&gateway);
-        for list in ["users", "servers", "workspaces", "keys"] {
-            let left = admin.get(&format!("/api/admin/{list}")).await.expect(200).json();
-            assert!(!left.to_string().contains("conform"), "{list}: {left:#}");
-        }
+async fn a_number_that_is_not_the_contracts_holds_only_if_it_is_stated() {
+    let config = "[limits]\nrequests_per_second = 40\nburst = 50\nmax_login_attempts = 3\n\
+                  login_window = \"10m\"\n[auth]\nrefresh_ttl = \"1d\"\n\
+                  [dialect.status]\naccess_ttl = \"1h\"\n[[route]]\nupstream = \"echo\"\n";
+    let gateway = Gateway::start(config).await;
+    let set = ["S1-09", "S1-10", "S1-30", "S1-33", "S1-34", "C5"];
+    let only: Vec<&str> = set.iter().flat_map(|id| ["--only", *id]).collect();
+    let arguments = [&["--format", "json"], only.as_slice()].concat();
+    let ended = whole(conform(&gateway, gateway.address(), &arguments)).await;
+    assert_eq!(ended.status.code(), SOME_FAILED, "{ended:?}");
+    for (id, (outcome, detail)) in outcomes(&ended) {
+        assert_eq!(outcome, "fail", "{id}: {detail}");
+    }
+    let stated = [
+        "limits.requests_per_second=40",
+        "limits.burst=50",
+        "limits.max_login_attempts=3",
+        "limits.login_window=10m",
+        "auth.refresh_ttl=1d",
+        "dialect.status.access_ttl=1h",
+    ];
+    let stated: Vec<&str> = stated.iter().flat_map(|setting| ["--expect", setting]).collect();
+    let arguments = [arguments, stated].concat();
+    let ended = whole(conform(&gateway, gateway.address(), &arguments)).await;
+    assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
+    for (id, (outcome, detail)) in outcomes(&ended) {
+        assert_eq!(outcome, "ok", "{id}: {detail}");
     }
 }
 
-/// What an operator has changed is said, and is no failure.
 #[tokio::test]
 async fn settings_of_the_operator_are_skipped_with_their_reason() {
-    let config = "[auth]\nregistration = \"closed\"\n[dialect.plain]\nenabled = false\n\
-                  [limits]\nrequests_per_second = 10000\nburst = 30000\nmax_login_attempts = 7\n\
-                  login_window = \"10m\"\n[dialect.status]\naccess_ttl = \"1h\"\n\
+    let config = "[auth]\nregistration = \"closed\"\n[dialect.plain]\nkeys = false\n\
+                  [dialect.form]\nenabled = false\n[health]\nenabled = false\n\
+                  [limits]\nrequests_per_second = 10000\nburst = 30000\n\
                   [[route]]\nupstream = \"echo\"\n";
     let gateway = Gateway::start(config).await;
-    let ended = whole(conform(&gateway, gateway.address(), &["--format", "json"])).await;
+    let stated = [
+        &["--format", "json", "--expect", "health.enabled=false"],
+        &["--expect", "dialect.plain.keys=false"][..],
+        QUICK_STATED,
+    ];
+    let ended = whole(conform(&gateway, gateway.address(), &stated.concat())).await;
     assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
-    let outcomes = outcomes(&ended);
+    let found = outcomes(&ended);
     for (id, why) in [
-        ("S0-02", "registration is closed"),
-        ("S0-16", "--agent-path"),
-        ("S1-09", "set to 3600 s"),
-        ("S1-30", "set to 7 in 600 s"),
-        ("S1-34", "met no limit"),
+        ("S0-16", "form is not served"),
+        ("C1", "form is not served"),
+        ("S1-27", "--ticket-path"),
+        ("S1-28", "health is the upstream's"),
+        ("S1-34", "more than a run sends"),
         ("S2-10", "registration is closed"),
-        ("S3-03", "plain is not served"),
-        ("C1", "plain is not served"),
+        ("S3-15", "switched off"),
+        ("C16", "health is the upstream's"),
     ] {
-        let (outcome, detail) = &outcomes[id];
+        let (outcome, detail) = &found[id];
         assert_eq!(outcome, "skip", "{id}: {detail}");
         assert!(detail.contains(why), "{id}: {detail}");
     }
-    // A dialect that was asked for has to be there.
-    let asked = ["--format", "json", "--dialect", "plain", "--only", "S3-03"];
-    let ended = whole(conform(&gateway, gateway.address(), &asked)).await;
+    for id in ["S1-04", "S2-13", "S3-13"] {
+        assert_eq!(found[id].0, "ok", "{id}: {}", found[id].1);
+    }
+    // What was asked for has to be there.
+    for (asked, id) in [
+        (["--dialect", "form"], "S0-03"),
+        (["--expect", "auth.registration=open"], "S2-10"),
+        (["--expect", "dialect.plain.keys=true"], "S3-15"),
+        (["--expect", "health.enabled=true"], "C16"),
+    ] {
+        let arguments = [&["--format", "json", "--only", id], &asked[..]].concat();
+        let ended = whole(conform(&gateway, gateway.address(), &arguments)).await;
+        assert_eq!(ended.status.code(), SOME_FAILED, "{id}: {ended:?}");
+    }
+}
+
+/// The upstream's own paths are named; one it does not serve proves nothing.
+#[tokio::test]
+async fn a_path_that_the_upstream_does_not_serve_is_no_proof() {
+    let upstream = Upstream::http1(async |request| {
+        let mut response = Response::new(body("a report"));
+        if !request.uri().path().starts_with("/api/v1/reports") {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        }
+        response
+    });
+    let upstream = upstream.await;
+    let config = format!("{QUICK}{}", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    let only = ["--format", "json", "--only", "S1-02", "--only", "S3-01"];
+    let ended = whole(conform(&gateway, gateway.address(), &only)).await;
     assert_eq!(ended.status.code(), SOME_FAILED, "{ended:?}");
+    let named = ["--proxied-path", "/api/v1/reports/1", "--proxied-v1-path", "/api/v1/reports/2"];
+    let arguments = [&only[..], &named[..]].concat();
+    let ended = whole(conform(&gateway, gateway.address(), &arguments)).await;
+    assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
 }

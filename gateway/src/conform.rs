@@ -7,8 +7,11 @@
 mod client;
 mod collisions;
 mod decisions;
+mod delivery;
 mod envelope;
+pub mod expected;
 mod form;
+mod limits;
 mod plain;
 mod reply;
 pub mod report;
@@ -16,8 +19,9 @@ mod socket;
 mod stage;
 mod status;
 mod token;
+mod traces;
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Instant;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -25,6 +29,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use crate::auth::secret::Secret;
 
 pub use client::Trust;
+use expected::Expected;
 use report::{Check, Report, Verdict, family};
 use stage::Stage;
 
@@ -64,6 +69,10 @@ pub struct Options {
     /// Named only by an operator who has such a route.
     pub agent_path: Option<String>,
     pub ticket_path: Option<String>,
+    /// Of an upstream that serves others than the usual paths.
+    pub proxied_path: Option<String>,
+    pub proxied_v1_path: Option<String>,
+    pub expected: Expected,
 }
 
 type Proof = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Check> + Send + 'a>>;
@@ -96,6 +105,7 @@ fn statements() -> impl Iterator<Item = &'static Statement> {
     [
         form::STATEMENTS,
         status::STATEMENTS,
+        limits::STATEMENTS,
         envelope::STATEMENTS,
         plain::STATEMENTS,
         collisions::STATEMENTS,
@@ -103,6 +113,14 @@ fn statements() -> impl Iterator<Item = &'static Statement> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// Every statement, one a line.
+#[must_use]
+pub fn list() -> String {
+    let lines: Vec<String> =
+        statements().map(|statement| format!("{:<5} {}\n", statement.id, statement.says)).collect();
+    lines.concat()
 }
 
 /// Whether this is a statement's number, or how several begin.
@@ -126,7 +144,11 @@ pub async fn run(
     interrupted: impl Future<Output = ()>,
     mut tell: impl FnMut(&Verdict),
 ) -> Result<Report, String> {
-    let stage = Stage::set(options, password).await?;
+    let mut interrupted = pin!(interrupted);
+    let stage = tokio::select! {
+        stage = Stage::set(options, password) => stage?,
+        () = &mut interrupted => return Err("interrupted".to_owned()),
+    };
     let mut verdicts = Vec::new();
     let all = async {
         let only = &options.only;
@@ -145,7 +167,7 @@ pub async fn run(
     };
     let finished = tokio::select! {
         () = all => true,
-        () = interrupted => false,
+        () = &mut interrupted => false,
     };
     let remarks = stage.clear().await;
     if !finished {

@@ -7,19 +7,23 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SET_COOKIE, UPGRADE,
 };
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
+use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::WebSocketStream;
@@ -29,6 +33,10 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
 use crate::support::client::{Answer, Body, Client, body};
 use crate::support::gateway::{ADMIN, Gateway};
+use crate::support::within;
+
+/// Comes with every lie: a token in a cookie of somebody's makes no lie true.
+const PLANTED: &str = "x=eyJhbGciOi.e30.c2ln; Path=/; Max-Age=60; HttpOnly; Secure; SameSite=Lax";
 
 /// What is said instead of the truth.
 #[derive(Debug, Clone)]
@@ -50,6 +58,19 @@ pub enum Lie {
     Socket(&'static str, Option<u16>),
     /// A WebSocket opens here, answers so and stays.
     Deaf(&'static str),
+    /// A WebSocket opens here and closes at once.
+    Slam(u16),
+    /// No WebSocket opens.
+    Handshake(u16),
+    /// The truth, but the gateway hears of the request when it is released.
+    Held(Arc<Hold>),
+}
+
+/// A request on its way.
+#[derive(Debug, Default)]
+pub struct Hold {
+    pub arrived: Notify,
+    pub released: Notify,
 }
 
 pub struct Liar {
@@ -99,9 +120,10 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, telling: Arc<Telling>) 
         let telling = Arc::clone(&telling);
         async move { Ok::<_, Infallible>(telling.answer(request).await) }
     });
+    let mut server = http1::Builder::new();
+    server.auto_date_header(false);
     // The client leaves when it has heard enough.
-    let _ =
-        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+    let _ = server.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
 
 impl Telling {
@@ -111,35 +133,33 @@ impl Telling {
             Some(beginning) => asked.starts_with(beginning),
             None => asked == self.asked,
         };
+        let fits = !self.lie.is_of_sockets() || request.headers().contains_key(SEC_WEBSOCKET_KEY);
         // The administrator's own login is none of the statements.
         let admin = format!("\"{ADMIN}\"");
-        meant && !String::from_utf8_lossy(request.body()).contains(&admin)
+        meant && fits && !String::from_utf8_lossy(request.body()).contains(&admin)
     }
 
     async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         let upgrade = hyper::upgrade::on(&mut request);
-        let (mut head, sent) = request.into_parts();
+        let (head, sent) = request.into_parts();
         let sent = sent.collect().await.expect("the request arrives whole").to_bytes();
         let request = Request::from_parts(head.clone(), sent.clone());
         let lie = if self.applies(&request) { self.lie.clone() } else { Lie::None };
-        if let Lie::Socket(text, _) | Lie::Deaf(text) = lie {
-            let close = match lie {
-                Lie::Socket(_, close) => close,
-                _ => None,
-            };
-            let stays = matches!(lie, Lie::Deaf(_));
-            tokio::spawn(speak(upgrade, text, close, stays));
-            return opened(&head.headers[SEC_WEBSOCKET_KEY]);
+        match lie {
+            Lie::Socket(..) | Lie::Deaf(_) | Lie::Slam(_) => {
+                tokio::spawn(speak(upgrade, lie));
+                return opened(&head.headers[SEC_WEBSOCKET_KEY]);
+            }
+            Lie::Instead(status, text) => return instead(status, text),
+            Lie::Handshake(status) => return instead(status, ""),
+            Lie::Held(hold) => {
+                hold.arrived.notify_one();
+                hold.released.notified().await;
+                return tell(self.forward(head, sent, upgrade).await, Lie::None, &Value::Null);
+            }
+            _ => {}
         }
-        if let Lie::Instead(status, text) = lie {
-            let mut response = Response::new(body(text));
-            *response.status_mut() = StatusCode::from_u16(status).expect("a status");
-            return response;
-        }
-        for hop in [HOST, CONNECTION, CONTENT_LENGTH] {
-            head.headers.remove(hop);
-        }
-        let answer = self.client.request(Request::from_parts(head, body(sent))).await;
+        let answer = self.forward(head, sent, upgrade).await;
         let mut key = self.key.lock().expect("no panic while it is held");
         if let Ok(json) = serde_json::from_slice::<Value>(&answer.body) {
             let shown = json.get("api_key").or(json.get("apiKey"));
@@ -147,6 +167,43 @@ impl Telling {
         }
         tell(answer, lie, &key)
     }
+
+    async fn forward(&self, mut head: Parts, sent: Bytes, upgrade: OnUpgrade) -> Answer {
+        let opens = head.headers.contains_key(SEC_WEBSOCKET_KEY);
+        for hop in [HOST, CONNECTION, CONTENT_LENGTH] {
+            head.headers.remove(hop);
+        }
+        if opens {
+            head.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        }
+        let mut connection = self.client.connect().await;
+        let mut response = connection.begin(Request::from_parts(head, body(sent))).await;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return within("the rest of a response", Answer::read(response)).await;
+        }
+        let onward = hyper::upgrade::on(&mut response);
+        tokio::spawn(async move {
+            if let (Ok(near), Ok(far)) = tokio::join!(upgrade, onward) {
+                let (mut near, mut far) = (TokioIo::new(near), TokioIo::new(far));
+                // Whichever side ends it.
+                let _ = copy_bidirectional(&mut near, &mut far).await;
+            }
+        });
+        let (head, _) = response.into_parts();
+        Answer { status: head.status, headers: head.headers, body: Bytes::new(), trailers: None }
+    }
+}
+
+impl Lie {
+    fn is_of_sockets(&self) -> bool {
+        matches!(self, Lie::Socket(..) | Lie::Deaf(_) | Lie::Slam(_) | Lie::Handshake(_))
+    }
+}
+
+fn instead(status: u16, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(body(text));
+    *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response
 }
 
 fn tell(answer: Answer, lie: Lie, key: &Value) -> Response<Body> {
@@ -155,6 +212,9 @@ fn tell(answer: Answer, lie: Lie, key: &Value) -> Response<Body> {
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     response.headers_mut().remove(CONTENT_LENGTH);
+    if !matches!(lie, Lie::None) {
+        response.headers_mut().append(SET_COOKIE, HeaderValue::from_static(PLANTED));
+    }
     match lie {
         Lie::Status(status) => {
             *response.status_mut() = StatusCode::from_u16(status).expect("a status");
@@ -172,7 +232,14 @@ fn tell(answer: Answer, lie: Lie, key: &Value) -> Response<Body> {
         Lie::Set(pointer, value) => text = change(&text, pointer, Some(value)),
         Lie::Recall => text.extend(key.to_string().bytes()),
         Lie::Drop(pointer) => text = change(&text, pointer, None),
-        Lie::None | Lie::Instead(..) | Lie::Socket(..) | Lie::Deaf(_) => {}
+        // These are told before the gateway is asked, if it is.
+        Lie::None
+        | Lie::Instead(..)
+        | Lie::Socket(..)
+        | Lie::Deaf(_)
+        | Lie::Slam(_)
+        | Lie::Handshake(_)
+        | Lie::Held(_) => {}
     }
     *response.body_mut() = body(text);
     response
@@ -203,21 +270,25 @@ fn opened(nonce: &HeaderValue) -> Response<Body> {
     response
 }
 
-async fn speak(
-    upgrade: hyper::upgrade::OnUpgrade,
-    text: &'static str,
-    close: Option<u16>,
-    stays: bool,
-) {
+async fn speak(upgrade: OnUpgrade, lie: Lie) {
+    let (text, close) = match lie {
+        Lie::Socket(text, close) => (Some(text), close),
+        Lie::Slam(close) => (None, Some(close)),
+        Lie::Deaf(text) => (Some(text), None),
+        _ => return,
+    };
     let Ok(stream) = upgrade.await else { return };
     let mut socket =
         WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
-    let _ = socket.next().await;
-    let _ = socket.send(Message::text(text)).await;
+    if let Some(text) = text {
+        let _ = socket.next().await;
+        let _ = socket.send(Message::text(text)).await;
+    }
     if let Some(code) = close {
         let frame = CloseFrame { code: CloseCode::from(code), reason: "".into() };
         let _ = socket.close(Some(frame)).await;
     }
     // Until the other side has gone.
+    let stays = matches!(lie, Lie::Deaf(_));
     while stays && matches!(socket.next().await, Some(Ok(_))) {}
 }

@@ -166,7 +166,7 @@ impl Client {
         let sender = match self.protocol {
             Protocol::Http1 => {
                 let (sender, driver) = http1::handshake(io).await.map_err(io::Error::other)?;
-                tokio::spawn(driver);
+                tokio::spawn(driver.with_upgrades());
                 Sender::Http1(sender)
             }
             Protocol::Http2 => {
@@ -288,7 +288,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn read(response: Response<Incoming>) -> Self {
+    pub async fn read(response: Response<Incoming>) -> Self {
         Self::try_read(response).await.expect("the body arrives whole")
     }
 

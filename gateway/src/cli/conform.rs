@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::secret::Secret;
-use crate::conform::{self, Dialect, Options, Trust, report::Report};
+use crate::conform::{self, Dialect, Options, Trust, expected::Expected, report::Report};
 
 use super::administer::ask_password;
 use super::output::{complain, fail, say};
@@ -20,6 +20,9 @@ const EXIT_CANNOT_RUN: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(super) struct ConformOptions {
+    /// List the statements and try none
+    #[arg(long)]
+    list: bool,
     /// Where the gateway is
     #[arg(long, default_value = "https://localhost:8443")]
     url: String,
@@ -44,6 +47,17 @@ pub(super) struct ConformOptions {
     /// A WebSocket route that takes tickets; must be there if named [default: /api/logs/stream]
     #[arg(long, value_name = "PATH")]
     ticket_path: Option<String>,
+    /// A path that wants a credential and that the upstream answers with 2xx [default:
+    /// /api/conform]
+    #[arg(long, value_name = "PATH")]
+    proxied_path: Option<String>,
+    /// Another one, below /api/v1 [default: /api/v1/servers]
+    #[arg(long, value_name = "PATH")]
+    proxied_v1_path: Option<String>,
+    /// What this gateway is set to on purpose, as in its configuration, such as
+    /// limits.burst=100; may be given several times [default: what the contracts say]
+    #[arg(long = "expect", value_name = "KEY=VALUE")]
+    expected: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -66,9 +80,19 @@ impl From<DialectName> for Dialect {
 }
 
 pub(super) fn conform(place: &Place, asked: ConformOptions) -> ExitCode {
+    if asked.list {
+        say(&conform::list());
+        return ExitCode::SUCCESS;
+    }
     let only: Vec<String> = asked.only.iter().map(|id| id.to_uppercase()).collect();
     if let Some(unknown) = only.iter().find(|id| !conform::knows(id)) {
         return fail(EXIT_CANNOT_RUN, &format!("there is no statement {unknown}"));
+    }
+    let mut expected = Expected::default();
+    for setting in &asked.expected {
+        if let Err(message) = expected.state(setting) {
+            return fail(EXIT_CANNOT_RUN, &message);
+        }
     }
     let trust = match (asked.ca, asked.insecure) {
         (_, true) => Trust::Anything,
@@ -87,17 +111,23 @@ pub(super) fn conform(place: &Place, asked: ConformOptions) -> ExitCode {
         only,
         agent_path: asked.agent_path,
         ticket_path: asked.ticket_path,
+        proxied_path: asked.proxied_path,
+        proxied_v1_path: asked.proxied_v1_path,
+        expected,
     };
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_CANNOT_RUN, &error.to_string()),
     };
     let format = place.format.unwrap_or(Format::Table);
-    let told = runtime.block_on(conform::run(&options, &password, interrupted(), |verdict| {
-        if format == Format::Table {
-            say(&verdict.line());
-        }
-    }));
+    let told = runtime.block_on(async {
+        conform::run(&options, &password, interrupted(), |verdict| {
+            if format == Format::Table {
+                say(&verdict.line());
+            }
+        })
+        .await
+    });
     match told {
         Ok(report) => write(&report, format),
         Err(message) => fail(EXIT_CANNOT_RUN, &message),
@@ -130,15 +160,16 @@ fn admin_password(name: &str) -> Result<Secret, String> {
     Ok(line.strip_suffix('\r').unwrap_or(line).into())
 }
 
-/// SIGINT or SIGTERM.
-async fn interrupted() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// SIGINT or SIGTERM, both heeded from now on and not only once this is waited for.
+fn interrupted() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

@@ -22,6 +22,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
@@ -161,6 +162,8 @@ struct Place {
     authority: String,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     free: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    /// Held for reading by every request until its response is there.
+    in_flight: Arc<RwLock<()>>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -196,6 +199,7 @@ impl Client {
             host,
             tls,
             free: Mutex::default(),
+            in_flight: Arc::default(),
         })))
     }
 
@@ -207,7 +211,7 @@ impl Client {
     pub async fn send(&self, call: &Call) -> Result<Reply, Fault> {
         for _ in 0..MAX_WAITS {
             let reply = self.send_once(call).await?;
-            if reply.status != 429 || limit_of(&reply) == Some(Limit::Attempts) {
+            if limit_of(&reply) != Some(Limit::Requests) {
                 return Ok(reply);
             }
             let wait = reply.field("retry-after").and_then(|wait| wait.parse().ok()).unwrap_or(1);
@@ -216,8 +220,26 @@ impl Client {
         Err(Fault::Differs(format!("{}: refused with 429 again and again", call.asked())))
     }
 
-    /// Sends a request and takes whatever answer there is.
+    /// Sends a request and takes whatever response there is.
+    ///
+    /// The exchange is a task of its own: an interrupt that drops this future must not
+    /// leave it open whether the gateway has done what was asked.
     pub async fn send_once(&self, call: &Call) -> Result<Reply, Fault> {
+        let (client, call) = (self.clone(), call.clone());
+        let in_flight = Arc::clone(&self.0.in_flight).read_owned().await;
+        let exchange = tokio::spawn(async move {
+            let _in_flight = in_flight;
+            client.exchange(&call).await
+        });
+        exchange.await.unwrap_or_else(|error| Err(Fault::Differs(error.to_string())))
+    }
+
+    /// Waits until every request that was sent has its response or has failed.
+    pub async fn settle(&self) {
+        drop(self.0.in_flight.write().await);
+    }
+
+    async fn exchange(&self, call: &Call) -> Result<Reply, Fault> {
         let broken = |error: &str| Fault::Differs(format!("{}: no answer: {error}", call.asked()));
         let exchange = async {
             let request = call.request(&self.0.authority)?;
@@ -262,7 +284,7 @@ impl Client {
                 Fault::Differs(format!("{}: no answer to the handshake", call.asked()))
             })??;
             match opened {
-                Err(reply) if reply.status == 429 && limit_of(&reply) != Some(Limit::Attempts) => {
+                Err(reply) if limit_of(&reply) == Some(Limit::Requests) => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 opened => return Ok(opened),
@@ -339,15 +361,21 @@ async fn read(asked: String, response: http::Response<Incoming>) -> Result<Reply
     Ok(Reply { asked, status: head.status.as_u16(), headers: head.headers, body })
 }
 
-/// Which limit a 429 speaks of.
+/// Which limit a refusal speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     Requests,
     Attempts,
 }
 
+/// The limit that refused the request, if one did.
 pub fn limit_of(reply: &Reply) -> Option<Limit> {
-    let policy = reply.field("ratelimit-policy")?;
+    /// RESOURCE_EXHAUSTED: gRPC has no 429.
+    const EXHAUSTED: Option<&str> = Some("8");
+    if reply.status != 429 && reply.field("grpc-status") != EXHAUSTED {
+        return None;
+    }
+    let policy = reply.field("ratelimit-policy").unwrap_or_default();
     Some(if policy.starts_with("\"attempts\"") { Limit::Attempts } else { Limit::Requests })
 }
 

@@ -6,22 +6,26 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::Statement;
+use super::Dialect::Form;
 use super::client::Call;
+use super::delivery::{self, ACCESS, Delivery, REFRESH as REFRESH_COOKIE};
+use super::expected::Registration;
 use super::reply::{Reply, is_uuid};
 use super::report::{Check, Fault, differs, ensure, unseen};
 use super::socket::{Message, Socket};
-use super::stage::{PROXIED_V1, Person, Stage, echoed};
-use super::token::{DAYS_7, Token};
+use super::stage::{Person, Stage, echoed};
+use super::token::Token;
+use super::{Dialect, Statement, collisions};
 
 const REGISTER: &str = "/api/v1/auth/register";
 const LOGIN: &str = "/api/v1/auth/login";
 const REFRESH: &str = "/api/v1/auth/refresh";
 /// Where agents connect unless the operator says otherwise.
 const AGENTS: &str = "/api/v1/agents/ws";
-const MINUTES_30: i64 = 1800;
 /// Without a special character, as in the contract's own example.
 const SAMPLE_PASSWORD: &str = "password123";
+const ACCESS_TOKEN: delivery::Token = delivery::Token::access("/access_token");
+const PAIR: &[delivery::Token] = &[ACCESS_TOKEN, delivery::Token::refresh("/refresh_token")];
 /// An end that is promised within a second, seen over a network.
 const SOON: Duration = Duration::from_millis(2500);
 
@@ -29,8 +33,8 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S0-01", "people come with tokens, agents with keys", |s| {
         Box::pin(async move {
             let key = agent_key(s).await?;
-            let person = s.send(Call::get(PROXIED_V1).bearer(&access(s).await?.text)).await?;
-            let agent = s.send(Call::get(PROXIED_V1).key(&key.text)).await?;
+            let person = s.send(Call::get(&s.proxied_v1).bearer(&access(s).await?.text)).await?;
+            let agent = s.send(Call::get(&s.proxied_v1).key(&key.text)).await?;
             person.passed()?;
             agent.passed()?;
             let schemes = [&person, &agent].map(|seen| echoed(seen, "x-portcullis-scheme"));
@@ -56,7 +60,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
         Box::pin(async move {
             let (who, answer) = registered(s).await?;
             answer.members("", &["user", "access_token", "refresh_token", "token_type"])?;
-            answer.members("/user", &["id", "email", "username", "full_name"])?;
+            answer.has_members("/user", &["id", "email", "username", "full_name"])?;
             answer.is("/user/email", who.email)?.is("/user/username", who.username)?;
             answer.is("/user/full_name", "Ann Conform")?.is("/token_type", "bearer")?;
             Token::read(&answer.text("/access_token")?)?;
@@ -102,12 +106,12 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("S0-09", "the token in the Authorization field opens /api/v1", |s| {
         Box::pin(async move {
-            s.send(Call::get(PROXIED_V1)).await?.status(401)?;
-            s.send(Call::get(PROXIED_V1).bearer(&access(s).await?.text)).await?.passed()
+            s.send(Call::get(&s.proxied_v1)).await?.status(401)?;
+            s.send(Call::get(&s.proxied_v1).bearer(&access(s).await?.text)).await?.passed()
         })
     }),
     Statement::new("S0-10", "access tokens live 30 minutes", |s| {
-        Box::pin(async move { access(s).await?.lives(MINUTES_30) })
+        Box::pin(async move { access(s).await?.lives(s.expected.access_ttl(Form)) })
     }),
     Statement::new(
         "S0-11",
@@ -120,17 +124,18 @@ pub(super) const STATEMENTS: &[Statement] = &[
                     answer.status(200)?.members("", &["access_token", "token_type"])?;
                     answer.is("/token_type", "bearer")?;
                     let token = Token::read(&answer.text("/access_token")?)?;
-                    token.lives(MINUTES_30)?;
-                    s.send(Call::get(PROXIED_V1).bearer(&token.text)).await?.passed()?;
+                    token.lives(s.expected.access_ttl(Form))?;
+                    s.send(Call::get(&s.proxied_v1).bearer(&token.text)).await?.passed()?;
                 }
                 Ok(())
             })
         },
     ),
     Statement::new("S0-12", "refresh tokens live seven days", |s| {
-        Box::pin(
-            async move { Token::read(&signed_in(s).await?.text("/refresh_token")?)?.lives(DAYS_7) },
-        )
+        Box::pin(async move {
+            let token = Token::read(&signed_in(s).await?.text("/refresh_token")?)?;
+            token.lives(s.expected.refresh_ttl)
+        })
     }),
     Statement::new("S0-13", "keys are made in the web interface", |_| {
         Box::pin(async { unseen("what a browser shows is not judged here") })
@@ -150,7 +155,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
         Box::pin(async move {
             let key = agent_key(s).await?;
             key.made.is("/server", key.server.clone())?;
-            let seen = s.send(Call::get(PROXIED_V1).key(&key.text)).await?;
+            let seen = s.send(Call::get(&s.proxied_v1).key(&key.text)).await?;
             seen.passed()?;
             let server = echoed(&seen, "x-portcullis-server-id");
             ensure(!s.echo || server.as_ref() == Some(&key.server), || {
@@ -192,31 +197,52 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let rotated = s.admin(Call::post(path).json(&at_once)).await?;
             let text = rotated.status(201)?.text("/api_key")?;
             ensure(text != key.text, || "the key is the old one".to_owned())?;
-            s.send(Call::get(PROXIED_V1).key(&text)).await?.passed()?;
-            s.send(Call::get(PROXIED_V1).key(&key.text)).await?.status(401).map(drop)
+            s.send(Call::get(&s.proxied_v1).key(&text)).await?.passed()?;
+            s.send(Call::get(&s.proxied_v1).key(&key.text)).await?.status(401).map(drop)
         })
     }),
     Statement::new("S0-19", "a revoked key ends at once, its open sockets too", |s| {
         Box::pin(async move {
             let key = new_key(s).await?;
-            s.send(Call::get(PROXIED_V1).key(&key.text)).await?.passed()?;
+            s.send(Call::get(&s.proxied_v1).key(&key.text)).await?.passed()?;
             let mut socket = agent_socket(s).await?;
             socket.send(&auth_message(&key.text)).await?;
             accepted(&mut socket).await?;
             let path = format!("/api/admin/keys/{}", key.id);
             s.admin(Call::new(Method::DELETE, path)).await?.status(204)?;
-            s.send(Call::get(PROXIED_V1).key(&key.text)).await?.status(401)?;
+            s.send(Call::get(&s.proxied_v1).key(&key.text)).await?.status(401)?;
             ends(&mut socket).await
         })
     }),
     Statement::new("S0-20", "a front end may keep the tokens, or the browser in cookies", |s| {
         Box::pin(async move {
-            let answer = signed_in(s).await?;
-            let somewhere = answer.at("/access_token").is_ok() || answer.cookie_token().is_some();
-            ensure(somewhere, || "no token, neither in the body nor in a cookie".to_owned())
+            Token::read(&signed_in(s).await?.text("/access_token")?)?;
+            for (dialect, token) in collisions::access_tokens(s).await? {
+                if s.delivery(dialect) == Some(Delivery::Cookie) {
+                    holds_in_a_cookie(s, dialect, &token.text).await?;
+                }
+            }
+            Ok(())
         })
     }),
 ];
+
+/// The browser's cookie opens what the token opens, and no other site's page uses it.
+async fn holds_in_a_cookie(s: &Stage, dialect: Dialect, token: &str) -> Check {
+    let cookie = |call: Call| call.field("cookie", format!("{ACCESS}={token}"));
+    let word = dialect.word();
+    let of_dialect = |fault: Fault| match fault {
+        Fault::Differs(text) => Fault::Differs(format!("{word}: {text}")),
+        unseen @ Fault::Unseen(_) => unseen,
+    };
+    let opened = s.send(cookie(Call::get(&s.proxied_v1))).await?;
+    opened.passed().map_err(of_dialect)?;
+    let foreign = cookie(Call::post(&s.proxied_v1)).field("sec-fetch-site", "cross-site");
+    s.send(foreign).await?.status(403).map_err(of_dialect)?;
+    // Only the cookie it was given as counts.
+    let swapped = Call::get(&s.proxied_v1).field("cookie", format!("{REFRESH_COOKIE}={token}"));
+    s.send(swapped).await?.status(401).map(drop).map_err(of_dialect)
+}
 
 fn registration(who: &Person) -> Value {
     json!({
@@ -231,8 +257,11 @@ fn registration(who: &Person) -> Value {
 pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
     match answer.status {
-        200 | 201 => Ok(answer),
-        403 => unseen("registration is closed on this gateway"),
+        200 | 201 => s.delivered(Form, answer, PAIR),
+        403 if s.expected.registration != Some(Registration::Open) => {
+            answer.members("", &["detail"])?.text("/detail")?;
+            unseen("registration is closed on this gateway")
+        }
         _ => Err(answer.fault("200 or 201")),
     }
 }
@@ -251,7 +280,7 @@ pub(super) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
 
 pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let members = [("username", who.username.as_str()), ("password", who.password.as_str())];
-    s.send(Call::post(LOGIN).form(&members)).await
+    s.delivered(Form, s.send(Call::post(LOGIN).form(&members)).await?, PAIR)
 }
 
 pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
@@ -271,7 +300,8 @@ pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
 }
 
 pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
-    s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await
+    let reply = s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await?;
+    s.delivered(Form, reply, &[ACCESS_TOKEN])
 }
 
 /// A key that is bound to a server.

@@ -3,25 +3,29 @@
 
 use serde_json::json;
 
+use super::Dialect::Plain;
 use super::Statement;
 use super::client::Call;
+use super::delivery;
+use super::expected::Served;
 use super::reply::{Precision, Reply, has_prefix, time};
 use super::report::{Check, Fault, differs, ensure, unseen};
-use super::stage::{PROXIED_V1, Person, Stage};
+use super::stage::{Person, Stage};
 use super::token::Token;
 
 const LOGIN: &str = "/api/v1/auth/login";
 const REFRESH: &str = "/api/v1/auth/refresh";
 const LOGOUT: &str = "/api/v1/auth/logout";
 const KEYS: &str = "/api/v1/auth/keys";
-const HOUR: i64 = 3600;
+const TOKEN: delivery::Token = delivery::Token::access("/token");
+const PAIR: &[delivery::Token] = &[TOKEN, delivery::Token::refresh("/refreshToken")];
 const NO_SUCH_KEY: &str = "key_abc123";
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S3-01", "the token in the Authorization field opens /api/v1", |s| {
         Box::pin(async move {
-            s.send(Call::get(PROXIED_V1)).await?.status(401)?;
-            s.send(Call::get(PROXIED_V1).bearer(&access(s).await?.text)).await?.passed()
+            s.send(Call::get(&s.proxied_v1)).await?.status(401)?;
+            s.send(Call::get(&s.proxied_v1).bearer(&access(s).await?.text)).await?.passed()
         })
     }),
     Statement::new("S3-02", "a login takes username and password, both", |s| {
@@ -40,15 +44,16 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let (ann, answer) = (s.ann().await?, signed_in(s).await?);
             // Without a refresh token in it, nobody could refresh.
             let members = ["token", "expires_in", "user", "refreshToken"];
-            answer.status(200)?.members("", &members)?.is("/expires_in", HOUR)?;
-            answer.members("/user", &["id", "username", "email"])?;
+            answer.status(200)?.members("", &members)?;
+            answer.is("/expires_in", s.expected.access_ttl(Plain))?;
+            answer.has_members("/user", &["id", "username", "email"])?;
             answer.is("/user/username", ann.username.as_str())?;
             answer.is("/user/email", ann.email.as_str())?;
             has_prefix(&answer.text("/user/id")?, "user_")
         })
     }),
     Statement::new("S3-04", "the token lives an hour", |s| {
-        Box::pin(async move { access(s).await?.lives(HOUR) })
+        Box::pin(async move { access(s).await?.lives(s.expected.access_ttl(Plain)) })
     }),
     Statement::new("S3-05", "its header text is that of HS256 and JWT, to the letter", |s| {
         Box::pin(async move { access(s).await?.begins("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.") })
@@ -74,10 +79,11 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S3-08", "a refresh token brings a token and expires_in 3600", |s| {
         Box::pin(async move {
             let answer = refresh(s, &login(s, s.ann().await?).await?).await?;
-            answer.status(200)?.members("", &["token", "expires_in"])?.is("/expires_in", HOUR)?;
+            let ttl = s.expected.access_ttl(Plain);
+            answer.status(200)?.members("", &["token", "expires_in"])?.is("/expires_in", ttl)?;
             let token = Token::read(&answer.text("/token")?)?;
-            token.lives(HOUR)?;
-            s.send(Call::get(PROXIED_V1).bearer(&token.text)).await?.passed()
+            token.lives(ttl)?;
+            s.send(Call::get(&s.proxied_v1).bearer(&token.text)).await?.passed()
         })
     }),
     Statement::new("S3-09", "a bad one: 401 Invalid or expired refresh token", |s| {
@@ -105,11 +111,11 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let token = answer.text("/token")?;
             let second = refresh(s, &answer).await?.text("/token")?;
             for token in [&token, &second] {
-                s.send(Call::get(PROXIED_V1).bearer(token)).await?.passed()?;
+                s.send(Call::get(&s.proxied_v1).bearer(token)).await?.passed()?;
             }
             s.send(Call::post(LOGOUT).bearer(&token)).await?.status(200)?;
             for token in [&token, &second] {
-                s.send(Call::get(PROXIED_V1).bearer(token)).await?.status(401)?;
+                s.send(Call::get(&s.proxied_v1).bearer(token)).await?.status(401)?;
             }
             refresh(s, &answer).await?.status(401).map(drop)
         })
@@ -122,14 +128,21 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("S3-13", "key management can be switched off", |s| {
         Box::pin(async move {
-            keys_served(s).await?;
-            unseen("it is on here, so that it can be off is not seen")
+            if s.expected.keys == Served::Here {
+                listed(s, &access(s).await?.text).await?;
+                return unseen("it is on here, so that it can be off is not seen");
+            }
+            let token = access(s).await?.text;
+            let list = s.send(Call::get(KEYS).bearer(&token)).await?;
+            let listed = list.status == 200 && list.json().is_ok_and(|body| body.is_array());
+            let made = s.send(Call::post(KEYS).json(&json!({})).bearer(&token)).await?;
+            ensure(!listed && made.at("/apiKey").is_err(), || "it is on".to_owned())
         })
     }),
     Statement::new("S3-14", "a key alone gives access", |s| {
         Box::pin(async move {
             let key = key(s).await?;
-            s.send(Call::get(PROXIED_V1).key(&key.text("/apiKey")?)).await?.passed()
+            s.send(Call::get(&s.proxied_v1).key(&key.text("/apiKey")?)).await?.passed()
         })
     }),
     Statement::new("S3-15", "a new key: 201 with keyId, apiKey, name, createdAt", |s| {
@@ -137,7 +150,6 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let key = key(s).await?;
             key.status(201)?.members("", &["keyId", "apiKey", "name", "createdAt"])?;
             key.is("/name", "conform")?;
-            keys_served(s).await?;
             s.send(Call::post(KEYS).json(&json!({}))).await?.status(401).map(drop)
         })
     }),
@@ -178,7 +190,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let id = key.text("/keyId")?;
             let before = last_used(s, &id).await?;
             ensure(before.is_null(), || format!("expected null before its use, found {before}"))?;
-            let used = s.send(Call::get(PROXIED_V1).key(&key.text("/apiKey")?)).await?;
+            let used = s.send(Call::get(&s.proxied_v1).key(&key.text("/apiKey")?)).await?;
             used.passed()?;
             match last_used(s, &id).await?.as_str() {
                 Some(text) => is_near(&used, time(text, Precision::Seconds)?),
@@ -190,10 +202,10 @@ pub(super) const STATEMENTS: &[Statement] = &[
         Box::pin(async move {
             let key = new_key(s).await?;
             let text = key.text("/apiKey")?;
-            s.send(Call::get(PROXIED_V1).key(&text)).await?.passed()?;
+            s.send(Call::get(&s.proxied_v1).key(&text)).await?.passed()?;
             let gone = delete(s, &key.text("/keyId")?).await?;
             ensure(gone.status(204)?.body.is_empty(), || "204 with a body".to_owned())?;
-            s.send(Call::get(PROXIED_V1).key(&text)).await?.status(401).map(drop)
+            s.send(Call::get(&s.proxied_v1).key(&text)).await?.status(401).map(drop)
         })
     }),
     Statement::new("S3-20", "an unknown key or another's: 404 API key not found", |s| {
@@ -206,7 +218,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let foreign = s.send(Call::delete(path).bearer(&other)).await?;
             foreign.status(404)?.body_is(words.clone())?;
             // It is still there.
-            s.send(Call::get(PROXIED_V1).key(&key.text("/apiKey")?)).await?.passed()?;
+            s.send(Call::get(&s.proxied_v1).key(&key.text("/apiKey")?)).await?.passed()?;
             delete(s, NO_SUCH_KEY).await?.status(404)?.body_is(words).map(drop)
         })
     }),
@@ -214,7 +226,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
 
 pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let body = json!({ "username": who.username, "password": who.password });
-    s.send(Call::post(LOGIN).json(&body)).await
+    s.delivered(Plain, s.send(Call::post(LOGIN).json(&body)).await?, PAIR)
 }
 
 pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
@@ -235,20 +247,24 @@ pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
 
 /// Redeems the refresh token of a login's answer.
 pub(super) async fn refresh(s: &Stage, login: &Reply) -> Result<Reply, Fault> {
-    let body = json!({ "refreshToken": login.text("/refreshToken")? });
-    s.send(Call::post(REFRESH).json(&body)).await
+    redeem(s, &login.text("/refreshToken")?).await
 }
 
-/// Where it is switched off, its paths are not found.
-async fn keys_served(s: &Stage) -> Check {
-    match s.send(Call::get(KEYS).bearer(&access(s).await?.text)).await?.status {
-        404 => unseen("key management is switched off on this gateway"),
-        _ => Ok(()),
+pub(super) async fn redeem(s: &Stage, token: &str) -> Result<Reply, Fault> {
+    let body = json!({ "refreshToken": token });
+    s.delivered(Plain, s.send(Call::post(REFRESH).json(&body)).await?, &[TOKEN])
+}
+
+/// That it is switched off is stated by the operator.
+fn keys_are_served(s: &Stage) -> Check {
+    match s.expected.keys {
+        Served::Here => Ok(()),
+        Served::Not => unseen("key management is switched off on this gateway"),
     }
 }
 
 pub(super) async fn new_key(s: &Stage) -> Result<Reply, Fault> {
-    keys_served(s).await?;
+    keys_are_served(s)?;
     let call = Call::post(KEYS).json(&json!({ "name": "conform" }));
     let reply = s.send(call.bearer(&access(s).await?.text)).await?;
     reply.status(201)?;
@@ -277,10 +293,10 @@ async fn delete(s: &Stage, id: &str) -> Result<Reply, Fault> {
     s.send(Call::delete(format!("{KEYS}/{id}")).bearer(&access(s).await?.text)).await
 }
 
-/// The time is about that of the answer.
+/// The time is about that of the response, which says when it was sent (RFC 9110 6.6.1).
 pub(super) fn is_near(reply: &Reply, time: jiff::Timestamp) -> Check {
     const SECONDS: i64 = 10;
-    let Some(now) = reply.date() else { return Ok(()) };
+    let now = reply.date().ok_or_else(|| reply.fault("a Date"))?;
     ensure((now.as_second() - time.as_second()).abs() <= SECONDS, || {
         format!("expected a time about {now}, found {time}")
     })

@@ -26,9 +26,6 @@ pub struct Reply {
 impl Reply {
     /// A fault that names the request and shows the answer.
     pub fn fault(&self, expected: &str) -> Fault {
-        if self.status < 300 && self.cookie_token().is_some() {
-            return Fault::Unseen("tokens are delivered in cookies on this gateway".to_owned());
-        }
         Fault::Differs(format!("{}: expected {expected}, found {}", self.asked, self.shown()))
     }
 
@@ -57,27 +54,17 @@ impl Reply {
         if matches!(self.status, 400 | 422) { Ok(self) } else { Err(self.fault("400 or 422")) }
     }
 
-    /// The gateway let the request through; what the upstream makes of it is its own.
+    /// The gateway let the request through and the upstream served it. No other status
+    /// tells so: a gateway that has lost its route or its upstream answers 404 or 502 too.
     pub fn passed(&self) -> Check {
-        if matches!(self.status, 401 | 403 | 429) {
-            return Err(self.fault("to be let through"));
+        if (200..300).contains(&self.status) {
+            return Ok(());
         }
-        Ok(())
+        Err(self.fault("2xx of the upstream"))
     }
 
     pub fn field(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
-    }
-
-    /// A token in a cookie that scripts cannot read.
-    pub fn cookie_token(&self) -> Option<&str> {
-        let cookies = self.headers.get_all("set-cookie").iter();
-        cookies.filter_map(|cookie| cookie.to_str().ok()).find_map(|cookie| {
-            let (pair, attributes) = cookie.split_once(';')?;
-            let (_, value) = pair.split_once('=')?;
-            let kept = attributes.contains("HttpOnly") && attributes.contains("Secure");
-            (kept && value.starts_with("eyJ")).then_some(value)
-        })
     }
 
     pub fn json(&self) -> Result<Value, Fault> {
@@ -130,6 +117,15 @@ impl Reply {
         }
         let place = if pointer.is_empty() { "the body" } else { pointer };
         Err(self.fault(&format!("in {place} exactly the members {}", expected.join(", "))))
+    }
+
+    /// The object at a JSON pointer has these members, whatever others it has.
+    pub fn has_members(&self, pointer: &str, expected: &[&str]) -> Result<&Self, Fault> {
+        let found = self.at(pointer)?;
+        match expected.iter().find(|name| found.get(name).is_none()) {
+            None => Ok(self),
+            Some(missing) => Err(self.fault(&format!("a member {pointer}/{missing}"))),
+        }
     }
 
     /// When it was sent, by the answering side's clock.

@@ -11,17 +11,20 @@ use tokio::sync::OnceCell;
 
 use crate::auth::secret::Secret;
 
-use super::client::{Call, Client, Limit, limit_of, percent};
+use super::client::{Call, Client, Limit, limit_of};
+use super::delivery::{self, Delivery};
+use super::expected::Expected;
 use super::reply::Reply;
-use super::report::{Check, Fault, unseen};
+use super::report::{Check, Fault, differs, unseen};
+use super::token::Token;
+use super::traces::Run;
 use super::{Dialect, Options, random_bytes};
 
-/// Behind every route of an upstream, as far as the gateway is concerned.
-pub const PROXIED: &str = "/api/conform";
+/// Of the upstream, unless the operator names another path: behind a route that wants a
+/// credential, answered with 2xx.
+const PROXIED: &str = "/api/conform";
 /// The same below `/api/v1`.
-pub const PROXIED_V1: &str = "/api/v1/servers";
-
-const PAGES: usize = 100;
+const PROXIED_V1: &str = "/api/v1/servers";
 
 /// Somebody made for this run.
 #[derive(Debug, Clone)]
@@ -38,18 +41,22 @@ pub struct Stage {
     pub agent_path: Option<String>,
     /// A WebSocket route that takes tickets, if the operator has named one.
     pub ticket_path: Option<String>,
+    /// A path of the upstream that wants a credential.
+    pub proxied: String,
+    /// The same below `/api/v1`.
+    pub proxied_v1: String,
+    pub expected: Expected,
     /// What the upstream was sent can be seen.
     pub echo: bool,
     mounted: BTreeSet<Dialect>,
+    deliveries: Mutex<BTreeMap<Dialect, Delivery>>,
     admin: String,
     /// Our own address, as the gateway counts failed attempts.
     address: String,
-    run: String,
+    run: Run,
     counter: AtomicU32,
     kept: Mutex<BTreeMap<&'static str, Reply>>,
     ann: OnceCell<Person>,
-    /// Paths of the admin API to delete at the end.
-    made: Mutex<Vec<String>>,
 }
 
 /// Why there can be no run, in words for the operator.
@@ -72,26 +79,32 @@ impl Stage {
             _ => return Err(words(before.fault("the admin API"))),
         }
         let admin = sign_in(&client, name, password).await?;
-        let run = format!("conform-{:08x}", u32::from_be_bytes(random_bytes()));
-        let address = own_address(&client, &admin, &run).await.map_err(words)?;
+        let run = Run::new();
+        let proxied = options.proxied_path.as_deref().unwrap_or(PROXIED);
+        let proxied_v1 = options.proxied_v1_path.as_deref().unwrap_or(PROXIED_V1);
+        let wrong = Call::get(proxied).basic(&run.name(0), "not a password");
+        let address = own_address(&client, &admin, &wrong).await.map_err(words)?;
         let mounted = match options.dialects.as_slice() {
             [] => find_mounted(&client).await.map_err(words)?,
             named => named.iter().copied().collect(),
         };
-        let seen = client.send(&Call::get(PROXIED).bearer(&admin)).await.map_err(words)?;
+        let seen = client.send(&Call::get(proxied).bearer(&admin)).await.map_err(words)?;
         let stage = Self {
-            echo: echoed(&seen, "x-portcullis-user-id").is_some(),
+            echo: is_echo(&seen),
+            proxied: proxied.to_owned(),
+            proxied_v1: proxied_v1.to_owned(),
+            expected: options.expected.clone(),
             client,
             agent_path: options.agent_path.clone(),
             ticket_path: options.ticket_path.clone(),
             mounted,
+            deliveries: Mutex::default(),
             admin,
             address,
             run,
-            counter: AtomicU32::new(0),
+            counter: AtomicU32::new(1),
             kept: Mutex::default(),
             ann: OnceCell::new(),
-            made: Mutex::default(),
         };
         stage.forgive().await.map_err(words)?;
         Ok(stage)
@@ -108,7 +121,7 @@ impl Stage {
     /// Sends a request. What it costs at the failed-attempt limiter is forgiven.
     pub async fn send(&self, call: Call) -> Result<Reply, Fault> {
         let mut reply = self.client.send(&call).await?;
-        if limit_of(&reply) == Some(Limit::Attempts) && reply.status == 429 {
+        if limit_of(&reply) == Some(Limit::Attempts) {
             self.forgive().await?;
             reply = self.client.send(&call).await?;
         }
@@ -158,9 +171,42 @@ impl Stage {
         Ok(reply)
     }
 
-    /// A name that nobody has, which the end of the run recognises.
+    /// The response with its tokens where a body has them. One dialect delivers all its
+    /// tokens in the same way.
+    pub fn delivered(
+        &self,
+        dialect: Dialect,
+        reply: Reply,
+        tokens: &[delivery::Token],
+    ) -> Result<Reply, Fault> {
+        if !matches!(reply.status, 200 | 201) {
+            return Ok(reply);
+        }
+        let (found, reply) = delivery::read(reply, tokens);
+        let before = *lock(&self.deliveries).entry(dialect).or_insert(found);
+        if before != found {
+            let place = |delivery| match delivery {
+                Delivery::Body => "the body",
+                Delivery::Cookie => "cookies",
+            };
+            return differs(format!(
+                "{}: tokens come in {}, before they came in {}",
+                reply.asked,
+                place(found),
+                place(before)
+            ));
+        }
+        Ok(reply)
+    }
+
+    /// How a dialect was seen to deliver its tokens.
+    pub fn delivery(&self, dialect: Dialect) -> Option<Delivery> {
+        lock(&self.deliveries).get(&dialect).copied()
+    }
+
+    /// A name that nobody has, which the end of this run or of the next one recognises.
     pub fn fresh_name(&self) -> String {
-        format!("{}-{}", self.run, self.counter.fetch_add(1, Ordering::Relaxed))
+        self.run.name(self.counter.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Somebody who is not registered yet.
@@ -199,12 +245,11 @@ impl Stage {
         self.ann.get_or_try_init(|| self.person()).await
     }
 
-    /// Makes something through the admin API, to be removed at the end.
+    /// Makes something through the admin API. Its name, a fresh one, is all that the
+    /// removal needs: no interrupt comes between the thing and a note of it.
     pub async fn make(&self, list: &str, body: &Value) -> Result<Reply, Fault> {
         let reply = self.admin(Call::post(list).json(body)).await?;
         reply.status(201)?;
-        let id = reply.text("/id")?;
-        lock(&self.made).push(format!("{list}/{id}"));
         Ok(reply)
     }
 
@@ -215,56 +260,36 @@ impl Stage {
 
     /// A key of `owner`, bound to a server if one is named: the answer of the admin API.
     pub async fn key(&self, owner: &Person, server: Option<&str>) -> Result<Reply, Fault> {
-        let mut body = json!({ "owner": owner.id, "name": "conform" });
+        let mut body = json!({ "owner": owner.id, "name": self.fresh_name() });
         if let Some(server) = server {
             body["server"] = server.into();
         }
         self.make("/api/admin/keys", &body).await
     }
 
-    /// Removes what was made. Answers what is left behind.
+    /// Removes what this run has made and what an earlier one had to leave, and ends the
+    /// administrator's session. Returns what is left behind.
     pub async fn clear(&self) -> Vec<String> {
-        let mut left = Vec::new();
-        let mut paths = std::mem::take(&mut *lock(&self.made));
-        paths.reverse();
-        // Those who registered themselves.
-        match self.registered().await {
-            Ok(users) => paths.extend(users),
-            Err(Fault::Differs(text) | Fault::Unseen(text)) => left.push(text),
-        }
-        let mut gone = BTreeSet::new();
-        for path in paths.into_iter().filter(|path| gone.insert(path.clone())) {
-            match self.admin(Call::delete(&path)).await {
-                Ok(reply) if matches!(reply.status, 204 | 404) => {}
-                Ok(reply) => left.push(format!("{path} is left behind: {}", reply.status)),
-                Err(_) => left.push(format!("{path} is left behind: no answer")),
-            }
-        }
+        self.client.settle().await;
+        let left = self.run.clear(self).await;
         let _ = self.forgive().await;
+        if let Some(session) = session_of(&self.admin) {
+            let _ = self.admin(Call::delete(format!("/api/admin/sessions/{session}"))).await;
+        }
         left
     }
+}
 
-    async fn registered(&self) -> Result<Vec<String>, Fault> {
-        let mut users = Vec::new();
-        let mut path = "/api/admin/users?limit=200".to_owned();
-        for _ in 0..PAGES {
-            let page = self.admin(Call::get(&path)).await?;
-            page.status(200)?;
-            for user in page.at("/items")?.as_array().into_iter().flatten() {
-                let name = user["username"].as_str().unwrap_or_default();
-                if let Some(id) = user["id"].as_str().filter(|_| name.starts_with(&self.run)) {
-                    users.push(format!("/api/admin/users/{id}"));
-                }
-            }
-            match page.at("/next")? {
-                Value::String(next) => {
-                    path = format!("/api/admin/users?limit=200&cursor={}", percent(&next));
-                }
-                _ => break,
-            }
-        }
-        Ok(users)
-    }
+/// Whether this is what the upstream `echo` says of a request, whatever it was sent.
+fn is_echo(reply: &Reply) -> bool {
+    reply.status == 200
+        && ["/method", "/path", "/version", "/headers", "/body_bytes"]
+            .iter()
+            .all(|member| reply.at(member).is_ok())
+}
+
+fn session_of(token: &str) -> Option<String> {
+    Some(Token::read(token).ok()?.claim("sid").as_str()?.to_owned())
 }
 
 /// A field of the request as the upstream `echo` saw it.
@@ -286,14 +311,14 @@ fn counted(reply: &Reply) -> Result<BTreeMap<String, u64>, Fault> {
 }
 
 /// The address whose count rises whenever an attempt of ours fails.
-async fn own_address(client: &Client, admin: &str, nobody: &str) -> Result<String, Fault> {
+async fn own_address(client: &Client, admin: &str, wrong: &Call) -> Result<String, Fault> {
     /// Fewer than lock an address out by default.
     const TRIES: usize = 4;
     let failures = failures_call().bearer(admin);
     let mut before = counted(&client.send(&failures).await?)?;
     let mut risen: Option<BTreeSet<String>> = None;
     for _ in 0..TRIES {
-        client.send(&Call::get(PROXIED).basic(nobody, "not a password")).await?;
+        client.send(wrong).await?;
         let after = counted(&client.send(&failures).await?)?;
         // Others may fail at the same time, but not always.
         let rose = after.iter().filter(|(address, count)| before.get(*address) < Some(*count));
@@ -324,10 +349,11 @@ async fn sign_in(client: &Client, name: &str, password: &Secret) -> Result<Strin
             "/access_token",
         ),
     ];
-    for (call, token) in ways {
+    for (call, member) in ways {
         if let Ok(reply) = client.send(&call).await
             && reply.status == 200
-            && let Some(token) = reply.text(token).ok().or(reply.cookie_token().map(str::to_owned))
+            && let (_, reply) = delivery::read(reply, &[delivery::Token::access(member)])
+            && let Ok(token) = reply.text(member)
         {
             return Ok(token);
         }

@@ -4,33 +4,33 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::Dialect::Status;
 use super::Statement;
-use super::client::{Call, Limit, limit_of};
+use super::client::Call;
+use super::delivery;
+use super::expected::Served;
 use super::reply::Reply;
 use super::report::{Check, Fault, differs, ensure, unseen};
-use super::stage::{PROXIED, PROXIED_V1, Person, Stage};
-use super::token::{DAYS_7, Token};
+use super::stage::{Person, Stage};
+use super::token::Token;
 
 const LOGIN: &str = "/api/auth/login";
 const REFRESH: &str = "/api/auth/refresh";
 const LOGOUT: &str = "/api/logout";
 const CHANGE_PASSWORD: &str = "/api/change-password";
 const WS_TOKEN: &str = "/api/ws-token";
-const HEALTH: [&str; 2] = ["/health", "/api/health"];
-const HOURS_8: i64 = 8 * 3600;
+pub(super) const HEALTH: [&str; 2] = ["/health", "/api/health"];
 /// Members of every answer that brings a pair of tokens.
 const PAIR: &[&str] = &["status", "access_token", "refresh_token", "token_type"];
-/// To find the rate limit.
-const MOST_REQUESTS: u32 = 500;
-/// So many together, since the way may be long.
-const AT_ONCE: usize = 6;
+const TOKENS: &[delivery::Token] =
+    &[delivery::Token::access("/access_token"), delivery::Token::refresh("/refresh_token")];
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S1-01", "protected paths take Basic and bearer alike", |s| {
         Box::pin(async move {
             let ann = s.ann().await?;
             let token = access(s).await?;
-            for path in [PROXIED, WS_TOKEN] {
+            for path in [&s.proxied, WS_TOKEN] {
                 s.send(Call::get(path).basic(&ann.username, &ann.password)).await?.passed()?;
                 s.send(Call::get(path).bearer(&token.text)).await?.passed()?;
             }
@@ -40,24 +40,26 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S1-02", "Basic passes with the password and with no other", |s| {
         Box::pin(async move {
             let ann = s.ann().await?;
-            s.send(Call::get(PROXIED).basic(&ann.username, &ann.password)).await?.passed()?;
-            let wrong = s.send(Call::get(PROXIED).basic(&ann.username, "Wrong1@ wrong")).await?;
+            s.send(Call::get(&s.proxied).basic(&ann.username, &ann.password)).await?.passed()?;
+            let wrong = s.send(Call::get(&s.proxied).basic(&ann.username, "Wrong1@ wrong")).await?;
             wrong.status(401).map(drop)
         })
     }),
     Statement::new("S1-03", "bearer passes with a token and with nothing else", |s| {
         Box::pin(async move {
-            s.send(Call::get(PROXIED).bearer(&access(s).await?.text)).await?.passed()?;
-            s.send(Call::get(PROXIED).bearer("eyJhbGciOi.nothing.else")).await?.status(401)?;
+            s.send(Call::get(&s.proxied).bearer(&access(s).await?.text)).await?.passed()?;
+            s.send(Call::get(&s.proxied).bearer("eyJhbGciOi.nothing.else")).await?.status(401)?;
             Ok(())
         })
     }),
     Statement::new("S1-04", "health is public, everything else under /api is not", |s| {
         Box::pin(async move {
-            for path in HEALTH {
-                s.send(Call::get(path)).await?.status(200)?;
+            if s.expected.health == Served::Here {
+                for path in HEALTH {
+                    s.send(Call::get(path)).await?.status(200)?;
+                }
             }
-            for path in ["/api", "/api/", PROXIED, PROXIED_V1, WS_TOKEN] {
+            for path in ["/api", "/api/", &s.proxied, &s.proxied_v1, WS_TOKEN] {
                 s.send(Call::get(path)).await?.status(401)?;
             }
             for path in [LOGOUT, CHANGE_PASSWORD] {
@@ -69,15 +71,11 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S1-05", "what curl -u sends to a path with a query passes", |s| {
         Box::pin(async move {
             let ann = s.ann().await?;
-            let call = Call::get("/api/conform?from=curl").field("user-agent", "curl/8.14.1");
-            s.send(call.basic(&ann.username, &ann.password)).await?.passed()
+            s.send(from_curl(s).basic(&ann.username, &ann.password)).await?.passed()
         })
     }),
     Statement::new("S1-06", "so does a token in the field after a login", |s| {
-        Box::pin(async move {
-            let call = Call::get("/api/conform?from=curl").field("user-agent", "curl/8.14.1");
-            s.send(call.bearer(&access(s).await?.text)).await?.passed()
-        })
+        Box::pin(async move { s.send(from_curl(s).bearer(&access(s).await?.text)).await?.passed() })
     }),
     Statement::new("S1-07", "a login checks username and password from JSON", |s| {
         Box::pin(async move {
@@ -94,16 +92,10 @@ pub(super) const STATEMENTS: &[Statement] = &[
         Box::pin(async move { is_pair(&signed_in(s).await?) })
     }),
     Statement::new("S1-09", "access tokens live 8 hours unless set otherwise", |s| {
-        Box::pin(async move {
-            match access(s).await?.lifetime()? {
-                HOURS_8 => Ok(()),
-                found if found > 0 => unseen(format!("set to {found} s on this gateway")),
-                found => differs(format!("a lifetime of {found} s")),
-            }
-        })
+        Box::pin(async move { access(s).await?.lives(s.expected.access_ttl(Status)) })
     }),
     Statement::new("S1-10", "refresh tokens live seven days", |s| {
-        Box::pin(async move { refresh_token(s).await?.lives(DAYS_7) })
+        Box::pin(async move { refresh_token(s).await?.lives(s.expected.refresh_ttl) })
     }),
     Statement::new("S1-11", "both tokens are signed with HS256, and forgeries refused", |s| {
         Box::pin(async move {
@@ -116,7 +108,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
                 })?;
             }
             let forged = access(s).await?.forged();
-            s.send(Call::get(PROXIED).bearer(&forged)).await?.status(401)?;
+            s.send(Call::get(&s.proxied).bearer(&forged)).await?.status(401)?;
             let forged = json!({ "refresh_token": refresh_token(s).await?.forged() });
             s.send(Call::post(REFRESH).json(&forged)).await?.status(401).map(drop)
         })
@@ -142,7 +134,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S1-14", "a refresh token opens no protected endpoint", |s| {
         Box::pin(async move {
             let token = refresh_token(s).await?;
-            for path in [PROXIED, WS_TOKEN] {
+            for path in [&s.proxied, WS_TOKEN] {
                 s.send(Call::get(path).bearer(&token.text)).await?.status(401)?;
             }
             Ok(())
@@ -155,7 +147,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
             is_pair(&new)?;
             let (before, after) = (old.text("/access_token")?, new.text("/access_token")?);
             ensure(before != after, || "the access token is the old one".to_owned())?;
-            s.send(Call::get(PROXIED).bearer(&after)).await?.passed()
+            s.send(Call::get(&s.proxied).bearer(&after)).await?.passed()
         })
     }),
     Statement::new("S1-16", "a logout succeeds and ends only the token it came with", |s| {
@@ -163,15 +155,15 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let mine = login(s, s.ann().await?).await?.text("/access_token")?;
             let done = s.send(Call::post(LOGOUT).bearer(&mine)).await?;
             done.status(200)?.is("/status", "success")?;
-            s.send(Call::get(PROXIED).bearer(&access(s).await?.text)).await?.passed()
+            s.send(Call::get(&s.proxied).bearer(&access(s).await?.text)).await?.passed()
         })
     }),
     Statement::new("S1-17", "a token that was logged out is refused everywhere", |s| {
         Box::pin(async move {
             let token = login(s, s.ann().await?).await?.text("/access_token")?;
-            s.send(Call::get(PROXIED).bearer(&token)).await?.passed()?;
+            s.send(Call::get(&s.proxied).bearer(&token)).await?.passed()?;
             s.send(Call::post(LOGOUT).bearer(&token)).await?.status(200)?;
-            for path in [PROXIED, WS_TOKEN] {
+            for path in [&s.proxied, WS_TOKEN] {
                 s.send(Call::get(path).bearer(&token)).await?.status(401)?;
             }
             Ok(())
@@ -185,16 +177,19 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let ann = s.ann().await?;
             let done = s.send(Call::post(LOGOUT).basic(&ann.username, &ann.password)).await?;
             done.status(200)?.is("/status", "success")?;
-            s.send(Call::get(PROXIED).basic(&ann.username, &ann.password)).await?.passed()?;
-            s.send(Call::get(PROXIED).bearer(&access(s).await?.text)).await?.passed()
+            s.send(Call::get(&s.proxied).basic(&ann.username, &ann.password)).await?.passed()?;
+            s.send(Call::get(&s.proxied).bearer(&access(s).await?.text)).await?.passed()
         })
     }),
     Statement::new("S1-20", "a password is changed with the current and the new one", |s| {
         Box::pin(async move {
             let bob = s.person().await?;
+            let newer = Person { password: "Newer1@ newer".to_owned(), ..bob.clone() };
             let token = login(s, &bob).await?.text("/access_token")?;
-            let done = change(s, &token, &bob.password, "Newer1@ newer").await?;
-            done.status(200)?.is("/status", "success").map(drop)
+            let done = change(s, &token, &bob.password, &newer.password).await?;
+            done.status(200)?.is("/status", "success")?;
+            try_login(s, &bob).await?.status(401)?;
+            login(s, &newer).await.map(drop)
         })
     }),
     Statement::new("S1-21", "a wrong current password changes nothing", |s| {
@@ -202,7 +197,10 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let token = access(s).await?.text;
             let refused = change(s, &token, "Wrong1@ wrong", "Newer1@ newer").await?;
             refused.status(401)?.is("/status", "error")?;
-            login(s, s.ann().await?).await.map(drop)
+            let ann = s.ann().await?;
+            login(s, ann).await?;
+            let newer = Person { password: "Newer1@ newer".to_owned(), ..ann.clone() };
+            try_login(s, &newer).await?.status(401).map(drop)
         })
     }),
     Statement::new("S1-22", "the new password is hashed with bcrypt", |_| {
@@ -265,6 +263,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("S1-28", "both health paths say healthy and a version", |s| {
         Box::pin(async move {
+            health_is_here(s)?;
             for path in HEALTH {
                 let health = s.send(Call::get(path)).await?;
                 health.status(200)?.is("/status", "healthy")?.text("/version")?;
@@ -274,6 +273,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("S1-29", "health shows updates and CVEs when there are any", |s| {
         Box::pin(async move {
+            health_is_here(s)?;
             let health = s.send(Call::get(HEALTH[0])).await?;
             let json = health.status(200)?.json()?;
             let none = json.get("pending_update").is_none() && json.get("cves").is_none();
@@ -285,109 +285,24 @@ pub(super) const STATEMENTS: &[Statement] = &[
             ensure(update && cves, || "an indicator that is no text or list".to_owned())
         })
     }),
-    Statement::new("S1-30", "5 failed attempts in 300 s, then 429", |s| {
-        Box::pin(async move {
-            let locked = lock_out(s).await;
-            s.forgive().await?;
-            let Locked { failures, quota, window, .. } = locked?;
-            ensure(failures == quota, || format!("{failures} failures, though {quota} are said"))?;
-            match (quota, window) {
-                (5, 300) => Ok(()),
-                _ => unseen(format!("set to {quota} in {window} s on this gateway")),
-            }
-        })
-    }),
-    Statement::new("S1-31", "the 429 says in Retry-After when to come back", |s| {
-        Box::pin(async move {
-            let locked = lock_out(s).await;
-            s.forgive().await?;
-            let Locked { wait, window, .. } = locked?;
-            ensure(wait >= 1 && wait <= window, || format!("Retry-After {wait} of {window} s"))
-        })
-    }),
-    Statement::new("S1-32", "it holds for right passwords too, to the window's end", |s| {
-        Box::pin(async move {
-            let ann = s.ann().await?;
-            let locked = lock_out(s).await;
-            let right = Call::get(PROXIED).basic(&ann.username, &ann.password);
-            let first = s.client.send_once(&right).await;
-            tokio::time::sleep(Duration::from_millis(1500)).await;
-            let second = s.client.send_once(&right).await;
-            s.forgive().await?;
-            locked?;
-            let (first, second) = (wait_of(&first?)?, wait_of(&second?)?);
-            ensure(second < first, || {
-                format!("the wait does not shrink with time: {first} s, then {second} s")
-            })?;
-            s.send(right).await?.passed()
-        })
-    }),
-    Statement::new("S1-33", "every address has 20 requests a second", |s| {
-        Box::pin(async move {
-            let bucket = empty_bucket(s).await?;
-            let began = Instant::now();
-            let mut passed = 0;
-            while began.elapsed() < Duration::from_secs(2) {
-                for reply in s.client.send_together(&Call::get(HEALTH[0]), AT_ONCE).await? {
-                    passed += u32::from(reply.status != 429);
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            let rate = f64::from(passed) / began.elapsed().as_secs_f64();
-            let said = f64::from(bucket.quota) / f64::from(bucket.window);
-            // The window is said in whole seconds.
-            ensure(rate > said * 0.75 && rate < said * 1.25 + 1.0, || {
-                format!("{rate:.1} requests/s passed, though {said:.1} are said")
-            })?;
-            match (bucket.quota, bucket.window) {
-                (60, 3) => Ok(()),
-                _ => unseen(format!("set to {said:.1} requests/s on this gateway")),
-            }
-        })
-    }),
-    Statement::new("S1-34", "and a burst of 60", |s| {
-        Box::pin(async move {
-            let bucket = empty_bucket(s).await?;
-            let full = Duration::from_secs(u64::from(bucket.window)) + Duration::from_millis(500);
-            if full > Duration::from_secs(30) {
-                return unseen("the bucket takes too long to fill on this gateway");
-            }
-            tokio::time::sleep(full).await;
-            let began = Instant::now();
-            let passed = empty_bucket(s).await?.passed;
-            let quota = bucket.quota;
-            let refilled =
-                began.elapsed().as_secs_f64() * f64::from(quota) / f64::from(bucket.window);
-            let most = f64::from(quota) + refilled + 1.0;
-            ensure(passed >= quota && f64::from(passed) <= most, || {
-                format!("{passed} requests passed at once, though {quota} are said")
-            })?;
-            match quota {
-                60 => Ok(()),
-                _ => unseen(format!("set to {quota} on this gateway")),
-            }
-        })
-    }),
-    Statement::new("S1-35", "the two limits do not count for each other", |s| {
-        Box::pin(async move {
-            // Locked out, other requests pass.
-            let locked = lock_out(s).await;
-            let token_passes = s.client.send(&s.as_admin(Call::get(PROXIED))).await;
-            s.forgive().await?;
-            locked?;
-            token_passes?.passed()?;
-            // Out of requests, no attempt has failed.
-            let emptied = empty_bucket(s).await;
-            let failures = s.failures().await?;
-            ensure(failures == 0, || format!("{failures} failed attempts without an attempt"))?;
-            emptied.map(drop)
-        })
-    }),
 ];
+
+/// What curl sends to a path with a query.
+fn from_curl(s: &Stage) -> Call {
+    Call::get(format!("{}?from=curl", s.proxied)).field("user-agent", "curl/8.14.1")
+}
+
+/// That it is the upstream's is stated by the operator.
+pub(super) fn health_is_here(s: &Stage) -> Check {
+    match s.expected.health {
+        Served::Here => Ok(()),
+        Served::Not => unseen("health is the upstream's on this gateway"),
+    }
+}
 
 pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let body = json!({ "username": who.username, "password": who.password });
-    s.send(Call::post(LOGIN).json(&body)).await
+    s.delivered(Status, s.send(Call::post(LOGIN).json(&body)).await?, TOKENS)
 }
 
 pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
@@ -411,7 +326,8 @@ pub(super) async fn refresh_token(s: &Stage) -> Result<Token, Fault> {
 }
 
 pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
-    s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await
+    let reply = s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await?;
+    s.delivered(Status, reply, TOKENS)
 }
 
 pub(super) async fn change(
@@ -467,74 +383,4 @@ async fn ticket_route(s: &Stage) -> Result<&str, Fault> {
         }
         Err(refused) => Err(refused.fault("101 with a ticket")),
     }
-}
-
-/// How a lock-out came about and what its answer says.
-struct Locked {
-    failures: u64,
-    quota: u64,
-    window: u64,
-    wait: u64,
-}
-
-/// Fails until this address is refused. Whoever calls it has to forgive.
-async fn lock_out(s: &Stage) -> Result<Locked, Fault> {
-    /// More failures than any operator would allow.
-    const MOST: u64 = 100;
-    s.forgive().await?;
-    for failures in 0..MOST {
-        let wrong = Call::get(PROXIED).basic(&s.fresh_name(), "Wrong1@ wrong");
-        let mut reply = s.client.send_once(&wrong).await?;
-        if reply.status == 429 && limit_of(&reply) == Some(Limit::Requests) {
-            reply = s.client.send(&wrong).await?;
-        }
-        if reply.status == 429 {
-            let (quota, window) = policy(&reply).unwrap_or((5, 300));
-            return Ok(Locked { failures, quota, window, wait: wait_of(&reply)? });
-        }
-        reply.status(401)?;
-    }
-    differs(format!("{MOST} failed attempts and still no 429"))
-}
-
-fn wait_of(reply: &Reply) -> Result<u64, Fault> {
-    let wait = reply.status(429)?.field("retry-after").and_then(|wait| wait.parse().ok());
-    wait.ok_or_else(|| reply.fault("seconds in Retry-After"))
-}
-
-/// Quota and window of `RateLimit-Policy: "name";q=60;w=3`.
-fn policy(reply: &Reply) -> Option<(u64, u64)> {
-    let parameters = reply.field("ratelimit-policy")?;
-    let number = |name: &str| {
-        parameters.split(';').find_map(|part| part.trim().strip_prefix(name)?.parse().ok())
-    };
-    Some((number("q=")?, number("w=")?))
-}
-
-struct Bucket {
-    passed: u32,
-    quota: u32,
-    window: u32,
-}
-
-/// Asks until the rate limit refuses.
-async fn empty_bucket(s: &Stage) -> Result<Bucket, Fault> {
-    let call = Call::get(HEALTH[0]);
-    let mut passed = 0;
-    while passed < MOST_REQUESTS {
-        let mut refused = None;
-        for reply in s.client.send_together(&call, AT_ONCE).await? {
-            match reply.status {
-                429 => refused = Some(reply),
-                _ => passed += 1,
-            }
-        }
-        if let Some(reply) = refused {
-            wait_of(&reply)?;
-            let (quota, window) = policy(&reply).unwrap_or((60, 3));
-            let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).max(1);
-            return Ok(Bucket { passed, quota: narrow(quota), window: narrow(window) });
-        }
-    }
-    unseen(format!("{MOST_REQUESTS} requests on end met no limit"))
 }

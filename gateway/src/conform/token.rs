@@ -7,8 +7,6 @@ use serde_json::Value;
 
 use super::report::{Check, Fault, differs, ensure};
 
-pub const DAYS_7: i64 = 7 * 24 * 3600;
-
 pub struct Token {
     pub text: String,
     pub header: String,
