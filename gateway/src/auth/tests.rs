@@ -2,6 +2,7 @@
 
 mod ends;
 mod meanwhile;
+mod tickets;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -72,6 +72,12 @@ struct NameFailures {
     count: u32,
 }
 
+impl NameFailures {
+    fn slows(self, limit: NameLimit, now: Timestamp) -> bool {
+        self.ends > now && self.count >= limit.attempts
+    }
+}
+
 impl Throttle {
     #[must_use]
     pub fn new(core: Arc<Core>, limit: FailureLimit, name_limit: NameLimit, sink: Sink) -> Self {
@@ -222,7 +228,7 @@ impl Throttle {
     fn is_slowed(&self, name: u64) -> bool {
         let now = self.core.clock().now();
         let failures = self.failures.get(&name);
-        failures.is_some_and(|f| f.ends > now && f.count >= self.name_limit.attempts)
+        failures.is_some_and(|failures| failures.slows(self.name_limit, now))
     }
 
     /// Forgets names whose window has ended.

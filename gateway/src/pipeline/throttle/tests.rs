@@ -12,9 +12,14 @@ use crate::telemetry::log::Style;
 const ATTEMPTS: u32 = 5;
 
 async fn throttle() -> Arc<Throttle> {
-    let core = Arc::new(Bench::new().await.core);
+    throttle_at(Bench::new().await, 1_000)
+}
+
+/// On the bench's clock; a name is slowed after so many failures.
+fn throttle_at(bench: Bench, name_attempts: u32) -> Arc<Throttle> {
+    let core = Arc::new(bench.core);
     let limit = FailureLimit { attempts: ATTEMPTS, window: Seconds(300) };
-    let name_limit = NameLimit { attempts: 1_000, pause: Duration::ZERO };
+    let name_limit = NameLimit { attempts: name_attempts, pause: Duration::ZERO };
     let (sink, _) = Sink::start(Style::Json, std::io::sink(), std::io::sink()).expect("a thread");
     Arc::new(Throttle::new(core, limit, name_limit, sink))
 }
@@ -101,4 +106,67 @@ async fn an_address_waits_for_its_own_attempts_only() {
     assert!(!slow.is_finished());
     finish.notify_one();
     slow.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_name_is_slowed_by_its_failures_until_its_window_ends() {
+    let throttle = throttle_at(Bench::new().await, 2);
+    let begun = throttle.core.clock().now();
+    let end = begun.plus(throttle.limit().window);
+    let slowed = |name, at| {
+        let failures = throttle.failures.get(&name);
+        failures.is_some_and(|failures| failures.slows(throttle.name_limit, at))
+    };
+    let (ann, ben) = (1, 2);
+    throttle.count_name(ann, begun);
+    throttle.count_name(ben, begun);
+    assert!(!slowed(ann, begun) && !slowed(ben, begun), "one failure is a typing error");
+    throttle.count_name(ann, begun);
+    assert!(throttle.is_slowed(ann) && !throttle.is_slowed(ben));
+    assert!(!throttle.is_slowed(3), "a name that never failed");
+    assert!(slowed(ann, Timestamp(end.0 - 1)) && !slowed(ann, end));
+    // The window does not move, and the next one begins with nothing.
+    throttle.count_name(ann, Timestamp(end.0 - 1));
+    assert!(!slowed(ann, end));
+    throttle.count_name(ann, end);
+    assert!(!slowed(ann, end));
+    throttle.count_name(ann, end);
+    assert!(slowed(ann, end));
+}
+
+/// Names cost whoever sends them an attempt each, and the gateway no more than this.
+#[tokio::test]
+async fn of_too_many_names_those_that_are_guessed_at_are_kept() {
+    let throttle = throttle_at(Bench::new().await, 2);
+    let now = throttle.core.clock().now();
+    let (guessed, over) = (u64::MAX, u64::MAX - 1);
+    throttle.failures.insert(guessed, NameFailures { ends: now.plus(Seconds(1)), count: 2 });
+    throttle.failures.insert(over, NameFailures { ends: now, count: 9 });
+    let crowd = u64::try_from(MAX_NAMES - 2).expect("a number");
+    for name in 0..crowd {
+        throttle.count_name(name, now);
+    }
+    assert_eq!(throttle.failures.len(), MAX_NAMES, "there is room for these");
+    throttle.count_name(crowd, now);
+    assert_eq!(throttle.failures.len(), 2, "who failed once is forgotten, and what is over");
+    assert!(throttle.is_slowed(guessed));
+    // Where all are guessed at, all are forgotten: the bound counts.
+    for name in 0..=crowd {
+        throttle.failures.insert(name, NameFailures { ends: now.plus(Seconds(1)), count: 2 });
+    }
+    assert_eq!(throttle.failures.len(), MAX_NAMES);
+    throttle.count_name(u64::MAX - 2, now);
+    assert_eq!(throttle.failures.len(), 1);
+}
+
+#[tokio::test]
+async fn a_sweep_forgets_names_whose_window_has_ended_and_no_others() {
+    let throttle = throttle_at(Bench::new().await, 2);
+    let now = throttle.core.clock().now();
+    for (name, ends) in [(1, now), (2, Timestamp(now.0 + 1)), (3, Timestamp(now.0 - 1))] {
+        throttle.failures.insert(name, NameFailures { ends, count: 2 });
+    }
+    throttle.sweep();
+    let left: Vec<u64> = throttle.failures.iter().map(|entry| *entry.key()).collect();
+    assert_eq!(left, [2]);
 }
