@@ -124,6 +124,21 @@ const MISTAKES: &[Mistake] = &[
         None,
     ),
     (
+        "[client]\ntrusted_proxies = [\"10.0.0.0/8\"]\nforwarded = ^\"forwaded\"\n",
+        "client.forwarded: expected one of `x-forwarded`, `forwarded`",
+        Some("did you mean `forwarded`?"),
+    ),
+    (
+        "[client]\ntrusted_proxies = [\"10.0.0.0/8\"]\nbelieve = [\"for\", ^\"by\"]\n",
+        "client.believe: expected one of `for`, `proto`, `host`, `port`, found \"by\"",
+        None,
+    ),
+    (
+        "[client]\nbelieve = ^[\"for\"]\n",
+        "client.believe: there is no proxy to believe",
+        Some("list the proxies in client.trusted_proxies"),
+    ),
+    (
         "[tls]\ncertificate = ^\"server.pem\"\n",
         "tls.key: certificate and key belong together",
         None,

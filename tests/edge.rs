@@ -3,6 +3,7 @@
 
 mod addresses;
 mod drain;
+mod forwarding;
 mod proxy_protocol;
 mod slow;
 mod tls;

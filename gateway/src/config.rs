@@ -51,6 +51,7 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Whose pages may act for their visitors, beside our own.
     pub origins: Vec<PageOrigin>,
+    pub forwarding: Forwarding,
     pub identity: IdentityHeaders,
     pub field_overrides: FieldOverrides,
     pub log: Log,
@@ -61,6 +62,37 @@ pub struct Config {
     pub secret_files: Vec<SecretFile>,
     /// What is allowed and seldom meant.
     pub warnings: Vec<Warning>,
+}
+
+/// What is believed of trusted proxies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarding {
+    /// The fields that are read; the other family is not.
+    pub family: ForwardedFamily,
+    pub believed: Vec<Claim>,
+}
+
+impl Forwarding {
+    #[must_use]
+    pub fn believes(&self, claim: Claim) -> bool {
+        self.believed.contains(&claim)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardedFamily {
+    XForwarded,
+    /// RFC 7239.
+    Forwarded,
+}
+
+/// What a proxy can say of a client's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    For,
+    Proto,
+    Host,
+    Port,
 }
 
 #[derive(Debug, Clone)]

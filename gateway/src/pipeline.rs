@@ -41,7 +41,7 @@ use crate::auth::ports::{Source, StoreHealth, StoreState};
 use crate::auth::principal::Principal;
 use crate::canonical::path;
 use crate::config::page_origin::PageOrigin;
-use crate::config::{Access, Agents, IdentityHeaders, SniRule, Tickets, Timeouts};
+use crate::config::{Access, Agents, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::delivery::ACCESS_COOKIE;
 use crate::dialect::{self, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
@@ -55,6 +55,8 @@ use agent::first_message::Fault;
 use authenticate::Presented;
 use authenticate::ticket;
 use body::{BodyError, ResponseBody};
+use client::report::IgnoredReport;
+use client::{Client, Peer};
 use connection::{Connection, Protocol, Upgrade};
 use forward::field_names::{FieldRules, RemovalReport};
 use forward::{Accepted, Destination, websocket};
@@ -86,6 +88,8 @@ pub struct Gateway {
     pub origins: Vec<PageOrigin>,
     /// From where the admin API may be used.
     pub admin_networks: Vec<IpNet>,
+    pub forwarding: Forwarding,
+    pub ignored: IgnoredReport,
     pub sni: SniRule,
     pub timeouts: Timeouts,
     pub uri_bytes: usize,
@@ -210,10 +214,11 @@ async fn process(
 
     // The bucket first: it is cheap, and everything after costs more. It covers
     // malformed requests too, and needs to know nothing but the address.
-    let client = client::identify(connection.peer_ip(), &parts.headers, &gateway.trusted_proxies);
-    record.access.client = client;
-    let source = Source::of(client);
-    let caller = Caller { client, source, request_id: Arc::clone(&record.access.request_id) };
+    let client = identify_client(gateway, connection, &parts.headers);
+    let (address, source) = (client.address, Source::of(client.address));
+    record.access.client = address;
+    let caller =
+        Caller { client: address, source, request_id: Arc::clone(&record.access.request_id) };
     gateway.admission.admit(source)?;
 
     // What the bytes said before anything is read into them.
@@ -243,7 +248,8 @@ async fn process(
         .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
 
     // Ours or an upstream's? Ours are exact paths and come before any route.
-    let origin = Origin { host: &host.written, scheme: connection.scheme() };
+    let origin =
+        Origin { host: client.host.as_deref().unwrap_or(&host.written), scheme: client.scheme };
     match gateway.dialects.resolve(&parts.method, &path) {
         Resolution::NotOurs => {}
         Resolution::WrongMethod(allow) => return Err(Reason::MethodNotAllowed { allow }.into()),
@@ -292,7 +298,8 @@ async fn process(
                 parts.headers.remove(header::HOST);
                 let (gateway, connection) = (Arc::clone(gateway), Arc::clone(connection));
                 let (route, host) = (Arc::clone(route), host.written);
-                let arrival = Arrival { gateway, connection, caller, route, parts, path, host };
+                let arrival =
+                    Arrival { gateway, connection, caller, client, route, parts, path, host };
                 return arrival.receive(handshake);
             }
             let proven = prove(gateway, record, &caller, presented).await?;
@@ -304,9 +311,29 @@ async fn process(
     };
 
     parts.headers.remove(header::HOST);
-    let accepted =
-        Accepted { route, principal: principal.as_ref(), path, host: &host.written, client };
+    let accepted = Accepted {
+        route,
+        principal: principal.as_ref(),
+        path,
+        host: &host.written,
+        client: &client,
+    };
     forward::forward(gateway, connection, record, (parts, incoming), accepted).await
+}
+
+/// Whom a request is from, by the connection and what trusted proxies say.
+fn identify_client(gateway: &Gateway, connection: &Connection, headers: &HeaderMap) -> Client {
+    let peer = Peer {
+        address: connection.peer_ip(),
+        source: connection.peer_source,
+        scheme: connection.scheme(),
+    };
+    let (proxies, forwarding) = (&gateway.trusted_proxies, &gateway.forwarding);
+    let client = client::identify(peer, headers, proxies, forwarding);
+    if let Some(ignored) = client.ignored {
+        gateway.ignored.report(peer.address, ignored);
+    }
+    client
 }
 
 /// Where a request was sent to, as a page's own origin would name it.

@@ -51,6 +51,7 @@ use crate::edge::http::Http2Limits;
 use crate::federation::github::GitHub;
 use crate::lifecycle::Lifecycle;
 use crate::pipeline::admit::Admission;
+use crate::pipeline::client::report::IgnoredReport;
 use crate::pipeline::forward::Destination;
 use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::forward::upstream::Upstream;
@@ -609,6 +610,8 @@ fn assemble(
         trusted_proxies: config.trusted_proxies.clone(),
         origins: config.origins.clone(),
         admin_networks: config.admin.networks.clone(),
+        forwarding: config.forwarding.clone(),
+        ignored: IgnoredReport::new(Arc::clone(&counters)),
         sni: config.tls.sni,
         timeouts: config.timeouts.clone(),
         uri_bytes: limits.uri_bytes,

@@ -1,5 +1,5 @@
-//! Servers by others behind the gateway, as child processes, each on a loopback address of
-//! its own.
+//! Servers by others behind the gateway, and a proxy by others in front of it, as child
+//! processes, each on a loopback address of its own.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,10 +9,13 @@ use std::sync::LazyLock;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
+use super::gateway::Gateway;
 use super::process::Process;
 use super::{eventually, fresh_host};
 
 const PORT: u16 = 8000;
+/// Whence the terminating proxy comes to the gateway; its own clients come from 127.0.0.1.
+pub const TERMINATOR: &str = "127.0.0.2";
 
 /// Where the programs lie; installed when they are missing.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -70,6 +73,30 @@ impl Backend {
         command.args(["-m", "uvicorn", "--http", "h11", "--host", &host.to_string()]);
         command.args(["--port", &PORT.to_string(), "application:asgi"]);
         Self::started(host, command, empty()).await
+    }
+
+    /// HAProxy that ends TLS with the gateway's certificate and goes on in clear, from
+    /// [`TERMINATOR`]; `fields` are its rules for what it says of the client.
+    pub async fn terminator(gateway: &Gateway, fields: &str) -> Self {
+        let directory = TempDir::with_prefix("portcullis-proxy-").expect("a directory can be made");
+        let host = fresh_host();
+        let pem = ["server.pem", "server.key"]
+            .map(|name| std::fs::read_to_string(gateway.path(name)).expect("the tests' own"))
+            .concat();
+        std::fs::write(directory.path().join("site.pem"), pem).expect("a file can be written");
+        let config = format!(
+            "defaults\n  mode http\n  timeout connect 5s\n  timeout client 10s\n  timeout server 10s\n\
+             frontend site\n  bind {host}:{PORT} ssl crt {}/site.pem alpn http/1.1\n{fields}\
+             \x20 default_backend gateway\nbackend gateway\n  source {TERMINATOR}\n  server gateway {}\n",
+            directory.path().display(),
+            gateway.address(),
+        );
+        std::fs::write(directory.path().join("haproxy.cfg"), config)
+            .expect("a file can be written");
+        let _ = &*ROOT;
+        let mut command = Command::new("/usr/sbin/haproxy");
+        command.arg("-db").arg("-f").arg(directory.path().join("haproxy.cfg"));
+        Self::started(host, command, directory).await
     }
 
     async fn started(host: IpAddr, mut command: Command, directory: TempDir) -> Self {

@@ -118,6 +118,12 @@ impl Client {
         client
     }
 
+    /// Through something at this address that has the gateway's certificate.
+    pub fn by_way_of(mut self, address: std::net::SocketAddr) -> Self {
+        self.endpoint.address = address;
+        self
+    }
+
     /// The same caller at a gateway that has moved, as after a restart.
     pub fn at(mut self, gateway: &Gateway) -> Self {
         self.endpoint = Endpoint::of(gateway);

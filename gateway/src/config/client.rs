@@ -1,12 +1,36 @@
-//! `[client]`: who may speak for others.
+//! `[client]`: who may speak for others, and what of it is believed.
+
+use ipnet::IpNet;
 
 use super::document::Section;
+use super::problem::Origin;
+use super::{Claim, ForwardedFamily, Forwarding};
 
-pub(super) fn read_client(section: Section<'_>) -> Vec<ipnet::IpNet> {
+const CLAIMS: [(&str, Claim); 4] =
+    [("for", Claim::For), ("proto", Claim::Proto), ("host", Claim::Host), ("port", Claim::Port)];
+
+pub(super) fn read_client(section: Section<'_>) -> (Vec<IpNet>, Forwarding) {
+    let proxies = read_proxies(&section);
+    let families =
+        [("x-forwarded", ForwardedFamily::XForwarded), ("forwarded", ForwardedFamily::Forwarded)];
+    let family = section.choice("forwarded", &families, ForwardedFamily::XForwarded);
+    let forwarding = Forwarding { family, believed: read_claims(&section) };
+    for key in ["forwarded", "believe"] {
+        let origin = section.given_at(key);
+        if proxies.is_empty() && origin != Origin::Absent {
+            let help = "list the proxies in client.trusted_proxies".to_owned();
+            section.note(origin, key, "there is no proxy to believe", Some(help));
+        }
+    }
+    section.finish();
+    (proxies, forwarding)
+}
+
+fn read_proxies(section: &Section<'_>) -> Vec<IpNet> {
     let expected = "an address or a network like \"10.0.0.0/8\"";
     let mut networks = Vec::new();
     for found in section.texts("trusted_proxies", expected) {
-        let address = || found.value.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+        let address = || found.value.parse::<std::net::IpAddr>().map(IpNet::from);
         match found.value.parse().or_else(|_| address()) {
             Ok(network) => networks.push(network),
             Err(_) => {
@@ -15,6 +39,24 @@ pub(super) fn read_client(section: Section<'_>) -> Vec<ipnet::IpNet> {
             }
         }
     }
-    section.finish();
     networks
+}
+
+fn read_claims(section: &Section<'_>) -> Vec<Claim> {
+    let expected = "one of `for`, `proto`, `host`, `port`";
+    let found = section.texts("believe", expected);
+    if section.given_at("believe") == Origin::Absent {
+        return vec![Claim::For, Claim::Proto];
+    }
+    let mut claims = Vec::new();
+    for found in found {
+        match CLAIMS.iter().find(|(word, _)| *word == found.value) {
+            Some((_, claim)) => claims.push(*claim),
+            None => {
+                let message = format!("expected {expected}, found {:?}", found.value);
+                section.note(found.origin, "believe", message, None);
+            }
+        }
+    }
+    claims
 }

@@ -104,7 +104,7 @@ fn read(
 ) -> Config {
     let client = root.section("client");
     let origins = read_origins(&client);
-    let trusted_proxies = read_client(client);
+    let (trusted_proxies, forwarding) = read_client(client);
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
     let (upstreams, mut routes) = read_routes(reader, &root, to.clone(), &limits, files);
@@ -140,6 +140,7 @@ fn read(
         limits,
         timeouts: read_timeouts(root.section("timeouts")),
         trusted_proxies,
+        forwarding,
         identity,
         field_overrides,
         origins,

@@ -14,7 +14,7 @@ use crate::auth::ports::Source;
 use crate::canonical::host::normalise;
 use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::Gateway;
-use crate::pipeline::connection::{Connection, Protocol, Tls};
+use crate::pipeline::connection::{Connection, PeerSource, Protocol, Tls};
 use crate::pipeline::slots::{AddressSlot, Full, Slot, Slots};
 
 use super::framing::HeadLimits;
@@ -117,6 +117,7 @@ async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) 
                 let Some(address_slot) = take_address(&listening, peer) else { return };
                 Some(address_slot)
             };
+            let peer = (peer, PeerSource::Socket);
             secure(&listening, tcp, peer, (slot, address_slot), deadline).await;
         }
         ProxyProtocol::Required => {
@@ -131,6 +132,7 @@ async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) 
                         SocketAddr::new(source.ip().to_canonical(), source.port())
                     });
                     if let Some(address_slot) = take_address(&listening, peer) {
+                        let peer = (peer, PeerSource::ProxyHeader);
                         secure(&listening, tcp, peer, (slot, Some(address_slot)), deadline).await;
                     }
                 }
@@ -174,7 +176,7 @@ fn take_address(listening: &Listening, peer: SocketAddr) -> Option<AddressSlot> 
 async fn secure(
     listening: &Arc<Listening>,
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: (SocketAddr, PeerSource),
     places: (Slot, Option<AddressSlot>),
     deadline: tokio::time::Instant,
 ) {
@@ -208,6 +210,7 @@ async fn secure(
                 }
                 Ok(Err(error)) => {
                     counters.handshakes_failed.increment();
+                    let (peer, _) = peer;
                     tracing::debug!(%peer, %error, "TLS handshake failed");
                     return;
                 }

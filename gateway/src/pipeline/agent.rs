@@ -53,6 +53,7 @@ pub struct Arrival {
     pub gateway: Arc<Gateway>,
     pub connection: Arc<Connection>,
     pub caller: Caller,
+    pub client: super::client::Client,
     pub route: Arc<Route>,
     pub parts: Parts,
     /// The normalised path with its query.
@@ -147,7 +148,7 @@ impl Arrival {
         record: &mut RequestRecord,
         places: &mut Option<Places>,
     ) -> Result<(Bytes, Far, Arc<Principal>), End> {
-        let Self { gateway, connection, caller, route, parts, path, host } = self;
+        let Self { gateway, connection, caller, client: origin, route, parts, path, host } = self;
         let listening = timeout(gateway.timeouts.agent_message, listen(client));
         let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
         let presented = match &credential {
@@ -169,7 +170,7 @@ impl Arrival {
             principal: Some(&principal),
             path,
             host: &host,
-            client: caller.client,
+            client: &origin,
         };
         let asked = (parts, agreement);
         let far = forward::open_far(&gateway, &connection, record, asked, accepted).await?;

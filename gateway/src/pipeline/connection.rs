@@ -16,6 +16,7 @@ use super::reason::FramingFault;
 pub struct Connection {
     /// The peer, or who the PROXY header says it is.
     pub peer: SocketAddr,
+    pub peer_source: PeerSource,
     pub protocol: Protocol,
     /// What the handshake settled; `None` in clear.
     pub tls: Option<Tls>,
@@ -51,6 +52,14 @@ pub struct Tls {
     pub alpn: Option<&'static str>,
     /// The name asked for, in the form that hosts are compared in.
     pub sni: Option<String>,
+}
+
+/// Who says who the peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeerSource {
+    Socket,
+    /// Whoever spoke the PROXY protocol.
+    ProxyHeader,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +129,7 @@ const FAULTS: [FramingFault; 15] = [
 impl Connection {
     #[must_use]
     pub fn new(
-        peer: SocketAddr,
+        (peer, peer_source): (SocketAddr, PeerSource),
         protocol: Protocol,
         tls: Option<Tls>,
         max_resets: u32,
@@ -129,6 +138,7 @@ impl Connection {
     ) -> Self {
         Self {
             peer,
+            peer_source,
             protocol,
             tls,
             fault: AtomicU8::new(0),

@@ -25,6 +25,7 @@ use crate::config::{Access, FieldNames};
 
 use super::Gateway;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
+use super::client::Client;
 use super::connection::{self, Connection, Protocol};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
@@ -77,7 +78,7 @@ pub struct Accepted<'a> {
     /// The normalised path with its query.
     pub path: String,
     pub host: &'a str,
-    pub client: std::net::IpAddr,
+    pub client: &'a Client,
 }
 
 /// # Errors
@@ -222,10 +223,11 @@ fn prepare(
     (accepted, names): (&Accepted<'_>, FieldNames),
 ) -> Result<(), Rejection> {
     let facts = Facts {
-        client: accepted.client,
+        client: accepted.client.address,
         peer: connection.peer_ip(),
-        scheme: connection.scheme(),
-        host: accepted.host,
+        scheme: accepted.client.scheme,
+        host: accepted.client.host.as_deref().unwrap_or(accepted.host),
+        port: accepted.client.port,
         request_id: &record.access.request_id,
         trace: &|| gateway.ids.traceparent(),
     };

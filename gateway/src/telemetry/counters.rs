@@ -62,6 +62,8 @@ counters! {
     http2_faults,
     /// Requests with a framing a parser could read in two ways.
     framing_faults,
+    /// Requests whose X-Forwarded-For or Forwarded is nobody's who is believed.
+    forwarding_ignored,
     /// Fields of requests that did not go upstream because of their names.
     fields_removed,
     /// Requests over the token bucket of their address.

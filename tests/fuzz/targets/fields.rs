@@ -146,6 +146,7 @@ pub(crate) fn run(data: &[u8]) {
         peer: if choice & 32 == 0 { client } else { [10, 0, 0, 1].into() },
         scheme: "https",
         host: HOST,
+        port: None,
         request_id: REQUEST_ID,
         trace: &|| TRACE.to_owned(),
     };

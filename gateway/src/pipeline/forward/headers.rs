@@ -17,6 +17,7 @@ use super::identity::is_credential;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -49,8 +50,8 @@ pub struct Passing<'a> {
 }
 
 /// What the gateway says itself, whatever a client or a proxy said.
-const REPLACED: [HeaderName; 4] =
-    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, header::FORWARDED];
+const REPLACED: [HeaderName; 5] =
+    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, header::FORWARDED];
 
 /// What the gateway knows about a request and tells the upstream.
 pub struct Facts<'a> {
@@ -59,7 +60,10 @@ pub struct Facts<'a> {
     pub peer: std::net::IpAddr,
     /// `http` or `https`, as the client connected.
     pub scheme: &'static str,
+    /// What the client asked for, with port.
     pub host: &'a str,
+    /// Where a proxy took the connection, if it is believed.
+    pub port: Option<u16>,
     pub request_id: &'a str,
     /// Sixteen random bytes and eight more, for a new trace.
     pub trace: &'a dyn Fn() -> String,
@@ -114,6 +118,9 @@ fn add_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(facts.scheme));
     insert(headers, X_FORWARDED_HOST, facts.host);
+    if let Some(port) = facts.port {
+        headers.insert(X_FORWARDED_PORT, HeaderValue::from(port));
+    }
     // An IPv6 address and a host with a port are quoted (RFC 7239 6).
     let (open, close) = if facts.client.is_ipv6() { ("\"[", "]\"") } else { ("", "") };
     let forwarded =
