@@ -8,6 +8,8 @@ mod lies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
@@ -164,6 +166,19 @@ async fn not_caught(config: String, rows: Vec<Row>) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Was: a gRPC call that the rate limit refused failed the statement, since its HTTP
+/// status is 200.
+#[tokio::test]
+async fn a_grpc_call_that_the_rate_limit_refuses_is_sent_again() {
+    let gateway = Gateway::start(&shipped(&[QUICK, ADMIN_OF_CALLERS])).await;
+    let refused = Arc::new(AtomicBool::new(false));
+    let lie = Lie::Limited(Arc::clone(&refused));
+    let liar = Liar::start(&gateway, "POST /api/conform", lie).await;
+    let (_, outcome, detail) = judged(&gateway, &liar, "C14").await;
+    assert_eq!(outcome, "ok", "{detail}");
+    assert!(refused.load(Ordering::Relaxed), "no gRPC call was made");
 }
 
 /// Else a statement could hold whatever a gateway does.

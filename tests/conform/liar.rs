@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -62,6 +63,8 @@ pub enum Lie {
     Slam(u16),
     /// No WebSocket opens.
     Handshake(u16),
+    /// The first time that the rate limit refuses the gRPC call, then the truth.
+    Limited(Arc<AtomicBool>),
     /// The truth, but the gateway hears of the request when it is released.
     Held(Arc<Hold>),
 }
@@ -152,6 +155,12 @@ impl Telling {
             }
             Lie::Instead(status, text) => return instead(status, text),
             Lie::Handshake(status) => return instead(status, ""),
+            Lie::Limited(refused) if !refused.swap(true, Ordering::Relaxed) => {
+                return grpc_limited();
+            }
+            Lie::Limited(_) => {
+                return tell(self.forward(head, sent, upgrade).await, Lie::None, &Value::Null);
+            }
             Lie::Held(hold) => {
                 hold.arrived.notify_one();
                 hold.released.notified().await;
@@ -200,6 +209,20 @@ impl Lie {
     }
 }
 
+/// As the gateway refuses it: gRPC has its status in a field, and HTTP's is 200.
+fn grpc_limited() -> Response<Body> {
+    let mut response = Response::new(body(""));
+    for (name, value) in [
+        ("content-type", "application/grpc"),
+        ("grpc-status", "8"),
+        ("retry-after", "0"),
+        ("ratelimit-policy", "\"ip\";q=60;w=3"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
 fn instead(status: u16, text: &'static str) -> Response<Body> {
     let mut response = Response::new(body(text));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
@@ -239,6 +262,7 @@ fn tell(answer: Answer, lie: Lie, key: &Value) -> Response<Body> {
         | Lie::Deaf(_)
         | Lie::Slam(_)
         | Lie::Handshake(_)
+        | Lie::Limited(_)
         | Lie::Held(_) => {}
     }
     *response.body_mut() = body(text);

@@ -231,6 +231,8 @@ fn decisions() -> Vec<Row> {
         ("D-13", PROXIED, Lie::Replace("GET", "forged-by-conform")),
         ("D-14", PROXIED, Lie::Status(200)),
         ("D-15", "GET /api/admin/users", Lie::Status(200)),
+        ("D-17", LOGIN, Lie::Status(200)),
+        ("D-17", "POST /api/conform", Lie::Status(401)),
     ]
 }
 

@@ -8,6 +8,7 @@ use super::Dialect::{Envelope, Form, Plain, Status};
 use super::client::Call;
 use super::collisions::{access_tokens, is_error_of};
 use super::form::{accepted, agent_key, agent_socket, auth_message, ends, new_key};
+use super::limits::no_failures;
 use super::report::{differs, ensure, unseen};
 use super::socket::Message;
 use super::stage::Person;
@@ -171,11 +172,17 @@ pub(super) const STATEMENTS: &[Statement] = &[
             if !s.echo {
                 return unseen("only the upstream echo shows what it was sent");
             }
+            // In every spelling that some upstream reads as one of them.
             let forged = [
                 "x-portcullis-username",
+                "x_portcullis_username",
+                "x!portcullis!username",
+                "x.portcullis.roles",
                 "x-portcullis-roles",
-                "x-forwarded-user",
                 "x-portcullis-server-id",
+                "x-forwarded-user",
+                "x-auth-request-user",
+                "x-remote-user",
             ];
             let mut call = s.as_admin(Call::get(&s.proxied));
             for name in forged {
@@ -202,4 +209,23 @@ pub(super) const STATEMENTS: &[Statement] = &[
             s.send(Call::get("/api/admin/users")).await?.status(401).map(drop)
         })
     }),
+    Statement::new("D-17", "another site's page signs nobody in and fails no attempt", |s| {
+        Box::pin(async move {
+            s.needs(&[Status])?;
+            let ann = s.ann().await?;
+            let body = json!({ "username": ann.username, "password": ann.password });
+            let login = |site: &str| {
+                Call::post("/api/auth/login").json(&body).field("sec-fetch-site", site)
+            };
+            s.send(login("same-origin")).await?.status(200)?;
+            let basic = Call::post(&s.proxied).basic(&s.fresh_name(), WRONG);
+            s.forgive().await?;
+            for foreign in [login("cross-site"), basic.field("sec-fetch-site", "cross-site")] {
+                s.client.send(&foreign).await?.status(403)?;
+            }
+            no_failures(s).await
+        })
+    }),
 ];
+
+const WRONG: &str = "Wrong1@ wrong";

@@ -53,9 +53,9 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let ann = s.ann().await?;
             let locked = lock_out(s).await;
             let right = Call::get(&s.proxied).basic(&ann.username, &ann.password);
-            let first = s.client.send_once(&right).await;
+            let first = s.client.send(&right).await;
             tokio::time::sleep(Duration::from_millis(1500)).await;
-            let second = s.client.send_once(&right).await;
+            let second = s.client.send(&right).await;
             s.forgive().await?;
             locked?;
             let (first, second) = (wait_of(&first?)?, wait_of(&second?)?);
