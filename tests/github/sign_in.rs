@@ -306,3 +306,28 @@ async fn a_sign_in_is_audited_and_no_log_holds_its_secrets() {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
+
+#[tokio::test]
+async fn a_number_at_github_is_no_name_to_sign_in_or_be_administered_by() {
+    let (github, gateway) = start().await;
+    sign_in(&gateway, &github.code(&Person::octocat())).await.expect(200);
+    let shown = gateway.manage(&["user", "show", "octocat@github.example"], None).await;
+    assert!(shown.contains("octocat@github.example"), "{shown}");
+    // With a password of its own, so that the name alone decides.
+    let passwd = ["user", "passwd", "octocat@github.example"];
+    gateway.manage(&passwd, Some("a password of its own\n")).await;
+    let client = Client::basic(&gateway, "octocat@github.example", "a password of its own");
+    client.get("/").await.expect(200);
+    let number = "github/583231";
+    for name in [number, "GitHub/583231"] {
+        let client = Client::basic(&gateway, name, "a password of its own");
+        client.from_address("192.0.2.1").get("/").await.expect(401);
+        let body = json!({ "username": name, "password": "a password of its own" });
+        let client = Client::anonymous(&gateway).from_address("192.0.2.2");
+        client.post_json("/api/auth/login", &body).await.expect(401);
+        let refused = gateway.cli(&["user", "show", name], None).await;
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let refused = gateway.cli(&["key", "create", "--owner", name], None).await;
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    }
+}

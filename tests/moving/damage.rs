@@ -105,16 +105,16 @@ async fn a_record_that_clashes_is_named_and_changes_nothing() {
         "current": { "access": id(1), "refresh": id(2), "issued_at": 1, "access_ttl": 1 },
     });
     let member =
-        json!({ "kind": "member", "v": 1, "workspace": id(9), "account": id(1), "role": "" });
+        json!({ "kind": "member", "v": 1, "workspace": id(9), "account": id(1), "role": "user" });
     let address = |number, name| {
         let mut account = account(number, name);
-        account["email"] = json!("Ann");
+        account["email"] = json!("Eve@example.com");
         account
     };
     let clashes = [
         (account(1, "other"), "is there already and says something else"),
         (account(4, "ANN"), "has the name \"ann\", which is another account's"),
-        (address(4, "dan"), "has the name \"ann\", which is another account's"),
+        (address(4, "dan"), "has the name \"eve@example.com\", which is another account's"),
         (key(8, None), &format!("belongs to account {}, which is not there", id(8))),
         (key(1, Some(id(8))), &format!("belongs to server {}, which is not there", id(8))),
         (session, "belongs to account"),
@@ -122,7 +122,8 @@ async fn a_record_that_clashes_is_named_and_changes_nothing() {
         (json!({ "kind": "key_use", "v": 1, "key": id(8), "at": 1 }), "belongs to key"),
     ];
     let place = elsewhere();
-    place.write("moving.jsonl", &three());
+    let there = [account(1, "ann"), account(2, "bob"), account(5, "eve@example.com")];
+    place.write("moving.jsonl", &export_of(there));
     done(place.run(&["store", "import", "moving.jsonl"], None).await);
     let before = done(place.run(&["store", "export"], None).await);
     for (record, words) in clashes {
@@ -145,4 +146,46 @@ async fn a_dry_run_says_what_would_happen_and_makes_nothing() {
     assert!(!place.path("data").exists());
     place.write("moving.jsonl", &export_of([account(1, "ann"), account(2, "Ann")]));
     refused(&place.run(&import, None).await, &["line 3: account", "has the name \"ann\""]);
+}
+
+/// What an upstream could not be told unaltered has no way in.
+#[tokio::test]
+async fn a_record_with_a_role_an_address_or_a_name_that_is_none_is_refused() {
+    let id = |number| Uuid::from_u128(number);
+    let with = |member: &str, value: serde_json::Value| {
+        let mut account = account(1, "ann");
+        account[member] = value;
+        account
+    };
+    let key = |scopes: &[&str], name: &str| {
+        json!({
+            "kind": "key", "v": 1, "id": id(9), "owner": id(1), "name": name, "shown": "",
+            "digest": vec![0; 32], "scopes": scopes, "created": 1,
+        })
+    };
+    let workspace = |name: &str| json!({ "kind": "workspace", "v": 1, "id": id(7), "name": name, "created": 1 });
+    let member = |role: &str| json!({ "kind": "member", "v": 1, "workspace": id(7), "account": id(1), "role": role });
+    let sound = [account(1, "ann"), workspace("w"), member("a-b"), key(&["c.d"], "Büro")];
+    let place = elsewhere();
+    place.write("sound.jsonl", &export_of(sound));
+    done(place.run(&["store", "check", "sound.jsonl"], None).await);
+    let unsound = [
+        with("roles", json!(["user,admin"])),
+        with("roles", json!(["a\r\nX-Portcullis-Roles: admin"])),
+        with("email", json!("ann@example.com\r\nx: y")),
+        with("email", json!("ann@example.com, ceo@example.com")),
+        with("username", json!("github/583231")),
+        key(&["read,write"], ""),
+        key(&[], "a\u{1b}[2J"),
+        workspace("a\nb"),
+        member("member,admin"),
+    ];
+    for record in unsound {
+        place.write("unsound.jsonl", &sealed(&format!("{record}\n")));
+        for command in [["store", "import", "unsound.jsonl"], ["store", "check", "unsound.jsonl"]] {
+            let ended = place.run(&command, None).await;
+            refused(&ended, &["line 2, column 1: a value is out of its range"]);
+            assert!(!place.path("data").exists(), "{record}: {ended:?}");
+        }
+    }
 }

@@ -102,19 +102,26 @@ impl Account {
             && !self.verified_email().is_some_and(|email| email.eq_ignore_ascii_case(name))
     }
 
-    /// Every name under which the account is found, canonical and unique. No user
-    /// name or e-mail address holds the slash of a GitHub number's.
+    /// The names under which people find the account, canonical and unique.
     #[must_use]
-    pub fn names(&self) -> Vec<String> {
+    pub fn login_names(&self) -> Vec<String> {
         let email = self.email.as_deref().map(canonical_name);
         let mut names = vec![self.username.canonical()];
         names.extend(email.filter(|email| *email != names[0]));
+        names
+    }
+
+    /// Every name of the account in a store's index of names.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.login_names();
         names.extend(self.github.map(github_name));
         names
     }
 }
 
-/// The name under which the account of a GitHub number is found.
+/// The name of a GitHub number in a store's index of names. Nobody signs in with it: no
+/// user name or e-mail address holds a slash.
 #[must_use]
 pub fn github_name(number: u64) -> String {
     format!("github/{number}")
@@ -206,6 +213,13 @@ impl Username {
     pub fn canonical(&self) -> String {
         canonical_name(&self.0)
     }
+}
+
+/// Whether a canonical name can be anybody's user name or e-mail address, and not a
+/// [`github_name`].
+#[must_use]
+pub fn is_login_name(canonical: &str) -> bool {
+    !canonical.contains('/')
 }
 
 /// The form under which a user name or e-mail address is looked up.

@@ -6,8 +6,8 @@ use tokio::sync::MutexGuard;
 
 use super::Core;
 use super::account::{
-    Account, AccountId, AccountState, PersonName, Username, canonical_name, github_name,
-    is_plausible_email, is_valid_person_name,
+    Account, AccountId, AccountState, PersonName, Username, canonical_name, is_plausible_email,
+    is_valid_person_name,
 };
 use super::error::{Error, Name, Refusal};
 use super::federation::{FederatedIdentity, FederationError, Grant};
@@ -132,7 +132,7 @@ impl Core {
         // A link or a new account is found in the next turn; one more when the account
         // changed or came meanwhile.
         for _ in 0..3 {
-            if let Some(account) = self.standing.account_by_name(&github_name(identity.subject)) {
+            if let Some(account) = self.standing.account_by_github(identity.subject) {
                 let account = self.standing.enabled_account(account.id)?;
                 return self.open_session(account, issuance).await;
             }

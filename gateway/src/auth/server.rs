@@ -23,3 +23,9 @@ pub struct Server {
 pub fn is_valid_label(text: &str) -> bool {
     text.len() <= 200 && !text.chars().any(char::is_control)
 }
+
+/// What a name may be that is stored already: rules for new names may be stricter.
+#[must_use]
+pub fn is_storable_label(text: &str) -> bool {
+    text.len() <= 200 && !text.chars().any(char::is_control)
+}

@@ -31,6 +31,8 @@ pub struct Standing {
     accounts: DashMap<AccountId, Arc<Account>>,
     /// Canonical user names and e-mail addresses.
     names: DashMap<String, AccountId>,
+    /// GitHub numbers, apart: nobody signs in with one as a name.
+    github: DashMap<u64, AccountId>,
     revoked: DashMap<TokenId, Timestamp>,
     ended: DashMap<SessionId, Timestamp>,
     keys: DashSet<ByDigest>,
@@ -73,6 +75,7 @@ impl Default for Standing {
             changed: watch::Sender::new(1),
             accounts: DashMap::new(),
             names: DashMap::new(),
+            github: DashMap::new(),
             revoked: DashMap::new(),
             ended: DashMap::new(),
             keys: DashSet::new(),
@@ -109,6 +112,13 @@ impl Standing {
     #[must_use]
     pub fn account_by_name(&self, name: &str) -> Option<Arc<Account>> {
         let id = *self.names.get(name)?;
+        self.account(id)
+    }
+
+    /// Finds by the number of a GitHub account.
+    #[must_use]
+    pub fn account_by_github(&self, number: u64) -> Option<Arc<Account>> {
+        let id = *self.github.get(&number)?;
         self.account(id)
     }
 
@@ -361,8 +371,11 @@ pub struct Sizes {
 /// Changes, published by the engine after they are durable.
 impl Standing {
     pub fn put_account(&self, account: Account) {
-        for name in account.names() {
+        for name in account.login_names() {
             self.names.insert(name, account.id);
+        }
+        if let Some(number) = account.github {
+            self.github.insert(number, account.id);
         }
         self.accounts.insert(account.id, Arc::new(account));
         self.advance();
@@ -383,8 +396,11 @@ impl Standing {
     /// Forgets an account; what it owned is removed by its own calls.
     pub fn remove_account(&self, id: AccountId) {
         if let Some((_, account)) = self.accounts.remove(&id) {
-            for name in account.names() {
+            for name in account.login_names() {
                 self.names.remove_if(&name, |_, owner| *owner == id);
+            }
+            if let Some(number) = account.github {
+                self.github.remove_if(&number, |_, owner| *owner == id);
             }
         }
         self.members.retain(|(_, member), _| *member != id);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
-use crate::auth::error::{Refusal, Verdict};
+use crate::auth::error::{Refusal, StoreError, Verdict};
 use crate::auth::ports::{
     AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
     NewOwner, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
@@ -544,6 +544,31 @@ pub(crate) async fn an_address_is_verified_and_nothing_ends(engine: Engine) {
     assert!(!verify(bare.id, true).await.email_verified, "there is nothing to vouch for");
 }
 
+/// Whatever the core should have refused and has not.
+pub(crate) async fn what_could_not_be_read_again_is_not_written(engine: Engine) {
+    let (store, standing) = (&engine.store, &engine.standing);
+    let refused = |error: StoreError| assert!(matches!(error, StoreError::Damaged(_)), "{error}");
+    let bad = Account { roles: vec!["user,admin".to_owned()], ..account(1) };
+    refused(store.create_account(bad).await.unwrap_err());
+    let bad = Account { email: Some("a@b.example\r\nx: y".to_owned()), ..account(1) };
+    refused(store.create_account(bad).await.unwrap_err());
+    let ann = engine.with_account(1).await;
+    let (roles, state) = (Some(vec!["a\nb".to_owned()]), Some(AccountState::Disabled));
+    let change = AccountChange { account: ann.id, roles, state, email_verified: None, now: NOW };
+    refused(store.change_account(change).await.unwrap_err());
+    let bad = ApiKey { scopes: vec!["a,b".to_owned()], ..key(1, &ann) };
+    refused(store.create_key(bad).await.unwrap_err());
+    let workspace = Workspace { id: WorkspaceId(id(6)), name: "w".to_owned(), created: NOW };
+    store.create_workspace(workspace.clone()).await.unwrap();
+    let role = Some("a b".to_owned());
+    refused(store.set_member(workspace.id, ann.id, role).await.unwrap_err());
+    assert_eq!(standing.accounts().len(), 1);
+    assert_eq!(standing.account(ann.id).as_deref(), Some(&ann), "nothing was changed");
+    assert!(standing.key(&[1; 32]).is_none() && standing.members(workspace.id).is_empty());
+    let kept = store.find_account("user1").await.unwrap();
+    assert_eq!(kept, Some(ann), "and its names are its own");
+}
+
 pub(crate) async fn a_notice_is_given_once(engine: Engine) {
     let store = &engine.store;
     assert!(store.take_notice(Notice::UnverifiedEmail).await.unwrap());
@@ -598,7 +623,9 @@ pub(crate) async fn a_github_number_is_linked_once(engine: Engine) {
     let session = engine.with_session(11, &first).await;
     assert_eq!(link(&first, first.version + 1, false).await.unwrap(), Replacement::Stale);
     assert_eq!(link(&first, first.version, false).await.unwrap(), Replacement::Replaced);
-    let linked = engine.standing.account_by_name("github/77").unwrap();
+    let linked = engine.standing.account_by_github(77).unwrap();
+    assert!(engine.standing.account_by_name("github/77").is_none(), "nobody signs in with it");
+    assert_eq!(engine.store.find_account("github/77").await.unwrap(), None);
     assert_eq!((linked.id, linked.github, linked.email_verified), (first.id, Some(77), true));
     assert_eq!((linked.version, linked.avatar.is_some()), (first.version, true));
     assert!(!engine.is_ended(&session) && linked.password.is_some());
@@ -808,6 +835,7 @@ macro_rules! conformance {
             new_roles_end_nothing_and_count_at_once
             an_address_is_verified_and_nothing_ends
             a_notice_is_given_once
+            what_could_not_be_read_again_is_not_written
             with_an_account_goes_what_it_had_and_nothing_else
             a_github_number_is_linked_once
             a_link_that_takes_over_ends_what_was

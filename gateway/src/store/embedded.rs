@@ -35,7 +35,7 @@ use crate::auth::token::{Minted, Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 use super::failures::Failures;
-use super::record::Record;
+use super::record::{Record, check_member_role};
 
 use schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
@@ -158,6 +158,7 @@ impl Store for EmbeddedStore {
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError> {
         self.writer
             .submit(move |txn| {
+                account.check_storable()?;
                 let mut names = txn.open_table(NAMES)?;
                 for name in account.names() {
                     if names.get(name.as_str())?.is_some() {
@@ -187,6 +188,7 @@ impl Store for EmbeddedStore {
                 if account == before {
                     return Ok(Step::unchanged(true));
                 }
+                account.check_storable()?;
                 let mut ended = Vec::new();
                 if account.state != before.state {
                     account.version += 1;
@@ -587,6 +589,7 @@ impl Store for EmbeddedStore {
         account: AccountId,
         role: Option<String>,
     ) -> Result<MemberChange, StoreError> {
+        role.as_deref().map_or(Ok(()), check_member_role)?;
         self.writer
             .submit(move |txn| {
                 let member = (*workspace.0.as_bytes(), *account.0.as_bytes());

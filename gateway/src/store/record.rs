@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::auth::account::{
-    Account, AccountId, AccountState, HashedPassword, PersonName, Username,
+    Account, AccountId, AccountState, HashedPassword, PersonName, Username, is_plausible_email,
+    is_valid_role,
 };
 use crate::auth::api_key::{ApiKey, KeyId, Moment};
 use crate::auth::error::StoreError;
-use crate::auth::server::{Server, ServerId};
+use crate::auth::server::{Server, ServerId, is_storable_label};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Minted, Session, SessionId, TokenId};
@@ -23,8 +24,14 @@ pub(super) trait Record: Sized {
     fn from_stored(stored: Self::Stored) -> Option<Self>;
 
     fn encode(&self) -> Result<Vec<u8>, StoreError> {
+        self.check_storable()?;
         serde_json::to_vec(&self.to_stored())
             .map_err(|error| StoreError::Damaged(error.to_string()))
+    }
+
+    /// The last door: what could not be read again is not written.
+    fn check_storable(&self) -> Result<(), StoreError> {
+        decode_as::<Self>(self.to_stored(), "record").map(drop)
     }
 
     /// Like [`Self::encode`], with the members of `before` that this version does not
@@ -36,6 +43,7 @@ pub(super) trait Record: Sized {
             Ok(_) => Ok(Members::new()),
             Err(error) => Err(StoreError::Damaged(error.to_string())),
         };
+        self.check_storable()?;
         let Some(before) = before else { return self.encode() };
         let Ok(mut unknown) = serde_json::from_slice::<Members>(before) else {
             return self.encode();
@@ -65,6 +73,21 @@ pub(super) trait Record: Sized {
 pub(super) fn decode_as<T: Record>(stored: T::Stored, what: &str) -> Result<T, StoreError> {
     T::from_stored(stored)
         .ok_or_else(|| StoreError::Damaged(format!("{what}: a value is out of its range")))
+}
+
+/// What an account is in a workspace, as it is stored.
+pub(super) fn check_member_role(role: &str) -> Result<(), StoreError> {
+    let damaged = || StoreError::Damaged("member: the role is out of its range".to_owned());
+    if is_valid_role(role) { Ok(()) } else { Err(damaged()) }
+}
+
+/// Roles or scopes. One that is none could not be told to an upstream.
+fn sound_words(words: Vec<String>) -> Option<Vec<String>> {
+    words.iter().all(|word| is_valid_role(word)).then_some(words)
+}
+
+fn sound_label(name: String) -> Option<String> {
+    is_storable_label(&name).then_some(name)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +144,9 @@ impl Record for Account {
     }
 
     fn from_stored(stored: StoredAccount) -> Option<Self> {
+        if stored.email.as_deref().is_some_and(|email| !is_plausible_email(email)) {
+            return None;
+        }
         Some(Self {
             id: AccountId(stored.id),
             username: Username::parse(&stored.username).ok()?,
@@ -133,7 +159,7 @@ impl Record for Account {
             },
             avatar: stored.avatar,
             github: stored.github,
-            roles: stored.roles,
+            roles: sound_words(stored.roles)?,
             password: stored.password.map(HashedPassword),
             state: if stored.disabled { AccountState::Disabled } else { AccountState::Enabled },
             created: Timestamp(stored.created),
@@ -269,11 +295,11 @@ impl Record for ApiKey {
         Some(Self {
             id: KeyId(stored.id),
             owner: AccountId(stored.owner),
-            name: stored.name,
+            name: sound_label(stored.name)?,
             shown: stored.shown,
             digest: stored.digest,
             server: stored.server.map(ServerId),
-            scopes: stored.scopes,
+            scopes: sound_words(stored.scopes)?,
             created: Timestamp(stored.created),
             expires: stored.expires.map(Timestamp),
             superseded: Moment::at(stored.superseded.map(Timestamp)),
@@ -307,7 +333,7 @@ impl Record for Server {
     fn from_stored(stored: StoredServer) -> Option<Self> {
         Some(Self {
             id: ServerId(stored.id),
-            name: stored.name,
+            name: sound_label(stored.name)?,
             owner: stored.owner.map(AccountId),
             created: Timestamp(stored.created),
         })
@@ -331,7 +357,7 @@ impl Record for Workspace {
     fn from_stored(stored: StoredWorkspace) -> Option<Self> {
         Some(Self {
             id: WorkspaceId(stored.id),
-            name: stored.name,
+            name: sound_label(stored.name)?,
             created: Timestamp(stored.created),
         })
     }

@@ -14,7 +14,7 @@ use crate::auth::error::StoreError;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::WorkspaceId;
-use crate::store::record::Record;
+use crate::store::record::{Record, check_member_role};
 
 use super::{Archive, Clash, Counts, Entry, Kind, PAGE, Records, Written};
 
@@ -24,6 +24,7 @@ const SCHEMA: u32 = 2;
 /// The form of each record; one that means something else gets a higher number.
 const VERSION: u32 = 1;
 const MAX_LINE_BYTES: u64 = 4 << 20;
+const OUT_OF_RANGE: &str = "a value is out of its range";
 /// How the last line begins.
 const FOOTER: &str = "{\"counts\":";
 
@@ -118,7 +119,7 @@ impl Entry {
             serde_json::from_str(line).map_err(Fault::from)
         }
         fn entity<R: Record>(line: &str) -> Result<R, Fault> {
-            R::from_stored(read(line)?).ok_or_else(|| Fault::whole("a value is out of its range"))
+            R::from_stored(read(line)?).ok_or_else(|| Fault::whole(OUT_OF_RANGE))
         }
         let head: Head = read(line)?;
         if head.v != VERSION {
@@ -133,6 +134,7 @@ impl Entry {
             Kind::Workspace => Entry::Workspace(entity(line)?),
             Kind::Member => {
                 let Member { workspace, account, role } = read(line)?;
+                check_member_role(&role).map_err(|_| Fault::whole(OUT_OF_RANGE))?;
                 let (workspace, account) = (WorkspaceId(workspace), AccountId(account));
                 Entry::Member { workspace, account, role }
             }

@@ -18,7 +18,7 @@ use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::archive::{Archive, Clash, Entry, Kind, Records, Written};
-use crate::store::record::Record;
+use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
     self, ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
@@ -188,6 +188,7 @@ fn members(
     for found in txn.open_table(MEMBERS)?.range::<(Id, Id)>(rest)?.take(limit) {
         let (key, role) = found?;
         let (workspace, account) = key.value();
+        check_member_role(role.value())?;
         entries.push(Entry::Member {
             workspace: WorkspaceId(Uuid::from_bytes(workspace)),
             account: AccountId(Uuid::from_bytes(account)),

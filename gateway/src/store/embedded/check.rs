@@ -14,7 +14,7 @@ use crate::auth::server::Server;
 use crate::auth::ticket::Ticket;
 use crate::auth::token::Session;
 use crate::auth::workspace::Workspace;
-use crate::store::record::Record;
+use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, ENDED, EXPIRIES, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES,
@@ -184,7 +184,11 @@ fn things(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError
         checked.read::<Workspace>(stored.value(), &what, in_place);
     }
     for entry in txn.open_table(MEMBERS)?.iter()? {
-        let (workspace, account) = entry?.0.value();
+        let (key, role) = entry?;
+        let (workspace, account) = key.value();
+        checked.require(check_member_role(role.value()).is_ok(), || {
+            format!("{} has a role that is none", named("the member account", account))
+        });
         let whole = workspaces.get(workspace)?.is_some() && accounts.get(account)?.is_some();
         checked.require(whole, || {
             format!("{} is in no workspace", named("the member account", account))

@@ -17,7 +17,7 @@ use crate::auth::standing::{Found, Standing};
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::record::Record;
+use crate::store::record::{Record, check_member_role};
 
 use super::Location;
 use super::writer::Step;
@@ -298,6 +298,7 @@ fn load_things(
         let (workspace, account) = key.value();
         let workspace = WorkspaceId(uuid::Uuid::from_bytes(workspace));
         let account = AccountId(uuid::Uuid::from_bytes(account));
+        check_member_role(role.value())?;
         found.members.insert((workspace, account));
         standing.put_member(workspace, account, Some(role.value()));
     }

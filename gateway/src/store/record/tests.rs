@@ -1,5 +1,6 @@
 //! Stored forms across versions.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -52,4 +53,92 @@ fn what_is_no_longer_verified_is_so_under_both_names() {
     let written: Value =
         serde_json::from_slice(&after.encode_over(Some(&before)).unwrap()).unwrap();
     assert_eq!((written.get("email_verified"), written.get("email_proven")), (None, None));
+}
+
+/// A record with one member more or other; `null` takes it out.
+fn with(record: Value, member: &str, value: Value) -> Vec<u8> {
+    let mut record = record;
+    record[member] = value;
+    record.to_string().into_bytes()
+}
+
+fn key() -> Value {
+    json!({
+        "id": Uuid::from_u128(2), "owner": Uuid::from_u128(1), "name": "ci", "shown": "sk_live_abc",
+        "digest": vec![3; 32], "scopes": ["deploy"], "created": 1,
+    })
+}
+
+fn named() -> Value {
+    json!({ "id": Uuid::from_u128(3), "name": "web", "created": 1 })
+}
+
+fn reads<R: Record>(record: &[u8]) -> bool {
+    match R::decode(record, "record") {
+        Ok(_) => true,
+        Err(StoreError::Damaged(_)) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn what_an_upstream_could_not_be_told_unaltered_is_damage() {
+    let sound = [["user", "a-b_c.d:e/f"]; 1];
+    for words in sound {
+        assert!(reads::<Account>(&with(former(true), "roles", json!(words))));
+        assert!(reads::<ApiKey>(&with(key(), "scopes", json!(words))));
+    }
+    for word in ["", "a,b", "a b", "a\r\nb", "a\u{0}", "ä", "\u{202e}a", &"a".repeat(65)] {
+        assert!(!reads::<Account>(&with(former(true), "roles", json!(["user", word]))), "{word:?}");
+        assert!(!reads::<ApiKey>(&with(key(), "scopes", json!([word]))), "{word:?}");
+        assert!(check_member_role(word).is_err(), "{word:?}");
+    }
+    for email in ["", "a", "a@b", "a@b.c\r\nX: y", "a@b.c,d@e.f", "a b@c.d", "ä@b.c", "a@b.c\u{7f}"]
+    {
+        assert!(!reads::<Account>(&with(former(false), "email", json!(email))), "{email:?}");
+    }
+    for name in ["", "a:b", "github/1", "a\r\nb", "a b", "ä"] {
+        assert!(!reads::<Account>(&with(former(false), "username", json!(name))), "{name:?}");
+    }
+}
+
+/// Rules for new names may be stricter than what is stored already.
+#[test]
+fn a_name_with_control_characters_is_damage_and_any_other_reads() {
+    for (name, sound) in
+        [("", true), ("Büro 1", true), ("a\u{202e}b", true), ("a\nb", false), ("a\u{1b}", false)]
+    {
+        assert_eq!(reads::<ApiKey>(&with(key(), "name", json!(name))), sound, "{name:?}");
+        assert_eq!(reads::<Server>(&with(named(), "name", json!(name))), sound, "{name:?}");
+        assert_eq!(reads::<Workspace>(&with(named(), "name", json!(name))), sound, "{name:?}");
+    }
+}
+
+proptest! {
+    /// Stored and read again, everything that is injected is what it was.
+    #[test]
+    fn what_is_written_reads_as_it_was(
+        role in "\\PC{0,6}|[a-z,: ]{1,6}|[\\x00-\\x7f]{1,4}",
+        email in proptest::option::of("[ -~]{1,3}@[a-z,\r]{1,3}\\.[a-z]{1,2}"),
+        scope in "[ -~]{0,4}",
+    ) {
+        let account = Account {
+            roles: vec!["user".to_owned(), role.clone()],
+            email: email.clone(),
+            ..account(&former(false))
+        };
+        match account.encode() {
+            Ok(bytes) => {
+                prop_assert!(is_valid_role(&role));
+                prop_assert_eq!(Account::decode(&bytes, "account").unwrap(), account);
+            }
+            Err(_) => {
+                let email_reads = email.as_deref().is_none_or(is_plausible_email);
+                prop_assert!(!is_valid_role(&role) || !email_reads);
+            }
+        }
+        let key = ApiKey::decode(key().to_string().as_bytes(), "key").unwrap();
+        let key = ApiKey { scopes: vec![scope.clone()], ..key };
+        prop_assert_eq!(key.encode().is_ok(), is_valid_role(&scope));
+    }
 }

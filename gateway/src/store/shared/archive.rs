@@ -17,7 +17,7 @@ use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::archive::{Archive, Clash, Entry, Kind, Records, Written};
-use crate::store::record::Record;
+use crate::store::record::{Record, check_member_role};
 
 use super::change::Change;
 use super::intents::{number, text};
@@ -75,6 +75,7 @@ impl SharedArchive {
             let passed = last.take().filter(|_| first == Some(id));
             for (account, role) in members {
                 let account = parse(&account, "members")?;
+                check_member_role(&role)?;
                 if passed.is_none_or(|passed| account > passed) && entries.len() < limit {
                     let (workspace, account) = (WorkspaceId(id), AccountId(account));
                     entries.push(Entry::Member { workspace, account, role });

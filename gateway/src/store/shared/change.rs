@@ -16,7 +16,7 @@ use crate::auth::time::Timestamp;
 use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::record::{
-    Record, StoredAccount, StoredKey, StoredServer, StoredWorkspace, decode_as,
+    Record, StoredAccount, StoredKey, StoredServer, StoredWorkspace, check_member_role, decode_as,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -117,6 +117,7 @@ impl Change {
             Change::Workspace(stored) => standing.put_workspace(decode_as(stored, "workspace")?),
             Change::WorkspaceGone(id) => standing.remove_workspace(WorkspaceId(id)),
             Change::Member(workspace, account, role) => {
+                role.as_deref().map_or(Ok(()), check_member_role)?;
                 standing.put_member(WorkspaceId(workspace), AccountId(account), role.as_deref());
             }
             Change::LockedOut(source, until) => {

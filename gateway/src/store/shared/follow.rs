@@ -17,7 +17,7 @@ use crate::auth::ports::StoreState;
 use crate::auth::server::Server;
 use crate::auth::standing::Found;
 use crate::auth::workspace::Workspace;
-use crate::store::record::Record;
+use crate::store::record::{Record, check_member_role};
 
 use super::change::{self, Change, Subject};
 use super::link::{Connected, LinkError, connect};
@@ -392,6 +392,10 @@ impl Engine {
         all.arg(self.names.members(workspace));
         let members: Vec<(String, String)> = self.ask(&all).await?;
         let members = members.into_iter().filter_map(|(account, role)| {
+            if let Err(error) = check_member_role(&role) {
+                tracing::error!(%error, %workspace, account, "a stored record is passed over");
+                return None;
+            }
             Some(Change::Member(workspace, account.parse().ok()?, Some(role)))
         });
         self.memory.apply_page(members.collect(), found);

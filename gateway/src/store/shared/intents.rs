@@ -7,7 +7,7 @@ use redis::cmd;
 use uuid::Uuid;
 
 use crate::auth::account::{
-    Account, AccountId, AccountState, HashedPassword, canonical_name, github_name,
+    Account, AccountId, AccountState, HashedPassword, canonical_name, github_name, is_login_name,
 };
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
@@ -21,7 +21,7 @@ use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::record::Record;
+use crate::store::record::{Record, check_member_role};
 
 use super::change::{Change, Subject};
 use super::transaction::Transaction;
@@ -59,6 +59,9 @@ impl Store for SharedStore {
 
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError> {
         let engine = &*self.engine;
+        if !is_login_name(name) {
+            return Ok(None);
+        }
         let id: Option<String> = engine.ask(cmd("GET").arg(engine.names.name(name))).await?;
         let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(None) };
         // A sign-in can afford the trip, and must not be judged by an old password.
@@ -396,6 +399,7 @@ impl Store for SharedStore {
         account: AccountId,
         role: Option<String>,
     ) -> Result<MemberChange, StoreError> {
+        role.as_deref().map_or(Ok(()), check_member_role)?;
         let (engine, role) = (&*self.engine, &role);
         engine
             .transact(move |mut txn| async move {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::auth::account::{AccountId, Username, is_plausible_email};
+use crate::auth::account::{AccountId, Username, is_plausible_email, is_valid_role};
 use crate::auth::principal::Proof;
 use crate::auth::time::Timestamp;
 use crate::config::identity::preset;
@@ -73,6 +73,29 @@ fn what_no_field_can_hold_as_it_is_ends_the_request() {
 }
 
 proptest! {
+    /// Whatever the store lets in is injected as it is, or not at all.
+    #[test]
+    fn what_is_injected_is_unaltered(
+        name in "[!-~]{1,12}",
+        email in "[a-z!#+.-]{1,5}@[a-z-]{1,3}\\.[a-z]{1,3}",
+        roles in proptest::collection::vec("[A-Za-z0-9_.:/-]{1,8}", 0..4),
+    ) {
+        let Ok(username) = Username::parse(&name) else { return Ok(()) };
+        prop_assume!(is_plausible_email(&email) && roles.iter().all(|role| is_valid_role(role)));
+        let account = Account { roles: roles.clone(), ..account(username.as_str(), Some(&email), true) };
+        let id = envelope_user(account.id);
+        let mut headers = HeaderMap::new();
+        let names = preset("portcullis").unwrap();
+        inject(&mut headers, &names, &Principal::new(Arc::new(account), Proof::Password)).unwrap();
+        let field = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        let injected = field("x-portcullis-username").unwrap();
+        prop_assert!(injected == name || injected == id);
+        prop_assert_eq!(field("x-portcullis-email"), Some(email.as_str()));
+        let injected: Vec<&str> =
+            field("x-portcullis-roles").map(|list| list.split(',').collect()).unwrap_or_default();
+        prop_assert_eq!(injected, roles);
+    }
+
     /// Whatever an account is called and says its address is, an upstream learns no
     /// address that nobody vouches for, under any name.
     #[test]
