@@ -2,6 +2,7 @@
 //! connections in between.
 
 mod bodies;
+mod caching;
 mod connections;
 mod failures;
 mod fields;

@@ -131,6 +131,21 @@ pub struct Tls {
     /// Whether both are where a self-signed pair may be made when none is there.
     pub self_signed: SelfSigned,
     pub sni: SniRule,
+    /// `None`: browsers are not told to come by TLS only.
+    pub hsts: Option<Hsts>,
+}
+
+/// Strict-Transport-Security.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hsts {
+    pub max_age: Duration,
+    pub subdomains: Subdomains,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subdomains {
+    Included,
+    NotIncluded,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -58,6 +58,7 @@ use body::{BodyError, ResponseBody};
 use client::report::IgnoredReport;
 use client::{Client, Peer};
 use connection::{Connection, Protocol, Upgrade};
+use forward::caching::{Credentials, keep_private};
 use forward::field_names::{FieldRules, RemovalReport};
 use forward::{Accepted, Destination, websocket};
 use intercept::Call;
@@ -95,6 +96,8 @@ pub struct Gateway {
     pub uri_bytes: usize,
     pub header_count: usize,
     pub challenges: Challenges,
+    /// `Strict-Transport-Security`.
+    pub hsts: Option<HeaderValue>,
     pub advisory: ArcSwap<Advisory>,
     /// Whether health is bad while a shared store is not live.
     pub require_store: bool,
@@ -125,6 +128,10 @@ impl Gateway {
             cves: advisory.cves.clone(),
             store,
         }
+    }
+
+    fn credentials(&self) -> Credentials {
+        if self.cookies { Credentials::FieldsAndCookies } else { Credentials::Fields }
     }
 
     /// A gateway whose shared store is lost serves who it knows, and says that it is well
@@ -188,6 +195,10 @@ pub async fn handle(
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(respond::REQUEST_ID, id);
+    }
+    // Of a connection of ours with TLS only (RFC 6797 7.2).
+    if let Some(hsts) = gateway.hsts.as_ref().filter(|_| connection.scheme() == "https") {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
     }
     if record.ends_flow {
         let (name, value) = dialect::flow::forget();
@@ -318,7 +329,14 @@ async fn process(
         host: &host.written,
         client: &client,
     };
-    forward::forward(gateway, connection, record, (parts, incoming), accepted).await
+    let protected = accepted.principal.is_some();
+    let mut response =
+        forward::forward(gateway, connection, record, (parts, incoming), accepted).await?;
+    if protected {
+        let (method, status) = (&record.access.method, response.status());
+        keep_private(method, status, response.headers_mut(), gateway.credentials());
+    }
+    Ok(response)
 }
 
 /// Whom a request is from, by the connection and what trusted proxies say.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use http::Method;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -617,6 +618,7 @@ fn assemble(
         uri_bytes: limits.uri_bytes,
         header_count: limits.header_count,
         challenges: Challenges::new(&config.auth.realm),
+        hsts: config.tls.hsts.as_ref().map(hsts),
         advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
         require_store: config.health.require_store,
         ids: Ids::new(clock, &SystemEntropy::default()),
@@ -625,6 +627,16 @@ fn assemble(
         counters,
         sink,
     })
+}
+
+/// RFC 6797 6.1.
+fn hsts(hsts: &config::Hsts) -> HeaderValue {
+    let subdomains = match hsts.subdomains {
+        config::Subdomains::Included => "; includeSubDomains",
+        config::Subdomains::NotIncluded => "",
+    };
+    let value = format!("max-age={}{subdomains}", hsts.max_age.as_secs());
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static("max-age=0"))
 }
 
 /// The dialects in order of precedence: of two that share a path, the first is its

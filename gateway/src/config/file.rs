@@ -26,8 +26,8 @@ use super::routes::read_routes;
 use super::store::{SharedAt, read_store};
 use super::warning;
 use super::{
-    Auth, Config, Health, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS,
-    ProxyProtocol, SelfSigned, SniRule, Timeouts, Tls, Transport,
+    Auth, Config, Health, Hsts, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS,
+    ProxyProtocol, SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -265,9 +265,28 @@ fn read_tls(section: Section<'_>, files: Files) -> Tls {
         } else {
             SniRule::Ignore
         },
+        hsts: read_hsts(&section),
     };
     section.finish();
     tls
+}
+
+fn read_hsts(section: &Section<'_>) -> Option<Hsts> {
+    let max_age = section.duration("hsts", Duration::ZERO, Duration::ZERO..=DAY * 3_650);
+    let subdomains = if section.boolean("hsts_subdomains", false) {
+        Subdomains::Included
+    } else {
+        Subdomains::NotIncluded
+    };
+    if !section.is_given("hsts") {
+        if subdomains == Subdomains::Included {
+            let origin = section.given_at("hsts_subdomains");
+            let message = "has no effect without tls.hsts";
+            section.note(origin, "hsts_subdomains", message, None);
+        }
+        return None;
+    }
+    Some(Hsts { max_age, subdomains })
 }
 
 fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {

@@ -1,6 +1,7 @@
 //! Sending an accepted request on: fields made fit, body streamed, answer
 //! streamed back, failures named.
 
+pub mod caching;
 pub mod echo;
 pub mod field_names;
 pub mod framing;
