@@ -4,6 +4,7 @@
 mod audited;
 mod commands;
 mod consequences;
+mod incidents;
 mod lists;
 mod networks;
 mod permissions;

@@ -6,6 +6,7 @@ pub mod change;
 mod keys;
 mod lockouts;
 pub mod record;
+mod registration;
 mod servers;
 mod sessions;
 mod users;
@@ -24,7 +25,7 @@ use crate::auth::account::{Account, AccountId, canonical_name};
 use crate::auth::error::{Entity, Error, Name};
 use crate::auth::server::is_valid_label;
 
-use record::{Key, Record, State};
+use record::{Key, Record, Registering, State};
 use users::UserChange;
 
 /// What an administrator asks for.
@@ -77,6 +78,13 @@ pub enum Request {
     EndSessions {
         user: Who,
     },
+    /// Of all users, or of so many after one of them.
+    EndAllSessions {
+        #[serde(default)]
+        after: Option<Uuid>,
+        #[serde(default)]
+        limit: Option<usize>,
+    },
     CreateKey(NewKey),
     ListKeys {
         owner: Option<Who>,
@@ -95,6 +103,10 @@ pub enum Request {
     },
     RevokeKey {
         id: Uuid,
+    },
+    /// All that the user has.
+    RevokeKeys {
+        owner: Who,
     },
     AddServer {
         name: String,
@@ -156,6 +168,11 @@ pub enum Request {
     /// Its failures are forgotten too.
     ClearLockout {
         address: IpAddr,
+    },
+    ShowRegistration,
+    /// `Open` takes back that it was closed; what the configuration closes stays closed.
+    SetRegistration {
+        state: Registering,
     },
 }
 
@@ -303,6 +320,14 @@ pub enum Reply {
         added: Vec<String>,
         present: Vec<String>,
     },
+    /// Users whose sessions have ended, and after whom to go on.
+    SessionsEnded {
+        users: u64,
+        next: Option<Uuid>,
+    },
+    KeysRevoked {
+        keys: u64,
+    },
     /// Whose addresses were not verified before.
     Verified {
         users: Vec<String>,
@@ -346,6 +371,9 @@ pub async fn perform(core: &Core, request: Request, by: By) -> Result<Reply, Err
         Request::ListSessions { user, page } => sessions::list(core, user.as_ref(), page).await,
         Request::EndSession { id } => sessions::end(core, id).await,
         Request::EndSessions { user } => sessions::end_all(core, &user).await,
+        Request::EndAllSessions { after, limit } => {
+            sessions::end_everybodys(core, after, limit).await
+        }
         Request::CreateKey(new) => keys::create(core, new).await,
         Request::ListKeys { owner, server, page } => {
             keys::list(core, owner.as_ref(), server, page).await
@@ -353,6 +381,7 @@ pub async fn perform(core: &Core, request: Request, by: By) -> Result<Reply, Err
         Request::ShowKey { id } => keys::show(core, id).await,
         Request::RotateKey { id, overlap } => keys::rotate(core, id, overlap).await,
         Request::RevokeKey { id } => keys::revoke(core, id).await,
+        Request::RevokeKeys { owner } => keys::revoke_all(core, &owner).await,
         Request::AddServer { name, owner } => servers::add(core, name, owner.as_ref()).await,
         Request::ListServers { page } => Ok(servers::list(core, page)),
         Request::ShowServer { id } => servers::show(core, id),
@@ -372,6 +401,8 @@ pub async fn perform(core: &Core, request: Request, by: By) -> Result<Reply, Err
         }
         Request::ListLockouts { page } => lockouts::list(core, page).await,
         Request::ClearLockout { address } => lockouts::clear(core, address).await,
+        Request::ShowRegistration => Ok(registration::show(core)),
+        Request::SetRegistration { state } => registration::set(core, state).await,
     }
 }
 

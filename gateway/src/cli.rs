@@ -31,7 +31,8 @@ use crate::telemetry::log::{self, Style};
 use crate::telemetry::sink::Sink;
 
 use commands::{
-    KeyCommand, LockoutCommand, ServerCommand, SessionCommand, UserCommand, WorkspaceCommand,
+    KeyCommand, LockoutCommand, RegistrationCommand, ServerCommand, SessionCommand, UserCommand,
+    WorkspaceCommand,
 };
 use output::{fail, say};
 use store::StoreCommand;
@@ -129,6 +130,9 @@ enum Command {
     /// Manage sign-ins
     #[command(subcommand)]
     Session(SessionCommand),
+    /// Close registration in an incident, and open it again
+    #[command(subcommand)]
+    Registration(RegistrationCommand),
     /// Manage addresses that fail to sign in, of a running gateway
     #[command(subcommand)]
     Lockout(LockoutCommand),
@@ -202,7 +206,10 @@ pub fn main() -> ExitCode {
         Command::Key(command) => administer::administer(&place, commands::key(command)),
         Command::Server(command) => administer::administer(&place, commands::server(command)),
         Command::Workspace(command) => administer::administer(&place, commands::workspace(command)),
-        Command::Session(command) => administer::administer(&place, commands::session(command)),
+        Command::Session(command) => administer::session(&place, command),
+        Command::Registration(command) => {
+            administer::administer(&place, commands::registration(&command))
+        }
         Command::Lockout(command) => administer::administer(&place, commands::lockout(command)),
         Command::Store(command) => store::store(&place, command),
         Command::HashPassword { cost } => hash_password(&place, cost),
@@ -282,7 +289,13 @@ fn check(place: &Place, options: CheckOptions) -> ExitCode {
         None
     };
     let warnings = server::warnings(&config);
-    let shown = output::show_checked(place, &routes::list(&config), &warnings, tried.as_deref());
+    let checked = output::Checked {
+        routes: &routes::list(&config),
+        warnings: &warnings,
+        tried: tried.as_deref(),
+        registration: administer::running_registration(&config),
+    };
+    let shown = output::show_checked(place, &checked);
     match warnings.len() {
         0 => shown,
         count if options.strict => fail(1, &format!("{} with --strict", counted(count))),

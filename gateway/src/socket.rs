@@ -17,7 +17,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::admin::change::Change;
 use crate::admin::{self, By, Reply, Request};
+use crate::auth::Core;
 use crate::auth::error::{Error, StoreError};
+use crate::auth::register::Registering;
 use crate::dialect::Serving;
 use crate::dialect::notation::StoreShown;
 use crate::pipeline::Gateway;
@@ -93,6 +95,9 @@ pub struct Status {
     pub version: String,
     pub serving: String,
     pub uptime_seconds: u64,
+    /// `open`, `closed` by the configuration, or `closed_in_store`.
+    #[serde(default)]
+    pub registration: String,
     /// Of a store that other gateways use too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreShown>,
@@ -368,6 +373,14 @@ async fn carry_out(gateway: &Gateway, request: Request, uid: Option<u32>) -> Ans
     }
 }
 
+fn registration_word(core: &Core) -> &'static str {
+    match (core.configured_registration(), core.standing().registration()) {
+        (Registering::Closed, _) => "closed",
+        (Registering::Open, Registering::Closed) => "closed_in_store",
+        (Registering::Open, Registering::Open) => "open",
+    }
+}
+
 fn describe(gateway: &Gateway) -> Status {
     let store = gateway.core.store().health();
     let sizes = gateway.core.standing().sizes();
@@ -390,6 +403,7 @@ fn describe(gateway: &Gateway) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         serving: gateway.serving(store).word().to_owned(),
         uptime_seconds: gateway.started.elapsed().as_secs(),
+        registration: registration_word(&gateway.core).to_owned(),
         store: store.map(StoreShown::from),
         held: held.into_iter().map(|(name, size)| (name.to_owned(), size as u64)).collect(),
         counters,

@@ -17,9 +17,11 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("GET", "/users/x/sessions"),
     ("DELETE", "/users/x/sessions"),
     ("GET", "/sessions"),
+    ("DELETE", "/sessions"),
     ("DELETE", "/sessions/x"),
     ("GET", "/keys"),
     ("POST", "/keys"),
+    ("DELETE", "/keys"),
     ("GET", "/keys/x"),
     ("DELETE", "/keys/x"),
     ("POST", "/keys/x/rotate"),
@@ -38,6 +40,8 @@ const ENDPOINTS: &[(&str, &str)] = &[
     ("DELETE", "/workspaces/x/members/x"),
     ("GET", "/lockouts"),
     ("DELETE", "/lockouts/192.0.2.1"),
+    ("GET", "/registration"),
+    ("PUT", "/registration"),
 ];
 
 async fn check(gateway: &Gateway, client: Client, status: u16, code: &str) {

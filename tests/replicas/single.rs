@@ -230,3 +230,34 @@ async fn health_and_status_tell_that_the_store_is_live() {
         assert_eq!(status["store"]["state"], "live", "{status}");
     }
 }
+
+#[tokio::test]
+async fn registration_that_one_replica_closes_is_closed_at_all_and_after_a_restart() {
+    let mut fleet = fleet().await;
+    let register = async |gateway: &Gateway, name: &str| {
+        let member = json!({
+            "email": format!("{name}@example.com"), "firstName": "A", "lastName": "B",
+            "password": "password123@",
+        });
+        let made = Client::anonymous(gateway).post_json("/api/auth/register", &member).await;
+        made.status.as_u16()
+    };
+    assert_eq!(register(&fleet.gateways[1], "ann").await, 201, "control");
+    fleet.gateways[0].manage(&["registration", "close"], None).await;
+    for (replica, gateway) in fleet.gateways.iter().enumerate() {
+        let mut tries = 0;
+        eventually("registration to be closed", async || {
+            tries += 1;
+            let status = register(gateway, &format!("bob{replica}-{tries}")).await;
+            (status == 403).then_some(())
+        })
+        .await;
+    }
+    fleet.gateways[2].restart().await;
+    assert_eq!(register(&fleet.gateways[2], "carl").await, 403);
+    fleet.gateways[2].manage(&["registration", "open"], None).await;
+    eventually("registration to be open", async || {
+        (register(&fleet.gateways[0], "carl").await == 201).then_some(())
+    })
+    .await;
+}

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::record::{Record, State};
+use super::record::{Record, Registering, State};
 use super::{Reply, Request, Who, find};
 use crate::auth::Core;
 use crate::auth::account::{Account, AccountId, canonical_name};
-use crate::auth::api_key::KeyId;
+use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::token::SessionId;
 use crate::telemetry::audit::Event;
 
@@ -47,7 +47,8 @@ impl Change {
             | Request::ListWorkspaces { .. }
             | Request::ShowWorkspace { .. }
             | Request::ListMembers { .. }
-            | Request::ListLockouts { .. } => return Vec::new(),
+            | Request::ListLockouts { .. }
+            | Request::ShowRegistration => return Vec::new(),
             Request::AddUser(_) | Request::ImportUsers { .. } => {
                 Change::about(Event::UserAdd, None)
             }
@@ -75,6 +76,21 @@ impl Change {
                 Change::to(Event::SessionEnd, "session", id).of_account(account)
             }
             Request::EndSessions { user } => about(Event::SessionEnd, user),
+            Request::EndAllSessions { after, .. } => Change {
+                event: Event::SessionEnd,
+                account: None,
+                detail: Some(match after {
+                    None => "all users".to_owned(),
+                    Some(id) => format!("all users after {id}"),
+                }),
+            },
+            Request::RevokeKeys { owner } => {
+                let keys = named(owner).map(|owner| core.standing().keys(Some(owner.id)));
+                let each = |key: Arc<ApiKey>| {
+                    Change::to(Event::KeyRevoke, "key", key.id.0).of_account(named(owner))
+                };
+                return keys.unwrap_or_default().into_iter().map(each).collect();
+            }
             Request::CreateKey(new) => about(Event::KeyCreate, &new.owner),
             Request::RotateKey { id, .. } => Self::to_key(core, Event::KeyRotate, *id).await,
             Request::RevokeKey { id } => Self::to_key(core, Event::KeyRevoke, *id).await,
@@ -92,6 +108,13 @@ impl Change {
             Request::RemoveMember { workspace, user } => {
                 Change::to(Event::MemberDelete, "workspace", workspace).of_account(named(user))
             }
+            Request::SetRegistration { state } => Change::about(
+                match state {
+                    Registering::Open => Event::RegistrationOpen,
+                    Registering::Closed => Event::RegistrationClose,
+                },
+                None,
+            ),
             Request::ClearLockout { address } => {
                 Change::to(Event::LockoutClear, "address", address)
             }

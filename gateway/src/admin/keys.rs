@@ -63,6 +63,24 @@ pub(super) async fn revoke(core: &Core, id: Uuid) -> Result<Reply, Error> {
     }
 }
 
+/// Keys that are made meanwhile are looked for as well, but not for ever.
+const LOOKS: usize = 3;
+
+pub(super) async fn revoke_all(core: &Core, owner: &Who) -> Result<Reply, Error> {
+    let owner = find(core, owner)?.id;
+    let mut revoked = 0;
+    for _ in 0..LOOKS {
+        let keys = core.standing().keys(Some(owner));
+        if keys.is_empty() {
+            break;
+        }
+        for key in keys {
+            revoked += u64::from(core.store().delete_key(key.id, Some(owner)).await?);
+        }
+    }
+    Ok(Reply::KeysRevoked { keys: revoked })
+}
+
 fn shown_once((key, text): (ApiKey, Secret)) -> Reply {
     Reply::NewKey { key: Key::from(&key), text: Hidden(text.expose().to_owned()) }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::auth::account::{Account, AccountState};
 use crate::auth::api_key::ApiKey;
 use crate::auth::token::Session as SignIn;
-use crate::auth::{server, workspace};
+use crate::auth::{register, server, workspace};
 use crate::telemetry::log::rfc3339;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +21,7 @@ pub enum Record {
     Member(Member),
     Session(Session),
     Lockout(Lockout),
+    Registration(Registration),
 }
 
 impl Record {
@@ -31,7 +32,11 @@ impl Record {
             Record::Key(key) => Some(key.owner),
             Record::Server(server) => server.owner,
             Record::Session(session) => Some(session.user_id),
-            Record::User(_) | Record::Workspace(_) | Record::Member(_) | Record::Lockout(_) => None,
+            Record::User(_)
+            | Record::Workspace(_)
+            | Record::Member(_)
+            | Record::Lockout(_)
+            | Record::Registration(_) => None,
         }
     }
 
@@ -49,6 +54,7 @@ impl Record {
             Record::Member(member) => serde_json::to_value(member),
             Record::Session(session) => serde_json::to_value(session),
             Record::Lockout(lockout) => serde_json::to_value(lockout),
+            Record::Registration(registration) => serde_json::to_value(registration),
         };
         members.expect("plain text, numbers and lists of them serialize")
     }
@@ -157,6 +163,39 @@ pub struct Lockout {
     pub address: IpAddr,
     pub failures: u32,
     pub locked_until: Option<String>,
+}
+
+/// Whether anybody may make an account: only if neither says otherwise.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Registration {
+    pub state: Registering,
+    pub configured: Registering,
+    pub stored: Registering,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registering {
+    Open,
+    Closed,
+}
+
+impl From<register::Registering> for Registering {
+    fn from(registering: register::Registering) -> Self {
+        match registering {
+            register::Registering::Open => Registering::Open,
+            register::Registering::Closed => Registering::Closed,
+        }
+    }
+}
+
+impl From<Registering> for register::Registering {
+    fn from(registering: Registering) -> Self {
+        match registering {
+            Registering::Open => register::Registering::Open,
+            Registering::Closed => register::Registering::Closed,
+        }
+    }
 }
 
 impl From<&Account> for User {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::record::Record;
 use super::{Reply, Span, Who, find, page};
 use crate::auth::Core;
+use crate::auth::account::AccountId;
 use crate::auth::error::{Entity, Error};
 use crate::auth::token::SessionId;
 
@@ -25,6 +26,34 @@ pub(super) async fn end(core: &Core, id: Uuid) -> Result<Reply, Error> {
         Ok(Reply::Done)
     } else {
         Err(Error::Unknown(Entity::Session))
+    }
+}
+
+/// Users whose sessions end between two looks at the list of all: each is a change of its
+/// own, so that others come in between.
+const STEP: usize = 100;
+
+/// Whoever signs in meanwhile may be past already, and stays.
+pub(super) async fn end_everybodys(
+    core: &Core,
+    after: Option<Uuid>,
+    limit: Option<usize>,
+) -> Result<Reply, Error> {
+    let limit = limit.unwrap_or(usize::MAX);
+    let (mut users, mut last) = (0, after.map(AccountId));
+    loop {
+        let step = STEP.min(limit.saturating_sub(users));
+        let accounts = core.store().list_accounts(last, step).await?;
+        for account in &accounts {
+            core.store().end_sessions(account.id, core.clock().now()).await?;
+        }
+        users += accounts.len();
+        last = accounts.last().map(|account| account.id).or(last);
+        let (done, reached) = (accounts.len() < step, users >= limit);
+        if done || reached {
+            let next = last.map(|id| id.0).filter(|_| !done);
+            return Ok(Reply::SessionsEnded { users: users as u64, next });
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::account::{Account, AccountId, AccountState, HashedPassword};
 use super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::bucket::BucketLimit;
 use super::error::{Error, Refusal, StoreError, Verdict};
+use super::register::Registering;
 use super::secret::Secret;
 use super::server::{Server, ServerId};
 use super::ticket::Ticket;
@@ -500,6 +501,10 @@ pub trait Store: Send + Sync {
 
     /// Removes a key, of this owner only when one is named. `false` when there is none.
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError>;
+
+    /// Closes registration whatever the configuration of any gateway says, or takes that
+    /// back.
+    async fn set_registration(&self, registering: Registering) -> Result<(), StoreError>;
 
     /// Counts one failed attempt and says whether the address may go on. The
     /// window starts at the first counted failure and does not move.

@@ -48,7 +48,7 @@ impl Core {
         if !self.policy.local_accounts {
             return Err(Error::LocalAccountsDisabled);
         }
-        if self.policy.registration == Registering::Closed {
+        if self.registration() == Registering::Closed {
             return Err(Error::RegistrationClosed);
         }
         let account =
@@ -60,6 +60,22 @@ impl Core {
         let account = Account { password: Some(password), ..account };
         self.store_account(account.clone()).await?;
         self.open_session(Arc::new(account), issuance).await
+    }
+
+    /// Whether anybody may make an account now: the configuration opens it, and nobody has
+    /// closed it since.
+    #[must_use]
+    pub fn registration(&self) -> Registering {
+        match (self.policy.registration, self.standing.registration()) {
+            (Registering::Open, Registering::Open) => Registering::Open,
+            (Registering::Closed, _) | (_, Registering::Closed) => Registering::Closed,
+        }
+    }
+
+    /// What the configuration alone says.
+    #[must_use]
+    pub fn configured_registration(&self) -> Registering {
+        self.policy.registration
     }
 
     /// An account whose names keep the rules, without a password yet.

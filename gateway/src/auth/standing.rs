@@ -10,7 +10,7 @@ use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::{DashMap, DashSet};
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use super::api_key::{ApiKey, KeyId};
 use super::error::{Refusal, Verdict};
 use super::ports::Source;
 use super::principal::{Principal, Proof};
+use super::register::Registering;
 use super::server::{Server, ServerId};
 use super::time::Timestamp;
 use super::token::{SessionId, TokenId};
@@ -43,6 +44,8 @@ pub struct Standing {
     workspaces: DashMap<WorkspaceId, Arc<Workspace>>,
     members: DashMap<(WorkspaceId, AccountId), Arc<str>>,
     lockouts: DashMap<Source, Timestamp>,
+    /// Whether nobody registers, whatever the configuration says.
+    registration_closed: AtomicBool,
 }
 
 /// A key, known by its digest. There may be a million: the digest is kept once.
@@ -85,6 +88,7 @@ impl Default for Standing {
             workspaces: DashMap::new(),
             members: DashMap::new(),
             lockouts: DashMap::new(),
+            registration_closed: AtomicBool::new(false),
         }
     }
 }
@@ -161,6 +165,16 @@ impl Standing {
         match self.lockouts.get(&source) {
             Some(until) if *until > now => Verdict::LockedOut(*until),
             _ => Verdict::Allowed,
+        }
+    }
+
+    /// What the store says of registration; the configuration may be stricter.
+    #[must_use]
+    pub fn registration(&self) -> Registering {
+        if self.registration_closed.load(Ordering::Acquire) {
+            Registering::Closed
+        } else {
+            Registering::Open
         }
     }
 
@@ -490,6 +504,10 @@ impl Standing {
                     || spared(Gone::Member(*workspace, *account)))
         });
         self.advance();
+    }
+
+    pub fn set_registration(&self, registering: Registering) {
+        self.registration_closed.store(registering == Registering::Closed, Ordering::Release);
     }
 
     pub fn unlock(&self, source: Source) {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::admin::record::Record;
+use crate::admin::record::{Record, Registration};
 use crate::admin::{self, By, Import, Page, Reply, Request, Span};
 use crate::auth::Core;
 use crate::auth::secret::Secret;
@@ -17,7 +17,7 @@ use crate::server;
 use crate::socket::{self, Answer, Failed, Question};
 use crate::store::embedded::Location;
 
-use super::commands::{self, Ask, UserCommand};
+use super::commands::{self, Ask, SessionCommand, UserCommand};
 use super::output::{Kind, complain, fail, say, show, show_running};
 use super::{Place, configure_store, htpasswd};
 
@@ -34,6 +34,28 @@ pub(super) fn user(place: &Place, command: UserCommand) -> ExitCode {
     match commands::user(command) {
         Ok(ask) => administer(place, ask),
         Err(message) => fail(1, &message),
+    }
+}
+
+pub(super) fn session(place: &Place, command: SessionCommand) -> ExitCode {
+    if let SessionCommand::End { all: true, yes: false, .. } = command
+        && let Err(refused) = confirm("End the sessions of all users?")
+    {
+        return refused;
+    }
+    administer(place, commands::session(command))
+}
+
+/// Asks on a terminal; a script says so on its command line.
+fn confirm(question: &str) -> Result<(), ExitCode> {
+    if !io::stdin().is_terminal() {
+        return Err(fail(2, "say --yes: nobody can be asked here"));
+    }
+    complain(&format!("{question} [y/N]"));
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(_) if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") => Ok(()),
+        _ => Err(fail(1, "nothing was done")),
     }
 }
 
@@ -124,6 +146,18 @@ impl Office {
     /// Page after page, as if a list had none.
     async fn perform_all(&self, mut request: Request) -> Result<Reply, String> {
         let mut reply = self.perform(request.clone()).await?;
+        while let Reply::SessionsEnded { users, next: Some(next) } = reply {
+            if let Request::EndAllSessions { after, .. } = &mut request {
+                *after = Some(next);
+            }
+            let more = self.perform(request.clone()).await;
+            reply = match more.map_err(|reason| format!("{reason}; {users} users were done"))? {
+                Reply::SessionsEnded { users: more, next } => {
+                    Reply::SessionsEnded { users: users + more, next }
+                }
+                _ => return Err("unexpected answer".to_owned()),
+            };
+        }
         while let Reply::Page(page) = &mut reply
             && let Some(next) = page.next.take()
         {
@@ -228,6 +262,18 @@ fn verify_all(place: &Place) -> ExitCode {
             Some(format!("{verified} e-mail addresses verified")),
         ),
         Err(message) => fail(1, &message),
+    }
+}
+
+/// What a gateway that runs on this store says of registration, if there is one.
+pub(super) fn running_registration(config: &Config) -> Option<Registration> {
+    let asked = async {
+        let question = Request::ShowRegistration;
+        socket::ask(&config.store.directory, &question).await.ok().flatten()
+    };
+    match Runtime::new().ok()?.block_on(asked)? {
+        Answer::Reply(Reply::Found(Record::Registration(registration))) => Some(registration),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use uuid::Uuid;
 
-use crate::admin::record::State;
+use crate::admin::record::{Registering, State};
 use crate::admin::{Hidden, NewKey, NewUser, Owner, Request, Span, Who};
 use crate::auth::api_key::DEFAULT_OVERLAP;
 use crate::auth::ports::Clock;
@@ -176,8 +176,13 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
         overlap: Option<u64>,
     },
-    /// Refuse a key from now on
-    Revoke { id: Uuid },
+    /// Refuse a key from now on, or all of a user
+    Revoke {
+        #[arg(required_unless_present = "owner")]
+        id: Option<Uuid>,
+        #[arg(long, conflicts_with = "id", value_name = "USER")]
+        owner: Option<String>,
+    },
 }
 
 pub(super) fn key(command: KeyCommand) -> Ask {
@@ -194,7 +199,11 @@ pub(super) fn key(command: KeyCommand) -> Ask {
         KeyCommand::Rotate { id, overlap } => {
             Ask::look(Request::RotateKey { id, overlap: overlap.unwrap_or(DEFAULT_OVERLAP.0) })
         }
-        KeyCommand::Revoke { id } => {
+        KeyCommand::Revoke { owner: Some(owner), .. } => {
+            Ask::look(Request::RevokeKeys { owner: owner.into() })
+        }
+        KeyCommand::Revoke { id, owner: None } => {
+            let id = id.unwrap_or_default();
             Ask::change(Request::RevokeKey { id }, format!("key {id} revoked"))
         }
     }
@@ -295,12 +304,18 @@ pub(super) enum SessionCommand {
         #[arg(long)]
         user: Option<String>,
     },
-    /// End a sign-in, or all of a user; its tokens are refused from now on
+    /// End a sign-in, or all of a user or of all; their tokens are refused from now on
     End {
-        #[arg(required_unless_present = "user")]
+        #[arg(required_unless_present_any = ["user", "all"])]
         id: Option<Uuid>,
         #[arg(long, conflicts_with = "id")]
         user: Option<String>,
+        /// Those of every user, also whoever administers
+        #[arg(long, conflicts_with_all = ["id", "user"])]
+        all: bool,
+        /// Do not ask whether all are meant
+        #[arg(long, requires = "all")]
+        yes: bool,
     },
 }
 
@@ -314,10 +329,37 @@ pub(super) fn session(command: SessionCommand) -> Ask {
             let said = format!("all sessions of {user} have ended");
             Ask::change(Request::EndSessions { user: user.into() }, said)
         }
-        SessionCommand::End { id, user: None } => {
+        SessionCommand::End { all: true, .. } => {
+            Ask::look(Request::EndAllSessions { after: None, limit: Some(END_STEP) })
+        }
+        SessionCommand::End { id, user: None, all: false, .. } => {
             let id = id.unwrap_or_default();
             Ask::change(Request::EndSession { id }, format!("session {id} has ended"))
         }
+    }
+}
+
+/// Users of one request to the gateway, which takes no longer than its deadline.
+const END_STEP: usize = 100;
+
+/// What is stored holds over restarts and for every gateway of the store. It closes what
+/// the configuration opens, and never the other way round.
+#[derive(Debug, Subcommand)]
+pub(super) enum RegistrationCommand {
+    /// Let nobody make an account, from now on and whatever configurations say
+    Close,
+    /// Take that back; what the configuration closes stays closed
+    Open,
+    /// Show whether anybody may make an account, and what says so
+    Status,
+}
+
+pub(super) fn registration(command: &RegistrationCommand) -> Ask {
+    let set = |state| Ask::look(Request::SetRegistration { state });
+    match command {
+        RegistrationCommand::Close => set(Registering::Closed),
+        RegistrationCommand::Open => set(Registering::Open),
+        RegistrationCommand::Status => Ask::look(Request::ShowRegistration),
     }
 }
 

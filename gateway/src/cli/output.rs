@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::admin::record::Record;
+use crate::admin::record::{Record, Registering, Registration};
 use crate::admin::{Page, Reply, Request};
 use crate::config::warning::Warning;
 use crate::server::reach::{State, Tried};
@@ -93,6 +93,7 @@ fn row(record: Record, names: &BTreeMap<Uuid, String>) -> Vec<String> {
             lockout.failures.to_string(),
             lockout.locked_until.unwrap_or_default(),
         ],
+        Record::Registration(_) => Vec::new(),
     }
 }
 
@@ -109,6 +110,8 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
                 json
             }
             Reply::Imported { added, present } => json!({ "added": added, "present": present }),
+            Reply::SessionsEnded { users, .. } => json!({ "users": users }),
+            Reply::KeysRevoked { keys } => json!({ "keys": keys }),
             Reply::Verified { users } => json!({ "verified": users }),
         };
         return say(&format!("{json:#}\n"));
@@ -124,12 +127,35 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
         }
         Reply::Made(Record::Server(server)) => made("server", server.id),
         Reply::Made(Record::Workspace(workspace)) => made("workspace", workspace.id),
+        Reply::Found(Record::Registration(registration)) => {
+            say(&format!("{}\n", in_words(registration)))
+        }
+        Reply::SessionsEnded { users, .. } => {
+            say(&format!("the sessions of all {users} users have ended\n"))
+        }
+        Reply::KeysRevoked { keys } => say(&format!("{keys} keys revoked\n")),
         Reply::Found(record) if said.is_none() => say(&members(&record)),
         Reply::Imported { added, present } => {
             say(&format!("{} added, {} there already\n", added.len(), present.len()))
         }
         Reply::Verified { users } => say(&format!("{} verified\n", users.len())),
         Reply::Done | Reply::Made(_) | Reply::Found(_) => say(&(said.unwrap_or_default() + "\n")),
+    }
+}
+
+/// Whether anybody may make an account, and what says so.
+pub(super) fn in_words(registration: Registration) -> &'static str {
+    match (registration.configured, registration.stored) {
+        (Registering::Open, Registering::Open) => "registration is open",
+        (Registering::Open, Registering::Closed) => {
+            "registration is closed in the store; portcullis registration open takes that back"
+        }
+        (Registering::Closed, Registering::Open) => {
+            "registration is closed by the configuration (auth.registration)"
+        }
+        (Registering::Closed, Registering::Closed) => {
+            "registration is closed by the configuration (auth.registration) and in the store"
+        }
     }
 }
 
@@ -178,6 +204,7 @@ fn status_table(status: Status) -> String {
     let mut rows = vec![
         vec!["version".to_owned(), status.version],
         vec!["serving".to_owned(), status.serving],
+        vec!["registration".to_owned(), status.registration],
         vec!["uptime_seconds".to_owned(), status.uptime_seconds.to_string()],
     ];
     if let Some(store) = status.store {
@@ -191,14 +218,20 @@ fn status_table(status: Status) -> String {
     table(&["NAME", "VALUE"], rows)
 }
 
+/// What `check` found.
+pub(super) struct Checked<'a> {
+    pub(super) routes: &'a Listed,
+    pub(super) warnings: &'a [Warning],
+    /// Only with `--connect`.
+    pub(super) tried: Option<&'a [Tried]>,
+    /// As a gateway sees it that runs on this store.
+    pub(super) registration: Option<Registration>,
+}
+
 /// Prints what `check` found, with what `--connect` tried; fails if anything of that could
 /// not be used.
-pub(super) fn show_checked(
-    place: &Place,
-    routes: &Listed,
-    warnings: &[Warning],
-    tried: Option<&[Tried]>,
-) -> ExitCode {
+pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
+    let Checked { routes, warnings, tried, registration } = *checked;
     if place.format == Some(Format::Json) {
         let warnings: Vec<Value> = warnings.iter().map(warning_members).collect();
         let mut json = json!({
@@ -210,9 +243,12 @@ pub(super) fn show_checked(
         if let Some(tried) = tried {
             json["connections"] = json!(tried);
         }
+        if let Some(registration) = registration {
+            json["registration"] = json!(registration);
+        }
         say(&format!("{json:#}\n"));
     } else {
-        for warning in warnings {
+        for warning in checked.warnings {
             say(warning.rendered());
         }
         say(&match warnings.len() {
@@ -223,6 +259,9 @@ pub(super) fn show_checked(
         for note in &routes.notes {
             say(&format!("note: {note}\n"));
         }
+        if let Some(registration) = registration.filter(|found| is_closed_in_store(*found)) {
+            say(&format!("in the running gateway, {}\n", in_words(registration)));
+        }
         if let Some(tried) = tried {
             show_reached(tried);
         }
@@ -232,6 +271,11 @@ pub(super) fn show_checked(
         0 => ExitCode::SUCCESS,
         failed => fail(1, &format!("{failed} of {} cannot be used", tried.len())),
     }
+}
+
+/// What a look at the file alone would not tell.
+fn is_closed_in_store(registration: Registration) -> bool {
+    registration.configured == Registering::Open && registration.stored == Registering::Closed
 }
 
 fn show_reached(tried: &[Tried]) {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::admin::record::{Record, State};
+use crate::admin::record::{Record, Registering, State};
 use crate::admin::{Hidden, NewKey, NewUser, Owner, Page, Reply, Request, Span, Who};
 use crate::auth::api_key::{DEFAULT_OVERLAP, MAX_OVERLAP};
 use crate::auth::login::Issuance;
@@ -72,6 +72,13 @@ const TABLE: &[(Verb, &str, Decode)] = &[
         let (page, [user]) = list(input, ["user"])?;
         Ok(Request::ListSessions { user: user.as_deref().map(who), page })
     }),
+    (Verb::Delete, "/sessions", |input| {
+        // Else the id of one that a caller has forgotten would end all.
+        match only(input, "all")?.as_str() {
+            "true" => Ok(Request::EndAllSessions { after: None, limit: None }),
+            _ => Err(DecodeError::Malformed("The query's all must be true".to_owned())),
+        }
+    }),
     (Verb::Delete, "/sessions/{id}", |input| bare(input, Request::EndSession { id: id(input, 0) })),
     (Verb::Get, "/keys", |input| {
         let (page, [owner, server]) = list(input, ["owner", "server"])?;
@@ -89,6 +96,7 @@ const TABLE: &[(Verb, &str, Decode)] = &[
             expires,
         }))
     }),
+    (Verb::Delete, "/keys", |input| Ok(Request::RevokeKeys { owner: who(&only(input, "owner")?) })),
     (Verb::Get, "/keys/{id}", |input| bare(input, Request::ShowKey { id: id(input, 0) })),
     (Verb::Delete, "/keys/{id}", |input| bare(input, Request::RevokeKey { id: id(input, 0) })),
     (Verb::Post, "/keys/{id}/rotate", |input| {
@@ -148,6 +156,11 @@ const TABLE: &[(Verb, &str, Decode)] = &[
             .parse()
             .map_err(|_| DecodeError::Malformed("The path must end with an address".to_owned()))?;
         bare(input, Request::ClearLockout { address })
+    }),
+    (Verb::Get, "/registration", |input| bare(input, Request::ShowRegistration)),
+    (Verb::Put, "/registration", |input| {
+        let RegistrationBody { state } = object(input)?;
+        Ok(Request::SetRegistration { state })
     }),
 ];
 
@@ -241,6 +254,12 @@ struct MemberBody {
     role: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RegistrationBody {
+    state: Registering,
+}
+
 fn object<'a, T: Deserialize<'a>>(input: &Input<'a>) -> Result<T, DecodeError> {
     json(input.content_type, input.body)
 }
@@ -288,6 +307,16 @@ fn who(text: &str) -> Who {
 /// An id in any form; what is none of them is the id that nothing has.
 fn any_id(text: &str) -> Uuid {
     parse_id(text).unwrap_or_default()
+}
+
+/// The one parameter of the query, where there is no body.
+fn only(input: &Input<'_>, name: &str) -> Result<String, DecodeError> {
+    none(input.body)?;
+    let mut pairs = form_urlencoded::parse(input.query.unwrap_or_default().as_bytes());
+    match (pairs.next(), pairs.next()) {
+        (Some((found, value)), None) if found == name => Ok(value.into_owned()),
+        _ => Err(DecodeError::Malformed(format!("The query must be {name} alone"))),
+    }
 }
 
 /// The part of a list that is asked for, and what the list is narrowed to.
@@ -387,6 +416,10 @@ impl Dialect for Admin {
                 members["api_key"] = text.0.into();
                 Answer::json(StatusCode::CREATED, &members)
             }
+            Reply::SessionsEnded { users, .. } => {
+                Answer::ok(&serde_json::json!({ "users": users }))
+            }
+            Reply::KeysRevoked { keys } => Answer::ok(&serde_json::json!({ "keys": keys })),
             Reply::Done | Reply::Imported { .. } | Reply::Verified { .. } => {
                 Answer { status: StatusCode::NO_CONTENT, ..Answer::nothing() }
             }

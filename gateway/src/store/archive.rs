@@ -40,10 +40,11 @@ pub enum Kind {
     KeyUse,
     RevokedToken,
     EndedSession,
+    RegistrationClosed,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Account,
         Self::Server,
         Self::Workspace,
@@ -53,6 +54,7 @@ impl Kind {
         Self::KeyUse,
         Self::RevokedToken,
         Self::EndedSession,
+        Self::RegistrationClosed,
     ];
 
     #[must_use]
@@ -67,6 +69,7 @@ impl Kind {
             Kind::KeyUse => "key_use",
             Kind::RevokedToken => "revoked_token",
             Kind::EndedSession => "ended_session",
+            Kind::RegistrationClosed => "registration_closed",
         }
     }
 }
@@ -99,6 +102,8 @@ pub enum Entry {
         session: SessionId,
         expires: Timestamp,
     },
+    /// Nobody registers, whatever the configuration says. There is at most one.
+    RegistrationClosed,
 }
 
 impl Entry {
@@ -114,6 +119,7 @@ impl Entry {
             Entry::KeyUse { .. } => Kind::KeyUse,
             Entry::RevokedToken { .. } => Kind::RevokedToken,
             Entry::EndedSession { .. } => Kind::EndedSession,
+            Entry::RegistrationClosed => Kind::RegistrationClosed,
         }
     }
 
@@ -131,6 +137,7 @@ impl Entry {
             Entry::KeyUse { key, .. } => (key.0, None),
             Entry::RevokedToken { token, .. } => (token.0, None),
             Entry::EndedSession { session, .. } => (session.0, None),
+            Entry::RegistrationClosed => (Uuid::nil(), None),
         }
     }
 
@@ -141,7 +148,8 @@ impl Entry {
             Entry::Account(_)
             | Entry::Workspace(_)
             | Entry::RevokedToken { .. }
-            | Entry::EndedSession { .. } => Vec::new(),
+            | Entry::EndedSession { .. }
+            | Entry::RegistrationClosed => Vec::new(),
             Entry::Server(server) => {
                 server.owner.iter().map(|owner| (Kind::Account, owner.0)).collect()
             }

@@ -15,6 +15,7 @@ use crate::auth::ports::{
     NewOwner, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
     ServerChange, ServerChanged, Source, Store,
 };
+use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
@@ -801,6 +802,20 @@ pub(crate) async fn failures_are_listed_and_forgiven(engine: Engine) {
     assert!(!engine.store.forgive(there).await.unwrap());
 }
 
+pub(crate) async fn registration_is_closed_until_that_is_taken_back(engine: Engine) {
+    assert_eq!(engine.standing.registration(), Registering::Open);
+    for registering in [
+        Registering::Closed,
+        Registering::Closed,
+        Registering::Open,
+        Registering::Open,
+        Registering::Closed,
+    ] {
+        engine.store.set_registration(registering).await.unwrap();
+        assert_eq!(engine.standing.registration(), registering);
+    }
+}
+
 pub(crate) async fn a_working_engine_says_so(engine: Engine) {
     engine.store.ping().await.unwrap();
 }
@@ -847,6 +862,7 @@ macro_rules! conformance {
             the_end_of_a_session_is_remembered_as_long_as_a_token_may_name_it
             a_revocation_is_remembered_until_its_time
             a_lock_out_outlasts_every_sweep_until_its_window_ends
+            registration_is_closed_until_that_is_taken_back
             a_working_engine_says_so
         }
     };

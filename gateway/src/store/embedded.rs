@@ -27,6 +27,7 @@ use crate::auth::ports::{
     NewOwner, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
     ServerChange, ServerChanged, Source, Store,
 };
+use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
@@ -751,6 +752,15 @@ impl Store for EmbeddedStore {
 
     async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError> {
         Ok(self.failures.list(now))
+    }
+
+    async fn set_registration(&self, registering: Registering) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |txn| {
+                schema::write_registration(txn, registering)?;
+                Ok(Step::changed((), move |standing| standing.set_registration(registering)))
+            })
+            .await
     }
 
     async fn forgive(&self, source: Source) -> Result<bool, StoreError> {

@@ -36,7 +36,7 @@ pub enum Event {
     UserVerify,
     UserUnverify,
     UserDelete,
-    /// One session, or all of an account.
+    /// One session, or all of an account or of all.
     SessionEnd,
     KeyCreate,
     KeyRotate,
@@ -51,6 +51,9 @@ pub enum Event {
     MemberDelete,
     /// An address may try again.
     LockoutClear,
+    /// Nobody registers, whatever configurations say; or that was taken back.
+    RegistrationClose,
+    RegistrationOpen,
     /// Every record was read out, hashes of secrets among them.
     StoreExport,
 }

@@ -146,6 +146,8 @@ pub(crate) async fn nothing_is_written_beside_what_clashes(archive: &dyn Archive
             Entry::KeyUse { key, .. } => Entry::KeyUse { key, at: later },
             Entry::RevokedToken { token, .. } => Entry::RevokedToken { token, expires: later },
             Entry::EndedSession { session, .. } => Entry::EndedSession { session, expires: later },
+            // It says nothing that could differ.
+            Entry::RegistrationClosed => continue,
         };
         clashes.push((changed, Clash::Different));
     }
@@ -162,12 +164,22 @@ pub(crate) async fn nothing_is_written_beside_what_clashes(archive: &dyn Archive
     }
 }
 
+pub(crate) async fn a_closed_registration_is_one_record(archive: &dyn Archive) {
+    let closed = [Entry::RegistrationClosed];
+    assert_eq!(archive.write(&closed).await.unwrap(), Written::Added(1));
+    assert_eq!(archive.write(&closed).await.unwrap(), Written::Added(0));
+    for limit in [1, 500] {
+        assert_eq!(everything(archive, limit).await, closed, "in pages of {limit}");
+    }
+}
+
 macro_rules! archive_conformance {
     ($open:expr) => {
         $crate::store::archive::conformance::archive_conformance!($open,
             what_is_written_is_read_in_pages_of_any_length,
             what_is_there_is_passed_over,
             nothing_is_written_beside_what_clashes,
+            a_closed_registration_is_one_record,
         );
     };
     ($open:expr, $($name:ident),+ $(,)?) => {

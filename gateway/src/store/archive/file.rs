@@ -80,6 +80,9 @@ struct EndedSession {
     expires: u64,
 }
 
+#[derive(Serialize, Deserialize)]
+struct NoMembers {}
+
 impl Entry {
     /// Its line, without the end of it.
     ///
@@ -104,6 +107,7 @@ impl Entry {
             Entry::RevokedToken { token, expires } => {
                 line(kind, &RevokedToken { token: token.0, expires: expires.0 })
             }
+            Entry::RegistrationClosed => line(kind, &NoMembers {}),
             Entry::EndedSession { session, expires } => {
                 line(kind, &EndedSession { session: session.0, expires: expires.0 })
             }
@@ -147,6 +151,10 @@ impl Entry {
             Kind::RevokedToken => {
                 let RevokedToken { token, expires } = read(line)?;
                 Entry::RevokedToken { token: TokenId(token), expires: Timestamp(expires) }
+            }
+            Kind::RegistrationClosed => {
+                let NoMembers {} = read(line)?;
+                Entry::RegistrationClosed
             }
             Kind::EndedSession => {
                 let EndedSession { session, expires } = read(line)?;
@@ -223,7 +231,7 @@ impl<'a> Export<'a> {
                         let line = entry.to_line().map_err(|error| damaged(&error))?;
                         self.sum.add(&mut lines, line);
                     }
-                    *self.sum.counts.entry(*kind).or_default() += page.len() as u64;
+                    self.sum.count(*kind, page.len());
                     self.stage = match page.into_iter().nth(PAGE - 1) {
                         Some(last) => Stage::Records(*index, Some(Box::new(last))),
                         None => Stage::Records(*index + 1, None),
@@ -258,7 +266,9 @@ struct Sum {
 
 impl Default for Sum {
     fn default() -> Self {
-        let counts = Kind::ALL.into_iter().map(|kind| (kind, 0)).collect();
+        // Earlier versions neither count this kind nor can read one.
+        let always = Kind::ALL.into_iter().filter(|kind| *kind != Kind::RegistrationClosed);
+        let counts = always.map(|kind| (kind, 0)).collect();
         Self { digest: Context::new(&SHA256), counts }
     }
 }
@@ -269,6 +279,12 @@ impl Sum {
         line.push(b'\n');
         self.digest.update(&line);
         lines.extend(line);
+    }
+
+    fn count(&mut self, kind: Kind, more: usize) {
+        if more > 0 {
+            *self.counts.entry(kind).or_default() += more as u64;
+        }
     }
 
     fn footer(&self) -> Footer {
@@ -348,7 +364,7 @@ impl<R: BufRead> Reading<R> {
         }
         let entry = Entry::from_line(&text).map_err(|fault| self.bad(fault))?;
         self.sum.digest.update(text.as_bytes());
-        *self.sum.counts.entry(entry.kind()).or_default() += 1;
+        self.sum.count(entry.kind(), 1);
         Ok(Some((self.line, entry)))
     }
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::StoreError;
+use crate::auth::register::Registering;
 use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
@@ -21,8 +22,8 @@ use crate::store::archive::{Archive, Clash, Entry, Kind, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
-    self, ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
-    SERVERS, SESSIONS, WORKSPACES, named,
+    self, ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, META, NAMES,
+    REGISTRATION, REVOKED, SERVERS, SESSIONS, WORKSPACES, named,
 };
 use super::{
     Location, OpenError, after_id, write_account, write_key, write_server, write_session,
@@ -153,6 +154,12 @@ fn read(
             let token = TokenId(Uuid::from_bytes(id));
             Ok(Entry::RevokedToken { token, expires: Timestamp(expires) })
         }),
+        // There is at most one.
+        Kind::RegistrationClosed => {
+            let closed = txn.open_table(META)?.get(REGISTRATION)?.is_some();
+            let listed = closed && after.is_none() && limit > 0;
+            Ok(listed.then_some(Entry::RegistrationClosed).into_iter().collect())
+        }
         Kind::EndedSession => page(txn, ENDED, after, limit, |id, expires| {
             let session = SessionId(Uuid::from_bytes(id));
             Ok(Entry::EndedSession { session, expires: Timestamp(expires) })
@@ -258,6 +265,10 @@ fn find(txn: &WriteTransaction, entry: &Entry) -> Result<Option<Entry>, StoreErr
         Entry::RevokedToken { token, .. } => {
             time(REVOKED)?.map(|expires| Entry::RevokedToken { token, expires })
         }
+        Entry::RegistrationClosed => {
+            let closed = txn.open_table(META)?.get(REGISTRATION)?.is_some();
+            closed.then_some(Entry::RegistrationClosed)
+        }
         Entry::EndedSession { session, .. } => {
             time(ENDED)?.map(|expires| Entry::EndedSession { session, expires })
         }
@@ -286,6 +297,7 @@ fn put(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
             txn.open_table(REVOKED)?.insert(id, expires.0)?;
             schema::expire(txn, *expires, Expiring::Revocation, &id)?;
         }
+        Entry::RegistrationClosed => schema::write_registration(txn, Registering::Closed)?,
         Entry::EndedSession { expires, .. } => {
             txn.open_table(ENDED)?.insert(id, expires.0)?;
             schema::expire(txn, *expires, Expiring::Ending, &id)?;

@@ -12,6 +12,7 @@ use redb::{
 use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
+use crate::auth::register::Registering;
 use crate::auth::server::Server;
 use crate::auth::standing::{Found, Standing};
 use crate::auth::time::Timestamp;
@@ -25,7 +26,7 @@ use super::writer::Step;
 pub(super) type Id = [u8; 16];
 type Digest = [u8; 32];
 
-const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+pub(super) const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
 pub(super) const ACCOUNTS: TableDefinition<Id, &[u8]> = TableDefinition::new("accounts");
 /// User names and e-mail addresses share one space, so that a sign-in by either
 /// can only mean one account.
@@ -44,6 +45,10 @@ pub(super) const WORKSPACES: TableDefinition<Id, &[u8]> = TableDefinition::new("
 pub(super) const MEMBERS: TableDefinition<(Id, Id), &str> = TableDefinition::new("members");
 /// When (ms), what kind, which: so that a sweep reads only what has expired.
 pub(super) const EXPIRIES: TableDefinition<(u64, u8, &[u8]), ()> = TableDefinition::new("expiries");
+
+/// Under which it is noted that registration is closed; absent when it is not.
+pub(super) const REGISTRATION: &str = "registration";
+const CLOSED: &[u8] = b"closed";
 
 const FORMAT: &str = "portcullis";
 /// The version this program writes. Older ones are migrated, newer ones refused.
@@ -252,6 +257,8 @@ pub(super) fn load(
             let session = SessionId(uuid::Uuid::from_bytes(session.value()));
             standing.end_sessions(&[(session, Timestamp(expires.value()))]);
         }
+        let closed = txn.open_table(META)?.get(REGISTRATION)?.is_some();
+        standing.set_registration(if closed { Registering::Closed } else { Registering::Open });
         load_things(&txn, standing, &mut found)?;
         let mut uses = HashMap::new();
         for entry in txn.open_table(KEY_USES)?.iter()? {
@@ -301,6 +308,18 @@ fn load_things(
         check_member_role(role.value())?;
         found.members.insert((workspace, account));
         standing.put_member(workspace, account, Some(role.value()));
+    }
+    Ok(())
+}
+
+pub(super) fn write_registration(
+    txn: &WriteTransaction,
+    registering: Registering,
+) -> Result<(), StoreError> {
+    let mut meta = txn.open_table(META)?;
+    match registering {
+        Registering::Closed => drop(meta.insert(REGISTRATION, CLOSED)?),
+        Registering::Open => drop(meta.remove(REGISTRATION)?),
     }
     Ok(())
 }

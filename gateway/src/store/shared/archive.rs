@@ -12,6 +12,7 @@ use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::StoreError;
 use crate::auth::ports::Entropy;
+use crate::auth::register::Registering;
 use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
@@ -20,7 +21,7 @@ use crate::store::archive::{Archive, Clash, Entry, Kind, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::change::Change;
-use super::intents::{number, text};
+use super::intents::{CLOSED, number, text};
 use super::link::accepted;
 use super::transaction::{Committed, Transaction};
 use super::{Engine, MAX_DECISIONS, OpenError, Settings};
@@ -194,6 +195,7 @@ impl SharedArchive {
             Kind::Workspace => Some(names.workspace(id)),
             Kind::Session => Some(names.session(id)),
             Kind::Key => Some(names.key(id)),
+            Kind::RegistrationClosed => Some(names.registration()),
             Kind::Member | Kind::KeyUse | Kind::RevokedToken | Kind::EndedSession => None,
         }
     }
@@ -328,6 +330,12 @@ impl Records for SharedArchive {
                 let entry = |(id, expires)| Entry::RevokedToken { token: TokenId(id), expires };
                 Ok(ends.map(entry).collect())
             }
+            // There is at most one.
+            Kind::RegistrationClosed => {
+                let closed: bool = engine.ask(cmd("EXISTS").arg(names.registration())).await?;
+                let listed = closed && after.is_none() && limit > 0;
+                Ok(listed.then_some(Entry::RegistrationClosed).into_iter().collect())
+            }
             Kind::EndedSession => {
                 let ends = self.ends(names.ended(), after, limit).await?.into_iter();
                 let entry = |(id, expires)| Entry::EndedSession { session: SessionId(id), expires };
@@ -389,6 +397,7 @@ impl Engine {
                 txn.run("ZADD", names.revoked(), [number(expires.0), text(token.0)]);
                 txn.tell(Change::Revoked(token.0, expires.0));
             }
+            Entry::RegistrationClosed => self.write_registration(txn, Registering::Closed),
             Entry::EndedSession { session, expires } => {
                 txn.run("ZADD", names.ended(), [number(expires.0), text(session.0)]);
                 txn.tell(Change::Ended(vec![(session.0, expires.0)]));
@@ -408,6 +417,7 @@ fn decode(kind: Kind, bytes: &[u8], what: &str) -> Result<Entry, StoreError> {
         Kind::Server => Entry::Server(Server::decode(bytes, what)?),
         Kind::Workspace => Entry::Workspace(Workspace::decode(bytes, what)?),
         Kind::Session => Entry::Session(Session::decode(bytes, what)?),
+        Kind::RegistrationClosed => Entry::RegistrationClosed,
         _ => Entry::Key(ApiKey::decode(bytes, what)?),
     })
 }
@@ -419,6 +429,7 @@ fn encode(entry: &Entry) -> Result<Bytes, StoreError> {
         Entry::Workspace(workspace) => workspace.encode(),
         Entry::Session(session) => session.encode(),
         Entry::Key(key) => key.encode(),
+        Entry::RegistrationClosed => Ok(CLOSED.to_vec()),
         _ => Ok(Bytes::new()),
     }
 }

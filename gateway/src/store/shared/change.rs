@@ -10,6 +10,7 @@ use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::StoreError;
 use crate::auth::ports::Source;
+use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
@@ -42,6 +43,8 @@ pub(super) enum Change {
     /// An address, and until when it may not try.
     LockedOut(String, u64),
     Forgiven(String),
+    /// Whether registration is closed whatever configurations say.
+    RegistrationClosed(bool),
 }
 
 /// What a change is about: of two about the same, the later one counts.
@@ -53,6 +56,7 @@ pub(super) enum Subject {
     Workspace(Uuid),
     Member(Uuid, Uuid),
     Address(String),
+    Registration,
 }
 
 impl Change {
@@ -87,6 +91,7 @@ impl Change {
             Change::LockedOut(source, _) | Change::Forgiven(source) => {
                 Some(Subject::Address(source.clone()))
             }
+            Change::RegistrationClosed(_) => Some(Subject::Registration),
             Change::Revoked(..) | Change::Ended(_) | Change::Used(_) => None,
         }
     }
@@ -124,6 +129,13 @@ impl Change {
                 standing.lock_out(parse_source(&source)?, instant(until));
             }
             Change::Forgiven(source) => standing.unlock(parse_source(&source)?),
+            Change::RegistrationClosed(closed) => {
+                standing.set_registration(if closed {
+                    Registering::Closed
+                } else {
+                    Registering::Open
+                });
+            }
         }
         Ok(())
     }
@@ -160,7 +172,7 @@ pub(super) fn parse(entry: &[u8]) -> Result<Vec<Change>, StoreError> {
 }
 
 fn is_unknown_kind(kind: Option<&str>) -> bool {
-    const KINDS: [&str; 14] = [
+    const KINDS: [&str; 15] = [
         "account",
         "account_gone",
         "revoked",
@@ -175,6 +187,7 @@ fn is_unknown_kind(kind: Option<&str>) -> bool {
         "member",
         "locked_out",
         "forgiven",
+        "registration_closed",
     ];
     kind.is_some_and(|kind| !KINDS.contains(&kind))
 }
@@ -206,6 +219,7 @@ mod tests {
             {"member": [id, id, "admin"]},
             {"locked_out": ["192.0.2.1", 5]},
             {"forgiven": "192.0.2.1"},
+            {"registration_closed": true},
         ]);
         let changes = parse(told.to_string().as_bytes()).unwrap();
         assert_eq!(serde_json::to_value(&changes).unwrap(), told);

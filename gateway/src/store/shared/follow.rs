@@ -334,6 +334,8 @@ impl Engine {
             Some(Change::LockedOut(address.to_owned(), at))
         })
         .await?;
+        let closed: bool = self.ask(cmd("EXISTS").arg(names.registration())).await?;
+        self.memory.apply_page(vec![Change::RegistrationClosed(closed)], &mut found);
         let index = names.accounts();
         self.read_records::<Account>(&index, |id| names.account(id), Change::account, &mut found)
             .await?;

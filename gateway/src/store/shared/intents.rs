@@ -16,6 +16,7 @@ use crate::auth::ports::{
     MemberChange, NewOwner, Notice, Opening, PasswordChange, Recall, Replacement, Rotated,
     Rotation, RotationMode, ServerChange, ServerChanged, Source, Store, StoreHealth,
 };
+use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
@@ -32,6 +33,9 @@ use super::{Engine, SharedStore};
 const SWEEP_BATCH: usize = 500;
 /// Ends are remembered a little longer than tokens live: the clocks of replicas differ.
 const CLOCK_SLACK: Seconds = Seconds(60);
+
+/// What lies under the name of registration.
+pub(super) const CLOSED: &[u8] = b"closed";
 
 type Bytes = Vec<u8>;
 type Step<'s, T> = Result<(Transaction<'s>, T), StoreError>;
@@ -578,6 +582,16 @@ impl Store for SharedStore {
         self.engine.list_failures(now).await
     }
 
+    async fn set_registration(&self, registering: Registering) -> Result<(), StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                engine.write_registration(&mut txn, registering);
+                Ok((txn, ()))
+            })
+            .await
+    }
+
     async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
         self.engine.forgive(source).await
     }
@@ -625,6 +639,15 @@ pub(super) fn number(value: u64) -> Bytes {
 }
 
 impl Engine {
+    pub(super) fn write_registration(&self, txn: &mut Transaction<'_>, registering: Registering) {
+        let key = self.names.registration();
+        match registering {
+            Registering::Closed => txn.set(key, CLOSED.to_vec(), None),
+            Registering::Open => txn.delete(key),
+        }
+        txn.tell(Change::RegistrationClosed(registering == Registering::Closed));
+    }
+
     async fn create_account<'s>(
         &'s self,
         mut txn: Transaction<'s>,

@@ -50,6 +50,8 @@ impl Names {
         failures = "failures",
         lockouts = "lockouts",
         probe = "probe",
+        /// String: there while registration is closed whatever configurations say.
+        registration = "registration",
         /// Hash: key and when it was last used.
         key_uses = "key-uses",
         /// Sorted set: replicas alive, by when they were last heard of (s).
