@@ -6,6 +6,7 @@ mod agents;
 mod architecture;
 mod audit;
 mod bad_input;
+mod clients;
 mod command_line;
 mod config;
 mod conform;

@@ -23,6 +23,7 @@ pub const CLIENT_SECRET: &str = "only-the-app-and-github-know-this";
 
 pub const TOKEN_PATH: &str = "/login/oauth/access_token";
 pub const API: &str = "/api/v3";
+const AUTHORIZE_PATH: &str = "/login/oauth/authorize";
 
 /// Somebody with a GitHub account.
 #[derive(Clone, Debug)]
@@ -97,6 +98,8 @@ struct State {
     /// Codes not yet redeemed.
     codes: HashMap<String, Agreed>,
     tokens: HashMap<String, Person>,
+    /// Who sits at a browser that comes here.
+    visitor: Option<Person>,
     faults: HashMap<String, Fault>,
     made: u32,
     /// Requests that have no answer yet, and the most there ever were.
@@ -135,7 +138,7 @@ impl GitHub {
 
     /// Lets somebody agree without a word about redirects or challenges: the code.
     pub fn code(&self, person: &Person) -> String {
-        self.agree(person, None, None)
+        lock(&self.state).agree(person, None, None)
     }
 
     /// Lets somebody agree at the URL that a browser was sent to: where it is sent
@@ -143,26 +146,12 @@ impl GitHub {
     pub fn authorize(&self, url: &str, person: &Person) -> Uri {
         let rest = url.strip_prefix(&self.upstream.url());
         let rest: Uri = rest.unwrap_or_else(|| panic!("not here: {url}")).parse().expect("a URL");
-        assert_eq!(rest.path(), "/login/oauth/authorize");
-        let query = parse_form(rest.query().expect("a query"));
-        assert_eq!(query["client_id"], CLIENT_ID);
-        assert_eq!(query["code_challenge_method"], "S256");
-        let (challenge, redirect) = (query["code_challenge"].clone(), &query["redirect_uri"]);
-        let code = self.agree(person, Some(challenge), Some(redirect.clone()));
-        format!("{redirect}?code={code}&state={}", query["state"]).parse().expect("a URL")
+        lock(&self.state).send_back(&rest, person).parse().expect("a URL")
     }
 
-    fn agree(
-        &self,
-        person: &Person,
-        challenge: Option<String>,
-        redirect: Option<String>,
-    ) -> String {
-        let mut state = lock(&self.state);
-        let code = state.fresh("code");
-        let agreed = Agreed { person: person.clone(), challenge, redirect };
-        state.codes.insert(code.clone(), agreed);
-        code
+    /// Whoever comes here with a browser is this person, and agrees.
+    pub fn signed_in(&self, person: &Person) {
+        lock(&self.state).visitor = Some(person.clone());
     }
 
     /// `path` is the token's, or relative to the API.
@@ -204,6 +193,29 @@ impl State {
     fn fresh(&mut self, kind: &str) -> String {
         self.made += 1;
         format!("{kind}-{:016x}", u64::from(self.made) * 0x9e37_79b9)
+    }
+
+    fn agree(
+        &mut self,
+        person: &Person,
+        challenge: Option<String>,
+        redirect: Option<String>,
+    ) -> String {
+        let code = self.fresh("code");
+        let agreed = Agreed { person: person.clone(), challenge, redirect };
+        self.codes.insert(code.clone(), agreed);
+        code
+    }
+
+    /// Where somebody who agrees at this URL is sent.
+    fn send_back(&mut self, at: &Uri, person: &Person) -> String {
+        assert_eq!(at.path(), AUTHORIZE_PATH);
+        let query = parse_form(at.query().expect("a query"));
+        assert_eq!(query["client_id"], CLIENT_ID);
+        assert_eq!(query["code_challenge_method"], "S256");
+        let (challenge, redirect) = (query["code_challenge"].clone(), &query["redirect_uri"]);
+        let code = self.agree(person, Some(challenge), Some(redirect.clone()));
+        format!("{redirect}?code={code}&state={}", query["state"])
     }
 
     fn redeem(&mut self, form: &HashMap<String, String>) -> Value {
@@ -264,6 +276,12 @@ async fn answer(state: &Mutex<State>, request: Request<Recording>) -> Response<B
     let (head, incoming) = request.into_parts();
     let received = incoming.collect().await.expect("a request arrives whole").to_bytes();
     let path = head.uri.path();
+    let visitor = lock(state).visitor.clone().filter(|_| path == AUTHORIZE_PATH);
+    if let Some(person) = visitor {
+        let back = lock(state).send_back(&head.uri, &person);
+        let found = Response::builder().status(302).header(LOCATION, back);
+        return found.body(body("")).expect("a redirect");
+    }
     let api = path.strip_prefix(API);
     let fault = lock(state).faults.get(api.unwrap_or(path)).cloned();
     let (status, answer) = match api {

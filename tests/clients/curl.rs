@@ -1,0 +1,72 @@
+//! curl, as the README and the contracts call it; the README's own calls run in `tour`.
+
+use crate::support::client::sign_in_admin;
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
+
+use super::{client, succeeds, url};
+
+/// The status and the body of a call.
+async fn curl(
+    gateway: &Gateway,
+    protocol: &str,
+    arguments: &[&str],
+    path: &str,
+) -> (String, String) {
+    let mut command = client("curl");
+    command.args(["--silent", "--show-error", "--write-out", "\n%{http_code}", protocol]);
+    command
+        .args(["--proto", "=https", "--noproxy", "*", "--cacert"])
+        .arg(gateway.path("server.pem"));
+    command.args(arguments).arg(format!("{}{path}", url(gateway, "https")));
+    let output = succeeds(command, gateway).await;
+    let (body, status) = output.rsplit_once('\n').expect("a status");
+    (status.to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn curl_is_served_as_it_is_documented() {
+    let gateway = Gateway::start(&format!("[limits]\nburst = 1000\n{ECHO}")).await;
+    let token = sign_in_admin(&gateway).await.access;
+    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let user = format!("{ADMIN}:{ADMIN_PASSWORD}");
+    let bearer = format!("Authorization: Bearer {token}");
+    let key = format!("X-API-Key: {key}");
+    let json = format!(r#"{{"username":"{ADMIN}","password":"{ADMIN_PASSWORD}"}}"#);
+    let password = format!("password={ADMIN_PASSWORD}");
+    let file = gateway.path("server.pem");
+    let file = file.to_str().expect("a path of text");
+    let form = format!("file=@{file}");
+    let is_json = "Content-Type: application/json";
+    let calls: &[(&[&str], &str, &str)] = &[
+        (&[], "/health", "200"),
+        (&["-u", &user], "/api/things", "200"),
+        (&["-u", &user, "-X", "DELETE"], "/api/things/1", "200"),
+        (&["-u", &user, "-X", "POST"], "/api/logout", "200"),
+        (&["-u", "admin:wrong"], "/api/things", "401"),
+        (&["-H", &key], "/api/things", "200"),
+        (&["-H", is_json, "-d", &json], "/api/auth/login", "200"),
+        (&["-H", is_json, "-d", &json], "/api/v1/auth/login", "200"),
+        (&["-d", "username=admin", "--data-urlencode", &password], "/api/v1/auth/login", "200"),
+        (&["-H", &bearer], "/api/auth/me", "200"),
+        (&["-H", &bearer], "/api/ws-token", "200"),
+        (&["-H", &bearer, "-F", &form], "/upload", "200"),
+        (&["-H", &bearer, "-T", file], "/upload", "200"),
+        (&["-H", &bearer, "-T", file, "-H", "Transfer-Encoding: chunked"], "/upload", "200"),
+        (&["-H", &bearer, "-d", "a=b", "-H", "Expect: 100-continue"], "/upload", "200"),
+        (&["-H", &bearer, "-G", "--data-urlencode", "q=a b/ü&"], "/search", "200"),
+        (&["-H", &bearer, "--compressed", "-r", "0-99"], "/page", "200"),
+        (&["-H", &bearer, "-I"], "/page", "200"),
+        (&["-H", &bearer, "-b", "theme=dark", "-e", "https://elsewhere.example/"], "/page", "200"),
+        // A bearer token is nobody's by itself.
+        (&["-H", &bearer, "-H", "Origin: https://elsewhere.example", "-d", "a=b"], "/page", "200"),
+        (&["-u", &user, "-H", "Origin: https://elsewhere.example", "-X", "POST"], "/page", "403"),
+    ];
+    for protocol in ["--http2", "--http1.1"] {
+        for (arguments, path, expected) in calls {
+            let (status, body) = curl(&gateway, protocol, arguments, path).await;
+            assert_eq!(status, *expected, "{protocol} {arguments:?} {path}: {body}");
+        }
+    }
+    let (status, body) = curl(&gateway, "--http1.0", &["--no-alpn", "-u", &user], "/page").await;
+    assert_eq!(status, "200", "{body}");
+}
