@@ -12,6 +12,7 @@ mod limits;
 mod messages;
 mod methods;
 mod names;
+mod permission;
 mod streaming;
 
 /// One test for each way through the gateway: the client's protocol, then the

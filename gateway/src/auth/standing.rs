@@ -178,11 +178,16 @@ impl Standing {
         }
     }
 
-    /// Whether what was proven at the start of a long stream still holds.
+    /// Whether what was proven at the start of a long stream still holds; the account as
+    /// it is now.
     ///
     /// # Errors
     /// What ended it.
-    pub fn still_good(&self, principal: &Principal, now: Timestamp) -> Result<(), Refusal> {
+    pub fn still_good(
+        &self,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> Result<Arc<Account>, Refusal> {
         let account = self.enabled_account(principal.account_id())?;
         if principal.expires().is_some_and(|expires| expires <= now) {
             return Err(Refusal::TokenExpired);
@@ -196,21 +201,20 @@ impl Standing {
         match &principal.proof {
             Proof::AccessToken { token, session, .. }
             | Proof::Ticket { token: Some((token, session, _)) } => {
-                self.check_token(*token, *session)
+                self.check_token(*token, *session)?;
             }
             Proof::Key(key) => match self.key(&key.digest) {
-                Some(key) if key.has_ended(now) => Err(Refusal::KeyExpired),
-                Some(_) => Ok(()),
-                None => Err(Refusal::KeyUnknown),
+                Some(key) if key.has_ended(now) => return Err(Refusal::KeyExpired),
+                Some(_) => {}
+                None => return Err(Refusal::KeyUnknown),
             },
             Proof::Password | Proof::Ticket { token: None } => {
-                if account.version == principal.account.version {
-                    Ok(())
-                } else {
-                    Err(Refusal::PasswordWrong)
+                if account.version != principal.account.version {
+                    return Err(Refusal::PasswordWrong);
                 }
             }
         }
+        Ok(account)
     }
 
     /// Whether any account is so. Looks at all of them.

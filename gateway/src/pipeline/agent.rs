@@ -109,7 +109,7 @@ impl Arrival {
         };
         let mut client = TokioIo::new(client);
         let mut places = Some(places);
-        let gateway = Arc::clone(&self.gateway);
+        let (gateway, route) = (Arc::clone(&self.gateway), Arc::clone(&self.route));
         let outcome = {
             let admitted = self.admit(&mut client, agreement, &mut record, &mut places);
             tokio::select! {
@@ -120,7 +120,7 @@ impl Arrival {
         let end = match outcome {
             Ok((ahead, far, principal)) => {
                 record.complete();
-                let watch = Some(PrincipalWatch::new(Arc::clone(&gateway.core), principal));
+                let watch = Some(PrincipalWatch::new(&gateway.core, &principal, &route));
                 let terms = Terms { watch, going_away: gateway.lifecycle.drain_started() };
                 return Some(Introduced { client, ahead, far, terms });
             }

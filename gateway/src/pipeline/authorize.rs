@@ -1,5 +1,7 @@
 //! Whether a proven principal may take a route.
 
+use crate::auth::account::Account;
+use crate::auth::api_key::ApiKey;
 use crate::auth::principal::Principal;
 use crate::config::Access;
 
@@ -14,13 +16,25 @@ const ADMIN_SCOPE: &str = "admin";
 /// # Errors
 /// When a role or a scope is missing.
 pub fn authorize(principal: &Principal, access: &Access) -> Result<(), Rejection> {
+    authorize_account(&principal.account, principal.key(), access)
+}
+
+/// The same of an account as it is by now, for what has lasted since it was proven.
+///
+/// # Errors
+/// When a role or a scope is missing.
+pub fn authorize_account(
+    account: &Account,
+    key: Option<&ApiKey>,
+    access: &Access,
+) -> Result<(), Rejection> {
     let Access::Authenticated { roles, scopes } = access else {
         return Ok(());
     };
-    if !roles.is_empty() && !roles.iter().any(|role| principal.account.roles.contains(role)) {
+    if !roles.is_empty() && !roles.iter().any(|role| account.roles.contains(role)) {
         return Err(Reason::RoleMissing.into());
     }
-    if let Some(key) = principal.key()
+    if let Some(key) = key
         && !scopes.iter().all(|scope| key.scopes.contains(scope))
     {
         return Err(Reason::ScopeMissing.into());

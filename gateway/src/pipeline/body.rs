@@ -374,19 +374,21 @@ impl Body for ResponseBody {
             }
             Content::Upstream { incoming, lease, watch } => {
                 if watch.as_mut().is_some_and(|watch| watch.has_ended(cx)) {
-                    return Poll::Ready(Some(Err(BodyError::CredentialEnded)));
-                }
-                match Pin::new(incoming).poll_frame(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => {
-                        if let Some(lease) = lease.take() {
-                            lease.give_back();
+                    Poll::Ready(Some(Err(BodyError::CredentialEnded)))
+                } else {
+                    match Pin::new(incoming).poll_frame(cx) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(None) => {
+                            if let Some(lease) = lease.take() {
+                                lease.give_back();
+                            }
+                            this.content = Content::Empty;
+                            Poll::Ready(None)
                         }
-                        this.content = Content::Empty;
-                        Poll::Ready(None)
+                        Poll::Ready(Some(frame)) => Poll::Ready(Some(
+                            frame.map(clean_trailers).map_err(|_| BodyError::UpstreamBroken),
+                        )),
                     }
-                    Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(clean_trailers(frame)))),
-                    Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::UpstreamBroken))),
                 }
             }
         };

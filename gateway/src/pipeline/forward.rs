@@ -74,12 +74,20 @@ impl Destination {
 
 /// A request that may pass, with what was found out about it.
 pub struct Accepted<'a> {
-    pub route: &'a Route,
+    pub route: &'a Arc<Route>,
     pub principal: Option<&'a Arc<Principal>>,
     /// The normalised path with its query.
     pub path: String,
     pub host: &'a str,
     pub client: &'a Client,
+}
+
+impl Accepted<'_> {
+    /// Tells when the principal may no longer do what it was let do.
+    fn watch(&self, gateway: &Gateway) -> Option<PrincipalWatch> {
+        let principal = self.principal?;
+        Some(PrincipalWatch::new(&gateway.core, principal, self.route))
+    }
 }
 
 /// # Errors
@@ -128,13 +136,16 @@ pub async fn forward(
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
-            return Ok(tunnel::open(gateway, connection, client, ends, accepted.principal));
+            return Ok(tunnel::open(gateway, connection, client, ends, accepted.watch(gateway)));
         }
     };
     let method = parts.method.clone();
     let listening = listen_for_interim(connection, &mut parts);
     let asked = Instant::now();
-    let outcome = send(connection, upstream, parts, body, &accepted, &progress).await;
+    // A call may stream for hours before its answer begins.
+    let mut watch = if is_grpc(&parts.headers) { accepted.watch(gateway) } else { None };
+    let outcome =
+        send(connection, upstream, parts, body, &accepted, &progress, watch.as_mut()).await;
     record.note_upstream(asked);
     if let Some(exchange) = listening {
         connection.end_interim(exchange, outcome.is_ok()).await;
@@ -147,7 +158,10 @@ pub async fn forward(
     progress.note_answer();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let answer = Answered { response, lease, method };
-        return Ok(stream_back(gateway, record, answer, accepted.principal));
+        if watch.is_none() && is_stream(answer.response.headers()) {
+            watch = accepted.watch(gateway);
+        }
+        return Ok(stream_back(record, answer, watch));
     }
     let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
         // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
@@ -155,7 +169,7 @@ pub async fn forward(
     };
     handshake.check_answer(response.headers())?;
     let ends = switch(record, response, lease);
-    Ok(tunnel::open(gateway, connection, client, ends, accepted.principal))
+    Ok(tunnel::open(gateway, connection, client, ends, accepted.watch(gateway)))
 }
 
 /// Opens a WebSocket to the route's upstream on behalf of a client whose own side
@@ -182,7 +196,7 @@ pub async fn open_far(
     let body = RequestBody::none();
     let progress = body.progress();
     let asked = Instant::now();
-    let outcome = send(connection, upstream, parts, body, &accepted, &progress).await;
+    let outcome = send(connection, upstream, parts, body, &accepted, &progress, None).await;
     record.note_upstream(asked);
     let (response, lease) = outcome?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -258,6 +272,7 @@ async fn send(
     body: RequestBody,
     accepted: &Accepted<'_>,
     progress: &BodyProgress,
+    mut watch: Option<&mut PrincipalWatch>,
 ) -> Result<(Response<Incoming>, Lease), Rejection> {
     let mut exchange = std::pin::pin!(upstream.send(parts, body, &accepted.path));
     let window = accepted.route.timeout;
@@ -266,6 +281,12 @@ async fn send(
     loop {
         tokio::select! {
             outcome = &mut exchange => return outcome,
+            rejection = async {
+                match watch.as_mut() {
+                    Some(watch) => watch.ended().await,
+                    None => std::future::pending().await,
+                }
+            } => return Err(rejection),
             // Being polled is all the connection needs to write them.
             () = connection.interim_pushed.notified() => {}
             () = &mut deadline => {
@@ -280,10 +301,9 @@ async fn send(
 }
 
 fn stream_back(
-    gateway: &Gateway,
     record: &RequestRecord,
     answer: Answered,
-    principal: Option<&Arc<Principal>>,
+    watch: Option<PrincipalWatch>,
 ) -> Response<ResponseBody> {
     let Answered { response, lease, method } = answer;
     let (mut parts, incoming) = response.into_parts();
@@ -294,9 +314,6 @@ fn stream_back(
     }
     parts.version = http::Version::default();
     parts.extensions.clear();
-    let watch = principal
-        .filter(|_| is_stream(&parts.headers))
-        .map(|principal| PrincipalWatch::new(Arc::clone(&gateway.core), Arc::clone(principal)));
     Response::from_parts(parts, ResponseBody::upstream(incoming, lease, watch))
 }
 

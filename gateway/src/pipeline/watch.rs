@@ -1,4 +1,5 @@
-//! Long answers and tunnels end with the credential that opened them.
+//! Long responses and tunnels end with the credential that opened them, and with the
+//! permission: a role that is taken away ends what it had opened.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,34 +8,42 @@ use std::task::{Context, Poll};
 
 use crate::auth::Core;
 use crate::auth::principal::Principal;
+use crate::auth::time::Timestamp;
 
-/// Resolves when a principal's credential has ended.
+use super::authorize::authorize_account;
+use super::reason::{Reason, Rejection};
+use super::route::Route;
+
+/// Resolves when a principal may no longer use the route: its credential has ended, or
+/// what the route demands is not there any more.
 pub struct PrincipalWatch {
-    ended: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+    ended: Pin<Box<dyn Future<Output = Rejection> + Send + Sync>>,
 }
 
 impl PrincipalWatch {
     #[must_use]
-    pub fn new(core: Arc<Core>, principal: Arc<Principal>) -> Self {
-        Self { ended: Box::pin(until_ended(core, principal)) }
+    pub fn new(core: &Arc<Core>, principal: &Arc<Principal>, route: &Arc<Route>) -> Self {
+        let (core, principal, route) = (Arc::clone(core), Arc::clone(principal), Arc::clone(route));
+        Self { ended: Box::pin(until_ended(core, principal, route)) }
     }
 
     /// Polls once; also arranges to be woken.
     pub fn has_ended(&mut self, cx: &mut Context<'_>) -> bool {
-        matches!(self.ended.as_mut().poll(cx), Poll::Ready(()))
+        matches!(self.ended.as_mut().poll(cx), Poll::Ready(_))
     }
 
-    pub async fn ended(self) {
-        self.ended.await;
+    /// Why a request would be refused by now. Not to be asked again.
+    pub async fn ended(&mut self) -> Rejection {
+        self.ended.as_mut().await
     }
 }
 
-async fn until_ended(core: Arc<Core>, principal: Arc<Principal>) {
+async fn until_ended(core: Arc<Core>, principal: Arc<Principal>, route: Arc<Route>) -> Rejection {
     let mut changes = core.standing().changes();
     loop {
         let now = core.clock().now();
-        if core.standing().still_good(&principal, now).is_err() {
-            return;
+        if let Err(rejection) = judge(&core, &principal, &route, now) {
+            return rejection;
         }
         let remaining =
             principal.expires().map(|at| std::time::Duration::from_millis(at.since(now)));
@@ -45,8 +54,22 @@ async fn until_ended(core: Arc<Core>, principal: Arc<Principal>) {
             }
         };
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
+            changed = changes.changed() => if changed.is_err() { return Reason::Stopping.into() },
             () = expiry => {}
         }
     }
+}
+
+/// Looks at memory alone: every open tunnel does so at every change.
+fn judge(
+    core: &Core,
+    principal: &Principal,
+    route: &Route,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    let account = core
+        .standing()
+        .still_good(principal, now)
+        .map_err(|refusal| Reason::CredentialRefused(principal.scheme(), refusal))?;
+    authorize_account(&account, principal.key(), &route.access)
 }

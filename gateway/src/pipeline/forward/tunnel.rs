@@ -2,7 +2,8 @@
 //! client, so that a close frame can be put between two frames and not into one.
 //!
 //! A tunnel ends when a side closes, when the gateway stops (1001) and when the
-//! credential that opened it ends (4401).
+//! credential or the permission that opened it ends
+//! (4401).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,7 +19,6 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::auth::principal::Principal;
 use crate::pipeline::Gateway;
 use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Connection, Upgrade};
@@ -55,14 +55,10 @@ pub(super) fn open(
     connection: &Arc<Connection>,
     client: OnUpgrade,
     (response, far): (Response<()>, Far),
-    principal: Option<&Arc<Principal>>,
+    watch: Option<PrincipalWatch>,
 ) -> Response<ResponseBody> {
     connection.decide_upgrade(Upgrade::Tunnel);
-    let terms = Terms {
-        watch: principal
-            .map(|principal| PrincipalWatch::new(Arc::clone(&gateway.core), Arc::clone(principal))),
-        going_away: gateway.lifecycle.drain_started(),
-    };
+    let terms = Terms { watch, going_away: gateway.lifecycle.drain_started() };
     let connection = Arc::clone(connection);
     gateway.lifecycle.track(async move {
         if let Ok(client) = client.await {
@@ -103,7 +99,7 @@ async fn carry(
     let mut down = Direction::default();
     let credential_ended = async {
         match terms.watch {
-            Some(watch) => watch.ended().await,
+            Some(mut watch) => drop(watch.ended().await),
             None => std::future::pending().await,
         }
     };

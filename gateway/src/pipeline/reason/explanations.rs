@@ -45,8 +45,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "credential_ended",
-        "A stream or WebSocket was closed because the credential that opened it expired or was revoked.",
-        "The client signs in again and reconnects.",
+        "A stream or WebSocket was closed because the credential that opened it expired or was revoked, or because the role, the scope or the membership that the route demands is gone.",
+        "The client signs in again and reconnects; without the permission it is refused then.",
     ),
     // The message itself.
     of(
