@@ -311,6 +311,11 @@ pub enum Reply {
     Made(Record),
     /// As it is now.
     Found(Record),
+    /// An account as it is now, and the roles it had.
+    Changed {
+        user: Record,
+        former_roles: Vec<String>,
+    },
     Page(Page),
     NewKey {
         key: Key,

@@ -73,8 +73,6 @@ pub struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) github: Option<Arc<dyn IdentityProvider>>,
-    /// Held while one of them may be on the way out.
-    administrators: tokio::sync::Mutex<()>,
     verified: verify::VerifiedTokens,
     basic: login::VerifiedPasswords,
 }
@@ -104,7 +102,6 @@ impl Core {
             clock: ports.clock,
             entropy: ports.entropy,
             github: ports.github,
-            administrators: tokio::sync::Mutex::default(),
             verified: verify::VerifiedTokens::new(),
             basic,
         }

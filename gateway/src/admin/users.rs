@@ -7,12 +7,11 @@ use super::record::{Record, State};
 use super::{By, Hidden, Import, NewUser, Reply, Span, Who, find, page};
 use crate::auth::Core;
 use crate::auth::account::{
-    ADMIN_ROLE, Account, AccountId, HashedPassword, PersonName, Username, is_plausible_email,
-    is_valid_role,
+    Account, AccountId, HashedPassword, PersonName, Username, is_plausible_email, is_valid_role,
 };
 use crate::auth::error::{Entity, Error, Name};
 use crate::auth::password::{Unacceptable, check_acceptable};
-use crate::auth::ports::{AccountChange, Creation, Replacement};
+use crate::auth::ports::{AccountChange, AccountChanged, Administration, Creation, Replacement};
 use crate::auth::secret::Secret;
 use crate::crypto::passwords::check_imported;
 
@@ -113,19 +112,36 @@ pub(super) async fn change(
         return Err(Error::Unknown(Entity::Email));
     }
     check_roles(roles.as_deref().unwrap_or_default())?;
-    let is_no_admin = |roles: &Vec<String>| roles.iter().all(|role| role != ADMIN_ROLE);
-    let demotes = state == Some(State::Disabled) || roles.as_ref().is_some_and(is_no_admin);
-    let _turn = match by {
-        By::Client if demotes => Some(core.without_admin(account.id).await?),
-        By::Client | By::Operator => None,
-    };
     let state = state.map(Into::into);
-    let (account, now) = (account.id, core.clock().now());
-    let change = AccountChange { account, roles, state, email_verified, now };
-    if !core.store().change_account(change).await? {
-        return Err(Error::Unknown(Entity::Account));
+    let (account, administration, now) = (account.id, by.administration(), core.clock().now());
+    let change = AccountChange {
+        roles,
+        state,
+        email_verified,
+        ..AccountChange::of(account, administration, now)
+    };
+    let former = former(core.store().change_account(change).await?)?;
+    let account = find(core, &Who::Id(account.0))?;
+    let (user, former_roles) = (Record::User(account.as_ref().into()), former.roles);
+    Ok(Reply::Changed { user, former_roles })
+}
+
+/// What an account was before it was changed.
+fn former(changed: AccountChanged) -> Result<Account, Error> {
+    match changed {
+        AccountChanged::Changed(former) => Ok(*former),
+        AccountChanged::NoAccount => Err(Error::Unknown(Entity::Account)),
+        AccountChanged::LastAdministrator => Err(Error::LastAdministrator),
     }
-    show(core, &Who::Id(account.0))
+}
+
+impl By {
+    fn administration(self) -> Administration {
+        match self {
+            By::Operator => Administration::MayEnd,
+            By::Client => Administration::MustRemain,
+        }
+    }
 }
 
 /// All at once, as [`import`] does.
@@ -134,14 +150,14 @@ pub(super) async fn verify(core: &Core, users: Vec<Uuid>) -> Result<Reply, Error
     let mut changes = JoinSet::new();
     let accounts = users.into_iter().filter_map(|id| core.standing().account(AccountId(id)));
     for account in accounts.filter(|it| it.email.is_some() && !it.email_verified) {
-        let (roles, state, email_verified) = (None, None, Some(true));
-        let change = AccountChange { account: account.id, roles, state, email_verified, now };
+        let unchanged = AccountChange::of(account.id, Administration::MayEnd, now);
+        let change = AccountChange { email_verified: Some(true), ..unchanged };
         let (store, name) = (core.store().clone(), account.username.as_str().to_owned());
         changes.spawn(async move { (name, store.change_account(change).await) });
     }
     let mut users = Vec::new();
     for (name, changed) in changes.join_all().await {
-        if changed? {
+        if matches!(changed?, AccountChanged::Changed(_)) {
             users.push(name);
         }
     }
@@ -163,15 +179,9 @@ pub(super) async fn set_password(
 
 pub(super) async fn remove(core: &Core, user: &Who, by: By) -> Result<Reply, Error> {
     let account = find(core, user)?;
-    let _turn = match by {
-        By::Client => Some(core.without_admin(account.id).await?),
-        By::Operator => None,
-    };
-    if core.store().delete_account(account.id, core.clock().now()).await? {
-        Ok(Reply::Done)
-    } else {
-        Err(Error::Unknown(Entity::Account))
-    }
+    let (administration, now) = (by.administration(), core.clock().now());
+    let deleted = core.store().delete_account(account.id, administration, now).await?;
+    former(deleted).map(|_| Reply::Done)
 }
 
 pub(super) fn check_roles(roles: &[String]) -> Result<(), Error> {

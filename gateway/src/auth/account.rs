@@ -102,6 +102,12 @@ impl Account {
             && !self.verified_email().is_some_and(|email| email.eq_ignore_ascii_case(name))
     }
 
+    /// Whether it can administer the gateway now.
+    #[must_use]
+    pub fn administers(&self) -> bool {
+        self.is_admin() && self.state == AccountState::Enabled
+    }
+
     /// The names under which people find the account, canonical and unique.
     #[must_use]
     pub fn login_names(&self) -> Vec<String> {

@@ -187,7 +187,35 @@ pub struct AccountChange {
     pub state: Option<AccountState>,
     /// Of an account without an address it says nothing.
     pub email_verified: Option<bool>,
+    pub administration: Administration,
     pub now: Timestamp,
+}
+
+impl AccountChange {
+    /// One that changes nothing yet.
+    #[must_use]
+    pub fn of(account: AccountId, administration: Administration, now: Timestamp) -> Self {
+        Self { account, roles: None, state: None, email_verified: None, administration, now }
+    }
+}
+
+/// Whether a change may leave nobody who administers the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Administration {
+    /// Another enabled administrator must be left, whoever removes that one at the
+    /// same time, and at whichever replica.
+    MustRemain,
+    /// For somebody who can always let somebody in again.
+    MayEnd,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountChanged {
+    /// The account as it was before.
+    Changed(Box<Account>),
+    NoAccount,
+    /// Nobody would administer the gateway; nothing was changed.
+    LastAdministrator,
 }
 
 /// What becomes of a server. What is `None` stays.
@@ -384,25 +412,30 @@ pub trait Store: Send + Sync {
     ) -> Result<Replacement, StoreError>;
 
     /// Replaces the roles, with which sessions go on, and enables or disables;
-    /// disabling ends every session and ticket in the same step. `false` when there is
-    /// no such account.
-    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError>;
+    /// disabling ends every session and ticket in the same step.
+    async fn change_account(&self, change: AccountChange) -> Result<AccountChanged, StoreError>;
 
-    /// Enables or disables, as [`Self::change_account`] does.
+    /// Enables or disables, as [`Self::change_account`] does. `false` when there is no
+    /// such account.
     async fn set_state(
         &self,
         account: AccountId,
         state: AccountState,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let change =
-            AccountChange { account, roles: None, state: Some(state), email_verified: None, now };
-        self.change_account(change).await
+        let unchanged = AccountChange::of(account, Administration::MayEnd, now);
+        let change = AccountChange { state: Some(state), ..unchanged };
+        Ok(matches!(self.change_account(change).await?, AccountChanged::Changed(_)))
     }
 
     /// Removes an account with its sessions, tickets, keys and memberships, and makes
-    /// its servers nobody's. `false` when there is none.
-    async fn delete_account(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError>;
+    /// its servers nobody's.
+    async fn delete_account(
+        &self,
+        account: AccountId,
+        administration: Administration,
+        now: Timestamp,
+    ) -> Result<AccountChanged, StoreError>;
 
     /// Lets a GitHub number sign in to an account. `Stale` when the account has changed
     /// or either is linked already.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::MutexGuard;
-
 use super::Core;
 use super::account::{
     Account, AccountId, AccountState, PersonName, Username, canonical_name, is_plausible_email,
@@ -210,20 +208,5 @@ impl Core {
         };
         // Created or taken: the next look tells.
         self.store.create_account(account).await.map(drop).map_err(Error::from)
-    }
-
-    /// Leave to take an account's administration away, if enabled administrators are
-    /// left without it. Others who want that wait until the answer is dropped, so that
-    /// two administrators cannot both remove the other.
-    ///
-    /// # Errors
-    /// [`Error::LastAdministrator`] when there would be none.
-    pub async fn without_admin(&self, account: AccountId) -> Result<MutexGuard<'_, ()>, Error> {
-        let turn = self.administrators.lock().await;
-        let counts =
-            |account: &Account| account.is_admin() && account.state == AccountState::Enabled;
-        let is_needed = self.standing.account(account).is_some_and(|account| counts(&account))
-            && !self.standing.any_account(|other| other.id != account && counts(other));
-        if is_needed { Err(Error::LastAdministrator) } else { Ok(turn) }
     }
 }

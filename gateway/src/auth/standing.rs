@@ -217,9 +217,11 @@ impl Standing {
         Ok(account)
     }
 
-    /// Whether any account is so. Looks at all of them.
-    pub fn any_account(&self, is_so: impl Fn(&Account) -> bool) -> bool {
-        self.accounts.iter().any(|entry| is_so(entry.value()))
+    /// Who can administer the gateway. Looks at all accounts.
+    #[must_use]
+    pub fn administrators(&self) -> Vec<AccountId> {
+        let administering = self.accounts.iter().filter(|entry| entry.administers());
+        administering.map(|entry| *entry.key()).collect()
     }
 
     /// How many accounts are so. Looks at all of them.

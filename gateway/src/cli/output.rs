@@ -102,7 +102,9 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
     if place.format == Some(Format::Json) {
         let json = match reply {
             Reply::Done => json!({ "message": said.unwrap_or_default() }),
-            Reply::Made(record) | Reply::Found(record) => record.members(),
+            Reply::Made(record) | Reply::Found(record) | Reply::Changed { user: record, .. } => {
+                record.members()
+            }
             Reply::Page(Page { items, .. }) => items.iter().map(Record::members).collect(),
             Reply::NewKey { key, text } => {
                 let mut json = Record::Key(key).members();
@@ -134,12 +136,16 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
             say(&format!("the sessions of all {users} users have ended\n"))
         }
         Reply::KeysRevoked { keys } => say(&format!("{keys} keys revoked\n")),
-        Reply::Found(record) if said.is_none() => say(&members(&record)),
+        Reply::Found(record) | Reply::Changed { user: record, .. } if said.is_none() => {
+            say(&members(&record))
+        }
         Reply::Imported { added, present } => {
             say(&format!("{} added, {} there already\n", added.len(), present.len()))
         }
         Reply::Verified { users } => say(&format!("{} verified\n", users.len())),
-        Reply::Done | Reply::Made(_) | Reply::Found(_) => say(&(said.unwrap_or_default() + "\n")),
+        Reply::Done | Reply::Made(_) | Reply::Found(_) | Reply::Changed { .. } => {
+            say(&(said.unwrap_or_default() + "\n"))
+        }
     }
 }
 

@@ -406,7 +406,9 @@ impl Dialect for Admin {
         };
         match reply {
             Reply::Made(record) => Answer::json(StatusCode::CREATED, &record.members()),
-            Reply::Found(record) => Answer::ok(&record.members()),
+            Reply::Found(record) | Reply::Changed { user: record, .. } => {
+                Answer::ok(&record.members())
+            }
             Reply::Page(Page { items, next, .. }) => {
                 let items = items.iter().map(Record::members).collect();
                 Answer::ok(&PageAnswer { items, next })

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
+use crate::auth::account::{
+    ADMIN_ROLE, Account, AccountId, AccountState, HashedPassword, Username,
+};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
 use crate::auth::error::{Refusal, StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
-    NewOwner, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
-    ServerChange, ServerChanged, Source, Store,
+    AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
+    GithubLink, KeyCreation, MemberChange, NewOwner, Notice, Opening, PasswordChange, Replacement,
+    Rotated, Rotation, RotationMode, ServerChange, ServerChanged, Source, Store,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -505,32 +507,119 @@ pub(crate) async fn new_roles_end_nothing_and_count_at_once(engine: Engine) {
     let account = engine.with_account(1).await;
     let session = engine.with_session(11, &account).await;
     let change = |roles: &[&str], state| AccountChange {
-        account: account.id,
         roles: Some(roles.iter().map(|&role| role.to_owned()).collect()),
         state,
-        email_verified: None,
-        now: NOW,
+        ..AccountChange::of(account.id, Administration::MustRemain, NOW)
     };
-    assert!(engine.store.change_account(change(&["ops"], None)).await.unwrap());
+    let former = |changed| match changed {
+        AccountChanged::Changed(former) => former.roles.join(","),
+        other => panic!("{other:?}"),
+    };
+    let changed = engine.store.change_account(change(&["ops"], None)).await.unwrap();
+    assert_eq!(former(changed), "user", "nobody administers here who could be the last");
     let current = engine.standing.account(account.id).unwrap();
     assert_eq!((current.roles.as_slice(), current.version), (&["ops".to_owned()][..], 1));
     assert!(!engine.is_ended(&session));
     let both = change(&["none"], Some(AccountState::Disabled));
-    assert!(engine.store.change_account(both.clone()).await.unwrap());
+    let changed = engine.store.change_account(both.clone()).await.unwrap();
+    assert_eq!(former(changed), "ops");
     let current = engine.standing.account(account.id).unwrap();
     assert_eq!((current.main_role(), current.state), ("none", AccountState::Disabled));
     assert!(engine.is_ended(&session));
     let unknown = AccountChange { account: AccountId(id(9)), ..both };
-    assert!(!engine.store.change_account(unknown).await.unwrap());
+    let changed = engine.store.change_account(unknown).await.unwrap();
+    assert_eq!(changed, AccountChanged::NoAccount);
+}
+
+/// A way of taking an account's administration away.
+#[derive(Debug, Clone, Copy)]
+enum Removal {
+    Demotion,
+    Disabling,
+    Deletion,
+}
+
+impl Engine {
+    async fn with_administrator(&self, number: u128) -> Account {
+        let roles = vec!["user".to_owned(), ADMIN_ROLE.to_owned()];
+        let account = Account { roles, ..account(number) };
+        assert_eq!(self.store.create_account(account.clone()).await.unwrap(), Creation::Created);
+        account
+    }
+
+    async fn remove(
+        &self,
+        account: &Account,
+        removal: Removal,
+        administration: Administration,
+    ) -> AccountChanged {
+        let (roles, state) = match removal {
+            Removal::Demotion => (Some(vec!["user".to_owned()]), None),
+            Removal::Disabling => (None, Some(AccountState::Disabled)),
+            Removal::Deletion => {
+                return self.store.delete_account(account.id, administration, NOW).await.unwrap();
+            }
+        };
+        let unchanged = AccountChange::of(account.id, administration, NOW);
+        let change = AccountChange { roles, state, ..unchanged };
+        self.store.change_account(change).await.unwrap()
+    }
+}
+
+pub(crate) async fn the_last_administrator_stays_unless_an_operator_wants_otherwise(
+    engine: Engine,
+) {
+    let last = engine.with_administrator(1).await;
+    let other = engine.with_administrator(2).await;
+    // Who cannot sign in does not count, and may go.
+    engine.store.set_state(other.id, AccountState::Disabled, NOW).await.unwrap();
+    let must = Administration::MustRemain;
+    for removal in [Removal::Demotion, Removal::Disabling, Removal::Deletion] {
+        let refused = engine.remove(&last, removal, must).await;
+        assert_eq!(refused, AccountChanged::LastAdministrator, "{removal:?}");
+    }
+    assert_eq!(engine.standing.account(last.id).as_deref(), Some(&last), "nothing was changed");
+    let gone = engine.remove(&other, Removal::Deletion, must).await;
+    assert!(matches!(gone, AccountChanged::Changed(_)));
+    // As long as it remains one, everything else of it may change.
+    let roles = Some(vec![ADMIN_ROLE.to_owned()]);
+    let change = AccountChange { roles, ..AccountChange::of(last.id, must, NOW) };
+    let changed = engine.store.change_account(change).await.unwrap();
+    assert!(matches!(changed, AccountChanged::Changed(_)));
+    let gone = engine.remove(&last, Removal::Disabling, Administration::MayEnd).await;
+    assert!(matches!(gone, AccountChanged::Changed(_)));
+}
+
+/// Each sees the other when it begins.
+pub(crate) async fn of_administrators_who_remove_each_other_at_once_one_stays(engine: Engine) {
+    use Removal::{Deletion, Demotion, Disabling};
+    let pairs = [(Demotion, Demotion), (Disabling, Deletion), (Deletion, Demotion)];
+    for (round, (left, right)) in (0..).zip(pairs.into_iter().cycle().take(12)) {
+        let one = engine.with_administrator(10 * round + 1).await;
+        let two = engine.with_administrator(10 * round + 2).await;
+        let must = Administration::MustRemain;
+        let outcomes =
+            tokio::join!(engine.remove(&one, left, must), engine.remove(&two, right, must));
+        let refused = [&outcomes.0, &outcomes.1]
+            .into_iter()
+            .filter(|outcome| **outcome == AccountChanged::LastAdministrator)
+            .count();
+        assert_eq!(refused, 1, "{outcomes:?}");
+        let accounts = engine.store.list_accounts(None, 99).await.unwrap();
+        let left: Vec<_> = accounts.iter().filter(|account| account.administers()).collect();
+        assert_eq!(left.len(), 1, "{outcomes:?}");
+        engine.remove(left[0], Deletion, Administration::MayEnd).await;
+    }
 }
 
 pub(crate) async fn an_address_is_verified_and_nothing_ends(engine: Engine) {
     let account = engine.with_account(1).await;
     let session = engine.with_session(11, &account).await;
     let verify = async |account: AccountId, email_verified| {
-        let (roles, state, email_verified) = (None, None, Some(email_verified));
-        let change = AccountChange { account, roles, state, email_verified, now: NOW };
-        assert!(engine.store.change_account(change).await.unwrap());
+        let unchanged = AccountChange::of(account, Administration::MustRemain, NOW);
+        let change = AccountChange { email_verified: Some(email_verified), ..unchanged };
+        let changed = engine.store.change_account(change).await.unwrap();
+        assert!(matches!(changed, AccountChanged::Changed(_)));
         engine.standing.account(account).unwrap()
     };
     for verified in [true, true, false] {
@@ -555,7 +644,8 @@ pub(crate) async fn what_could_not_be_read_again_is_not_written(engine: Engine) 
     refused(store.create_account(bad).await.unwrap_err());
     let ann = engine.with_account(1).await;
     let (roles, state) = (Some(vec!["a\nb".to_owned()]), Some(AccountState::Disabled));
-    let change = AccountChange { account: ann.id, roles, state, email_verified: None, now: NOW };
+    let unchanged = AccountChange::of(ann.id, Administration::MayEnd, NOW);
+    let change = AccountChange { roles, state, ..unchanged };
     refused(store.change_account(change).await.unwrap_err());
     let bad = ApiKey { scopes: vec!["a,b".to_owned()], ..key(1, &ann) };
     refused(store.create_key(bad).await.unwrap_err());
@@ -593,8 +683,10 @@ pub(crate) async fn with_an_account_goes_what_it_had_and_nothing_else(engine: En
     for account in [&gone, &stays] {
         store.set_member(workspace.id, account.id, Some("member".to_owned())).await.unwrap();
     }
-    assert!(store.delete_account(gone.id, NOW).await.unwrap());
-    assert!(!store.delete_account(gone.id, NOW).await.unwrap());
+    let delete = || store.delete_account(gone.id, Administration::MustRemain, NOW);
+    let AccountChanged::Changed(former) = delete().await.unwrap() else { panic!("it is there") };
+    assert_eq!(former.id, gone.id);
+    assert_eq!(delete().await.unwrap(), AccountChanged::NoAccount);
     assert!(standing.account(gone.id).is_none() && standing.account_by_name("user1").is_none());
     assert!(engine.is_ended(&ended) && !engine.is_ended(&kept));
     assert!(standing.key(&[1; 32]).is_none() && standing.key(&[2; 32]).is_some());
@@ -851,6 +943,8 @@ macro_rules! conformance {
             an_address_is_verified_and_nothing_ends
             a_notice_is_given_once
             what_could_not_be_read_again_is_not_written
+            the_last_administrator_stays_unless_an_operator_wants_otherwise
+            of_administrators_who_remove_each_other_at_once_one_stays
             with_an_account_goes_what_it_had_and_nothing_else
             a_github_number_is_linked_once
             a_link_that_takes_over_ends_what_was

@@ -23,9 +23,9 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation, MemberChange,
-    NewOwner, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode,
-    ServerChange, ServerChanged, Source, Store,
+    AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
+    GithubLink, KeyCreation, MemberChange, NewOwner, Notice, Opening, PasswordChange, Replacement,
+    Rotated, Rotation, RotationMode, ServerChange, ServerChanged, Source, Store,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -175,19 +175,26 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError> {
-        let token_ttl = self.token_ttl;
+    async fn change_account(&self, change: AccountChange) -> Result<AccountChanged, StoreError> {
+        let (token_ttl, standing) = (self.token_ttl, Arc::clone(&self.standing));
         self.writer
             .submit(move |txn| {
                 let Some(before) = read_account(txn, change.account)? else {
-                    return Ok(Step::unchanged(false));
+                    return Ok(Step::unchanged(AccountChanged::NoAccount));
                 };
                 let mut account = before.clone();
                 account.roles = change.roles.unwrap_or(account.roles);
                 account.state = change.state.unwrap_or(account.state);
                 account.verify_email(change.email_verified);
+                let changed = AccountChanged::Changed(Box::new(before.clone()));
                 if account == before {
-                    return Ok(Step::unchanged(true));
+                    return Ok(Step::unchanged(changed));
+                }
+                if before.administers()
+                    && !account.administers()
+                    && !may_go(txn, &standing, account.id, change.administration)?
+                {
+                    return Ok(Step::unchanged(AccountChanged::LastAdministrator));
                 }
                 account.check_storable()?;
                 let mut ended = Vec::new();
@@ -199,7 +206,7 @@ impl Store for EmbeddedStore {
                     }
                 }
                 write_account(txn, &account)?;
-                Ok(Step::changed(true, move |standing| {
+                Ok(Step::changed(changed, move |standing| {
                     standing.end_sessions(&ended);
                     standing.put_account(account);
                 }))
@@ -207,13 +214,21 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn delete_account(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
-        let token_ttl = self.token_ttl;
+    async fn delete_account(
+        &self,
+        account: AccountId,
+        administration: Administration,
+        now: Timestamp,
+    ) -> Result<AccountChanged, StoreError> {
+        let (token_ttl, standing) = (self.token_ttl, Arc::clone(&self.standing));
         self.writer
             .submit(move |txn| {
                 let Some(account) = read_account(txn, account)? else {
-                    return Ok(Step::unchanged(false));
+                    return Ok(Step::unchanged(AccountChanged::NoAccount));
                 };
+                if account.administers() && !may_go(txn, &standing, account.id, administration)? {
+                    return Ok(Step::unchanged(AccountChanged::LastAdministrator));
+                }
                 let id = *account.id.0.as_bytes();
                 let ended = end_account_sessions(txn, account.id, None, now, token_ttl)?;
                 drop_tickets(txn, account.id)?;
@@ -225,7 +240,8 @@ impl Store for EmbeddedStore {
                 txn.open_table(MEMBERS)?.retain(|(_, member), _| member != id)?;
                 let servers = disown_servers(txn, account.id)?;
                 txn.open_table(ACCOUNTS)?.remove(id)?;
-                Ok(Step::changed(true, move |standing| {
+                let (id, former) = (account.id, AccountChanged::Changed(Box::new(account)));
+                Ok(Step::changed(former, move |standing| {
                     standing.end_sessions(&ended);
                     for key in keys {
                         standing.remove_key(&key.digest);
@@ -233,7 +249,7 @@ impl Store for EmbeddedStore {
                     for server in servers {
                         standing.put_server(server);
                     }
-                    standing.remove_account(account.id);
+                    standing.remove_account(id);
                 }))
             })
             .await
@@ -801,6 +817,25 @@ impl Store for EmbeddedStore {
 /// The beginning of a page: ids are sorted by creation, and none is nil.
 fn after_id(after: Option<uuid::Uuid>) -> Bound<Id> {
     Bound::Excluded(after.map_or([0; 16], uuid::Uuid::into_bytes))
+}
+
+/// Whether an administrator may cease to be one. Memory knows who could be left, and
+/// this transaction whether it is: what stands before in it is not in memory yet.
+fn may_go(
+    txn: &WriteTransaction,
+    standing: &Standing,
+    leaving: AccountId,
+    administration: Administration,
+) -> Result<bool, StoreError> {
+    if administration == Administration::MayEnd {
+        return Ok(true);
+    }
+    for id in standing.administrators().into_iter().filter(|id| *id != leaving) {
+        if read_account(txn, id)?.is_some_and(|account| account.administers()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn read_account(txn: &WriteTransaction, id: AccountId) -> Result<Option<Account>, StoreError> {

@@ -3,7 +3,7 @@
 use super::{Engine, NOW, TOKEN_TTL, WEEK, change, id, later};
 use crate::auth::account::AccountState;
 use crate::auth::error::{Refusal, Verdict};
-use crate::auth::ports::{FailureLimit, Source};
+use crate::auth::ports::{AccountChanged, Administration, FailureLimit, Source};
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Session, SessionId, TokenId};
 
@@ -36,7 +36,8 @@ pub(crate) async fn the_end_of_a_session_is_remembered_as_long_as_a_token_may_na
     reset.now = ended_at;
     store.replace_password(reset).await.unwrap();
     assert!(store.set_state(owner(3), AccountState::Disabled, ended_at).await.unwrap());
-    assert!(store.delete_account(owner(4), ended_at).await.unwrap());
+    let deleted = store.delete_account(owner(4), Administration::MayEnd, ended_at).await.unwrap();
+    assert!(matches!(deleted, AccountChanged::Changed(_)));
     let stray = super::rotation(&ended[5], TokenId(id(77)), 900, ended_at);
     store.rotate(stray).await.unwrap();
 

@@ -12,9 +12,10 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, Buckets, Creation, FailureCount, FailureLimit, GithubLink, KeyCreation,
-    MemberChange, NewOwner, Notice, Opening, PasswordChange, Recall, Replacement, Rotated,
-    Rotation, RotationMode, ServerChange, ServerChanged, Source, Store, StoreHealth,
+    AccountChange, AccountChanged, Administration, Buckets, Creation, FailureCount, FailureLimit,
+    GithubLink, KeyCreation, MemberChange, NewOwner, Notice, Opening, PasswordChange, Recall,
+    Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged, Source, Store,
+    StoreHealth,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -123,12 +124,12 @@ impl Store for SharedStore {
             .await
     }
 
-    async fn change_account(&self, change: AccountChange) -> Result<bool, StoreError> {
+    async fn change_account(&self, change: AccountChange) -> Result<AccountChanged, StoreError> {
         let (engine, change) = (&*self.engine, &change);
         engine
             .transact(move |mut txn| async move {
                 let Some(before) = engine.account(&mut txn, change.account).await? else {
-                    return Ok((txn, false));
+                    return Ok((txn, AccountChanged::NoAccount));
                 };
                 let mut account = before.clone();
                 account.roles = change.roles.clone().unwrap_or(account.roles);
@@ -136,7 +137,13 @@ impl Store for SharedStore {
                 account.verify_email(change.email_verified);
                 if account == before {
                     txn.confirm();
-                    return Ok((txn, true));
+                    return Ok((txn, AccountChanged::Changed(Box::new(before))));
+                }
+                if before.administers()
+                    && !account.administers()
+                    && !engine.may_go(&mut txn, account.id, change.administration).await?
+                {
+                    return Ok((txn, AccountChanged::LastAdministrator));
                 }
                 if account.state != before.state {
                     account.version += 1;
@@ -145,19 +152,29 @@ impl Store for SharedStore {
                     }
                 }
                 engine.write_account(&mut txn, &account)?;
-                Ok((txn, true))
+                Ok((txn, AccountChanged::Changed(Box::new(before))))
             })
             .await
     }
 
-    async fn delete_account(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+    async fn delete_account(
+        &self,
+        account: AccountId,
+        administration: Administration,
+        now: Timestamp,
+    ) -> Result<AccountChanged, StoreError> {
         let engine = &*self.engine;
         engine
             .transact(move |mut txn| async move {
                 let Some(account) = engine.account(&mut txn, account).await? else {
                     txn.confirm();
-                    return Ok((txn, false));
+                    return Ok((txn, AccountChanged::NoAccount));
                 };
+                if account.administers()
+                    && !engine.may_go(&mut txn, account.id, administration).await?
+                {
+                    return Ok((txn, AccountChanged::LastAdministrator));
+                }
                 engine.end_all(&mut txn, account.id, None, now).await?;
                 engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
                 engine.disown_servers(&mut txn, account.id).await?;
@@ -174,7 +191,7 @@ impl Store for SharedStore {
                 txn.delete(engine.names.guard(account.id.0));
                 txn.run("ZREM", engine.names.accounts(), [text(account.id.0)]);
                 txn.tell(Change::AccountGone(account.id.0));
-                Ok((txn, true))
+                Ok((txn, AccountChanged::Changed(Box::new(account))))
             })
             .await
     }
@@ -711,6 +728,28 @@ impl Engine {
         id: AccountId,
     ) -> Result<Option<Account>, StoreError> {
         txn.record(self.names.account(id.0)).await
+    }
+
+    /// Whether an administrator may cease to be one. Memory knows who could be left; who
+    /// is, is read, so that the transaction fails if that one ceases to be one meanwhile.
+    async fn may_go(
+        &self,
+        txn: &mut Transaction<'_>,
+        leaving: AccountId,
+        administration: Administration,
+    ) -> Result<bool, StoreError> {
+        if administration == Administration::MayEnd {
+            return Ok(true);
+        }
+        for id in self.standing().administrators().into_iter().filter(|id| *id != leaving) {
+            match self.account(txn, id).await {
+                Ok(Some(account)) if account.administers() => return Ok(true),
+                // Nobody can sign in by a record that does not read.
+                Ok(_) | Err(StoreError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Whether what was proven of the account at `version` still holds.

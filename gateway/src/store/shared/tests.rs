@@ -12,14 +12,18 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::*;
-use crate::auth::account::AccountId;
+use crate::auth::account::{ADMIN_ROLE, Account, AccountId};
 use crate::auth::bucket::BucketLimit;
 use crate::auth::error::Verdict;
-use crate::auth::ports::{AccountChange, Creation, FailureLimit, Source, Store as _};
+use crate::auth::ports::{
+    AccountChange, AccountChanged, Administration, Creation, FailureLimit, Source, Store as _,
+};
 use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::crypto::entropy::SystemEntropy;
-use crate::store::conformance::{Engine as Suite, NOW, TOKEN_TTL, conformance, key, later};
+use crate::store::conformance::{
+    Engine as Suite, NOW, TOKEN_TTL, account, conformance, key, later,
+};
 
 struct Server {
     port: u16,
@@ -159,7 +163,7 @@ async fn what_one_replica_changes_all_of_them_hear() {
         .await;
     two.store.create_key(key(1, &account)).await.unwrap();
     eventually("the key is heard of", || one.standing.key(&[1; 32]).is_some()).await;
-    one.store.delete_account(account.id, NOW).await.unwrap();
+    one.store.delete_account(account.id, Administration::MayEnd, NOW).await.unwrap();
     eventually("the account is gone", || two.standing.account(account.id).is_none()).await;
     assert!(two.standing.key(&[1; 32]).is_none());
 }
@@ -284,9 +288,8 @@ async fn a_schema_that_this_version_may_read_is_no_hindrance() {
     let _: Value = told.query_async(&mut beside).await.unwrap();
     let [two] = replicas(&prefix).await;
     let roles = Some(vec!["admin".to_owned()]);
-    let change =
-        AccountChange { account: account.id, roles, state: None, email_verified: None, now: NOW };
-    assert!(two.store.change_account(change).await.unwrap());
+    let unchanged = AccountChange::of(account.id, Administration::MayEnd, NOW);
+    two.store.change_account(AccountChange { roles, ..unchanged }).await.unwrap();
     eventually("the change is heard of", || {
         one.standing.account(account.id).is_some_and(|account| account.roles == ["admin"])
     })
@@ -438,8 +441,8 @@ async fn what_was_not_confirmed_is_not_acknowledged_by_asking_again() {
     let store = SharedStore::open(settings, Arc::default(), entropy).await.unwrap();
     // There is no replica that could confirm anything.
     let state = Some(crate::auth::account::AccountState::Disabled);
-    let change =
-        AccountChange { account: account.id, roles: None, state, email_verified: None, now: NOW };
+    let unchanged = AccountChange::of(account.id, Administration::MayEnd, NOW);
+    let change = AccountChange { state, ..unchanged };
     for _ in 0..2 {
         assert!(store.change_account(change.clone()).await.is_err());
         assert!(store.end_session(session.id, NOW).await.is_err());
@@ -456,4 +459,37 @@ async fn an_entry_of_somebody_else_in_the_stream_hinders_nobody() {
     let _: Value = told.query_async(&mut beside().await).await.unwrap();
     let account = one.with_account(1).await;
     eventually("what comes behind it", || two.standing.account(account.id).is_some()).await;
+}
+
+/// What either replica knows of the other's administrator is old when it decides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_cannot_remove_the_last_two_administrators() {
+    let prefix = prefix();
+    let [one, two] = replicas(&prefix).await;
+    for round in 0..10 {
+        let roles = vec![ADMIN_ROLE.to_owned()];
+        let [first, second] = [2 * round + 1, 2 * round + 2]
+            .map(|number| Account { roles: roles.clone(), ..account(number) });
+        for account in [&first, &second] {
+            one.store.create_account(account.clone()).await.unwrap();
+        }
+        eventually("both are known", || two.standing.account(second.id).is_some()).await;
+        let demotion = |of: &Account| AccountChange {
+            roles: Some(vec!["user".to_owned()]),
+            ..AccountChange::of(of.id, Administration::MustRemain, NOW)
+        };
+        let (left, right) = tokio::join!(
+            one.store.change_account(demotion(&first)),
+            two.store.change_account(demotion(&second))
+        );
+        let refused = [left.unwrap(), right.unwrap()]
+            .iter()
+            .filter(|changed| **changed == AccountChanged::LastAdministrator)
+            .count();
+        assert_eq!(refused, 1);
+        for account in [first, second] {
+            one.store.delete_account(account.id, Administration::MayEnd, NOW).await.unwrap();
+            eventually("it is gone", || two.standing.account(account.id).is_none()).await;
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::{EmbeddedStore, Location, open};
 use crate::auth::account::AccountId;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::Refusal;
+use crate::auth::ports::{AccountChanged, Administration};
 use crate::auth::server::{Server, ServerId};
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::NOW;
@@ -114,7 +115,9 @@ async fn a_store_of_schema_1_keeps_all_it_held_and_takes_what_is_new() {
     let engine = open(&location).unwrap();
     assert_eq!(engine.standing.servers().len(), 1);
     assert_eq!(engine.standing.key(&[3; 32]).unwrap().last_used.get(), Some(NOW));
-    assert!(engine.store.delete_account(AccountId(Uuid::from_u128(ANN)), NOW).await.unwrap());
+    let ann = AccountId(Uuid::from_u128(ANN));
+    let deleted = engine.store.delete_account(ann, Administration::MayEnd, NOW).await.unwrap();
+    assert!(matches!(deleted, AccountChanged::Changed(_)));
     drop(engine);
     let checked = EmbeddedStore::check(&location).unwrap();
     assert!(checked.faults.is_empty(), "{:?}", checked.faults);
