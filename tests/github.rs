@@ -1,5 +1,6 @@
 //! Signing in with GitHub.
 
+mod audited;
 mod browser;
 mod provider;
 mod providers;

@@ -33,10 +33,12 @@ async fn every_change_names_who_made_it_and_whom_it_is_about() {
     };
     let about_ann = by(json!({ "user": "ann" }));
     let ann = admin.add_user("ann").await;
-    check(&gateway, "user_add", about_ann.clone()).await;
+    let added = by(json!({ "user": "ann", "detail": "roles +user" }));
+    check(&gateway, "user_add", added).await;
     let path = format!("/users/{}", id(&ann));
     admin.patch(&path, json!({ "roles": ["ops"], "state": "disabled" })).await;
-    check(&gateway, "user_roles", about_ann.clone()).await;
+    let roles = |detail: &str| by(json!({ "user": "ann", "detail": detail }));
+    check(&gateway, "user_roles", roles("roles +ops -user")).await;
     check(&gateway, "user_disable", about_ann.clone()).await;
     admin.patch(&path, json!({ "state": "enabled" })).await;
     check(&gateway, "user_enable", about_ann.clone()).await;
@@ -90,6 +92,30 @@ async fn every_change_names_who_made_it_and_whom_it_is_about() {
     check(&gateway, "lockout_clear", by(json!({ "detail": "address 192.0.2.9" }))).await;
     admin.delete(&path).await;
     check(&gateway, "user_delete", about_ann).await;
+}
+
+/// By the operator too, for everybody who was imported, and for what was refused.
+#[tokio::test]
+async fn the_roles_given_and_taken_are_named_whoever_changes_them() {
+    let gateway = start().await;
+    let roles = async |outcome: &str, detail: &str| {
+        let wanted = |line: &Value| line["event"] == "user_roles" && line["detail"] == detail;
+        assert_eq!(gateway.wait_for_log(wanted).await["outcome"], outcome);
+    };
+    gateway.manage(&["user", "roles", ADMIN, "admin", "ops", "audit"], None).await;
+    roles("success", "roles +ops,audit").await;
+    let admin = Caller::admin(&gateway);
+    let path = format!("/users/{}", id(&admin.get("/users").await["items"][0]));
+    admin.patch(&path, json!({ "roles": ["admin", "dev"] })).await;
+    roles("success", "roles +dev -ops,audit").await;
+    let answer = admin.call("PATCH", &path, json!({ "roles": ["user"] })).await;
+    assert_eq!(refusal(&answer), (409, "LAST_ADMIN".into()));
+    roles("refused", "roles +user -admin,dev").await;
+    let import = ["user", "import", "-", "--role", "ops", "--role", "dev"];
+    let hash = "$2b$04$abcdefghijklmnopqrstuuOGF3SSx4Ihdwj4Z8YbYkPOBWZZ4N4p6";
+    gateway.manage(&import, Some(&format!("bob:{hash}\n"))).await;
+    let added = json!({ "user": "bob", "detail": "roles +ops,dev" });
+    check(&gateway, "user_add", added).await;
 }
 
 #[tokio::test]

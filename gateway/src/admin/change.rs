@@ -53,18 +53,22 @@ impl Change {
                 Change::about(Event::UserAdd, None)
             }
             Request::ChangeUser { user, roles, state, email_verified } => {
-                let roles = roles.as_ref().map(|_| Event::UserRoles);
-                let state = state.map(|state| match state {
-                    State::Enabled => Event::UserEnable,
-                    State::Disabled => Event::UserDisable,
+                let account = named(user);
+                let about = |event| Self::about(event, account.clone());
+                let roles = roles.as_ref().map(|roles| {
+                    // As far as memory knows; what it came to is known when it is done.
+                    let former = account.as_ref().map(|account| account.roles.as_slice());
+                    let detail = roles_changed(former.unwrap_or_default(), roles);
+                    Self { detail, ..about(Event::UserRoles) }
                 });
-                let verified = email_verified
-                    .map(|verified| if verified { Event::UserVerify } else { Event::UserUnverify });
-                return [roles, state, verified]
-                    .into_iter()
-                    .flatten()
-                    .map(|it| about(it, user))
-                    .collect();
+                let state = state.map(|state| match state {
+                    State::Enabled => about(Event::UserEnable),
+                    State::Disabled => about(Event::UserDisable),
+                });
+                let verified = email_verified.map(|verified| {
+                    about(if verified { Event::UserVerify } else { Event::UserUnverify })
+                });
+                return [roles, state, verified].into_iter().flatten().collect();
             }
             Request::VerifyUsers { .. } => Change::about(Event::UserVerify, None),
             Request::SetPassword { user, .. } => about(Event::UserPassword, user),
@@ -133,7 +137,14 @@ impl Change {
     pub fn done(self, core: &Core, reply: &Reply) -> Vec<Self> {
         let change = match reply {
             Reply::Made(Record::User(user)) => {
-                self.of_account(core.standing().account(AccountId(user.id)))
+                let detail = roles_changed(&[], &user.roles);
+                let account = core.standing().account(AccountId(user.id));
+                Self { account, detail, ..self }
+            }
+            Reply::Changed { user: Record::User(user), former_roles }
+                if self.event == Event::UserRoles =>
+            {
+                Self { detail: roles_changed(former_roles, &user.roles), ..self }
             }
             Reply::Made(Record::Server(server)) => Self::to(self.event, "server", server.id),
             Reply::Made(Record::Workspace(made)) => Self::to(self.event, "workspace", made.id),
@@ -144,10 +155,47 @@ impl Change {
             Reply::Imported { added: names, .. } | Reply::Verified { users: names } => {
                 let account =
                     |name: &String| core.standing().account_by_name(&canonical_name(name));
-                return names.iter().map(|it| Self::about(self.event, account(it))).collect();
+                let changed = |account: Option<Arc<Account>>| {
+                    let given = account.as_ref().map(|account| account.roles.as_slice());
+                    let given = given.filter(|_| self.event == Event::UserAdd);
+                    let detail = roles_changed(&[], given.unwrap_or_default());
+                    Self { detail, ..Self::about(self.event, account) }
+                };
+                return names.iter().map(|it| changed(account(it))).collect();
             }
             _ => self,
         };
         vec![change]
+    }
+}
+
+/// Which roles were given and which taken: `roles +ops -user`; nothing if neither.
+fn roles_changed(former: &[String], now: &[String]) -> Option<String> {
+    let missing_in = |others: &[String], roles: &[String], sign: &str| {
+        let roles = roles.iter().filter(|role| !others.contains(role)).map(String::as_str);
+        let roles: Vec<&str> = roles.collect();
+        if roles.is_empty() { String::new() } else { format!(" {sign}{}", roles.join(",")) }
+    };
+    let (given, taken) = (missing_in(former, now, "+"), missing_in(now, former, "-"));
+    let changed = !given.is_empty() || !taken.is_empty();
+    changed.then(|| format!("roles{given}{taken}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::roles_changed;
+
+    #[test]
+    fn roles_given_and_taken_are_named() {
+        let check = |former: &[&str], now: &[&str], expected: Option<&str>| {
+            let [former, now] =
+                [former, now].map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>());
+            assert_eq!(roles_changed(&former, &now).as_deref(), expected);
+        };
+        check(&["user"], &["ops", "admin"], Some("roles +ops,admin -user"));
+        check(&["user"], &["user", "ops"], Some("roles +ops"));
+        check(&["a", "b", "c"], &["b"], Some("roles -a,c"));
+        check(&[], &["user"], Some("roles +user"));
+        check(&["a", "b"], &["b", "a"], None);
     }
 }

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Core;
+use super::account::AccountId;
 use super::error::Error;
 use super::secret::Secret;
 
@@ -70,6 +71,27 @@ impl Core {
         let digest = |text: &Secret| self.signer.digest(text.expose().as_bytes());
         digest(&flow.state) == digest(state)
     }
+}
+
+/// How an account has just come to be signed in to by the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Joining {
+    /// Made for it.
+    Made,
+    /// One that was there, under an address that somebody has vouched for.
+    Linked,
+    /// One that was there, under an address that nobody had vouched for: what it was
+    /// opened with before has ended.
+    TakenOver,
+}
+
+/// What a sign-in has changed before it opened a session.
+#[derive(Debug, Clone)]
+pub struct Joined {
+    pub account: AccountId,
+    /// The service's number for it.
+    pub subject: u64,
+    pub joining: Joining,
 }
 
 /// Somebody, as the service knows them.

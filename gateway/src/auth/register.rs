@@ -8,10 +8,10 @@ use super::account::{
     is_valid_person_name,
 };
 use super::error::{Error, Name, Refusal};
-use super::federation::{FederatedIdentity, FederationError, Grant};
+use super::federation::{FederatedIdentity, FederationError, Grant, Joined, Joining};
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
-use super::ports::{Creation, GithubLink};
+use super::ports::{Creation, GithubLink, Replacement};
 use super::secret::Secret;
 
 /// Whether anybody may make an account.
@@ -133,6 +133,7 @@ impl Core {
     /// their address, if GitHub has verified it, or a new one. If nobody has vouched for
     /// that account's address until now, what its password was set by may be a
     /// stranger who waited for the address's owner: password, sessions and keys end.
+    /// `joined` is told what has been changed, which stays when the session fails.
     ///
     /// # Errors
     /// When GitHub refuses, nobody may register, or a port fails.
@@ -140,6 +141,7 @@ impl Core {
         &self,
         grant: Grant,
         issuance: Issuance,
+        joined: &mut Option<Joined>,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
         let provider = self.github.as_ref().ok_or(Error::NotFederated)?;
         let identity = provider.exchange(grant).await.map_err(Error::Federation)?;
@@ -153,8 +155,11 @@ impl Core {
             let email = identity.email.as_deref().filter(|email| is_plausible_email(email));
             let email = email.ok_or(Error::Federation(FederationError::EmailUnverified))?;
             match self.standing.account_by_name(&canonical_name(email)) {
-                Some(account) => self.link(&account, email, &identity).await?,
-                None => self.create_federated(email, &identity, provider.is_restricted()).await?,
+                Some(account) => self.link(&account, email, &identity, joined).await?,
+                None => {
+                    let restricted = provider.is_restricted();
+                    self.create_federated(email, &identity, restricted, joined).await?;
+                }
             }
         }
         Err(Error::Taken(Name::Email))
@@ -165,6 +170,7 @@ impl Core {
         account: &Account,
         email: &str,
         identity: &FederatedIdentity,
+        joined: &mut Option<Joined>,
     ) -> Result<(), Error> {
         if account.state == AccountState::Disabled {
             return Err(Refusal::AccountDisabled.into());
@@ -182,8 +188,12 @@ impl Core {
             takeover: !account.email_verified,
             now: self.clock.now(),
         };
+        let joining = if link.takeover { Joining::TakenOver } else { Joining::Linked };
         // Linked or stale: the next look tells.
-        self.store.link_github(link).await.map(drop).map_err(Error::from)
+        if self.store.link_github(link).await? == Replacement::Replaced {
+            *joined = Some(Joined { account: account.id, subject: identity.subject, joining });
+        }
+        Ok(())
     }
 
     async fn create_federated(
@@ -191,6 +201,7 @@ impl Core {
         email: &str,
         identity: &FederatedIdentity,
         restricted: bool,
+        joined: &mut Option<Joined>,
     ) -> Result<(), Error> {
         // A list of organisations says who may come in; without one, all of GitHub could.
         if self.policy.registration == Registering::Closed && !restricted {
@@ -206,7 +217,12 @@ impl Core {
             avatar: identity.avatar.clone(),
             ..account
         };
+        let made =
+            Joined { account: account.id, subject: identity.subject, joining: Joining::Made };
         // Created or taken: the next look tells.
-        self.store.create_account(account).await.map(drop).map_err(Error::from)
+        if self.store.create_account(account).await? == Creation::Created {
+            *joined = Some(made);
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::admin::{self, By};
 use crate::auth::Core;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::{Entity, Error};
-use crate::auth::federation::{FederationError, Grant};
+use crate::auth::federation::{FederationError, Grant, Joined};
 use crate::auth::principal::Principal;
 use crate::auth::server::ServerId;
 
@@ -16,6 +16,8 @@ use super::{Binding, Command, Dialect, Health, KeyRequest, Outcome, Providers};
 /// Keys of one account; more are no use to anybody but somebody who floods the store.
 const MAX_KEYS: usize = 1_000;
 
+/// `joined` is told how an account has come to be GitHub's, whatever comes of the rest.
+///
 /// # Errors
 /// What the core answers.
 pub async fn perform(
@@ -24,6 +26,7 @@ pub async fn perform(
     command: Command,
     principal: Option<&Principal>,
     health: impl FnOnce() -> Health + Send,
+    joined: &mut Option<Joined>,
 ) -> Result<Outcome, Error> {
     // The pipeline has let nobody through to these without a principal.
     let caller = || principal.ok_or(Error::NotForKeys);
@@ -40,7 +43,7 @@ pub async fn perform(
         }
         Command::Github { code } => {
             let grant = Grant { code, verifier: None, redirect: None };
-            core.sign_in_with_github(grant, issuance).await.map(signed_in)
+            core.sign_in_with_github(grant, issuance, joined).await.map(signed_in)
         }
         Command::BeginGithub { callback, return_to } => {
             let (flow, url) = core.begin_github(&callback.ok_or(Error::NotFederated)?)?;
@@ -53,7 +56,7 @@ pub async fn perform(
             let Kept { flow, return_to } = kept.filter(same).ok_or(Error::ForeignFlow)?;
             let code = returned.code.ok_or(Error::Federation(FederationError::CodeRefused))?;
             let grant = Grant { code, verifier: Some(flow.verifier), redirect: Some(redirect) };
-            let (account, pair) = core.sign_in_with_github(grant, issuance).await?;
+            let (account, pair) = core.sign_in_with_github(grant, issuance, joined).await?;
             Ok(Outcome::BackFromGithub(account, pair, return_to))
         }
         Command::Refresh { token } => {

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use crate::admin::change::Change;
 use crate::auth::account::canonical_name;
 use crate::auth::error::Error;
+use crate::auth::federation::{Joined, Joining};
 use crate::auth::principal::{Principal, Scheme};
 use crate::dialect::delivery::{Delivery, REFRESH_COOKIE};
 use crate::dialect::flow::FLOW_COOKIE;
@@ -212,10 +213,14 @@ async fn carry_out(
         async move {
             let principal = principal.as_deref();
             let health = || gateway.health();
+            let (core, mut joined) = (&gateway.core, None);
             let outcome =
-                perform(&gateway.core, dialect.as_ref(), command, principal, health).await;
+                perform(core, dialect.as_ref(), command, principal, health, &mut joined).await;
             // Here, where an attempt is finished whether or not its client waits for it.
             for entry in entries {
+                if let Some(joined) = joined.take() {
+                    entry.write_joined(&gateway, &joined);
+                }
                 entry.write(&gateway, &outcome, tried);
             }
             outcome
@@ -271,6 +276,24 @@ impl Entry {
         };
         let entry = |change| Self { change, actor: actor.clone() };
         changes.into_iter().map(entry).collect()
+    }
+
+    /// A line of its own: who can sign in to an account is another matter than who has.
+    fn write_joined(&self, gateway: &Gateway, joined: &Joined) {
+        let event = match joined.joining {
+            Joining::Made => Event::Register,
+            Joining::Linked => Event::GithubLink,
+            Joining::TakenOver => Event::GithubTakeover,
+        };
+        gateway.sink.audit(AuditRecord {
+            at: gateway.core.clock().now(),
+            event,
+            outcome: Outcome::Success,
+            reason: "ok",
+            account: gateway.core.standing().account(joined.account),
+            actor: self.actor.clone(),
+            detail: Some(format!("github {}", joined.subject)),
+        });
     }
 
     fn write(self, gateway: &Gateway, done: &Result<dialect::Outcome, Error>, tried: Tried) {

@@ -25,6 +25,10 @@ pub enum Event {
     PasswordChange,
     WsToken,
     WorkspaceSwitch,
+    /// A GitHub account signs in to one that was there before.
+    GithubLink,
+    /// The same, and what that one was opened with before has ended.
+    GithubTakeover,
     /// An address failed too often and may not try for a while.
     Lockout,
     UserAdd,

@@ -28,7 +28,8 @@ async fn run(bench: &Bench, caller: &Principal, command: Command) -> Result<Outc
         password: PasswordRule::default(),
         delivery: Delivery::Body,
     };
-    perform(&bench.core, &Plain::new(settings, true, false), command, Some(caller), health).await
+    let plain = Plain::new(settings, true, false);
+    perform(&bench.core, &plain, command, Some(caller), health, &mut None).await
 }
 
 async fn sign_in(bench: &Bench, name: &str) -> Principal {
