@@ -28,7 +28,14 @@ const TARGETS: &[(&str, Option<&str>)] = &[
     ("/open/%3fa%23b", Some("/open/%3Fa%23b")),
     ("/open/100%25", Some("/open/100%25")),
     ("/open/%25zz", Some("/open/%25zz")),
+    // Another encoding than UTF-8, and a character that is cut off.
+    ("/open/caf%e9", Some("/open/caf%E9")),
+    ("/open/%c3/a", Some("/open/%C3/a")),
+    ("/open/%80%bf", Some("/open/%80%BF")),
+    ("/open/%ed%a0%80", Some("/open/%ED%A0%80")),
+    ("/open/%e0%a4%85%f0%9f%a6%80", Some("/open/%E0%A4%85%F0%9F%A6%80")),
     // A query is the upstream's business.
+    ("/open?%c0%af", Some("/open?%c0%af")),
     ("/open?", Some("/open?")),
     ("/open?a=//../..;%2f%5C%00\\%zz%2", Some("/open?a=//../..;%2f%5C%00\\%zz%2")),
     ("/open?/closed", Some("/open?/closed")),
@@ -80,6 +87,21 @@ const TARGETS: &[(&str, Option<&str>)] = &[
     ("/open/%2500", None),
     ("/open/%25%32%66", None),
     ("/open/%2541", None),
+    // Overlong forms, of the slash, the dot, NUL and others.
+    ("/open%c0%afclosed", None),
+    ("/open/%C0%AE%c0%ae/closed", None),
+    ("/open/%e0%80%af", None),
+    ("/open/%E0%9F%BF", None),
+    ("/open/%f0%80%80%af", None),
+    ("/open/%F0%8F%BF%BF", None),
+    ("/open/%f8%80%80%80%af", None),
+    ("/open/%fc%80%80%80%80%af", None),
+    ("/open/%c0%80", None),
+    // Bytes that no UTF-8 has.
+    ("/open/%c1", None),
+    ("/open/%f5", None),
+    ("/open/%fe%ff", None),
+    ("/open/a%FFb", None),
     // Broken escapes.
     ("/open/%", None),
     ("/open/%2", None),

@@ -5,7 +5,8 @@
 //! route may be written with them; other escapes get upper-case digits, and
 //! characters that RFC 3986 has no place for are escaped. Whatever some
 //! server would read in another way is refused: encoded slashes, backslashes and
-//! controls, dot segments, empty segments, `;` parameters, double encoding.
+//! controls, dot segments, empty segments, `;` parameters, double encoding, overlong
+//! UTF-8.
 
 use std::borrow::Cow;
 
@@ -22,6 +23,7 @@ pub enum Ambiguity {
     EmptySegment,
     DotSegment,
     Fragment,
+    NotUtf8,
 }
 
 impl Ambiguity {
@@ -38,6 +40,7 @@ impl Ambiguity {
             Ambiguity::EmptySegment => "an empty segment",
             Ambiguity::DotSegment => "a . or .. segment",
             Ambiguity::Fragment => "a fragment or question mark inside the path",
+            Ambiguity::NotUtf8 => "an overlong form, or a byte that no UTF-8 has",
         }
     }
 }
@@ -56,7 +59,7 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguity> {
         return check_segments(path).map(|()| Cow::Borrowed(path));
     }
     let mut normal = Vec::with_capacity(path.len() + 16);
-    let mut rest = bytes;
+    let (mut rest, mut before) = (bytes, 0);
     while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
         match byte {
@@ -64,6 +67,7 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguity> {
                 let (decoded, tail) = read_escape(tail)?;
                 rest = tail;
                 check_decoded(decoded)?;
+                check_utf8(std::mem::replace(&mut before, decoded), decoded)?;
                 if is_plain(decoded) {
                     normal.push(decoded);
                 } else {
@@ -74,8 +78,14 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguity> {
             b';' => return Err(Ambiguity::Parameter),
             b'#' | b'?' => return Err(Ambiguity::Fragment),
             0..=0x20 | 0x7f => return Err(Ambiguity::EncodedControl),
-            _ if is_plain(byte) => normal.push(byte),
-            _ => push_escape(&mut normal, byte),
+            _ => {
+                check_utf8(std::mem::replace(&mut before, byte), byte)?;
+                if is_plain(byte) {
+                    normal.push(byte);
+                } else {
+                    push_escape(&mut normal, byte);
+                }
+            }
         }
     }
     if is_doubly_encoded(&normal) {
@@ -101,6 +111,18 @@ fn check_decoded(decoded: u8) -> Result<(), Ambiguity> {
     match decoded {
         b'/' | b'\\' => Err(Ambiguity::EncodedSeparator),
         0..=0x1f | 0x7f => Err(Ambiguity::EncodedControl),
+        _ => Ok(()),
+    }
+}
+
+/// A lenient decoder reads another character in an overlong form (`%C0%AF`, `%E0%80%AF`),
+/// a slash or a dot even. Other sequences that are not UTF-8 are no character to anybody,
+/// or one of another encoding, and go as they came.
+fn check_utf8(before: u8, byte: u8) -> Result<(), Ambiguity> {
+    match (before, byte) {
+        (_, 0xc0 | 0xc1 | 0xf5..=0xff) | (0xe0, 0x80..=0x9f) | (0xf0, 0x80..=0x8f) => {
+            Err(Ambiguity::NotUtf8)
+        }
         _ => Ok(()),
     }
 }

@@ -88,6 +88,7 @@ fn help_for(text: &str, ambiguity: Ambiguity) -> Option<String> {
         | Ambiguity::EncodedSeparator
         | Ambiguity::EncodedControl
         | Ambiguity::DoubleEncoding
+        | Ambiguity::NotUtf8
         | Ambiguity::Backslash => None,
     }
 }

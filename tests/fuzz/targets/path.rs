@@ -16,6 +16,10 @@ pub(crate) fn run(data: &[u8]) {
     let once = decode(normal.as_bytes());
     assert_eq!(decode(text.as_bytes()), once, "the meaning stays");
     assert!(!once.iter().any(u8::is_ascii_control) && !once.contains(&b'\\'));
+    assert!(!once.iter().any(|byte| matches!(byte, 0xc0 | 0xc1 | 0xf5..=0xff)));
+    for overlong in once.windows(2) {
+        assert!(!matches!(overlong, [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]), "{normal}");
+    }
     let slashes = |bytes: &[u8]| bytes.split(|byte| *byte == b'/').count();
     let twice = decode(&once);
     assert_eq!(slashes(&once), slashes(normal.as_bytes()), "no slash was hidden");

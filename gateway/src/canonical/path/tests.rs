@@ -97,3 +97,99 @@ fn percent_decode(text: &str) -> String {
     }
     out + rest
 }
+
+/// A character in so many bytes, whether or not it needs them.
+fn encode(character: u32, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let mut rest = character;
+    for byte in bytes.iter_mut().skip(1).rev() {
+        *byte = 0x80 | u8::try_from(rest & 0x3f).unwrap();
+        rest >>= 6;
+    }
+    let lead = [0x00, 0xc0, 0xe0, 0xf0, 0xf8, 0xfc][length - 1];
+    bytes[0] = lead | u8::try_from(rest).unwrap();
+    bytes
+}
+
+fn escaped(bytes: &[u8]) -> String {
+    let escapes = bytes.iter().map(|byte| format!("%{byte:02X}"));
+    std::iter::once("/".to_owned()).chain(escapes).collect()
+}
+
+#[test]
+fn every_character_passes_in_its_shortest_form_and_in_no_other() {
+    let characters = (0xa0..=0xffff).step_by(7).chain((0x1_0000..=0x10_ffff).step_by(977));
+    for character in characters.filter_map(char::from_u32) {
+        let path = escaped(character.to_string().as_bytes());
+        assert_eq!(normalise(&path).as_deref(), Ok(&*path));
+        let number = u32::from(character);
+        for length in character.len_utf8() + 1..=6 {
+            let path = escaped(&encode(number, length));
+            assert_eq!(normalise(&path), Err(Ambiguity::NotUtf8), "{path}");
+        }
+    }
+    for number in 0..0x80 {
+        for length in 2..=6 {
+            let path = escaped(&encode(number, length));
+            assert_eq!(normalise(&path), Err(Ambiguity::NotUtf8), "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_byte_of_another_encoding_passes_if_it_occurs_in_utf8() {
+    let occurring: std::collections::BTreeSet<u8> =
+        ('\u{80}'..=char::MAX).step_by(61).flat_map(|c| c.to_string().into_bytes()).collect();
+    for byte in 0x80..=0xff {
+        let path = escaped(&[byte]);
+        let expected = if occurring.contains(&byte) { Ok(()) } else { Err(Ambiguity::NotUtf8) };
+        assert_eq!(normalise(&path).map(drop), expected, "{path}");
+    }
+}
+
+/// How many characters below U+0080 a decoder finds that takes any length for good.
+fn ascii_found_leniently(bytes: &[u8]) -> usize {
+    let mut found = 0;
+    let mut rest = bytes;
+    while let Some((&lead, tail)) = rest.split_first() {
+        let (length, bits) = match lead {
+            0xc0..=0xdf => (1, lead & 0x1f),
+            0xe0..=0xef => (2, lead & 0x0f),
+            0xf0..=0xf7 => (3, lead & 0x07),
+            0xf8..=0xfb => (4, lead & 0x03),
+            0xfc..=0xfd => (5, lead & 0x01),
+            _ => (0, lead),
+        };
+        let more = tail.iter().take(length).take_while(|byte| (0x80..0xc0).contains(*byte)).count();
+        rest = tail;
+        if more == length {
+            let value = tail[..length]
+                .iter()
+                .fold(u64::from(bits), |value, byte| value << 6 | u64::from(byte & 0x3f));
+            found += usize::from(value < 0x80);
+            rest = &tail[length..];
+        }
+    }
+    found
+}
+
+proptest::proptest! {
+    #[test]
+    fn nobody_reads_a_character_that_is_not_there(
+            bytes in proptest::collection::vec(
+                proptest::prop_oneof![
+                    proptest::strategy::Just(0xe0_u8),
+                    proptest::strategy::Just(0xf0_u8),
+                    0x80..=0xff_u8,
+                    b'a'..=b'z'
+                ],
+                0..8,
+            ),
+    ) {
+        let path = escaped(&bytes);
+        if normalise(&path).is_ok() {
+            let there = bytes.iter().filter(|byte| byte.is_ascii()).count();
+            proptest::prop_assert_eq!(ascii_found_leniently(&bytes), there, "{}", path);
+        }
+    }
+}
