@@ -29,6 +29,7 @@ pub mod register;
 pub mod secret;
 pub mod server;
 pub mod standing;
+pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod token;

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::text::is_hidden;
 use super::time::Timestamp;
 
 /// One UUIDv7 inside; each dialect has its own text form of it (C8).
@@ -173,10 +174,10 @@ impl PersonName {
     }
 }
 
-/// 1 to 200 bytes of text without control characters, with something to read in it.
+/// 1 to 200 bytes of text without hidden characters, with something to read in it.
 #[must_use]
 pub fn is_valid_person_name(text: &str) -> bool {
-    text.len() <= 200 && !text.chars().any(char::is_control) && !text.trim().is_empty()
+    text.len() <= 200 && !text.chars().any(is_hidden) && !text.trim().is_empty()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

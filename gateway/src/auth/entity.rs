@@ -62,8 +62,12 @@ impl Name {
                 "A user name has 1 to 254 visible ASCII characters without colon, comma, quote, slash and backslash, and is an e-mail address only if it is the account's own"
             }
             Name::Email => "The e-mail address must look like name@example.com",
-            Name::Person => "A name has 1 to 200 bytes of text without control characters",
-            Name::Label => "A name has at most 200 bytes of text without control characters",
+            Name::Person => {
+                "A name has 1 to 200 bytes of text without control or invisible characters"
+            }
+            Name::Label => {
+                "A name has at most 200 bytes of text without control or invisible characters"
+            }
             Name::Role => "A role has 1 to 64 letters, digits and -_.:/",
             Name::Scope => "A scope has 1 to 64 letters, digits and -_.:/",
         }

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::account::AccountId;
+use super::text::is_hidden;
 use super::time::Timestamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,10 +19,10 @@ pub struct Server {
 }
 
 /// The name of a server, a workspace or a key: up to 200 bytes of text without
-/// control characters.
+/// hidden characters.
 #[must_use]
 pub fn is_valid_label(text: &str) -> bool {
-    text.len() <= 200 && !text.chars().any(char::is_control)
+    text.len() <= 200 && !text.chars().any(is_hidden)
 }
 
 /// What a name may be that is stored already: rules for new names may be stricter.

@@ -1,6 +1,7 @@
 //! How answers look: a table for people, JSON for programs, errors on standard
 //! error.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::admin::record::{Record, Registering, Registration};
 use crate::admin::{Page, Reply, Request};
+use crate::auth::text::shown;
 use crate::config::warning::Warning;
 use crate::server::reach::{State, Tried};
 use crate::socket::{Answer, Status};
@@ -306,7 +308,13 @@ fn warning_members(warning: &Warning) -> Value {
     })
 }
 
-pub(super) fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
+/// Columns of text. What somebody else has named cannot turn or break the lines.
+pub(super) fn table(heads: &[&str], mut rows: Vec<Vec<String>>) -> String {
+    for cell in rows.iter_mut().flatten() {
+        if let Cow::Owned(text) = shown(cell) {
+            *cell = text;
+        }
+    }
     let width = |column: usize, head: &str| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(head.len())
     };
@@ -336,4 +344,17 @@ pub(super) fn complain(message: &str) {
 pub(super) fn fail(code: u8, message: &str) -> ExitCode {
     complain(&format!("portcullis: {}", message.trim_end()));
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn lists_show_what_is_not_seen_by_its_number_and_stay_lists() {
+        let rows = [["1", "web\n2  forged"], ["3", "a\u{202e}b\u{2028}c"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec()).to_vec();
+        let listed = table(&["ID", "NAME"], rows);
+        assert_eq!(listed, "ID  NAME\n1   web\\n2  forged\n3   a\\u{202e}b\\u{2028}c\n");
+    }
 }

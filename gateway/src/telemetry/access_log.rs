@@ -3,6 +3,7 @@
 //!
 //! The query is never logged: it may hold a ticket or somebody's data.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 use crate::auth::principal::Principal;
+use crate::auth::text::is_hidden;
 use crate::auth::time::Timestamp;
 
 use super::log::{Style, common_log_time, escape, rfc3339};
@@ -230,10 +232,7 @@ impl AccessRecord {
         let user = self.principal.as_ref().map_or("-", |p| p.account.username.as_str());
         let version = if self.protocol == "h2" { "HTTP/2.0" } else { "HTTP/1.1" };
         let agent = self.agent.as_deref();
-        let said = |field: Option<&HeaderValue>| {
-            field.and_then(|value| value.to_str().ok()).unwrap_or("-").to_owned()
-        };
-        let referer = said(agent.and_then(|agent| agent.referer.as_ref()));
+        let referer = written(agent.and_then(|agent| agent.referer.as_ref()));
         // A query may hold a secret, in a Referer as in a target.
         let referer = referer.split(['?', '#']).next().unwrap_or("-");
         let _ = write!(
@@ -247,7 +246,7 @@ impl AccessRecord {
             self.status.as_u16(),
             self.bytes_out,
             quotable(referer),
-            quotable(&said(agent.and_then(|agent| agent.user_agent.as_ref()))),
+            quotable(&written(agent.and_then(|agent| agent.user_agent.as_ref()))),
         );
     }
 }
@@ -255,6 +254,11 @@ impl AccessRecord {
 #[expect(clippy::cast_precision_loss, reason = "a duration of 2^52 us is 142 years")]
 fn milliseconds(microseconds: u64) -> f64 {
     microseconds as f64 / 1000.0
+}
+
+/// A field as text, whatever its bytes are.
+fn written(field: Option<&HeaderValue>) -> Cow<'_, str> {
+    field.map_or(Cow::Borrowed("-"), |value| String::from_utf8_lossy(value.as_bytes()))
 }
 
 /// As Apache quotes: nothing ends the field or the line before its time.
@@ -266,6 +270,7 @@ fn quotable(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', letter]),
             // Writing to a string does not fail.
             _ if letter.is_control() => drop(write!(quoted, "\\x{:02x}", letter as u32)),
+            _ if is_hidden(letter) => drop(write!(quoted, "{}", letter.escape_unicode())),
             _ => quoted.push(letter),
         }
     }

@@ -10,6 +10,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::auth::ports::Clock;
+use crate::auth::text::shown;
 use crate::auth::time::Timestamp;
 use crate::clock::SystemClock;
 use crate::config::{LIBRARIES, Log, LogFormat};
@@ -93,9 +94,9 @@ impl<S: Subscriber> Layer<S> for EventLayer {
     }
 }
 
-/// No control character of a value reaches a terminal.
+/// No control or invisible character of a value reaches a terminal.
 pub(super) fn escape(text: &str) -> String {
-    if text.chars().any(char::is_control) { text.escape_debug().to_string() } else { text.into() }
+    shown(text).into_owned()
 }
 
 struct Fields(Map<String, Value>);

@@ -164,7 +164,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of("target_malformed", "The target is no path, e.g. `*`.", SENDER),
     of(
         "path_ambiguous",
-        "The path could be read in two ways: encoded slashes or backslashes, `;`, empty or dot segments, double encoding.",
+        "The path could be read in two ways: encoded slashes or backslashes, `;`, empty or dot segments, double encoding, overlong UTF-8.",
         "Send the path in its plain form. What each case is stands in `detail`; the rules are in gateway/CONFIG.md, Paths.",
     ),
     of(
@@ -380,7 +380,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of("email_unacceptable", "That is no e-mail address.", "Send one like name@example.com."),
     of(
         "name_unacceptable",
-        "The name is too long or holds control characters.",
+        "The name is too long, or holds characters that are not seen: controls, marks of direction, characters of no width, line separators.",
         "Send another one.",
     ),
     of("role_unacceptable", "That is no role.", "Use letters, digits and `-_.:/`, at most 64."),
