@@ -102,7 +102,27 @@ async fn origins_are_listed_for_everything_or_for_a_route() {
     }
 }
 
-/// The browser saw https and a port of its own where TLS ends before us.
+/// What a trusted proxy says of scheme and host is what the browser saw.
+#[tokio::test]
+async fn pages_of_this_origin_are_known_by_what_a_trusted_proxy_says() {
+    let gateway =
+        Gateway::start(&format!("[client]\nbelieve = [\"proto\", \"host\"]\n{ECHO}")).await;
+    let proto = ("x-forwarded-proto", "http");
+    let host = ("x-forwarded-host", "app.example");
+    for (origin, fields, status) in [
+        ("http://localhost", &[][..], 403),
+        ("http://localhost", &[proto], 200),
+        ("https://localhost", &[proto], 200),
+        ("https://app.example", &[], 403),
+        ("https://app.example", &[host], 200),
+        ("https://localhost", &[host], 403),
+    ] {
+        let client = with(basic(&gateway, ADMIN_PASSWORD, &[("origin", origin)]), fields);
+        let answer = client.post("/a").await;
+        assert_eq!(answer.status, status, "{origin} {fields:?}: {answer:?}");
+    }
+}
+
 #[tokio::test]
 async fn pages_of_this_origin_are_known_by_host_and_port() {
     let gateway = Gateway::start(ECHO).await;

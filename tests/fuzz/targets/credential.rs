@@ -1,12 +1,14 @@
-//! What a request presents: one credential, whole, or a conflict; never one of two.
+//! What a request presents: one credential, whole, or a conflict; never one of two. And
+//! the origin of a page, which has one form.
 //!
-//! The first line of an input is the query, every other one a header field.
+//! The first line of an input is the query or the origin, every other one a header field.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
+use portcullis::config::page_origin::PageOrigin;
 use portcullis::pipeline::authenticate::ticket::split_query;
 use portcullis::pipeline::authenticate::{Presented, basic, presented};
 
@@ -17,8 +19,18 @@ pub(crate) fn run(data: &[u8]) {
     let (query, fields) = first_line(data);
     let headers = parse(fields);
     let query = std::str::from_utf8(query).unwrap_or_default();
+    check_origin(query);
     let ticket = check_query(query);
     check_presented(&headers, ticket.as_deref());
+}
+
+fn check_origin(text: &str) {
+    let Ok(page) = PageOrigin::parse(text) else { return };
+    let normal = page.to_string();
+    assert_eq!(PageOrigin::parse(&normal).as_ref(), Ok(&page));
+    assert!(normal.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase()));
+    let authority = &normal[page.scheme.len() + "://".len()..];
+    assert!(page.has_authority(authority), "{normal} has no {authority}");
 }
 
 /// The ticket, if the query holds exactly one.
