@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -265,11 +266,15 @@ fn verify_all(place: &Place) -> ExitCode {
     }
 }
 
+/// For a question that something else does not depend on.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// What a gateway that runs on this store says of registration, if there is one.
 pub(super) fn running_registration(config: &Config) -> Option<Registration> {
     let asked = async {
         let question = Request::ShowRegistration;
-        socket::ask(&config.store.directory, &question).await.ok().flatten()
+        let asked = socket::ask(&config.store.directory, &question);
+        tokio::time::timeout(LOOK, asked).await.ok()?.ok().flatten()
     };
     match Runtime::new().ok()?.block_on(asked)? {
         Answer::Reply(Reply::Found(Record::Registration(registration))) => Some(registration),

@@ -23,6 +23,7 @@ const FILE: u32 = 0o600;
 const EVERYBODY_ELSE: u32 = 0o077;
 /// Neither owner nor group: keys are shared with a group on purpose.
 const STRANGERS_READ_OR_WRITE: u32 = 0o006;
+const STRANGERS: u32 = 0o007;
 
 /// What lies open of what we have made, files before the directory that closes them.
 fn open_to_others(config: &Config) -> Vec<(Own, Metadata)> {
@@ -74,6 +75,12 @@ fn is_reachable(path: &Path) -> bool {
     !read_only && path.ancestors().skip(1).all(passable)
 }
 
+/// A volume's modes are those of whoever mounts it: a pod's are open to all its users.
+fn is_mount_point(path: &Path, metadata: &Metadata) -> bool {
+    let parent = path.canonicalize().ok().and_then(|path| path.parent()?.metadata().ok());
+    parent.is_some_and(|parent| parent.dev() != metadata.dev())
+}
+
 /// Closes what we have made and own. What cannot be closed is warned of after it.
 pub(super) fn close_own(config: &Config) {
     for (own, metadata) in open_to_others(config) {
@@ -94,14 +101,16 @@ pub(super) fn close_own(config: &Config) {
 
 /// What others can read now, of ours and of the operator's.
 pub(super) fn warnings(config: &Config) -> Vec<Warning> {
-    let own = open_to_others(config).into_iter().map(|(own, metadata)| {
+    let own = open_to_others(config).into_iter().filter_map(|(own, metadata)| {
         let (path, mode) = (own.path.display().to_string(), metadata.mode() & 0o777);
         let message = if metadata.uid() == rustix::process::geteuid().as_raw() {
             format!("mode {mode:04o}; a start sets {:04o}", own.mode)
-        } else {
+        } else if mode & STRANGERS != 0 && !is_mount_point(&own.path, &metadata) {
             format!("mode {mode:04o}, and the gateway is not its owner")
+        } else {
+            return None;
         };
-        Warning::of_machine(warning::SECRET_READABLE, &path, "store.path", &message)
+        Some(Warning::of_machine(warning::SECRET_READABLE, &path, "store.path", &message))
     });
     let given = config.secret_files.iter().filter_map(|SecretFile { path, place, key }| {
         let mode = path.metadata().ok()?.mode() & 0o777;
