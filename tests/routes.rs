@@ -60,6 +60,25 @@ async fn every_spelling_of_a_host_meets_its_route() {
     }
 }
 
+/// Was: an upstream that compares hosts byte by byte answered such a request as its default site.
+#[tokio::test]
+async fn an_upstream_reads_the_host_that_was_judged() {
+    let gateway = Gateway::start(OPEN).await;
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        for (written, told) in [
+            ("app.example", "app.example"),
+            ("App.Example.", "app.example"),
+            ("APP.example.:08443", "app.example:8443"),
+            ("[2001:DB8:0::1]:443", "[2001:db8::1]:443"),
+        ] {
+            let client = Client::anonymous(&gateway).protocol(protocol).host(written);
+            let headers = client.get("/").await.expect(200).json()["headers"].clone();
+            assert_eq!(headers["host"], serde_json::json!([told]), "{written}");
+            assert_eq!(headers["x-forwarded-host"], serde_json::json!([told]), "{written}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_public_exact_route_opens_nothing_below_it() {
     let gateway =

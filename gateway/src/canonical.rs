@@ -1,5 +1,6 @@
-//! The one form in which paths and hosts are compared, whether they come from a
+//! The one form in which methods, hosts and paths are compared, whether they come from a
 //! request or from the configuration. Pure: it knows nobody.
 
 pub mod host;
+pub mod method;
 pub mod path;

@@ -260,7 +260,7 @@ async fn process(
 
     // Ours or an upstream's? Ours are exact paths and come before any route.
     let origin =
-        Origin { host: client.host.as_deref().unwrap_or(&host.written), scheme: client.scheme };
+        Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
     match gateway.dialects.resolve(&parts.method, &path) {
         Resolution::NotOurs => {}
         Resolution::WrongMethod(allow) => return Err(Reason::MethodNotAllowed { allow }.into()),
@@ -308,7 +308,7 @@ async fn process(
             {
                 parts.headers.remove(header::HOST);
                 let (gateway, connection) = (Arc::clone(gateway), Arc::clone(connection));
-                let (route, host) = (Arc::clone(route), host.written);
+                let (route, host) = (Arc::clone(route), host.authority);
                 let arrival =
                     Arrival { gateway, connection, caller, client, route, parts, path, host };
                 return arrival.receive(handshake);
@@ -326,7 +326,7 @@ async fn process(
         route,
         principal: principal.as_ref(),
         path,
-        host: &host.written,
+        host: &host.authority,
         client: &client,
     };
     let protected = accepted.principal.is_some();

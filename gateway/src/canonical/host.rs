@@ -6,25 +6,36 @@ use std::net::Ipv6Addr;
 /// The longest name of a domain (RFC 1035 2.3.4).
 pub const MAX_NAME_BYTES: usize = 253;
 
-/// The name in `uri-host [":" port]`, in normal form.
+/// Name, in normal form, and port of `uri-host [":" port]`.
 #[must_use]
-pub fn host_name(written: &str) -> Option<String> {
+pub fn split(written: &str) -> Option<(String, Option<u16>)> {
     let (name, port) = match written.strip_prefix('[') {
         Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            let port = port.strip_prefix(':').or(port.is_empty().then_some("0"));
+            let (address, behind) = rest.split_once(']')?;
+            let port = if behind.is_empty() { None } else { Some(behind.strip_prefix(':')?) };
             (&written[..address.len() + 2], port)
         }
         None => match written.split_once(':') {
             Some((name, port)) => (name, Some(port)),
-            None => (written, Some("0")),
+            None => (written, None),
         },
     };
-    let port = port?;
-    let valid_port = (1..=5).contains(&port.len())
-        && port.bytes().all(|b| b.is_ascii_digit())
-        && port.parse::<u16>().is_ok();
-    valid_port.then(|| normalise(name)).flatten()
+    let port = match port {
+        Some(digits) => Some(read_port(digits)?),
+        None => None,
+    };
+    normalise(name).map(|name| (name, port))
+}
+
+/// The name in `uri-host [":" port]`, in normal form.
+#[must_use]
+pub fn host_name(written: &str) -> Option<String> {
+    split(written).map(|(name, _)| name)
+}
+
+fn read_port(digits: &str) -> Option<u16> {
+    let plain = (1..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| plain)
 }
 
 /// Brings a host without port to its normal form: a registered name of letters,

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 
+use crate::canonical::method;
+
 use super::document::{Located, Reader, Section};
 use super::file::{DAY, Files, SECOND};
 use super::form::{read_host, read_path};
@@ -13,9 +15,6 @@ use super::upstream::{read_upstream, resolve_upstream};
 use super::{
     Access, Agents, CredentialForwarding, HostMatch, Limits, PathMatch, Route, Tickets, Upstream,
 };
-
-/// The longest method that the pipeline takes.
-const MAX_METHOD_BYTES: usize = 32;
 
 pub(super) fn read_routes(
     reader: &Reader,
@@ -192,8 +191,7 @@ fn read_methods(section: &Section<'_>) -> Vec<Method> {
         section.note(section.given_at("methods"), "methods", "names no method", Some(help));
     }
     for found in found {
-        let fits = found.value.len() <= MAX_METHOD_BYTES
-            && found.value.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+        let fits = method::is_well_formed(&found.value);
         match Method::from_bytes(found.value.as_bytes()) {
             Ok(method) if [Method::TRACE, Method::CONNECT].contains(&method) => {
                 let message = format!("{method} is refused before any route");

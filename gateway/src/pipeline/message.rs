@@ -6,35 +6,27 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, Version, header};
 
-use crate::canonical::host::host_name;
+use crate::canonical::host;
+use crate::canonical::method;
 
 use super::reason::{FramingFault, Reason, Rejection};
 
-/// The longest method name; every registered one is shorter.
-const MAX_METHOD_BYTES: usize = 32;
-
-/// The host a request is for, in the form that routes compare.
+/// The host a request is for, in the form that routes compare: what was judged is what is
+/// forwarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// As the client wrote it, with port.
-    pub written: String,
-    /// Lower case, without port and trailing dot.
+    /// With the port that the client wrote; what upstreams are told.
+    pub authority: String,
     pub name: String,
 }
 
-/// A method is compared with case (RFC 9110 9.1), and every registered one consists of
-/// `A-Z` and `-`. Common servers execute `post` as POST: another spelling would be judged
-/// by one rule and executed under another.
-///
 /// # Errors
 /// When the method names no resource, or is none.
 pub fn check_method(method: &Method) -> Result<(), Rejection> {
     if *method == Method::CONNECT {
         return Err(Reason::MethodRefused.into());
     }
-    let plain = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
-    let text = method.as_str();
-    if text.len() > MAX_METHOD_BYTES || !text.bytes().all(plain) {
+    if !method::is_well_formed(method.as_str()) {
         return Err(Reason::MethodMalformed.into());
     }
     Ok(())
@@ -105,8 +97,10 @@ pub fn host(parts: &Parts) -> Result<Host, Rejection> {
         (None, Some(field)) => field,
         (None, None) => return Err(Reason::HostMissing.into()),
     };
-    let name = host_name(written).ok_or_else(|| Rejection::from(Reason::HostMalformed))?;
-    Ok(Host { written: written.to_owned(), name })
+    let (name, port) =
+        host::split(written).ok_or_else(|| Rejection::from(Reason::HostMalformed))?;
+    let authority = port.map_or_else(|| name.clone(), |port| format!("{name}:{port}"));
+    Ok(Host { authority, name })
 }
 
 fn same_host(left: &str, right: &str) -> bool {
