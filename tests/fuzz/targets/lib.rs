@@ -8,6 +8,7 @@ mod config;
 mod credential;
 mod dialect;
 mod fields;
+mod forwarding;
 mod framing;
 mod path;
 mod pieces;
@@ -24,6 +25,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("credential", credential::run),
     ("dialect", dialect::run),
     ("fields", fields::run),
+    ("forwarding", forwarding::run),
     ("framing", framing::run),
     ("path", path::run),
     ("proxy", proxy::run),

@@ -1,4 +1,5 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
 
 use super::{Facts, Passing, prepare_request, prepare_response};
 use crate::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
@@ -150,4 +151,22 @@ fn an_upstreams_connection_fields_are_not_passed_on() {
     let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["x-kept", "x-request-id"]);
+}
+
+proptest! {
+    /// Whatever a request says of its client: what is told is what the gateway knows.
+    #[test]
+    fn what_an_upstream_is_told_of_the_client_is_never_the_clients_word(
+        fields in proptest::collection::vec(
+            (
+                "(x-forwarded(-[a-z]{1,8})?|X-Forwarded-(For|Proto|Host|Port|Ssl)|forwarded|x-real-ip|x-client-ip)",
+                "[ -~]{0,40}",
+            ),
+            0..8,
+        ),
+    ) {
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        prop_assert_eq!(prepared(&fields, CLIENT), prepared(&[], CLIENT));
+    }
 }
