@@ -6,6 +6,7 @@ mod answers;
 mod crowd;
 mod floods;
 mod framing;
+mod heads;
 mod http2;
 mod memory;
 mod paths;

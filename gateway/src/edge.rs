@@ -2,9 +2,11 @@
 //! every deadline and cap that stands before a request exists.
 
 pub mod accept;
+pub mod blocks;
 pub mod certificates;
 pub mod framing;
 pub mod gate;
+pub mod hpack;
 pub mod http;
 pub mod meter;
 pub mod pace;

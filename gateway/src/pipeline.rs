@@ -154,8 +154,11 @@ pub async fn handle(
     gateway: Arc<Gateway>,
     connection: Arc<Connection>,
     fault: Option<reason::FramingFault>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<ResponseBody> {
+    if connection.protocol == Protocol::Http2 {
+        message::trim_values(request.headers_mut());
+    }
     let request_id = gateway.ids.request_id();
     let target =
         request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));

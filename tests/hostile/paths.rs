@@ -167,21 +167,6 @@ async fn a_fragment_has_no_place_in_a_request() {
     stage.check_still_serves(0).await;
 }
 
-/// The library cuts it off before anybody sees it, which is as good, as long as
-/// nothing of it is forwarded or decides.
-#[tokio::test]
-async fn a_fragment_over_http2_is_refused_or_has_no_effect() {
-    let stage = Stage::start().await;
-    for (target, outcomes) in [
-        ("/open#/closed", &[Outcome::Answered(200), Outcome::Answered(400)]),
-        ("/closed#/../open", &[Outcome::Answered(401), Outcome::Answered(400)]),
-    ] {
-        let outcome = outcome(&stage, target).await;
-        assert!(outcomes.contains(&outcome) || matches!(outcome, Outcome::Reset(_)), "{outcome:?}");
-    }
-    assert!(stage.upstream.requests().iter().all(|request| request.target() == "/open"));
-}
-
 #[tokio::test]
 async fn another_spelling_of_a_path_needs_the_same_credential() {
     let stage = Stage::start().await;

@@ -23,6 +23,7 @@ use crate::pipeline::reason::FramingFault;
 use crate::pipeline::{self, Gateway};
 
 use super::accept::Listening;
+use super::blocks::BlockGate;
 use super::gate::Gate;
 use super::meter::Meter;
 use super::pace::Paced;
@@ -86,7 +87,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let gateway = &listening.gateway;
-    let stream = Meter::new(stream, Arc::clone(&connection));
+    let stream = BlockGate::new(Meter::new(stream, Arc::clone(&connection)));
     let http = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(listening.h2.streams)

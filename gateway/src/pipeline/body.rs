@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Lease;
+use super::message::trim_values;
 use super::record::RequestRecord;
 use super::watch::PrincipalWatch;
 
@@ -237,8 +238,13 @@ impl Body for RequestBody {
                         Frame::data(data)
                     }
                     Err(frame) => match (frame.into_trailers(), &this.trailers) {
-                        (Ok(trailers), Some(filter)) => Frame::trailers(filter.clean(trailers)),
-                        (Ok(trailers), None) => Frame::trailers(trailers),
+                        (Ok(mut trailers), filter) => {
+                            trim_values(&mut trailers);
+                            Frame::trailers(match filter {
+                                Some(filter) => filter.clean(trailers),
+                                None => trailers,
+                            })
+                        }
                         (Err(frame), _) => frame,
                     },
                 };

@@ -8,8 +8,13 @@ use http::{HeaderMap, HeaderValue, Method, Version, header};
 
 use crate::canonical::host;
 use crate::canonical::method;
+use crate::canonical::path::Ambiguity;
 
 use super::reason::{FramingFault, Reason, Rejection};
+
+/// The field by which the edge tells of a `#` in a `:path`, which the library cuts off. A
+/// client that sends it says the same of itself.
+pub const FRAGMENT_MARK: &str = "portcullis-path-fragment";
 
 /// The host a request is for, in the form that routes compare: what was judged is what is
 /// forwarded.
@@ -50,7 +55,24 @@ pub fn check_target(parts: &Parts) -> Result<(), Rejection> {
     if parts.version == Version::HTTP_2 && !path.starts_with(['/', '*']) {
         return Err(Reason::TargetMalformed.because("a path that does not begin with a slash"));
     }
+    if parts.version == Version::HTTP_2 && parts.headers.contains_key(FRAGMENT_MARK) {
+        return Err(Reason::PathAmbiguous.because(Ambiguity::Fragment.as_str()));
+    }
     Ok(())
+}
+
+/// Blanks around a value are none of it (RFC 9110 5.5). Over HTTP/1 they are gone by now;
+/// over HTTP/2 nobody has removed them, and they would be judged and forwarded.
+pub fn trim_values(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        let bytes = value.as_bytes();
+        let trimmed = bytes.trim_ascii();
+        if trimmed.len() < bytes.len()
+            && let Ok(trimmed) = HeaderValue::from_bytes(trimmed)
+        {
+            *value = trimmed;
+        }
+    }
 }
 
 /// Over HTTP/2 a length that is no number would be taken for none.

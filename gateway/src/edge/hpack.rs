@@ -1,0 +1,246 @@
+//! Reads header blocks (RFC 7541) as far as it takes to know what the library does not
+//! tell: whether a `:path` holds a `#`, which the library cuts off, and whether there is
+//! any pseudo-header at all, which in trailers it passes over.
+//!
+//! It is the library's own reading, done a second time: of a field in the dynamic table
+//! it remembers how long it is, so that both tables lose their entries at the same time,
+//! and what there was to know about it. Whatever it cannot read is an error, and nothing
+//! behind it may reach the library.
+
+mod huffman;
+
+use std::collections::VecDeque;
+
+/// What a block holds beside fields.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Found {
+    pub pseudo: bool,
+    pub fragment: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a header block that does not follow RFC 7541")]
+pub struct Unreadable;
+
+/// SETTINGS_HEADER_TABLE_SIZE that nobody has changed.
+const TABLE_BYTES: usize = 4096;
+/// What each entry counts beside its octets (RFC 7541 4.1).
+const ENTRY_BYTES: usize = 32;
+/// As the library does; every value below fits without overflow.
+const MAX_INTEGER_OCTETS: u32 = 4;
+
+#[derive(Debug, Default)]
+pub struct Reader {
+    table: Table,
+}
+
+impl Reader {
+    /// Reads a whole block.
+    ///
+    /// # Errors
+    /// When it does not follow the rules; the reader knows nothing more from then on.
+    pub fn read(&mut self, block: &[u8]) -> Result<Found, Unreadable> {
+        let mut found = Found::default();
+        let mut input = Input(block);
+        let mut may_resize = true;
+        while let Some(&first) = input.0.first() {
+            let entry = match first {
+                0x80.. => self.table.get(input.integer(7)?)?,
+                0x40..=0x7f => {
+                    let entry = self.literal(&mut input, 6)?;
+                    self.table.insert(entry);
+                    entry
+                }
+                0x20..=0x3f if may_resize => {
+                    self.table.resize(input.integer(5)?)?;
+                    continue;
+                }
+                0x20..=0x3f => return Err(Unreadable),
+                0x00..=0x1f => self.literal(&mut input, 4)?,
+            };
+            may_resize = false;
+            found.pseudo |= entry.name != Name::Field;
+            found.fragment |= entry.name == Name::Path && entry.fragment;
+        }
+        Ok(found)
+    }
+
+    fn literal(&self, input: &mut Input<'_>, prefix: u32) -> Result<Entry, Unreadable> {
+        let (name, name_bytes) = match input.integer(prefix)? {
+            0 => {
+                let mut spelled = Spelled::default();
+                let length = input.string(|octet| spelled.add(octet))?;
+                (spelled.name(), length)
+            }
+            index => {
+                let known = self.table.get(index)?;
+                (known.name, known.name_bytes)
+            }
+        };
+        let mut fragment = false;
+        let value_bytes = input.string(|octet| fragment |= octet == b'#')?;
+        Ok(Entry { name, name_bytes, value_bytes, fragment })
+    }
+}
+
+/// What is worth knowing about a field.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    name: Name,
+    name_bytes: u32,
+    value_bytes: u32,
+    /// Whether there is a `#` in the value.
+    fragment: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Name {
+    Field,
+    Path,
+    OtherPseudo,
+}
+
+/// A name, octet by octet.
+#[derive(Default)]
+struct Spelled {
+    octets: usize,
+    pseudo: bool,
+    /// Whether it begins as `:path` does so far.
+    path: bool,
+}
+
+impl Spelled {
+    const PATH: &'static [u8] = b":path";
+
+    fn add(&mut self, octet: u8) {
+        if self.octets == 0 {
+            (self.pseudo, self.path) = (octet == b':', true);
+        }
+        self.path &= Self::PATH.get(self.octets) == Some(&octet);
+        self.octets += 1;
+    }
+
+    fn name(&self) -> Name {
+        match (self.pseudo, self.path && self.octets == Self::PATH.len()) {
+            (false, _) => Name::Field,
+            (true, true) => Name::Path,
+            (true, false) => Name::OtherPseudo,
+        }
+    }
+}
+
+struct Input<'a>(&'a [u8]);
+
+impl Input<'_> {
+    /// An integer whose first octet has a prefix of so many bits (RFC 7541 5.1).
+    fn integer(&mut self, prefix: u32) -> Result<usize, Unreadable> {
+        let mask = 0xff >> (8 - prefix);
+        let mut value = usize::from(self.octet()? & mask);
+        if value < usize::from(mask) {
+            return Ok(value);
+        }
+        for place in 0..MAX_INTEGER_OCTETS {
+            let octet = self.octet()?;
+            value += usize::from(octet & 0x7f) << (7 * place);
+            if octet & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(Unreadable)
+    }
+
+    /// A string (RFC 7541 5.2): each octet of it, and how many there are.
+    fn string(&mut self, mut each: impl FnMut(u8)) -> Result<u32, Unreadable> {
+        let is_coded = self.0.first().ok_or(Unreadable)? & 0x80 != 0;
+        let length = self.integer(7)?;
+        let (octets, rest) = self.0.split_at_checked(length).ok_or(Unreadable)?;
+        self.0 = rest;
+        if is_coded {
+            return huffman::decode(octets, each);
+        }
+        octets.iter().copied().for_each(&mut each);
+        u32::try_from(length).map_err(|_| Unreadable)
+    }
+
+    fn octet(&mut self) -> Result<u8, Unreadable> {
+        let (first, rest) = self.0.split_first().ok_or(Unreadable)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+}
+
+/// The dynamic table (RFC 7541 2.3.2), newest first.
+#[derive(Debug)]
+struct Table {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { entries: VecDeque::new(), bytes: 0, limit: TABLE_BYTES }
+    }
+}
+
+impl Table {
+    fn get(&self, index: usize) -> Result<Entry, Unreadable> {
+        let before = index.checked_sub(1).ok_or(Unreadable)?;
+        match STATIC_NAME_BYTES.get(before) {
+            Some(&name_bytes) => {
+                let name = match index {
+                    4 | 5 => Name::Path,
+                    ..=14 => Name::OtherPseudo,
+                    _ => Name::Field,
+                };
+                // No entry of it is inserted, so that the length of its value is no matter.
+                let name_bytes = u32::from(name_bytes);
+                Ok(Entry { name, name_bytes, value_bytes: 0, fragment: false })
+            }
+            None => self.entries.get(before - STATIC_NAME_BYTES.len()).copied().ok_or(Unreadable),
+        }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let bytes = entry.bytes();
+        self.shrink_to(self.limit.saturating_sub(bytes));
+        // One that is larger than the table empties it (RFC 7541 4.4).
+        if bytes <= self.limit {
+            self.bytes += bytes;
+            self.entries.push_front(entry);
+        }
+    }
+
+    fn resize(&mut self, limit: usize) -> Result<(), Unreadable> {
+        if limit > TABLE_BYTES {
+            return Err(Unreadable);
+        }
+        self.limit = limit;
+        self.shrink_to(limit);
+        Ok(())
+    }
+
+    fn shrink_to(&mut self, bytes: usize) {
+        while self.bytes > bytes {
+            let Some(oldest) = self.entries.pop_back() else { return };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        (self.name_bytes as usize) + (self.value_bytes as usize) + ENTRY_BYTES
+    }
+}
+
+/// The lengths of the names of the static table (RFC 7541 A), from `:authority` to
+/// `www-authenticate`.
+const STATIC_NAME_BYTES: [u8; 61] = [
+    10, 7, 7, 5, 5, 7, 7, 7, 7, 7, 7, 7, 7, 7, 14, 15, 15, 13, 6, 27, 3, 5, 13, 13, 19, 16, 16, 14,
+    16, 13, 12, 6, 4, 4, 6, 7, 4, 4, 8, 17, 13, 8, 19, 13, 4, 8, 12, 18, 19, 5, 7, 7, 11, 6, 10,
+    25, 17, 10, 4, 3, 16,
+];
+
+#[cfg(test)]
+mod tests;
