@@ -46,7 +46,9 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.name.ends_with("tests.rs") || self.name.ends_with("conformance.rs")
+        self.name.ends_with("tests.rs")
+            || self.name.ends_with("conformance.rs")
+            || self.name.contains("/tests/")
     }
 
     /// The code before its tests, without comments.

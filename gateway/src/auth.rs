@@ -34,6 +34,7 @@ pub mod ticket;
 pub mod time;
 pub mod token;
 pub mod verify;
+pub mod work;
 pub mod workspace;
 
 use std::sync::Arc;

@@ -28,6 +28,7 @@ use crate::auth::ports::{Clock, Creation, Entropy, FailureLimit, Store, StoreSta
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
+use crate::auth::work::Work;
 use crate::auth::{Core, Policy, Ports};
 use crate::clock::SystemClock;
 use crate::config::warning::Warning;
@@ -399,6 +400,7 @@ pub async fn open_core(
     let access = config.dialects.all().map(|dialect| dialect.access_ttl);
     let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
     let (store, embedded) = open_store(config, &standing, seconds(longest)).await?;
+    warn_of_dear_hashes(&standing, auth.bcrypt_cost);
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
     let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
     let policy = Policy {
@@ -421,6 +423,18 @@ pub async fn open_core(
         github,
     };
     Ok((Core::new(policy, ports), embedded))
+}
+
+/// A failed attempt on anybody costs as much as on the account with the dearest hash.
+fn warn_of_dear_hashes(standing: &Standing, bcrypt_cost: u32) {
+    let (dearest, configured) = (standing.dearest_hash(), Work::of_bcrypt(bcrypt_cost));
+    if dearest > configured {
+        let times = dearest.0.div_ceil(configured.0);
+        tracing::warn!(
+            times,
+            "a password hash costs more than auth.bcrypt_cost; so does every failed attempt"
+        );
+    }
 }
 
 /// The engine, and once more if it is one that only this process can read.

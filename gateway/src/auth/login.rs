@@ -6,7 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::Core;
-use super::account::{Account, AccountId, AccountState, canonical_name};
+use super::account::{Account, AccountId, AccountState, HashedPassword, canonical_name};
 use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
 use super::ports::{Entropy, Opening, Recall};
@@ -172,20 +172,29 @@ impl Core {
         if let Some(principal) = self.recall_basic(name, password.expose()) {
             return Ok(principal);
         }
-        let account = self.check_password(name, password).await?;
+        let proven = self.check_password(name, password).await?;
+        self.upgrade_hash(&proven, password).await;
+        // It is remembered under the hash that is stored now: so the next request does not
+        // come here, whether or not an upgrade was made.
+        let account = self.standing.enabled_account(proven.id)?;
+        if account.version != proven.version {
+            return Err(Refusal::PasswordWrong.into());
+        }
         if let Some(key) = self.basic_key(&account, password.expose()) {
             self.basic.hits.insert(key, ());
         }
         Ok(Principal::new(account, Proof::Password))
     }
 
-    /// The account if the password is its current one. Unknown user, disabled
-    /// account and wrong password cost the same hash.
+    /// The account if the password is its current one. Whatever is wrong costs the same:
+    /// an unknown user, an account without a password or disabled, a password that none
+    /// can have.
     async fn check_password(&self, name: &str, password: &Secret) -> Result<Arc<Account>, Error> {
         if !self.policy.local_accounts {
             return Err(Error::LocalAccountsDisabled);
         }
         if !is_presentable(password.expose()) {
+            self.matches(None, Secret::from("")).await?;
             return Err(Refusal::PasswordWrong.into());
         }
         let name = canonical_name(name);
@@ -193,10 +202,13 @@ impl Core {
         // so that the new one works and the old one fails from that moment (S1-23).
         for _ in 0..2 {
             let Some(account) = self.store.find_account(&name).await?.map(Arc::new) else {
-                self.hasher.verify(None, password.clone()).await?;
+                self.matches(None, password.clone()).await?;
                 return Err(Refusal::UserUnknown.into());
             };
-            let matches = self.hasher.verify(account.password.clone(), password.clone()).await?;
+            // A disabled account has no right password, which might come cheaper.
+            let enabled = account.state == AccountState::Enabled;
+            let hash = account.password.clone().filter(|_| enabled);
+            let matches = self.matches(hash, password.clone()).await?;
             let current = self.standing.enabled_account(account.id)?;
             if current.version == account.version {
                 return if matches { Ok(current) } else { Err(Refusal::PasswordWrong.into()) };
@@ -205,8 +217,20 @@ impl Core {
         Err(Refusal::PasswordWrong.into())
     }
 
+    /// Whether the password is behind the hash. A failure costs what the dearest hash of
+    /// all accounts does: else an account with a dearer one than an unknown name is
+    /// compared with would be told by its slowness.
+    pub(super) async fn matches(
+        &self,
+        hash: Option<HashedPassword>,
+        password: Secret,
+    ) -> Result<bool, Error> {
+        self.hasher.verify(hash, password, self.standing.dearest_hash()).await
+    }
+
     /// Brings an old or imported hash to today's form while the password is at
-    /// hand. Failing to is no reason to refuse the sign-in.
+    /// hand. Failing to is no reason to refuse the sign-in. The account's version stays:
+    /// nothing ends that the password has opened.
     async fn upgrade_hash(&self, account: &Account, password: &Secret) {
         let Some(hash) = account.password.as_ref().filter(|hash| self.hasher.outdated(hash)) else {
             return;

@@ -22,6 +22,7 @@ use super::server::{Server, ServerId};
 use super::ticket::Ticket;
 use super::time::{Seconds, Timestamp};
 use super::token::{Claims, Minted, Session, SessionId, TokenId};
+use super::work::Work;
 use super::workspace::{Workspace, WorkspaceId};
 
 /// Tells the time. The system's clock in production, a set one in tests.
@@ -37,13 +38,18 @@ pub trait Entropy: Send + Sync {
 /// Slow hashing, away from the threads that serve requests.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync {
-    /// Whether `password` is the one behind `hash`. With no hash it works as
-    /// long as it would have with one and answers `false`, so that time does
-    /// not tell whether a user exists.
+    /// Whether `password` is the one behind `hash`; it is never behind no hash. What
+    /// fails has cost `failure`, or what [`Self::hash`] costs if that is more, whatever
+    /// it was compared with: so time does not tell who exists.
     ///
     /// # Errors
     /// [`Error::HasherBusy`] when too many are waiting.
-    async fn verify(&self, hash: Option<HashedPassword>, password: Secret) -> Result<bool, Error>;
+    async fn verify(
+        &self,
+        hash: Option<HashedPassword>,
+        password: Secret,
+        failure: Work,
+    ) -> Result<bool, Error>;
 
     /// A new hash at the configured cost.
     ///

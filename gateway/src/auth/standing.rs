@@ -24,6 +24,7 @@ use super::register::Registering;
 use super::server::{Server, ServerId};
 use super::time::Timestamp;
 use super::token::{SessionId, TokenId};
+use super::work::Work;
 use super::workspace::{Membership, Workspace, WorkspaceId};
 
 pub struct Standing {
@@ -46,6 +47,8 @@ pub struct Standing {
     lockouts: DashMap<Source, Timestamp>,
     /// Whether nobody registers, whatever the configuration says.
     registration_closed: AtomicBool,
+    /// What the dearest hash seen so far costs, in rounds.
+    dearest: AtomicU64,
 }
 
 /// A key, known by its digest. There may be a million: the digest is kept once.
@@ -89,6 +92,7 @@ impl Default for Standing {
             members: DashMap::new(),
             lockouts: DashMap::new(),
             registration_closed: AtomicBool::new(false),
+            dearest: AtomicU64::new(0),
         }
     }
 }
@@ -215,6 +219,13 @@ impl Standing {
             }
         }
         Ok(account)
+    }
+
+    /// What verifying against the dearest hash of any account costs. It does not become
+    /// less while the process runs.
+    #[must_use]
+    pub fn dearest_hash(&self) -> Work {
+        Work(self.dearest.load(Ordering::Relaxed))
     }
 
     /// Who can administer the gateway. Looks at all accounts.
@@ -391,6 +402,8 @@ pub struct Sizes {
 /// Changes, published by the engine after they are durable.
 impl Standing {
     pub fn put_account(&self, account: Account) {
+        let work = account.password.as_ref().map(Work::of).unwrap_or_default();
+        self.dearest.fetch_max(work.0, Ordering::Relaxed);
         for name in account.login_names() {
             self.names.insert(name, account.id);
         }

@@ -5,7 +5,7 @@ mod meanwhile;
 mod tickets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 
@@ -20,12 +20,13 @@ use super::register::Registering;
 use super::secret::Secret;
 use super::standing::Standing;
 use super::time::{Seconds, Timestamp};
+use super::work::Work;
 use super::{Core, Policy, Ports};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::Hs256Signer;
 use crate::store::embedded::{EmbeddedStore, Location};
 
-pub(crate) struct SetClock(AtomicU64);
+pub(crate) struct SetClock(pub AtomicU64);
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
@@ -33,20 +34,28 @@ impl Clock for SetClock {
     }
 }
 
-/// "Hashes" are the passwords themselves, and every operation is counted.
+/// "Hashes" are the passwords themselves, and every operation is counted. With the
+/// switch on, new ones are told from old ones.
 #[derive(Default)]
-pub(crate) struct Counting(AtomicU64);
+pub(crate) struct Counting(AtomicU64, AtomicBool);
 
 #[async_trait]
 impl PasswordHasher for Counting {
-    async fn verify(&self, hash: Option<HashedPassword>, password: Secret) -> Result<bool, Error> {
+    async fn verify(
+        &self,
+        hash: Option<HashedPassword>,
+        password: Secret,
+        _: Work,
+    ) -> Result<bool, Error> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(hash.is_some_and(|hash| hash.0 == password.expose()))
+        let password = password.expose();
+        Ok(hash.is_some_and(|hash| hash.0.strip_prefix("strong ").unwrap_or(&hash.0) == password))
     }
 
     async fn hash(&self, password: Secret) -> Result<HashedPassword, Error> {
         self.0.fetch_add(1, Ordering::SeqCst);
-        Ok(HashedPassword(password.expose().to_owned()))
+        let strong = if self.1.load(Ordering::SeqCst) { "strong " } else { "" };
+        Ok(HashedPassword(format!("{strong}{}", password.expose())))
     }
 
     fn outdated(&self, hash: &HashedPassword) -> bool {
@@ -64,34 +73,40 @@ const ACCESS_TTL: Seconds = Seconds(28_800);
 pub(crate) const PASSWORD: &str = "correct horse";
 const ROTATING: Issuance = Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false };
 
+/// Over a store in memory.
+pub(crate) fn core_over(hasher: Arc<dyn PasswordHasher>, clock: Arc<SetClock>) -> Core {
+    let standing = Arc::new(Standing::default());
+    let week = Seconds(604_800);
+    let store = EmbeddedStore::open(&Location::Memory, Arc::clone(&standing), week).unwrap();
+    let policy = Policy {
+        issuer: "portcullis".to_owned(),
+        audience: "portcullis".to_owned(),
+        refresh_ttl: week,
+        refresh_grace: Seconds(60),
+        ticket_ttl: Seconds(120),
+        clock_skew: Seconds(0),
+        registration: Registering::Open,
+        local_accounts: true,
+    };
+    let secret = Secret::from("0123456789abcdef0123456789abcdef");
+    let ports = Ports {
+        store: Arc::new(store),
+        standing,
+        hasher,
+        signer: Arc::new(Hs256Signer::new(&secret, None).unwrap()),
+        clock,
+        entropy: Arc::new(SystemEntropy::default()),
+        github: None,
+    };
+    Core::new(policy, ports)
+}
+
 impl Bench {
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(SetClock(AtomicU64::new(1_800_000_000_000)));
         let hasher = Arc::new(Counting::default());
-        let standing = Arc::new(Standing::default());
-        let week = Seconds(604_800);
-        let store = EmbeddedStore::open(&Location::Memory, Arc::clone(&standing), week).unwrap();
-        let policy = Policy {
-            issuer: "portcullis".to_owned(),
-            audience: "portcullis".to_owned(),
-            refresh_ttl: week,
-            refresh_grace: Seconds(60),
-            ticket_ttl: Seconds(120),
-            clock_skew: Seconds(0),
-            registration: Registering::Open,
-            local_accounts: true,
-        };
-        let secret = Secret::from("0123456789abcdef0123456789abcdef");
-        let ports = Ports {
-            store: Arc::new(store),
-            standing,
-            hasher: Arc::clone(&hasher) as Arc<dyn PasswordHasher>,
-            signer: Arc::new(Hs256Signer::new(&secret, None).unwrap()),
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            entropy: Arc::new(SystemEntropy::default()),
-            github: None,
-        };
-        let bench = Self { core: Core::new(policy, ports), clock, hasher };
+        let core = core_over(Arc::clone(&hasher) as Arc<dyn PasswordHasher>, Arc::clone(&clock));
+        let bench = Self { core, clock, hasher };
         bench.add("ann", PASSWORD).await;
         bench
     }
@@ -328,10 +343,10 @@ async fn every_wrong_sign_in_costs_the_same_hashing_whoever_it_is_for() {
         ("nobody", "wrong password", 1),
         ("", "", 1),
         // Nobody's password is longer than 72 bytes or holds a NUL, whoever it is.
-        ("ann", &long, 0),
-        ("nobody", &long, 0),
-        ("ann", "correct\0horse", 0),
-        ("nobody", "correct\0horse", 0),
+        ("ann", &long, 1),
+        ("nobody", &long, 1),
+        ("ann", "correct\0horse", 1),
+        ("nobody", "correct\0horse", 1),
     ] {
         let before = bench.hashes();
         assert!(bench.core.verify_basic(name, &password.into()).await.is_err());
@@ -362,6 +377,24 @@ async fn a_weak_hash_is_upgraded_at_login_and_nothing_ends() {
     let (_, pair) = bench.core.login("bob", &"weak password".into(), ROTATING).await.unwrap();
     assert_eq!(bench.judge(&pair.access.text), Ok(()));
     assert_eq!(bench.core.standing().account(id).unwrap().version, before.version);
+}
+
+#[tokio::test]
+async fn a_weak_hash_is_upgraded_by_basic_once_and_nothing_ends() {
+    let bench = Bench::new().await;
+    let id = bench.add("bob", "weak password").await;
+    bench.hasher.1.store(true, Ordering::SeqCst);
+    let opened = bench.core.verify_basic("bob", &"weak password".into()).await.unwrap();
+    let upgraded = bench.core.standing().account(id).unwrap();
+    assert_eq!(upgraded.password, Some(HashedPassword("strong weak password".to_owned())));
+    assert!(bench.core.standing().still_good(&opened, bench.clock.now()).is_ok());
+    let before = bench.hashes();
+    for _ in 0..3 {
+        bench.core.verify_basic("bob", &"weak password".into()).await.unwrap();
+        assert!(bench.core.recall_basic("bob", "weak password").is_some());
+    }
+    assert_eq!(bench.hashes(), before, "it is remembered under its new hash");
+    assert!(bench.core.standing().still_good(&opened, bench.clock.now()).is_ok());
 }
 
 #[tokio::test]

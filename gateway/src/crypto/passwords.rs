@@ -2,7 +2,8 @@
 //! that a flood of passwords can fill the queue and nothing else.
 //!
 //! bcrypt is written; `$2a$`, `$2b$`, `$2y$` and argon2id are read. Jobs whose
-//! caller has left are skipped. The crate's `non_truncating_*` functions refuse
+//! caller has left are skipped. What fails is made to cost the same within its one job,
+//! so that it has one place in the queue like any other. The crate's `non_truncating_*` functions refuse
 //! 72 bytes too, which bcrypt reads in full; the check for more is here instead.
 //! Fairness between addresses is made in front of
 //! the queue: each address has one attempt in it at a time (`pipeline::throttle`).
@@ -20,23 +21,24 @@ use crate::auth::error::Error;
 use crate::auth::password::MAX_BYTES;
 use crate::auth::ports::PasswordHasher;
 use crate::auth::secret::Secret;
-
-/// A stored cost above this is not worked on: one check would hold a thread for
-/// minutes. Whoever imported such a hash resets the password.
-const MAX_BCRYPT_COST: u32 = 16;
-const MAX_ARGON2_KIB: u32 = 256 * 1024;
-const MAX_ARGON2_PASSES: u32 = 16;
+use crate::auth::work::{MAX_ARGON2_KIB, MAX_ARGON2_PASSES, MAX_BCRYPT_COST, Work};
 
 pub struct HashingPool {
     queue: SyncSender<Job>,
     cost: u32,
-    decoy: HashedPassword,
-    operations: Arc<AtomicU64>,
+    rounds: Arc<AtomicU64>,
 }
 
 enum Job {
-    Verify(HashedPassword, Secret, oneshot::Sender<bool>),
+    Verify(Check, oneshot::Sender<bool>),
     Hash(Secret, oneshot::Sender<Option<HashedPassword>>),
+}
+
+struct Check {
+    hash: Option<HashedPassword>,
+    password: Secret,
+    /// What it costs to be wrong.
+    failure: Work,
 }
 
 impl HashingPool {
@@ -47,32 +49,37 @@ impl HashingPool {
     pub fn start(threads: usize, queue_length: usize, cost: u32) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(queue_length);
         let jobs = Arc::new(Mutex::new(jobs));
-        let operations = Arc::new(AtomicU64::new(0));
+        let rounds = Arc::new(AtomicU64::new(0));
         for number in 0..threads {
             let jobs = Arc::clone(&jobs);
-            let operations = Arc::clone(&operations);
+            let rounds = Arc::clone(&rounds);
             std::thread::Builder::new()
                 .name(format!("hash-{number}"))
-                .spawn(move || work(&jobs, cost, &operations))?;
+                .spawn(move || work(&jobs, cost, &rounds))?;
         }
-        Ok(Self { queue, cost, decoy: decoy(cost), operations })
+        Ok(Self { queue, cost, rounds })
     }
 
-    /// Slow hashes computed so far.
+    /// What all hashing so far has cost.
     #[must_use]
-    pub fn operations(&self) -> u64 {
-        self.operations.load(Ordering::Relaxed)
+    pub fn work_done(&self) -> Work {
+        Work(self.rounds.load(Ordering::Relaxed))
     }
 }
 
 #[async_trait]
 impl PasswordHasher for HashingPool {
-    async fn verify(&self, hash: Option<HashedPassword>, password: Secret) -> Result<bool, Error> {
+    async fn verify(
+        &self,
+        hash: Option<HashedPassword>,
+        password: Secret,
+        failure: Work,
+    ) -> Result<bool, Error> {
         let (answer, result) = oneshot::channel();
-        let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.decoy.clone());
-        self.queue.try_send(Job::Verify(hash, password, answer)).map_err(|_| Error::HasherBusy)?;
-        Ok(result.await.map_err(|_| Error::HasherBusy)? && known)
+        let failure = failure.max(Work::of_bcrypt(self.cost));
+        let check = Check { hash, password, failure };
+        self.queue.try_send(Job::Verify(check, answer)).map_err(|_| Error::HasherBusy)?;
+        result.await.map_err(|_| Error::HasherBusy)
     }
 
     async fn hash(&self, password: Secret) -> Result<HashedPassword, Error> {
@@ -89,23 +96,45 @@ impl PasswordHasher for HashingPool {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, cost: u32, operations: &AtomicU64) {
+fn work(jobs: &Mutex<Receiver<Job>>, cost: u32, rounds: &AtomicU64) {
     yield_to_traffic();
+    let note = |done: Work| {
+        rounds.fetch_add(done.0, Ordering::Relaxed);
+    };
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {
-            Ok(Job::Verify(hash, password, answer)) if !answer.is_closed() => {
-                operations.fetch_add(1, Ordering::Relaxed);
-                let _ = answer.send(verify(&hash, &password));
+            Ok(Job::Verify(check, answer)) if !answer.is_closed() => {
+                let (matches, done) = check.carry_out();
+                note(done);
+                let _ = answer.send(matches);
             }
             Ok(Job::Hash(password, answer)) if !answer.is_closed() => {
-                operations.fetch_add(1, Ordering::Relaxed);
-                let _ = answer.send(hash_now(&password, cost));
+                let hash = hash_now(&password, cost);
+                note(hash.as_ref().map(Work::of).unwrap_or_default());
+                let _ = answer.send(hash);
             }
             Ok(Job::Verify(..) | Job::Hash(..)) => {}
             Err(_) => return,
         }
     }
+}
+
+impl Check {
+    /// The answer, and what it has cost.
+    fn carry_out(&self) -> (bool, Work) {
+        let compared = self.hash.as_ref().map(|hash| verify(hash, &self.password));
+        let (matches, done) = compared.unwrap_or((false, Work::NONE));
+        let missing = if matches { Work::NONE } else { self.failure };
+        let made_up = missing.beyond(done).inspect(|cost| waste(*cost));
+        let made_up: u64 = made_up.map(|cost| Work::of_bcrypt(cost).0).sum();
+        (matches, Work(done.0 + made_up))
+    }
+}
+
+/// Works as long as a hash of this cost takes.
+fn waste(cost: u32) {
+    std::hint::black_box(bcrypt::bcrypt(cost, [0x5a; 16], b"of nobody"));
 }
 
 /// Whether a hash from elsewhere can be worked with here.
@@ -134,39 +163,41 @@ fn yield_to_traffic() {
 /// A hash at `cost` on the calling thread, for the command line and first start.
 #[must_use]
 pub fn hash_now(password: &Secret, cost: u32) -> Option<HashedPassword> {
-    if password.expose().len() > MAX_BYTES {
+    if !fits(password) {
         return None;
     }
     bcrypt::hash(password.expose(), cost).ok().map(HashedPassword)
 }
 
-fn verify(hash: &HashedPassword, password: &Secret) -> bool {
+/// Whether it is the password, and what that has cost.
+fn verify(hash: &HashedPassword, password: &Secret) -> (bool, Work) {
+    let no_work = (false, Work::NONE);
     if hash.0.starts_with("$argon2id$") {
-        return verify_argon2(&hash.0, password);
+        return verify_argon2(&hash.0, password).unwrap_or(no_work);
     }
     match hash.0.parse::<bcrypt::HashParts>() {
-        Ok(parts) if parts.get_cost() <= MAX_BCRYPT_COST => {
-            password.expose().len() <= MAX_BYTES
-                && bcrypt::verify(password.expose(), &hash.0).unwrap_or(false)
+        Ok(parts) if parts.get_cost() <= MAX_BCRYPT_COST && fits(password) => {
+            let verified = bcrypt::verify(password.expose(), &hash.0);
+            verified.map_or(no_work, |matches| (matches, Work::of_bcrypt(parts.get_cost())))
         }
-        _ => false,
+        _ => no_work,
     }
 }
 
-fn verify_argon2(hash: &str, password: &Secret) -> bool {
-    let Ok(hash) = phc::PasswordHash::new(hash) else {
-        return false;
-    };
-    let modest = argon2::Params::try_from(&hash).is_ok_and(|params| {
-        params.m_cost() <= MAX_ARGON2_KIB && params.t_cost() <= MAX_ARGON2_PASSES
-    });
-    modest && argon2::Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
+fn fits(password: &Secret) -> bool {
+    password.expose().len() <= MAX_BYTES
 }
 
-/// A well-formed hash of the configured cost that no password has: verifying
-/// against it takes as long as against a real one.
-fn decoy(cost: u32) -> HashedPassword {
-    HashedPassword(format!("$2b${cost:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDC"))
+/// `None` for what is not worked on.
+fn verify_argon2(hash: &str, password: &Secret) -> Option<(bool, Work)> {
+    let hash = phc::PasswordHash::new(hash).ok()?;
+    let params = argon2::Params::try_from(&hash).ok()?;
+    let (kib, passes) = (params.m_cost(), params.t_cost());
+    if kib > MAX_ARGON2_KIB || passes > MAX_ARGON2_PASSES {
+        return None;
+    }
+    let verified = argon2::Argon2::default().verify_password(password.expose().as_bytes(), &hash);
+    Some((verified.is_ok(), Work::of_argon2(kib, passes)))
 }
 
 #[cfg(test)]

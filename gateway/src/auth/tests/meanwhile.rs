@@ -10,6 +10,7 @@ use super::super::error::{Error, Refusal};
 use super::super::password::PasswordRule;
 use super::super::ports::{PasswordChange, PasswordHasher};
 use super::super::secret::Secret;
+use super::super::work::Work;
 use super::{Bench, PASSWORD, ROTATING, refusal};
 
 type Change = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -43,8 +44,13 @@ impl Interrupted {
 
 #[async_trait]
 impl PasswordHasher for Interrupted {
-    async fn verify(&self, hash: Option<HashedPassword>, password: Secret) -> Result<bool, Error> {
-        let matches = self.hasher.verify(hash, password).await;
+    async fn verify(
+        &self,
+        hash: Option<HashedPassword>,
+        password: Secret,
+        failure: Work,
+    ) -> Result<bool, Error> {
+        let matches = self.hasher.verify(hash, password, failure).await;
         self.happen(During::Verify).await;
         matches
     }
@@ -155,6 +161,14 @@ async fn a_password_replaced_while_its_hash_is_upgraded_stays_replaced() {
     assert_eq!(refusal(login), Some(Refusal::PasswordWrong));
     assert_eq!(bench.stored_password("bob").as_deref(), Some(NEW));
     assert_eq!(bench.sessions().await, 0);
+
+    let mut bench = Bench::new().await;
+    bench.add("bob", "weak password").await;
+    bench.replace_password_during(During::Hash, "bob");
+    let basic = bench.core.verify_basic("bob", &"weak password".into()).await;
+    assert_eq!(refusal(basic), Some(Refusal::PasswordWrong));
+    assert_eq!(bench.stored_password("bob").as_deref(), Some(NEW));
+    assert!(bench.core.recall_basic("bob", "weak password").is_none(), "nor is it remembered");
 }
 
 /// Of two changes at once the one that was there first counts, at either step.

@@ -1,16 +1,18 @@
 use argon2::password_hash::PasswordHasher as _;
 
-use super::{HashingPool, decoy, hash_now};
+use super::{HashingPool, hash_now};
 use crate::auth::account::HashedPassword;
 use crate::auth::ports::PasswordHasher as _;
 use crate::auth::secret::Secret;
+use crate::auth::work::Work;
 
 fn pool() -> HashingPool {
     HashingPool::start(1, 8, 4).unwrap()
 }
 
 async fn verifies(hash: &str, password: &str) -> bool {
-    pool().verify(Some(HashedPassword(hash.to_owned())), password.into()).await.unwrap()
+    let hash = Some(HashedPassword(hash.to_owned()));
+    pool().verify(hash, password.into(), Work::NONE).await.unwrap()
 }
 
 #[tokio::test]
@@ -22,11 +24,7 @@ async fn every_form_of_bcrypt_and_argon2id_verifies() {
         assert!(verifies(&hash, "hunter42").await, "{hash}");
         assert!(!verifies(&hash, "hunter43").await, "{hash}");
     }
-    let parameters = argon2::Params::new(64, 1, 1, None).unwrap();
-    let argon2 =
-        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, parameters);
-    let hash =
-        argon2.hash_password_with_salt(b"hunter42", b"a fixed salt....").unwrap().to_string();
+    let hash = argon2id("hunter42", 64, 1).0;
     assert!(hash.starts_with("$argon2id$"), "{hash}");
     assert!(verifies(&hash, "hunter42").await);
     assert!(!verifies(&hash, "hunter43").await);
@@ -58,27 +56,75 @@ async fn a_hash_that_cannot_be_right_is_wrong() {
     }
 }
 
+fn argon2id(password: &str, kib: u32, passes: u32) -> HashedPassword {
+    let parameters = argon2::Params::new(kib, passes, 1, None).unwrap();
+    let argon2 =
+        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, parameters);
+    let hash = argon2.hash_password_with_salt(password.as_bytes(), b"a fixed salt....");
+    HashedPassword(hash.unwrap().to_string())
+}
+
+/// What one check costs, by a pool whose own hashes cost 2^6 rounds.
+async fn cost(hash: Option<&HashedPassword>, password: &str, failure: u64) -> (bool, u64) {
+    let pool = HashingPool::start(1, 8, 6).unwrap();
+    let answer = pool.verify(hash.cloned(), password.into(), Work(failure)).await.unwrap();
+    (answer, pool.work_done().0)
+}
+
+/// Time is what hashing takes, so its amount is what an observer could learn.
 #[tokio::test]
-async fn an_unknown_user_costs_one_hash_like_a_known_one() {
-    let pool = pool();
-    let known = hash_now(&"hunter42".into(), 4).unwrap();
-    assert!(!pool.verify(Some(known), "wrong".into()).await.unwrap());
-    assert_eq!(pool.operations(), 1);
-    assert!(!pool.verify(None, "wrong".into()).await.unwrap());
-    assert_eq!(pool.operations(), 2);
-    assert!(decoy(12).0.parse::<bcrypt::HashParts>().unwrap().get_cost() == 12);
+async fn every_failure_costs_the_same_whatever_it_was_compared_with() {
+    let bcrypt = |cost| hash_now(&"hunter42".into(), cost).unwrap();
+    let (cheap, right, dear) = (bcrypt(4), bcrypt(6), bcrypt(8));
+    let argon2id = argon2id("hunter42", 1216, 2);
+    let damaged = HashedPassword("$2b$06$short".to_owned());
+    let absurd = HashedPassword(right.0.replacen("$06$", "$31$", 1));
+    for failure in [64, 256, 300] {
+        // Below bcrypt's floor of 2^4 rounds nothing is made up for.
+        let expected = if failure == 300 { 288 } else { failure };
+        for (hash, matching) in [
+            (None, None),
+            (Some(&cheap), Some(16)),
+            (Some(&right), Some(64)),
+            (Some(&argon2id), Some(32)),
+            (Some(&damaged), None),
+            (Some(&absurd), None),
+        ] {
+            assert_eq!(cost(hash, "wrong", failure).await, (false, expected), "{failure}");
+            if let Some(matching) = matching {
+                assert_eq!(cost(hash, "hunter42", failure).await, (true, matching));
+            }
+        }
+    }
+    // It is the caller's to ask for as much.
+    assert_eq!(cost(Some(&dear), "wrong", 64).await, (false, 256));
+    assert_eq!(cost(Some(&dear), "wrong", 256).await, (false, 256));
+    assert_eq!(cost(None, "wrong", 0).await, (false, 64), "and never less than a hash");
 }
 
 #[tokio::test]
-async fn the_configured_cost_is_the_cost_of_what_is_written_and_of_the_decoy() {
+async fn making_up_takes_no_second_place_in_the_queue() {
+    let pool = HashingPool::start(1, 1, 10).unwrap();
+    let cheap = hash_now(&"hunter42".into(), 4).unwrap();
+    // One place: a second job of its own would be shed, or wait behind others.
+    for _ in 0..3 {
+        assert!(!pool.verify(Some(cheap.clone()), "wrong".into(), Work::NONE).await.unwrap());
+    }
+    assert_eq!(pool.work_done(), Work(3 << 10));
+}
+
+#[tokio::test]
+async fn the_configured_cost_is_the_cost_of_what_is_written_and_of_a_failure() {
     for cost in [4, 6] {
         let pool = HashingPool::start(1, 8, cost).unwrap();
         let prefix = format!("$2b${cost:02}$");
         let hash = pool.hash("hunter42".into()).await.unwrap();
         assert!(hash.0.starts_with(&prefix), "{}", hash.0);
-        assert!(pool.decoy.0.starts_with(&prefix), "{}", pool.decoy.0);
         assert!(!pool.outdated(&hash));
-        assert!(pool.verify(Some(hash), "hunter42".into()).await.unwrap());
+        assert!(pool.verify(Some(hash), "hunter42".into(), Work::NONE).await.unwrap());
+        let before = pool.work_done().0;
+        assert!(!pool.verify(None, "hunter42".into(), Work::NONE).await.unwrap());
+        assert_eq!(pool.work_done().0 - before, 1 << cost);
     }
 }
 
@@ -102,7 +148,7 @@ async fn a_right_password_is_wrong_where_checking_it_would_cost_too_much() {
 #[tokio::test]
 async fn a_full_queue_sheds_at_once() {
     let pool = HashingPool::start(1, 1, 12).unwrap();
-    let check = || pool.verify(None, "x".into());
+    let check = || pool.verify(None, "x".into(), Work::NONE);
     // One being worked on, one waiting, and the third has no place. The worker may
     // not have taken the first yet, then it is the second.
     let (first, second, third) = tokio::join!(check(), check(), check());

@@ -1,3 +1,5 @@
+mod failures;
+
 use std::sync::Arc;
 
 use uuid::Uuid;

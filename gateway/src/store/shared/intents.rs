@@ -68,9 +68,11 @@ impl Store for SharedStore {
             return Ok(None);
         }
         let id: Option<String> = engine.ask(cmd("GET").arg(engine.names.name(name))).await?;
-        let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(None) };
-        // A sign-in can afford the trip, and must not be judged by an old password.
-        engine.recall_account(id).await
+        let id: Option<Uuid> = id.and_then(|id| id.parse().ok());
+        // A sign-in can afford the trip, and must not be judged by an old password. For a
+        // name that is nobody's it is made too: time must not tell who exists.
+        let account = engine.recall_account(id.unwrap_or_default()).await?;
+        Ok(account.filter(|_| id.is_some()))
     }
 
     async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
