@@ -19,6 +19,7 @@ mod edge;
 mod first_run;
 mod forward;
 mod github;
+mod guesses;
 mod hidden_characters;
 mod hostile;
 mod identity;

@@ -13,6 +13,7 @@ pub mod file;
 mod form;
 mod github;
 pub mod identity;
+mod limits;
 pub mod page_origin;
 pub mod problem;
 mod routes;
@@ -366,6 +367,7 @@ pub struct Limits {
     pub burst: u32,
     pub max_login_attempts: u32,
     pub login_window: Duration,
+    pub counted: Counted,
     /// Failures on one user, from whatever addresses, before attempts on it are slowed.
     pub user_attempts: u32,
     /// Before each attempt on such a user.
@@ -383,6 +385,15 @@ pub struct Limits {
     /// Agents whose first message has not been judged.
     pub agents_unauthenticated: usize,
     pub agents_unauthenticated_per_address: usize,
+}
+
+/// Which refused credentials are failed attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// What can be guessed: passwords, and GitHub's codes.
+    Passwords,
+    /// Tokens, keys and tickets too.
+    All,
 }
 
 #[derive(Debug, Clone)]

@@ -61,7 +61,7 @@ use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::Challenges;
 use crate::pipeline::route::Routes;
 use crate::pipeline::slots::Slots;
-use crate::pipeline::throttle::{NameLimit, Throttle};
+use crate::pipeline::throttle::{self, NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
 use crate::socket;
 use crate::store::archive::Archive;
@@ -595,17 +595,20 @@ fn assemble(
     let limits = &config.limits;
     let dialects = own_endpoints(config)?;
     let routes = reachable_routes(config, &dialects)?;
-    let attempts = FailureLimit {
-        attempts: limits.max_login_attempts,
-        window: Seconds(limits.login_window.as_secs()),
+    let attempts = throttle::Limits {
+        address: FailureLimit {
+            attempts: limits.max_login_attempts,
+            window: Seconds(limits.login_window.as_secs()),
+        },
+        name: NameLimit { attempts: limits.user_attempts, pause: limits.user_pause },
+        counted: limits.counted,
     };
-    let names = NameLimit { attempts: limits.user_attempts, pause: limits.user_pause };
     let destinations =
         config.upstreams.iter().map(destination).collect::<Result<Vec<_>, StartError>>()?;
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     let counters = Arc::new(Counters::default());
     Ok(Gateway {
-        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, names, sink.clone())),
+        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, sink.clone())),
         agents: Slots::new(
             limits.agents_unauthenticated,
             limits.agents_unauthenticated_per_address,

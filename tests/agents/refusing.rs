@@ -67,9 +67,10 @@ async fn a_first_message_is_one_of_two_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn bad_keys_are_counted_and_lock_their_address_out() {
+async fn bad_keys_lock_their_address_out_where_they_are_counted() {
     let upstream = Upstream::websocket().await;
-    let gateway = gateway_to(&upstream, "[limits]\nmax_login_attempts = 3\n").await;
+    let limits = "[limits]\nmax_login_attempts = 3\ncount = \"all\"\n";
+    let gateway = gateway_to(&upstream, limits).await;
     let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
     let token = sign_in_admin(&gateway).await.access;
     let here = [("x-forwarded-for", "192.0.2.7")];

@@ -20,14 +20,15 @@ use super::document::{Located, Reader, Section};
 use super::exposure;
 use super::github::read_github;
 use super::identity::read_identity;
+use super::limits::read_limits;
 use super::page_origin::read_origins;
 use super::problem::{Origin, Problem, Problems};
 use super::routes::read_routes;
 use super::store::{SharedAt, read_store};
 use super::warning;
 use super::{
-    Auth, Config, Health, Hsts, LEVELS, LIBRARIES, Limits, Listener, Log, LogFormat, PARTS,
-    ProxyProtocol, SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
+    Auth, Config, Health, Hsts, LEVELS, LIBRARIES, Listener, Log, LogFormat, PARTS, ProxyProtocol,
+    SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -431,60 +432,6 @@ fn read_health(section: Section<'_>, shared: bool) -> Health {
     health
 }
 
-fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
-    let count = |name, default, range| small(section.integer(name, default, range));
-    let bytes = |name, default: u64, range: std::ops::RangeInclusive<u64>| match section
-        .size(name, Some(default))
-    {
-        Some(bytes) if range.contains(&bytes) => small(bytes),
-        _ => {
-            let message =
-                format!("expected a size from {} to {} bytes", range.start(), range.end());
-            section.note(section.origin(), name, message, None);
-            small(default)
-        }
-    };
-    let number = |name: &str, fallback: u64, range: std::ops::RangeInclusive<u64>| {
-        let Some(found) = reader.variable(name) else {
-            return fallback;
-        };
-        found.value.trim().parse().ok().filter(|value| range.contains(value)).unwrap_or_else(|| {
-            let message =
-                format!("expected a whole number from {} to {}", range.start(), range.end());
-            reader.note(found.origin, "", message, None);
-            fallback
-        })
-    };
-    let attempts = section.integer("max_login_attempts", 5, 1..=1_000_000);
-    let window = section.duration("login_window", SECOND * 300, SECOND..=DAY);
-    let attempts = number("MAX_LOGIN_ATTEMPTS", attempts, 1..=1_000_000);
-    let window = number("RATE_LIMIT_WINDOW_SECONDS", window.as_secs(), 1..=86_400);
-    let limits = Limits {
-        requests_per_second: narrow(section.integer("requests_per_second", 20, 1..=1_000_000)),
-        burst: narrow(section.integer("burst", 60, 1..=10_000_000)),
-        max_login_attempts: narrow(attempts),
-        login_window: Duration::from_secs(window),
-        user_attempts: narrow(section.integer("user_attempts", 20, 1..=1_000_000)),
-        user_pause: section.duration("user_pause", SECOND, Duration::ZERO..=SECOND * 60),
-        connections: count("connections", 10_000, 1..=10_000_000),
-        connections_per_address: count("connections_per_address", 256, 1..=10_000_000),
-        head_bytes: bytes("head_size", 32 << 10, 1 << 10..=1 << 20),
-        header_count: count("header_count", 100, 8..=100),
-        uri_bytes: bytes("uri_size", 8 << 10, 256..=64 << 10),
-        body_bytes: section.size("body_size", None),
-        h2_streams: narrow(section.integer("h2_streams", 100, 1..=10_000)),
-        h2_resets: narrow(section.integer("h2_resets", 100, 1..=1_000_000)),
-        agents_unauthenticated: count("agents_unauthenticated", 4_096, 1..=10_000_000),
-        agents_unauthenticated_per_address: count(
-            "agents_unauthenticated_per_address",
-            64,
-            1..=10_000_000,
-        ),
-    };
-    section.finish();
-    limits
-}
-
 fn read_timeouts(section: Section<'_>) -> Timeouts {
     let length = |name, seconds: u32| {
         section.duration(name, SECOND * seconds, Duration::from_millis(10)..=DAY)
@@ -532,6 +479,6 @@ pub(super) fn small(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn narrow(number: u64) -> u32 {
+pub(super) fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

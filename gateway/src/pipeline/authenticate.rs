@@ -33,7 +33,7 @@ pub enum Presented<'a> {
     Cookie(&'a str),
     Key(&'a str),
     Ticket(&'a str),
-    /// A field that is no text at all.
+    /// An `Authorization` that is no text, and no bearer token: it may hold a password.
     Unreadable,
 }
 
@@ -67,16 +67,16 @@ pub fn presented<'a>(
         (Some(Field::Text(value)), None, None) => Ok(parse_authorization(value)),
         (None, Some(Field::Text(value)), None) => Ok(Presented::Key(value)),
         (None, None, Some(ticket)) => Ok(Presented::Ticket(ticket)),
-        (Some(Field::Unreadable), None, None) | (None, Some(Field::Unreadable), None) => {
-            Ok(Presented::Unreadable)
-        }
+        (Some(Field::Unreadable(value)), None, None) => Ok(name_unreadable(value)),
+        // No key of ours, and nothing that could be guessed.
+        (None, Some(Field::Unreadable(_)), None) => Ok(Presented::Key("")),
         _ => Err(Reason::CredentialsConflict.into()),
     }
 }
 
 enum Field<'a> {
     Text(&'a str),
-    Unreadable,
+    Unreadable(&'a [u8]),
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<Field<'a>>, Rejection> {
@@ -87,7 +87,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<Field<'a
     if lines.next().is_some() {
         return Err(Reason::CredentialsConflict.into());
     }
-    Ok(Some(first.to_str().map_or(Field::Unreadable, Field::Text)))
+    Ok(Some(first.to_str().map_or(Field::Unreadable(first.as_bytes()), Field::Text)))
 }
 
 /// `scheme SP credentials` (RFC 9110 11.4); the scheme in any case.
@@ -108,6 +108,15 @@ fn parse_authorization(value: &str) -> Presented<'_> {
     }
 }
 
+fn name_unreadable(value: &[u8]) -> Presented<'_> {
+    let is_bearer = value.split(|byte| *byte == b' ').next();
+    if is_bearer.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer")) {
+        Presented::Bearer("")
+    } else {
+        Presented::Unreadable
+    }
+}
+
 /// Judges what was presented; `None` when nothing was.
 ///
 /// # Errors
@@ -121,7 +130,7 @@ pub async fn authenticate(
     match presented {
         Presented::Nothing => Ok(None),
         Presented::Bearer(token) | Presented::Cookie(token) => {
-            bearer::check(core, token).await.map(Some)
+            bearer::check(core, throttle, caller, token).await.map(Some)
         }
         Presented::Basic(encoded) => {
             basic::check(core, throttle, caller, encoded).await.map(|p| Some(Arc::new(p)))

@@ -1,6 +1,10 @@
 //! The failed-attempt limiter, around every check of a secret: login, Basic,
 //! key, refresh, ticket (S1-30 to S1-32).
 //!
+//! Counted is what can be guessed: a password, by whichever way it came, and a code of
+//! GitHub's. Tokens, keys and tickets are random, and a page that goes on sending one that
+//! has ended would lock its user out; they count where the operator wants it.
+//!
 //! A locked-out address is answered before anything is checked, right or wrong,
 //! so that the answer tells nothing. The attempts of one address go one after
 //! another, in order of arrival: the count is exact however many come at once,
@@ -26,7 +30,9 @@ use crate::auth::account::canonical_name;
 use crate::auth::error::{Error, Verdict};
 use crate::auth::federation::FederationError;
 use crate::auth::ports::{FailureLimit, Source};
+use crate::auth::principal::Scheme;
 use crate::auth::time::Timestamp;
+use crate::config::Counted;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::sink::Sink;
 
@@ -54,11 +60,18 @@ pub struct NameLimit {
     pub pause: Duration,
 }
 
+/// What failed attempts lead to, and which failures are some.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub address: FailureLimit,
+    pub name: NameLimit,
+    pub counted: Counted,
+}
+
 pub struct Throttle {
     core: Arc<Core>,
-    limit: FailureLimit,
+    limits: Limits,
     addresses: Lanes<Source>,
-    name_limit: NameLimit,
     names: Lanes<u64>,
     /// By keyed hash: what was typed into a name field may be a password.
     failures: DashMap<u64, NameFailures>,
@@ -80,12 +93,11 @@ impl NameFailures {
 
 impl Throttle {
     #[must_use]
-    pub fn new(core: Arc<Core>, limit: FailureLimit, name_limit: NameLimit, sink: Sink) -> Self {
+    pub fn new(core: Arc<Core>, limits: Limits, sink: Sink) -> Self {
         Self {
             core,
-            limit,
+            limits,
             addresses: Lanes::default(),
-            name_limit,
             names: Lanes::default(),
             failures: DashMap::new(),
             hasher: RandomState::new(),
@@ -95,7 +107,28 @@ impl Throttle {
 
     #[must_use]
     pub fn limit(&self) -> FailureLimit {
-        self.limit
+        self.limits.address
+    }
+
+    /// Whether a refusal of what was tried is a failed attempt.
+    #[must_use]
+    pub fn counts(&self, tried: Tried) -> bool {
+        match tried {
+            Tried::Password | Tried::Credential(Scheme::Basic) => true,
+            Tried::RefreshToken
+            | Tried::Credential(Scheme::Bearer | Scheme::ApiKey | Scheme::Ticket) => {
+                self.limits.counted == Counted::All
+            }
+        }
+    }
+
+    fn is_failure(&self, tried: Tried, error: &Error) -> bool {
+        match error {
+            Error::Refused(_) | Error::Federation(FederationError::CodeRefused) => {
+                self.counts(tried)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the address may try at all.
@@ -133,7 +166,7 @@ impl Throttle {
         let name_turn = match name.filter(|name| self.is_slowed(*name)) {
             Some(name) => {
                 let turn = self.names.turn(name).await?;
-                tokio::time::sleep(self.name_limit.pause).await;
+                tokio::time::sleep(self.limits.name.pause).await;
                 Some(turn)
             }
             None => None,
@@ -156,6 +189,22 @@ impl Throttle {
         self.judge(caller, None, tried, (), check).await
     }
 
+    /// Counts a refusal that needed no attempt, where it counts.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn refuse<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: &Caller,
+        tried: Tried,
+        error: Error,
+    ) -> Result<T, Rejection> {
+        if self.is_failure(tried, &error) {
+            return self.judge(caller, None, tried, (), async move { Err(error) }).await;
+        }
+        Err(Rejection::from_core(error, tried))
+    }
+
     async fn judge<T: Send + 'static>(
         self: &Arc<Self>,
         caller: &Caller,
@@ -169,8 +218,8 @@ impl Throttle {
         let (throttle, caller) = (Arc::clone(self), caller.clone());
         let attempt = tokio::spawn(async move {
             let outcome = check.await;
-            if let Err(Error::Refused(_) | Error::Federation(FederationError::CodeRefused)) =
-                outcome
+            if let Err(error) = &outcome
+                && throttle.is_failure(tried, error)
             {
                 throttle.count_failure(&caller, name).await?;
             }
@@ -189,7 +238,8 @@ impl Throttle {
         if let Some(name) = name {
             self.count_name(name, now);
         }
-        let verdict = self.core.store().count_failure(caller.source, self.limit, now).await?;
+        let verdict =
+            self.core.store().count_failure(caller.source, self.limits.address, now).await?;
         if let Verdict::LockedOut(until) = verdict {
             self.sink.audit(AuditRecord {
                 at: now,
@@ -217,7 +267,7 @@ impl Throttle {
         if self.failures.len() >= MAX_NAMES {
             self.failures.clear();
         }
-        let fresh = NameFailures { ends: now.plus(self.limit.window), count: 0 };
+        let fresh = NameFailures { ends: now.plus(self.limits.address.window), count: 0 };
         let mut failures = self.failures.entry(name).or_insert(fresh);
         if failures.ends <= now {
             *failures = fresh;
@@ -228,7 +278,7 @@ impl Throttle {
     fn is_slowed(&self, name: u64) -> bool {
         let now = self.core.clock().now();
         let failures = self.failures.get(&name);
-        failures.is_some_and(|failures| failures.slows(self.name_limit, now))
+        failures.is_some_and(|failures| failures.slows(self.limits.name, now))
     }
 
     /// Forgets names whose window has ended.

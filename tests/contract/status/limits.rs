@@ -73,7 +73,7 @@ async fn the_window_comes_from_the_environment_and_ends() {
     .await;
 }
 
-/// The secrets of every kind of attempt that the limiter counts.
+/// The secrets of every kind of attempt that a lock-out refuses.
 struct Secrets {
     password: String,
     key: String,
@@ -119,12 +119,13 @@ impl Secrets {
     }
 }
 
-/// S1-30: one count over every way to try a secret; tokens already issued pass.
+/// S1-30: one count over every way to try a secret, where the operator counts all of
+/// them; tokens already issued pass.
 #[tokio::test]
 async fn failures_of_every_kind_share_one_count() {
     let upstream = Upstream::start().await;
     let route = format!(
-        "{ECHO}[[route]]\npath = \"/logs\"\nupstream = \"{}\"\nws_token = true\n",
+        "[limits]\ncount = \"all\"\n{ECHO}[[route]]\npath = \"/logs\"\nupstream = \"{}\"\nws_token = true\n",
         upstream.url
     );
     let gateway = Gateway::start(&route).await;

@@ -7,6 +7,8 @@ use crate::auth::principal::{Principal, Scheme};
 use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
 
+const TRIED: Tried = Tried::Credential(Scheme::ApiKey);
+
 pub(super) async fn check(
     core: &Core,
     throttle: &Arc<Throttle>,
@@ -16,9 +18,10 @@ pub(super) async fn check(
     throttle.check(caller.source)?;
     match core.judge_key(text).await {
         Ok(principal) => Ok(principal),
-        Err(error) => {
-            let refused = async move { Err(error) };
-            throttle.attempt(caller, None, Tried::Credential(Scheme::ApiKey), refused).await
+        // In turn, so that the count is exact.
+        Err(error) if throttle.counts(TRIED) => {
+            throttle.attempt(caller, None, TRIED, async move { Err(error) }).await
         }
+        Err(error) => Err(Rejection::from_core(error, TRIED)),
     }
 }

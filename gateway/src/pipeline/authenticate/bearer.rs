@@ -1,14 +1,24 @@
-//! `Authorization: Bearer` with one of our access tokens (RFC 6750). Refusals
-//! are not counted: a token cannot be guessed, and a page with an expired one
-//! would lock its user out.
+//! `Authorization: Bearer` with one of our access tokens (RFC 6750). It is judged also
+//! for an address that is locked out: who has a token need not try passwords.
 
 use std::sync::Arc;
 
 use crate::auth::Core;
 use crate::auth::principal::{Principal, Scheme};
 use crate::pipeline::reason::{Rejection, Tried};
+use crate::pipeline::throttle::{Caller, Throttle};
 
-pub(super) async fn check(core: &Core, token: &str) -> Result<Arc<Principal>, Rejection> {
-    let judged = core.judge_access(token).await;
-    judged.map_err(|error| Rejection::from_core(error, Tried::Credential(Scheme::Bearer)))
+pub(super) async fn check(
+    core: &Core,
+    throttle: &Arc<Throttle>,
+    caller: &Caller,
+    token: &str,
+) -> Result<Arc<Principal>, Rejection> {
+    match core.judge_access(token).await {
+        Ok(principal) => Ok(principal),
+        // Boxed: the way of nearly every request must not carry the room for this.
+        Err(error) => {
+            Box::pin(throttle.refuse(caller, Tried::Credential(Scheme::Bearer), error)).await
+        }
+    }
 }

@@ -12,8 +12,10 @@ use crate::auth::secret::Secret;
 use crate::pipeline::reason::{Reason, Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
 
-/// A refusal is no failed attempt: a ticket cannot be guessed, and any page can open
-/// sockets with made-up ones from its visitor's address.
+const TRIED: Tried = Tried::Credential(Scheme::Ticket);
+
+/// A refusal is no failed attempt unless the operator counts all: a ticket cannot be
+/// guessed, and any page can open sockets with made-up ones from its visitor's address.
 pub(super) async fn check(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
@@ -24,7 +26,13 @@ pub(super) async fn check(
     let (core, text) = (Arc::clone(core), Secret::from(text));
     // A task of its own: a client that leaves must not keep its ticket good.
     let redeeming = tokio::spawn(async move { core.redeem_ticket(text.expose()).await });
-    finished(redeeming.await)
+    match redeeming.await {
+        // In turn, so that the count is exact.
+        Ok(Err(error)) if throttle.counts(TRIED) => {
+            throttle.attempt(caller, None, TRIED, async move { Err(error) }).await
+        }
+        redeemed => finished(redeemed),
+    }
 }
 
 /// Redeems a ticket that came where it opens nothing, so that nobody else can: such a
@@ -41,7 +49,7 @@ pub async fn spend(core: &Arc<Core>, text: &str) -> Result<(), Rejection> {
 fn finished<T>(outcome: Result<Result<T, Error>, JoinError>) -> Result<T, Rejection> {
     match outcome {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err(Rejection::from_core(error, Tried::Credential(Scheme::Ticket))),
+        Ok(Err(error)) => Err(Rejection::from_core(error, TRIED)),
         Err(lost) => Err(Reason::Internal.because(lost)),
     }
 }

@@ -191,8 +191,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "locked_out",
-        "The address failed `limits.max_login_attempts` times within `limits.login_window`; it may not try any password, key or ticket until the window ends. Tokens go on working.",
-        "Wait as Retry-After says. If many share the address, see `rate_limited`.",
+        "The address failed `limits.max_login_attempts` times within `limits.login_window`; it may not try any password, key or ticket until the window ends. Tokens go on working. `limits.count` says what counts.",
+        "Wait as Retry-After says, or let it try again at once: `portcullis lockout clear ADDRESS`. If many share the address, see `rate_limited`.",
     ),
     of(
         "attempts_queued",

@@ -18,10 +18,13 @@ async fn throttle() -> Arc<Throttle> {
 /// On the bench's clock; a name is slowed after so many failures.
 fn throttle_at(bench: Bench, name_attempts: u32) -> Arc<Throttle> {
     let core = Arc::new(bench.core);
-    let limit = FailureLimit { attempts: ATTEMPTS, window: Seconds(300) };
-    let name_limit = NameLimit { attempts: name_attempts, pause: Duration::ZERO };
+    let limits = Limits {
+        address: FailureLimit { attempts: ATTEMPTS, window: Seconds(300) },
+        name: NameLimit { attempts: name_attempts, pause: Duration::ZERO },
+        counted: Counted::Passwords,
+    };
     let (sink, _) = Sink::start(Style::Json, std::io::sink(), std::io::sink()).expect("a thread");
-    Arc::new(Throttle::new(core, limit, name_limit, sink))
+    Arc::new(Throttle::new(core, limits, sink))
 }
 
 fn caller(last: u8) -> Caller {
@@ -115,7 +118,7 @@ async fn a_name_is_slowed_by_its_failures_until_its_window_ends() {
     let end = begun.plus(throttle.limit().window);
     let slowed = |name, at| {
         let failures = throttle.failures.get(&name);
-        failures.is_some_and(|failures| failures.slows(throttle.name_limit, at))
+        failures.is_some_and(|failures| failures.slows(throttle.limits.name, at))
     };
     let (ann, ben) = (1, 2);
     throttle.count_name(ann, begun);

@@ -1,0 +1,63 @@
+//! `[limits]`: what clients may use up.
+
+use std::time::Duration;
+
+use super::document::{Reader, Section};
+use super::file::{DAY, SECOND, narrow, small};
+use super::{Counted, Limits};
+
+pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
+    let count = |name, default, range| small(section.integer(name, default, range));
+    let bytes = |name, default: u64, range: std::ops::RangeInclusive<u64>| match section
+        .size(name, Some(default))
+    {
+        Some(bytes) if range.contains(&bytes) => small(bytes),
+        _ => {
+            let message =
+                format!("expected a size from {} to {} bytes", range.start(), range.end());
+            section.note(section.origin(), name, message, None);
+            small(default)
+        }
+    };
+    let number = |name: &str, fallback: u64, range: std::ops::RangeInclusive<u64>| {
+        let Some(found) = reader.variable(name) else {
+            return fallback;
+        };
+        found.value.trim().parse().ok().filter(|value| range.contains(value)).unwrap_or_else(|| {
+            let message =
+                format!("expected a whole number from {} to {}", range.start(), range.end());
+            reader.note(found.origin, "", message, None);
+            fallback
+        })
+    };
+    let attempts = section.integer("max_login_attempts", 5, 1..=1_000_000);
+    let window = section.duration("login_window", SECOND * 300, SECOND..=DAY);
+    let attempts = number("MAX_LOGIN_ATTEMPTS", attempts, 1..=1_000_000);
+    let window = number("RATE_LIMIT_WINDOW_SECONDS", window.as_secs(), 1..=86_400);
+    let counted = [("passwords", Counted::Passwords), ("all", Counted::All)];
+    let limits = Limits {
+        requests_per_second: narrow(section.integer("requests_per_second", 20, 1..=1_000_000)),
+        burst: narrow(section.integer("burst", 60, 1..=10_000_000)),
+        max_login_attempts: narrow(attempts),
+        login_window: Duration::from_secs(window),
+        user_attempts: narrow(section.integer("user_attempts", 20, 1..=1_000_000)),
+        user_pause: section.duration("user_pause", SECOND, Duration::ZERO..=SECOND * 60),
+        counted: section.choice("count", &counted, Counted::Passwords),
+        connections: count("connections", 10_000, 1..=10_000_000),
+        connections_per_address: count("connections_per_address", 256, 1..=10_000_000),
+        head_bytes: bytes("head_size", 32 << 10, 1 << 10..=1 << 20),
+        header_count: count("header_count", 100, 8..=100),
+        uri_bytes: bytes("uri_size", 8 << 10, 256..=64 << 10),
+        body_bytes: section.size("body_size", None),
+        h2_streams: narrow(section.integer("h2_streams", 100, 1..=10_000)),
+        h2_resets: narrow(section.integer("h2_resets", 100, 1..=1_000_000)),
+        agents_unauthenticated: count("agents_unauthenticated", 4_096, 1..=10_000_000),
+        agents_unauthenticated_per_address: count(
+            "agents_unauthenticated_per_address",
+            64,
+            1..=10_000_000,
+        ),
+    };
+    section.finish();
+    limits
+}

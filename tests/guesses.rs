@@ -1,0 +1,3 @@
+//! Which refusals are failed attempts of an address, and which are not.
+
+mod counted;
