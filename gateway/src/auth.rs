@@ -18,6 +18,7 @@ pub mod bucket;
 pub mod entity;
 pub mod error;
 pub mod federation;
+pub mod former;
 pub mod login;
 pub mod logout;
 pub mod password;
@@ -63,6 +64,9 @@ pub struct Policy {
     pub registration: Registering,
     /// Whether passwords sign in at all (S2-09).
     pub local_accounts: bool,
+    /// How long the password before a change is known as such: as long as failed
+    /// attempts are counted together.
+    pub failure_window: Seconds,
 }
 
 /// Every operation on credentials, over the ports it was given.

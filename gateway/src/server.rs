@@ -412,6 +412,7 @@ pub async fn open_core(
         clock_skew: if config.store.shared.is_some() { CLOCK_SKEW } else { Seconds(0) },
         registration: auth.registration,
         local_accounts: auth.local_accounts,
+        failure_window: seconds(config.limits.login_window),
     };
     let ports = Ports {
         store,

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::former::FormerPassword;
 use super::text::is_hidden;
 use super::time::Timestamp;
 
@@ -36,6 +37,8 @@ pub struct Account {
     pub roles: Vec<String>,
     /// `None` signs in by other means only.
     pub password: Option<HashedPassword>,
+    /// What is kept for a while of the password before.
+    pub former: Option<FormerPassword>,
     pub state: AccountState,
     pub created: Timestamp,
     /// Grows with every change of password or state. A sign-in that began
@@ -62,6 +65,7 @@ impl Account {
             github: None,
             roles: vec![DEFAULT_ROLE.to_owned()],
             password: None,
+            former: None,
             state: AccountState::Enabled,
             created,
             version: 1,

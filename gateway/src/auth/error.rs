@@ -74,6 +74,8 @@ pub enum Refusal {
     CredentialMalformed,
     UserUnknown,
     PasswordWrong,
+    /// It was the right one until it was changed, not long ago.
+    PasswordFormer,
     AccountDisabled,
     TokenMalformed,
     TokenSignature,
@@ -101,6 +103,7 @@ impl Refusal {
             Refusal::CredentialMalformed => "credential_malformed",
             Refusal::UserUnknown => "user_unknown",
             Refusal::PasswordWrong => "password_wrong",
+            Refusal::PasswordFormer => "password_former",
             Refusal::AccountDisabled => "account_disabled",
             Refusal::TokenMalformed => "token_malformed",
             Refusal::TokenSignature => "token_signature",

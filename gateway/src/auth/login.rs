@@ -172,6 +172,18 @@ impl Core {
         if let Some(principal) = self.recall_basic(name, password.expose()) {
             return Ok(principal);
         }
+        match self.prove_basic(name, password).await {
+            // Changed by another replica, of which memory had not heard when it was asked.
+            Err(Error::Refused(Refusal::PasswordWrong))
+                if self.is_former_basic(name, password.expose()) =>
+            {
+                Err(Refusal::PasswordFormer.into())
+            }
+            proven => proven,
+        }
+    }
+
+    async fn prove_basic(&self, name: &str, password: &Secret) -> Result<Principal, Error> {
         let proven = self.check_password(name, password).await?;
         self.upgrade_hash(&proven, password).await;
         // It is remembered under the hash that is stored now: so the next request does not

@@ -116,15 +116,19 @@ impl Core {
         let account = self.standing.enabled_account(principal.account_id())?;
         let presentable = is_presentable(current.expose());
         let hash = account.password.clone().filter(|_| presentable);
-        let presented = if presentable { current } else { Secret::from("") };
+        let presented = if presentable { current.clone() } else { Secret::from("") };
         if !self.matches(hash, presented).await? {
             return Err(Refusal::PasswordWrong.into());
         }
+        // The same again is none that was before.
+        let former =
+            (current.expose() != new.expose()).then(|| self.former(&account, current.expose()));
         let replacement = self.hasher.hash(new).await?;
         let change = PasswordChange {
             account: account.id,
             expected_version: Some(account.version),
             replacement,
+            former,
             keep: principal.session(),
             now: self.clock.now(),
         };
@@ -159,6 +163,8 @@ impl Core {
             account,
             expected_version: None,
             replacement,
+            // Its text is not known here. What was kept goes too: it may be what is set.
+            former: None,
             keep: None,
             now: self.clock.now(),
         };

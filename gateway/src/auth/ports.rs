@@ -16,6 +16,7 @@ use super::account::{Account, AccountId, AccountState, HashedPassword};
 use super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::bucket::BucketLimit;
 use super::error::{Error, Refusal, StoreError, Verdict};
+use super::former::FormerPassword;
 use super::register::Registering;
 use super::secret::Secret;
 use super::server::{Server, ServerId};
@@ -77,6 +78,14 @@ pub trait TokenSigner: Send + Sync {
 
     /// HMAC-SHA-256 over the length-prefixed parts.
     fn keyed_digest(&self, key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32];
+
+    /// Like [`Self::keyed_digest`], under a key that follows from the installation's
+    /// secret and the purpose: every replica has it, and has it after a restart.
+    fn seal(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32];
+
+    /// Whether it was sealed so, by the present secret or the one before, in a time
+    /// that does not depend on the answer.
+    fn is_seal(&self, seal: &[u8; 32], purpose: &str, parts: &[&[u8]]) -> bool;
 }
 
 /// The address of a client as limits count it: an IPv4 address, or the /64 of an
@@ -277,6 +286,8 @@ pub struct PasswordChange {
     /// `None` replaces whatever is there (an administrator's reset).
     pub expected_version: Option<u64>,
     pub replacement: HashedPassword,
+    /// What is kept of the password before in place of what was kept until now.
+    pub former: Option<FormerPassword>,
     /// The session that goes on; every other one ends in the same step.
     pub keep: Option<SessionId>,
     pub now: Timestamp,
@@ -406,7 +417,7 @@ pub trait Store: Send + Sync {
     }
 
     /// Replaces the hash and ends every session but `keep`, with its tokens and
-    /// the account's tickets, in one step (S1-23).
+    /// the account's tickets, in one step (S1-23). The version grows by one.
     async fn replace_password(&self, change: PasswordChange) -> Result<Replacement, StoreError>;
 
     /// Replaces a hash by a better one of the same password; sessions go on.
@@ -560,7 +571,8 @@ pub trait Store: Send + Sync {
     /// Forgets an address's failures and lets it try again. `false` when there are none.
     async fn forgive(&self, source: Source) -> Result<bool, StoreError>;
 
-    /// Removes what has expired; answers how many records went.
+    /// Removes what has expired, what is kept of former passwords too; answers how many
+    /// records went.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// The buckets that replicas have in common, where there are replicas.

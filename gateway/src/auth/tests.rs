@@ -87,6 +87,7 @@ pub(crate) fn core_over(hasher: Arc<dyn PasswordHasher>, clock: Arc<SetClock>) -
         clock_skew: Seconds(0),
         registration: Registering::Open,
         local_accounts: true,
+        failure_window: Seconds(300),
     };
     let secret = Secret::from("0123456789abcdef0123456789abcdef");
     let ports = Ports {
@@ -276,11 +277,78 @@ async fn a_password_change_ends_every_other_session() {
     assert_eq!(bench.judge(&other.access.text), Err(Refusal::SessionEnded));
     assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
     let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    assert_eq!(refusal(old), Some(Refusal::PasswordFormer));
+    let old = bench.core.login("ann", &PASSWORD.into(), ROTATING).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
     bench.core.verify_basic("ann", &"new password".into()).await.unwrap();
     assert!(bench.core.refresh(mine.refresh.expose(), ROTATING).await.is_ok());
     let other = bench.core.refresh(other.refresh.expose(), ROTATING).await;
     assert_eq!(refusal(other), Some(Refusal::SessionEnded));
+}
+
+/// Tabs that are open go on sending it.
+#[tokio::test]
+async fn the_former_password_is_known_without_a_hash_and_for_one_window() {
+    let bench = Bench::new().await;
+    let ben = bench.add("ben", "another horse").await;
+    let pair = bench.login().await;
+    bench.change_password(&pair.access.text, PASSWORD, "new password").await.unwrap();
+    let before = bench.hashes();
+    let is_former = |name, password| bench.core.is_former_basic(name, password);
+    assert!(is_former("ann", PASSWORD) && is_former("ANN@example.com", PASSWORD));
+    for (name, password) in [
+        ("ann", "new password"),
+        ("ann", "correct hors"),
+        ("ann", ""),
+        ("ben", PASSWORD),
+        ("ben", "another horse"),
+        ("nobody", PASSWORD),
+    ] {
+        assert!(!is_former(name, password), "{name} {password}");
+    }
+    // It is the account's own: in another's record it says nothing.
+    let ann = bench.core.standing().account_by_name("ann").unwrap();
+    let mut other = (*bench.core.standing().account(ben).unwrap()).clone();
+    (other.former, other.version) = (ann.former.clone(), ann.version);
+    bench.core.standing().put_account(other);
+    assert!(!is_former("ben", PASSWORD));
+    bench.pass(299);
+    assert!(is_former("ann", PASSWORD));
+    assert_eq!(bench.hashes(), before);
+    bench.pass(1);
+    assert!(!is_former("ann", PASSWORD));
+    let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
+}
+
+#[tokio::test]
+async fn what_is_the_password_now_is_never_the_former_one() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let change = |from, to| bench.change_password(&pair.access.text, from, to);
+    let is_former = |password| bench.core.is_former_basic("ann", password);
+    change(PASSWORD, PASSWORD).await.unwrap();
+    assert!(!is_former(PASSWORD));
+    change(PASSWORD, "new password").await.unwrap();
+    change("new password", PASSWORD).await.unwrap();
+    assert!(is_former("new password") && !is_former(PASSWORD));
+    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    // A reset does not know what was before, and may set it.
+    let ann = bench.core.standing().account_by_name("ann").unwrap().id;
+    bench.core.reset_password(ann, "new password".into()).await.unwrap();
+    assert!(!is_former("new password") && !is_former(PASSWORD));
+    bench.core.verify_basic("ann", &"new password".into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disabled_account_has_no_former_password() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    bench.change_password(&pair.access.text, PASSWORD, "new password").await.unwrap();
+    assert!(bench.core.is_former_basic("ann", PASSWORD));
+    let ann = bench.core.standing().account_by_name("ann").unwrap().id;
+    bench.core.store().set_state(ann, AccountState::Disabled, bench.clock.now()).await.unwrap();
+    assert!(!bench.core.is_former_basic("ann", PASSWORD));
 }
 
 #[tokio::test]

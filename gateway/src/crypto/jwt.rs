@@ -5,7 +5,7 @@
 //! unknown `crit`: with one exact header there is no algorithm to choose, no
 //! `kid` to follow and nothing critical to ignore (RFC 8725 3.1).
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
@@ -25,10 +25,13 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 /// A secret for HS256 has at least as many bits as the digest (RFC 7518 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// Signs with the current secret; opens with it or the previous one.
+/// Signs with the current secret; opens with it or the previous one, and seals likewise.
 pub struct Hs256Signer {
     sign: EncodingKey,
     open: Vec<DecodingKey>,
+    /// The same two, for what is kept beside tokens.
+    secret: hmac::Key,
+    previous: Option<hmac::Key>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -73,12 +76,24 @@ impl Hs256Signer {
             if length < MIN_SECRET_BYTES { Err(SecretTooShort(length)) } else { Ok(()) }
         };
         check(current)?;
-        let mut open = vec![DecodingKey::from_secret(current.expose().as_bytes())];
-        if let Some(previous) = previous {
-            check(previous)?;
-            open.push(DecodingKey::from_secret(previous.expose().as_bytes()));
-        }
-        Ok(Self { sign: EncodingKey::from_secret(current.expose().as_bytes()), open })
+        previous.map_or(Ok(()), check)?;
+        let all = std::iter::once(current).chain(previous);
+        let key = |secret: &Secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
+        Ok(Self {
+            sign: EncodingKey::from_secret(current.expose().as_bytes()),
+            open: all.map(|secret| DecodingKey::from_secret(secret.expose().as_bytes())).collect(),
+            secret: key(current),
+            previous: previous.map(key),
+        })
+    }
+
+    /// The secret signs texts that begin `eyJ`, which no purpose does: what is sealed and
+    /// what is signed never stand for one another.
+    fn seal_by(&self, secret: &hmac::Key, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let key = hmac::sign(secret, format!("portcullis: {purpose}").as_bytes());
+        let mut derived = [0; 32];
+        derived.copy_from_slice(key.as_ref());
+        self.keyed_digest(&derived, parts)
     }
 }
 
@@ -166,6 +181,18 @@ impl TokenSigner for Hs256Signer {
         let mut out = [0; 32];
         out.copy_from_slice(context.sign().as_ref());
         out
+    }
+
+    fn seal(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.seal_by(&self.secret, purpose, parts)
+    }
+
+    fn is_seal(&self, seal: &[u8; 32], purpose: &str, parts: &[&[u8]]) -> bool {
+        // Both, whichever it is.
+        std::iter::once(&self.secret).chain(&self.previous).fold(false, |found, secret| {
+            let sealed = self.seal_by(secret, purpose, parts);
+            found | constant_time::verify_slices_are_equal(&sealed, seal).is_ok()
+        })
     }
 }
 

@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::Core;
 use crate::auth::account::canonical_name;
-use crate::auth::error::{Error, Verdict};
+use crate::auth::error::{Error, Refusal, Verdict};
 use crate::auth::federation::FederationError;
 use crate::auth::ports::{FailureLimit, Source};
 use crate::auth::principal::Scheme;
@@ -124,6 +124,8 @@ impl Throttle {
 
     fn is_failure(&self, tried: Tried, error: &Error) -> bool {
         match error {
+            // Whoever sends it knows it, and need not guess.
+            Error::Refused(Refusal::PasswordFormer) => false,
             Error::Refused(_) | Error::Federation(FederationError::CodeRefused) => {
                 self.counts(tried)
             }

@@ -12,6 +12,7 @@ use crate::auth::account::{
 };
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
 use crate::auth::error::{Refusal, StoreError, Verdict};
+use crate::auth::former::FormerPassword;
 use crate::auth::ports::{
     AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
     GithubLink, KeyCreation, MemberChange, NewOwner, Notice, Opening, PasswordChange, Replacement,
@@ -113,6 +114,7 @@ pub(crate) fn change(account: &Account, new: &str, keep: Option<SessionId>) -> P
         account: account.id,
         expected_version: Some(account.version),
         replacement: HashedPassword(new.to_owned()),
+        former: None,
         keep,
         now: NOW,
     }
@@ -200,6 +202,50 @@ pub(crate) async fn a_password_is_replaced_only_where_it_was_read(engine: Engine
     assert_eq!(stale, Replacement::Stale);
     let current = engine.standing.account(account.id).unwrap();
     assert_eq!(current.password, Some(HashedPassword("new".to_owned())));
+}
+
+pub(crate) async fn a_former_password_is_kept_until_its_end_or_the_next_change(engine: Engine) {
+    let (account, other) = (engine.with_account(1).await, engine.with_account(2).await);
+    let former = |mac: u8, at| Some(FormerPassword { mac: [mac; 32], ends: later(at) });
+    let replace = async |account: &Account, kept: Option<FormerPassword>| {
+        let account = engine.standing.account(account.id).unwrap();
+        let change = PasswordChange { former: kept.clone(), ..change(&account, "new", None) };
+        let replaced = engine.store.replace_password(change).await.unwrap();
+        assert_eq!(replaced, Replacement::Replaced);
+        let changed = engine.standing.account(account.id).unwrap();
+        assert_eq!((&changed.former, changed.version), (&kept, account.version + 1));
+    };
+    let kept = async |account: &Account| {
+        let known = engine.standing.account(account.id).unwrap();
+        let name = account.username.canonical();
+        let stored = engine.store.find_account(&name).await.unwrap().unwrap();
+        assert_eq!(*known, stored);
+        stored.former
+    };
+    replace(&account, former(1, 300)).await;
+    replace(&other, former(2, 900)).await;
+    // What else changes leaves it alone.
+    let upgraded = HashedPassword("new".to_owned());
+    engine.store.upgrade_hash(account.id, &upgraded, upgraded.clone()).await.unwrap();
+    engine.store.sweep(later(300)).await.unwrap();
+    assert_eq!(kept(&account).await, former(1, 300), "until its end and not before");
+    // A change that keeps one for longer, and one that keeps none.
+    replace(&account, former(3, 600)).await;
+    engine.store.sweep(later(301)).await.unwrap();
+    assert_eq!(kept(&account).await, former(3, 600));
+    engine.store.sweep(later(601)).await.unwrap();
+    assert_eq!(kept(&account).await, None);
+    assert_eq!(kept(&other).await, former(2, 900));
+    let version = engine.standing.account(account.id).unwrap().version;
+    assert_eq!(version, account.version + 2, "a sweep ends nothing");
+    replace(&other, None).await;
+    assert_eq!(kept(&other).await, None);
+    engine.store.sweep(later(901)).await.unwrap();
+    let gone = engine.with_account(3).await;
+    replace(&gone, former(4, 1000)).await;
+    engine.store.delete_account(gone.id, Administration::MayEnd, NOW).await.unwrap();
+    engine.store.sweep(later(1001)).await.unwrap();
+    assert_eq!(engine.store.find_account("user3").await.unwrap(), None);
 }
 
 pub(crate) async fn of_two_password_changes_at_once_one_wins(engine: Engine) {
@@ -919,6 +965,7 @@ macro_rules! conformance {
             names_are_unique_without_case_and_across_kinds
             of_many_creations_of_one_name_one_wins
             a_password_is_replaced_only_where_it_was_read
+            a_former_password_is_kept_until_its_end_or_the_next_change
             of_two_password_changes_at_once_one_wins
             a_password_change_ends_all_sessions_but_the_presented
             an_upgraded_hash_ends_nothing

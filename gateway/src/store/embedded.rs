@@ -276,6 +276,7 @@ impl Store for EmbeddedStore {
                 let (mut ended, mut keys) = (Vec::new(), Vec::new());
                 if link.takeover {
                     account.password = None;
+                    account.former = None;
                     account.version += 1;
                     ended = end_account_sessions(txn, account.id, None, link.now, token_ttl)?;
                     drop_tickets(txn, account.id)?;
@@ -328,8 +329,12 @@ impl Store for EmbeddedStore {
                     return Ok(Step::unchanged(Replacement::Stale));
                 }
                 account.password = Some(change.replacement);
+                account.former = change.former;
                 account.version += 1;
                 write_account(txn, &account)?;
+                if let Some(former) = &account.former {
+                    schema::expire(txn, former.ends, Expiring::Former, account.id.0.as_bytes())?;
+                }
                 let ended =
                     end_account_sessions(txn, account.id, change.keep, change.now, token_ttl)?;
                 drop_tickets(txn, account.id)?;

@@ -10,6 +10,7 @@ use crate::auth::account::{
 };
 use crate::auth::api_key::{ApiKey, KeyId, Moment};
 use crate::auth::error::StoreError;
+use crate::auth::former::FormerPassword;
 use crate::auth::server::{Server, ServerId, is_storable_label};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::Timestamp;
@@ -115,9 +116,30 @@ pub(super) struct StoredAccount {
     roles: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former: Option<StoredFormer>,
     disabled: bool,
     created: u64,
     version: u64,
+}
+
+/// Of the password before, for a while.
+#[derive(Serialize, Deserialize)]
+struct StoredFormer {
+    mac: [u8; 32],
+    ends: u64,
+}
+
+impl From<&FormerPassword> for StoredFormer {
+    fn from(former: &FormerPassword) -> Self {
+        Self { mac: former.mac, ends: former.ends.0 }
+    }
+}
+
+impl From<StoredFormer> for FormerPassword {
+    fn from(stored: StoredFormer) -> Self {
+        Self { mac: stored.mac, ends: Timestamp(stored.ends) }
+    }
 }
 
 impl Record for Account {
@@ -137,6 +159,7 @@ impl Record for Account {
             github: self.github,
             roles: self.roles.clone(),
             password: self.password.as_ref().map(|password| password.0.clone()),
+            former: self.former.as_ref().map(StoredFormer::from),
             disabled: self.state == AccountState::Disabled,
             created: self.created.0,
             version: self.version,
@@ -161,6 +184,7 @@ impl Record for Account {
             github: stored.github,
             roles: sound_words(stored.roles)?,
             password: stored.password.map(HashedPassword),
+            former: stored.former.map(FormerPassword::from),
             state: if stored.disabled { AccountState::Disabled } else { AccountState::Enabled },
             created: Timestamp(stored.created),
             version: stored.version,

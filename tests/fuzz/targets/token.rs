@@ -64,6 +64,7 @@ impl Bench {
             clock_skew: Seconds(0),
             registration: Registering::Closed,
             local_accounts: true,
+            failure_window: Seconds(300),
         };
         let runtime = Builder::new_current_thread().build().expect("a runtime can be made");
         let hash = runtime.block_on(hasher.hash("correct horse".into())).expect("an idle pool");

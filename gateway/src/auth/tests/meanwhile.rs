@@ -84,6 +84,7 @@ impl Bench {
                 account: account.id,
                 expected_version: Some(account.version),
                 replacement: HashedPassword(NEW.to_owned()),
+                former: None,
                 keep: None,
                 now,
             };

@@ -140,6 +140,7 @@ fn published_tokens_are_not_ours_even_under_their_own_key() {
         let signer = Hs256Signer {
             sign: EncodingKey::from_secret(&key),
             open: vec![DecodingKey::from_secret(&key)],
+            ..signer(SECRET, None)
         };
         let genuine = jsonwebtoken::crypto::verify(
             signature,
@@ -186,6 +187,23 @@ fn the_previous_secret_still_opens_and_never_signs() {
     assert_eq!(rotated.open(&old), Ok(claims()));
     assert_ne!(rotated.sign(&claims()), old);
     assert_eq!(signer(OTHER, None).open(&old), Err(Refusal::TokenSignature));
+}
+
+#[test]
+fn a_seal_is_known_by_whoever_has_the_secret_or_had_it_last() {
+    let parts: [&[u8]; 2] = [b"ann", b"hunter42"];
+    let seal = signer(SECRET, None).seal("purpose", &parts);
+    assert!(signer(SECRET, None).is_seal(&seal, "purpose", &parts));
+    assert!(signer(OTHER, Some(SECRET)).is_seal(&seal, "purpose", &parts));
+    assert!(signer(SECRET, Some(OTHER)).is_seal(&seal, "purpose", &parts));
+    assert!(!signer(OTHER, None).is_seal(&seal, "purpose", &parts));
+    assert!(!signer(SECRET, None).is_seal(&seal, "another purpose", &parts));
+    let mut other = seal;
+    other[31] ^= 1;
+    assert!(!signer(SECRET, None).is_seal(&other, "purpose", &parts));
+    for others in [[b"ann", &b"hunter43"[..]], [b"annh", b"unter42"], [b"ben", b"hunter42"]] {
+        assert!(!signer(SECRET, None).is_seal(&seal, "purpose", &others));
+    }
 }
 
 #[test]

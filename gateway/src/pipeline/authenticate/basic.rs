@@ -9,7 +9,7 @@ use crate::auth::Core;
 use crate::auth::error::Refusal;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::secret::Secret;
-use crate::pipeline::reason::{Rejection, Tried};
+use crate::pipeline::reason::{Reason, Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
 
 pub(super) async fn check(
@@ -24,6 +24,13 @@ pub(super) async fn check(
         // The common case: verified lately, no turn and no hash needed.
         if let Some(principal) = core.recall_basic(name, password.expose()) {
             return Ok(principal);
+        }
+        // A tab that has not heard of a new password: no guess, and no turn to wait for.
+        // That it is told so quickly, without a hash, tells who has the former password
+        // what it was.
+        if core.is_former_basic(name, password.expose()) {
+            let refusal = Refusal::PasswordFormer;
+            return Err(Reason::CredentialRefused(Scheme::Basic, refusal).into());
         }
     }
     let name = credential.as_ref().map(|(name, _)| name.clone());

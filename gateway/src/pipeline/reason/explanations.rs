@@ -252,6 +252,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Set a new one with `portcullis user passwd NAME` if it is lost.",
     ),
     of(
+        "password_former",
+        "Basic brought the password that the user had until it was changed, less than `limits.login_window` ago. It does not count as a failed attempt.",
+        "None needed: a browser's open tabs send it until they ask for the new one. A program that sends it for long was forgotten at the change.",
+    ),
+    of(
         "account_disabled",
         "The account is disabled.",
         "`portcullis user enable NAME` lets it in again.",

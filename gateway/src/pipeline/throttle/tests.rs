@@ -4,7 +4,6 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::auth::error::Refusal;
 use crate::auth::tests::Bench;
 use crate::auth::time::Seconds;
 use crate::telemetry::log::Style;

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::auth::account::AccountId;
+use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
 use crate::auth::time::Timestamp;
@@ -94,7 +94,10 @@ impl Entry {
         }
         let kind = self.kind();
         match self {
-            Entry::Account(account) => line(kind, &account.to_stored()),
+            // Without what is kept of a former password for minutes: a file outlives them.
+            Entry::Account(account) => {
+                line(kind, &Account { former: None, ..account.clone() }.to_stored())
+            }
             Entry::Server(server) => line(kind, &server.to_stored()),
             Entry::Workspace(workspace) => line(kind, &workspace.to_stored()),
             Entry::Member { workspace, account, role } => {
@@ -133,7 +136,7 @@ impl Entry {
             )));
         }
         Ok(match head.kind {
-            Kind::Account => Entry::Account(entity(line)?),
+            Kind::Account => Entry::Account(Account { former: None, ..entity(line)? }),
             Kind::Server => Entry::Server(entity(line)?),
             Kind::Workspace => Entry::Workspace(entity(line)?),
             Kind::Member => {

@@ -38,6 +38,7 @@ const SESSION: u8 = Expiring::Session as u8;
 const REVOCATION: u8 = Expiring::Revocation as u8;
 const ENDING: u8 = Expiring::Ending as u8;
 const TICKET: u8 = Expiring::Ticket as u8;
+const FORMER: u8 = Expiring::Former as u8;
 
 /// Faults that are told; a store with more is beyond reading them.
 const MAX_FAULTS: usize = 100;
@@ -237,6 +238,15 @@ fn expiries(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
         require_note(until.value(), ENDING, &id.value(), &what)?;
     }
     let accounts = txn.open_table(ACCOUNTS)?;
+    for entry in accounts.iter()? {
+        let (id, stored) = entry?;
+        // One that does not read is known as damaged already.
+        let account = Account::decode(stored.value(), "account").ok();
+        if let Some(former) = account.and_then(|account| account.former) {
+            let what = format!("the former password of {}", named("account", id.value()));
+            require_note(former.ends.0, FORMER, &id.value(), &what)?;
+        }
+    }
     for entry in tickets.iter()? {
         let (digest, stored) = entry?;
         let Some(ticket) = checked.read::<Ticket>(stored.value(), "ticket", |_| true) else {

@@ -334,6 +334,8 @@ pub(super) enum Expiring {
     Revocation = 2,
     Ending = 3,
     Ticket = 4,
+    /// What an account's record keeps of its former password.
+    Former = 5,
 }
 
 /// Notes that a record may go after `at`.
@@ -363,6 +365,7 @@ pub(super) fn sweep(
         };
         due.push((at, kind, id));
     }
+    let mut changed = Vec::new();
     for (at, kind, id) in &due {
         expiries.remove((*at, *kind, id.as_slice()))?;
         if *kind == Expiring::Ticket as u8 {
@@ -378,13 +381,40 @@ pub(super) fn sweep(
             txn.open_table(REVOKED)?.remove(id)?;
         } else if *kind == Expiring::Ending as u8 {
             txn.open_table(ENDED)?.remove(id)?;
+        } else if *kind == Expiring::Former as u8 {
+            changed.extend(sweep_former(txn, id, now)?);
         } else if let Some(later) = sweep_session(txn, id, now)? {
             // Rotation has lengthened the session since this note was made.
             expiries.insert((later.0, *kind, id.as_slice()), ())?;
         }
     }
     let swept = due.len();
-    Ok(if swept == 0 { Step::unchanged(0) } else { Step::changed(swept, |_| ()) })
+    if swept == 0 {
+        return Ok(Step::unchanged(0));
+    }
+    Ok(Step::changed(swept, move |standing| {
+        for account in changed {
+            standing.put_account(account);
+        }
+    }))
+}
+
+/// Takes from an account's record what is left of its former password. A later change has
+/// a note of its own.
+fn sweep_former(
+    txn: &WriteTransaction,
+    id: Id,
+    now: Timestamp,
+) -> Result<Option<Account>, StoreError> {
+    let mut accounts = txn.open_table(ACCOUNTS)?;
+    let stored = accounts.get(id)?.map(|stored| stored.value().to_vec());
+    // A record that does not read is not this sweep's to judge, nor to stumble over.
+    let account = stored.and_then(|bytes| Account::decode(&bytes, &named("account", id)).ok());
+    let is_over = |account: &Account| account.former.as_ref().is_some_and(|kept| kept.ends <= now);
+    let Some(account) = account.filter(is_over) else { return Ok(None) };
+    let account = Account { former: None, ..account };
+    accounts.insert(id, account.encode()?.as_slice())?;
+    Ok(Some(account))
 }
 
 /// Removes an expired session, or says until when it lives.

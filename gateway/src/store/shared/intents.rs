@@ -97,7 +97,12 @@ impl Store for SharedStore {
                     return Ok((txn, Replacement::Stale));
                 }
                 account.password = Some(change.replacement.clone());
+                account.former.clone_from(&change.former);
                 account.version += 1;
+                if let Some(former) = &account.former {
+                    let ends = [number(former.ends.0), text(account.id.0)];
+                    txn.run("ZADD", engine.names.former_ends(), ends);
+                }
                 engine.end_all(&mut txn, account.id, change.keep, change.now).await?;
                 engine.write_account(&mut txn, &account)?;
                 Ok((txn, Replacement::Replaced))
@@ -216,6 +221,7 @@ impl Store for SharedStore {
                 account.email_verified = true;
                 if link.takeover {
                     account.password = None;
+                    account.former = None;
                     account.version += 1;
                     engine.end_all(&mut txn, account.id, None, link.now).await?;
                     engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
@@ -1097,6 +1103,7 @@ impl Engine {
             let mut remove = cmd("ZREMRANGEBYSCORE");
             swept += self.ask::<u64>(remove.arg(index).arg("-inf").arg(until(now))).await?;
         }
+        swept += self.sweep_former(now).await?;
         loop {
             let mut due = cmd("ZRANGEBYSCORE");
             due.arg(names.session_ends()).arg("-inf").arg(until(now));
@@ -1130,6 +1137,41 @@ impl Engine {
                 return Ok(swept);
             }
         }
+    }
+
+    /// Takes from the records of accounts what is left of their former passwords.
+    async fn sweep_former(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut due = cmd("ZRANGEBYSCORE");
+        due.arg(self.names.former_ends()).arg("-inf").arg(format!("({}", now.0));
+        due.arg("LIMIT").arg(0).arg(SWEEP_BATCH);
+        let due: Vec<String> = self.ask(&due).await?;
+        let ids: Vec<Uuid> = due.iter().filter_map(|id| id.parse().ok()).collect();
+        for id in &ids {
+            self.transact(move |txn| self.forget_former(txn, AccountId(*id), now)).await?;
+        }
+        Ok(ids.len() as u64)
+    }
+
+    async fn forget_former<'s>(
+        &'s self,
+        mut txn: Transaction<'s>,
+        id: AccountId,
+        now: Timestamp,
+    ) -> Step<'s, ()> {
+        // A record that is gone, or does not read, is not this sweep's to judge.
+        let account = match self.account(&mut txn, id).await {
+            Err(StoreError::Damaged(_)) => None,
+            read => read?,
+        };
+        let former = account.as_ref().and_then(|account| account.former.as_ref());
+        if former.is_some_and(|former| former.ends > now) {
+            return Ok((Transaction::new(self), ()));
+        }
+        txn.run("ZREM", self.names.former_ends(), [text(id.0)]);
+        if let Some(account) = account.filter(|account| account.former.is_some()) {
+            self.write_account(&mut txn, &Account { former: None, ..account })?;
+        }
+        Ok((txn, ()))
     }
 }
 

@@ -45,6 +45,7 @@ impl Names {
         workspaces = "workspaces",
         /// Sorted sets by end (ms): what a sweep looks at.
         session_ends = "session-ends",
+        former_ends = "former-ends",
         revoked = "revoked-tokens",
         ended = "ended-sessions",
         failures = "failures",
