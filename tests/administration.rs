@@ -23,7 +23,7 @@ const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
 const PASSWORD: &str = "a password of theirs";
 
 async fn start() -> Gateway {
-    Gateway::start(&format!("[limits]\nburst = 10000\n{ECHO}")).await
+    Gateway::start(&format!("[limits]\nburst = 10000\n{ECHO}keys = \"any\"\n")).await
 }
 
 /// Somebody who calls the admin API.

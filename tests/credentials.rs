@@ -8,5 +8,6 @@ mod counted;
 mod hashes;
 mod refresh_token;
 mod rotation;
+mod server_key;
 mod several;
 mod ticket;

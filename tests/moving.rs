@@ -20,7 +20,7 @@ use crate::support::process::Ended;
 const PASSWORD: &str = "a password of theirs";
 
 async fn start() -> Gateway {
-    Gateway::start(&format!("[limits]\nburst = 10000\n{ECHO}")).await
+    Gateway::start(&format!("[limits]\nburst = 10000\n{ECHO}keys = \"any\"\n")).await
 }
 
 /// A record of every kind, and the secrets that belong to some.

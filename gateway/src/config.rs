@@ -611,7 +611,23 @@ pub enum Access {
         roles: Vec<String>,
         /// All of these, of callers that come with a key.
         scopes: Vec<String>,
+        keys: KeyAccess,
     },
+}
+
+/// Which API keys a route takes; people and their tokens it takes all the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeyAccess {
+    /// Every key.
+    Any,
+    /// Keys that are bound to no server: one that is speaks for the server's agents, and
+    /// not with all of its owner's power.
+    #[default]
+    Unbound,
+    /// Keys that are bound to a server.
+    Servers,
+    /// No key.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -68,7 +68,9 @@ async fn with_a_server_go_its_keys_and_no_others() {
 /// A tunnel of a server's agent, which `end` must close.
 async fn closes(end: impl AsyncFnOnce(&Caller, &Value, &Value)) {
     let upstream = Upstream::websocket().await;
-    let gateway = Gateway::start(&upstream.routes()).await;
+    let app = "upstream = \"app\"\n";
+    let routes = upstream.routes().replacen(app, &format!("{app}keys = \"servers\"\n"), 1);
+    let gateway = Gateway::start(&routes).await;
     let admin = Caller::admin(&gateway);
     let ann = admin.add_user("ann").await;
     let server = admin.post("/servers", json!({ "name": "web" })).await;

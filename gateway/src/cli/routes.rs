@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::canonical::{host, path};
-use crate::config::{Access, Config, HostMatch, PathMatch, Route};
+use crate::config::{Access, Agents, Config, HostMatch, KeyAccess, PathMatch, Route};
 use crate::dialect::Resolution;
 use crate::pipeline::reason::Rejection;
 use crate::pipeline::route::Routes;
@@ -41,13 +41,25 @@ impl Question {
 fn access(route: &Route) -> String {
     match &route.access {
         Access::Public => "public".to_owned(),
-        Access::Authenticated { roles, scopes } => {
+        Access::Authenticated { roles, scopes, keys } => {
             let named = [("roles", roles), ("scopes", scopes)];
             let named = named.iter().filter(|(_, words)| !words.is_empty());
-            let named: Vec<String> =
+            let mut named: Vec<String> =
                 named.map(|(name, words)| format!("{name} {}", words.join(","))).collect();
+            named.extend(keys_word(*keys, route.agents).map(|word| format!("keys {word}")));
             if named.is_empty() { "authenticated".to_owned() } else { named.join("; ") }
         }
+    }
+}
+
+/// Which keys it takes, if not those of a route that says nothing of them.
+fn keys_word(keys: KeyAccess, agents: Agents) -> Option<&'static str> {
+    match keys {
+        KeyAccess::Any if agents == Agents::Accepted => None,
+        KeyAccess::Unbound => None,
+        KeyAccess::Any => Some("any"),
+        KeyAccess::Servers => Some("servers"),
+        KeyAccess::None => Some("none"),
     }
 }
 

@@ -13,7 +13,8 @@ use super::page_origin::read_origins;
 use super::problem::Origin;
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
-    Access, Agents, CredentialForwarding, HostMatch, Limits, PathMatch, Route, Tickets, Upstream,
+    Access, Agents, CredentialForwarding, HostMatch, KeyAccess, Limits, PathMatch, Route, Tickets,
+    Upstream, warning,
 };
 
 pub(super) fn read_routes(
@@ -38,8 +39,10 @@ pub(super) fn read_routes(
         reader.note(Origin::Absent, "route", "nothing says where traffic goes", Some(help.into()));
     }
     let mut routes: Vec<Route> = Vec::new();
+    let mut scopes_at = Vec::new();
     for section in sections {
         let origin = section.origin();
+        let scopes = (section.given_at("scopes"), section.key("keys"));
         let Some(route) = read_route(reader, section, &mut upstreams, limits) else {
             continue;
         };
@@ -50,7 +53,9 @@ pub(super) fn read_routes(
             reader.note(origin, "route", message, Some(help));
         }
         routes.push(route);
+        scopes_at.push(scopes);
     }
+    warn_of_refused_keys(reader, &routes, scopes_at);
     (upstreams, routes)
 }
 
@@ -76,7 +81,11 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         extent: PathMatch::Below,
         methods: Vec::new(),
         upstream,
-        access: Access::Authenticated { roles: Vec::new(), scopes: Vec::new() },
+        access: Access::Authenticated {
+            roles: Vec::new(),
+            scopes: Vec::new(),
+            keys: KeyAccess::default(),
+        },
         body_bytes,
         timeout: SECOND * 60,
         credential: CredentialForwarding::Strip,
@@ -99,6 +108,7 @@ fn read_route(
     let scopes = read_words(&section, "scopes");
     let agents =
         if section.boolean("agents", false) { Agents::Accepted } else { Agents::NotAccepted };
+    let keys = read_keys(&section, agents);
     let access = if section.boolean("public", false) {
         if agents == Agents::Accepted {
             let message = "a public route asks nobody who they are, agents neither";
@@ -108,9 +118,13 @@ fn read_route(
             let message = "a public route asks nobody who they are; roles and scopes cannot hold";
             section.note(section.origin(), "public", message, None);
         }
+        if section.is_written("keys") {
+            let message = "has no effect on a public route: no credential is looked at";
+            section.note(section.given_at("keys"), "keys", message, None);
+        }
         Access::Public
     } else {
-        Access::Authenticated { roles, scopes }
+        Access::Authenticated { roles, scopes, keys }
     };
     let timeout = section.duration("timeout", SECOND * 60, Duration::from_millis(10)..=DAY);
     let body_bytes = section.size("body_size", limits.body_bytes);
@@ -153,6 +167,33 @@ fn read_route(
         agents,
         origins,
     })
+}
+
+/// Agents come with keys of their servers; elsewhere such a key must be wanted.
+fn read_keys(section: &Section<'_>, agents: Agents) -> KeyAccess {
+    let unwritten = match agents {
+        Agents::Accepted => KeyAccess::Any,
+        Agents::NotAccepted => KeyAccess::default(),
+    };
+    let words =
+        [("any", KeyAccess::Any), ("servers", KeyAccess::Servers), ("none", KeyAccess::None)];
+    section.choice("keys", &words, unwritten)
+}
+
+/// A route that names scopes is meant for keys. Beside agents, those are likely bound to
+/// servers, and such keys are refused where nothing is said of them.
+fn warn_of_refused_keys(reader: &Reader, routes: &[Route], scopes_at: Vec<(Origin, String)>) {
+    if routes.iter().all(|route| route.agents == Agents::NotAccepted) {
+        return;
+    }
+    for (route, (origin, key)) in routes.iter().zip(scopes_at) {
+        if let Access::Authenticated { scopes, keys: KeyAccess::Unbound, .. } = &route.access
+            && !scopes.is_empty()
+        {
+            let message = format!("route {} refuses keys that are bound to a server", route.id);
+            reader.warn(warning::SERVER_KEYS_REFUSED, origin, &key, message);
+        }
+    }
 }
 
 fn read_route_host(section: &Section<'_>) -> HostMatch {

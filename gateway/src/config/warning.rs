@@ -69,6 +69,12 @@ pub const UNVERIFIED_EMAIL_INJECTED: Kind = kind(
     "Vouch for the addresses that are right (`portcullis user verify NAME`, or `--all`) and leave the key out.",
 );
 
+pub const SERVER_KEYS_REFUSED: Kind = kind(
+    "server_keys_refused",
+    "A route with `scopes`, beside routes for agents, refuses keys that are bound to a server: those are good on `agents` routes and where `keys` says so.",
+    "If servers' keys come here, set `keys = \"any\"` or `keys = \"servers\"`; if not, nothing is left to do, or `keys = \"none\"`.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -81,6 +87,7 @@ pub const KINDS: &[Kind] = &[
     ADMIN_PUBLIC,
     SECRET_READABLE,
     UNVERIFIED_EMAIL_INJECTED,
+    SERVER_KEYS_REFUSED,
 ];
 
 /// One occurrence.

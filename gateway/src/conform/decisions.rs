@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Dialect::{Envelope, Form, Plain, Status};
 use super::client::Call;
 use super::collisions::{access_tokens, is_error_of};
-use super::form::{accepted, agent_key, agent_socket, auth_message, ends, new_key};
+use super::form::{accepted, agent_key, agent_socket, auth_message, ends, free_key, new_free_key};
 use super::limits::no_failures;
 use super::report::{differs, ensure, unseen};
 use super::socket::Message;
@@ -46,7 +46,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("D-04", "a key passes in X-API-Key and as bearer", |s| {
         Box::pin(async move {
-            let key = agent_key(s).await?;
+            let key = free_key(s).await?;
             s.send(Call::get(&s.proxied_v1).key(&key.text)).await?.passed()?;
             s.send(Call::get(&s.proxied_v1).bearer(&key.text)).await?.passed()?;
             let last = if key.text.ends_with('a') { 'b' } else { 'a' };
@@ -135,7 +135,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("D-11", "an open WebSocket ends within a second of its credential", |s| {
         Box::pin(async move {
-            let key = new_key(s).await?;
+            let key = new_free_key(s).await?;
             let mut socket = match s.client.open(&Call::get(&s.proxied).key(&key.text)).await? {
                 Ok(socket) => socket,
                 // Of an upstream that serves the path but no WebSocket there.

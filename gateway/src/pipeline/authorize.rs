@@ -3,7 +3,7 @@
 use crate::auth::account::Account;
 use crate::auth::api_key::ApiKey;
 use crate::auth::principal::Principal;
-use crate::config::Access;
+use crate::config::{Access, KeyAccess};
 
 use super::reason::{Reason, Rejection};
 
@@ -14,7 +14,7 @@ const ADMIN_SCOPE: &str = "admin";
 /// the roles of its owner. Scopes narrow keys and do not concern people.
 ///
 /// # Errors
-/// When a role or a scope is missing.
+/// When the route takes no such key, or a role or a scope is missing.
 pub fn authorize(principal: &Principal, access: &Access) -> Result<(), Rejection> {
     authorize_account(&principal.account, principal.key(), access)
 }
@@ -22,15 +22,18 @@ pub fn authorize(principal: &Principal, access: &Access) -> Result<(), Rejection
 /// The same of an account as it is by now, for what has lasted since it was proven.
 ///
 /// # Errors
-/// When a role or a scope is missing.
+/// When the route takes no such key, or a role or a scope is missing.
 pub fn authorize_account(
     account: &Account,
     key: Option<&ApiKey>,
     access: &Access,
 ) -> Result<(), Rejection> {
-    let Access::Authenticated { roles, scopes } = access else {
+    let Access::Authenticated { roles, scopes, keys } = access else {
         return Ok(());
     };
+    if let Some(key) = key {
+        check_key(key, *keys)?;
+    }
     if !roles.is_empty() && !roles.iter().any(|role| account.roles.contains(role)) {
         return Err(Reason::RoleMissing.into());
     }
@@ -40,6 +43,24 @@ pub fn authorize_account(
         return Err(Reason::ScopeMissing.into());
     }
     Ok(())
+}
+
+fn check_key(key: &ApiKey, keys: KeyAccess) -> Result<(), Rejection> {
+    match (keys, key.server) {
+        (KeyAccess::Any, _) | (KeyAccess::Unbound, None) | (KeyAccess::Servers, Some(_)) => Ok(()),
+        (KeyAccess::Unbound, Some(_)) => Err(Reason::KeyBoundToServer.into()),
+        (KeyAccess::Servers, None) => Err(Reason::KeyNotBound.into()),
+        (KeyAccess::None, _) => Err(Reason::NotForKeys.into()),
+    }
+}
+
+/// Whether a proven principal may use an endpoint of the gateway's own. A key that is
+/// bound to a server speaks for its agents, and does not manage its owner's account.
+///
+/// # Errors
+/// When it comes with such a key.
+pub fn own_endpoint(principal: &Principal) -> Result<(), Rejection> {
+    principal.key().map_or(Ok(()), |key| check_key(key, KeyAccess::Unbound))
 }
 
 /// Whether a proven principal may administer the gateway. A key that acts for an

@@ -141,6 +141,7 @@ async fn admit(
         return Err(Reason::NotASession.into());
     }
     let principal = prove(gateway, record, call.caller, presented).await?;
+    authorize::own_endpoint(&principal)?;
     if endpoint.admission == Admission::Administrator {
         authorize::administrator(&principal)?;
     }

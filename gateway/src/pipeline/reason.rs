@@ -59,6 +59,10 @@ pub enum Reason {
     /// An agent's, which was to bring its credential.
     FirstMessage(Fault),
     NotForKeys,
+    /// Where keys of servers' agents are not taken.
+    KeyBoundToServer,
+    /// Where only keys of servers' agents are.
+    KeyNotBound,
     RoleMissing,
     /// The admin API, from where it may not be used.
     AdminNetwork,
@@ -132,6 +136,8 @@ impl Reason {
             | Reason::RefreshTokenRefused(refusal) => refusal.code(),
             Reason::FirstMessage(fault) => fault.code(),
             Reason::NotForKeys => "not_for_keys",
+            Reason::KeyBoundToServer => "key_bound_to_server",
+            Reason::KeyNotBound => "key_not_bound",
             Reason::RoleMissing => "role_missing",
             Reason::AdminNetwork => "admin_network",
             Reason::ScopeMissing => "scope_missing",

@@ -131,6 +131,16 @@ fn refusal(reason: &Reason) -> Refusal {
             keep(S::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
         }
         Reason::NotForKeys => keep(S::FORBIDDEN, "FORBIDDEN", "An API key cannot be used for this"),
+        Reason::KeyBoundToServer => keep(
+            S::FORBIDDEN,
+            "FORBIDDEN",
+            "A key that is bound to a server cannot be used for this",
+        ),
+        Reason::KeyNotBound => keep(
+            S::FORBIDDEN,
+            "FORBIDDEN",
+            "Only a key that is bound to a server can be used for this",
+        ),
         Reason::RoleMissing | Reason::ScopeMissing => {
             keep(S::FORBIDDEN, "FORBIDDEN", "You are not allowed to do this")
         }

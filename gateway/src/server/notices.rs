@@ -18,6 +18,14 @@ pub(super) async fn give(config: &Config, core: &Core) {
             tracing::warn!(accounts, remedy, "unverified e-mail addresses no longer injected");
         }
     }
+    if is_first(core, Notice::ServerKeys).await {
+        let keys = core.standing().count_keys(|key| key.server.is_some());
+        if keys > 0 {
+            let remedy = "routes with agents = true take them; on others that should, set \
+                          keys = \"any\" or \"servers\"";
+            tracing::warn!(keys, remedy, "keys bound to a server refused on most routes");
+        }
+    }
 }
 
 /// Whether upstreams learn less about an account than they did.

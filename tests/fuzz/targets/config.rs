@@ -64,7 +64,7 @@ fn check_config(config: &Config) {
         };
         assert!(name.is_none_or(|name| host::normalise(name).as_ref() == Some(name)));
         assert!(!route.timeout.is_zero());
-        if let Access::Authenticated { roles, scopes } = &route.access {
+        if let Access::Authenticated { roles, scopes, .. } = &route.access {
             assert!(roles.iter().chain(scopes).all(|word| !word.is_empty()));
         }
         let same = |other: &&portcullis::config::Route| {

@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{administrator, authorize};
+use super::{administrator, authorize, own_endpoint};
 use crate::auth::account::{Account, AccountId, Username};
 use crate::auth::api_key::{ApiKey, KeyId, Moment};
 use crate::auth::principal::{Principal, Proof};
+use crate::auth::server::ServerId;
 use crate::auth::time::Timestamp;
-use crate::config::Access;
+use crate::config::{Access, KeyAccess};
 
 const OK: &str = "ok";
 
@@ -47,7 +48,8 @@ fn key(roles: &[&str], scopes: &[&str]) -> Principal {
 
 #[track_caller]
 fn check(principal: &Principal, roles: &[&str], scopes: &[&str], expected: &str) {
-    let access = Access::Authenticated { roles: texts(roles), scopes: texts(scopes) };
+    let keys = KeyAccess::default();
+    let access = Access::Authenticated { roles: texts(roles), scopes: texts(scopes), keys };
     let outcome = authorize(principal, &access);
     let code = outcome.as_ref().map_or_else(|rejection| rejection.reason.code(), |()| OK);
     let had = principal.key().map(|key| &key.scopes);
@@ -108,4 +110,38 @@ fn a_key_administers_only_if_it_was_made_for_that() {
         let code = outcome.as_ref().map_or_else(|rejection| rejection.reason.code(), |()| OK);
         assert_eq!(code, expected, "{principal:?}");
     }
+}
+
+/// A key of an administrator, bound to a server.
+fn bound() -> Principal {
+    let owner = key(&["admin"], &["admin"]);
+    let key = ApiKey { server: Some(ServerId(Uuid::from_u128(3))), ..owner.key().unwrap().clone() };
+    Principal::new(Arc::clone(&owner.account), Proof::Key(Arc::new(key)))
+}
+
+#[test]
+fn a_route_takes_the_keys_that_it_says() {
+    let table = [
+        (KeyAccess::Any, OK, OK),
+        (KeyAccess::Unbound, OK, "key_bound_to_server"),
+        (KeyAccess::Servers, "key_not_bound", OK),
+        (KeyAccess::None, "not_for_keys", "not_for_keys"),
+    ];
+    let code = |principal: &Principal, keys| {
+        let access = Access::Authenticated { roles: Vec::new(), scopes: Vec::new(), keys };
+        let outcome = authorize(principal, &access);
+        outcome.as_ref().map_or_else(|rejection| rejection.reason.code(), |()| OK)
+    };
+    for (keys, of_unbound, of_bound) in table {
+        assert_eq!(code(&person(&[]), keys), OK, "{keys:?}: people always");
+        assert_eq!(code(&key(&[], &[]), keys), of_unbound, "{keys:?}");
+        assert_eq!(code(&bound(), keys), of_bound, "{keys:?}");
+    }
+}
+
+#[test]
+fn a_key_of_a_server_manages_nothing() {
+    assert!(own_endpoint(&person(&[])).is_ok() && own_endpoint(&key(&[], &[])).is_ok());
+    let refused = own_endpoint(&bound()).unwrap_err();
+    assert_eq!(refused.reason.code(), "key_bound_to_server");
 }

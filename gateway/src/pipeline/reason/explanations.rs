@@ -326,8 +326,18 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "not_for_keys",
-        "An API key was used for something only a signed-in user may do.",
+        "An API key was used for something only a signed-in user may do, or on a route with `keys = \"none\"`.",
         "Sign in and use the access token.",
+    ),
+    of(
+        "key_bound_to_server",
+        "The key is bound to a server: it speaks for the server's agents, and not with all of its owner's power.",
+        "Use a key without a server; or, if servers' keys are to come here, give the route `keys = \"any\"` or `\"servers\"`. Routes with `agents = true` take them; the gateway's own endpoints never do.",
+    ),
+    of(
+        "key_not_bound",
+        "The route takes keys of servers only (`keys = \"servers\"`), and the key is bound to none.",
+        "Make one for the server: `portcullis key create --server ID …`.",
     ),
     of(
         "role_missing",

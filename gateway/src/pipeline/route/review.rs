@@ -127,8 +127,8 @@ fn is_laxer(other: &Route, route: &Route) -> bool {
             (_, Access::Public) => false,
             (Access::Public, Access::Authenticated { .. }) => true,
             (
-                Access::Authenticated { roles, scopes },
-                Access::Authenticated { roles: wanted, scopes: wanted_scopes },
+                Access::Authenticated { roles, scopes, .. },
+                Access::Authenticated { roles: wanted, scopes: wanted_scopes, .. },
             ) => {
                 (roles.is_empty() && !wanted.is_empty())
                     || (scopes.is_empty() && !wanted_scopes.is_empty())
