@@ -73,3 +73,6 @@ fn judge(
         .map_err(|refusal| Reason::CredentialRefused(principal.scheme(), refusal))?;
     authorize_account(&account, principal.key(), &route.access)
 }
+
+#[cfg(test)]
+mod tests;
