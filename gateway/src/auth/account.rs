@@ -260,3 +260,6 @@ pub fn is_valid_role(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The core with a set clock, counted hashing and a store in memory.
 
 mod ends;
+mod keys;
 mod meanwhile;
 mod tickets;
 

@@ -1,7 +1,7 @@
 //! When what was proven ends: what a stream that it opened waits for, and what memory
 //! knows before the store does.
 
-use super::super::api_key::NewKey;
+use super::super::api_key::{ApiKey, Moment, NewKey};
 use super::super::error::Refusal;
 use super::super::ports::Replacement;
 use super::super::time::Seconds;
@@ -76,6 +76,22 @@ async fn what_a_key_opened_ends_with_its_own_time_if_that_comes_before() {
     let principal = bench.core.verify_key(text.expose()).unwrap();
     bench.core.rotate_key(key.id, Some(owner), Seconds(60)).await.unwrap();
     assert_eq!(principal.expires(), expires);
+}
+
+/// What is read from the store anew is another record of the same key.
+#[tokio::test]
+async fn what_a_key_opened_ends_with_the_key_as_memory_has_it_now() {
+    let bench = Bench::new().await;
+    let owner = bench.core.standing().account_by_name("ann").unwrap().id;
+    let new = NewKey { owner, name: "ci".into(), server: None, scopes: Vec::new(), expires: None };
+    let (key, text) = bench.core.create_key(new).await.unwrap();
+    let principal = bench.core.verify_key(text.expose()).unwrap();
+    let (standing, now) = (bench.core.standing(), bench.core.clock().now());
+    assert!(standing.still_good(&principal, now).is_ok());
+    standing.remove_key(&key.digest);
+    assert_eq!(standing.still_good(&principal, now).err(), Some(Refusal::KeyUnknown));
+    standing.put_key(ApiKey { superseded: Moment::at(Some(now)), ..key });
+    assert_eq!(standing.still_good(&principal, now).err(), Some(Refusal::KeyExpired));
 }
 
 /// The ticket itself lives for two minutes, and only until it is redeemed.
