@@ -302,10 +302,10 @@ async fn the_password_comes_from_standard_input_or_a_file_as_well() {
 #[tokio::test]
 async fn a_number_that_is_not_the_contracts_holds_only_if_it_is_stated() {
     let config = "[limits]\nrequests_per_second = 40\nburst = 50\nmax_login_attempts = 3\n\
-                  login_window = \"10m\"\n[auth]\nrefresh_ttl = \"1d\"\n\
+                  login_window = \"10m\"\ncount = \"all\"\n[auth]\nrefresh_ttl = \"1d\"\n\
                   [dialect.status]\naccess_ttl = \"1h\"\n[[route]]\nupstream = \"echo\"\n";
     let gateway = Gateway::start(config).await;
-    let set = ["S1-09", "S1-10", "S1-30", "S1-33", "S1-34", "C5"];
+    let set = ["S1-09", "S1-10", "S1-30", "S1-33", "S1-34", "C5", "D-16"];
     let only: Vec<&str> = set.iter().flat_map(|id| ["--only", *id]).collect();
     let arguments = [&["--format", "json"], only.as_slice()].concat();
     let ended = whole(conform(&gateway, gateway.address(), &arguments)).await;
@@ -318,6 +318,7 @@ async fn a_number_that_is_not_the_contracts_holds_only_if_it_is_stated() {
         "limits.burst=50",
         "limits.max_login_attempts=3",
         "limits.login_window=10m",
+        "limits.count=all",
         "auth.refresh_ttl=1d",
         "dialect.status.access_ttl=1h",
     ];

@@ -32,6 +32,7 @@ const ME: &str = "GET /api/auth/me";
 const WS_TOKEN: &str = "GET /api/ws-token";
 const KEYS: &str = "POST /api/v1/auth/keys";
 const LIST_OF_KEYS: &str = "GET /api/v1/auth/keys";
+const LOCKOUTS: &str = "GET /api/admin/lockouts";
 const HEALTH: &str = "GET /health";
 /// Paths of the upstream.
 const PROXIED: &str = "GET /api/conform";
@@ -231,8 +232,12 @@ fn decisions() -> Vec<Row> {
         ("D-13", PROXIED, Lie::Replace("GET", "forged-by-conform")),
         ("D-14", PROXIED, Lie::Status(200)),
         ("D-15", "GET /api/admin/users", Lie::Status(200)),
+        ("D-16", LOCKOUTS, Lie::Set("/items/0/failures", json!(5))),
+        ("D-16", REFRESH_V1, Lie::Status(200)),
         ("D-17", LOGIN, Lie::Status(200)),
         ("D-17", "POST /api/conform", Lie::Status(401)),
+        ("D-18", CHANGE, Lie::Instead(200, SUCCESS)),
+        ("D-18", LOCKOUTS, Lie::Set("/items/0/failures", json!(5))),
     ]
 }
 

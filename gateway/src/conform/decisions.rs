@@ -7,11 +7,12 @@ use serde_json::json;
 use super::Dialect::{Envelope, Form, Plain, Status};
 use super::client::Call;
 use super::collisions::{access_tokens, is_error_of};
+use super::expected::Counted;
 use super::form::{accepted, agent_key, agent_socket, auth_message, ends, free_key, new_free_key};
 use super::limits::no_failures;
-use super::report::{differs, ensure, unseen};
+use super::report::{Check, Fault, differs, ensure, unseen};
 use super::socket::Message;
-use super::stage::Person;
+use super::stage::{Person, Stage};
 use super::{Statement, form, plain, status};
 
 pub(super) const STATEMENTS: &[Statement] = &[
@@ -209,6 +210,22 @@ pub(super) const STATEMENTS: &[Statement] = &[
             s.send(Call::get("/api/admin/users")).await?.status(401).map(drop)
         })
     }),
+    Statement::new("D-16", "only wrong passwords count as failed attempts", |s| {
+        Box::pin(async move {
+            let judged = refused_without_a_guess(s).await;
+            let failures = s.failures().await;
+            s.forgive().await?;
+            judged?;
+            let failures = failures?;
+            match s.expected.counted {
+                Counted::Passwords => ensure(failures == 0, || {
+                    format!("{failures} failed attempts without a wrong password")
+                })?,
+                Counted::All => ensure(failures > 0, || "a refused token is not counted".into())?,
+            }
+            fails_once(s, Call::get(&s.proxied).basic(&s.fresh_name(), WRONG)).await
+        })
+    }),
     Statement::new("D-17", "another site's page signs nobody in and fails no attempt", |s| {
         Box::pin(async move {
             s.needs(&[Status])?;
@@ -226,6 +243,74 @@ pub(super) const STATEMENTS: &[Statement] = &[
             no_failures(s).await
         })
     }),
+    Statement::new("D-18", "a former password by Basic is refused and is no guess", |s| {
+        Box::pin(async move {
+            s.needs(&[Status])?;
+            let bob = s.person().await?;
+            let token = status::login(s, &bob).await?.text("/access_token")?;
+            let changed = status::change(s, &token, &bob.password, "Newer1@ newer").await?;
+            changed.status(200)?;
+            s.forgive().await?;
+            let former = Call::get(&s.proxied).basic(&bob.username, &bob.password);
+            s.client.send(&former).await?.status(401)?;
+            if s.expected.counted == Counted::Passwords {
+                no_failures(s).await?;
+            }
+            s.forgive().await?;
+            // Whoever types it into a login is not a page that was left open.
+            let body = json!({ "username": bob.username, "password": bob.password });
+            fails_once(s, Call::post("/api/auth/login").json(&body)).await
+        })
+    }),
 ];
 
 const WRONG: &str = "Wrong1@ wrong";
+
+/// Sends what is refused but holds no password: a token of each kind, a key, a first
+/// message. Whoever calls it has to forgive.
+async fn refused_without_a_guess(s: &Stage) -> Check {
+    s.forgive().await?;
+    let (_, token) = access_tokens(s)
+        .await?
+        .pop()
+        .ok_or_else(|| Fault::Unseen("no dialect is served that gives a token".to_owned()))?;
+    let bearer = Call::get(&s.proxied).bearer(&token.forged());
+    s.client.send(&bearer).await?.status(401)?;
+    if s.expected.counted == Counted::All {
+        return Ok(());
+    }
+    let mut calls = vec![Call::get(&s.proxied_v1).key("sk_live_000000000000000000000000")];
+    let refresh = [
+        (Form, "/api/v1/auth/refresh", "refresh_token"),
+        (Status, "/api/auth/refresh", "refresh_token"),
+        (Plain, "/api/v1/auth/refresh", "refreshToken"),
+    ];
+    for (dialect, path, member) in refresh {
+        if s.needs(&[dialect]).is_ok() {
+            calls.push(Call::post(path).json(&json!({ member: token.forged() })));
+        }
+    }
+    for call in calls {
+        s.client.send(&call).await?.status(401)?;
+    }
+    match agent_socket(s).await {
+        Ok(mut socket) => {
+            socket.send(&auth_message("sk_live_000000000000000000000000")).await?;
+            socket.next().await.map(drop)
+        }
+        // Agents have no route here.
+        Err(Fault::Unseen(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// A refusal that is counted, once.
+async fn fails_once(s: &Stage, wrong: Call) -> Check {
+    s.forgive().await?;
+    let refused = s.client.send(&wrong).await;
+    let failures = s.failures().await;
+    s.forgive().await?;
+    refused?.status(401)?;
+    let failures = failures?;
+    ensure(failures == 1, || format!("a wrong password is counted {failures} times"))
+}
