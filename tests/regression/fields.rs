@@ -10,18 +10,18 @@ use crate::support::upstream::{Upstream, ok};
 
 /// Was: only names with `-` and `_` were known, and many servers read `.` as either.
 #[tokio::test]
-async fn names_with_dots_are_the_same_names() {
+async fn names_with_dots_do_not_go_upstream() {
     let upstream = Upstream::http1(ok).await;
     let gateway = Gateway::start(&upstream.routes()).await;
     for protocol in [Protocol::Http1, Protocol::Http2] {
-        let client = ["X.Original.URL", "X.Real.IP", "X.Api.Key", "x.honest"]
+        let client = ["X.Original.URL", "X.Real.IP", "X.Api.Key", "x.other"]
             .into_iter()
             .fold(Client::anonymous(&gateway), |client, name| client.with(name, "forged"));
         client.protocol(protocol).get("/open").await.expect(200);
         let received = upstream.next_request().await;
         let dotted = received.headers.keys().map(HeaderName::as_str);
         let dotted: Vec<&str> = dotted.filter(|name| name.contains('.')).collect();
-        assert_eq!(dotted, ["x.honest"]);
+        assert_eq!(dotted, [""; 0]);
         assert_eq!(received.fields("x-original-url"), [""; 0]);
         assert_eq!(received.fields("x-real-ip"), [""; 0]);
         assert_eq!(received.fields("x-api-key"), [""; 0]);
