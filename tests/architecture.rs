@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("federation", &["auth", "config"]),
     ("clock", &["auth"]),
     ("lifecycle", &[]),
+    ("mail", &["auth", "config"]),
     ("http1", &[]),
     ("canonical", &[]),
     ("config", &["auth", "crypto", "canonical"]),
@@ -234,9 +235,16 @@ fn logged_codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
     let message = "pipeline/agent/first_message.rs";
     let names = "pipeline/forward/field_names.rs";
-    for file in
-        ["http1.rs", message, names, "pipeline/reason.rs", "auth/error.rs", "auth/password.rs"]
-    {
+    let link = "auth/link.rs";
+    for file in [
+        "http1.rs",
+        link,
+        message,
+        names,
+        "pipeline/reason.rs",
+        "auth/error.rs",
+        "auth/password.rs",
+    ] {
         let text = std::fs::read_to_string(source.join(file)).expect(file);
         let literals = text
             .lines()

@@ -24,6 +24,7 @@ mod hidden_characters;
 mod hostile;
 mod identity;
 mod init;
+mod links;
 mod moving;
 mod openapi;
 mod permissions;

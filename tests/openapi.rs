@@ -78,6 +78,11 @@ async fn the_plain_contract_answers_as_documented() {
 }
 
 #[tokio::test]
+async fn links_answer_as_documented() {
+    answers_as_documented("links").await;
+}
+
+#[tokio::test]
 async fn the_administration_answers_as_documented() {
     let site = Site::alone("admin").await;
     site.gateway.manage(&["user", "roles", USER, "admin"], None).await;

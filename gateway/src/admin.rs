@@ -4,6 +4,7 @@
 
 pub mod change;
 mod keys;
+mod links;
 mod lockouts;
 pub mod record;
 mod registration;
@@ -66,6 +67,14 @@ pub enum Request {
     },
     RemoveUser {
         user: Who,
+    },
+    /// Makes an account whose password a link lets somebody set.
+    InviteUser(Invitation),
+    /// Makes a link that lets a user set a new password.
+    MakeResetLink {
+        user: Who,
+        /// Whether it is sent by mail too.
+        mail: bool,
     },
     ListSessions {
         user: Option<Who>,
@@ -189,6 +198,21 @@ pub struct NewUser {
     pub first_name: Option<String>,
     #[serde(default)]
     pub last_name: Option<String>,
+}
+
+/// An account for somebody who is to choose the password.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Invitation {
+    pub email: String,
+    /// `None`: the address.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// With none it gets the default one.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// Whether the link is sent by mail too.
+    #[serde(default)]
+    pub mail: bool,
 }
 
 /// An account with the hash it had elsewhere.
@@ -333,6 +357,13 @@ pub enum Reply {
     KeysRevoked {
         keys: u64,
     },
+    /// For this user; the link is shown this once.
+    NewLink {
+        user: record::User,
+        url: Hidden,
+        expires: String,
+        mailed: bool,
+    },
     /// Whose addresses were not verified before.
     Verified {
         users: Vec<String>,
@@ -373,6 +404,8 @@ pub async fn perform(core: &Core, request: Request, by: By) -> Result<Reply, Err
         Request::VerifyUsers { users } => users::verify(core, users).await,
         Request::SetPassword { user, password } => users::set_password(core, &user, password).await,
         Request::RemoveUser { user } => users::remove(core, &user, by).await,
+        Request::InviteUser(invitation) => links::invite(core, invitation).await,
+        Request::MakeResetLink { user, mail } => links::reset(core, &user, mail),
         Request::ListSessions { user, page } => sessions::list(core, user.as_ref(), page).await,
         Request::EndSession { id } => sessions::end(core, id).await,
         Request::EndSessions { user } => sessions::end_all(core, &user).await,

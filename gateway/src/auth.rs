@@ -19,6 +19,7 @@ pub mod entity;
 pub mod error;
 pub mod federation;
 pub mod former;
+pub mod link;
 pub mod login;
 pub mod logout;
 pub mod password;
@@ -40,8 +41,10 @@ pub mod workspace;
 
 use std::sync::Arc;
 
+use account::Account;
 use federation::IdentityProvider;
-use ports::{Clock, Entropy, PasswordHasher, Store, TokenSigner};
+use link::LinkPolicy;
+use ports::{Clock, Entropy, Mailer, PasswordHasher, Store, TokenSigner};
 use register::Registering;
 use standing::Standing;
 use time::Seconds;
@@ -67,6 +70,8 @@ pub struct Policy {
     /// How long the password before a change is known as such: as long as failed
     /// attempts are counted together.
     pub failure_window: Seconds,
+    /// `None`: no links are made.
+    pub links: Option<LinkPolicy>,
 }
 
 /// Every operation on credentials, over the ports it was given.
@@ -79,6 +84,10 @@ pub struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) github: Option<Arc<dyn IdentityProvider>>,
+    mailer: Option<Arc<dyn Mailer>>,
+    mails: link::MailLimit,
+    /// In place of an account that there is not, where the same work is due.
+    nobody: Arc<Account>,
     verified: verify::VerifiedTokens,
     basic: login::VerifiedPasswords,
 }
@@ -93,6 +102,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// `None` when nobody signs in with GitHub.
     pub github: Option<Arc<dyn IdentityProvider>>,
+    /// `None` when no mail is sent.
+    pub mailer: Option<Arc<dyn Mailer>>,
 }
 
 impl Core {
@@ -108,6 +119,9 @@ impl Core {
             clock: ports.clock,
             entropy: ports.entropy,
             github: ports.github,
+            mailer: ports.mailer,
+            mails: link::MailLimit::default(),
+            nobody: Arc::new(link::nobody()),
             verified: verify::VerifiedTokens::new(),
             basic,
         }

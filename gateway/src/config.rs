@@ -14,6 +14,7 @@ mod form;
 mod github;
 pub mod identity;
 mod limits;
+mod links;
 pub mod page_origin;
 pub mod problem;
 mod routes;
@@ -46,6 +47,10 @@ pub struct Config {
     pub admin: AdminApi,
     /// `None`: nobody signs in with GitHub.
     pub github: Option<GitHub>,
+    /// `None`: no links are made.
+    pub links: Option<Links>,
+    /// `None`: none is sent.
+    pub mail: Option<Mail>,
     pub health: Health,
     pub limits: Limits,
     pub timeouts: Timeouts,
@@ -345,6 +350,35 @@ impl std::fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "https://{}{}", self.authority, self.path)
     }
+}
+
+/// Links that verify an address or set a password.
+#[derive(Debug, Clone)]
+pub struct Links {
+    /// Where people reach this gateway.
+    pub public_url: ServiceUrl,
+    pub prefix: String,
+    pub ttl: Duration,
+}
+
+/// A server that takes mail for others (SMTP).
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub host: String,
+    pub port: u16,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub security: MailSecurity,
+    pub roots: Option<PathBuf>,
+    pub from: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// On loopback only.
+    Clear,
+    StartTls,
+    Tls,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

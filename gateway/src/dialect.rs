@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod envelope;
 pub mod flow;
 pub mod form;
+pub mod links;
 pub mod notation;
 pub mod openapi;
 pub mod perform;
@@ -29,6 +30,7 @@ use matchit::Router;
 use crate::admin::{Reply, Request};
 use crate::auth::account::Account;
 use crate::auth::api_key::{ApiKey, KeyId, NewKey};
+use crate::auth::link::LinkKind;
 use crate::auth::login::{AccessToken, Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
 use crate::auth::ports::StoreHealth;
@@ -48,6 +50,7 @@ pub enum Contract {
     Envelope,
     Plain,
     Admin,
+    Links,
 }
 
 /// What an endpoint does, whatever its shape.
@@ -77,6 +80,13 @@ pub enum Operation {
     ListKeys,
     DeleteKey,
     RotateKey,
+    /// Shows what a link is for; changes nothing.
+    ShowLink,
+    FollowLink,
+    /// Sends a link for a new password to an address, by mail.
+    SendPasswordLink,
+    /// Sends the caller a link that verifies the account's address.
+    SendAddressLink,
     /// A row of the admin API's table.
     Administer(usize),
     Health,
@@ -208,8 +218,20 @@ pub enum Command {
     ListKeys,
     DeleteKey { key: Option<KeyId> },
     RotateKey { key: Option<KeyId>, overlap: Seconds },
+    ShowLink { link: Secret },
+    FollowLink { link: Secret, password: Option<Secret>, reply: Presentation },
+    SendPasswordLink { address: String },
+    SendAddressLink,
     Administer(Request),
     Health,
+}
+
+/// In which form an outcome is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presentation {
+    /// For a person with a browser.
+    Page,
+    Json,
 }
 
 /// A key that somebody wants for their own account.
@@ -258,6 +280,10 @@ pub enum Outcome {
     KeyCreated(ApiKey, Secret),
     Keys(Vec<Arc<ApiKey>>),
     KeyDeleted,
+    LinkShown(LinkKind, Secret),
+    LinkFollowed(Arc<Account>, LinkKind, Presentation),
+    /// Whether or not it goes anywhere.
+    MailTaken,
     Administered(Reply),
     Health(Health),
 }

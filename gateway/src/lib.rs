@@ -38,6 +38,7 @@ pub mod clock;
 pub mod config;
 pub mod conform;
 pub mod lifecycle;
+pub mod mail;
 pub mod server;
 pub mod socket;
 pub mod telemetry;

@@ -79,6 +79,8 @@ pub struct Gateway {
     pub dialects: Dialects,
     /// Whether any dialect gives browsers their tokens in cookies.
     pub cookies: bool,
+    /// Whether some of our endpoints are for people with a browser.
+    pub pages: bool,
     pub routes: Routes,
     pub destinations: Vec<Destination>,
     pub identity: IdentityHeaders,
@@ -174,6 +176,7 @@ pub async fn handle(
     // Dropped before the end, it counts the request as cancelled by the client.
     let mut guard = CancelGuard::new(record);
     let grpc = forward::is_grpc(request.headers());
+    let page = gateway.pages && respond::wants_page(request.headers());
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
     let outcome = process(&gateway, &connection, guard.record(), fault, request).await;
     let mut record = guard.into_record();
@@ -184,7 +187,16 @@ pub async fn handle(
             note(&gateway, &mut record, &rejection);
             let path = record.access.target.path();
             let dialect = record.dialect.as_ref().or_else(|| gateway.dialects.shape(path));
-            let shape = if grpc { Shape::Grpc } else { Shape::Dialect(dialect.map(AsRef::as_ref)) };
+            let is_link = |dialect: &&Arc<dyn dialect::Dialect>| {
+                dialect.contract() == dialect::Contract::Links
+            };
+            let shape = if grpc {
+                Shape::Grpc
+            } else if page && dialect.as_ref().is_some_and(is_link) {
+                Shape::Page
+            } else {
+                Shape::Dialect(dialect.map(AsRef::as_ref))
+            };
             respond::reject(&gateway, &connection, shape, &rejection)
         }
     };

@@ -23,8 +23,9 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
+use crate::auth::link::LinkPolicy;
 use crate::auth::password::PasswordRule;
-use crate::auth::ports::{Clock, Creation, Entropy, FailureLimit, Store, StoreState};
+use crate::auth::ports::{Clock, Creation, Entropy, FailureLimit, Mailer, Store, StoreState};
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
@@ -43,6 +44,7 @@ use crate::dialect::admin::Admin;
 use crate::dialect::delivery::Delivery;
 use crate::dialect::envelope::{CALLBACK, Envelope};
 use crate::dialect::form::Form;
+use crate::dialect::links::{self, Links};
 use crate::dialect::plain::Plain;
 use crate::dialect::status::Status;
 use crate::dialect::{Ambiguous, Dialect, Dialects, HealthPaths, Resolution, Settings};
@@ -52,6 +54,7 @@ use crate::edge::framing::HeadLimits;
 use crate::edge::http::Http2Limits;
 use crate::federation::github::GitHub;
 use crate::lifecycle::Lifecycle;
+use crate::mail::MailQueue;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::client::report::IgnoredReport;
 use crate::pipeline::forward::Destination;
@@ -87,6 +90,8 @@ pub enum StartError {
     File { path: PathBuf, source: io::Error },
     #[error("upstream {name}: {reason}")]
     Upstream { name: String, reason: String },
+    #[error("mail: {reason}")]
+    Mail { reason: String },
     #[error("github: {reason}")]
     GitHub { reason: String },
     #[error("cannot listen on {address}: {source}")]
@@ -413,6 +418,10 @@ pub async fn open_core(
         registration: auth.registration,
         local_accounts: auth.local_accounts,
         failure_window: seconds(config.limits.login_window),
+        links: config.links.as_ref().map(|settings| LinkPolicy {
+            base: format!("{}{}{}", settings.public_url, settings.prefix, links::QUERY),
+            ttl: seconds(settings.ttl),
+        }),
     };
     let ports = Ports {
         store,
@@ -422,6 +431,7 @@ pub async fn open_core(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::default()),
         github,
+        mailer: mailer(config)?,
     };
     Ok((Core::new(policy, ports), embedded))
 }
@@ -436,6 +446,13 @@ fn warn_of_dear_hashes(standing: &Standing, bcrypt_cost: u32) {
             "a password hash costs more than auth.bcrypt_cost; so does every failed attempt"
         );
     }
+}
+
+fn mailer(config: &Config) -> Result<Option<Arc<dyn Mailer>>, StartError> {
+    let (Some(mail), Some(links)) = (&config.mail, &config.links) else { return Ok(None) };
+    let started = MailQueue::start(mail, links.public_url.host());
+    let queue = started.map_err(|reason| StartError::Mail { reason })?;
+    Ok(Some(queue))
 }
 
 /// The engine, and once more if it is one that only this process can read.
@@ -620,6 +637,7 @@ fn assemble(
         },
         core,
         cookies: dialects.use_cookies(),
+        pages: config.links.is_some(),
         dialects,
         routes,
         destinations,
@@ -690,6 +708,10 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
     }
     if form.enabled {
         mounted.push(Arc::new(Form(settings(form))));
+    }
+    if let Some(settings) = &config.links {
+        let (prefix, mail) = (settings.prefix.clone(), config.mail.is_some());
+        mounted.push(Arc::new(Links { prefix, mail }));
     }
     if config.admin.enabled {
         mounted.push(Arc::new(Admin::new(config.admin.prefix.clone())));

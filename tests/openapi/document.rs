@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::root;
 
-pub const NAMES: [&str; 5] = ["form", "status", "envelope", "plain", "admin"];
+pub const NAMES: [&str; 6] = ["form", "status", "envelope", "plain", "links", "admin"];
 
 /// Where one signs in with `status` unless it is moved.
 const LOGIN: &str = "/api/auth/login";
@@ -47,7 +47,9 @@ impl Document {
         let off = others.map(|other| format!("[dialect.{other}]\nenabled = false\n"));
         let moved = "[dialect.status]\nprefix = \"/elsewhere\"\n";
         let status = if self.login() == LOGIN { "" } else { moved };
-        off.chain([status.to_owned()]).collect()
+        let links = "[links]\npublic_url = \"https://gate.example\"\n";
+        let links = if self.name == "links" { links } else { "" };
+        off.chain([status.to_owned(), links.to_owned()]).collect()
     }
 
     /// Where one signs in with `status` under that configuration.

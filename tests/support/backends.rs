@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::gateway::Gateway;
 use super::process::Process;
-use super::{eventually, fresh_host};
+use super::{eventually, fresh_host, within};
 
 const PORT: u16 = 8000;
 /// Whence the terminating proxy comes to the gateway; its own clients come from 127.0.0.1.
@@ -27,7 +27,7 @@ static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
 
 pub struct Backend {
     host: IpAddr,
-    _process: Process,
+    process: Process,
     _directory: TempDir,
 }
 
@@ -99,9 +99,23 @@ impl Backend {
         Self::started(host, command, directory).await
     }
 
+    /// aiosmtpd, which prints every message it takes.
+    pub async fn smtp() -> Self {
+        let host = fresh_host();
+        let mut command = python();
+        command.args(["-u", "-m", "aiosmtpd", "-n", "-l", &format!("{host}:{PORT}")]);
+        command.args(["-c", "aiosmtpd.handlers.Debugging", "stdout"]);
+        Self::started(host, command, empty()).await
+    }
+
+    /// What it has printed, once `find` finds something in it.
+    pub async fn printed<T>(&self, what: &str, find: impl FnMut(&[String]) -> Option<T>) -> T {
+        within(what, self.process.stdout.find(find)).await.expect("the backend runs")
+    }
+
     async fn started(host: IpAddr, mut command: Command, directory: TempDir) -> Self {
         let process = Process::start(&mut command, None);
-        let backend = Self { host, _process: process, _directory: directory };
+        let backend = Self { host, process, _directory: directory };
         let listens = async || TcpStream::connect(backend.address()).await.ok();
         eventually("the backend to listen", listens).await;
         backend

@@ -73,6 +73,8 @@ impl Change {
             Request::VerifyUsers { .. } => Change::about(Event::UserVerify, None),
             Request::SetPassword { user, .. } => about(Event::UserPassword, user),
             Request::RemoveUser { user } => about(Event::UserDelete, user),
+            Request::InviteUser(_) => Change::about(Event::UserInvite, None),
+            Request::MakeResetLink { user, .. } => about(Event::ResetLink, user),
             Request::EndSession { id } => {
                 let now = core.clock().now();
                 let session = core.store().find_session(SessionId(*id), now).await.ok().flatten();
@@ -136,7 +138,10 @@ impl Change {
     #[must_use]
     pub fn done(self, core: &Core, reply: &Reply) -> Vec<Self> {
         let change = match reply {
-            Reply::Made(Record::User(user)) => {
+            Reply::NewLink { user, .. } if self.event == Event::ResetLink => {
+                self.of_account(core.standing().account(AccountId(user.id)))
+            }
+            Reply::NewLink { user, .. } | Reply::Made(Record::User(user)) => {
                 let detail = roles_changed(&[], &user.roles);
                 let account = core.standing().account(AccountId(user.id));
                 Self { account, detail, ..self }

@@ -3,6 +3,7 @@
 
 pub use super::entity::{Entity, Name};
 use super::federation::FederationError;
+use super::link::LinkFault;
 use super::password::Unacceptable;
 use super::time::Timestamp;
 
@@ -44,6 +45,18 @@ pub enum Error {
     /// Nobody would be left to administer the gateway.
     #[error("this is the last administrator")]
     LastAdministrator,
+    /// Nobody said where links lead to.
+    #[error("no links are made: links.public_url is not set")]
+    LinksDisabled,
+    /// No mail is configured.
+    #[error("no mail is configured")]
+    MailDisabled,
+    /// Too many messages wait to be sent.
+    #[error("too many mails are waiting to be sent")]
+    MailBusy,
+    /// The link is not good.
+    #[error("link refused: {}", .0.code())]
+    Link(LinkFault),
     /// The browser that comes back from GitHub is not one that was sent there.
     #[error("the flow did not begin in this browser")]
     ForeignFlow,

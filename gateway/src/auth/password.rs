@@ -129,6 +129,7 @@ impl Core {
             expected_version: Some(account.version),
             replacement,
             former,
+            verify_email: false,
             keep: principal.session(),
             now: self.clock.now(),
         };
@@ -165,6 +166,7 @@ impl Core {
             replacement,
             // Its text is not known here. What was kept goes too: it may be what is set.
             former: None,
+            verify_email: false,
             keep: None,
             now: self.clock.now(),
         };

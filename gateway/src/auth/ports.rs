@@ -17,6 +17,7 @@ use super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::bucket::BucketLimit;
 use super::error::{Error, Refusal, StoreError, Verdict};
 use super::former::FormerPassword;
+use super::link::{Link, LinkKind};
 use super::register::Registering;
 use super::secret::Secret;
 use super::server::{Server, ServerId};
@@ -86,6 +87,25 @@ pub trait TokenSigner: Send + Sync {
     /// Whether it was sealed so, by the present secret or the one before, in a time
     /// that does not depend on the answer.
     fn is_seal(&self, seal: &[u8; 32], purpose: &str, parts: &[&[u8]]) -> bool;
+}
+
+/// A link on its way to somebody.
+#[derive(Debug)]
+pub struct Message {
+    /// `None`: nobody gets it. It is handed over all the same, so that the time until it
+    /// was tells nothing.
+    pub to: Option<String>,
+    pub kind: LinkKind,
+    pub link: Link,
+}
+
+/// Takes messages to be sent by mail.
+pub trait Mailer: Send + Sync {
+    /// Takes a message, to be sent after the answer.
+    ///
+    /// # Errors
+    /// [`Error::MailBusy`] when too many wait.
+    fn send(&self, message: Message) -> Result<(), Error>;
 }
 
 /// The address of a client as limits count it: an IPv4 address, or the /64 of an
@@ -288,6 +308,8 @@ pub struct PasswordChange {
     pub replacement: HashedPassword,
     /// What is kept of the password before in place of what was kept until now.
     pub former: Option<FormerPassword>,
+    /// Whether the account's address is verified in the same step.
+    pub verify_email: bool,
     /// The session that goes on; every other one ends in the same step.
     pub keep: Option<SessionId>,
     pub now: Timestamp,

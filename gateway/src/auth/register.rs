@@ -175,6 +175,10 @@ impl Core {
         if account.state == AccountState::Disabled {
             return Err(Refusal::AccountDisabled.into());
         }
+        // Linked since the look by number: the next one finds it.
+        if account.github == Some(identity.subject) {
+            return Ok(());
+        }
         // Found by a user name that reads like the address, but is not its owner's.
         let own = account.email.as_deref().map(canonical_name) == Some(canonical_name(email));
         if account.github.is_some() || !own {

@@ -2,6 +2,7 @@
 
 mod ends;
 mod keys;
+mod link;
 mod meanwhile;
 mod tickets;
 
@@ -13,10 +14,11 @@ use async_trait::async_trait;
 use super::account::{Account, AccountId, AccountState, HashedPassword, Username};
 use super::api_key::NewKey;
 use super::error::{Error, Refusal};
+use super::link::LinkPolicy;
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
 use super::password::{Unacceptable, check_acceptable};
-use super::ports::{Clock, PasswordHasher};
+use super::ports::{Clock, Mailer, Message, PasswordHasher};
 use super::register::Registering;
 use super::secret::Secret;
 use super::standing::Standing;
@@ -68,6 +70,18 @@ pub(crate) struct Bench {
     pub(crate) core: Core,
     pub(crate) clock: Arc<SetClock>,
     hasher: Arc<Counting>,
+    mails: Arc<Mails>,
+}
+
+/// What was handed over to be sent.
+#[derive(Default)]
+struct Mails(std::sync::Mutex<Vec<Message>>);
+
+impl Mailer for Mails {
+    fn send(&self, message: Message) -> Result<(), Error> {
+        self.0.lock().unwrap().push(message);
+        Ok(())
+    }
 }
 
 const ACCESS_TTL: Seconds = Seconds(28_800);
@@ -75,7 +89,11 @@ pub(crate) const PASSWORD: &str = "correct horse";
 const ROTATING: Issuance = Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false };
 
 /// Over a store in memory.
-pub(crate) fn core_over(hasher: Arc<dyn PasswordHasher>, clock: Arc<SetClock>) -> Core {
+pub(crate) fn core_over(
+    hasher: Arc<dyn PasswordHasher>,
+    clock: Arc<SetClock>,
+    mailer: Option<Arc<dyn Mailer>>,
+) -> Core {
     let standing = Arc::new(Standing::default());
     let week = Seconds(604_800);
     let store = EmbeddedStore::open(&Location::Memory, Arc::clone(&standing), week).unwrap();
@@ -89,6 +107,7 @@ pub(crate) fn core_over(hasher: Arc<dyn PasswordHasher>, clock: Arc<SetClock>) -
         registration: Registering::Open,
         local_accounts: true,
         failure_window: Seconds(300),
+        links: Some(LinkPolicy { base: "https://gate.example/".to_owned(), ttl: Seconds(86_400) }),
     };
     let secret = Secret::from("0123456789abcdef0123456789abcdef");
     let ports = Ports {
@@ -99,6 +118,7 @@ pub(crate) fn core_over(hasher: Arc<dyn PasswordHasher>, clock: Arc<SetClock>) -
         clock,
         entropy: Arc::new(SystemEntropy::default()),
         github: None,
+        mailer,
     };
     Core::new(policy, ports)
 }
@@ -107,8 +127,13 @@ impl Bench {
     pub(crate) async fn new() -> Self {
         let clock = Arc::new(SetClock(AtomicU64::new(1_800_000_000_000)));
         let hasher = Arc::new(Counting::default());
-        let core = core_over(Arc::clone(&hasher) as Arc<dyn PasswordHasher>, Arc::clone(&clock));
-        let bench = Self { core, clock, hasher };
+        let mails = Arc::new(Mails::default());
+        let core = core_over(
+            Arc::clone(&hasher) as Arc<dyn PasswordHasher>,
+            Arc::clone(&clock),
+            Some(Arc::clone(&mails) as Arc<dyn Mailer>),
+        );
+        let bench = Self { core, clock, hasher, mails };
         bench.add("ann", PASSWORD).await;
         bench
     }

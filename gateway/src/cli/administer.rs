@@ -107,6 +107,9 @@ impl Office {
     async fn find(config: Config, request: &Request) -> Result<Self, String> {
         match socket::ask(&config.store.directory, &Question::Health).await {
             Ok(Some(_)) => Ok(Office::Gateway(config.store.directory)),
+            Ok(None) if signed_by_gateway(request) => {
+                Err("no gateway is running; only a running one makes links".to_owned())
+            }
             Ok(None) if config.store.shared.is_none() && counted_by_gateway(request) => {
                 Err("no gateway is running; only a running one counts failures".to_owned())
             }
@@ -171,6 +174,10 @@ impl Office {
         }
         Ok(reply)
     }
+}
+
+fn signed_by_gateway(request: &Request) -> bool {
+    matches!(request, Request::InviteUser(_) | Request::MakeResetLink { .. })
 }
 
 fn counted_by_gateway(request: &Request) -> bool {

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use uuid::Uuid;
 
 use crate::admin::record::{Registering, State};
-use crate::admin::{Hidden, NewKey, NewUser, Owner, Request, Span, Who};
+use crate::admin::{Hidden, Invitation, NewKey, NewUser, Owner, Request, Span, Who};
 use crate::auth::api_key::DEFAULT_OVERLAP;
 use crate::auth::ports::Clock;
 use crate::auth::time::Seconds;
@@ -73,6 +73,26 @@ pub(super) enum UserCommand {
         #[arg(long, conflicts_with = "user")]
         all: bool,
     },
+    /// Make an account for somebody who chooses the password by a link
+    Invite {
+        email: String,
+        /// The user name [default: the address]
+        #[arg(long)]
+        name: Option<String>,
+        /// May be given several times [default: user]
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+        /// Send the link by mail too
+        #[arg(long)]
+        mail: bool,
+    },
+    /// Make a link by which a user sets a new password
+    ResetLink {
+        user: String,
+        /// Send the link by mail too
+        #[arg(long)]
+        mail: bool,
+    },
     /// Remove a user with its sessions, keys and memberships
     Remove { user: String },
     /// Add the users of an htpasswd file with bcrypt hashes; existing ones stay as they are
@@ -124,6 +144,12 @@ pub(super) fn user(command: UserCommand) -> Result<Ask, String> {
             let (roles, state, email_verified) = (None, None, Some(true));
             let user = user.into();
             Ask::change(Request::ChangeUser { user, roles, state, email_verified }, said)
+        }
+        UserCommand::Invite { email, name, roles, mail } => {
+            Ask::look(Request::InviteUser(Invitation { email, name, roles, mail }))
+        }
+        UserCommand::ResetLink { user, mail } => {
+            Ask::look(Request::MakeResetLink { user: user.into(), mail })
         }
         UserCommand::Remove { user } => {
             let said = format!("user {user} removed, with its sessions, keys and memberships");

@@ -113,6 +113,9 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
                 json["key"] = text.0.into();
                 json
             }
+            Reply::NewLink { user, url, expires, mailed } => {
+                json!({ "user": user.id, "link": url.0, "expires": expires, "mailed": mailed })
+            }
             Reply::Imported { added, present } => json!({ "added": added, "present": present }),
             Reply::SessionsEnded { users, .. } => json!({ "users": users }),
             Reply::KeysRevoked { keys } => json!({ "keys": keys }),
@@ -128,6 +131,11 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
         Reply::NewKey { key, text } => {
             complain(&format!("key {} made; its text is shown only now", key.id));
             say(&(text.0 + "\n"))
+        }
+        Reply::NewLink { user, url, expires, mailed } => {
+            let sent = if mailed { ", sent by mail too" } else { "" };
+            complain(&format!("link for {}, good once until {expires}{sent}:", user.username));
+            say(&(url.0 + "\n"))
         }
         Reply::Made(Record::Server(server)) => made("server", server.id),
         Reply::Made(Record::Workspace(workspace)) => made("workspace", workspace.id),

@@ -71,7 +71,7 @@ const ACCESS_TTL: std::ops::RangeInclusive<Duration> = SECOND..=Duration::from_s
 const DOCUMENTS: &str = "/api/openapi";
 
 /// What the paths of an API of ours begin with.
-fn read_prefix(section: &Section<'_>, default: &str) -> String {
+pub(super) fn read_prefix(section: &Section<'_>, default: &str) -> String {
     let Some(found) = section.text("prefix", "a path like \"/api/v1\"") else {
         return default.to_owned();
     };

@@ -21,6 +21,7 @@ use super::exposure;
 use super::github::read_github;
 use super::identity::read_identity;
 use super::limits::read_limits;
+use super::links::{read_links, read_mail};
 use super::page_origin::read_origins;
 use super::problem::{Origin, Problem, Problems};
 use super::routes::read_routes;
@@ -128,6 +129,8 @@ fn read(
                     SECRET_KEY or the file that auth.secret_key_file names";
         reader.note(origin.clone(), "store.url", message, Some(help.to_owned()));
     }
+    let links = read_links(root.section("links"));
+    let mail = read_mail(reader, root.section("mail"), files, links.is_some());
     let (identity, field_overrides) = read_identity(root.section("identity"));
     let config = Config {
         listeners,
@@ -145,6 +148,8 @@ fn read(
         identity,
         field_overrides,
         origins,
+        links,
+        mail,
         log: read_log(root.section("log")),
         upstreams,
         routes,

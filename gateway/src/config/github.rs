@@ -149,7 +149,7 @@ fn pair(
     }
 }
 
-fn read_url(section: &Section<'_>, name: &'static str) -> Option<Located<ServiceUrl>> {
+pub(super) fn read_url(section: &Section<'_>, name: &'static str) -> Option<Located<ServiceUrl>> {
     let found = section.text(name, "a URL like \"https://github.example.com\"")?;
     match parse_url(&found.value) {
         Ok(value) => Some(Located { value, origin: found.origin }),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::admin::record::{Record, Registering, State};
-use crate::admin::{Hidden, NewKey, NewUser, Owner, Page, Reply, Request, Span, Who};
+use crate::admin::{Hidden, Invitation, NewKey, NewUser, Owner, Page, Reply, Request, Span, Who};
 use crate::auth::api_key::{DEFAULT_OVERLAP, MAX_OVERLAP};
 use crate::auth::login::Issuance;
 use crate::auth::password::PasswordRule;
@@ -67,6 +67,15 @@ const TABLE: &[(Verb, &str, Decode)] = &[
     }),
     (Verb::Delete, "/users/{id}/sessions", |input| {
         bare(input, Request::EndSessions { user: user(input, 0) })
+    }),
+    (Verb::Post, "/users/{id}/reset-link", |input| {
+        let mail = if none(input.body).is_ok() { false } else { object::<MailBody>(input)?.mail };
+        Ok(Request::MakeResetLink { user: user(input, 0), mail })
+    }),
+    (Verb::Post, "/invitations", |input| {
+        let InvitationBody { email, username, roles, mail } = object(input)?;
+        let roles = roles.unwrap_or_default();
+        Ok(Request::InviteUser(Invitation { email, name: username, roles, mail }))
     }),
     (Verb::Get, "/sessions", |input| {
         let (page, [user]) = list(input, ["user"])?;
@@ -190,6 +199,25 @@ struct UserChangeBody {
     state: Option<State>,
     #[serde(default)]
     email_verified: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailBody {
+    #[serde(default)]
+    mail: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InvitationBody {
+    email: String,
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    roles: Option<Vec<String>>,
+    #[serde(default)]
+    mail: bool,
 }
 
 #[derive(Deserialize)]
@@ -346,6 +374,14 @@ fn list<T: FromStr, const N: usize>(
 }
 
 #[derive(Serialize)]
+struct LinkAnswer {
+    user: Uuid,
+    link: String,
+    expires: String,
+    mailed: bool,
+}
+
+#[derive(Serialize)]
 struct PageAnswer {
     items: Vec<Value>,
     next: Option<String>,
@@ -422,6 +458,11 @@ impl Dialect for Admin {
                 Answer::ok(&serde_json::json!({ "users": users }))
             }
             Reply::KeysRevoked { keys } => Answer::ok(&serde_json::json!({ "keys": keys })),
+            Reply::NewLink { user, url, expires, mailed } => {
+                let user = user.id;
+                let link = LinkAnswer { user, link: url.0, expires, mailed };
+                Answer::json(StatusCode::CREATED, &link)
+            }
             Reply::Done | Reply::Imported { .. } | Reply::Verified { .. } => {
                 Answer { status: StatusCode::NO_CONTENT, ..Answer::nothing() }
             }

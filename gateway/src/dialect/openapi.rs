@@ -29,6 +29,9 @@ fn written(contract: Contract) -> Written {
         Contract::Plain => {
             ("/api/openapi/plain.json", "/api/v1", include_str!("../openapi/plain.json"))
         }
+        Contract::Links => {
+            ("/api/openapi/links.json", "/api/links", include_str!("../openapi/links.json"))
+        }
         Contract::Admin => {
             ("/api/openapi/admin.json", "/api/admin", include_str!("../openapi/admin.json"))
         }

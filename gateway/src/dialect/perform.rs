@@ -103,6 +103,22 @@ pub async fn perform(
             let (key, text) = core.rotate_key(key, Some(owner), overlap).await?;
             Ok(Outcome::KeyCreated(key, text))
         }
+        Command::ShowLink { link } => {
+            let (_, kind) = core.read_link(link.expose())?;
+            Ok(Outcome::LinkShown(kind, link))
+        }
+        Command::FollowLink { link, password, reply } => {
+            let (account, kind) = core.follow_link(link.expose(), password).await?;
+            Ok(Outcome::LinkFollowed(account, kind, reply))
+        }
+        Command::SendPasswordLink { address } => {
+            core.send_password_link(&address)?;
+            Ok(Outcome::MailTaken)
+        }
+        Command::SendAddressLink => {
+            core.send_address_link(person(caller()?)?)?;
+            Ok(Outcome::MailTaken)
+        }
         Command::Administer(request) => {
             admin::perform(core, request, By::Client).await.map(Outcome::Administered)
         }

@@ -207,7 +207,8 @@ async fn carry_out(
         Attempt::Password | Attempt::Code => Tried::Password,
     };
     // Hashing for a stranger takes turns as well, though nothing is tried.
-    let takes_turns = endpoint.attempt != Attempt::None || matches!(command, Command::Register(_));
+    let hashes = matches!(command, Command::Register(_) | Command::FollowLink { .. });
+    let takes_turns = endpoint.attempt != Attempt::None || hashes;
     let work = {
         let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
         let principal = principal.map(Arc::clone);
@@ -346,10 +347,17 @@ fn change_of(
         Command::CreateKey(_) => (Event::KeyCreate, own(), None),
         Command::RotateKey { .. } => (Event::KeyRotate, own(), None),
         Command::DeleteKey { .. } => (Event::KeyRevoke, own(), None),
+        Command::FollowLink { link, .. } => {
+            let account = core.read_link(link.expose()).ok().map(|(account, _)| account);
+            (Event::LinkFollow, account, Some("link"))
+        }
         Command::BeginGithub { .. }
         | Command::Me
         | Command::Providers
         | Command::ListKeys
+        | Command::ShowLink { .. }
+        | Command::SendPasswordLink { .. }
+        | Command::SendAddressLink
         | Command::Administer(_)
         | Command::Health => return None,
     };
@@ -374,6 +382,11 @@ fn came_to(gateway: &Gateway, change: Change, done: &dialect::Outcome) -> Vec<Ch
         | Done::BackFromGithub(account, ..) => {
             Change { account: Some(Arc::clone(account)), ..change }
         }
+        Done::LinkFollowed(account, kind, _) => Change {
+            account: Some(Arc::clone(account)),
+            detail: Some(kind.as_str().to_owned()),
+            ..change
+        },
         Done::KeyCreated(key, _) => Change { detail: Some(format!("key {}", key.id.0)), ..change },
         Done::Administered(reply) => return change.done(&gateway.core, reply),
         _ => change,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::auth::error::{Entity, Error, Name, Refusal, StoreError};
 use crate::auth::federation::FederationError;
+use crate::auth::link::LinkFault;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 
@@ -82,6 +83,9 @@ pub enum Reason {
     RegistrationClosed,
     LocalAccountsDisabled,
     LastAdministrator,
+    LinksDisabled,
+    MailBusy,
+    LinkRefused(LinkFault),
     GithubDisabled,
     GithubRefused(FederationError),
     /// Only an access token has what this needs.
@@ -169,6 +173,9 @@ impl Reason {
             Reason::RegistrationClosed => "registration_closed",
             Reason::LocalAccountsDisabled => "local_accounts_disabled",
             Reason::LastAdministrator => "last_administrator",
+            Reason::LinksDisabled => "links_disabled",
+            Reason::MailBusy => "mail_busy",
+            Reason::LinkRefused(fault) => fault.code(),
             Reason::GithubDisabled => "github_disabled",
             Reason::GithubRefused(error) => match error {
                 FederationError::CodeRefused => "github_code_refused",
@@ -257,6 +264,9 @@ impl Rejection {
             (Error::RegistrationClosed, _) => Reason::RegistrationClosed.into(),
             (Error::LocalAccountsDisabled, _) => Reason::LocalAccountsDisabled.into(),
             (Error::LastAdministrator, _) => Reason::LastAdministrator.into(),
+            (Error::LinksDisabled | Error::MailDisabled, _) => Reason::LinksDisabled.into(),
+            (Error::MailBusy, _) => Reason::MailBusy.into(),
+            (Error::Link(fault), _) => Reason::LinkRefused(fault).into(),
             (Error::ForeignFlow, _) => {
                 Reason::CrossSite.because("the flow did not begin in this browser")
             }

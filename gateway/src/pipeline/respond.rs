@@ -10,7 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 use crate::auth::error::{Entity, Name, Refusal as AuthRefusal};
 use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
-use crate::dialect::{Answer, ClientError, Dialect};
+use crate::dialect::{Answer, ClientError, Dialect, links};
 
 use super::Gateway;
 use super::admit::retry_seconds;
@@ -30,6 +30,8 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 #[derive(Clone, Copy)]
 pub enum Shape<'a> {
     Dialect(Option<&'a dyn Dialect>),
+    /// For a person with a browser.
+    Page,
     /// Trailers-Only, as gRPC clients understand it.
     Grpc,
 }
@@ -184,6 +186,12 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::LastAdministrator => {
             keep(S::CONFLICT, "LAST_ADMIN", "Somebody must remain to administer the gateway")
         }
+        Reason::LinksDisabled => keep(S::NOT_FOUND, "LINKS_DISABLED", "Links are not set up here"),
+        Reason::LinkRefused(_) => keep(
+            S::NOT_FOUND,
+            "LINK_NOT_GOOD",
+            "This link has expired or was followed already; ask for a new one",
+        ),
         Reason::GithubDisabled => {
             keep(S::NOT_FOUND, "GITHUB_DISABLED", "Signing in with GitHub is not set up here")
         }
@@ -210,6 +218,7 @@ fn refusal(reason: &Reason) -> Refusal {
             "The service behind the gateway is busy",
         ),
         Reason::HasherBusy
+        | Reason::MailBusy
         | Reason::AgentsOverLimit
         | Reason::StoreBusy
         | Reason::StoreUnavailable
@@ -325,6 +334,13 @@ fn grpc_status(status: StatusCode) -> u8 {
     }
 }
 
+/// Whether a client would rather have a page than an object: a browser that navigates.
+#[must_use]
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|accept| accept.starts_with("text/html"))
+}
+
 /// The answer to a request that did not get through.
 pub fn reject(
     gateway: &Gateway,
@@ -339,6 +355,7 @@ pub fn reject(
     };
     let mut response = match shape {
         Shape::Grpc => grpc_answer(refusal.status, message),
+        Shape::Page => own_answer(links::refusal_page(refusal.status, message)),
         Shape::Dialect(dialect) => {
             let body = dialect.map_or_else(Vec::new, |dialect| {
                 dialect.refusal(&ClientError {
@@ -369,7 +386,7 @@ pub fn own_answer(answer: Answer) -> Response<ResponseBody> {
     for (name, value) in answer.fields {
         headers.append(name, value);
     }
-    if typed {
+    if typed && !headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -417,6 +434,7 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
         }
         Reason::AttemptsQueued
         | Reason::HasherBusy
+        | Reason::MailBusy
         | Reason::AgentsOverLimit
         | Reason::AgentsOverAddressLimit
         | Reason::StoreBusy

@@ -111,6 +111,7 @@ pub(crate) fn key(number: u8, owner: &Account) -> ApiKey {
 
 pub(crate) fn change(account: &Account, new: &str, keep: Option<SessionId>) -> PasswordChange {
     PasswordChange {
+        verify_email: false,
         account: account.id,
         expected_version: Some(account.version),
         replacement: HashedPassword(new.to_owned()),

@@ -330,6 +330,7 @@ impl Store for EmbeddedStore {
                 }
                 account.password = Some(change.replacement);
                 account.former = change.former;
+                account.verify_email(change.verify_email.then_some(true));
                 account.version += 1;
                 write_account(txn, &account)?;
                 if let Some(former) = &account.former {

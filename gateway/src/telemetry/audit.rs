@@ -40,6 +40,12 @@ pub enum Event {
     UserVerify,
     UserUnverify,
     UserDelete,
+    /// An account was made for somebody who is to choose its password.
+    UserInvite,
+    /// A link was made that lets a new password be set.
+    ResetLink,
+    /// A link was followed.
+    LinkFollow,
     /// One session, or all of an account or of all.
     SessionEnd,
     KeyCreate,

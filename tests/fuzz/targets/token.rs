@@ -65,6 +65,7 @@ impl Bench {
             registration: Registering::Closed,
             local_accounts: true,
             failure_window: Seconds(300),
+            links: None,
         };
         let runtime = Builder::new_current_thread().build().expect("a runtime can be made");
         let hash = runtime.block_on(hasher.hash("correct horse".into())).expect("an idle pool");
@@ -78,6 +79,7 @@ impl Bench {
                 clock: Arc::new(SetClock),
                 entropy: Arc::new(SystemEntropy::default()),
                 github: None,
+                mailer: None,
             },
         );
         let pair = runtime.block_on(async {

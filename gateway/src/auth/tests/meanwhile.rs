@@ -85,6 +85,7 @@ impl Bench {
                 expected_version: Some(account.version),
                 replacement: HashedPassword(NEW.to_owned()),
                 former: None,
+                verify_email: false,
                 keep: None,
                 now,
             };

@@ -466,6 +466,31 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     // GitHub.
     of(
+        "links_disabled",
+        "A link was to be made, and nobody said where links lead to.",
+        "Set `links.public_url` to the URL by which people reach this gateway.",
+    ),
+    of(
+        "mail_busy",
+        "Too many messages wait to be sent by mail.",
+        "Look at the log's `mail not sent` for what the server at `mail.url` answers.",
+    ),
+    of(
+        "link_malformed",
+        "The link is none of this gateway's, or not whole, or its account's address has changed.",
+        "Make a new one: `portcullis user reset-link` or `user invite`. Gateways that share a store need the same SECRET_KEY.",
+    ),
+    of(
+        "link_expired",
+        "The link was followed too late.",
+        "Make a new one; `links.ttl` is how long one is good.",
+    ),
+    of(
+        "link_spent",
+        "The link was followed before, or its account's password or state has changed since it was made.",
+        "Make a new one, if it is still needed.",
+    ),
+    of(
         "github_disabled",
         "Somebody tried to sign in with GitHub, and [github] is not configured.",
         "Set github.client_id and GITHUB_CLIENT_SECRET if they should.",

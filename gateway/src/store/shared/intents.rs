@@ -98,6 +98,7 @@ impl Store for SharedStore {
                 }
                 account.password = Some(change.replacement.clone());
                 account.former.clone_from(&change.former);
+                account.verify_email(change.verify_email.then_some(true));
                 account.version += 1;
                 if let Some(former) = &account.former {
                     let ends = [number(former.ends.0), text(account.id.0)];

@@ -36,7 +36,7 @@ impl Bench {
     fn new() -> Self {
         let pool = Arc::new(HashingPool::start(1, 8, COST).unwrap());
         let clock = Arc::new(SetClock(AtomicU64::new(1_800_000_000_000)));
-        let core = core_over(Arc::clone(&pool) as Arc<dyn PasswordHasher>, clock);
+        let core = core_over(Arc::clone(&pool) as Arc<dyn PasswordHasher>, clock, None);
         let settings = || Settings {
             prefix: "/api".to_owned(),
             access_ttl: Seconds(60),

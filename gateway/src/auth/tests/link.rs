@@ -1,0 +1,172 @@
+//! Links: good once, for what they were made for, until something changes.
+
+use proptest::prelude::*;
+
+use super::super::link::{LinkFault, LinkKind};
+use super::*;
+
+const NEW: &str = "a new password";
+
+impl Bench {
+    /// The account `bea`, who registered herself.
+    async fn with_bea() -> (Self, Arc<Account>) {
+        let bench = Self::new().await;
+        let bea = Account {
+            email: Some("bea@example.com".to_owned()),
+            password: Some(HashedPassword("old password".to_owned())),
+            ..Account::new(
+                AccountId(bench.core.new_uuid()),
+                Username::parse("bea").unwrap(),
+                bench.core.clock.now(),
+            )
+        };
+        bench.core.store_account(bea.clone()).await.unwrap();
+        (bench, Arc::new(bea))
+    }
+
+    fn link(&self, account: &Account, kind: LinkKind) -> String {
+        let made = self.core.make_link(account, kind).unwrap();
+        made.url.expose().strip_prefix("https://gate.example/").unwrap().to_owned()
+    }
+
+    fn fault(&self, text: &str) -> Option<LinkFault> {
+        match self.core.read_link(text) {
+            Ok(_) => None,
+            Err(Error::Link(fault)) => Some(fault),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    async fn follow(&self, text: &str) -> Result<LinkKind, Error> {
+        let followed = self.core.follow_link(text, Some(NEW.into())).await;
+        followed.map(|(_, kind)| kind)
+    }
+}
+
+#[tokio::test]
+async fn a_link_sets_a_password_once() {
+    let (bench, bea) = Bench::with_bea().await;
+    let (link, other) =
+        (bench.link(&bea, LinkKind::Password), bench.link(&bea, LinkKind::Password));
+    assert_eq!(bench.follow(&link).await.unwrap(), LinkKind::Password);
+    bench.core.login("bea", &NEW.into(), ROTATING).await.unwrap();
+    for spent in [link, other] {
+        let again = bench.follow(&spent).await;
+        assert!(matches!(again, Err(Error::Link(LinkFault::Spent))), "{again:?}");
+    }
+    assert!(!bench.core.standing.account(bea.id).unwrap().email_verified);
+}
+
+#[tokio::test]
+async fn of_many_who_follow_a_link_at_once_one_sets_the_password() {
+    let (bench, bea) = Bench::with_bea().await;
+    let link = bench.link(&bea, LinkKind::Password);
+    let attempts =
+        (0..8).map(|number| {
+            let (link, core) = (link.clone(), &bench.core);
+            async move {
+                core.follow_link(&link, Some(format!("password {number}").as_str().into())).await
+            }
+        });
+    let outcomes = futures_util::future::join_all(attempts).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+}
+
+#[tokio::test]
+async fn an_invitation_sets_the_password_and_verifies_the_address() {
+    let (bench, bea) = Bench::with_bea().await;
+    let link = bench.link(&bea, LinkKind::Both);
+    assert_eq!(bench.follow(&link).await.unwrap(), LinkKind::Both);
+    assert!(bench.core.standing.account(bea.id).unwrap().email_verified);
+}
+
+#[tokio::test]
+async fn an_address_is_verified_once_and_the_password_stays() {
+    let (bench, bea) = Bench::with_bea().await;
+    let link = bench.link(&bea, LinkKind::Address);
+    assert_eq!(bench.follow(&link).await.unwrap(), LinkKind::Address);
+    assert!(bench.core.standing.account(bea.id).unwrap().email_verified);
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
+    bench.core.login("bea", &"old password".into(), ROTATING).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_ends_with_its_time_and_with_its_account() {
+    let (bench, bea) = Bench::with_bea().await;
+    let link = bench.link(&bea, LinkKind::Password);
+    bench.clock.0.fetch_add(86_400_000 - 1, Ordering::SeqCst);
+    assert_eq!(bench.fault(&link), None);
+    bench.clock.0.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(bench.fault(&link), Some(LinkFault::Expired));
+    let link = bench.link(&bea, LinkKind::Password);
+    let now = bench.core.clock.now();
+    bench.core.store.set_state(bea.id, AccountState::Disabled, now).await.unwrap();
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
+    bench.core.store.set_state(bea.id, AccountState::Enabled, now).await.unwrap();
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
+    let administration = super::super::ports::Administration::MayEnd;
+    bench.core.store.delete_account(bea.id, administration, now).await.unwrap();
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
+}
+
+#[tokio::test]
+async fn an_unacceptable_password_leaves_the_link_good() {
+    let (bench, bea) = Bench::with_bea().await;
+    let link = bench.link(&bea, LinkKind::Password);
+    for password in [None, Some(Secret::from("short"))] {
+        let refused = bench.core.follow_link(&link, password).await;
+        assert!(matches!(refused, Err(Error::Password(Unacceptable::TooShort))), "{refused:?}");
+    }
+    bench.follow(&link).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_is_no_token() {
+    let (bench, bea) = Bench::with_bea().await;
+    let link = bench.link(&bea, LinkKind::Password);
+    assert!(bench.core.verify_access(&link).is_err());
+    let (_, pair) = bench.core.login("bea", &"old password".into(), ROTATING).await.unwrap();
+    assert_eq!(bench.fault(pair.access.text.expose()), Some(LinkFault::Malformed));
+}
+
+#[test]
+fn no_other_text_than_the_link_itself_is_good() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (bench, bea) = runtime.block_on(Bench::with_bea());
+    let link = bench.link(&bea, LinkKind::Address);
+    assert_eq!(bench.fault(&link), None);
+    proptest!(|(at in 0..link.len(), byte in "[A-Za-z0-9_-]")| {
+        let mut changed = link.clone();
+        changed.replace_range(at..=at, &byte);
+        if changed != link {
+            prop_assert!(bench.fault(&changed).is_some());
+        }
+    });
+    for text in ["", "AQID", &link[1..], &link[..link.len() - 1], &format!("{link}A")] {
+        assert_eq!(bench.fault(text), Some(LinkFault::Malformed), "{text}");
+    }
+}
+
+/// An unknown address costs the same and gets nothing.
+#[tokio::test]
+async fn a_message_is_handed_over_whether_or_not_the_address_is_known() {
+    let (bench, _) = Bench::with_bea().await;
+    for address in ["bea@example.com", "eve@example.com", "bea"] {
+        bench.core.send_password_link(address).unwrap();
+    }
+    let sent = std::mem::take(&mut *bench.mails.0.lock().unwrap());
+    let to: Vec<_> = sent.iter().map(|message| message.to.as_deref()).collect();
+    assert_eq!(to, [Some("bea@example.com"), None, None]);
+}
+
+#[tokio::test]
+async fn an_address_gets_three_messages_an_hour() {
+    let (bench, _) = Bench::with_bea().await;
+    let ask = || {
+        bench.core.send_password_link("BEA@example.com").unwrap();
+        bench.mails.0.lock().unwrap().pop().unwrap().to.is_some()
+    };
+    assert_eq!([ask(), ask(), ask(), ask()], [true, true, true, false]);
+    bench.clock.0.fetch_add(3_600_000, Ordering::SeqCst);
+    assert!(ask());
+}

@@ -1,0 +1,217 @@
+//! Links that a person follows in a browser: a page that says what the link is for, a form
+//! that does it; and the same as JSON. Mounted where `links.public_url` is set.
+//!
+//! To open a link changes nothing, for programs that look at mails open every link in them.
+//! The page holds no script and nothing of others, and tells no site where it was left from.
+
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_FRAME_OPTIONS};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::link::LinkKind;
+use crate::auth::login::Issuance;
+use crate::auth::password::{MAX_BYTES, MIN_CHARS, PasswordRule};
+use crate::auth::secret::Secret;
+use crate::auth::time::{Seconds, Timestamp};
+
+use super::body::{is_form, json, none, to_json};
+use super::delivery::Delivery;
+use super::{
+    Admission, Answer, ClientError, Command, Contract, DecodeError, Dialect, Endpoint, Input,
+    Operation, Outcome, Presentation, Verb,
+};
+
+const LINKS: &[Endpoint] = &[
+    Endpoint::new(Verb::Get, "", Operation::ShowLink),
+    Endpoint::new(Verb::Post, "", Operation::FollowLink),
+];
+/// Where mail is configured.
+const WITH_MAIL: &[Endpoint] = &[
+    LINKS[0],
+    LINKS[1],
+    Endpoint::new(Verb::Post, "/password", Operation::SendPasswordLink),
+    Endpoint::new(Verb::Post, "/address", Operation::SendAddressLink)
+        .admitting(Admission::Authenticated),
+];
+
+/// In the query of a link: what stands before its text.
+pub const QUERY: &str = "?link=";
+
+pub struct Links {
+    pub prefix: String,
+    /// Whether people can ask for links by mail.
+    pub mail: bool,
+}
+
+#[derive(Deserialize)]
+struct FollowBody {
+    link: String,
+    #[serde(default)]
+    password: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct AddressBody {
+    email: String,
+}
+
+#[derive(Serialize)]
+struct DoneAnswer {
+    done: &'static str,
+}
+
+#[derive(Serialize)]
+struct ErrorAnswer<'a> {
+    error: ErrorMembers<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorMembers<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+impl Dialect for Links {
+    fn contract(&self) -> Contract {
+        Contract::Links
+    }
+
+    fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        if self.mail { WITH_MAIL } else { LINKS }
+    }
+
+    fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
+        match operation {
+            Operation::ShowLink => {
+                let query = input.query.unwrap_or_default();
+                let found = query.split('&').find_map(|pair| pair.strip_prefix("link="));
+                let missing = || DecodeError::Malformed("The query must have a link".to_owned());
+                Ok(Command::ShowLink { link: found.ok_or_else(missing)?.into() })
+            }
+            Operation::FollowLink if is_form(input.content_type) => follow_form(input.body),
+            Operation::FollowLink => {
+                let FollowBody { link, password } = json(input.content_type, input.body)?;
+                let (link, password) = (Secret::new(link), password.map(Secret::new));
+                Ok(Command::FollowLink { link, password, reply: Presentation::Json })
+            }
+            Operation::SendPasswordLink => {
+                let AddressBody { email } = json(input.content_type, input.body)?;
+                Ok(Command::SendPasswordLink { address: email })
+            }
+            Operation::SendAddressLink => none(input.body).map(|()| Command::SendAddressLink),
+            _ => Err(DecodeError::not_of_this_contract()),
+        }
+    }
+
+    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
+        match outcome {
+            Outcome::LinkShown(kind, link) => page(StatusCode::OK, &self.form(kind, &link)),
+            Outcome::LinkFollowed(_, kind, Presentation::Page) => {
+                page(StatusCode::OK, &format!("<p>{}</p>", followed(kind)))
+            }
+            Outcome::LinkFollowed(_, kind, Presentation::Json) => {
+                Answer::ok(&DoneAnswer { done: kind.as_str() })
+            }
+            Outcome::MailTaken => Answer { status: StatusCode::ACCEPTED, ..Answer::nothing() },
+            _ => Answer::nothing(),
+        }
+    }
+
+    fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
+        let ClientError { code, message, .. } = *error;
+        to_json(&ErrorAnswer { error: ErrorMembers { code, message } })
+    }
+
+    /// Nobody signs in here.
+    fn issuance(&self) -> Issuance {
+        Issuance { access_ttl: Seconds(0), rotate: false, shows_role: false }
+    }
+
+    fn password_rule(&self) -> PasswordRule {
+        PasswordRule::default()
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery::Body
+    }
+}
+
+impl Links {
+    /// A link's text is of letters, digits, `-` and `_`, for it has been read before.
+    fn form(&self, kind: LinkKind, link: &Secret) -> String {
+        let prefix = &self.prefix;
+        let (what, field, button) = match kind {
+            LinkKind::Address => ("Confirm your e-mail address.", String::new(), "Confirm"),
+            LinkKind::Password | LinkKind::Both => {
+                let field = format!(
+                    "<p><label>New password, at least {MIN_CHARS} characters<br>\
+                     <input type=\"password\" name=\"password\" autocomplete=\"new-password\" \
+                     minlength=\"{MIN_CHARS}\" maxlength=\"{MAX_BYTES}\" required autofocus>\
+                     </label></p>"
+                );
+                ("Choose a password for your account.", field, "Set password")
+            }
+        };
+        format!(
+            "<p>{what}</p><form method=\"post\" action=\"{prefix}\">\
+             <input type=\"hidden\" name=\"link\" value=\"{}\">{field}\
+             <p><button type=\"submit\">{button}</button></p></form>",
+            link.expose()
+        )
+    }
+}
+
+fn follow_form(body: &[u8]) -> Result<Command, DecodeError> {
+    let malformed =
+        || DecodeError::Malformed("The form must have a link, and a password at most".to_owned());
+    let text = std::str::from_utf8(body).map_err(|_| malformed())?;
+    let (mut link, mut password) = (None, None);
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        // What is no UTF-8 has been replaced: a password must not change so.
+        let value = (!value.contains('\u{fffd}')).then(|| Secret::new(value.into_owned()));
+        match name.as_ref() {
+            "link" if link.is_none() => link = Some(value.ok_or_else(malformed)?),
+            "password" if password.is_none() => password = Some(value.ok_or_else(malformed)?),
+            _ => return Err(malformed()),
+        }
+    }
+    let link = link.ok_or_else(malformed)?;
+    Ok(Command::FollowLink { link, password, reply: Presentation::Page })
+}
+
+fn followed(kind: LinkKind) -> &'static str {
+    match kind {
+        LinkKind::Address => "Your e-mail address is confirmed.",
+        LinkKind::Password => "Your password is set. All other sessions have ended.",
+        LinkKind::Both => "Your password is set and your e-mail address confirmed.",
+    }
+}
+
+/// A refusal for a person; `message` is one of ours.
+#[must_use]
+pub fn refusal_page(status: StatusCode, message: &str) -> Answer {
+    page(status, &format!("<p>{message}</p>"))
+}
+
+fn page(status: StatusCode, content: &str) -> Answer {
+    let body = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>Account</title>\
+         <main>{content}</main></html>\n"
+    );
+    let field = |name: HeaderName, value| (name, HeaderValue::from_static(value));
+    let fields = vec![
+        field(CONTENT_TYPE, "text/html; charset=utf-8"),
+        field(
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+        field(REFERRER_POLICY, "no-referrer"),
+        field(X_FRAME_OPTIONS, "DENY"),
+    ];
+    Answer { status, body: body.into_bytes(), fields }
+}
