@@ -67,7 +67,7 @@ use record::{CancelGuard, RequestRecord};
 use respond::{Challenges, Shape};
 use route::Routes;
 use slots::Slots;
-use throttle::{Caller, Throttle};
+use throttle::{Caller, Page, Throttle};
 
 /// Everything a request may need, shared by all of them.
 pub struct Gateway {
@@ -243,8 +243,8 @@ async fn process(
     let client = identify_client(gateway, connection, &parts.headers);
     let (address, source) = (client.address, Source::of(client.address));
     record.access.client = address;
-    let caller =
-        Caller { client: address, source, request_id: Arc::clone(&record.access.request_id) };
+    let request_id = Arc::clone(&record.access.request_id);
+    let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
     gateway.admission.admit(source)?;
 
     // What the bytes said before anything is read into them.
@@ -313,8 +313,10 @@ async fn process(
         Access::Authenticated { .. } => {
             let presented = presented(gateway, &parts.headers, ticket)?;
             // Before it is verified: a foreign page costs its visitor no attempt.
-            if presented.is_ambient() {
-                cross_site::check(&parts, origin, &route.origins)?;
+            match cross_site::check(&parts, origin, &route.origins) {
+                Err(foreign) if presented.is_ambient() => return Err(foreign),
+                Err(_) => caller.page = Page::Foreign,
+                Ok(()) => {}
             }
             // An agent says who it is when the WebSocket is open.
             if route.agents == Agents::Accepted

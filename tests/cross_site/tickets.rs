@@ -1,8 +1,10 @@
 //! `?token=`: any page can make one up, and a real one must not lie about.
 
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::protocol::Message;
 
 use crate::support::client::{Client, Protocol, sign_in_admin};
+use crate::support::tunnel::Tunnel;
 use crate::support::upstream::{Upstream, ok};
 use crate::support::websocket::open_socket;
 
@@ -35,6 +37,32 @@ async fn made_up_tickets_of_a_foreign_page_lock_nobody_out() {
     check_not_locked_out(&gateway).await;
     // A ticket is proof enough, whosever page brings it.
     open_socket(&visitor(&gateway, FOREIGN), &real).await.expect(101);
+}
+
+/// Made-up tickets and agents' keys, each as often as locks an address out.
+async fn make_up(gateway: &Gateway, page: &[(&str, &str)]) {
+    let from = [("x-forwarded-for", VISITOR)];
+    for _ in 0..ATTEMPTS {
+        open_socket(&visitor(gateway, page), "/logs?token=abc").await;
+        let fields = [&from[..], page].concat();
+        if let Ok((mut agent, _)) = Tunnel::open(gateway, "/agents", &fields).await {
+            let key = r#"{"type":"auth","api_key":"sk_live_made_up"}"#;
+            agent.send(Message::text(key)).await;
+            assert_eq!(agent.closed().await, Some(4401));
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_all_is_counted_a_foreign_page_costs_its_visitor_no_attempt_either() {
+    let routes = "[[route]]\nupstream = \"echo\"\nws_token = true\n\
+                  [[route]]\npath = \"/agents\"\nupstream = \"echo\"\nagents = true\n";
+    let limits = "[limits]\nburst = 10000\ncount = \"all\"\n";
+    let gateway = Gateway::start(&format!("{routes}{limits}")).await;
+    make_up(&gateway, FOREIGN).await;
+    check_not_locked_out(&gateway).await;
+    make_up(&gateway, &[]).await;
+    visitor(&gateway, &[]).login(ADMIN, ADMIN_PASSWORD).await.expect(429);
 }
 
 #[tokio::test]

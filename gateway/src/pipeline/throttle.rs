@@ -50,6 +50,16 @@ pub struct Caller {
     /// The address as limits count it.
     pub source: Source,
     pub request_id: Arc<str>,
+    pub page: Page,
+}
+
+/// Whose page made the browser ask, as far as a request tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Ours, a listed one, or none.
+    Meant,
+    /// Its visitor's address must not pay for what it makes up.
+    Foreign,
 }
 
 /// When a name is slowed down, whichever addresses its failures came from.
@@ -112,22 +122,22 @@ impl Throttle {
 
     /// Whether a refusal of what was tried is a failed attempt.
     #[must_use]
-    pub fn counts(&self, tried: Tried) -> bool {
+    pub fn counts(&self, caller: &Caller, tried: Tried) -> bool {
         match tried {
             Tried::Password | Tried::Credential(Scheme::Basic) => true,
             Tried::RefreshToken
             | Tried::Credential(Scheme::Bearer | Scheme::ApiKey | Scheme::Ticket) => {
-                self.limits.counted == Counted::All
+                self.limits.counted == Counted::All && caller.page == Page::Meant
             }
         }
     }
 
-    fn is_failure(&self, tried: Tried, error: &Error) -> bool {
+    fn is_failure(&self, caller: &Caller, tried: Tried, error: &Error) -> bool {
         match error {
             // Whoever sends it knows it, and need not guess.
             Error::Refused(Refusal::PasswordFormer) => false,
             Error::Refused(_) | Error::Federation(FederationError::CodeRefused) => {
-                self.counts(tried)
+                self.counts(caller, tried)
             }
             _ => false,
         }
@@ -201,7 +211,7 @@ impl Throttle {
         tried: Tried,
         error: Error,
     ) -> Result<T, Rejection> {
-        if self.is_failure(tried, &error) {
+        if self.is_failure(caller, tried, &error) {
             return self.judge(caller, None, tried, (), async move { Err(error) }).await;
         }
         Err(Rejection::from_core(error, tried))
@@ -221,7 +231,7 @@ impl Throttle {
         let attempt = tokio::spawn(async move {
             let outcome = check.await;
             if let Err(error) = &outcome
-                && throttle.is_failure(tried, error)
+                && throttle.is_failure(&caller, tried, error)
             {
                 throttle.count_failure(&caller, name).await?;
             }

@@ -28,7 +28,7 @@ pub(super) async fn check(
     let redeeming = tokio::spawn(async move { core.redeem_ticket(text.expose()).await });
     match redeeming.await {
         // In turn, so that the count is exact.
-        Ok(Err(error)) if throttle.counts(TRIED) => {
+        Ok(Err(error)) if throttle.counts(caller, TRIED) => {
             throttle.attempt(caller, None, TRIED, async move { Err(error) }).await
         }
         redeemed => finished(redeemed),

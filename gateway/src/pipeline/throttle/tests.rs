@@ -28,7 +28,7 @@ fn throttle_at(bench: Bench, name_attempts: u32) -> Arc<Throttle> {
 
 fn caller(last: u8) -> Caller {
     let client = IpAddr::from([192, 0, 2, last]);
-    Caller { client, source: Source::of(client), request_id: "request".into() }
+    Caller { client, source: Source::of(client), request_id: "request".into(), page: Page::Meant }
 }
 
 /// What is being judged, and the most that ever was at once.
