@@ -7,6 +7,7 @@ mod sign_in;
 mod tickets;
 
 use http::Request;
+use serde_json::Value;
 
 use crate::support::client::{Answer, Body, Client};
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
@@ -41,13 +42,18 @@ async fn check_not_locked_out(gateway: &Gateway) {
     Client::admin(gateway).from_address(VISITOR).get("/api/ws-token").await.expect(200);
 }
 
+async fn access_line(gateway: &Gateway, answer: &Answer) -> Value {
+    let id = answer.field("x-request-id").to_owned();
+    let is_it = |line: &Value| line["type"] == "access" && line["request_id"] == *id;
+    gateway.wait_for_recent_log(is_it).await
+}
+
 /// Refused as cross-site, as the log has it.
 async fn check_refused(gateway: &Gateway, client: &Client, request: Request<Body>) -> Answer {
     let what = format!("{} {}", request.method(), request.uri());
     let answer = client.request(request).await;
     assert_eq!(answer.status, 403, "{what}: {answer:?}");
-    let id = answer.field("x-request-id").to_owned();
-    let line = gateway.wait_for_recent_log(|line| line["request_id"] == *id).await;
+    let line = access_line(gateway, &answer).await;
     assert_eq!(line["reason"], "cross_site", "{what}: {line}");
     assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("`origins`")), "{line}");
     answer

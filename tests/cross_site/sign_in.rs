@@ -139,8 +139,7 @@ async fn no_foreign_page_sends_codes_but_the_callback_takes_them_from_anywhere()
     // Its page is always another site's; what is missing is the flow's own proof.
     let callback = "/api/auth/github/callback?code=made-up&state=made-up";
     let answer = visitor(&gateway, FOREIGN).get(callback).await.expect(403);
-    let id = answer.field("x-request-id").to_owned();
-    let line = gateway.wait_for_recent_log(|line| line["request_id"] == *id).await;
+    let line = access_line(&gateway, &answer).await;
     assert_eq!(line["detail"], "the flow did not begin in this browser", "{line}");
     check_not_locked_out(&gateway).await;
 }
