@@ -8,6 +8,12 @@ from flask import Flask, request
 flask = Flask(__name__)
 
 
+@flask.route("/open/where")
+@flask.route("/where")
+def where():
+    return request.path
+
+
 @flask.route("/<path:path>", methods=["GET", "POST", "DELETE"])
 def called(path):
     return f"executed {request.method}"

@@ -42,6 +42,33 @@ async fn a_cgi_program_is_told_no_identity_by_a_client() {
     assert!(!environment.contains("HTTP_X_PORTCULLIS"), "{environment}");
 }
 
+/// Was: with `SCRIPT_NAME: /open` the application behind a public route executed another
+/// path than the one that was judged, for gunicorn cuts that off.
+#[tokio::test]
+async fn a_path_is_not_cut_by_a_field_that_servers_take_for_a_variable() {
+    let backend = Backend::gunicorn().await;
+    let route = "[[route]]\npublic = true\npath = \"/open\"\nupstream = \"app\"\n";
+    for names in ["strict", "any"] {
+        let gateway = Gateway::start(&format!(
+            "{}field_names = \"{names}\"\n{route}",
+            backend.section("app")
+        ))
+        .await;
+        let client = Client::anonymous(&gateway).h2();
+        let kind = ["application/grpc", "application/grpcx"];
+        for content_type in kind {
+            let client = client.clone().with("content-type", content_type);
+            let plain = client.get("/open/where").await.expect(200);
+            assert_eq!(String::from_utf8_lossy(&plain.body), "/open/where");
+            for name in ["script_name", "x-script-name"] {
+                let forged = client.clone().with(name, "/open");
+                let answer = forged.get("/open/where").await.expect(200);
+                assert_eq!(String::from_utf8_lossy(&answer.body), "/open/where", "{name}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_servers_read_differently_stays_here_and_is_counted() {
     let upstream = Upstream::http1(ok).await;

@@ -66,6 +66,14 @@ impl Backend {
         Self::started(host, command, empty()).await
     }
 
+    /// The same application under gunicorn, which takes SCRIPT_NAME from a field.
+    pub async fn gunicorn() -> Self {
+        let host = fresh_host();
+        let mut command = python();
+        command.args(["-m", "gunicorn", "--bind", &format!("{host}:{PORT}"), "application:flask"]);
+        Self::started(host, command, empty()).await
+    }
+
     /// An ASGI application under uvicorn with h11.
     pub async fn uvicorn() -> Self {
         let host = fresh_host();

@@ -64,7 +64,7 @@ impl Destination {
             Destination::Http(upstream) => upstream.field_names,
         };
         match configured {
-            FieldNames::Strict if protocol == Protocol::Http2 && is_grpc(request) => {
+            FieldNames::Strict if protocol == Protocol::Http2 && has_grpc_type(request) => {
                 FieldNames::Any
             }
             configured => configured,
@@ -326,6 +326,16 @@ fn is_stream(headers: &HeaderMap) -> bool {
 #[must_use]
 pub fn is_grpc(headers: &HeaderMap) -> bool {
     has_type(headers, "application/grpc")
+}
+
+/// Whether a message is of gRPC's very type, or one of its formats. Everything else that
+/// begins so is some other type, which a client may choose at will.
+fn has_grpc_type(headers: &HeaderMap) -> bool {
+    let behind = |value: &HeaderValue| {
+        let rest = value.as_bytes().strip_prefix(b"application/grpc")?;
+        Some(matches!(rest.first(), None | Some(b'+' | b';')))
+    };
+    headers.get(header::CONTENT_TYPE).and_then(behind).unwrap_or(false)
 }
 
 fn has_type(headers: &HeaderMap, prefix: &str) -> bool {

@@ -291,7 +291,22 @@ fn check_request(
 fn is_set_here(name: &str) -> bool {
     let normal = dashed(name);
     let known = ["x-api-key", "x-request-id"];
-    known.contains(&&*normal) || (normal.starts_with("content-") && normal != name)
+    let families = ["content-", "document-", "http-", "redirect-", "remote-", "server-", "wsgi-"];
+    let variables = [
+        "auth-type",
+        "gateway-interface",
+        "https",
+        "path-info",
+        "path-translated",
+        "query-string",
+        "request-method",
+        "request-uri",
+        "script-filename",
+        "script-name",
+    ];
+    let variable =
+        variables.contains(&&*normal) || families.iter().any(|family| normal.starts_with(family));
+    known.contains(&&*normal) || (variable && normal != name)
 }
 
 fn pairs<'a>(lines: &[&'a [u8]]) -> impl Iterator<Item = &'a [u8]> {
@@ -316,7 +331,23 @@ fn is_removed_as_identity(name: &str) -> bool {
     ["remote-", "x-custom-", "custom-", "x-auth-", "x-user-", "x-role", "cf-", "x-azure-", "fly-"]
         .iter()
         .any(|prefix| name.starts_with(prefix))
-        || ["client-cert-chain", "x-proxyuser-ip"].contains(&&*name)
+        || ["x-accel-", "x-amzn-mtls-", "x-ms-token-", "x-vouch-", "oidc-claim-", "x-proxy"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        || [
+            "client-cert-chain",
+            "front-end-https",
+            "proxy-client-ip",
+            "wl-proxy-client-ip",
+            "x-arr-clientcert",
+            "x-middleware-subrequest",
+            "x-scheme",
+            "x-script-name",
+            "x-sendfile-type",
+            "x-ssl-cert",
+            "x-url-scheme",
+        ]
+        .contains(&&*name)
 }
 
 fn check_identity(before: &HeaderMap, after: &HeaderMap, names: &IdentityHeaders) {

@@ -23,7 +23,7 @@ use super::identity::is_credential;
 
 /// Names under which proxies and identity providers tell an application who is calling,
 /// from where, and what was asked for. None of them is a client's to send.
-const ASSERTED: [&str; 60] = [
+const ASSERTED: [&str; 72] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "cf-pseudo-ipv4",
@@ -33,14 +33,17 @@ const ASSERTED: [&str; 60] = [
     "fastly-client-ip",
     "fly-client-ip",
     "forwarded",
+    "front-end-https",
     // CGI hands it to programs as HTTP_PROXY (CVE-2016-5385, "httpoxy").
     "proxy",
+    "proxy-client-ip",
     "remote-email",
     "remote-groups",
     "remote-id",
     "remote-name",
     "remote-user",
     "true-client-ip",
+    "wl-proxy-client-ip",
     "x-admin",
     "x-auth-email",
     "x-auth-groups",
@@ -49,6 +52,7 @@ const ASSERTED: [&str; 60] = [
     "x-auth-roles",
     "x-auth-user",
     "x-auth-user-id",
+    "x-arr-clientcert",
     "x-auth-username",
     "x-azure-clientip",
     "x-azure-socketip",
@@ -63,19 +67,27 @@ const ASSERTED: [&str; 60] = [
     "x-is-admin",
     "x-jwt-payload",
     "x-method-override",
+    "x-middleware-subrequest",
     "x-ms-client-principal",
     "x-original-forwarded-for",
     "x-original-host",
     "x-original-method",
     "x-original-uri",
     "x-original-url",
+    "x-proxy-roles",
+    "x-proxy-user",
     "x-proxyuser-ip",
     "x-real-ip",
     "x-remote-user",
     "x-rewrite-url",
     "x-role",
     "x-roles",
+    "x-scheme",
+    "x-script-name",
+    "x-sendfile-type",
+    "x-ssl-cert",
     "x-token-claims",
+    "x-url-scheme",
     "x-user",
     "x-user-email",
     "x-user-id",
@@ -88,11 +100,14 @@ const ASSERTED: [&str; 60] = [
 ];
 
 /// Families of such names: everything that begins so.
-const ASSERTED_FAMILIES: [&str; 20] = [
+const ASSERTED_FAMILIES: [&str; 25] = [
     "cf-access-",
     "impersonate-",
+    "oidc-claim-",
     "ssl-client-",
     "tailscale-",
+    "x-accel-",
+    "x-amzn-mtls-",
     "x-amzn-oidc-",
     "x-auth-request-",
     "x-authenticated-",
@@ -104,12 +119,31 @@ const ASSERTED_FAMILIES: [&str; 20] = [
     "x-goog-authenticated-",
     "x-impersonate-",
     "x-ms-client-principal-",
+    "x-ms-token-",
     "x-pomerium-",
     "x-portcullis-",
     "x-remote-",
     "x-ssl-client-",
+    "x-vouch-",
     "x-webauth-",
 ];
+
+/// Variables of CGI (RFC 3875 4.1) and of what followed it: with `_` in its name, a field is
+/// taken for one by some servers. gunicorn cuts SCRIPT_NAME off the path it routes by.
+const VARIABLES: [&str; 10] = [
+    "auth-type",
+    "gateway-interface",
+    "https",
+    "path-info",
+    "path-translated",
+    "query-string",
+    "request-method",
+    "request-uri",
+    "script-filename",
+    "script-name",
+];
+const VARIABLE_FAMILIES: [&str; 6] =
+    ["document-", "http-", "redirect-", "remote-", "server-", "wsgi-"];
 
 /// Why a field does not go upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,6 +256,8 @@ impl FieldRules {
             || is_credential(normal)
             || is_set_here(normal)
             || normal.starts_with("content-")
+            || VARIABLES.contains(&normal)
+            || VARIABLE_FAMILIES.iter().any(|family| normal.starts_with(family))
             || HeaderName::from_bytes(normal.as_bytes()).is_ok_and(|name| is_hop_by_hop(&name))
     }
 }

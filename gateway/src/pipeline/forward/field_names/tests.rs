@@ -134,6 +134,9 @@ fn underscores_and_dots_pass_on_request_where_they_borrow_no_meaning() {
     for name in ["x-amz-meta-a_b", "grpc_retry.count", "_", "trace.id"] {
         assert_eq!(check(name), Ok(()), "{name}");
     }
+    for name in ["script_name", "path_info", "remote_addr", "server.port", "http_host"] {
+        assert_eq!(check(name), Err(Removal::Form), "{name}");
+    }
     for name in ["x_user", "x.forwarded.for", "x-portcullis_email", "x_api_key", "keep.alive"] {
         assert_eq!(check(name), Err(Removal::Form), "{name}");
     }
