@@ -23,10 +23,9 @@ pub(super) fn read(
     trusted: impl Fn(IpAddr) -> bool,
     forwarding: &Forwarding,
 ) -> Claims {
-    // Several lines are one list, and its end is the newest entry. A line that cannot be
-    // read says nothing of anybody, and ends the walk.
+    // Several lines are one list, and its end is the newest entry.
     let mut elements = headers.get_all(FORWARDED).iter().rev().flat_map(|line| {
-        let read = read_line(line.as_bytes()).unwrap_or_else(|| vec![Element::default()]);
+        let read = read_line(line.as_bytes()).unwrap_or_else(|| read_end(line.as_bytes()));
         read.into_iter().rev()
     });
     let mut read = Vec::new();
@@ -65,6 +64,25 @@ fn read_line(line: &[u8]) -> Option<Vec<Element>> {
         };
     }
     Some(elements)
+}
+
+/// The elements at the end of a malformed line. What a client wrote, with a quote that does
+/// not close, must not hide what a proxy put behind it; proxies write no commas into
+/// elements of theirs. The first that cannot be read says nothing, and ends the walk.
+fn read_end(line: &[u8]) -> Vec<Element> {
+    let mut elements = Vec::new();
+    for part in line.rsplit(|byte| *byte == b',') {
+        let whole = |(element, rest): (Element, &[u8])| trim(rest).is_empty().then_some(element);
+        match read_element(trim(part)).and_then(whole) {
+            Some(element) => elements.push(element),
+            None => {
+                elements.push(Element::default());
+                break;
+            }
+        }
+    }
+    elements.reverse();
+    elements
 }
 
 fn trim(bytes: &[u8]) -> &[u8] {

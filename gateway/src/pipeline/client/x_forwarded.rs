@@ -38,8 +38,10 @@ fn entries<'h>(
     name: &HeaderName,
 ) -> impl Iterator<Item = Option<&'h str>> + use<'h> {
     headers.get_all(name).iter().rev().flat_map(|line| {
-        let (text, readable) = line.to_str().map_or(("", false), |text| (text, true));
-        text.rsplit(',').map(move |entry| readable.then(|| entry.trim_matches([' ', '\t'])))
+        // Entry by entry: what a client wrote must not hide what a proxy put behind it.
+        line.as_bytes().rsplit(|byte| *byte == b',').map(|entry| {
+            std::str::from_utf8(entry).ok().map(|entry| entry.trim_matches([' ', '\t']))
+        })
     })
 }
 
