@@ -33,7 +33,7 @@ async fn somebody_who_is_invited_chooses_a_password_in_a_browser() {
         let page = browser.get(target(&link)).await.expect(200);
         assert_eq!(page.field("content-type"), "text/html; charset=utf-8");
         assert!(page.field("content-security-policy").contains("default-src 'none'"));
-        assert_eq!(page.field("referrer-policy"), "no-referrer");
+        assert_eq!(page.field("referrer-policy"), "strict-origin");
         assert_eq!(page.field("cache-control"), "no-store");
         let html = String::from_utf8_lossy(&page.body).into_owned();
         assert!(html.contains(text_of(&link)) && html.contains("type=\"password\""), "{html}");

@@ -280,7 +280,7 @@ pub enum Outcome {
     KeyCreated(ApiKey, Secret),
     Keys(Vec<Arc<ApiKey>>),
     KeyDeleted,
-    LinkShown(LinkKind, Secret),
+    LinkShown(Arc<Account>, LinkKind, Secret),
     LinkFollowed(Arc<Account>, LinkKind, Presentation),
     /// Whether or not it goes anywhere.
     MailTaken,

@@ -1,4 +1,4 @@
-//! Mail (SMTP, by lettre): a short queue and one task that sends what is in it. Whoever asked
+//! Mail (SMTP, by lettre): a short queue, and a few tasks that send what is in it. Whoever asked
 //! for a message does not wait for it; one that cannot be sent is tried again a few times.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::auth::error::Error;
 use crate::auth::link::LinkKind;
@@ -18,6 +18,8 @@ use crate::config::{Mail, MailSecurity};
 
 /// Messages that may wait.
 const QUEUE: usize = 64;
+/// Messages that are being sent, or wait to be tried again.
+const AT_ONCE: usize = 16;
 /// Before each further try.
 const RETRIES: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
@@ -36,10 +38,17 @@ impl MailQueue {
         let from: Mailbox = config.from.parse().map_err(|_| "the sender is no address")?;
         let transport = transport(config)?;
         let (sender, mut waiting) = mpsc::channel::<Message>(QUEUE);
-        let service = service.to_owned();
+        let sending = Arc::new(Sending { transport, from, service: service.to_owned() });
+        let places = Arc::new(Semaphore::new(AT_ONCE));
         tokio::spawn(async move {
             while let Some(message) = waiting.recv().await {
-                send(&transport, &from, &service, message).await;
+                // One that has to be tried again keeps nobody else's waiting.
+                let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+                let sending = Arc::clone(&sending);
+                tokio::spawn(async move {
+                    sending.send(message).await;
+                    drop(place);
+                });
             }
         });
         Ok(Arc::new(Self(sender)))
@@ -48,28 +57,45 @@ impl MailQueue {
 
 impl Mailer for MailQueue {
     fn send(&self, message: Message) -> Result<(), Error> {
+        if message.to.is_none() {
+            return Ok(());
+        }
         self.0.try_send(message).map_err(|_| Error::MailBusy)
     }
 }
 
-/// Neither the address nor the link is logged.
-async fn send(transport: &Transport, from: &Mailbox, service: &str, message: Message) {
-    let kind = message.kind.as_str();
-    let Some(letter) = letter(from, service, &message) else { return };
-    let mut waits = RETRIES.iter();
-    loop {
-        match transport.send(letter.clone()).await {
-            Ok(_) => return tracing::info!(kind, "mail sent"),
-            Err(error) if error.is_permanent() => {
-                return tracing::warn!(kind, %error, "mail refused by the server");
-            }
-            Err(error) => match waits.next() {
+struct Sending {
+    transport: Transport,
+    from: Mailbox,
+    service: String,
+}
+
+impl Sending {
+    /// Neither the address nor the link is logged, nor what a server says of them.
+    async fn send(&self, message: Message) {
+        let kind = message.kind.as_str();
+        let Some(letter) = letter(&self.from, &self.service, &message) else {
+            tracing::warn!(kind, "mail not sent: the address cannot be written to");
+            return;
+        };
+        let mut waits = RETRIES.iter();
+        loop {
+            let Err(error) = self.transport.send(letter.clone()).await else {
+                tracing::info!(kind, "mail sent");
+                return;
+            };
+            let (code, timeout) = (error.status().map(|code| code.to_string()), error.is_timeout());
+            let wait = waits.next().filter(|_| !error.is_permanent());
+            match wait {
                 Some(wait) => {
-                    tracing::warn!(kind, %error, "mail not sent, to be tried again");
+                    tracing::warn!(kind, code, timeout, "mail not sent, to be tried again");
                     tokio::time::sleep(*wait).await;
                 }
-                None => return tracing::warn!(kind, %error, "mail not sent"),
-            },
+                None => {
+                    tracing::warn!(kind, code, timeout, "mail not sent");
+                    return;
+                }
+            }
         }
     }
 }
@@ -78,13 +104,15 @@ async fn send(transport: &Transport, from: &Mailbox, service: &str, message: Mes
 fn letter(from: &Mailbox, service: &str, message: &Message) -> Option<Letter> {
     let to: Mailbox = message.to.as_deref()?.parse().ok()?;
     let (subject, purpose) = match message.kind {
-        LinkKind::Address => ("Confirm your e-mail address", "confirms your e-mail address"),
-        LinkKind::Password | LinkKind::Both => ("Set your password", "lets you choose a password"),
+        LinkKind::Address => ("Confirm your e-mail address", "confirms your e-mail address for"),
+        LinkKind::Password | LinkKind::Both => {
+            ("Set your password", "lets you choose a password for")
+        }
     };
-    let url = message.link.url.expose();
+    let (account, url) = (&message.account, message.link.url.expose());
     let text = format!(
-        "This link {purpose} at {service}. It is good once, and not for long:\r\n\r\n{url}\r\n\r\n\
-         If you did not ask for it, do nothing; nobody can use it without this message.\r\n"
+        "This link {purpose} the account {account} at {service}. It is good once, and not for long:\r\n\r\n{url}\r\n\r\n\
+         If it is not your account, or you did not ask for this, do nothing.\r\n"
     );
     Letter::builder().from(from.clone()).to(to).subject(subject).body(text).ok()
 }

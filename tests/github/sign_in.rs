@@ -148,7 +148,14 @@ async fn while_registration_is_closed_only_known_people_and_members_come_in() {
         .await;
     sign_in(&closed, &github.code(&member)).await.expect(200);
 
+    // Closed in an incident, it is closed for members as well.
     let organizations = "organizations = [\"acme\"]\n";
+    let incident = gateway(&github, organizations, "[auth]\nregistration = \"open\"\n").await;
+    incident.manage(&["registration", "close"], None).await;
+    refused(&sign_in(&incident, &github.code(&member)).await, 403, "LOCAL_AUTH_DISABLED");
+    incident.manage(&["registration", "open"], None).await;
+    sign_in(&incident, &github.code(&member)).await.expect(200);
+
     let members = gateway(&github, organizations, "[auth]\nregistration = \"closed\"\n").await;
     let stranger = Person::new(MALLORY, "mallory", "mallory@x.example");
     refused(&sign_in(&members, &github.code(&stranger)).await, 403, "GITHUB_NOT_ALLOWED");

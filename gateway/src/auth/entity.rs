@@ -59,7 +59,7 @@ impl Name {
     pub fn rule(self) -> &'static str {
         match self {
             Name::User => {
-                "A user name has 1 to 254 visible ASCII characters without colon, comma, quote, slash and backslash, and is an e-mail address only if it is the account's own"
+                "A user name has 1 to 254 visible ASCII characters without colon, comma, quote, slash and backslash, does not read as an id, and is an e-mail address only if it is the account's own"
             }
             Name::Email => "The e-mail address must look like name@example.com",
             Name::Person => {

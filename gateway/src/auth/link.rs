@@ -242,7 +242,7 @@ impl Core {
     /// address without an account costs the same work.
     ///
     /// # Errors
-    /// When no mail is configured, or too many wait to be sent.
+    /// When no mail is configured.
     pub fn send_password_link(&self, address: &str) -> Result<(), Error> {
         let mailer = self.mailer.as_ref().ok_or(Error::MailDisabled)?;
         let canonical = canonical_name(address);
@@ -256,7 +256,13 @@ impl Core {
         // Every message is counted, so that the bound tells nothing either.
         let allowed = self.mails.allow(&canonical, self.clock.now());
         let to = account.email.clone().filter(|_| known && allowed);
-        mailer.send(Message { to, kind: LinkKind::Both, link })
+        // Busy is no answer here: it would come for addresses that get something, and not for
+        // others.
+        let name = account.username.as_str().to_owned();
+        if mailer.send(Message { to, account: name, kind: LinkKind::Both, link }).is_err() {
+            tracing::warn!("mail queue full, message dropped");
+        }
+        Ok(())
     }
 
     /// Sends the caller a link that verifies the account's address.
@@ -273,21 +279,23 @@ impl Core {
             .mails
             .allow(&canonical_name(address), self.clock.now())
             .then(|| address.to_owned());
-        mailer.send(Message { to, kind: LinkKind::Address, link })
+        let name = account.username.as_str().to_owned();
+        mailer.send(Message { to, account: name, kind: LinkKind::Address, link })
     }
 
     /// Sends a link that an administrator has made, if mail is configured and the account
     /// has an address. Answers whether it was.
     ///
     /// # Errors
-    /// When too many wait to be sent.
+    /// [`Error::LinksDisabled`] when nobody said where links lead to.
     pub fn send_link(&self, account: &Account, kind: LinkKind) -> Result<bool, Error> {
         let (Some(mailer), Some(address)) = (&self.mailer, &account.email) else {
             return Ok(false);
         };
         let link = self.make_link(account, kind)?;
-        mailer.send(Message { to: Some(address.clone()), kind, link })?;
-        Ok(true)
+        let (to, name) = (Some(address.clone()), account.username.as_str().to_owned());
+        // The link is shown to who made it: a full queue is no reason to lose that.
+        Ok(mailer.send(Message { to, account: name, kind, link }).is_ok())
     }
 }
 

@@ -95,6 +95,8 @@ pub struct Message {
     /// `None`: nobody gets it. It is handed over all the same, so that the time until it
     /// was tells nothing.
     pub to: Option<String>,
+    /// The user name of the account that the link is for.
+    pub account: String,
     pub kind: LinkKind,
     pub link: Link,
 }

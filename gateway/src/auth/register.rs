@@ -31,6 +31,16 @@ pub struct Registration {
     pub password: Secret,
 }
 
+/// Whether a text is, or is shown as, the id of an account: an operator who names somebody
+/// by it must not mean somebody else.
+fn reads_as_id(text: &str) -> bool {
+    let prefixed = text.split_once('_').is_some_and(|(prefix, rest)| {
+        let known = ["usr", "user"].iter().any(|known| known.eq_ignore_ascii_case(prefix));
+        known && rest.len() == 26 && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    prefixed || uuid::Uuid::try_parse(text).is_ok()
+}
+
 impl Core {
     /// Makes an account and signs it in.
     ///
@@ -91,6 +101,9 @@ impl Core {
         }
         let written = username.or(email.as_deref()).unwrap_or_default();
         let username = Username::parse(written).map_err(|_| Error::Name(Name::User))?;
+        if reads_as_id(username.as_str()) {
+            return Err(Error::Name(Name::User));
+        }
         // Else one account could be waiting under the address of somebody else.
         let own = email.as_deref().map(canonical_name) == Some(username.canonical());
         if username.as_str().contains('@') && !own {
@@ -208,7 +221,9 @@ impl Core {
         joined: &mut Option<Joined>,
     ) -> Result<(), Error> {
         // A list of organisations says who may come in; without one, all of GitHub could.
-        if self.policy.registration == Registering::Closed && !restricted {
+        // Closed in an incident is closed for everybody.
+        let closed = self.policy.registration == Registering::Closed && !restricted;
+        if closed || self.standing.registration() == Registering::Closed {
             return Err(Error::RegistrationClosed);
         }
         let names = [identity.name.as_deref().map(str::trim), Some(identity.login.as_str())];

@@ -8,6 +8,7 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_FRA
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use crate::auth::account::Account;
 use crate::auth::link::LinkKind;
 use crate::auth::login::Issuance;
 use crate::auth::password::{MAX_BYTES, MIN_CHARS, PasswordRule};
@@ -109,7 +110,9 @@ impl Dialect for Links {
 
     fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
         match outcome {
-            Outcome::LinkShown(kind, link) => page(StatusCode::OK, &self.form(kind, &link)),
+            Outcome::LinkShown(account, kind, link) => {
+                page(StatusCode::OK, &self.form(&account, kind, &link))
+            }
             Outcome::LinkFollowed(_, kind, Presentation::Page) => {
                 page(StatusCode::OK, &format!("<p>{}</p>", followed(kind)))
             }
@@ -142,10 +145,10 @@ impl Dialect for Links {
 
 impl Links {
     /// A link's text is of letters, digits, `-` and `_`, for it has been read before.
-    fn form(&self, kind: LinkKind, link: &Secret) -> String {
-        let prefix = &self.prefix;
+    fn form(&self, account: &Account, kind: LinkKind, link: &Secret) -> String {
+        let (prefix, name) = (&self.prefix, escaped(account.username.as_str()));
         let (what, field, button) = match kind {
-            LinkKind::Address => ("Confirm your e-mail address.", String::new(), "Confirm"),
+            LinkKind::Address => ("Confirm your e-mail address for", String::new(), "Confirm"),
             LinkKind::Password | LinkKind::Both => {
                 let field = format!(
                     "<p><label>New password, at least {MIN_CHARS} characters<br>\
@@ -153,16 +156,33 @@ impl Links {
                      minlength=\"{MIN_CHARS}\" maxlength=\"{MAX_BYTES}\" required autofocus>\
                      </label></p>"
                 );
-                ("Choose a password for your account.", field, "Set password")
+                ("Choose a password for", field, "Set password")
             }
         };
         format!(
-            "<p>{what}</p><form method=\"post\" action=\"{prefix}\">\
+            "<p>{what} the account <b>{name}</b>. If it is not yours, leave this page.</p>\
+             <form method=\"post\" action=\"{prefix}\">\
              <input type=\"hidden\" name=\"link\" value=\"{}\">{field}\
              <p><button type=\"submit\">{button}</button></p></form>",
             link.expose()
         )
     }
+}
+
+/// Text as it stands in HTML.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 fn follow_form(body: &[u8]) -> Result<Command, DecodeError> {
@@ -210,7 +230,8 @@ fn page(status: StatusCode, content: &str) -> Answer {
             CONTENT_SECURITY_POLICY,
             "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
         ),
-        field(REFERRER_POLICY, "no-referrer"),
+        // The origin alone: our form is known by it, and the link goes nowhere.
+        field(REFERRER_POLICY, "strict-origin"),
         field(X_FRAME_OPTIONS, "DENY"),
     ];
     Answer { status, body: body.into_bytes(), fields }

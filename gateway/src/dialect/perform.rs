@@ -104,8 +104,8 @@ pub async fn perform(
             Ok(Outcome::KeyCreated(key, text))
         }
         Command::ShowLink { link } => {
-            let (_, kind) = core.read_link(link.expose())?;
-            Ok(Outcome::LinkShown(kind, link))
+            let (account, kind) = core.read_link(link.expose())?;
+            Ok(Outcome::LinkShown(account, kind, link))
         }
         Command::FollowLink { link, password, reply } => {
             let (account, kind) = core.follow_link(link.expose(), password).await?;

@@ -205,6 +205,25 @@ pub(crate) async fn a_password_is_replaced_only_where_it_was_read(engine: Engine
     assert_eq!(current.password, Some(HashedPassword("new".to_owned())));
 }
 
+pub(crate) async fn a_password_set_with_the_address_ends_keys_made_before_it(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let store = &engine.store;
+    store.create_key(key(1, &account)).await.unwrap();
+    // Nobody has vouched for the address until now.
+    let doubted = engine.standing.account(account.id).unwrap();
+    assert!(doubted.email.is_some() && !doubted.email_verified);
+    let plain = change(&doubted, "new", None);
+    assert_eq!(store.replace_password(plain).await.unwrap(), Replacement::Replaced);
+    assert_eq!(engine.standing.keys(Some(account.id)).len(), 1);
+    let current = engine.standing.account(account.id).unwrap();
+    let verified = PasswordChange { verify_email: true, ..change(&current, "newer", None) };
+    assert_eq!(store.replace_password(verified).await.unwrap(), Replacement::Replaced);
+    let current = engine.standing.account(account.id).unwrap();
+    assert!(current.email_verified);
+    assert_eq!(engine.standing.keys(Some(account.id)).len(), 0);
+    assert_eq!(store.list_keys(None, 9).await.unwrap().len(), 0);
+}
+
 pub(crate) async fn a_former_password_is_kept_until_its_end_or_the_next_change(engine: Engine) {
     let (account, other) = (engine.with_account(1).await, engine.with_account(2).await);
     let former = |mac: u8, at| Some(FormerPassword { mac: [mac; 32], ends: later(at) });
@@ -669,9 +688,10 @@ pub(crate) async fn an_address_is_verified_and_nothing_ends(engine: Engine) {
         assert!(matches!(changed, AccountChanged::Changed(_)));
         engine.standing.account(account).unwrap()
     };
-    for verified in [true, true, false] {
+    // What verified it once must not do so again: the version tells, and no session ends.
+    for (verified, grown) in [(true, 0), (true, 0), (false, 1)] {
         let current = verify(account.id, verified).await;
-        assert_eq!((current.email_verified, current.version), (verified, account.version));
+        assert_eq!((current.email_verified, current.version), (verified, account.version + grown));
         let kept = engine.store.find_account("user1").await.unwrap();
         assert_eq!(kept.as_ref(), Some(&*current));
     }
@@ -966,6 +986,7 @@ macro_rules! conformance {
             names_are_unique_without_case_and_across_kinds
             of_many_creations_of_one_name_one_wins
             a_password_is_replaced_only_where_it_was_read
+            a_password_set_with_the_address_ends_keys_made_before_it
             a_former_password_is_kept_until_its_end_or_the_next_change
             of_two_password_changes_at_once_one_wins
             a_password_change_ends_all_sessions_but_the_presented

@@ -198,7 +198,9 @@ impl Store for EmbeddedStore {
                 }
                 account.check_storable()?;
                 let mut ended = Vec::new();
-                if account.state != before.state {
+                // What verified an address once does not do so again.
+                let doubted = before.email_verified && !account.email_verified;
+                if account.state != before.state || doubted {
                     account.version += 1;
                     if account.state == AccountState::Disabled {
                         drop_tickets(txn, account.id)?;
@@ -330,6 +332,8 @@ impl Store for EmbeddedStore {
                 }
                 account.password = Some(change.replacement);
                 account.former = change.former;
+                // Who set up the account need not be who the address belongs to.
+                let takeover = change.verify_email && !account.email_verified;
                 account.verify_email(change.verify_email.then_some(true));
                 account.version += 1;
                 write_account(txn, &account)?;
@@ -339,10 +343,18 @@ impl Store for EmbeddedStore {
                 let ended =
                     end_account_sessions(txn, account.id, change.keep, change.now, token_ttl)?;
                 drop_tickets(txn, account.id)?;
+                let keys = if takeover {
+                    drop_keys(txn, |key| key.owner == account.id)?
+                } else {
+                    Vec::new()
+                };
                 Ok(Step::changed(Replacement::Replaced, move |standing| {
                     // Sessions first: at no moment is the new version visible
                     // beside a session that should have ended with the old one.
                     standing.end_sessions(&ended);
+                    for key in keys {
+                        standing.remove_key(&key.digest);
+                    }
                     standing.put_account(account);
                 }))
             })

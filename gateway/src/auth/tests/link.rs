@@ -2,10 +2,16 @@
 
 use proptest::prelude::*;
 
+use super::super::account::PersonName;
+use super::super::error::Name;
 use super::super::link::{LinkFault, LinkKind};
 use super::*;
 
 const NEW: &str = "a new password";
+
+fn new_key(owner: AccountId) -> NewKey {
+    NewKey { owner, name: "sleeper".to_owned(), server: None, scopes: Vec::new(), expires: None }
+}
 
 impl Bench {
     /// The account `bea`, who registered herself.
@@ -107,6 +113,47 @@ async fn a_link_ends_with_its_time_and_with_its_account() {
     let administration = super::super::ports::Administration::MayEnd;
     bench.core.store.delete_account(bea.id, administration, now).await.unwrap();
     assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
+}
+
+/// Whoever set up the account need not be who the address belongs to.
+#[tokio::test]
+async fn a_link_that_came_to_an_address_ends_the_keys_made_before_it_was_verified() {
+    for (kind, left) in [(LinkKind::Password, 1), (LinkKind::Both, 0)] {
+        let (bench, bea) = Bench::with_bea().await;
+        let (key, text) = bench.core.create_key(new_key(bea.id)).await.unwrap();
+        bench.core.judge_key(text.expose()).await.unwrap();
+        bench.follow(&bench.link(&bea, kind)).await.unwrap();
+        assert_eq!(bench.core.judge_key(text.expose()).await.is_ok(), left == 1, "{kind:?}");
+        assert_eq!(bench.core.standing.keys(Some(key.owner)).len(), left);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_no_longer_vouched_for_is_not_verified_by_the_same_link() {
+    let (bench, bea) = Bench::with_bea().await;
+    let link = bench.link(&bea, LinkKind::Address);
+    bench.follow(&link).await.unwrap();
+    let now = bench.core.clock.now();
+    let administration = super::super::ports::Administration::MayEnd;
+    let change = super::super::ports::AccountChange::of(bea.id, administration, now);
+    let doubted = super::super::ports::AccountChange { email_verified: Some(false), ..change };
+    bench.core.store.change_account(doubted).await.unwrap();
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
+}
+
+#[tokio::test]
+async fn a_name_that_reads_as_an_id_is_nobodys() {
+    let bench = Bench::new().await;
+    let names = [
+        "01a22337-9cf9-71cb-92ce-f0761f7bf079",
+        "usr_agrcgn447fy4xewo6b3b667qpe",
+        "USER_AGRCGN447FY4XEWO6B3B667QPE",
+    ];
+    for name in names {
+        let refused = bench.core.unfinished_account(Some(name), None, PersonName::default());
+        assert!(matches!(refused, Err(Error::Name(Name::User))), "{name}");
+    }
+    bench.core.unfinished_account(Some("usr_bea"), None, PersonName::default()).unwrap();
 }
 
 #[tokio::test]

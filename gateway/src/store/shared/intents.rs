@@ -98,6 +98,8 @@ impl Store for SharedStore {
                 }
                 account.password = Some(change.replacement.clone());
                 account.former.clone_from(&change.former);
+                // Who set up the account need not be who the address belongs to.
+                let takeover = change.verify_email && !account.email_verified;
                 account.verify_email(change.verify_email.then_some(true));
                 account.version += 1;
                 if let Some(former) = &account.former {
@@ -105,6 +107,9 @@ impl Store for SharedStore {
                     txn.run("ZADD", engine.names.former_ends(), ends);
                 }
                 engine.end_all(&mut txn, account.id, change.keep, change.now).await?;
+                if takeover {
+                    engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
+                }
                 engine.write_account(&mut txn, &account)?;
                 Ok((txn, Replacement::Replaced))
             })
@@ -153,7 +158,9 @@ impl Store for SharedStore {
                 {
                     return Ok((txn, AccountChanged::LastAdministrator));
                 }
-                if account.state != before.state {
+                // What verified an address once does not do so again.
+                let doubted = before.email_verified && !account.email_verified;
+                if account.state != before.state || doubted {
                     account.version += 1;
                     if account.state == AccountState::Disabled {
                         engine.end_all(&mut txn, account.id, None, change.now).await?;
