@@ -88,6 +88,13 @@ struct RunOptions {
     log_level: Option<String>,
 }
 
+impl RunOptions {
+    fn is_given(&self) -> bool {
+        let Self { to, listen, log_format, log_level } = self;
+        to.is_some() || listen.is_some() || log_format.is_some() || log_level.is_some()
+    }
+}
+
 #[derive(Debug, Args)]
 struct CheckOptions {
     /// Connect to the upstreams and to the shared store as well, and ask that how it keeps data
@@ -193,7 +200,16 @@ fn parse_seconds(text: &str) -> Result<u64, String> {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let command = arguments.command.unwrap_or(Command::Run(arguments.run));
+    let command = match arguments.command {
+        None => Command::Run(arguments.run),
+        Some(_) if arguments.run.is_given() => {
+            return fail(
+                2,
+                "options of run come behind the command, as in: portcullis run --to URL",
+            );
+        }
+        Some(command) => command,
+    };
     let place = arguments.place;
     if place.format == Some(Format::Junit) && !matches!(command, Command::Conform(_)) {
         return fail(2, "only conform writes junit");

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -61,7 +62,7 @@ pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
 
 /// Whole or not at all, and never over what is there.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).open(path)?;
+    let mut file = File::options().write(true).create_new(true).mode(0o644).open(path)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     if written.is_err() {
         let _ = std::fs::remove_file(path);

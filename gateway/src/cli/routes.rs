@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::canonical::{host, path};
 use crate::config::{Access, Agents, Config, HostMatch, KeyAccess, PathMatch, Route};
 use crate::dialect::Resolution;
+use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
 use crate::pipeline::route::Routes;
 use crate::pipeline::route::review::{Concern, Note, covers, in_match_order, review};
@@ -158,6 +159,9 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
         None => String::new(),
     };
     let method = &question.method;
+    let judged = message::check_method(method).and_then(|()| message::check_forwarded(method));
+    judged
+        .map_err(|rejection| format!("{}: {method} is not forwarded", rejection.reason.code()))?;
     let asked = vec![
         ("method", method.to_string()),
         ("host", if host.is_empty() { "*".to_owned() } else { host.clone() }),

@@ -62,12 +62,26 @@ fn first_pattern(text: &str) -> Option<(usize, char)> {
 fn no_pattern(text: &str, at: usize, found: char) -> Unfit {
     let message = format!("paths are no patterns; `{found}` would mean itself");
     let literal = format!("%{:02X}", u32::from(found));
-    // `/admin/*`, `/users/:id` and `/users/{id}` begin with what is meant.
-    let upto = text[..at].rfind('/').map_or("", |slash| &text[..slash]);
-    let upto = if upto.is_empty() { "/" } else { upto };
-    let help = format!(
-        "a route has all that lies below its path: write \"{upto}\", or `{literal}` for a literal `{found}`"
-    );
+    // `/admin/*`, `/users/:id` and `/users/{id}` begin with what is meant. Of anything else
+    // a part could mean much more: `/a$` is not everything.
+    let begins = text[..at].ends_with('/');
+    let upto = text[..at].trim_end_matches('/');
+    let help = match found {
+        '?' => format!(
+            "queries are never matched: write \"{}\", or `{literal}` for a literal `?`",
+            &text[..at]
+        ),
+        _ if begins => {
+            let upto = if upto.is_empty() { "/" } else { upto };
+            format!(
+                "a route has all that lies below its path: write \"{upto}\", or `{literal}` for a literal `{found}`"
+            )
+        }
+        '$' => {
+            format!("write \"{}\" with exact = true, or `{literal}` for a literal `$`", &text[..at])
+        }
+        _ => format!("write the path in full, with `{literal}` for a literal `{found}`"),
+    };
     Unfit::new(message, help)
 }
 

@@ -154,10 +154,11 @@ fn make_self_signed(certificate: &Path, key: &Path) -> Result<(), CertificateErr
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CertificateError> {
     use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let create = || {
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)?;
+            // Whatever the mask: who can write there can put a key of theirs in its place.
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
         }
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(mode).open(path)?;

@@ -46,10 +46,11 @@ fn patterns_of_paths_are_refused_with_what_they_stand_for() {
         ("/users/<id>", "write \"/users\""),
         ("/users/:id", "write \"/users\""),
         ("/admin(/.*)?", "`%28`"),
-        ("/admin$", "`%24`"),
+        ("/admin$", "write \"/admin\" with exact = true, or `%24`"),
+        ("/a+b", "write the path in full, with `%2B`"),
         ("/(a|b)", "write \"/\""),
         ("/file/[0-9]+", "write \"/file\""),
-        ("/search?q=1", "`%3F`"),
+        ("/search?q=1", "write \"/search\", or `%3F`"),
     ] {
         check_path(text, "paths are no patterns", help);
     }
