@@ -37,21 +37,28 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// The outcome of `event`, which is expected to come.
 pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
-    let outcome = tokio::time::timeout(DEADLINE, event).await;
-    outcome.unwrap_or_else(|_| panic!("waited {DEADLINE:?} in vain for {what}"))
+    within_time(DEADLINE, what, event).await
+}
+
+/// As [`within`], for what others' timers decide.
+pub async fn within_time<T>(deadline: Duration, what: &str, event: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(deadline, event).await;
+    outcome.unwrap_or_else(|_| panic!("waited {deadline:?} in vain for {what}"))
 }
 
 /// Asks until there is an answer.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let poll = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(POLL).await;
+pub async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(what, answered(ask)).await
+}
+
+/// Asks on and on until there is an answer.
+pub async fn answered<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
         }
-    };
-    within(what, poll).await
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// An address of 127.0.0.0/8 that nobody else has, so that a server finds its port free

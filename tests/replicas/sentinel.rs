@@ -3,9 +3,9 @@
 use super::UNLIMITED;
 use super::fleet::{is_live, join};
 use crate::support::client::{Client, sign_in, sign_in_admin};
-use crate::support::eventually;
 use crate::support::gateway::{ECHO, Gateway};
 use crate::support::redis::sentinels::Sentinels;
+use crate::support::{DEADLINE, answered, eventually, within_time};
 
 const PASSWORD: &str = "a password of hers";
 
@@ -17,13 +17,14 @@ async fn site() -> (Sentinels, [Gateway; 2]) {
     (sentinels, gateways)
 }
 
-/// Waits until a sign-in works again.
+/// Waits until a sign-in works again: as long as sentinels take to give the new primary a
+/// replica, for what only one server has is not acknowledged. They ask every ten seconds.
 async fn takes_changes(gateway: &Gateway) {
-    eventually("a sign-in", async || {
+    let sign_in = answered(async || {
         let answer = Client::anonymous(gateway).login("ann", PASSWORD).await;
         (answer.status == 200).then_some(())
-    })
-    .await;
+    });
+    within_time(3 * DEADLINE, "a sign-in", sign_in).await;
 }
 
 #[tokio::test]
