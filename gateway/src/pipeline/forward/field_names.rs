@@ -118,7 +118,7 @@ const ASSERTED_FAMILIES: [&str; 25] = [
     "x-forwarded-",
     "x-goog-authenticated-",
     "x-impersonate-",
-    "x-ms-client-principal-",
+    "x-ms-client-principal",
     "x-ms-token-",
     "x-pomerium-",
     "x-portcullis-",
