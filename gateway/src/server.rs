@@ -147,7 +147,7 @@ pub async fn run(
     }
     let github = config.github.as_ref().map(github).transpose()?;
     let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
-    let (core, embedded) = open_core(&config, &secret, github).await?;
+    let (core, embedded) = open_core(&config, &secret, github, mailer(&config)?).await?;
     let core = Arc::new(core);
     let admin = make_admin(&config, &core).await?;
     let late = matches!(admin, FirstAccount::Unknown);
@@ -398,6 +398,7 @@ pub async fn open_core(
     config: &Config,
     secret: &Secret,
     github: Option<Arc<dyn IdentityProvider>>,
+    mailer: Option<Arc<dyn Mailer>>,
 ) -> Result<(Core, Option<Arc<EmbeddedStore>>), StartError> {
     let auth = &config.auth;
     let standing = Arc::new(Standing::default());
@@ -431,7 +432,7 @@ pub async fn open_core(
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy::default()),
         github,
-        mailer: mailer(config)?,
+        mailer,
     };
     Ok((Core::new(policy, ports), embedded))
 }

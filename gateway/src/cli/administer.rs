@@ -122,7 +122,7 @@ impl Office {
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
-                let opened = server::open_core(&config, &secret, None).await;
+                let opened = server::open_core(&config, &secret, None, None).await;
                 let (core, _) = opened.map_err(|error| error.to_string())?;
                 Ok(Office::Here(Box::new(core)))
             }
