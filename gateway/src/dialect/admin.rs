@@ -16,7 +16,7 @@ use crate::auth::login::Issuance;
 use crate::auth::password::PasswordRule;
 use crate::auth::time::{Seconds, Timestamp};
 
-use super::body::{json, none, to_json};
+use super::body::{coded_refusal, json, none};
 use super::delivery::Delivery;
 use super::notation::{parse_id, parse_time};
 use super::{
@@ -387,17 +387,6 @@ struct PageAnswer {
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct ErrorAnswer<'a> {
-    error: ErrorMembers<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorMembers<'a> {
-    code: &'static str,
-    message: &'a str,
-}
-
 pub struct Admin {
     prefix: String,
     endpoints: Vec<Endpoint>,
@@ -470,8 +459,7 @@ impl Dialect for Admin {
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
-        let ClientError { code, message, .. } = *error;
-        to_json(&ErrorAnswer { error: ErrorMembers { code, message } })
+        coded_refusal(error)
     }
 
     /// Nobody signs in here.

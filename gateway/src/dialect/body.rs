@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::DecodeError;
+use super::{ClientError, DecodeError};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -136,6 +136,24 @@ pub fn none(body: &[u8]) -> Result<(), DecodeError> {
         b"" | b"{}" => Ok(()),
         _ => Err(DecodeError::Malformed(NO_BODY.to_owned())),
     }
+}
+
+#[derive(Serialize)]
+struct CodedRefusal<'a> {
+    error: CodeAndMessage<'a>,
+}
+
+#[derive(Serialize)]
+struct CodeAndMessage<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+/// The body of a refusal where no contract says how it looks.
+#[must_use]
+pub fn coded_refusal(error: &ClientError<'_>) -> Vec<u8> {
+    let ClientError { code, message, .. } = *error;
+    to_json(&CodedRefusal { error: CodeAndMessage { code, message } })
 }
 
 /// # Panics

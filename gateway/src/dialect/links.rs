@@ -15,7 +15,7 @@ use crate::auth::password::{MAX_BYTES, MIN_CHARS, PasswordRule};
 use crate::auth::secret::Secret;
 use crate::auth::time::{Seconds, Timestamp};
 
-use super::body::{is_form, json, none, to_json};
+use super::body::{coded_refusal, is_form, json, none};
 use super::delivery::Delivery;
 use super::{
     Admission, Answer, ClientError, Command, Contract, DecodeError, Dialect, Endpoint, Input,
@@ -59,17 +59,6 @@ struct AddressBody {
 #[derive(Serialize)]
 struct DoneAnswer {
     done: &'static str,
-}
-
-#[derive(Serialize)]
-struct ErrorAnswer<'a> {
-    error: ErrorMembers<'a>,
-}
-
-#[derive(Serialize)]
-struct ErrorMembers<'a> {
-    code: &'static str,
-    message: &'a str,
 }
 
 impl Dialect for Links {
@@ -125,8 +114,7 @@ impl Dialect for Links {
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
-        let ClientError { code, message, .. } = *error;
-        to_json(&ErrorAnswer { error: ErrorMembers { code, message } })
+        coded_refusal(error)
     }
 
     /// Nobody signs in here.
