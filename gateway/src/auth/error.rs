@@ -3,7 +3,6 @@
 
 pub use super::entity::{Entity, Name};
 use super::federation::FederationError;
-use super::link::LinkFault;
 use super::password::Unacceptable;
 use super::time::Timestamp;
 
@@ -132,6 +131,27 @@ impl Refusal {
             Refusal::KeyUnknown => "key_unknown",
             Refusal::KeyExpired => "key_expired",
             Refusal::TicketUnknown => "ticket_unknown",
+        }
+    }
+}
+
+/// Why a link is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkFault {
+    Malformed,
+    Expired,
+    /// Followed before, or its account has changed since.
+    Spent,
+}
+
+impl LinkFault {
+    /// Stable, for logs and metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            LinkFault::Malformed => "link_malformed",
+            LinkFault::Expired => "link_expired",
+            LinkFault::Spent => "link_spent",
         }
     }
 }

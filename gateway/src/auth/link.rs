@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Core;
 use super::account::{Account, AccountId, AccountState, HashedPassword, Username, canonical_name};
-use super::error::Error;
+use super::error::{Entity, Error, LinkFault};
 use super::password::check_acceptable;
 use super::ports::{
     AccountChange, AccountChanged, Administration, Message, PasswordChange, Replacement,
@@ -39,27 +39,23 @@ pub struct LinkPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkKind {
     /// The address is verified.
-    Address,
+    Address = 1,
     /// A password is set.
-    Password,
+    Password = 2,
     /// Both: who has it got it at the address.
-    Both,
+    Both = 3,
 }
 
-/// What a link does, in the order of [`LinkKind::ALL`].
-const WORDS: [&str; 3] = ["address", "password", "invitation"];
-
 impl LinkKind {
-    const ALL: [(LinkKind, u8); 3] =
-        [(LinkKind::Address, 1), (LinkKind::Password, 2), (LinkKind::Both, 3)];
+    const ALL: [Self; 3] = [LinkKind::Address, LinkKind::Password, LinkKind::Both];
 
     /// As the audit log writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            LinkKind::Address => WORDS[0],
-            LinkKind::Password => WORDS[1],
-            LinkKind::Both => WORDS[2],
+            LinkKind::Address => "address",
+            LinkKind::Password => "password",
+            LinkKind::Both => "invitation",
         }
     }
 
@@ -70,27 +66,6 @@ impl LinkKind {
 
     fn verifies_address(self) -> bool {
         matches!(self, LinkKind::Address | LinkKind::Both)
-    }
-}
-
-/// Why a link is not good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkFault {
-    Malformed,
-    Expired,
-    /// Followed before, or its account has changed since.
-    Spent,
-}
-
-impl LinkFault {
-    /// Stable, for logs and metrics.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            LinkFault::Malformed => "link_malformed",
-            LinkFault::Expired => "link_expired",
-            LinkFault::Spent => "link_spent",
-        }
     }
 }
 
@@ -111,9 +86,8 @@ struct Payload {
 
 impl Payload {
     fn bytes(&self) -> [u8; PAYLOAD_BYTES] {
-        let number = LinkKind::ALL.iter().find(|(kind, _)| *kind == self.kind).map_or(0, |it| it.1);
         let mut bytes = [0; PAYLOAD_BYTES];
-        bytes[0] = number;
+        bytes[0] = self.kind as u8;
         bytes[1..17].copy_from_slice(self.account.0.as_bytes());
         bytes[17..25].copy_from_slice(&self.version.to_be_bytes());
         bytes[25..].copy_from_slice(&self.expires.0.to_be_bytes());
@@ -122,12 +96,12 @@ impl Payload {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let (number, rest) = bytes.split_first()?;
-        let (kind, _) = LinkKind::ALL.iter().find(|(_, known)| known == number)?;
+        let kind = LinkKind::ALL.into_iter().find(|kind| *kind as u8 == *number)?;
         let (account, rest) = rest.split_first_chunk::<16>()?;
         let (version, rest) = rest.split_first_chunk::<8>()?;
         let expires: &[u8; 8] = rest.try_into().ok()?;
         Some(Self {
-            kind: *kind,
+            kind,
             account: AccountId(Uuid::from_bytes(*account)),
             version: u64::from_be_bytes(*version),
             expires: Timestamp(u64::from_be_bytes(*expires)),
@@ -273,7 +247,7 @@ impl Core {
     pub fn send_address_link(&self, account: &Account) -> Result<(), Error> {
         let mailer = self.mailer.as_ref().ok_or(Error::MailDisabled)?;
         let address = account.email.as_deref().filter(|_| !account.email_verified);
-        let address = address.ok_or(Error::Unknown(super::error::Entity::Email))?;
+        let address = address.ok_or(Error::Unknown(Entity::Email))?;
         let link = self.make_link(account, LinkKind::Address)?;
         let to = self
             .mails
@@ -332,8 +306,7 @@ impl Default for MailLimit {
 }
 
 impl MailLimit {
-    /// The window does not move: somebody who asks on and on keeps nobody else's from
-    /// ending.
+    /// The window does not move: who asks on and on cannot keep it from ending.
     fn allow(&self, address: &str, now: Timestamp) -> bool {
         let one_more = |known: Option<moka::Entry<String, Window>>| {
             let window = known.map(moka::Entry::into_value).filter(|window| window.ends > now);

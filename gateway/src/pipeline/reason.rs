@@ -4,9 +4,8 @@ pub mod explanations;
 
 use std::time::Duration;
 
-use crate::auth::error::{Entity, Error, Name, Refusal, StoreError};
+use crate::auth::error::{Entity, Error, LinkFault, Name, Refusal, StoreError};
 use crate::auth::federation::FederationError;
-use crate::auth::link::LinkFault;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 

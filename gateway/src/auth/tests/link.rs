@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::account::PersonName;
-use super::super::error::Name;
-use super::super::link::{LinkFault, LinkKind};
+use super::super::error::{LinkFault, Name};
+use super::super::link::LinkKind;
 use super::*;
 
 const NEW: &str = "a new password";
