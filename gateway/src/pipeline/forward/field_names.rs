@@ -23,7 +23,7 @@ use super::identity::is_credential;
 
 /// Names under which proxies and identity providers tell an application who is calling,
 /// from where, and what was asked for. None of them is a client's to send.
-const ASSERTED: [&str; 72] = [
+const ASSERTED: [&str; 69] = [
     "cf-connecting-ip",
     "cf-connecting-ipv6",
     "cf-pseudo-ipv4",
@@ -45,6 +45,7 @@ const ASSERTED: [&str; 72] = [
     "true-client-ip",
     "wl-proxy-client-ip",
     "x-admin",
+    "x-arr-clientcert",
     "x-auth-email",
     "x-auth-groups",
     "x-auth-method",
@@ -52,7 +53,6 @@ const ASSERTED: [&str; 72] = [
     "x-auth-roles",
     "x-auth-user",
     "x-auth-user-id",
-    "x-arr-clientcert",
     "x-auth-username",
     "x-azure-clientip",
     "x-azure-socketip",
@@ -68,7 +68,6 @@ const ASSERTED: [&str; 72] = [
     "x-jwt-payload",
     "x-method-override",
     "x-middleware-subrequest",
-    "x-ms-client-principal",
     "x-original-forwarded-for",
     "x-original-host",
     "x-original-method",
@@ -78,7 +77,6 @@ const ASSERTED: [&str; 72] = [
     "x-proxy-user",
     "x-proxyuser-ip",
     "x-real-ip",
-    "x-remote-user",
     "x-rewrite-url",
     "x-role",
     "x-roles",
@@ -96,7 +94,6 @@ const ASSERTED: [&str; 72] = [
     "x-user-roles",
     "x-userinfo",
     "x-username",
-    "x-webauth-name",
 ];
 
 /// Families of such names: everything that begins so.
