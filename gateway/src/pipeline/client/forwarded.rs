@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::FORWARDED;
 
 use crate::config::{Claim, Forwarding};
+use crate::http1::is_token;
 
 use super::{Claims, port_of, read_host, read_port, read_scheme, walk};
 
@@ -116,11 +117,6 @@ fn read_element(mut rest: &[u8]) -> Option<(Element, &[u8])> {
             None => return Some((element, rest)),
         }
     }
-}
-
-/// `tchar` (RFC 9110 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn read_token(bytes: &[u8]) -> Option<(&str, &[u8])> {
