@@ -5,7 +5,7 @@ use super::{Hidden, Invitation, Reply, Who, find};
 use crate::auth::Core;
 use crate::auth::account::{Account, AccountState, PersonName};
 use crate::auth::error::{Error, Refusal};
-use crate::auth::link::LinkKind;
+use crate::auth::link::{Link, LinkKind};
 use crate::telemetry::log::rfc3339;
 
 pub(super) async fn invite(core: &Core, invitation: Invitation) -> Result<Reply, Error> {
@@ -15,9 +15,9 @@ pub(super) async fn invite(core: &Core, invitation: Invitation) -> Result<Reply,
     let account =
         Account { roles: if roles.is_empty() { account.roles.clone() } else { roles }, ..account };
     // Before the account is made: without links there is no way in.
-    core.make_link(&account, LinkKind::Both)?;
+    let link = core.make_link(&account, LinkKind::Both)?;
     core.store_account(account.clone()).await?;
-    hand_out(core, &account, LinkKind::Both, mail)
+    Ok(hand_out(core, &account, (LinkKind::Both, link), mail))
 }
 
 pub(super) fn reset(core: &Core, user: &Who, mail: bool) -> Result<Reply, Error> {
@@ -25,16 +25,15 @@ pub(super) fn reset(core: &Core, user: &Who, mail: bool) -> Result<Reply, Error>
     if account.state == AccountState::Disabled {
         return Err(Refusal::AccountDisabled.into());
     }
-    hand_out(core, &account, LinkKind::Password, mail)
+    let link = core.make_link(&account, LinkKind::Password)?;
+    Ok(hand_out(core, &account, (LinkKind::Password, link), mail))
 }
 
-fn hand_out(core: &Core, account: &Account, kind: LinkKind, mail: bool) -> Result<Reply, Error> {
-    let link = core.make_link(account, kind)?;
-    let mailed = mail && core.send_link(account, kind)?;
-    Ok(Reply::NewLink {
+fn hand_out(core: &Core, account: &Account, (kind, link): (LinkKind, Link), mail: bool) -> Reply {
+    Reply::NewLink {
         user: account.into(),
         url: Hidden(link.url.expose().to_owned()),
         expires: rfc3339(link.expires),
-        mailed,
-    })
+        mailed: mail && core.send_link(account, kind, link),
+    }
 }

@@ -258,18 +258,15 @@ impl Core {
     }
 
     /// Sends a link that an administrator has made, if mail is configured and the account
-    /// has an address. Answers whether it was.
-    ///
-    /// # Errors
-    /// [`Error::LinksDisabled`] when nobody said where links lead to.
-    pub fn send_link(&self, account: &Account, kind: LinkKind) -> Result<bool, Error> {
+    /// has an address. Answers whether it is on its way: who made the link is shown it, and
+    /// a full queue is no reason to lose that.
+    #[must_use]
+    pub fn send_link(&self, account: &Account, kind: LinkKind, link: Link) -> bool {
         let (Some(mailer), Some(address)) = (&self.mailer, &account.email) else {
-            return Ok(false);
+            return false;
         };
-        let link = self.make_link(account, kind)?;
         let (to, name) = (Some(address.clone()), account.username.as_str().to_owned());
-        // The link is shown to who made it: a full queue is no reason to lose that.
-        Ok(mailer.send(Message { to, account: name, kind, link }).is_ok())
+        mailer.send(Message { to, account: name, kind, link }).is_ok()
     }
 }
 
