@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::former::FormerPassword;
+use super::ports::{AccountChange, PasswordChange};
 use super::text::is_hidden;
 use super::time::Timestamp;
 
@@ -89,6 +90,36 @@ impl Account {
         if let Some(verified) = verified {
             self.email_verified = verified && self.email.is_some();
         }
+    }
+
+    /// What an administrator's change makes of it. The version grows with the state, and
+    /// when nobody vouches for the address any more: what verified it once does not do so
+    /// again.
+    #[must_use]
+    pub fn changed(&self, change: &AccountChange) -> Self {
+        let mut changed = self.clone();
+        changed.roles = change.roles.clone().unwrap_or(changed.roles);
+        changed.state = change.state.unwrap_or(changed.state);
+        changed.verify_email(change.email_verified);
+        let doubted = self.email_verified && !changed.email_verified;
+        if changed.state != self.state || doubted {
+            changed.version += 1;
+        }
+        changed
+    }
+
+    /// What another password makes of it. What the account opened before ends with it; its
+    /// keys only if its address is verified by this: who set it up need not be who the
+    /// address belongs to.
+    #[must_use]
+    pub fn with_password(&self, change: &PasswordChange) -> (Self, EndOfKeys) {
+        let mut changed = self.clone();
+        changed.password = Some(change.replacement.clone());
+        changed.former.clone_from(&change.former);
+        changed.verify_email(change.verify_email.then_some(true));
+        changed.version += 1;
+        let verified_by_this = change.verify_email && !self.email_verified;
+        (changed, if verified_by_this { EndOfKeys::All } else { EndOfKeys::None })
     }
 
     /// The address, if somebody vouches for it.
@@ -182,6 +213,13 @@ impl PersonName {
 #[must_use]
 pub fn is_valid_person_name(text: &str) -> bool {
     text.len() <= 200 && !text.chars().any(is_hidden) && !text.trim().is_empty()
+}
+
+/// Which keys of an account end with a change of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndOfKeys {
+    None,
+    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

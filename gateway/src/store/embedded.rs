@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 
 use crate::auth::account::{
-    Account, AccountId, AccountState, HashedPassword, canonical_name, github_name,
+    Account, AccountId, AccountState, EndOfKeys, HashedPassword, canonical_name, github_name,
 };
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
@@ -182,10 +182,7 @@ impl Store for EmbeddedStore {
                 let Some(before) = read_account(txn, change.account)? else {
                     return Ok(Step::unchanged(AccountChanged::NoAccount));
                 };
-                let mut account = before.clone();
-                account.roles = change.roles.unwrap_or(account.roles);
-                account.state = change.state.unwrap_or(account.state);
-                account.verify_email(change.email_verified);
+                let account = before.changed(&change);
                 let changed = AccountChanged::Changed(Box::new(before.clone()));
                 if account == before {
                     return Ok(Step::unchanged(changed));
@@ -198,14 +195,9 @@ impl Store for EmbeddedStore {
                 }
                 account.check_storable()?;
                 let mut ended = Vec::new();
-                // What verified an address once does not do so again.
-                let doubted = before.email_verified && !account.email_verified;
-                if account.state != before.state || doubted {
-                    account.version += 1;
-                    if account.state == AccountState::Disabled {
-                        drop_tickets(txn, account.id)?;
-                        ended = end_account_sessions(txn, account.id, None, change.now, token_ttl)?;
-                    }
+                if account.state != before.state && account.state == AccountState::Disabled {
+                    drop_tickets(txn, account.id)?;
+                    ended = end_account_sessions(txn, account.id, None, change.now, token_ttl)?;
                 }
                 write_account(txn, &account)?;
                 Ok(Step::changed(changed, move |standing| {
@@ -324,18 +316,13 @@ impl Store for EmbeddedStore {
         let token_ttl = self.token_ttl;
         self.writer
             .submit(move |txn| {
-                let Some(mut account) = read_account(txn, change.account)? else {
+                let Some(before) = read_account(txn, change.account)? else {
                     return Ok(Step::unchanged(Replacement::Stale));
                 };
-                if change.expected_version.is_some_and(|version| version != account.version) {
+                if change.expected_version.is_some_and(|version| version != before.version) {
                     return Ok(Step::unchanged(Replacement::Stale));
                 }
-                account.password = Some(change.replacement);
-                account.former = change.former;
-                // Who set up the account need not be who the address belongs to.
-                let takeover = change.verify_email && !account.email_verified;
-                account.verify_email(change.verify_email.then_some(true));
-                account.version += 1;
+                let (account, end_of_keys) = before.with_password(&change);
                 write_account(txn, &account)?;
                 if let Some(former) = &account.former {
                     schema::expire(txn, former.ends, Expiring::Former, account.id.0.as_bytes())?;
@@ -343,10 +330,9 @@ impl Store for EmbeddedStore {
                 let ended =
                     end_account_sessions(txn, account.id, change.keep, change.now, token_ttl)?;
                 drop_tickets(txn, account.id)?;
-                let keys = if takeover {
-                    drop_keys(txn, |key| key.owner == account.id)?
-                } else {
-                    Vec::new()
+                let keys = match end_of_keys {
+                    EndOfKeys::All => drop_keys(txn, |key| key.owner == account.id)?,
+                    EndOfKeys::None => Vec::new(),
                 };
                 Ok(Step::changed(Replacement::Replaced, move |standing| {
                     // Sessions first: at no moment is the new version visible

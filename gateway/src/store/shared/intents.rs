@@ -7,7 +7,8 @@ use redis::cmd;
 use uuid::Uuid;
 
 use crate::auth::account::{
-    Account, AccountId, AccountState, HashedPassword, canonical_name, github_name, is_login_name,
+    Account, AccountId, AccountState, EndOfKeys, HashedPassword, canonical_name, github_name,
+    is_login_name,
 };
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
@@ -90,24 +91,19 @@ impl Store for SharedStore {
         let (engine, change) = (&*self.engine, &change);
         engine
             .transact(move |mut txn| async move {
-                let Some(mut account) = engine.account(&mut txn, change.account).await? else {
+                let Some(before) = engine.account(&mut txn, change.account).await? else {
                     return Ok((txn, Replacement::Stale));
                 };
-                if change.expected_version.is_some_and(|version| version != account.version) {
+                if change.expected_version.is_some_and(|version| version != before.version) {
                     return Ok((txn, Replacement::Stale));
                 }
-                account.password = Some(change.replacement.clone());
-                account.former.clone_from(&change.former);
-                // Who set up the account need not be who the address belongs to.
-                let takeover = change.verify_email && !account.email_verified;
-                account.verify_email(change.verify_email.then_some(true));
-                account.version += 1;
+                let (account, end_of_keys) = before.with_password(change);
                 if let Some(former) = &account.former {
                     let ends = [number(former.ends.0), text(account.id.0)];
                     txn.run("ZADD", engine.names.former_ends(), ends);
                 }
                 engine.end_all(&mut txn, account.id, change.keep, change.now).await?;
-                if takeover {
+                if end_of_keys == EndOfKeys::All {
                     engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
                 }
                 engine.write_account(&mut txn, &account)?;
@@ -144,10 +140,7 @@ impl Store for SharedStore {
                 let Some(before) = engine.account(&mut txn, change.account).await? else {
                     return Ok((txn, AccountChanged::NoAccount));
                 };
-                let mut account = before.clone();
-                account.roles = change.roles.clone().unwrap_or(account.roles);
-                account.state = change.state.unwrap_or(account.state);
-                account.verify_email(change.email_verified);
+                let account = before.changed(change);
                 if account == before {
                     txn.confirm();
                     return Ok((txn, AccountChanged::Changed(Box::new(before))));
@@ -158,13 +151,8 @@ impl Store for SharedStore {
                 {
                     return Ok((txn, AccountChanged::LastAdministrator));
                 }
-                // What verified an address once does not do so again.
-                let doubted = before.email_verified && !account.email_verified;
-                if account.state != before.state || doubted {
-                    account.version += 1;
-                    if account.state == AccountState::Disabled {
-                        engine.end_all(&mut txn, account.id, None, change.now).await?;
-                    }
+                if account.state != before.state && account.state == AccountState::Disabled {
+                    engine.end_all(&mut txn, account.id, None, change.now).await?;
                 }
                 engine.write_account(&mut txn, &account)?;
                 Ok((txn, AccountChanged::Changed(Box::new(before))))
