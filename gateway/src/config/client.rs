@@ -2,15 +2,17 @@
 
 use ipnet::IpNet;
 
-use super::document::Section;
+use super::document::{Located, Section};
 use super::problem::Origin;
+use super::units::parse_network;
 use super::{Claim, ForwardedFamily, Forwarding};
 
 const CLAIMS: [(&str, Claim); 4] =
     [("for", Claim::For), ("proto", Claim::Proto), ("host", Claim::Host), ("port", Claim::Port)];
 
 pub(super) fn read_client(section: Section<'_>) -> (Vec<IpNet>, Forwarding) {
-    let proxies = read_proxies(&section);
+    let written = section.texts("trusted_proxies", A_NETWORK);
+    let proxies = networks(&section, "trusted_proxies", written);
     let families =
         [("x-forwarded", ForwardedFamily::XForwarded), ("forwarded", ForwardedFamily::Forwarded)];
     let family = section.choice("forwarded", &families, ForwardedFamily::XForwarded);
@@ -26,16 +28,21 @@ pub(super) fn read_client(section: Section<'_>) -> (Vec<IpNet>, Forwarding) {
     (proxies, forwarding)
 }
 
-fn read_proxies(section: &Section<'_>) -> Vec<IpNet> {
-    let expected = "an address or a network like \"10.0.0.0/8\"";
+pub(super) const A_NETWORK: &str = "an address or a network like \"10.0.0.0/8\"";
+
+/// The networks that a key lists.
+pub(super) fn networks(
+    section: &Section<'_>,
+    name: &'static str,
+    written: Vec<Located<String>>,
+) -> Vec<IpNet> {
     let mut networks = Vec::new();
-    for found in section.texts("trusted_proxies", expected) {
-        let address = || found.value.parse::<std::net::IpAddr>().map(IpNet::from);
-        match found.value.parse().or_else(|_| address()) {
-            Ok(network) => networks.push(network),
-            Err(_) => {
-                let message = format!("expected {expected}, found {:?}", found.value);
-                section.note(found.origin, "trusted_proxies", message, None);
+    for found in written {
+        match parse_network(&found.value) {
+            Some(network) => networks.push(network),
+            None => {
+                let message = format!("expected {A_NETWORK}, found {:?}", found.value);
+                section.note(found.origin, name, message, None);
             }
         }
     }

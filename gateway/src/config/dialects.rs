@@ -6,10 +6,11 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::canonical::path::is_below;
 
+use super::client::{A_NETWORK, networks};
 use super::document::{Reader, Section};
 use super::file::SECOND;
 use super::form::read_path;
-use super::units::{parse_duration, parse_network};
+use super::units::parse_duration;
 use super::{AdminApi, Delivery, Dialect, Dialects, PathMatch};
 
 /// What a dialect's keys are when they are left out.
@@ -92,8 +93,7 @@ pub(super) fn read_prefix(section: &Section<'_>, default: &str) -> String {
 
 /// From where the admin API may be used; wherever it can be reached when nothing is written.
 fn read_networks(section: &Section<'_>) -> Vec<IpNet> {
-    let expected = "an address or a network like \"10.0.0.0/8\"";
-    let written = section.texts("networks", expected);
+    let written = section.texts("networks", A_NETWORK);
     if !section.is_given("networks") {
         return vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
     }
@@ -102,17 +102,7 @@ fn read_networks(section: &Section<'_>) -> Vec<IpNet> {
         let message = "an empty list lets nobody in";
         section.note(section.given_at("networks"), "networks", message, Some(help));
     }
-    let mut networks = Vec::new();
-    for found in written {
-        match parse_network(&found.value) {
-            Some(network) => networks.push(network),
-            None => {
-                let message = format!("expected {expected}, found {:?}", found.value);
-                section.note(found.origin, "networks", message, None);
-            }
-        }
-    }
-    networks
+    networks(section, "networks", written)
 }
 
 pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi {
