@@ -550,3 +550,6 @@ impl Standing {
         let _ = self.changed.send(generation);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,427 @@
+//! Memory by itself: what is found, counted, dropped and forgotten.
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::super::account::Username;
+use super::super::api_key::Moment;
+use super::super::time::Seconds;
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+fn account_id(number: u128) -> AccountId {
+    AccountId(Uuid::from_u128(number))
+}
+
+fn account(number: u128, name: &str) -> Account {
+    Account::new(account_id(number), Username::parse(name).unwrap(), NOW)
+}
+
+fn key(number: u128, owner: u128) -> ApiKey {
+    let mut digest = [0; 32];
+    digest[..16].copy_from_slice(&number.to_be_bytes());
+    ApiKey {
+        id: KeyId(Uuid::from_u128(number)),
+        owner: account_id(owner),
+        name: String::new(),
+        shown: String::new(),
+        digest,
+        server: None,
+        scopes: Vec::new(),
+        created: NOW,
+        expires: None,
+        superseded: Moment::default(),
+        last_used: Moment::default(),
+    }
+}
+
+fn server_id(number: u128) -> ServerId {
+    ServerId(Uuid::from_u128(number))
+}
+
+fn server(number: u128) -> Server {
+    Server { id: server_id(number), name: String::new(), owner: None, created: NOW }
+}
+
+fn workspace_id(number: u128) -> WorkspaceId {
+    WorkspaceId(Uuid::from_u128(number))
+}
+
+fn workspace(number: u128) -> Workspace {
+    Workspace { id: workspace_id(number), name: String::new(), created: NOW }
+}
+
+/// Who is in a workspace, as numbers and roles.
+fn members(standing: &Standing, workspace: u128) -> Vec<(u128, String)> {
+    let members = standing.members(workspace_id(workspace)).into_iter();
+    members.map(|(account, role)| (account.0.as_u128(), role.to_string())).collect()
+}
+
+fn just_before(at: Timestamp) -> Timestamp {
+    Timestamp(at.0 - 1)
+}
+
+#[test]
+fn a_key_is_found_by_its_digest_and_by_its_id_until_it_is_removed() {
+    let standing = Standing::default();
+    let (one, two) = (key(1, 7), key(2, 7));
+    for key in [&two, &one] {
+        standing.put_key(key.clone());
+    }
+    for key in [&one, &two] {
+        assert_eq!(standing.key(&key.digest).as_deref(), Some(key));
+        assert_eq!(standing.key_by_id(key.id).as_deref(), Some(key));
+    }
+    assert_eq!(standing.key_by_id(key(3, 7).id), None);
+    standing.note_use(&standing.key(&one.digest).unwrap(), NOW);
+    standing.remove_key(&one.digest);
+    assert_eq!(standing.key(&one.digest), None);
+    assert_eq!(standing.key_by_id(one.id), None);
+    assert_eq!(standing.take_uses(), [], "of a key that is gone nothing is written down");
+    for keys in [standing.keys(None), standing.keys(Some(account_id(7)))] {
+        assert_eq!(keys, [Arc::new(two.clone())], "the owner's other key stays");
+    }
+}
+
+/// With so many some lie beside each other in the table.
+#[test]
+fn however_many_keys_there_are_none_is_taken_for_another() {
+    let standing = Standing::default();
+    let keys: Vec<ApiKey> = (0..10_000).map(|number| key(number, 7)).collect();
+    for key in &keys {
+        standing.put_key(key.clone());
+    }
+    assert_eq!(standing.sizes().keys, keys.len());
+    for key in &keys {
+        assert_eq!(standing.key(&key.digest).map(|found| found.id), Some(key.id));
+    }
+}
+
+#[test]
+fn accounts_and_keys_are_counted_by_what_they_are() {
+    let standing = Standing::default();
+    for (number, name) in [(1, "ann"), (2, "ben"), (3, "carol"), (4, "dan"), (5, "eve")] {
+        let state = if number > 3 { AccountState::Disabled } else { AccountState::Enabled };
+        standing.put_account(Account { state, ..account(number, name) });
+        let server = (number > 3).then(|| server_id(1));
+        standing.put_key(ApiKey { server, ..key(number, number) });
+    }
+    assert_eq!(standing.count_accounts(|_| true), 5);
+    assert_eq!(standing.count_accounts(|account| account.state == AccountState::Enabled), 3);
+    assert_eq!(standing.count_accounts(|account| account.email.is_some()), 0);
+    assert_eq!(standing.count_keys(|_| true), 5);
+    assert_eq!(standing.count_keys(|key| key.server.is_some()), 2);
+    assert_eq!(standing.count_keys(|key| key.expires.is_some()), 0);
+}
+
+#[test]
+fn everything_is_listed_in_order_of_creation() {
+    let standing = Standing::default();
+    for number in [3, 1, 2] {
+        standing.put_account(account(number, &format!("user{number}")));
+        standing.put_key(key(number, 7));
+        standing.put_server(server(number));
+        standing.put_workspace(workspace(number));
+        standing.put_member(workspace_id(9), account_id(number), Some("member"));
+    }
+    let numbers = [1, 2, 3].map(Uuid::from_u128);
+    assert!(standing.accounts().iter().map(|account| account.id.0).eq(numbers));
+    assert!(standing.keys(None).iter().map(|key| key.id.0).eq(numbers));
+    assert!(standing.servers().iter().map(|server| server.id.0).eq(numbers));
+    assert!(standing.workspaces().iter().map(|workspace| workspace.id.0).eq(numbers));
+    let members = standing.members(workspace_id(9));
+    assert!(members.iter().map(|(account, _)| account.0).eq(numbers));
+}
+
+#[test]
+fn servers_and_workspaces_are_there_until_they_are_removed() {
+    let standing = Standing::default();
+    for number in [1, 2] {
+        standing.put_server(server(number));
+        standing.put_workspace(workspace(number));
+    }
+    assert_eq!(standing.server(server_id(1)).as_deref(), Some(&server(1)));
+    assert_eq!(standing.workspace(workspace_id(1)).as_deref(), Some(&workspace(1)));
+    let renamed = Workspace { name: "renamed".to_owned(), ..workspace(1) };
+    standing.put_workspace(renamed.clone());
+    assert_eq!(standing.workspace(workspace_id(1)).as_deref(), Some(&renamed));
+    standing.remove_server(server_id(1));
+    standing.remove_workspace(workspace_id(1));
+    assert_eq!(standing.server(server_id(1)), None);
+    assert_eq!(standing.workspace(workspace_id(1)), None);
+    assert_eq!(standing.servers(), [Arc::new(server(2))]);
+    assert_eq!(standing.workspaces(), [Arc::new(workspace(2))]);
+}
+
+#[test]
+fn a_member_has_its_present_role_until_it_or_the_workspace_goes() {
+    let standing = Standing::default();
+    for (workspace, account, role) in [(1, 1, "owner"), (1, 2, "guest"), (2, 1, "guest")] {
+        standing.put_member(workspace_id(workspace), account_id(account), Some(role));
+    }
+    let role = |workspace, account| {
+        let found = standing.membership(workspace_id(workspace), account_id(account));
+        found.map(|found| {
+            assert_eq!(found.workspace, workspace_id(workspace));
+            found.role.to_string()
+        })
+    };
+    assert_eq!(role(1, 1).as_deref(), Some("owner"));
+    assert_eq!(role(2, 1).as_deref(), Some("guest"));
+    assert_eq!(role(2, 2), None);
+    standing.put_member(workspace_id(1), account_id(2), Some("member"));
+    assert_eq!(members(&standing, 1), [(1, "owner".to_owned()), (2, "member".to_owned())]);
+    standing.put_member(workspace_id(1), account_id(2), None);
+    assert_eq!(members(&standing, 1), [(1, "owner".to_owned())]);
+    standing.remove_workspace(workspace_id(1));
+    assert_eq!(role(1, 1), None);
+    assert_eq!(members(&standing, 2), [(1, "guest".to_owned())], "another workspace's stay");
+}
+
+#[test]
+fn what_a_token_of_a_workspace_opened_ends_when_the_account_leaves_it() {
+    let standing = Standing::default();
+    let ann = Arc::new(account(1, "ann"));
+    standing.put_account((*ann).clone());
+    for number in [1, 2] {
+        standing.put_member(workspace_id(number), ann.id, Some("member"));
+    }
+    let everywhere = Principal::new(Arc::clone(&ann), Proof::Password);
+    let workspace = standing.membership(workspace_id(1), ann.id);
+    let scoped = Principal { workspace, ..everywhere.clone() };
+    let judge = |principal| standing.still_good(principal, NOW).map(drop);
+    assert_eq!(judge(&scoped), Ok(()));
+    standing.put_member(workspace_id(2), ann.id, None);
+    assert_eq!(judge(&scoped), Ok(()), "that was another workspace");
+    standing.put_member(workspace_id(1), ann.id, None);
+    assert_eq!(judge(&scoped), Err(Refusal::WorkspaceLeft));
+    assert_eq!(judge(&everywhere), Ok(()));
+}
+
+#[test]
+fn a_removed_account_is_found_by_no_name_and_in_no_workspace() {
+    let standing = Standing::default();
+    for (number, name) in [(1, "ann"), (2, "ben")] {
+        let email = Some(format!("{name}@example.com"));
+        let github = u64::try_from(number).ok();
+        standing.put_account(Account { email, github, ..account(number, name) });
+        standing.put_member(workspace_id(1), account_id(number), Some("member"));
+    }
+    let found = |number: u64, name: &str| {
+        let id = account_id(u128::from(number));
+        [
+            standing.account(id),
+            standing.account_by_name(name),
+            standing.account_by_name(&format!("{name}@example.com")),
+            standing.account_by_github(number),
+        ]
+        .map(|account| account.is_some_and(|account| account.id == id))
+    };
+    assert_eq!((found(1, "ann"), found(2, "ben")), ([true; 4], [true; 4]));
+    standing.remove_account(account_id(1));
+    assert_eq!((found(1, "ann"), found(2, "ben")), ([false; 4], [true; 4]));
+    assert_eq!(members(&standing, 1), [(2, "member".to_owned())]);
+}
+
+/// Memory may hear of the new owner of a name before it hears that the old one is gone.
+#[test]
+fn a_name_that_is_somebody_elses_by_now_stays_when_an_account_is_removed() {
+    let standing = Standing::default();
+    for number in [1, 2] {
+        let email = Some("ann@example.com".to_owned());
+        standing.put_account(Account { email, github: Some(5), ..account(number, "ann") });
+    }
+    standing.remove_account(account_id(1));
+    for found in [
+        standing.account_by_name("ann"),
+        standing.account_by_name("ann@example.com"),
+        standing.account_by_github(5),
+    ] {
+        assert_eq!(found.map(|account| account.id), Some(account_id(2)));
+    }
+}
+
+#[test]
+fn the_use_of_a_key_is_noted_once_a_second() {
+    let standing = Standing::default();
+    standing.put_key(key(1, 7));
+    let key = standing.key(&key(1, 7).digest).unwrap();
+    for (after, noted) in [(0, true), (0, false), (999, false), (1000, true), (1999, false)] {
+        let at = Timestamp(NOW.0 + after);
+        standing.note_use(&key, at);
+        let expected = if noted { vec![(key.id, at)] } else { Vec::new() };
+        assert_eq!(standing.take_uses(), expected, "{after} ms");
+    }
+    assert_eq!(key.last_used.get(), Some(Timestamp(NOW.0 + 1000)));
+}
+
+#[test]
+fn uses_that_could_not_be_written_are_kept_unless_there_are_later_ones() {
+    let standing = Standing::default();
+    for number in [1, 2] {
+        standing.put_key(key(number, 7));
+    }
+    let [one, two] = [1, 2].map(|number| standing.key(&key(number, 7).digest).unwrap());
+    standing.note_use(&one, NOW);
+    standing.note_use(&two, NOW);
+    let unwritten = standing.take_uses();
+    assert_eq!(unwritten.len(), 2);
+    let later = NOW.plus(Seconds(1));
+    standing.note_use(&one, later);
+    standing.return_uses(unwritten);
+    let mut uses = standing.take_uses();
+    uses.sort_unstable();
+    assert_eq!(uses, [(one.id, later), (two.id, NOW)]);
+}
+
+#[test]
+fn a_use_that_another_gateway_saw_counts_if_it_is_the_latest() {
+    let standing = Standing::default();
+    for number in [1, 2, 3] {
+        standing.put_key(key(number, 7));
+    }
+    let keys = [1, 2, 3].map(|number| standing.key(&key(number, 7).digest).unwrap());
+    standing.note_use(&keys[0], NOW);
+    assert_eq!(standing.take_uses(), [(keys[0].id, NOW)]);
+    let (earlier, later) = (just_before(NOW), NOW.plus(Seconds(1)));
+    for (heard, known) in [(earlier, NOW), (later, later), (NOW, later)] {
+        standing.hear_uses(&HashMap::from([(keys[0].id, heard), (keys[1].id, heard)]));
+        assert_eq!(keys[0].last_used.get(), Some(known), "heard {heard:?}");
+    }
+    assert_eq!(keys[1].last_used.get(), Some(later), "it was not used here");
+    assert_eq!(keys[2].last_used.get(), None, "nobody has used it");
+    assert_eq!(standing.take_uses(), [], "whoever saw it writes it down");
+}
+
+#[test]
+fn an_address_is_locked_out_until_its_time_comes_or_it_is_unlocked() {
+    let standing = Standing::default();
+    let (locked, other) = (Source::V4(1), Source::V6(1));
+    let until = NOW.plus(Seconds(60));
+    assert_eq!(standing.verdict(locked, NOW), Verdict::Allowed);
+    standing.lock_out(locked, until);
+    for (at, expected) in [
+        (NOW, Verdict::LockedOut(until)),
+        (just_before(until), Verdict::LockedOut(until)),
+        (until, Verdict::Allowed),
+        (until.plus(Seconds(1)), Verdict::Allowed),
+    ] {
+        assert_eq!(standing.verdict(locked, at), expected, "{at:?}");
+        assert_eq!(standing.verdict(other, at), Verdict::Allowed);
+    }
+    standing.unlock(locked);
+    assert_eq!(standing.verdict(locked, NOW), Verdict::Allowed);
+}
+
+#[test]
+fn what_is_refused_is_forgotten_when_it_would_have_ended_and_not_before() {
+    let standing = Standing::default();
+    let until = NOW.plus(Seconds(60));
+    let (token, session) = (TokenId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(2)));
+    let (other_token, other_session) = (TokenId(Uuid::nil()), SessionId(Uuid::nil()));
+    let source = Source::V4(1);
+    standing.revoke_token(token, until);
+    standing.end_sessions(&[(session, until)]);
+    standing.lock_out(source, until);
+    assert_eq!(standing.check_token(other_token, other_session), Ok(()));
+    for at in [NOW, just_before(until)] {
+        standing.sweep(at);
+        let revoked = standing.check_token(token, other_session);
+        assert_eq!(revoked, Err(Refusal::TokenRevoked), "{at:?}");
+        let ended = standing.check_token(other_token, session);
+        assert_eq!(ended, Err(Refusal::SessionEnded), "{at:?}");
+        assert_eq!(standing.verdict(source, at), Verdict::LockedOut(until));
+    }
+    standing.sweep(until);
+    let Sizes { revoked, ended, lockouts, .. } = standing.sizes();
+    assert_eq!((revoked, ended, lockouts), (0, 0, 0));
+}
+
+/// Three of each kind, and every account in every workspace.
+fn everything() -> Vec<Gone> {
+    let pairs = (0..3).flat_map(|workspace| (0..3).map(move |account| (workspace, account)));
+    (0..3)
+        .flat_map(|number| {
+            [
+                Gone::Account(account_id(number)),
+                Gone::Key(key(number, 0).digest),
+                Gone::Server(server_id(number)),
+                Gone::Workspace(workspace_id(number)),
+            ]
+        })
+        .chain(pairs.map(|(w, a)| Gone::Member(workspace_id(w), account_id(a))))
+        .collect()
+}
+
+fn full() -> Standing {
+    let standing = Standing::default();
+    for number in 0..3 {
+        standing.put_account(account(number, &format!("user{number}")));
+        standing.put_key(key(number, number));
+        standing.put_server(server(number));
+        standing.put_workspace(workspace(number));
+        for member in 0..3 {
+            standing.put_member(workspace_id(number), account_id(member), Some("member"));
+        }
+    }
+    standing
+}
+
+fn found(present: impl Fn(Gone) -> bool) -> Found {
+    let mut found = Found::default();
+    for thing in everything().into_iter().filter(|thing| present(*thing)) {
+        match thing {
+            Gone::Account(id) => drop(found.accounts.insert(id)),
+            // The number of a key is the beginning of its digest, see `key`.
+            Gone::Key(digest) => {
+                let id = u128::from_be_bytes(*digest.first_chunk().unwrap());
+                found.keys.insert(KeyId(Uuid::from_u128(id)));
+            }
+            Gone::Server(id) => drop(found.servers.insert(id)),
+            Gone::Workspace(id) => drop(found.workspaces.insert(id)),
+            Gone::Member(workspace, account) => drop(found.members.insert((workspace, account))),
+        }
+    }
+    found
+}
+
+fn holds(standing: &Standing, thing: Gone) -> bool {
+    match thing {
+        Gone::Account(id) => standing.account(id).is_some(),
+        Gone::Key(digest) => standing.key(&digest).is_some(),
+        Gone::Server(id) => standing.server(id).is_some(),
+        Gone::Workspace(id) => standing.workspace(id).is_some(),
+        Gone::Member(workspace, account) => standing.membership(workspace, account).is_some(),
+    }
+}
+
+/// A member stays no longer than its account and its workspace.
+fn should_hold(thing: Gone, kept: &impl Fn(Gone) -> bool) -> bool {
+    kept(thing)
+        && match thing {
+            Gone::Member(workspace, account) => {
+                kept(Gone::Workspace(workspace)) && kept(Gone::Account(account))
+            }
+            _ => true,
+        }
+}
+
+proptest! {
+    #[test]
+    fn what_was_not_found_is_dropped_unless_it_is_spared(
+        fates in prop::collection::vec((any::<bool>(), any::<bool>()), everything().len()),
+    ) {
+        let all = everything();
+        let fate = |thing| fates[all.iter().position(|known| *known == thing).unwrap()];
+        let (is_found, is_spared) = (|thing| fate(thing).0, |thing| fate(thing).1);
+        let kept = |thing| is_found(thing) || is_spared(thing);
+        let (sparing, strict) = (full(), full());
+        sparing.keep_only_unless(&found(is_found), is_spared);
+        strict.keep_only(&found(is_found));
+        for thing in all.iter().copied() {
+            prop_assert_eq!(holds(&sparing, thing), should_hold(thing, &kept), "{:?}", thing);
+            prop_assert_eq!(holds(&strict, thing), should_hold(thing, &is_found), "{:?}", thing);
+        }
+    }
+}
