@@ -615,3 +615,6 @@ pub trait Store: Send + Sync {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

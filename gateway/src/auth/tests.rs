@@ -1,10 +1,12 @@
 //! The core with a set clock, counted hashing and a store in memory.
 
 mod ends;
+mod github;
 mod keys;
 mod link;
 mod meanwhile;
 mod tickets;
+mod words;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
