@@ -29,7 +29,7 @@ use super::workspace::{Membership, Workspace, WorkspaceId};
 
 pub struct Standing {
     generation: AtomicU64,
-    changed: watch::Sender<u64>,
+    changed: watch::Sender<()>,
     accounts: DashMap<AccountId, Arc<Account>>,
     /// Canonical user names and e-mail addresses.
     names: DashMap<String, AccountId>,
@@ -78,7 +78,7 @@ impl Default for Standing {
     fn default() -> Self {
         Self {
             generation: AtomicU64::new(1),
-            changed: watch::Sender::new(1),
+            changed: watch::Sender::new(()),
             accounts: DashMap::new(),
             names: DashMap::new(),
             github: DashMap::new(),
@@ -107,7 +107,7 @@ impl Standing {
 
     /// Wakes after every such change; open streams re-check their principal then.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
@@ -545,9 +545,9 @@ impl Standing {
     }
 
     fn advance(&self) {
-        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.generation.fetch_add(1, Ordering::AcqRel);
         // Nobody listens while a store is loaded, and then there is nobody to wake.
-        let _ = self.changed.send(generation);
+        let _ = self.changed.send(());
     }
 }
 
