@@ -21,16 +21,6 @@ pub enum TokenKind {
     Refresh,
 }
 
-impl TokenKind {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TokenKind::Access => "access",
-            TokenKind::Refresh => "refresh",
-        }
-    }
-}
-
 /// The claims of one of our own tokens. Times are whole seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {

@@ -16,6 +16,7 @@ use portcullis::auth::ports::{Clock, PasswordHasher, TokenSigner};
 use portcullis::auth::register::Registering;
 use portcullis::auth::standing::Standing;
 use portcullis::auth::time::{Seconds, Timestamp};
+use portcullis::auth::token::TokenKind;
 use portcullis::auth::{Core, Policy, Ports};
 use portcullis::crypto::entropy::SystemEntropy;
 use portcullis::crypto::jwt::Hs256Signer;
@@ -174,11 +175,15 @@ fn check_signed(bench: &Bench, header: &[u8], payload: &[u8]) {
         (claims.subject.0, claims.id.0, claims.session.0),
         (uuid("sub"), uuid("jti"), uuid("sid"))
     );
-    assert_eq!(claims.kind.as_str(), text("type"));
+    let kind = match claims.kind {
+        TokenKind::Access => "access",
+        TokenKind::Refresh => "refresh",
+    };
+    assert_eq!(kind, text("type"));
 
     let Ok(principal) = judged else { return };
     assert!(claims.expires_at > NOW && claims.not_before <= NOW && claims.issued_at <= NOW);
     assert_eq!((&*claims.issuer, &*claims.audience), ("portcullis", "portcullis"));
-    assert_eq!(claims.kind.as_str(), "access");
+    assert_eq!(claims.kind, TokenKind::Access);
     assert_eq!(principal.account_id(), claims.subject);
 }
