@@ -92,3 +92,63 @@ fn what_came_in_again_before_the_report_is_not_lost() {
     shared.exchange(LIMIT, at(500), late(10));
     assert_eq!(level(shared.exchange(LIMIT, at(500), late(10))), "50.0", "it came in once");
 }
+
+#[test]
+fn a_bucket_is_full_when_it_holds_its_burst_and_not_a_token_less() {
+    let mut bucket = Bucket::full(LIMIT, START);
+    assert!(bucket.is_full(LIMIT));
+    bucket.take(LIMIT, 1.0).unwrap();
+    assert!(!bucket.is_full(LIMIT));
+    bucket.refill(LIMIT, at(49));
+    assert!(!bucket.is_full(LIMIT));
+    bucket.refill(LIMIT, at(50));
+    assert!(bucket.is_full(LIMIT));
+    // As close to it as sums of small additions come.
+    let mut bucket = Bucket { level: 59.0, at: START };
+    for milliseconds in 1..=50 {
+        bucket.refill(LIMIT, at(milliseconds));
+    }
+    assert!(bucket.is_full(LIMIT), "{}", bucket.level);
+}
+
+#[test]
+fn the_wait_for_a_token_is_for_what_is_missing_of_it() {
+    for (level, milliseconds) in [(0.75, 12.5), (0.5, 25.0), (0.0, 50.0), (-1.0, 100.0)] {
+        let mut bucket = Bucket { level, at: START };
+        let wait = Duration::from_secs_f64(milliseconds / 1000.0);
+        assert_eq!(bucket.take(LIMIT, 1.0), Err(wait), "{level}");
+    }
+}
+
+/// Only what came in while it was spent can have been spent; all before did not fit.
+#[test]
+fn a_bucket_that_was_full_for_long_gives_its_burst_and_what_came_in_since() {
+    let mut shared = SharedBucket::new(LIMIT, START);
+    let late = Spent { age: Duration::from_millis(500), ..spent(60, 0) };
+    assert_eq!(level(shared.exchange(LIMIT, at(10_000), late)), "10.0");
+}
+
+/// A millionth of a token is what sums may lack.
+#[test]
+fn both_buckets_give_a_token_that_lacks_a_millionth() {
+    const SLOW: BucketLimit = BucketLimit { per_second: 1, burst: 1 };
+    let almost = START.plus(Duration::from_micros(999_999));
+    let mut bucket = Bucket::full(SLOW, START);
+    bucket.take(SLOW, 1.0).unwrap();
+    bucket.refill(SLOW, almost);
+    assert_eq!(bucket.take(SLOW, 1.0), Ok(()));
+    let mut shared = SharedBucket::new(SLOW, START);
+    shared.exchange(SLOW, START, spent(1, 0));
+    assert_eq!(shared.exchange(SLOW, almost, spent(0, 0)).allowance, 1);
+}
+
+/// There is nobody to keep it from.
+#[test]
+fn a_replica_alone_has_nothing_reserved() {
+    const SINGLE: BucketLimit = BucketLimit { per_second: 1, burst: 1 };
+    let mut shared = SharedBucket::new(SINGLE, START);
+    let share = shared.exchange(SINGLE, START, spent(0, 0));
+    assert_eq!(share, Share { level: 1.0, allowance: 1, reserved: 0 });
+    let share = shared.exchange(SINGLE, START, spent(0, 0));
+    assert_eq!(share, Share { level: 1.0, allowance: 1, reserved: 1 }, "there are two now");
+}
