@@ -1,9 +1,10 @@
 //! When what was proven ends: what a stream that it opened waits for, and what memory
 //! knows before the store does.
 
+use super::super::account::AccountState;
 use super::super::api_key::{ApiKey, Moment, NewKey};
-use super::super::error::Refusal;
-use super::super::ports::Replacement;
+use super::super::error::{Error, Refusal};
+use super::super::ports::{Clock, Replacement};
 use super::super::time::Seconds;
 use super::super::token::TokenKind;
 use super::{ACCESS_TTL, Bench, PASSWORD, ROTATING, refusal};
@@ -45,6 +46,43 @@ async fn a_refresh_is_refused_when_memory_alone_knows_the_end() {
         assert_eq!(refusal(refreshed), Some(expected));
     }
     bench.core.refresh(kept.refresh.expose(), ROTATING).await.unwrap();
+}
+
+/// Unlike a logout, which ends one access token.
+#[tokio::test]
+async fn ending_a_session_ends_every_token_of_it_and_no_other_session() {
+    let bench = Bench::new().await;
+    let (one, two) = (bench.login().await, bench.login().await);
+    let renewed = bench.core.refresh(one.refresh.expose(), ROTATING).await.unwrap();
+    let principal = bench.core.verify_access(one.access.text.expose()).unwrap();
+    bench.core.end_session(&principal).await.unwrap();
+    for pair in [&one, &renewed] {
+        assert_eq!(bench.judge(&pair.access.text), Err(Refusal::SessionEnded));
+        let refreshed = bench.core.refresh(pair.refresh.expose(), ROTATING).await;
+        assert_eq!(refusal(refreshed), Some(Refusal::SessionEnded));
+    }
+    assert_eq!(bench.judge(&two.access.text), Ok(()));
+    bench.core.refresh(two.refresh.expose(), ROTATING).await.unwrap();
+    let by_password = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let nothing = bench.core.end_session(&by_password).await;
+    assert!(matches!(nothing, Err(Error::NotASession)), "{nothing:?}");
+}
+
+/// Nor is a hash spent on it.
+#[tokio::test]
+async fn a_password_that_is_remembered_opens_nothing_once_it_may_not() {
+    let mut bench = Bench::new().await;
+    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    assert!(bench.core.recall_basic("ann", PASSWORD).is_some());
+    bench.core.policy.local_accounts = false;
+    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
+    let basic = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    assert!(matches!(basic, Err(Error::LocalAccountsDisabled)), "{basic:?}");
+    bench.core.policy.local_accounts = true;
+    assert!(bench.core.recall_basic("ann", PASSWORD).is_some());
+    let (ann, now) = (bench.core.standing().account_by_name("ann").unwrap(), bench.clock.now());
+    bench.core.store().set_state(ann.id, AccountState::Disabled, now).await.unwrap();
+    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
 }
 
 #[tokio::test]
