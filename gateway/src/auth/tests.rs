@@ -5,6 +5,7 @@ mod github;
 mod keys;
 mod link;
 mod meanwhile;
+mod replica;
 mod tickets;
 mod words;
 

@@ -1,0 +1,306 @@
+//! What another gateway on the same store has made, of which this one's memory has not
+//! heard yet.
+
+use std::sync::{Mutex, PoisonError};
+
+use uuid::Uuid;
+
+use super::super::api_key::{ApiKey, KeyId, KeyRotation};
+use super::super::error::{Entity, StoreError, Verdict};
+use super::super::ports::{
+    AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
+    GithubLink, KeyCreation, MemberChange, Notice, Opening, PasswordChange, Recall, Replacement,
+    Rotated, Rotation, ServerChange, ServerChanged, Source, Store,
+};
+use super::super::principal::Principal;
+use super::super::server::{Server, ServerId};
+use super::super::ticket::Ticket;
+use super::super::token::{Session, SessionId, TokenId};
+use super::super::workspace::{Workspace, WorkspaceId};
+use super::*;
+
+/// The other gateway's store, as this one uses it: nothing reaches `here` but what is asked
+/// for.
+struct Shared {
+    store: Arc<dyn Store>,
+    there: Arc<Standing>,
+    here: Arc<Standing>,
+    asked: Mutex<Vec<Recall>>,
+}
+
+impl Shared {
+    fn bring(&self, what: Recall) -> Option<()> {
+        match what {
+            Recall::Account(id) => self.here.put_account((*self.there.account(id)?).clone()),
+            Recall::Key(digest) => {
+                let key = self.there.key(&digest)?;
+                self.here.put_account((*self.there.account(key.owner)?).clone());
+                self.here.put_key((*key).clone());
+            }
+            Recall::Member(workspace, account) => {
+                let membership = self.there.membership(workspace, account)?;
+                self.here.put_member(workspace, account, Some(&membership.role));
+            }
+        }
+        Some(())
+    }
+}
+
+/// All but `recall` is the other gateway's store.
+macro_rules! shared {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Store for Shared {
+            async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+                self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+                Ok(self.bring(what).is_some())
+            }
+
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                self.store.$name($($argument),*).await
+            })*
+        }
+    };
+}
+
+shared! {
+    fn create_account(account: Account) -> Creation;
+    fn list_accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
+    fn find_account(name: &str) -> Option<Account>;
+    fn replace_password(change: PasswordChange) -> Replacement;
+    fn upgrade_hash(
+        account: AccountId, expected: &HashedPassword, replacement: HashedPassword
+    ) -> Replacement;
+    fn change_account(change: AccountChange) -> AccountChanged;
+    fn delete_account(
+        account: AccountId, administration: Administration, now: Timestamp
+    ) -> AccountChanged;
+    fn link_github(link: GithubLink) -> Replacement;
+    fn open_session(session: Session, version: u64) -> Opening;
+    fn rotate(rotation: Rotation) -> Rotated;
+    fn revoke_token(token: TokenId, expires: Timestamp) -> ();
+    fn end_session(session: SessionId, now: Timestamp) -> bool;
+    fn end_sessions(account: AccountId, now: Timestamp) -> bool;
+    fn find_session(session: SessionId, now: Timestamp) -> Option<Session>;
+    fn list_sessions(
+        account: Option<AccountId>, after: Option<SessionId>, limit: usize
+    ) -> Vec<Session>;
+    fn create_server(server: Server) -> bool;
+    fn change_server(change: ServerChange) -> ServerChanged;
+    fn delete_server(server: ServerId) -> bool;
+    fn create_workspace(workspace: Workspace) -> ();
+    fn rename_workspace(workspace: WorkspaceId, name: String) -> Option<Workspace>;
+    fn delete_workspace(workspace: WorkspaceId) -> bool;
+    fn set_member(
+        workspace: WorkspaceId, account: AccountId, role: Option<String>
+    ) -> MemberChange;
+    fn issue_ticket(digest: [u8; 32], ticket: Ticket) -> Opening;
+    fn take_ticket(digest: [u8; 32], now: Timestamp) -> Option<Ticket>;
+    fn create_key(key: ApiKey) -> KeyCreation;
+    fn rotate_key(rotation: KeyRotation) -> Option<ApiKey>;
+    fn record_key_uses(uses: Vec<(KeyId, Timestamp)>) -> ();
+    fn find_key(key: KeyId) -> Option<Arc<ApiKey>>;
+    fn list_keys(after: Option<KeyId>, limit: usize) -> Vec<Arc<ApiKey>>;
+    fn delete_key(key: KeyId, owner: Option<AccountId>) -> bool;
+    fn set_registration(registering: Registering) -> ();
+    fn count_failure(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
+    fn list_failures(now: Timestamp) -> Vec<FailureCount>;
+    fn forgive(source: Source) -> bool;
+    fn sweep(now: Timestamp) -> u64;
+    fn take_notice(notice: Notice) -> bool;
+    fn ping() -> ();
+}
+
+/// Two gateways with one secret and one clock.
+struct Replicas {
+    there: Bench,
+    here: Core,
+    shared: Arc<Shared>,
+    workspace: WorkspaceId,
+}
+
+impl Replicas {
+    /// `ann` and a workspace are known there, nothing is known here.
+    async fn new() -> Self {
+        let there = Bench::new().await;
+        let (hasher, clock) = (Arc::clone(&there.core.hasher), Arc::clone(&there.clock));
+        let mut here = core_over(hasher, clock, None);
+        here.standing = Arc::new(Standing::default());
+        let shared = Arc::new(Shared {
+            store: Arc::clone(&there.core.store),
+            there: Arc::clone(&there.core.standing),
+            here: Arc::clone(&here.standing),
+            asked: Mutex::default(),
+        });
+        here.store = Arc::clone(&shared) as Arc<dyn Store>;
+        let workspace = WorkspaceId(Uuid::from_u128(7));
+        let created = there.core.clock().now();
+        let named = Workspace { id: workspace, name: "docs".to_owned(), created };
+        there.core.store().create_workspace(named).await.unwrap();
+        Self { there, here, shared, workspace }
+    }
+
+    fn ann(&self) -> Arc<Account> {
+        self.there.core.standing().account_by_name("ann").unwrap()
+    }
+
+    fn learn(&self, what: Recall) {
+        self.shared.bring(what).unwrap();
+    }
+
+    async fn join(&self) {
+        let (store, role) = (self.there.core.store(), Some("writer".to_owned()));
+        let joined = store.set_member(self.workspace, self.ann().id, role).await.unwrap();
+        assert_eq!(joined, MemberChange::Done);
+    }
+
+    /// What this gateway has asked the store for since the last look.
+    fn asked(&self) -> Vec<Recall> {
+        std::mem::take(&mut *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn sign_in_there(&self) -> (TokenPair, Arc<Principal>) {
+        let pair = self.there.login().await;
+        let principal = self.there.core.verify_access(pair.access.text.expose()).unwrap();
+        (pair, principal)
+    }
+}
+
+#[tokio::test]
+async fn an_account_made_elsewhere_is_asked_for_once() {
+    let replicas = Replicas::new().await;
+    let (pair, _) = replicas.sign_in_there().await;
+    let ann = replicas.ann().id;
+    for asked in [vec![Recall::Account(ann)], vec![]] {
+        let judged = replicas.here.judge_access(pair.access.text.expose()).await.unwrap();
+        assert_eq!(judged.account_id(), ann);
+        assert_eq!(replicas.asked(), asked);
+    }
+}
+
+#[tokio::test]
+async fn the_account_of_a_refresh_token_is_asked_for_when_memory_lacks_it() {
+    let replicas = Replicas::new().await;
+    let (pair, _) = replicas.sign_in_there().await;
+    let renewed = replicas.here.refresh(pair.refresh.expose(), ROTATING).await.unwrap();
+    assert_eq!(replicas.asked(), [Recall::Account(replicas.ann().id)]);
+    replicas.here.refresh(renewed.refresh.expose(), ROTATING).await.unwrap();
+    assert_eq!(replicas.asked(), []);
+}
+
+#[tokio::test]
+async fn an_account_that_no_gateway_knows_is_refused() {
+    let replicas = Replicas::new().await;
+    let (pair, _) = replicas.sign_in_there().await;
+    let (store, now) = (replicas.there.core.store(), replicas.here.clock().now());
+    let ann = replicas.ann().id;
+    store.delete_account(ann, Administration::MayEnd, now).await.unwrap();
+    let judged = replicas.here.judge_access(pair.access.text.expose()).await;
+    assert_eq!(refusal(judged), Some(Refusal::UserUnknown));
+    let refreshed = replicas.here.refresh(pair.refresh.expose(), ROTATING).await;
+    assert_eq!(refusal(refreshed), Some(Refusal::UserUnknown));
+    assert_eq!(replicas.asked(), [Recall::Account(ann); 2]);
+}
+
+/// Both, or either, may be new.
+#[tokio::test]
+async fn a_membership_made_elsewhere_is_asked_for() {
+    let replicas = Replicas::new().await;
+    replicas.join().await;
+    let (_, principal) = replicas.sign_in_there().await;
+    let switched = replicas.there.core.switch_workspace(&principal, replicas.workspace, ROTATING);
+    let (ann, scoped) = switched.await.unwrap();
+    let member = Recall::Member(replicas.workspace, ann.id);
+    let text = scoped.text.expose();
+    replicas.here.judge_access(text).await.unwrap();
+    assert_eq!(replicas.asked(), [Recall::Account(ann.id), member]);
+    replicas.here.standing.put_member(replicas.workspace, ann.id, None);
+    let judged = replicas.here.judge_access(text).await.unwrap();
+    assert_eq!(judged.workspace.as_ref().map(|known| &*known.role), Some("writer"));
+    assert_eq!(replicas.asked(), [member]);
+}
+
+#[tokio::test]
+async fn a_token_scoped_to_a_workspace_that_was_left_is_refused_wherever_it_was_left() {
+    let replicas = Replicas::new().await;
+    replicas.join().await;
+    let (_, principal) = replicas.sign_in_there().await;
+    let switched = replicas.there.core.switch_workspace(&principal, replicas.workspace, ROTATING);
+    let (ann, scoped) = switched.await.unwrap();
+    let store = replicas.there.core.store();
+    store.set_member(replicas.workspace, ann.id, None).await.unwrap();
+    for _ in 0..2 {
+        let judged = replicas.here.judge_access(scoped.text.expose()).await;
+        assert_eq!(refusal(judged), Some(Refusal::WorkspaceLeft));
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_scoped_to_a_workspace_that_was_joined_elsewhere() {
+    let replicas = Replicas::new().await;
+    let (_, principal) = replicas.sign_in_there().await;
+    let ann = principal.account_id();
+    replicas.learn(Recall::Account(ann));
+    let switch = || replicas.here.switch_workspace(&principal, replicas.workspace, ROTATING);
+    let early = switch().await;
+    assert!(matches!(early, Err(Error::Unknown(Entity::Workspace))), "{early:?}");
+    replicas.join().await;
+    switch().await.unwrap();
+    let member = Recall::Member(replicas.workspace, ann);
+    assert_eq!(replicas.asked(), [member; 2]);
+    switch().await.unwrap();
+    assert_eq!(replicas.asked(), [], "it is known now");
+}
+
+#[tokio::test]
+async fn a_ticket_on_an_account_as_memory_has_it_asks_for_nothing() {
+    let replicas = Replicas::new().await;
+    let by_password = replicas.there.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    replicas.learn(Recall::Account(by_password.account_id()));
+    let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
+    replicas.here.redeem_ticket(ticket.expose()).await.unwrap();
+    assert_eq!(replicas.asked(), []);
+}
+
+#[tokio::test]
+async fn a_ticket_issued_after_a_change_that_memory_has_not_heard_of_is_redeemed() {
+    let replicas = Replicas::new().await;
+    let ann = replicas.ann().id;
+    replicas.learn(Recall::Account(ann));
+    replicas.there.core.reset_password(ann, "set by an administrator".into()).await.unwrap();
+    let new = Secret::from("set by an administrator");
+    let by_password = replicas.there.core.verify_basic("ann", &new).await.unwrap();
+    let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
+    let redeemed = replicas.here.redeem_ticket(ticket.expose()).await.unwrap();
+    assert_eq!(redeemed.account.version, replicas.ann().version);
+    assert_eq!(replicas.asked(), [Recall::Account(ann)]);
+}
+
+/// Memory can hear of a change before the store has dropped the ticket.
+#[tokio::test]
+async fn a_ticket_from_before_a_change_that_memory_knows_is_refused_without_asking() {
+    let replicas = Replicas::new().await;
+    let by_password = replicas.there.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
+    let ann = replicas.ann();
+    replicas.here.standing.put_account(Account { version: ann.version + 1, ..(*ann).clone() });
+    let redeemed = replicas.here.redeem_ticket(ticket.expose()).await;
+    assert_eq!(refusal(redeemed), Some(Refusal::TicketUnknown));
+    assert_eq!(replicas.asked(), []);
+}
+
+#[tokio::test]
+async fn a_key_made_elsewhere_is_asked_for_by_its_digest() {
+    let replicas = Replicas::new().await;
+    let owner = replicas.ann().id;
+    let new = NewKey { owner, name: "ci".into(), server: None, scopes: Vec::new(), expires: None };
+    let (key, text) = replicas.there.core.create_key(new).await.unwrap();
+    for asked in [vec![Recall::Key(key.digest)], vec![]] {
+        replicas.here.judge_key(text.expose()).await.unwrap();
+        assert_eq!(replicas.asked(), asked);
+    }
+    replicas.there.core.store().delete_key(key.id, None).await.unwrap();
+    replicas.here.standing.remove_key(&key.digest);
+    let judged = replicas.here.judge_key(text.expose()).await;
+    assert_eq!(refusal(judged), Some(Refusal::KeyUnknown));
+}
