@@ -7,6 +7,7 @@ mod link;
 mod meanwhile;
 mod replica;
 mod tickets;
+mod tokens;
 mod words;
 
 use std::sync::Arc;
