@@ -5,6 +5,7 @@ mod github;
 mod keys;
 mod link;
 mod meanwhile;
+mod registering;
 mod replica;
 mod tickets;
 mod tokens;
@@ -143,8 +144,12 @@ impl Bench {
     }
 
     pub(crate) async fn add(&self, name: &str, password: &str) -> AccountId {
+        self.add_under(name, &format!("{name}@example.com"), password).await
+    }
+
+    async fn add_under(&self, name: &str, email: &str, password: &str) -> AccountId {
         let account = Account {
-            email: Some(format!("{name}@example.com")),
+            email: Some(email.to_owned()),
             password: Some(HashedPassword(password.to_owned())),
             ..Account::new(
                 AccountId(self.core.new_uuid()),
