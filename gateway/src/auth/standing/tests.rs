@@ -116,6 +116,43 @@ fn accounts_and_keys_are_counted_by_what_they_are() {
 }
 
 #[test]
+fn administrators_are_enabled_and_have_the_role() {
+    let standing = Standing::default();
+    for (number, role, state) in [
+        (1, "admin", AccountState::Enabled),
+        (2, "admin", AccountState::Disabled),
+        (3, "user", AccountState::Enabled),
+    ] {
+        let roles = vec!["ops".to_owned(), role.to_owned()];
+        standing.put_account(Account { roles, state, ..account(number, &format!("user{number}")) });
+    }
+    assert_eq!(standing.administrators(), [account_id(1)]);
+}
+
+#[test]
+fn keys_of_a_server_are_those_bound_to_it_in_order_of_creation() {
+    let standing = Standing::default();
+    for (number, bound) in [(3, Some(1)), (1, Some(1)), (2, Some(2)), (4, None)] {
+        standing.put_key(ApiKey { server: bound.map(server_id), ..key(number, 7) });
+    }
+    let bound = |number| {
+        let keys = standing.keys_of_server(server_id(number)).into_iter();
+        keys.map(|key| key.id.0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!((bound(1), bound(2), bound(3)), (vec![1, 3], vec![2], vec![]));
+}
+
+#[test]
+fn registration_is_open_unless_and_for_as_long_as_it_is_closed() {
+    let standing = Standing::default();
+    assert_eq!(standing.registration(), Registering::Open);
+    for registering in [Registering::Closed, Registering::Open] {
+        standing.set_registration(registering);
+        assert_eq!(standing.registration(), registering);
+    }
+}
+
+#[test]
 fn everything_is_listed_in_order_of_creation() {
     let standing = Standing::default();
     for number in [3, 1, 2] {
