@@ -107,3 +107,6 @@ impl Principal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

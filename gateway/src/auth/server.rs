@@ -30,3 +30,25 @@ pub fn is_valid_label(text: &str) -> bool {
 pub fn is_storable_label(text: &str) -> bool {
     text.len() <= 200 && !text.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{is_storable_label, is_valid_label};
+
+    #[test]
+    fn a_label_has_at_most_200_bytes_and_nothing_hidden_unless_it_was_stored_before() {
+        for (text, valid, storable) in [
+            ("", true, true),
+            ("build agent é", true, true),
+            (&*"é".repeat(100), true, true),
+            (&*"é".repeat(101), false, false),
+            (&*"x".repeat(201), false, false),
+            ("line\nbreak", false, false),
+            ("turned \u{202e}around", false, true),
+            ("no\u{200b}width", false, true),
+        ] {
+            assert_eq!(is_valid_label(text), valid, "{text:?}");
+            assert_eq!(is_storable_label(text), storable, "{text:?}");
+        }
+    }
+}
