@@ -173,3 +173,6 @@ impl Core {
         Ok(self.store.replace_password(change).await?)
     }
 }
+
+#[cfg(test)]
+mod tests;
