@@ -294,3 +294,6 @@ fn base62<const N: usize>(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn key() -> ApiKey {
+    ApiKey {
+        id: KeyId(Uuid::from_u128(1)),
+        owner: AccountId(Uuid::from_u128(2)),
+        name: "ci".to_owned(),
+        shown: "sk_live_123456".to_owned(),
+        digest: [7; 32],
+        server: None,
+        scopes: vec!["deploy".to_owned()],
+        created: Timestamp(1_000),
+        expires: None,
+        superseded: Moment::default(),
+        last_used: Moment::default(),
+    }
+}
+
+fn moments() -> impl Strategy<Value = Option<Timestamp>> {
+    proptest::option::of((1..=u64::MAX).prop_map(Timestamp))
+}
+
+proptest! {
+    #[test]
+    fn a_copy_of_a_key_has_its_times_and_does_not_follow_them(
+        superseded in moments(),
+        used in moments(),
+        later in 1..=u64::MAX,
+    ) {
+        let known = ApiKey {
+            superseded: Moment::at(superseded),
+            last_used: Moment::at(used),
+            ..key()
+        };
+        let copy = known.clone();
+        prop_assert_eq!((copy.superseded.get(), copy.last_used.get()), (superseded, used));
+        prop_assert_eq!(copy.ends(), known.ends());
+        known.superseded.set(Some(Timestamp(later)));
+        known.last_used.set(Some(Timestamp(later)));
+        prop_assert_eq!((copy.superseded.get(), copy.last_used.get()), (superseded, used));
+    }
+
+    #[test]
+    fn two_records_of_a_key_are_the_same_only_with_the_same_times(
+        one in (moments(), moments()),
+        two in (moments(), moments()),
+    ) {
+        let with = |(superseded, used)| ApiKey {
+            superseded: Moment::at(superseded),
+            last_used: Moment::at(used),
+            ..key()
+        };
+        prop_assert_eq!(with(one), with(one));
+        prop_assert_eq!(with(one) == with(two), one == two);
+        prop_assert_eq!(with((one.0, None)) == with((two.0, None)), one.0 == two.0);
+        prop_assert_eq!(with((None, one.1)) == with((None, two.1)), one.1 == two.1);
+    }
+}
+
+/// Who has the key may use it until the earlier of the two, and not at that moment.
+#[test]
+fn a_key_ends_with_its_own_time_or_with_that_of_its_rotation_whichever_comes_first() {
+    for (expires, superseded, ends) in [
+        (None, None, None),
+        (Some(5_000), None, Some(5_000)),
+        (None, Some(5_000), Some(5_000)),
+        (Some(5_000), Some(9_000), Some(5_000)),
+        (Some(9_000), Some(5_000), Some(5_000)),
+    ] {
+        let superseded = Moment::at(superseded.map(Timestamp));
+        let key = ApiKey { expires: expires.map(Timestamp), superseded, ..key() };
+        assert_eq!(key.ends(), ends.map(Timestamp));
+        let last = ends.map_or(u64::MAX, |ends| ends - 1);
+        assert!(!key.has_ended(Timestamp(last)));
+        assert_eq!(key.has_ended(Timestamp(last.saturating_add(1))), ends.is_some());
+    }
+}
+
+#[test]
+fn a_key_that_follows_another_lives_as_long_and_is_for_the_same() {
+    let successor = || Successor {
+        id: KeyId(Uuid::from_u128(9)),
+        shown: "sk_live_abcdef".to_owned(),
+        digest: [9; 32],
+        created: Timestamp(50_000),
+    };
+    for (expires, expected) in [(None, None), (Some(4_000), Some(53_000))] {
+        let old = ApiKey {
+            expires: expires.map(Timestamp),
+            superseded: Moment::at(Some(Timestamp(2_000))),
+            last_used: Moment::at(Some(Timestamp(1_500))),
+            ..key()
+        };
+        let new = ApiKey {
+            id: KeyId(Uuid::from_u128(9)),
+            shown: "sk_live_abcdef".to_owned(),
+            digest: [9; 32],
+            created: Timestamp(50_000),
+            expires: expected.map(Timestamp),
+            ..key()
+        };
+        assert_eq!(successor().of(&old), new);
+    }
+}
