@@ -1,10 +1,14 @@
-use argon2::password_hash::PasswordHasher as _;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
 
-use super::{HashingPool, hash_now};
+use argon2::password_hash::PasswordHasher as _;
+use futures_util::FutureExt as _;
+
+use super::{HashingPool, Job, check_imported, hash_now, work};
 use crate::auth::account::HashedPassword;
 use crate::auth::ports::PasswordHasher as _;
 use crate::auth::secret::Secret;
-use crate::auth::work::Work;
+use crate::auth::work::{MAX_BCRYPT_COST, Work};
 
 fn pool() -> HashingPool {
     HashingPool::start(1, 8, 4).unwrap()
@@ -164,4 +168,69 @@ fn weaker_and_foreign_hashes_are_outdated() {
     assert!(!outdated(&cheap.0));
     assert!(!outdated("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA"));
     assert!(outdated("$1$abc"));
+}
+
+/// A pool whose worker has yet to begin.
+fn idle() -> (HashingPool, Mutex<Receiver<Job>>) {
+    let (queue, jobs) = sync_channel(8);
+    (HashingPool { queue, cost: 4, rounds: Arc::default() }, Mutex::new(jobs))
+}
+
+/// Else a flood of requests that give up would keep those waiting that do not.
+#[tokio::test]
+async fn nothing_is_hashed_for_a_caller_who_has_left() {
+    let (pool, jobs) = idle();
+    for _ in 0..3 {
+        assert!(pool.verify(None, "x".into(), Work::NONE).now_or_never().is_none());
+        assert!(pool.hash("x".into()).now_or_never().is_none());
+    }
+    let rounds = Arc::clone(&pool.rounds);
+    let worker = std::thread::spawn(move || work(&jobs, 4, &rounds));
+    let hash = pool.hash("x".into()).await.unwrap();
+    assert_eq!(pool.work_done(), Work(1 << 4));
+    assert!(pool.verify(Some(hash), "x".into(), Work::NONE).await.unwrap());
+    assert_eq!(pool.work_done(), Work(2 << 4));
+    drop(pool);
+    worker.join().unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_hashing_thread_lets_traffic_go_first() {
+    let priority = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+    let (pool, jobs) = idle();
+    // With no pool there is nothing to do, and the worker returns.
+    let rounds = Arc::clone(&pool.rounds);
+    drop(pool);
+    let worker = std::thread::spawn(move || {
+        let before = priority();
+        work(&jobs, 4, &rounds);
+        (before, priority())
+    });
+    let (before, after) = worker.join().unwrap();
+    // The greater the number, the later the turn.
+    assert!(after > before || before >= 10, "{before} {after}");
+}
+
+#[test]
+fn a_hash_is_imported_if_bcrypt_made_it_at_a_cost_that_is_worked_on() {
+    let of_cost =
+        |cost: u32| format!("$2y${cost:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDC");
+    for cost in [4, 10, MAX_BCRYPT_COST] {
+        assert_eq!(check_imported(&of_cost(cost)), Ok(()), "{cost}");
+    }
+    for prefix in ["$2a$", "$2b$"] {
+        assert_eq!(check_imported(&of_cost(12).replacen("$2y$", prefix, 1)), Ok(()));
+    }
+    for cost in [MAX_BCRYPT_COST + 1, 31] {
+        let hash = of_cost(cost);
+        let problem = check_imported(&hash).unwrap_err();
+        let bounds = format!("cost {cost} is above {MAX_BCRYPT_COST}");
+        assert!(problem.contains(&bounds) && !problem.contains(&hash), "{problem}");
+    }
+    for hash in ["", "plain", "$1$abc", "$apr1$abcdefgh$abcdefghijklmnopqrstu1", "$2y$10$short"] {
+        let problem = check_imported(hash).unwrap_err();
+        assert!(problem.contains("expected a bcrypt hash"), "{problem}");
+        assert!(hash.is_empty() || !problem.contains(hash), "{problem}");
+    }
 }
