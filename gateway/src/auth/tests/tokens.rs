@@ -63,11 +63,27 @@ async fn a_token_of_eight_kibibytes_is_read_and_none_longer() {
     }
     assert_eq!(token.expose().len(), LONGEST);
     assert_eq!(bench.judge(&token), Ok(()));
-    assert_eq!(bench.judge(&token), Ok(()), "nor when it is known");
+    assert_eq!(bench.judge(&token), Ok(()), "also when it is known");
     bench.core.policy.issuer.push('x');
     let token = bench.login().await.access.text;
     assert!(token.expose().len() > LONGEST);
     assert_eq!(bench.judge(&token), Err(Refusal::TokenMalformed));
+}
+
+/// A property of the contract: its clients show it.
+#[tokio::test]
+async fn a_token_tells_the_main_role_where_the_contract_says_so() {
+    let bench = Bench::new().await;
+    let mut ann = (*bench.core.standing().account_by_name("ann").unwrap()).clone();
+    ann.roles = vec!["editor".to_owned(), "user".to_owned()];
+    bench.core.standing().put_account(ann);
+    for (shows_role, role) in [(true, Some("editor")), (false, None)] {
+        let issuance = Issuance { shows_role, ..ROTATING };
+        let (_, pair) = bench.core.login("ann", &PASSWORD.into(), issuance).await.unwrap();
+        let token = pair.access.text.expose();
+        let claims = bench.core.open_token(token, TokenKind::Access).unwrap();
+        assert_eq!(claims.role.as_deref(), role);
+    }
 }
 
 /// The end of a token that outlives its session could not be recorded.
