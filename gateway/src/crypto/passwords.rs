@@ -157,7 +157,13 @@ pub fn check_imported(hash: &str) -> Result<(), String> {
 /// the thread's own; elsewhere, and where it is not permitted, nothing changes.
 fn yield_to_traffic() {
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10);
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+
+        let thread = Some(rustix::thread::gettid());
+        // Behind the traffic's own, which need not be the default.
+        let _ = getpriority_process(thread).and_then(|own| setpriority_process(thread, own + 10));
+    }
 }
 
 /// A hash at `cost` on the calling thread, for the command line and first start.

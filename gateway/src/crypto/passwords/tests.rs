@@ -194,22 +194,30 @@ async fn nothing_is_hashed_for_a_caller_who_has_left() {
     worker.join().unwrap();
 }
 
+/// Was: the priority was the same for every process, and one that was started behind others
+/// already hashed before its traffic.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_hashing_thread_lets_traffic_go_first() {
-    let priority = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
-    let (pool, jobs) = idle();
-    // With no pool there is nothing to do, and the worker returns.
-    let rounds = Arc::clone(&pool.rounds);
-    drop(pool);
-    let worker = std::thread::spawn(move || {
-        let before = priority();
-        work(&jobs, 4, &rounds);
-        (before, priority())
-    });
-    let (before, after) = worker.join().unwrap();
-    // The greater the number, the later the turn.
-    assert!(after > before || before >= 10, "{before} {after}");
+fn the_hashing_thread_lets_traffic_go_first_whatever_its_priority() {
+    use rustix::process::{getpriority_process, setpriority_process};
+
+    // The greater the number, the later the turn; 19 is the last.
+    for lowered in [0, 5, 12] {
+        let (pool, jobs) = idle();
+        let rounds = Arc::clone(&pool.rounds);
+        // With no pool there is nothing to do, and the worker returns.
+        drop(pool);
+        let worker = std::thread::spawn(move || {
+            let thread = Some(rustix::thread::gettid());
+            let own = getpriority_process(thread).unwrap();
+            setpriority_process(thread, own + lowered).unwrap();
+            let traffic = getpriority_process(thread).unwrap();
+            work(&jobs, 4, &rounds);
+            (traffic, getpriority_process(thread).unwrap())
+        });
+        let (traffic, hashing) = worker.join().unwrap();
+        assert_eq!(hashing, (traffic + 10).min(19));
+    }
 }
 
 #[test]
