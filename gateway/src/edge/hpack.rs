@@ -47,7 +47,7 @@ impl Reader {
             let entry = match first {
                 0x80.. => self.table.get(input.integer(7)?)?,
                 0x40..=0x7f => {
-                    let entry = self.literal(&mut input, 6)?;
+                    let entry = self.literal(&mut input, 6, Kept::Indexed)?;
                     self.table.insert(entry);
                     entry
                 }
@@ -56,7 +56,7 @@ impl Reader {
                     continue;
                 }
                 0x20..=0x3f => return Err(Unreadable),
-                0x00..=0x1f => self.literal(&mut input, 4)?,
+                0x00..=0x1f => self.literal(&mut input, 4, Kept::Nowhere)?,
             };
             may_resize = false;
             found.pseudo |= entry.name != Name::Field;
@@ -65,7 +65,7 @@ impl Reader {
         Ok(found)
     }
 
-    fn literal(&self, input: &mut Input<'_>, prefix: u32) -> Result<Entry, Unreadable> {
+    fn literal(&self, input: &mut Input<'_>, prefix: u32, kept: Kept) -> Result<Entry, Unreadable> {
         let (name, name_bytes) = match input.integer(prefix)? {
             0 => {
                 let mut spelled = Spelled::default();
@@ -77,10 +77,23 @@ impl Reader {
                 (known.name, known.name_bytes)
             }
         };
+        if (name, kept) == (Name::Field, Kept::Nowhere) {
+            // A token, mostly, with every request. The library ends the connection where
+            // it is no string, so that nothing behind it is read by either.
+            input.octets()?;
+            return Ok(Entry { name, name_bytes, value_bytes: 0, fragment: false });
+        }
         let mut fragment = false;
         let value_bytes = input.string(|octet| fragment |= octet == b'#')?;
         Ok(Entry { name, name_bytes, value_bytes, fragment })
     }
+}
+
+/// Whether a literal becomes an entry of the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Indexed,
+    Nowhere,
 }
 
 /// What is worth knowing about a field.
@@ -151,15 +164,21 @@ impl Input<'_> {
 
     /// A string (RFC 7541 5.2): each octet of it, and how many there are.
     fn string(&mut self, mut each: impl FnMut(u8)) -> Result<u32, Unreadable> {
-        let is_coded = self.0.first().ok_or(Unreadable)? & 0x80 != 0;
-        let length = self.integer(7)?;
-        let (octets, rest) = self.0.split_at_checked(length).ok_or(Unreadable)?;
-        self.0 = rest;
+        let (octets, is_coded) = self.octets()?;
         if is_coded {
             return huffman::decode(octets, each);
         }
         octets.iter().copied().for_each(&mut each);
-        u32::try_from(length).map_err(|_| Unreadable)
+        u32::try_from(octets.len()).map_err(|_| Unreadable)
+    }
+
+    /// The octets of a string, and whether they are its code.
+    fn octets(&mut self) -> Result<(&[u8], bool), Unreadable> {
+        let is_coded = self.0.first().ok_or(Unreadable)? & 0x80 != 0;
+        let length = self.integer(7)?;
+        let (octets, rest) = self.0.split_at_checked(length).ok_or(Unreadable)?;
+        self.0 = rest;
+        Ok((octets, is_coded))
     }
 
     fn octet(&mut self) -> Result<u8, Unreadable> {

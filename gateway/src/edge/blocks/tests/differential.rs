@@ -20,6 +20,8 @@ use crate::pipeline::message::FRAGMENT_MARK;
 enum Step {
     /// Of this name, with a value so long, into the table.
     Insert(u8, usize),
+    /// The same, into no table.
+    Literal(u8, usize),
     /// Whatever stands at this place of the table, if it is a field.
     Repeat(usize),
 }
@@ -129,6 +131,11 @@ fn write(table: &mut Table, written: &Written) -> (Vec<u8>, String) {
             Step::Insert(name, length) => {
                 insert(&mut block, table, &format!("x-{name}"), &"#".repeat(*length));
             }
+            Step::Literal(name, length) => {
+                block.push(0x10);
+                string(&mut block, &format!("x-{name}"));
+                string(&mut block, &"#".repeat(*length));
+            }
             Step::Repeat(place) => {
                 if let Some(at) = table.find(*place, false) {
                     integer(&mut block, 0x80, 7, 62 + at);
@@ -170,6 +177,22 @@ async fn served(blocks: Vec<Vec<u8>>) -> Seen {
     seen
 }
 
+/// The gate leaves values that no table keeps to the library alone.
+#[test]
+fn neither_reads_on_behind_a_value_that_is_no_code() {
+    let good = b"\x82\x87\x84\x1f\x08\x81\x1f".to_vec();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let root = ("/".to_owned(), false);
+    let seen = runtime.block_on(served(vec![good.clone(), good.clone(), good.clone()]));
+    assert_eq!(seen, vec![root.clone(); 3]);
+    // An octet of padding, the end itself, padding of zeroes.
+    for wrong in [b"\x81\xff".as_slice(), b"\x84\xff\xff\xff\xff", b"\x81\x18"] {
+        let bad = [b"\x82\x87\x84\x1f\x08", wrong].concat();
+        let seen = runtime.block_on(served(vec![good.clone(), bad, good.clone()]));
+        assert!(seen.len() < 2, "{wrong:x?}: {seen:?}");
+    }
+}
+
 fn path() -> impl Strategy<Value = String> {
     prop_oneof!["/[a-c]{0,60}", "/[a-c]{0,9}#[a-c]{0,60}", "/[a-c]{0,9}\\?[a-c#]{0,9}"]
 }
@@ -190,6 +213,7 @@ proptest! {
                 proptest::collection::vec(
                     prop_oneof![
                         (0_u8..4, 0_usize..700).prop_map(|(name, length)| Step::Insert(name, length)),
+                        (0_u8..4, 0_usize..700).prop_map(|(name, length)| Step::Literal(name, length)),
                         (0_usize..9).prop_map(Step::Repeat)
                     ],
                     0..6,
