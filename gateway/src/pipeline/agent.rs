@@ -18,7 +18,7 @@ use http::request::Parts;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -201,7 +201,9 @@ impl<R: Into<Rejection>> From<R> for End {
 
 /// Waits for the first message, and answers pings meanwhile. It holds no buffer while
 /// nothing comes.
-async fn listen(client: &mut Client) -> Result<(Credential, Bytes), End> {
+async fn listen(
+    client: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Result<(Credential, Bytes), End> {
     let mut reader = Reader::default();
     loop {
         while let Some(said) = reader.read()? {
@@ -226,7 +228,7 @@ async fn listen(client: &mut Client) -> Result<(Credential, Bytes), End> {
     }
 }
 
-async fn say(client: &mut Client, bytes: &[u8]) -> Result<(), End> {
+async fn say(client: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), End> {
     let saying = async {
         client.write_all(bytes).await?;
         client.flush().await

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 
 use super::{Credential, Fault, MAX_BYTES, MAX_FRAMES, Reader, Said};
@@ -142,4 +144,32 @@ fn what_is_too_large_is_refused_before_it_has_come() {
         announced.extend(MASK);
         assert_eq!(read(&announced, usize::MAX), Err(Fault::TooLarge), "{length}");
     }
+}
+
+#[test]
+fn a_close_with_or_without_a_code_is_understood() {
+    for payload in [&b""[..], b"\x03\xe9", b"\x03\xe9bye"] {
+        let closed = (vec!["close".to_owned()], Vec::new());
+        assert_eq!(read(&sent(0x88, payload), usize::MAX), Ok(closed), "{payload:?}");
+    }
+}
+
+/// Both are read by programs: the codes of the close frames by agents, the others in logs.
+#[test]
+fn every_fault_has_its_codes() {
+    let cases = [
+        (Fault::Late, 4401, "first_message_late"),
+        (Fault::TooLarge, 1009, "first_message_too_large"),
+        (Fault::TooManyFrames, 1008, "first_message_too_large"),
+        (Fault::Frame, 1002, "first_message_malformed"),
+        (Fault::Binary, 1003, "first_message_malformed"),
+        (Fault::NotUtf8, 1007, "first_message_malformed"),
+        (Fault::NotUnderstood, 4401, "first_message_malformed"),
+    ];
+    for (fault, close_code, code) in cases {
+        assert_eq!((fault.close_code(), fault.code()), (close_code, code), "{fault:?}");
+    }
+    let words: HashSet<_> = cases.iter().map(|(fault, ..)| fault.as_str()).collect();
+    assert_eq!(words.len(), cases.len());
+    assert!(!words.contains(""));
 }
