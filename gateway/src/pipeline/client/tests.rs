@@ -111,6 +111,8 @@ fn a_host_and_a_port_are_believed_when_they_are_well_formed() {
         ("app.example", "8443", (Some("app.example:8443"), Some(8443))),
         ("app.example", "443", (Some("app.example"), Some(443))),
         ("app.example:8443", "443", (Some("app.example:8443"), Some(443))),
+        ("app.example:8443", "9443", (Some("app.example:8443"), Some(9443))),
+        ("[2001:db8::1]:8443", "9443", (Some("[2001:db8::1]:8443"), Some(9443))),
         ("[2001:db8::1]", "8443", (Some("[2001:db8::1]:8443"), Some(8443))),
         ("a b", "0", (None, None)),
         ("a.example, b.example", "65536", (None, None)),
@@ -125,6 +127,20 @@ fn a_host_and_a_port_are_believed_when_they_are_well_formed() {
         ];
         let client = seen(PROXY, ForwardedFamily::XForwarded, &fields);
         assert_eq!((client.host.as_deref(), client.port), expected, "{host} {port}");
+    }
+}
+
+#[test]
+fn a_proxy_that_comes_by_tls_may_have_been_asked_in_clear() {
+    let peer = Peer { address: ip(PROXY), source: PeerSource::Socket, scheme: "https" };
+    for (family, name, in_clear) in [
+        (ForwardedFamily::XForwarded, "x-forwarded-proto", "http"),
+        (ForwardedFamily::Forwarded, "forwarded", "for=198.51.100.7;proto=http"),
+    ] {
+        let forwarding = Forwarding { family, believed: EVERYTHING.to_vec() };
+        let scheme = |fields: &[_]| identify(peer, &map(fields), &proxies(), &forwarding).scheme;
+        assert_eq!(scheme(&[]), "https", "{name}");
+        assert_eq!(scheme(&[(name, in_clear)]), "http", "{name}");
     }
 }
 
@@ -159,6 +175,9 @@ fn forwarded_is_read_by_its_grammar() {
             Some("app.example"),
         ),
         (&["For=\"[2001:db8::1]:4711\";Proto=https"], "2001:db8::1", "https", None),
+        (&["for=\"[2001:db8::1]\""], "2001:db8::1", "http", None),
+        (&["for=\"[2001:db8::1]x\""], PROXY, "http", None),
+        (&["for=\"[2001:db8::1]:\""], PROXY, "http", None),
         (
             &["for=\"198.51.100.7:_x\";host=\"app.example:8443\""],
             "198.51.100.7",
