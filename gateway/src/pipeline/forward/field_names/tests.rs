@@ -137,7 +137,15 @@ fn underscores_and_dots_pass_on_request_where_they_borrow_no_meaning() {
     for name in ["script_name", "path_info", "remote_addr", "server.port", "http_host"] {
         assert_eq!(check(name), Err(Removal::Form), "{name}");
     }
-    for name in ["x_user", "x.forwarded.for", "x-portcullis_email", "x_api_key", "keep.alive"] {
+    for name in [
+        "x_user",
+        "x.forwarded.for",
+        "x-portcullis_email",
+        "x_api_key",
+        "keep.alive",
+        "x_request_id",
+        "content.md5",
+    ] {
         assert_eq!(check(name), Err(Removal::Form), "{name}");
     }
     assert_eq!(check("x-a!b"), Err(Removal::Form));
@@ -186,7 +194,18 @@ fn a_name_that_is_allowed_passes_and_its_other_spellings_do_not() {
 #[test]
 fn trailers_keep_to_the_rules_of_heads() {
     let mut trailers = HeaderMap::new();
-    for name in ["x-sum", "x-user", "x!portcullis!email", "te", "authorization", "traceparent"] {
+    for name in [
+        "x-sum",
+        "x-user",
+        "x!portcullis!email",
+        "te",
+        "authorization",
+        "x-api-key",
+        "keep-alive",
+        "proxy-authorization",
+        "traceparent",
+        "x-request-id",
+    ] {
         trailers.insert(name, "1".parse().unwrap());
     }
     let (left, removed) = rules().clean_trailers(trailers, FieldNames::Strict);
@@ -194,4 +213,10 @@ fn trailers_keep_to_the_rules_of_heads() {
     let mut why: Vec<_> = removed.iter().map(|field| (field.name.as_str(), field.why)).collect();
     why.sort_by_key(|(name, _)| *name);
     assert_eq!(why, [("x!portcullis!email", Removal::Form), ("x-user", Removal::Asserted)]);
+}
+
+#[test]
+fn the_log_tells_why_a_field_was_removed() {
+    assert_eq!(Removal::Form.code(), "field_name_form");
+    assert_eq!(Removal::Asserted.code(), "field_asserted");
 }

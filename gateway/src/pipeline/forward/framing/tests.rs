@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Asked, FramingFault, Scanner};
+use super::{Asked, FramingFault, MAX_HEAD_BYTES, Scanner};
 
 /// Feeds the bytes in pieces; says what was passed, and how many responses ended.
 fn scan(bytes: &[u8], piece: usize, asked: Asked) -> Result<(usize, usize), FramingFault> {
@@ -45,6 +45,50 @@ fn a_response_ends_where_its_fields_say() {
     // Only the end of the connection ends these.
     passes("HTTP/1.1 200 OK\r\n\r\nanything\r\n\r\nat all", other, 0);
     passes("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02", other, 0);
+}
+
+#[test]
+fn an_answer_that_can_be_read_in_two_ways_is_a_fault() {
+    let (line, length) = (FramingFault::StatusLine, FramingFault::ContentLength);
+    for (head, fault) in [
+        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", length),
+        ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", length),
+        ("HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n", length),
+        ("HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n", length),
+        ("HTTP/1.1 2x0 OK\r\n\r\n", line),
+        ("HTTP/1.1 200OK\r\n\r\n", line),
+        ("HTTP/1.1 2000\r\n\r\n", line),
+        ("HTTP/1.1 200 O\u{1}K\r\n\r\n", line),
+        ("HTTP/1.1 099 Few\r\n\r\n", line),
+        ("HTTP/1.1 600 Many\r\n\r\n", line),
+        ("HTTP/1.1  200 OK\r\n\r\n", line),
+    ] {
+        for piece in [1, head.len()] {
+            assert_eq!(scan(head.as_bytes(), piece, Asked::Other), Err(fault), "{head:?}");
+        }
+    }
+    // A length of nothing says what is so anyway.
+    passes("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", Asked::Other, 1);
+    // The space before no reason is often forgotten.
+    passes("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", Asked::Other, 1);
+}
+
+#[test]
+fn a_head_has_so_many_bytes_and_no_more() {
+    let head = |length: usize| {
+        let (begin, end) = ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ", "\r\n\r\n");
+        let padding = "x".repeat(length - begin.len() - end.len());
+        format!("{begin}{padding}{end}")
+    };
+    passes(&head(MAX_HEAD_BYTES), Asked::Other, 1);
+    let large = head(MAX_HEAD_BYTES + 1);
+    let without_end = &head(2 * MAX_HEAD_BYTES)[..MAX_HEAD_BYTES + 7];
+    for bytes in [&large, without_end] {
+        for piece in [1 << 10, bytes.len()] {
+            let outcome = scan(bytes.as_bytes(), piece, Asked::Other);
+            assert_eq!(outcome, Err(FramingFault::HeadTooLarge));
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::{Facts, Passing, prepare_request, prepare_response};
 use crate::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
+use crate::dialect::delivery::ACCESS_COOKIE;
 use crate::pipeline::forward::field_names::FieldRules;
 
 const CLIENT: &str = "192.0.2.1";
@@ -20,6 +21,14 @@ fn map(fields: &[(&str, &str)]) -> HeaderMap {
 }
 
 fn prepared(fields: &[(&str, &str)], peer: &str) -> HeaderMap {
+    prepared_where(CredentialForwarding::Strip, fields, peer)
+}
+
+fn prepared_where(
+    credential: CredentialForwarding,
+    fields: &[(&str, &str)],
+    peer: &str,
+) -> HeaderMap {
     let mut headers = map(fields);
     let facts = Facts {
         client: CLIENT.parse().unwrap(),
@@ -31,7 +40,7 @@ fn prepared(fields: &[(&str, &str)], peer: &str) -> HeaderMap {
         trace: &|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
     };
     let rules = FieldRules::new(&IdentityHeaders::default(), &FieldOverrides::default());
-    let (names, credential) = (FieldNames::Strict, CredentialForwarding::Strip);
+    let names = FieldNames::Strict;
     let _removed =
         prepare_request(&mut headers, Passing { rules: &rules, names, credential }, &facts);
     headers
@@ -125,6 +134,19 @@ fn credentials_stay_and_cookies_become_one() {
     check(&[("x-api-key", "x")], "x-api-key", &[]);
     check(&[("cookie", "a=1"), ("cookie", "b=2")], "cookie", &["a=1; b=2"]);
     check(&[("cookie", "a=1")], "cookie", &["a=1"]);
+    let token = format!("{ACCESS_COOKIE}=x; a=1");
+    check(&[("cookie", &token)], "cookie", &["a=1"]);
+    check(&[("cookie", &token[..token.len() - 5])], "cookie", &[]);
+}
+
+#[test]
+fn credentials_go_on_where_the_route_says_so() {
+    let token = format!("{ACCESS_COOKIE}=x; a=1");
+    let fields = [("authorization", "Basic x"), ("x-api-key", "x"), ("cookie", &*token)];
+    let headers = prepared_where(CredentialForwarding::Pass, &fields, CLIENT);
+    for (name, value) in fields {
+        assert_eq!(headers.get(name).unwrap(), value, "{name}");
+    }
 }
 
 #[test]
@@ -134,6 +156,22 @@ fn a_valid_trace_goes_on_and_another_is_replaced() {
     check(&[("traceparent", valid), ("tracestate", "a=b")], "traceparent", &[valid]);
     check(&[("traceparent", "00-zz-1-01"), ("tracestate", "a=b")], "traceparent", &[fresh]);
     check(&[("traceparent", "x"), ("tracestate", "a=b")], "tracestate", &[]);
+    for invalid in [
+        "",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b77-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902bx-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0x",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+    ] {
+        check(&[("traceparent", invalid), ("tracestate", "a=b")], "traceparent", &[fresh]);
+        check(&[("traceparent", invalid), ("tracestate", "a=b")], "tracestate", &[]);
+    }
     check(&[("traceparent", valid), ("traceparent", valid)], "traceparent", &[fresh]);
 }
 
