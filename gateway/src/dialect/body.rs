@@ -162,3 +162,6 @@ pub fn coded_refusal(error: &ClientError<'_>) -> Vec<u8> {
 pub fn to_json(answer: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(answer).expect("answers of plain text serialize")
 }
+
+#[cfg(test)]
+mod tests;

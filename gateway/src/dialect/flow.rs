@@ -108,3 +108,6 @@ fn is_local(path: &str) -> bool {
         && path.len() <= MAX_DESTINATION_BYTES
         && path.bytes().all(plain)
 }
+
+#[cfg(test)]
+mod tests;

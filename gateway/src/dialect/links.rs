@@ -224,3 +224,6 @@ fn page(status: StatusCode, content: &str) -> Answer {
     ];
     Answer { status, body: body.into_bytes(), fields }
 }
+
+#[cfg(test)]
+mod tests;

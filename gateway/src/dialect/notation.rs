@@ -159,6 +159,15 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_known_by_what_it_is_of() {
+        let id = Uuid::from_u128(7);
+        let encoded = "aaaaaaaaaaaaaaaaaaaaaaaaa4";
+        assert_eq!(encoded.len(), 26);
+        assert_eq!(plain_user(AccountId(id)), format!("user_{encoded}"));
+        assert_eq!(plain_key(KeyId(id)), format!("key_{encoded}"));
+    }
+
+    #[test]
     fn times_are_written_as_the_contracts_show_them() {
         let at = Timestamp(1_772_712_000_000);
         assert_eq!(millis(at), "2026-03-05T12:00:00.000Z");

@@ -292,3 +292,6 @@ fn read_overlap(content_type: Option<&str>, body: &[u8]) -> Result<Seconds, Deco
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,6 +160,23 @@ fn every_endpoint_is_documented_and_every_documented_one_is_there() {
 }
 
 #[test]
+fn each_contract_asks_of_a_password_what_it_was_told_to() {
+    for special in [false, true] {
+        let settings =
+            |prefix: &str| Settings { password: PasswordRule { special }, ..settings(prefix) };
+        let mounted: [&dyn Dialect; 4] = [
+            &Status { settings: settings("/api"), rotate: true },
+            &Plain::new(settings("/api/v1"), true, false),
+            &Envelope { settings: settings("/api"), callback: None },
+            &Form(settings("/api/v1")),
+        ];
+        for dialect in mounted {
+            assert_eq!(dialect.password_rule().special, special, "{:?}", dialect.contract());
+        }
+    }
+}
+
+#[test]
 fn health_tells_how_a_shared_store_is_and_nothing_of_one_s_own() {
     let store = |state, staleness, undelivered| Some(StoreHealth { state, staleness, undelivered });
     let some_ms = Duration::from_micros(1_250_900);

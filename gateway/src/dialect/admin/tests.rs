@@ -54,6 +54,7 @@ fn lists_are_asked_for_in_parts_and_narrowed() {
         "limit=x",
         "limit=",
         "limit=1&limit=1",
+        "cursor=01980000-0000-7000-8000-000000000001&cursor=01980000-0000-7000-8000-000000000002",
         "cursor=x",
         "cursor=",
         "page=2",
@@ -63,6 +64,37 @@ fn lists_are_asked_for_in_parts_and_narrowed() {
     ] {
         assert!(matches!(page(wrong), Err(DecodeError::Malformed(_))), "{wrong}");
     }
+    let twice = request("/keys", &format!("owner={ID}&owner={OTHER}"));
+    assert!(matches!(twice, Err(DecodeError::Malformed(_))), "{twice:?}");
+}
+
+/// An id that a caller has forgotten would end everything else.
+#[test]
+fn what_ends_for_all_or_for_a_user_is_said_by_one_parameter_of_the_very_name() {
+    let all = |query: &str| decode(Verb::Delete, "/sessions", query, "");
+    assert!(all("all=true").is_ok());
+    let keys = |query: &str| {
+        decode(Verb::Delete, "/keys", query, "").map(|request| request["owner"].clone())
+    };
+    assert_eq!(keys(&format!("owner={ID}")), Ok(ID.into()));
+    for wrong in ["", "all", "all=false", "all=1", "every=true", "all=true&all=true", "all=true&x"]
+    {
+        assert!(matches!(all(wrong), Err(DecodeError::Malformed(_))), "{wrong}");
+    }
+    for wrong in [format!("user={ID}"), format!("owner={ID}&owner={ID}"), String::new()] {
+        assert!(matches!(keys(&wrong), Err(DecodeError::Malformed(_))), "{wrong}");
+    }
+    assert!(decode(Verb::Delete, "/sessions", "all=true", r#"{"all":true}"#).is_err());
+}
+
+#[test]
+fn a_key_ends_at_the_time_that_is_said() {
+    let expires = |time: &str| {
+        let body = format!(r#"{{"owner":"{ID}","expires":"{time}"}}"#);
+        decode(Verb::Post, "/keys", "", &body).map(|request| request["expires"].clone())
+    };
+    assert_eq!(expires("2026-03-05T12:00:00Z"), Ok(1_772_712_000_000_u64.into()));
+    assert!(matches!(expires("tomorrow"), Err(DecodeError::Malformed(_))));
 }
 
 #[test]
