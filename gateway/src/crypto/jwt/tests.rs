@@ -196,6 +196,8 @@ fn a_seal_is_known_by_whoever_has_the_secret_or_had_it_last() {
     assert!(signer(SECRET, None).is_seal(&seal, "purpose", &parts));
     assert!(signer(OTHER, Some(SECRET)).is_seal(&seal, "purpose", &parts));
     assert!(signer(SECRET, Some(OTHER)).is_seal(&seal, "purpose", &parts));
+    // Nothing keeps an operator from naming one secret twice.
+    assert!(signer(SECRET, Some(SECRET)).is_seal(&seal, "purpose", &parts));
     assert!(!signer(OTHER, None).is_seal(&seal, "purpose", &parts));
     assert!(!signer(SECRET, None).is_seal(&seal, "another purpose", &parts));
     let mut other = seal;
@@ -204,6 +206,15 @@ fn a_seal_is_known_by_whoever_has_the_secret_or_had_it_last() {
     for others in [[b"ann", &b"hunter43"[..]], [b"annh", b"unter42"], [b"ben", b"hunter42"]] {
         assert!(!signer(SECRET, None).is_seal(&seal, "purpose", &others));
     }
+}
+
+/// API keys are stored by it: with another digest none would be known after an update.
+#[test]
+fn the_digest_is_sha_256() {
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(&signer(SECRET, None).digest(bytes));
+    // FIPS 180-2, appendix B.1, and the digest of nothing.
+    assert_eq!(hex(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 #[test]

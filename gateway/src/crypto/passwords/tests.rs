@@ -1,10 +1,11 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use argon2::password_hash::PasswordHasher as _;
 use futures_util::FutureExt as _;
 
-use super::{HashingPool, Job, check_imported, hash_now, work};
+use super::{HashingPool, Job, check_imported, hash_now, waste, work};
 use crate::auth::account::HashedPassword;
 use crate::auth::ports::PasswordHasher as _;
 use crate::auth::secret::Secret;
@@ -28,10 +29,12 @@ async fn every_form_of_bcrypt_and_argon2id_verifies() {
         assert!(verifies(&hash, "hunter42").await, "{hash}");
         assert!(!verifies(&hash, "hunter43").await, "{hash}");
     }
-    let hash = argon2id("hunter42", 64, 1).0;
-    assert!(hash.starts_with("$argon2id$"), "{hash}");
-    assert!(verifies(&hash, "hunter42").await);
-    assert!(!verifies(&hash, "hunter43").await);
+    for (kib, passes) in [(64, 1), (19_456, 2)] {
+        let hash = argon2id("hunter42", kib, passes).0;
+        assert!(hash.starts_with("$argon2id$"), "{hash}");
+        assert!(verifies(&hash, "hunter42").await);
+        assert!(!verifies(&hash, "hunter43").await);
+    }
 }
 
 #[tokio::test]
@@ -104,6 +107,23 @@ async fn every_failure_costs_the_same_whatever_it_was_compared_with() {
     assert_eq!(cost(Some(&dear), "wrong", 64).await, (false, 256));
     assert_eq!(cost(Some(&dear), "wrong", 256).await, (false, 256));
     assert_eq!(cost(None, "wrong", 0).await, (false, 64), "and never less than a hash");
+}
+
+/// The amount is counted; here is the time. The shortest of several is what the work takes
+/// where nobody else works.
+#[test]
+fn making_up_takes_as_long_as_hashing() {
+    let shortest = |work: fn()| {
+        let took = || {
+            let begun = Instant::now();
+            work();
+            begun.elapsed()
+        };
+        (0..8).map(|_| took()).min().unwrap()
+    };
+    let hashing = shortest(|| drop(hash_now(&"hunter42".into(), 8)));
+    let making_up = shortest(|| waste(8));
+    assert!(making_up > hashing / 4, "{making_up:?} {hashing:?}");
 }
 
 #[tokio::test]
