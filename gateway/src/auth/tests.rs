@@ -24,6 +24,7 @@ use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
 use super::password::{Unacceptable, check_acceptable};
 use super::ports::{Clock, Mailer, Message, PasswordHasher};
+use super::principal::{Principal, Proof};
 use super::register::Registering;
 use super::secret::Secret;
 use super::standing::Standing;
@@ -404,6 +405,35 @@ async fn passwords_have_a_floor_and_a_ceiling() {
     assert_eq!(check_acceptable(&"é".repeat(36)), Ok(()));
     assert_eq!(check_acceptable(&"é".repeat(37)), Err(Unacceptable::TooLong));
     assert_eq!(check_acceptable("1234567\0"), Err(Unacceptable::HoldsNul));
+}
+
+/// bcrypt takes what begins again after a NUL for the same password, and reads 72 bytes.
+#[tokio::test]
+async fn what_could_not_have_been_set_is_no_password_whatever_the_hash_says() {
+    let bench = Bench::new().await;
+    for (number, (password, good)) in [
+        ("a".repeat(72), true),
+        ("a".repeat(73), false),
+        ("correct\0correct".to_owned(), false),
+        (format!("{}\0", "a".repeat(72)), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("ann{number}");
+        let id = bench.add(&name, &password).await;
+        let login = bench.core.login(&name, &password.as_str().into(), ROTATING).await;
+        assert_eq!(login.is_ok(), good, "{password:?}");
+        let basic = bench.core.verify_basic(&name, &password.as_str().into()).await;
+        assert_eq!(basic.is_ok(), good, "{password:?}");
+        let caller = Principal::new(bench.core.standing.account(id).unwrap(), Proof::Password);
+        let rule = PasswordRule::default();
+        let changed = bench
+            .core
+            .change_password(&caller, password.as_str().into(), "another one".into(), rule)
+            .await;
+        assert_eq!(changed.is_ok(), good, "{password:?}");
+    }
 }
 
 #[tokio::test]

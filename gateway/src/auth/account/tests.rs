@@ -148,3 +148,35 @@ fn the_names_of_an_account_are_each_there_once() {
     assert_eq!(named("Ann@Example.com", Some("ann@example.com")).names(), ["ann@example.com"]);
     assert!(is_login_name("ann") && !is_login_name("github/77"));
 }
+
+/// With the version everything ends that was begun under it: too little growth leaves a
+/// door open, too much shuts out people whose roles were only added to.
+#[test]
+fn the_version_grows_with_the_state_and_where_nobody_vouches_for_the_address_any_more() {
+    use crate::auth::ports::{AccountChange, Administration};
+
+    let (enabled, disabled) = (Some(AccountState::Enabled), Some(AccountState::Disabled));
+    let roles = || Some(vec!["staff".to_owned()]);
+    for (verified, roles, state, email_verified, grows) in [
+        (false, None, None, None, false),
+        (true, None, None, None, false),
+        (false, roles(), None, None, false),
+        (true, roles(), enabled, None, false),
+        (false, None, disabled, None, true),
+        (true, roles(), disabled, None, true),
+        (false, None, None, Some(false), false),
+        (false, None, None, Some(true), false),
+        (true, None, None, Some(true), false),
+        (true, None, None, Some(false), true),
+        (true, None, disabled, Some(false), true),
+    ] {
+        let before = Account { email_verified: verified, ..named("ann", Some("ann@example.com")) };
+        let change = AccountChange::of(before.id, Administration::MustRemain, Timestamp(2));
+        let change = AccountChange { roles: roles.clone(), state, email_verified, ..change };
+        let after = before.changed(&change);
+        assert_eq!(after.version - before.version, u64::from(grows), "{verified} {change:?}");
+        assert_eq!(after.roles, roles.unwrap_or(before.roles));
+        assert_eq!(after.state, state.unwrap_or(before.state));
+        assert_eq!(after.email_verified, email_verified.unwrap_or(verified));
+    }
+}

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::account::PersonName;
-use super::super::error::{LinkFault, Name};
+use super::super::error::{Entity, LinkFault, Name};
 use super::super::link::LinkKind;
 use super::*;
 
@@ -216,4 +216,63 @@ async fn an_address_gets_three_messages_an_hour() {
     assert_eq!([ask(), ask(), ask(), ask()], [true, true, true, false]);
     bench.clock.0.fetch_add(3_600_000, Ordering::SeqCst);
     assert!(ask());
+}
+
+/// A queue that is full.
+struct Full;
+
+impl Mailer for Full {
+    fn send(&self, _: Message) -> Result<(), Error> {
+        Err(Error::MailBusy)
+    }
+}
+
+/// Who made the link hands it over otherwise.
+#[tokio::test]
+async fn whether_a_link_of_an_administrator_is_on_its_way_is_told() {
+    let (bench, bea) = Bench::with_bea().await;
+    let send = |core: &Core, account: &Account| {
+        let link = core.make_link(account, LinkKind::Password).unwrap();
+        core.send_link(account, LinkKind::Password, link)
+    };
+    assert!(send(&bench.core, &bea));
+    let sent = std::mem::take(&mut *bench.mails.0.lock().unwrap());
+    let [message] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!((message.to.as_deref(), &*message.account), (Some("bea@example.com"), "bea"));
+    assert_eq!(message.kind, LinkKind::Password);
+    let without = Account { email: None, ..(*bea).clone() };
+    assert!(!send(&bench.core, &without));
+    assert!(bench.mails.0.lock().unwrap().is_empty());
+    for mailer in [None, Some(Arc::new(Full) as Arc<dyn Mailer>)] {
+        let hasher = Arc::<Counting>::default();
+        assert!(!send(&core_over(hasher, Arc::clone(&bench.clock), mailer), &bea));
+    }
+}
+
+#[tokio::test]
+async fn an_account_asks_for_a_link_to_its_own_unverified_address() {
+    let (bench, bea) = Bench::with_bea().await;
+    let taken = |bench: &Bench| std::mem::take(&mut *bench.mails.0.lock().unwrap());
+    bench.core.send_address_link(&bea).unwrap();
+    let sent = taken(&bench);
+    let [message] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!((message.to.as_deref(), message.kind), (Some("bea@example.com"), LinkKind::Address));
+    let url = message.link.url.expose();
+    assert_eq!(bench.fault(url.strip_prefix("https://gate.example/").unwrap()), None);
+    for nothing_to_verify in [
+        Account { email_verified: true, ..(*bea).clone() },
+        Account { email: None, ..(*bea).clone() },
+    ] {
+        let refused = bench.core.send_address_link(&nothing_to_verify);
+        assert!(matches!(refused, Err(Error::Unknown(Entity::Email))), "{refused:?}");
+    }
+    assert!(taken(&bench).is_empty());
+    for (mailer, busy) in [(None, false), (Some(Arc::new(Full) as Arc<dyn Mailer>), true)] {
+        let core = core_over(Arc::<Counting>::default(), Arc::clone(&bench.clock), mailer);
+        match core.send_address_link(&bea) {
+            Err(Error::MailDisabled) => assert!(!busy),
+            Err(Error::MailBusy) => assert!(busy),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::error::{Entity, Error, Name};
+use super::super::error::{Entity, Error, LinkFault, Name, Refusal};
 use super::super::ports::{Notice, StoreState};
 use super::super::principal::Scheme;
 
@@ -34,6 +34,41 @@ fn schemes_are_called_by_their_words_in_headers_and_in_the_log() {
         (Scheme::Ticket, "ws-token"),
     ] {
         assert_eq!(scheme.as_str(), word);
+    }
+}
+
+/// Rules that ban addresses and raise alarms are written by them.
+#[test]
+fn refusals_are_called_by_their_words_in_logs_and_metrics() {
+    for (refusal, word) in [
+        (Refusal::CredentialMalformed, "credential_malformed"),
+        (Refusal::UserUnknown, "user_unknown"),
+        (Refusal::PasswordWrong, "password_wrong"),
+        (Refusal::PasswordFormer, "password_former"),
+        (Refusal::AccountDisabled, "account_disabled"),
+        (Refusal::TokenMalformed, "token_malformed"),
+        (Refusal::TokenSignature, "token_signature"),
+        (Refusal::TokenExpired, "token_expired"),
+        (Refusal::TokenNotYetValid, "token_not_yet_valid"),
+        (Refusal::TokenKind, "token_kind"),
+        (Refusal::TokenIssuer, "token_issuer"),
+        (Refusal::TokenRevoked, "token_revoked"),
+        (Refusal::SessionEnded, "session_ended"),
+        (Refusal::WorkspaceLeft, "workspace_left"),
+        (Refusal::RefreshReused, "refresh_reused"),
+        (Refusal::KeyMalformed, "key_malformed"),
+        (Refusal::KeyUnknown, "key_unknown"),
+        (Refusal::KeyExpired, "key_expired"),
+        (Refusal::TicketUnknown, "ticket_unknown"),
+    ] {
+        assert_eq!(refusal.code(), word);
+    }
+    for (fault, word) in [
+        (LinkFault::Malformed, "link_malformed"),
+        (LinkFault::Expired, "link_expired"),
+        (LinkFault::Spent, "link_spent"),
+    ] {
+        assert_eq!(fault.code(), word);
     }
 }
 
