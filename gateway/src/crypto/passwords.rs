@@ -199,11 +199,15 @@ fn verify_argon2(hash: &str, password: &Secret) -> Option<(bool, Work)> {
     let hash = phc::PasswordHash::new(hash).ok()?;
     let params = argon2::Params::try_from(&hash).ok()?;
     let (kib, passes) = (params.m_cost(), params.t_cost());
-    if kib > MAX_ARGON2_KIB || passes > MAX_ARGON2_PASSES {
+    if !is_bearable(kib, passes) {
         return None;
     }
     let verified = argon2::Argon2::default().verify_password(password.expose().as_bytes(), &hash);
     Some((verified.is_ok(), Work::of_argon2(kib, passes)))
+}
+
+fn is_bearable(kib: u32, passes: u32) -> bool {
+    kib <= MAX_ARGON2_KIB && passes <= MAX_ARGON2_PASSES
 }
 
 #[cfg(test)]

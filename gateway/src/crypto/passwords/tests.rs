@@ -5,11 +5,11 @@ use std::time::Instant;
 use argon2::password_hash::PasswordHasher as _;
 use futures_util::FutureExt as _;
 
-use super::{HashingPool, Job, check_imported, hash_now, waste, work};
+use super::{HashingPool, Job, check_imported, hash_now, is_bearable, waste, work};
 use crate::auth::account::HashedPassword;
 use crate::auth::ports::PasswordHasher as _;
 use crate::auth::secret::Secret;
-use crate::auth::work::{MAX_BCRYPT_COST, Work};
+use crate::auth::work::{MAX_ARGON2_KIB, MAX_ARGON2_PASSES, MAX_BCRYPT_COST, Work};
 
 fn pool() -> HashingPool {
     HashingPool::start(1, 8, 4).unwrap()
@@ -167,6 +167,16 @@ async fn a_right_password_is_wrong_where_checking_it_would_cost_too_much() {
     // The greatest number of passes that is worked on.
     let most = "$argon2id$v=19$m=64,t=16,p=1$YSBmaXhlZCBzYWx0Li4uLg$BdRUgF2e7cVO6jMkDmcCFYprHAt4KFltRR1OaJmZMqE";
     assert!(verifies(most, "hunter42").await);
+}
+
+/// Checking a hash at the bound takes its 256 MiB, so the bound is asked for alone.
+#[test]
+fn argon2id_is_worked_on_up_to_its_greatest_memory_and_passes() {
+    let (kib, passes) = (MAX_ARGON2_KIB, MAX_ARGON2_PASSES);
+    assert!(kib == 256 * 1024 && is_bearable(kib, passes) && is_bearable(8, 1));
+    for (kib, passes) in [(kib + 1, 1), (8, passes + 1), (kib + 1, passes + 1), (u32::MAX, 1)] {
+        assert!(!is_bearable(kib, passes), "{kib} {passes}");
+    }
 }
 
 #[tokio::test]
