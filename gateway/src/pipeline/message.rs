@@ -68,8 +68,10 @@ pub fn trim_values(headers: &mut HeaderMap) {
         let bytes = value.as_bytes();
         let trimmed = bytes.trim_ascii();
         if trimmed.len() < bytes.len()
-            && let Ok(trimmed) = HeaderValue::from_bytes(trimmed)
+            && let Ok(mut trimmed) = HeaderValue::from_bytes(trimmed)
         {
+            // What its sender keeps out of the tables of HPACK stays out (RFC 7541 6.2.3).
+            trimmed.set_sensitive(value.is_sensitive());
             *value = trimmed;
         }
     }
