@@ -478,3 +478,6 @@ pub fn remove_framing(trailers: &mut HeaderMap) {
         trailers.remove(name);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,6 @@ impl Ids {
 fn digits(high: u64, low: u64, text: &mut [u8; Simple::LENGTH]) -> &str {
     Uuid::from_u64_pair(high, low).simple().encode_lower(text)
 }
+
+#[cfg(test)]
+mod tests;

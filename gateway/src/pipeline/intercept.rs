@@ -429,3 +429,6 @@ pub fn reason_of(error: BodyError) -> Reason {
         BodyError::UpstreamBroken | BodyError::CredentialEnded => Reason::UpstreamClosed,
     }
 }
+
+#[cfg(test)]
+mod tests;

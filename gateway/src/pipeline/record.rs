@@ -188,3 +188,6 @@ impl Drop for CancelGuard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

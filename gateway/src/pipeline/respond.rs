@@ -487,3 +487,6 @@ impl Challenges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
