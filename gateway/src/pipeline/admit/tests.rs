@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use governor::clock::FakeRelativeClock;
 
-use super::{Admission, retry_seconds};
+use super::{Admission, coarse, retry_seconds};
 use crate::auth::ports::Source;
 use crate::pipeline::reason::Reason;
 
@@ -58,4 +58,17 @@ fn retry_after_is_rounded_up_and_never_zero() {
     assert_eq!(retry_seconds(Duration::from_millis(50)), 1);
     assert_eq!(retry_seconds(Duration::from_secs(2)), 2);
     assert_eq!(retry_seconds(Duration::from_millis(2001)), 3);
+}
+
+#[test]
+fn in_a_crowd_neighbours_share_a_bucket() {
+    for (source, network) in [
+        (Source::V4(0xc0a8_0000), Source::V4(0xc0a8_0000)),
+        (Source::V4(0xc0a8_1234), Source::V4(0xc0a8_0000)),
+        (Source::V4(0xc0a9_1234), Source::V4(0xc0a9_0000)),
+        (Source::V6(0x2001_0db8_0001_0002), Source::V6(0x2001_0db8_0000_0000)),
+        (Source::V6(0x2001_0db9_0001_0002), Source::V6(0x2001_0db9_0000_0000)),
+    ] {
+        assert_eq!(coarse(source), network);
+    }
 }

@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use super::ticket::split_query;
 use super::{Presented, Reason, basic, presented};
@@ -62,5 +62,44 @@ fn a_ticket_is_taken_out_of_the_query() {
     }
     for twice in ["token=a&token=b", "token=a&toke%6e=a"] {
         assert_eq!(split_query(twice).unwrap_err().reason, Reason::CredentialsConflict, "{twice}");
+    }
+}
+
+#[test]
+fn a_ticket_alone_is_presented() {
+    let without = headers(&[]);
+    let found = presented(&without, Some("ticket")).ok();
+    assert_eq!(found, Some(Presented::Ticket("ticket")));
+    let with_key = headers(&[("x-api-key", "a")]);
+    assert!(presented(&with_key, Some("ticket")).is_err());
+}
+
+#[test]
+fn what_is_no_text_is_judged_as_what_it_may_hold() {
+    for (name, value, expected) in [
+        ("authorization", &b"Basic J\xfcrgen"[..], Presented::Unreadable),
+        ("authorization", b"J\xfcrgen", Presented::Unreadable),
+        ("authorization", b"Bearer J\xfcrgen", Presented::Bearer("")),
+        ("authorization", b"bEARER \xff", Presented::Bearer("")),
+        ("x-api-key", b"sk_live_\xfc", Presented::Key("")),
+    ] {
+        let mut fields = HeaderMap::new();
+        fields.insert(name, HeaderValue::from_bytes(value).unwrap());
+        assert_eq!(presented(&fields, None).ok(), Some(expected), "{value:?}");
+    }
+}
+
+#[test]
+fn a_browser_sends_passwords_and_cookies_by_itself_and_nothing_else() {
+    for (presented, ambient) in [
+        (Presented::Basic("x"), true),
+        (Presented::Cookie("x"), true),
+        (Presented::Unreadable, true),
+        (Presented::Nothing, false),
+        (Presented::Bearer("x"), false),
+        (Presented::Key("x"), false),
+        (Presented::Ticket("x"), false),
+    ] {
+        assert_eq!(presented.is_ambient(), ambient, "{presented:?}");
     }
 }

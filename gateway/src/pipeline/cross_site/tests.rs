@@ -78,6 +78,7 @@ fn an_origin_is_the_one_that_was_asked_in_every_spelling_of_it() {
         ("https://gate.example.evil.example", "gate.example", "https", false),
         ("https://evil.example#gate.example", "gate.example", "https", false),
         ("ftp://gate.example", "gate.example", "https", false),
+        ("ftp://gate.example", "gate.example", "http", false),
         ("gate.example", "gate.example", "https", false),
     ] {
         let parts = parts(&Method::POST, &[("origin", origin.as_bytes())]);

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Header, Malformed, Opcode, put_header};
+use super::{Header, MAX_CONTROL_BYTES, Malformed, Opcode, put_header};
 
 /// A client's frame: a server's with the mask put in.
 fn client_frame(fin: bool, opcode: Opcode, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
@@ -56,5 +56,14 @@ fn what_no_client_may_send_is_refused_at_its_first_byte_that_says_so() {
     for (what, bytes) in cases {
         assert_eq!(Header::read(bytes), Err(Malformed), "{what}");
         assert_eq!(Header::read(&bytes[..1]), Ok(None), "{what}");
+    }
+}
+
+#[test]
+fn a_control_frame_may_be_as_long_as_the_protocol_allows() {
+    for length in [0, MAX_CONTROL_BYTES] {
+        let frame = client_frame(true, Opcode::Ping, [1, 2, 3, 4], &vec![0; length]);
+        let (header, _) = Header::read(&frame).unwrap().expect("a whole header");
+        assert_eq!((header.opcode, header.length), (Opcode::Ping, length as u64));
     }
 }

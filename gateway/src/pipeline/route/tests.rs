@@ -1,8 +1,8 @@
 use http::Method;
 use proptest::prelude::*;
 
-use super::Routes;
 use super::review::{Concern, review};
+use super::{Reason, Routes};
 use crate::canonical::host::host_name;
 use crate::canonical::path::normalise;
 use crate::config::file::{Sources, load};
@@ -66,6 +66,25 @@ fn the_host_then_the_longest_path_then_the_method_decide() {
     check(&routes, "a", "/app/x", &Method::GET, "all");
     // Not the laxer route above it: the path has an owner.
     check(&routes, "a", "/admin/x", &Method::DELETE, "method_not_allowed");
+}
+
+#[test]
+fn a_refused_method_is_told_each_that_the_path_has_once_and_in_order() {
+    let routes = routes(
+        r#"
+        [[route]]
+        path = "/a/"
+        methods = ["POST", "GET"]
+        upstream = "echo"
+        [[route]]
+        path = "/a/"
+        methods = ["DELETE"]
+        upstream = "echo"
+        "#,
+    );
+    let refused = routes.find("any", "/a/b", &Method::PATCH).map(|route| &route.id);
+    let reason = refused.expect_err("no route has the method").reason;
+    assert_eq!(reason, Reason::MethodNotAllowed { allow: "DELETE, GET, POST".to_owned() });
 }
 
 #[test]

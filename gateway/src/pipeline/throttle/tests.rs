@@ -172,3 +172,55 @@ async fn a_sweep_forgets_names_whose_window_has_ended_and_no_others() {
     let left: Vec<u64> = throttle.failures.iter().map(|entry| *entry.key()).collect();
     assert_eq!(left, [2]);
 }
+
+fn counting(bench: Bench, counted: Counted) -> Arc<Throttle> {
+    let mut throttle = throttle_at(bench, 1_000);
+    Arc::get_mut(&mut throttle).expect("nobody else has it").limits.counted = counted;
+    throttle
+}
+
+/// Only what can be guessed locks anybody out, unless the operator wants all of it, and
+/// then what a foreign page makes up is still no attempt of its visitor.
+#[tokio::test]
+async fn passwords_count_always_and_what_is_random_where_all_is_counted() {
+    let guessable = [Tried::Password, Tried::Credential(Scheme::Basic)];
+    let random = [
+        Tried::RefreshToken,
+        Tried::Credential(Scheme::Bearer),
+        Tried::Credential(Scheme::ApiKey),
+        Tried::Credential(Scheme::Ticket),
+    ];
+    for (counted, page, all) in [
+        (Counted::Passwords, Page::Meant, false),
+        (Counted::Passwords, Page::Foreign, false),
+        (Counted::All, Page::Meant, true),
+        (Counted::All, Page::Foreign, false),
+    ] {
+        let throttle = counting(Bench::new().await, counted);
+        let caller = Caller { page, ..caller(1) };
+        for tried in guessable {
+            assert!(throttle.counts(&caller, tried), "{counted:?} {page:?} {tried:?}");
+        }
+        for tried in random {
+            assert_eq!(throttle.counts(&caller, tried), all, "{counted:?} {page:?} {tried:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_a_guess_that_was_wrong_and_no_other_error() {
+    let throttle = throttle().await;
+    let code = |error| Error::Federation(error);
+    for (error, tried, failure) in [
+        (Refusal::PasswordWrong.into(), Tried::Password, true),
+        (Refusal::UserUnknown.into(), Tried::Credential(Scheme::Basic), true),
+        (code(FederationError::CodeRefused), Tried::Password, true),
+        (Refusal::PasswordFormer.into(), Tried::Password, false),
+        (Refusal::TokenExpired.into(), Tried::Credential(Scheme::Bearer), false),
+        (code(FederationError::Timeout), Tried::Password, false),
+        (Error::HasherBusy, Tried::Password, false),
+        (Error::NotForKeys, Tried::Password, false),
+    ] {
+        assert_eq!(throttle.is_failure(&caller(1), tried, &error), failure, "{error:?} {tried:?}");
+    }
+}
