@@ -418,8 +418,14 @@ fn note(gateway: &Gateway, record: &mut RequestRecord, rejection: &Rejection) {
     record.access.decision = Decision::Refused;
     record.access.reason = rejection.reason.code();
     record.access.detail.clone_from(&rejection.detail);
-    let counters = &gateway.counters;
-    match &rejection.reason {
+    count(&gateway.counters, &rejection.reason);
+    if let Some(BodyError::Stalled) = record.body.as_ref().and_then(|body| body.failure()) {
+        record.access.detail.get_or_insert_with(|| "the client stopped sending".to_owned());
+    }
+}
+
+fn count(counters: &Counters, reason: &Reason) {
+    match reason {
         Reason::Framing(_) => counters.framing_faults.increment(),
         Reason::RateLimited { .. } => counters.rate_limited.increment(),
         Reason::LockedOut { .. } => counters.locked_out.increment(),
@@ -432,7 +438,7 @@ fn note(gateway: &Gateway, record: &mut RequestRecord, rejection: &Rejection) {
         Reason::UpstreamProtocol => counters.upstream_faults.increment(),
         _ => {}
     }
-    if let Some(BodyError::Stalled) = record.body.as_ref().and_then(|body| body.failure()) {
-        record.access.detail.get_or_insert_with(|| "the client stopped sending".to_owned());
-    }
 }
+
+#[cfg(test)]
+mod tests;

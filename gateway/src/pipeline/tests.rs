@@ -1,0 +1,31 @@
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn refusals_that_operators_watch_are_counted_each_under_its_name() {
+    let retry_after = Duration::ZERO;
+    for (reason, counted) in [
+        (Reason::Framing(reason::FramingFault::Chunk), Some("framing_faults")),
+        (Reason::RateLimited { retry_after }, Some("rate_limited")),
+        (Reason::LockedOut { retry_after }, Some("locked_out")),
+        (Reason::HasherBusy, Some("hashing_shed")),
+        (Reason::AttemptsQueued, Some("hashing_shed")),
+        (Reason::BodyStalled, Some("bodies_stalled")),
+        (Reason::AgentsOverLimit, Some("agents_over_limit")),
+        (Reason::AgentsOverAddressLimit, Some("agents_over_address_limit")),
+        (Reason::FirstMessage(Fault::Late), Some("agents_timed_out")),
+        (Reason::FirstMessage(Fault::TooLarge), None),
+        (Reason::CrossSite, Some("cross_site")),
+        (Reason::UpstreamProtocol, Some("upstream_faults")),
+        (Reason::UpstreamClosed, None),
+        (Reason::CredentialMissing, None),
+    ] {
+        let counters = Counters::default();
+        count(&counters, &reason);
+        let risen: Vec<_> =
+            counters.snapshot().into_iter().filter(|(_, value)| *value > 0).collect();
+        let expected: Vec<_> = counted.into_iter().map(|name| (name, 1)).collect();
+        assert_eq!(risen, expected, "{reason:?}");
+    }
+}
