@@ -1,13 +1,15 @@
-use std::cmp::Ordering;
+use std::cmp;
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::FutureExt;
 use proptest::prelude::*;
+use tokio::sync::mpsc::{Sender, channel};
 
-use super::{Agenda, IDLE_INTERVAL, REPORT_INTERVAL, STALE, Shares};
-use crate::auth::bucket::{Bucket, BucketLimit, Micros, SharedBucket};
-use crate::auth::ports::{Exchange, Source, Spent};
+use super::*;
+use crate::auth::bucket::SharedBucket;
+use crate::auth::error::StoreError;
+use crate::auth::ports::Share;
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 const HERE: Source = Source::V4(0x7f00_0001);
@@ -237,7 +239,7 @@ fn a_refusal_for_want_of_an_allowance_says_when_to_ask_again() {
     shares.take(HERE, now).unwrap();
     let mut agenda = Agenda::default();
     let report = agenda.report(&shares, now.plus(IDLE_INTERVAL));
-    let share = crate::auth::ports::Share { level: 9.0, allowance: 0, reserved: 0 };
+    let share = Share { level: 9.0, allowance: 0, reserved: 0 };
     let answer = Exchange { shares: vec![share], second: 1, replicas: 2 };
     shares.settle(now, now, &report, &answer);
     assert_eq!(shares.take(HERE, now), Err(REPORT_INTERVAL));
@@ -260,6 +262,148 @@ fn a_sweep_keeps_what_is_to_be_reported_and_what_is_not_full() {
     assert_eq!(shares.known.len(), 1);
 }
 
+fn answer(replicas: u32, shares: Vec<Share>) -> Exchange {
+    Exchange { shares, second: 0, replicas }
+}
+
+/// One replica of one that knows it.
+fn attached(now: Micros) -> Arc<Shares> {
+    let shares = Shares::new(LIMIT);
+    shares.settle(now, now, &[], &answer(1, Vec::new()));
+    shares
+}
+
+fn is_urgent(shares: &Shares) -> bool {
+    shares.urgent.notified().now_or_never().is_some()
+}
+
+#[test]
+fn what_can_wait_wakes_nobody_and_a_whole_burst_is_reported_at_once() {
+    let now = Micros(7);
+    let (shares, mut agenda) = (attached(now), Agenda::default());
+    (1..60).for_each(|_| shares.take(HERE, now).expect("a token"));
+    assert!(!is_urgent(&shares));
+    assert_eq!(shares.due.len(), 1, "due once, however much is spent");
+    assert!(agenda.report(&shares, now).is_empty());
+    assert_eq!(agenda.next(), Some(now.plus(IDLE_INTERVAL)));
+    shares.take(HERE, now).expect("the last token");
+    assert!(is_urgent(&shares));
+    let report = agenda.report(&shares, now);
+    assert_eq!(report.iter().map(|spent| spent.tokens).collect::<Vec<_>>(), [60]);
+}
+
+#[test]
+fn a_report_tells_when_the_first_of_its_tokens_was_spent() {
+    let (shares, mut agenda) = (attached(Micros(0)), Agenda::default());
+    for ms in [10, 30] {
+        shares.take(HERE, Micros(0).plus(Duration::from_millis(ms))).expect("a token");
+    }
+    let report = agenda.report(&shares, Micros(0).plus(Duration::from_millis(510)));
+    let [spent] = report[..] else { panic!("{report:?}") };
+    assert_eq!((spent.tokens, spent.age), (2, Duration::from_millis(500)));
+    shares.take(HERE, Micros(0).plus(Duration::from_millis(800))).expect("a token");
+    let report = agenda.report(&shares, Micros(0).plus(Duration::from_millis(1300)));
+    let [spent] = report[..] else { panic!("{report:?}") };
+    assert_eq!((spent.tokens, spent.age), (1, Duration::from_millis(500)));
+}
+
+#[test]
+fn a_report_has_room_for_so_many_addresses_and_the_next_takes_the_others() {
+    let now = Micros(7);
+    let (shares, mut agenda) = (attached(now), Agenda::default());
+    let addresses = u32::try_from(REPORT_SIZE).expect("a number") + 1;
+    for address in 0..addresses {
+        shares.take(Source::V4(address), now).expect("a token");
+    }
+    let due = now.plus(IDLE_INTERVAL);
+    assert_eq!(agenda.report(&shares, due).len(), REPORT_SIZE);
+    assert_eq!(agenda.report(&shares, due).len(), 1);
+    assert_eq!(agenda.next(), None);
+}
+
+#[test]
+fn what_was_spent_since_a_report_comes_off_its_answer() {
+    let now = Micros(7);
+    let (shares, mut agenda) = (attached(now), Agenda::default());
+    (0..5).for_each(|_| shares.take(HERE, now).expect("a token"));
+    let report = agenda.report(&shares, now.plus(IDLE_INTERVAL));
+    let sent = now.plus(IDLE_INTERVAL);
+    (0..3).for_each(|_| shares.take(HERE, sent).expect("a token"));
+    let share = Share { level: 20.0, allowance: 9, reserved: 2 };
+    shares.settle(sent, sent, &report, &answer(3, vec![share]));
+    assert_eq!(shares.replicas(), 3);
+    let known = shares.known.get(&HERE).expect("an address");
+    assert_eq!((known.bucket.level, known.allowance, known.unreported), (17.0, 6, 1));
+}
+
+/// Else an address that asks evenly through an outage would owe all of it afterwards.
+#[test]
+fn what_has_come_in_again_without_the_engine_is_owed_to_nobody() {
+    let (shares, mut agenda) = (Shares::new(LIMIT), Agenda::default());
+    (0..10).for_each(|_| shares.take(HERE, Micros(0)).expect("a token"));
+    let later = Micros(0).plus(Duration::from_secs(10));
+    shares.take(HERE, later).expect("a token");
+    let report = agenda.report(&shares, later);
+    assert_eq!(report.iter().map(|spent| spent.tokens).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn addresses_are_kept_apart_as_long_as_there_are_not_too_many() {
+    let now = Micros(7);
+    let shares = attached(now);
+    shares.take(HERE, now).expect("a token");
+    shares.sweep(now);
+    shares.take(HERE, now).expect("a token");
+    assert_eq!(shares.known.len(), 1);
+    assert!(shares.known.contains_key(&HERE));
+}
+
+#[test]
+fn replicas_pause_so_that_all_of_them_leave_the_engine_free() {
+    for (replicas, addresses, pause) in [
+        (1, 0, Duration::from_micros(100)),
+        (3, 10, Duration::from_micros(900)),
+        (200, REPORT_SIZE, IDLE_INTERVAL),
+    ] {
+        assert_eq!(rest(replicas, addresses), pause);
+    }
+}
+
+#[test]
+fn time_is_counted_from_the_start() {
+    let ago = Instant::now().checked_sub(STALE).expect("a moment");
+    assert!(micros(ago) >= Micros(0).plus(STALE));
+}
+
+/// Hands on what it is told.
+struct Told(Sender<Vec<Spent>>);
+
+#[async_trait]
+impl Buckets for Told {
+    async fn exchange(&self, _: BucketLimit, spent: &[Spent]) -> Result<Exchange, StoreError> {
+        let _ = self.0.send(spent.to_vec()).await;
+        let share = Share { level: 0.0, allowance: 0, reserved: 0 };
+        Ok(answer(1, spent.iter().map(|_| share).collect()))
+    }
+}
+
+#[tokio::test]
+async fn a_replica_says_that_it_lives_and_at_once_what_was_spent_of_a_burst() {
+    let (told, mut heard) = channel(1);
+    let (shares, started) = (Shares::new(LIMIT), Instant::now());
+    let running = tokio::spawn(run(Arc::clone(&shares), Arc::new(Told(told)), started));
+    assert_eq!(heard.recv().await, Some(Vec::new()));
+    while !shares.is_attached(micros(started)) {
+        tokio::task::yield_now().await;
+    }
+    (0..60).for_each(|_| shares.take(HERE, micros(started)).expect("a token"));
+    let spent = heard.recv().await.expect("a report");
+    let spent: Vec<_> = spent.iter().map(|spent| (spent.source, spent.tokens)).collect();
+    assert_eq!(spent, [(HERE, 60)]);
+    assert_eq!(heard.recv().await, Some(Vec::new()), "and goes on saying that it lives");
+    running.abort();
+}
+
 proptest! {
     /// Whatever one replica is asked and when, sharing refuses it nothing.
     #[test]
@@ -274,9 +418,9 @@ proptest! {
             site.pass(Duration::from_millis(pause.saturating_sub(200)));
             alone.refill(LIMIT, site.now);
             match site.ask(0).cmp(&alone.take(LIMIT, 1.0).is_ok()) {
-                Ordering::Less => behind += 1,
-                Ordering::Equal => {}
-                Ordering::Greater => behind -= 1,
+                cmp::Ordering::Less => behind += 1,
+                cmp::Ordering::Equal => {}
+                cmp::Ordering::Greater => behind -= 1,
             }
             prop_assert!((-1..=1).contains(&behind), "{behind} fewer passed");
         }
