@@ -2,10 +2,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::auth::tests::Bench;
 use crate::auth::time::Seconds;
+use crate::pipeline::authenticate::{Presented, authenticate};
 use crate::telemetry::log::Style;
 
 const ATTEMPTS: u32 = 5;
@@ -86,25 +88,50 @@ async fn more_than_may_wait_for_one_address_are_sent_away() {
     assert_eq!(judged.all.load(Ordering::SeqCst), ATTEMPTS);
 }
 
+/// An attempt that is being judged until the returned one is notified.
+async fn slow(throttle: &Arc<Throttle>) -> (JoinHandle<Result<(), Rejection>>, Arc<Notify>) {
+    let (begun, finish) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+    let check = {
+        let (begun, finish) = (Arc::clone(&begun), Arc::clone(&finish));
+        async move {
+            begun.notify_one();
+            finish.notified().await;
+            Ok(())
+        }
+    };
+    let throttle = Arc::clone(throttle);
+    let attempt = tokio::spawn(async move {
+        throttle.attempt(&caller(1), Some("ann"), Tried::Password, check).await
+    });
+    begun.notified().await;
+    (attempt, finish)
+}
+
 /// Nobody waits for the attempt of another address, however long that takes.
 #[tokio::test]
 async fn an_address_waits_for_its_own_attempts_only() {
     let throttle = throttle().await;
-    let (begun, finish) = (Arc::<Notify>::default(), Arc::<Notify>::default());
-    let slow = {
-        let (throttle, begun, finish) =
-            (Arc::clone(&throttle), Arc::clone(&begun), Arc::clone(&finish));
-        tokio::spawn(async move {
-            let check = async move {
-                begun.notify_one();
-                finish.notified().await;
-                Ok(())
-            };
-            throttle.attempt(&caller(1), Some("ann"), Tried::Password, check).await
-        })
-    };
-    begun.notified().await;
+    let (slow, finish) = slow(&throttle).await;
     throttle.attempt(&caller(2), Some("ann"), Tried::Password, async { Ok(()) }).await.unwrap();
+    assert!(!slow.is_finished());
+    finish.notify_one();
+    slow.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_counted_waits_for_no_attempt_of_its_address() {
+    let throttle = throttle().await;
+    let (slow, finish) = slow(&throttle).await;
+    for (text, presented) in [
+        ("token", Presented::Bearer("x")),
+        ("key", Presented::Key("sk_live_x")),
+        ("ticket", Presented::Ticket("x")),
+    ] {
+        let caller = caller(1);
+        let refused = authenticate(&throttle.core, &throttle, &caller, presented);
+        let refused = tokio::time::timeout(Duration::from_secs(10), refused).await;
+        assert!(refused.is_ok_and(|refused| refused.is_err()), "{text}");
+    }
     assert!(!slow.is_finished());
     finish.notify_one();
     slow.await.unwrap().unwrap();
