@@ -349,10 +349,7 @@ pub fn reject(
     rejection: &Rejection,
 ) -> Response<ResponseBody> {
     let refusal = refusal(&rejection.reason);
-    let message = match &rejection.reason {
-        Reason::BodyMalformed(words) => words,
-        _ => refusal.message,
-    };
+    let message = message(&rejection.reason, &refusal);
     let mut response = match shape {
         Shape::Grpc => grpc_answer(refusal.status, message),
         Shape::Page => own_answer(links::refusal_page(refusal.status, message)),
@@ -374,6 +371,13 @@ pub fn reject(
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+fn message<'a>(reason: &'a Reason, refusal: &Refusal) -> &'a str {
+    match reason {
+        Reason::BodyMalformed(words) => words,
+        _ => refusal.message,
+    }
 }
 
 /// An answer of the gateway itself: JSON, never cached.
@@ -423,6 +427,20 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
             let seconds = retry_seconds(*retry_after);
             add_limit(headers, "attempts", limit.attempts, limit.window.0, seconds);
         }
+        other => add_way_out(other, headers),
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        let refused_token = matches!(reason, Reason::CredentialRefused(Scheme::Bearer, _));
+        let bearer =
+            if refused_token { &gateway.challenges.refused } else { &gateway.challenges.bearer };
+        headers.append(header::WWW_AUTHENTICATE, bearer.clone());
+        headers.append(header::WWW_AUTHENTICATE, gateway.challenges.basic.clone());
+    }
+}
+
+/// What would be accepted instead, or when.
+fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
+    match reason {
         // Before anybody knows the resource: what may pass on any route.
         Reason::MethodRefused => {
             headers.insert(header::ALLOW, HeaderValue::from_static(FORWARDED_METHODS));
@@ -443,13 +461,6 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
-    }
-    if status == StatusCode::UNAUTHORIZED {
-        let refused_token = matches!(reason, Reason::CredentialRefused(Scheme::Bearer, _));
-        let bearer =
-            if refused_token { &gateway.challenges.refused } else { &gateway.challenges.bearer };
-        headers.append(header::WWW_AUTHENTICATE, bearer.clone());
-        headers.append(header::WWW_AUTHENTICATE, gateway.challenges.basic.clone());
     }
 }
 

@@ -1,20 +1,23 @@
+use std::net::IpAddr;
+
 use http::Request;
 
 use super::*;
-use crate::dialect::Verb;
+use crate::auth::password::PasswordRule;
+use crate::auth::ports::Source;
+use crate::auth::time::Seconds;
+use crate::dialect::plain::Plain;
+use crate::dialect::{Settings, Verb};
+use crate::pipeline::throttle::Page;
+
+fn endpoint(admission: Admission, attempt: Attempt) -> Endpoint {
+    let (method, operation) = (Verb::Post, Operation::Refresh);
+    Endpoint { method, path: "/", fixed: false, operation, admission, attempt }
+}
 
 #[test]
 fn an_endpoint_takes_a_secret_if_anybody_may_call_it_or_it_tries_one() {
-    let takes = |admission, attempt| {
-        takes_secret(&Endpoint {
-            method: Verb::Post,
-            path: "/",
-            fixed: false,
-            operation: Operation::Describe,
-            admission,
-            attempt,
-        })
-    };
+    let takes = |admission, attempt| takes_secret(&endpoint(admission, attempt));
     for attempt in [Attempt::Password, Attempt::RefreshToken, Attempt::Code, Attempt::None] {
         assert!(takes(Admission::Public, attempt), "{attempt:?}");
         for admission in [Admission::Authenticated, Admission::Bearer, Admission::Administrator] {
@@ -50,4 +53,38 @@ fn what_tells_dialects_apart_is_read_from_the_request() {
     assert_eq!(read(&[("cookie", &cookie)], ""), Ok(by_cookie));
     assert_eq!(read(&[("cookie", "other=x")], ""), Ok(nothing));
     assert_eq!(read(&[("cookie", &cookie), ("cookie", &cookie)], ""), Err("credentials_conflict"));
+}
+
+#[test]
+fn a_refresh_token_in_a_cookie_counts_where_cookies_are_given_and_no_body_brings_one() {
+    let refresh_token = |delivery, attempt, body: &[u8], cookie: &str| {
+        let (access_ttl, refresh_ttl) = (Seconds(60), Seconds(600));
+        let (prefix, password) = ("/api/v1/auth".to_owned(), PasswordRule::default());
+        let settings = Settings { prefix, access_ttl, refresh_ttl, password, delivery };
+        let dialect = Plain::new(settings, false, false);
+        let request = Request::post("/").header("cookie", cookie).body(());
+        let (parts, ()) = request.expect("a request").into_parts();
+        let (client, request_id) = (IpAddr::from([192, 0, 2, 1]), "request".into());
+        let source = Source::of(client);
+        let caller = Caller { client, source, request_id, page: Page::Meant };
+        let origin = Origin { host: "gate.example", scheme: "https" };
+        let call = Call { caller: &caller, parts: &parts, origin, parameters: Vec::new() };
+        let endpoint = endpoint(Admission::Public, attempt);
+        let found = refresh_cookie(&endpoint, &dialect, &call, body);
+        found.map(|token| token.map(str::to_owned)).map_err(|rejection| rejection.reason.code())
+    };
+    let cookie = format!("{REFRESH_COOKIE}=secret");
+    let twice = format!("{cookie}; {cookie}");
+    let found = Ok(Some("secret".to_owned()));
+    for (delivery, attempt, body, cookie, expected) in [
+        (Delivery::Cookie, Attempt::RefreshToken, &b""[..], &*cookie, found),
+        (Delivery::Cookie, Attempt::RefreshToken, b"", "other=x", Ok(None)),
+        (Delivery::Cookie, Attempt::RefreshToken, b"", &twice, Err("credentials_conflict")),
+        (Delivery::Cookie, Attempt::RefreshToken, b"{}", &cookie, Ok(None)),
+        (Delivery::Cookie, Attempt::Password, b"", &cookie, Ok(None)),
+        (Delivery::Body, Attempt::RefreshToken, b"", &cookie, Ok(None)),
+        (Delivery::Body, Attempt::RefreshToken, b"", &twice, Ok(None)),
+    ] {
+        assert_eq!(refresh_token(delivery, attempt, body, cookie), expected, "{cookie} {body:?}");
+    }
 }

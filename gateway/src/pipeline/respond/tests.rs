@@ -87,3 +87,37 @@ fn a_limit_tells_its_size_and_when_to_come_again() {
         assert_eq!(headers[&name], value, "{name}");
     }
 }
+
+#[test]
+fn a_malformed_body_is_told_what_is_wrong_and_the_table_says_all_else() {
+    let told = |reason: &Reason| message(reason, &refusal(reason)).to_owned();
+    let words = "The two passwords differ";
+    assert_eq!(told(&Reason::BodyMalformed(words.to_owned())), words);
+    assert_eq!(told(&Reason::RouteUnknown), refusal(&Reason::RouteUnknown).message);
+}
+
+#[test]
+fn who_may_come_again_or_by_another_method_is_told_so() {
+    let allow = "GET, POST".to_owned();
+    for (reason, allow, retry_after) in [
+        (Reason::MethodRefused, Some(FORWARDED_METHODS), None),
+        (Reason::MethodNotAllowed { allow }, Some("GET, POST"), None),
+        (Reason::AttemptsQueued, None, Some("1")),
+        (Reason::HasherBusy, None, Some("1")),
+        (Reason::MailBusy, None, Some("1")),
+        (Reason::AgentsOverLimit, None, Some("1")),
+        (Reason::AgentsOverAddressLimit, None, Some("1")),
+        (Reason::StoreBusy, None, Some("1")),
+        (Reason::StoreUnavailable, None, Some("1")),
+        (Reason::UpstreamSaturated, None, Some("1")),
+        (Reason::UpstreamTimeout, None, None),
+        (Reason::Stopping, None, None),
+        (Reason::CredentialMissing, None, None),
+    ] {
+        let mut headers = HeaderMap::new();
+        add_way_out(&reason, &mut headers);
+        let field = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap());
+        let found = (field(header::ALLOW), field(header::RETRY_AFTER));
+        assert_eq!(found, (allow, retry_after), "{reason:?}");
+    }
+}
