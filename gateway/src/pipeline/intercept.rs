@@ -304,18 +304,22 @@ impl Entry {
             // Nothing was tried; a flood of these belongs in the access log.
             Err(Error::HasherBusy) => return,
             Err(error) => {
-                let outcome = match error {
-                    Error::Store(_) => Outcome::Failed,
-                    _ => Outcome::Refused,
-                };
                 let rejection = Rejection::from_core(error.clone(), tried);
-                (outcome, rejection.reason.code(), vec![self.change])
+                (outcome_of(error), rejection.reason.code(), vec![self.change])
             }
         };
         for Change { event, account, detail } in changes {
             let (at, actor) = (gateway.core.clock().now(), self.actor.clone());
             gateway.sink.audit(AuditRecord { at, event, outcome, reason, account, actor, detail });
         }
+    }
+}
+
+/// A store that is away refuses nobody.
+fn outcome_of(error: &Error) -> Outcome {
+    match error {
+        Error::Store(_) => Outcome::Failed,
+        _ => Outcome::Refused,
     }
 }
 
@@ -361,7 +365,13 @@ fn change_of(
         | Command::Administer(_)
         | Command::Health => return None,
     };
-    let detail = match command {
+    let detail = detail_of(command);
+    Some((Change { event, account, detail }, credential))
+}
+
+/// Of what else than an account a command tells.
+fn detail_of(command: &Command) -> Option<String> {
+    match command {
         Command::DeleteKey { key: Some(key) } | Command::RotateKey { key: Some(key), .. } => {
             Some(format!("key {}", key.0))
         }
@@ -369,8 +379,7 @@ fn change_of(
             Some(format!("workspace {}", workspace.0))
         }
         _ => None,
-    };
-    Some((Change { event, account, detail }, credential))
+    }
 }
 
 /// What a change came to, now that what was made has an id.

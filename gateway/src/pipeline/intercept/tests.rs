@@ -1,11 +1,15 @@
 use std::net::IpAddr;
 
 use http::Request;
+use uuid::Uuid;
 
 use super::*;
+use crate::auth::api_key::KeyId;
+use crate::auth::error::{Refusal, StoreError};
 use crate::auth::password::PasswordRule;
 use crate::auth::ports::Source;
 use crate::auth::time::Seconds;
+use crate::auth::workspace::WorkspaceId;
 use crate::dialect::plain::Plain;
 use crate::dialect::{Settings, Verb};
 use crate::pipeline::throttle::Page;
@@ -86,5 +90,33 @@ fn a_refresh_token_in_a_cookie_counts_where_cookies_are_given_and_no_body_brings
         (Delivery::Body, Attempt::RefreshToken, b"", &twice, Ok(None)),
     ] {
         assert_eq!(refresh_token(delivery, attempt, body, cookie), expected, "{cookie} {body:?}");
+    }
+}
+
+#[test]
+fn what_the_store_could_not_do_is_audited_as_failed_and_not_as_refused() {
+    for (error, outcome) in [
+        (Error::Store(StoreError::Busy), Outcome::Failed),
+        (Error::Store(StoreError::Unavailable("away".into())), Outcome::Failed),
+        (Refusal::PasswordWrong.into(), Outcome::Refused),
+        (Error::LastAdministrator, Outcome::Refused),
+    ] {
+        assert_eq!(outcome_of(&error), outcome, "{error:?}");
+    }
+}
+
+#[test]
+fn the_key_or_workspace_that_a_command_names_is_in_its_audit_line() {
+    let id = Uuid::from_u128(7);
+    let (key, workspace) = (Some(KeyId(id)), Some(WorkspaceId(id)));
+    for (command, expected) in [
+        (Command::DeleteKey { key }, Some(format!("key {id}"))),
+        (Command::SwitchWorkspace { workspace }, Some(format!("workspace {id}"))),
+        (Command::RotateKey { key, overlap: Seconds(0) }, Some(format!("key {id}"))),
+        (Command::DeleteKey { key: None }, None),
+        (Command::SwitchWorkspace { workspace: None }, None),
+        (Command::Logout, None),
+    ] {
+        assert_eq!(detail_of(&command), expected);
     }
 }
