@@ -6,19 +6,24 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use crate::auth::account::{Account, AccountId, Username};
+use crate::auth::login::{AccessToken, TokenPair};
 use crate::auth::password::PasswordRule;
 use crate::auth::ports::{StoreHealth, StoreState};
 use crate::auth::time::{Seconds, Timestamp};
 
-use super::delivery::Delivery;
+use super::delivery::{ACCESS_COOKIE, Delivery, REFRESH_COOKIE};
 use super::envelope::Envelope;
 use super::form::Form;
+use super::notation::plain_user;
 use super::plain::Plain;
 use super::status::Status;
 use super::told_apart::{Telltale, choose};
 use super::{
-    Contract, Dialect, Dialects, Health, HealthPaths, Outcome, Resolution, Serving, Settings, body,
+    Answer, Contract, Dialect, Dialects, Health, HealthPaths, Outcome, Resolution, Serving,
+    Settings, body,
 };
 
 fn settings(prefix: &str) -> Settings {
@@ -161,6 +166,83 @@ fn every_endpoint_is_documented_and_every_documented_one_is_there() {
         let written = super::openapi::describe(dialect.contract(), dialect.prefix(), |_, _| true);
         assert_eq!(documented, dialect.endpoints().len(), "{:?}", dialect.contract());
         assert_eq!(body.len(), written.len(), "{:?}", dialect.contract());
+    }
+}
+
+/// Which tokens an answer brings by cookies.
+fn cookies(answer: &Answer) -> Vec<&str> {
+    let values = answer.fields.iter().filter_map(|(_, value)| value.to_str().ok());
+    values.filter_map(|value| value.split_once('=')).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn tokens_are_in_the_members_of_their_contract_or_in_cookies() {
+    let pair = || TokenPair {
+        access: AccessToken { text: "of access".into(), ttl: Seconds(60) },
+        refresh: "of refresh".into(),
+    };
+    let id = AccountId(Uuid::from_u128(7));
+    let ann = Account {
+        email: Some("ann@example.com".to_owned()),
+        ..Account::new(id, Username::parse("ann").expect("a name"), Timestamp(0))
+    };
+    let ann = Arc::new(ann);
+    let user = json!({ "id": plain_user(id), "username": "ann", "email": "ann@example.com" });
+    let (access, both) = (&[ACCESS_COOKIE][..], &[ACCESS_COOKIE, REFRESH_COOKIE][..]);
+    let outcomes = || [Outcome::SignedIn(Arc::clone(&ann), pair()), Outcome::Refreshed(pair())];
+    for delivery in [Delivery::Body, Delivery::Cookie] {
+        let settings = || Settings { delivery, ..settings("/api") };
+        let status = json!({
+            "status": "success", "access_token": "of access", "refresh_token": "of refresh",
+            "token_type": "Bearer",
+        });
+        let contracts: [(&dyn Dialect, _); 3] = [
+            (
+                &Status { settings: settings(), rotate: true },
+                [(status.clone(), both), (status, both)],
+            ),
+            (
+                &Form(settings()),
+                [
+                    (
+                        json!({
+                            "access_token": "of access", "refresh_token": "of refresh",
+                            "token_type": "bearer",
+                        }),
+                        both,
+                    ),
+                    (json!({ "access_token": "of access", "token_type": "bearer" }), access),
+                ],
+            ),
+            (
+                &Plain::new(settings(), true, false),
+                [
+                    (
+                        json!({
+                            "token": "of access", "expires_in": 60, "refreshToken": "of refresh",
+                            "user": user,
+                        }),
+                        both,
+                    ),
+                    (json!({ "token": "of access", "expires_in": 60 }), access),
+                ],
+            ),
+        ];
+        for (dialect, expected) in contracts {
+            for (outcome, (mut body, by_cookie)) in outcomes().into_iter().zip(expected) {
+                let answer = dialect.encode(outcome, Timestamp(0));
+                if delivery == Delivery::Cookie {
+                    let members = body.as_object_mut().expect("an object");
+                    members.retain(|_, value| *value != "of access" && *value != "of refresh");
+                    assert_eq!(cookies(&answer), by_cookie, "{:?}", dialect.contract());
+                } else {
+                    assert!(answer.fields.is_empty(), "{answer:?}");
+                }
+                assert_eq!(answer.status, 200);
+                let said: Value = serde_json::from_slice(&answer.body).expect("it is JSON");
+                assert_eq!(said, body, "{:?}", dialect.contract());
+            }
+        }
     }
 }
 
