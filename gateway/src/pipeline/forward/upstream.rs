@@ -116,7 +116,7 @@ impl Upstream {
         let host = parts.headers.remove(header::HOST);
         let host = host.ok_or_else(|| Rejection::from(Reason::HostMissing))?;
         let progress = body.progress();
-        let replay = body.is_end_stream() && is_safe(&parts.method);
+        let replay = is_repeatable(&parts.method, &body);
         // How often a connection may turn out closed before somebody is told.
         let mut chances = 3;
         let mut fresh = false;
@@ -426,6 +426,11 @@ fn frame_http2(
     Ok(())
 }
 
+/// Whether a request changes nothing and can be made again as it was.
+fn is_repeatable(method: &Method, body: &RequestBody) -> bool {
+    is_safe(method) && body.is_end_stream()
+}
+
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
@@ -469,3 +474,6 @@ fn describe(error: &hyper::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
