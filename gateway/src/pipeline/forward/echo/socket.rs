@@ -139,3 +139,6 @@ impl AsyncRead for EchoSocket {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;
