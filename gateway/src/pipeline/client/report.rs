@@ -36,3 +36,6 @@ impl IgnoredReport {
         tracing::warn!(%peer, remedy, "forwarding fields ignored; later ones are counted only");
     }
 }
+
+#[cfg(test)]
+mod tests;

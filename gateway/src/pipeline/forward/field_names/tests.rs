@@ -1,9 +1,18 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use http::HeaderMap;
 use proptest::prelude::*;
+use tracing::subscriber::with_default;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-use super::{ASSERTED, ASSERTED_FAMILIES, FieldRules, Names, Removal};
+use super::{
+    ASSERTED, ASSERTED_FAMILIES, FieldRules, MAX_TOLD, Names, Removal, RemovalReport, Removed,
+    TrailerFilter,
+};
 use crate::config::identity::{PRESETS, preset};
 use crate::config::{FieldNames, FieldOverrides, IdentityHeaders, NamePattern};
+use crate::telemetry::counters::Counters;
 
 /// What RFC 9110 5.6.2 allows in a name beside letters and digits.
 const MARKS: &[u8] = b"!#$%&'*+-.^_`|~";
@@ -219,4 +228,63 @@ fn trailers_keep_to_the_rules_of_heads() {
 fn the_log_tells_why_a_field_was_removed() {
     assert_eq!(Removal::Form.code(), "field_name_form");
     assert_eq!(Removal::Asserted.code(), "field_asserted");
+}
+
+/// Counts what is logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Logged {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_removal_is_told_once_for_each_route_and_name_and_so_many_in_all() {
+    let counters = Arc::<Counters>::default();
+    let report = RemovalReport::new(Arc::clone(&counters));
+    let removed = |name: &str| [Removed { name: name.parse().unwrap(), why: Removal::Form }];
+    let logged = Logged::default();
+    let told = || logged.0.load(Ordering::Relaxed);
+    with_default(tracing_subscriber::registry().with(logged.clone()), || {
+        for (route, name, expected) in [
+            ("/a", "x_a", 1),
+            ("/a", "x_a", 1),
+            ("/b", "x_a", 2),
+            ("/a", "x_b", 3),
+            ("/b", "x_a", 3),
+        ] {
+            report.report(route, &removed(name));
+            assert_eq!(told(), expected, "{route} {name}");
+        }
+        for number in 3..MAX_TOLD {
+            report.report("/a", &removed(&format!("x_{number}")));
+        }
+        assert_eq!(told(), MAX_TOLD);
+        // The last word is that there will be no more.
+        for number in 0..3 {
+            report.report("/c", &removed(&format!("x_{number}")));
+        }
+        assert_eq!(told(), MAX_TOLD + 1);
+    });
+    assert_eq!(counters.fields_removed.value(), 5 + (MAX_TOLD as u64 - 3) + 3);
+}
+
+#[test]
+fn trailers_that_are_removed_are_told_of_like_fields() {
+    let counters = Arc::<Counters>::default();
+    let filter = TrailerFilter {
+        rules: Arc::new(rules()),
+        names: FieldNames::Strict,
+        route: "/".into(),
+        report: Arc::new(RemovalReport::new(Arc::clone(&counters))),
+    };
+    let mut trailers = HeaderMap::new();
+    for name in ["x-sum", "x-user", "x_a"] {
+        trailers.insert(name, "1".parse().unwrap());
+    }
+    let left = filter.clean(trailers);
+    assert_eq!(left.keys().map(http::HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+    assert_eq!(counters.fields_removed.value(), 2);
 }

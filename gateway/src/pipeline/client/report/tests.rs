@@ -1,0 +1,32 @@
+use std::sync::atomic::AtomicUsize;
+
+use tracing::subscriber::with_default;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+use super::*;
+
+/// Counts what is logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Logged {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn fields_that_are_not_believed_are_counted_and_told_once() {
+    for ignored in [Ignored::Untrusted, Ignored::ProxyHeader] {
+        let counters = Arc::<Counters>::default();
+        let report = IgnoredReport::new(Arc::clone(&counters));
+        let logged = Logged::default();
+        with_default(tracing_subscriber::registry().with(logged.clone()), || {
+            for last in 1..4 {
+                report.report(IpAddr::from([192, 0, 2, last]), ignored);
+            }
+        });
+        assert_eq!(counters.forwarding_ignored.value(), 3, "{ignored:?}");
+        assert_eq!(logged.0.load(Ordering::Relaxed), 1, "{ignored:?}");
+    }
+}
