@@ -1,7 +1,7 @@
 use http::Method;
 use proptest::prelude::*;
 
-use super::review::{Concern, review};
+use super::review::{Concern, covers, review};
 use super::{Reason, Routes};
 use crate::canonical::host::host_name;
 use crate::canonical::path::normalise;
@@ -166,6 +166,74 @@ fn a_route_that_names_head_has_it_before_one_that_names_get() {
     );
     check(&routes, "a", "/", &Method::HEAD, "head");
     check(&routes, "a", "/", &Method::GET, "get");
+}
+
+/// Which routes are noted beside `open`, each with what lies below its path.
+fn noted_beside(open: &str, others: &[&str]) -> Vec<String> {
+    let route = |(at, settings): (usize, &&str)| {
+        format!(
+            "[[route]]\nid = \"{at}\"\npath = \"/{at}\"\nexact = true\nupstream = \"echo\"\n{settings}\n"
+        )
+    };
+    let others: String = others.iter().enumerate().map(route).collect();
+    let text = format!("[[route]]\nid = \"open\"\nupstream = \"echo\"\n{open}\n{others}");
+    let routes = configured(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let notes = review(&routes);
+    assert!(notes.iter().all(|note| note.laxer.id == "open" && note.concern == Concern::Below));
+    notes.iter().map(|note| note.route.id.clone()).collect()
+}
+
+#[test]
+fn a_route_is_laxer_that_asks_for_no_role_or_no_scope_where_another_does() {
+    let (roles, scopes) = ("roles = [\"admin\"]", "scopes = [\"read\"]");
+    for (open, other, is_noted) in [
+        ("public = true", "", true),
+        ("", roles, true),
+        ("", scopes, true),
+        ("roles = [\"user\"]", scopes, true),
+        ("scopes = [\"write\"]", roles, true),
+        ("", "", false),
+        ("", "public = true", false),
+        (roles, roles, false),
+        (roles, "", false),
+        (scopes, "", false),
+        ("roles = [\"user\"]", roles, false),
+        ("scopes = [\"write\"]", scopes, false),
+        // Of the methods that the other has.
+        ("methods = [\"POST\"]", "roles = [\"admin\"]\nmethods = [\"POST\"]", true),
+        ("methods = [\"GET\"]", "roles = [\"admin\"]\nmethods = [\"POST\"]", false),
+    ] {
+        assert_eq!(noted_beside(open, &[other]).len(), usize::from(is_noted), "{open} {other}");
+    }
+    assert_eq!(noted_beside("", &[roles, "", scopes]), ["0", "2"]);
+}
+
+#[test]
+fn a_route_covers_its_hosts_and_paths_and_no_others() {
+    let text = |host: &str, path: &str| {
+        let upstream = "[[route]]\nid = \"r\"\nupstream = \"echo\"";
+        configured(&format!("{upstream}\n{host}\n{path}\n")).expect("a route")
+    };
+    let (any, exact, below) = ("", "path = \"/a\"\nexact = true", "path = \"/a\"");
+    let (name, label) = ("host = \"app.example\"", "host = \"*.example\"");
+    for (rule, path, asked, asked_path, fits) in [
+        (any, exact, "x", "/a", true),
+        (any, exact, "x", "/a/b", false),
+        (any, below, "x", "/a/b", true),
+        (any, below, "x", "/b", false),
+        (name, exact, "app.example", "/a", true),
+        (name, exact, "x.example", "/a", false),
+        (label, exact, "x.example", "/a", true),
+        (label, exact, "x.y.example", "/a", false),
+        (label, exact, "example", "/a", false),
+    ] {
+        let routes = text(rule, path);
+        assert_eq!(
+            covers(&routes[0], asked, asked_path),
+            fits,
+            "{rule} {path} {asked}{asked_path}"
+        );
+    }
 }
 
 #[test]
