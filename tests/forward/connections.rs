@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::{Method, Response};
 
-use crate::support::client::{Client, request};
+use crate::support::client::{Client, body, request};
 use crate::support::gateway::Gateway;
 use crate::support::socket::send;
 use crate::support::upstream::{Kind, Script, Upstream, ok, read_head, text};
@@ -104,6 +105,59 @@ async fn a_request_that_must_not_be_repeated_is_sent_once() {
     client.get("/open").await.expect(200);
     client.post("/open").await.refused(502, "BAD_GATEWAY");
     assert_eq!(heads.load(Ordering::SeqCst), 2, "the POST was sent once");
+}
+
+/// Answers so many heads on the first connection and so many on every other one, and
+/// closes each as it reads the next.
+async fn closing_after(first: usize, others: usize, heads: &Arc<AtomicUsize>) -> Upstream {
+    let (heads, connections) = (Arc::clone(heads), AtomicUsize::new(0));
+    Upstream::raw(move |mut wire| {
+        let heads = Arc::clone(&heads);
+        let is_first = connections.fetch_add(1, Ordering::SeqCst) == 0;
+        let mut left = if is_first { first } else { others };
+        async move {
+            while read_head(&mut wire).await.is_some() {
+                heads.fetch_add(1, Ordering::SeqCst);
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                send(&mut wire, OK).await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_safe_request_that_left_as_its_connection_was_closed_is_sent_once_more() {
+    let with_body = |method| {
+        let mut request = request(method, "/open");
+        *request.body_mut() = body("a body");
+        request
+    };
+    // What is asked, how many requests a new connection takes, how it ends, and how many
+    // heads arrive in all, the first of them before.
+    for (asked, others, status, arrived) in [
+        (request(Method::GET, "/open"), 1, 200, 3),
+        (request(Method::HEAD, "/open"), 1, 200, 3),
+        (request(Method::GET, "/open"), 0, 502, 3),
+        (with_body(Method::GET), 1, 502, 2),
+        (request(Method::POST, "/open"), 1, 502, 2),
+        (request(Method::DELETE, "/open"), 1, 502, 2),
+    ] {
+        let what = format!("{} {others}", asked.method());
+        let heads = Arc::new(AtomicUsize::new(0));
+        let upstream = closing_after(1, others, &heads).await;
+        let gateway = Gateway::start(&upstream.routes()).await;
+        let client = Client::anonymous(&gateway);
+        client.get("/open").await.expect(200);
+        // A connection is in doubt when it was idle for longer than two milliseconds; the
+        // rest is for a busy machine to put it aside.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(client.request(asked).await.status, status, "{what}");
+        assert_eq!(heads.load(Ordering::SeqCst), arrived, "{what}");
+    }
 }
 
 #[tokio::test]
