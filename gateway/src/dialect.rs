@@ -401,14 +401,20 @@ pub trait Dialect: Send + Sync {
     /// The body of a refusal; status and fields are chosen by the responder.
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8>;
 
-    /// How this contract issues tokens (C5, C6).
-    fn issuance(&self) -> Issuance;
+    /// How this contract issues tokens (C5, C6). Without it, nobody signs in here.
+    fn issuance(&self) -> Issuance {
+        Issuance { access_ttl: Seconds(0), rotate: false, shows_role: false }
+    }
 
     /// What it asks of a new password (C10).
-    fn password_rule(&self) -> PasswordRule;
+    fn password_rule(&self) -> PasswordRule {
+        PasswordRule::default()
+    }
 
     /// How clients get their tokens (S0-20).
-    fn delivery(&self) -> delivery::Delivery;
+    fn delivery(&self) -> delivery::Delivery {
+        delivery::Delivery::Body
+    }
 }
 
 /// What a dialect's settings have in common.

@@ -12,12 +12,9 @@ use uuid::Uuid;
 use crate::admin::record::{Record, Registering, State};
 use crate::admin::{Hidden, Invitation, NewKey, NewUser, Owner, Page, Reply, Request, Span, Who};
 use crate::auth::api_key::{DEFAULT_OVERLAP, MAX_OVERLAP};
-use crate::auth::login::Issuance;
-use crate::auth::password::PasswordRule;
-use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::time::Timestamp;
 
 use super::body::{coded_refusal, json, none};
-use super::delivery::Delivery;
 use super::notation::{parse_id, parse_time};
 use super::{
     Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
@@ -460,19 +457,6 @@ impl Dialect for Admin {
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
         coded_refusal(error)
-    }
-
-    /// Nobody signs in here.
-    fn issuance(&self) -> Issuance {
-        Issuance { access_ttl: Seconds(0), rotate: false, shows_role: false }
-    }
-
-    fn password_rule(&self) -> PasswordRule {
-        PasswordRule::default()
-    }
-
-    fn delivery(&self) -> Delivery {
-        Delivery::Body
     }
 }
 

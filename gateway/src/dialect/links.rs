@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::account::Account;
 use crate::auth::link::LinkKind;
-use crate::auth::login::Issuance;
-use crate::auth::password::{MAX_BYTES, MIN_CHARS, PasswordRule};
+use crate::auth::password::{MAX_BYTES, MIN_CHARS};
 use crate::auth::secret::Secret;
-use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::time::Timestamp;
 
 use super::body::{coded_refusal, is_form, json, none};
-use super::delivery::Delivery;
 use super::{
     Admission, Answer, ClientError, Command, Contract, DecodeError, Dialect, Endpoint, Input,
     Operation, Outcome, Presentation, Verb,
@@ -115,19 +113,6 @@ impl Dialect for Links {
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
         coded_refusal(error)
-    }
-
-    /// Nobody signs in here.
-    fn issuance(&self) -> Issuance {
-        Issuance { access_ttl: Seconds(0), rotate: false, shows_role: false }
-    }
-
-    fn password_rule(&self) -> PasswordRule {
-        PasswordRule::default()
-    }
-
-    fn delivery(&self) -> Delivery {
-        Delivery::Body
     }
 }
 
