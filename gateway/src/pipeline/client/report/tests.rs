@@ -1,19 +1,8 @@
-use std::sync::atomic::AtomicUsize;
-
 use tracing::subscriber::with_default;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
-
-/// Counts what is logged.
-#[derive(Clone, Default)]
-struct Logged(Arc<AtomicUsize>);
-
-impl<S: tracing::Subscriber> Layer<S> for Logged {
-    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
+use crate::pipeline::tests::Logged;
 
 #[test]
 fn fields_that_are_not_believed_are_counted_and_told_once() {
@@ -27,6 +16,6 @@ fn fields_that_are_not_believed_are_counted_and_told_once() {
             }
         });
         assert_eq!(counters.forwarding_ignored.value(), 3, "{ignored:?}");
-        assert_eq!(logged.0.load(Ordering::Relaxed), 1, "{ignored:?}");
+        assert_eq!(logged.events(), 1, "{ignored:?}");
     }
 }

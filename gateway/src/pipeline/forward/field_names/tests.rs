@@ -1,10 +1,9 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderMap;
 use proptest::prelude::*;
 use tracing::subscriber::with_default;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
     ASSERTED, ASSERTED_FAMILIES, FieldRules, MAX_TOLD, Names, Removal, RemovalReport, Removed,
@@ -12,6 +11,7 @@ use super::{
 };
 use crate::config::identity::{PRESETS, preset};
 use crate::config::{FieldNames, FieldOverrides, IdentityHeaders, NamePattern};
+use crate::pipeline::tests::Logged;
 use crate::telemetry::counters::Counters;
 
 /// What RFC 9110 5.6.2 allows in a name beside letters and digits.
@@ -230,23 +230,13 @@ fn the_log_tells_why_a_field_was_removed() {
     assert_eq!(Removal::Asserted.code(), "field_asserted");
 }
 
-/// Counts what is logged.
-#[derive(Clone, Default)]
-struct Logged(Arc<AtomicUsize>);
-
-impl<S: tracing::Subscriber> Layer<S> for Logged {
-    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 #[test]
 fn a_removal_is_told_once_for_each_route_and_name_and_so_many_in_all() {
     let counters = Arc::<Counters>::default();
     let report = RemovalReport::new(Arc::clone(&counters));
     let removed = |name: &str| [Removed { name: name.parse().unwrap(), why: Removal::Form }];
     let logged = Logged::default();
-    let told = || logged.0.load(Ordering::Relaxed);
+    let told = || logged.events();
     with_default(tracing_subscriber::registry().with(logged.clone()), || {
         for (route, name, expected) in [
             ("/a", "x_a", 1),
