@@ -121,7 +121,7 @@ pub(super) fn decode(coded: &[u8], mut each: impl FnMut(u8)) -> Result<u32, Unre
 
 /// The symbol whose code is longer than an octet, and how long that is.
 fn long(next: u32) -> Result<(u16, u16), Unreadable> {
-    for (length, row) in (0..).zip(ROWS).skip(9) {
+    for (length, row) in (0..).zip(&ROWS).skip(9) {
         let code = next >> (32 - length);
         if code.wrapping_sub(row.first) < row.count {
             return Ok((IN_ORDER[(row.at + code - row.first) as usize], length));
