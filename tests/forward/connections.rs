@@ -85,21 +85,7 @@ async fn a_connection_the_upstream_wants_closed_is_not_used_again() {
 #[tokio::test]
 async fn a_request_that_must_not_be_repeated_is_sent_once() {
     let heads = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&heads);
-    // The first request is answered, every other one meets a connection that closes
-    // on it.
-    let upstream = Upstream::raw(move |mut wire| {
-        let counted = Arc::clone(&counted);
-        async move {
-            while read_head(&mut wire).await.is_some() {
-                if counted.fetch_add(1, Ordering::SeqCst) > 0 {
-                    return;
-                }
-                send(&mut wire, OK).await;
-            }
-        }
-    })
-    .await;
+    let upstream = closing_after(0, &heads).await;
     let gateway = Gateway::start(&upstream.routes()).await;
     let client = Client::anonymous(&gateway);
     client.get("/open").await.expect(200);
@@ -107,14 +93,14 @@ async fn a_request_that_must_not_be_repeated_is_sent_once() {
     assert_eq!(heads.load(Ordering::SeqCst), 2, "the POST was sent once");
 }
 
-/// Answers so many heads on the first connection and so many on every other one, and
-/// closes each as it reads the next.
-async fn closing_after(first: usize, others: usize, heads: &Arc<AtomicUsize>) -> Upstream {
+/// Answers one head on the first connection and so many on every other one, and closes
+/// each as it reads the next. All that arrive are counted.
+async fn closing_after(others: usize, heads: &Arc<AtomicUsize>) -> Upstream {
     let (heads, connections) = (Arc::clone(heads), AtomicUsize::new(0));
     Upstream::raw(move |mut wire| {
         let heads = Arc::clone(&heads);
         let is_first = connections.fetch_add(1, Ordering::SeqCst) == 0;
-        let mut left = if is_first { first } else { others };
+        let mut left = if is_first { 1 } else { others };
         async move {
             while read_head(&mut wire).await.is_some() {
                 heads.fetch_add(1, Ordering::SeqCst);
@@ -148,7 +134,7 @@ async fn a_safe_request_that_left_as_its_connection_was_closed_is_sent_once_more
     ] {
         let what = format!("{} {others}", asked.method());
         let heads = Arc::new(AtomicUsize::new(0));
-        let upstream = closing_after(1, others, &heads).await;
+        let upstream = closing_after(others, &heads).await;
         let gateway = Gateway::start(&upstream.routes()).await;
         let client = Client::anonymous(&gateway);
         client.get("/open").await.expect(200);
