@@ -26,7 +26,7 @@ use super::{
     Settings, body,
 };
 
-fn settings(prefix: &str) -> Settings {
+pub(super) fn settings(prefix: &str) -> Settings {
     Settings {
         prefix: prefix.to_owned(),
         access_ttl: Seconds(60),

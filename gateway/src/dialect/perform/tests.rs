@@ -8,14 +8,13 @@ use super::{MAX_KEYS, perform};
 use crate::auth::account::{ADMIN_ROLE, Account};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::{Entity, Error};
-use crate::auth::password::PasswordRule;
 use crate::auth::principal::Principal;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::tests::{Bench, PASSWORD};
 use crate::auth::time::Seconds;
-use crate::dialect::delivery::Delivery;
 use crate::dialect::plain::Plain;
-use crate::dialect::{Binding, Command, Health, KeyRequest, Outcome, Serving, Settings};
+use crate::dialect::tests::settings;
+use crate::dialect::{Binding, Command, Health, KeyRequest, Outcome, Serving};
 
 fn health() -> Health {
     let (version, cves) = ("0", Vec::new());
@@ -23,14 +22,7 @@ fn health() -> Health {
 }
 
 async fn run(bench: &Bench, caller: &Principal, command: Command) -> Result<Outcome, Error> {
-    let settings = Settings {
-        prefix: "/api/v1".to_owned(),
-        access_ttl: Seconds(60),
-        refresh_ttl: Seconds(600),
-        password: PasswordRule::default(),
-        delivery: Delivery::Body,
-    };
-    let plain = Plain::new(settings, true, false);
+    let plain = Plain::new(settings("/api/v1"), true, false);
     perform(&bench.core, &plain, command, Some(caller), health, &mut None).await
 }
 

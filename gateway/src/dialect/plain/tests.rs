@@ -4,27 +4,18 @@ use uuid::Uuid;
 
 use super::Plain;
 use crate::auth::api_key::KeyId;
-use crate::auth::password::PasswordRule;
 use crate::auth::server::ServerId;
-use crate::auth::time::{Seconds, Timestamp};
-use crate::dialect::delivery::Delivery;
+use crate::auth::time::Timestamp;
 use crate::dialect::notation::plain_key;
+use crate::dialect::tests::settings;
 use crate::dialect::{
     Binding, ClientError, Command, DecodeError, Dialect, Input, KeyRequest, Operation, Outcome,
-    Settings,
 };
 
 const ID: &str = "01980000-0000-7000-8000-000000000001";
 
 fn plain(reveal_unknown_user: bool) -> Plain {
-    let settings = Settings {
-        prefix: "/api/v1".to_owned(),
-        access_ttl: Seconds(60),
-        refresh_ttl: Seconds(600),
-        password: PasswordRule::default(),
-        delivery: Delivery::Body,
-    };
-    Plain::new(settings, true, reveal_unknown_user)
+    Plain::new(settings("/api/v1"), true, reveal_unknown_user)
 }
 
 fn decode(operation: Operation, key: &str, body: &str) -> Result<Command, DecodeError> {

@@ -7,20 +7,18 @@ use std::sync::atomic::AtomicU64;
 use crate::auth::Core;
 use crate::auth::account::{Account, AccountId, AccountState, HashedPassword, Username};
 use crate::auth::error::{Error, Refusal};
-use crate::auth::password::PasswordRule;
 use crate::auth::ports::PasswordHasher;
 use crate::auth::principal::{Principal, Proof};
 use crate::auth::secret::Secret;
 use crate::auth::tests::{SetClock, core_over};
-use crate::auth::time::Seconds;
 use crate::crypto::passwords::{HashingPool, hash_now};
-use crate::dialect::delivery::Delivery;
 use crate::dialect::envelope::Envelope;
 use crate::dialect::form::Form;
 use crate::dialect::perform::perform;
 use crate::dialect::plain::Plain;
 use crate::dialect::status::Status;
-use crate::dialect::{Command, Dialect, Health, Input, Operation, Serving, Settings};
+use crate::dialect::tests::settings;
+use crate::dialect::{Command, Dialect, Health, Input, Operation, Serving};
 
 const PASSWORD: &str = "hunter42";
 /// `auth.bcrypt_cost`
@@ -37,18 +35,11 @@ impl Bench {
         let pool = Arc::new(HashingPool::start(1, 8, COST).unwrap());
         let clock = Arc::new(SetClock(AtomicU64::new(1_800_000_000_000)));
         let core = core_over(Arc::clone(&pool) as Arc<dyn PasswordHasher>, clock, None);
-        let settings = || Settings {
-            prefix: "/api".to_owned(),
-            access_ttl: Seconds(60),
-            refresh_ttl: Seconds(600),
-            password: PasswordRule::default(),
-            delivery: Delivery::Body,
-        };
         let dialects: [Arc<dyn Dialect>; 4] = [
-            Arc::new(Form(settings())),
-            Arc::new(Status { settings: settings(), rotate: true }),
-            Arc::new(Envelope { settings: settings(), callback: None }),
-            Arc::new(Plain::new(settings(), true, true)),
+            Arc::new(Form(settings("/api"))),
+            Arc::new(Status { settings: settings("/api"), rotate: true }),
+            Arc::new(Envelope { settings: settings("/api"), callback: None }),
+            Arc::new(Plain::new(settings("/api"), true, true)),
         ];
         Self { core, pool, dialects }
     }
