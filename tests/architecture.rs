@@ -11,7 +11,7 @@ use portcullis::pipeline::reason::explanations::EXPLANATIONS;
 /// `cli` are the roots that put everything together.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("auth", &[]),
-    ("store", &["auth"]),
+    ("store", &["auth", "files"]),
     ("crypto", &["auth"]),
     ("federation", &["auth", "config"]),
     ("clock", &["auth"]),
@@ -19,6 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mail", &["auth", "config"]),
     ("http1", &[]),
     ("canonical", &[]),
+    ("files", &[]),
     ("config", &["auth", "crypto", "canonical"]),
     ("telemetry", &["auth", "clock", "config"]),
     ("admin", &["auth", "crypto", "telemetry"]),
@@ -29,7 +30,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // It judges the others from outside.
     ("conform", &["auth"]),
-    ("edge", &["pipeline", "http1", "canonical", "config", "telemetry", "auth"]),
+    ("edge", &["pipeline", "http1", "canonical", "config", "telemetry", "auth", "files"]),
 ];
 
 /// Libraries that the core must not know: it does no I/O and has no wire format.

@@ -27,6 +27,7 @@ mod init;
 mod links;
 mod moving;
 mod openapi;
+mod own_files;
 mod permissions;
 mod regression;
 mod replicas;

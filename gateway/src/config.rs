@@ -37,6 +37,8 @@ use crate::auth::secret::Secret;
 use page_origin::PageOrigin;
 use warning::Warning;
 
+pub use store::ADMIN_SOCKET;
+
 #[derive(Debug, Clone)]
 pub struct Config {
     pub listeners: Vec<Listener>,

@@ -37,6 +37,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod conform;
+pub mod files;
 pub mod lifecycle;
 pub mod mail;
 pub mod server;

@@ -2,8 +2,11 @@
 //! together, starts them, and stops them in order.
 
 mod notices;
+mod own_files;
 mod permissions;
 pub mod reach;
+
+pub use own_files::judge_store;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +41,7 @@ use crate::config::{
     UpstreamTls,
 };
 use crate::crypto::entropy::SystemEntropy;
-use crate::crypto::jwt::{Hs256Signer, SecretTooShort};
+use crate::crypto::jwt::{Hs256Signer, MIN_SECRET_BYTES, SecretTooShort};
 use crate::crypto::passwords::{HashingPool, hash_now};
 use crate::dialect::admin::Admin;
 use crate::dialect::delivery::Delivery;
@@ -53,6 +56,7 @@ use crate::edge::certificates::{self, CertificateError, Loaded};
 use crate::edge::framing::HeadLimits;
 use crate::edge::http::Http2Limits;
 use crate::federation::github::GitHub;
+use crate::files::{Directory, Fault};
 use crate::lifecycle::Lifecycle;
 use crate::mail::MailQueue;
 use crate::pipeline::admit::Admission;
@@ -86,8 +90,14 @@ pub enum StartError {
     Certificate(#[from] CertificateError),
     #[error("the secret key: {0}")]
     Secret(#[from] SecretTooShort),
-    #[error("{}: {source}", path.display())]
-    File { path: PathBuf, source: io::Error },
+    #[error(
+        "{} holds no secret ({bytes} bytes, at least {MIN_SECRET_BYTES} are needed): restore it \
+         from a backup, or remove it and the next start makes another, which ends every sign-in",
+        path.display()
+    )]
+    SecretFile { path: PathBuf, bytes: usize },
+    #[error(transparent)]
+    File(#[from] Fault),
     #[error("upstream {name}: {reason}")]
     Upstream { name: String, reason: String },
     #[error("mail: {reason}")]
@@ -133,9 +143,10 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     raise_descriptor_limit(&config);
-    make_directory(&config.store.directory)?;
+    own_files::check(&config, Directory::find)?;
+    own_files::make_directory(&config)?;
     permissions::close_own(&config);
-    let secret = secret_key(&config, &mut tell)?;
+    let secret = own_files::secret_key(&config, &mut tell)?;
     let loaded = load_certificate(&config)?;
     if let Some(Loaded { path, fingerprint, source, .. }) = &loaded {
         let fact = Fact::Certificate {
@@ -226,11 +237,7 @@ pub async fn run(
 /// # Errors
 /// What would keep the gateway from starting.
 pub fn check(config: &Config) -> Result<(), StartError> {
-    if needs_certificate(config)
-        && (config.tls.self_signed == config::SelfSigned::Never || config.tls.certificate.exists())
-    {
-        certificates::load(&config.tls)?;
-    }
+    own_files::check(config, Directory::look)?;
     for upstream in &config.upstreams {
         destination(upstream)?;
     }
@@ -343,48 +350,6 @@ fn needs_certificate(config: &Config) -> bool {
 
 fn load_certificate(config: &Config) -> Result<Option<Loaded>, StartError> {
     if needs_certificate(config) { Ok(Some(certificates::load(&config.tls)?)) } else { Ok(None) }
-}
-
-fn make_directory(path: &Path) -> Result<(), StartError> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| StartError::File { path: path.to_owned(), source })
-}
-
-/// The configured secret, or the one kept beside the store, made at the first start.
-fn secret_key(config: &Config, tell: &mut impl FnMut(&Config, Fact)) -> Result<Secret, StartError> {
-    if let Some(secret) = &config.auth.secret_key {
-        return Ok(secret.clone());
-    }
-    let path = config.store.directory.join("secret_key");
-    let file = |source| StartError::File { path: path.clone(), source };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Secret::new(text.trim_end().to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = Secret::random_hex::<32>(&SystemEntropy::default());
-            write_secret(&path, &secret).map_err(file)?;
-            tell(config, Fact::SecretMade { path: path.clone() });
-            Ok(secret)
-        }
-        Err(error) => Err(file(error)),
-    }
-}
-
-/// Complete on the disk before anything is signed with it.
-fn write_secret(path: &Path, secret: &Secret) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let partial = path.with_extension("partial");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    writeln!(file, "{}", secret.expose())?;
-    file.sync_all()?;
-    std::fs::rename(&partial, path)?;
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::File::open(directory)?.sync_all()
 }
 
 /// Machines that keep time by NTP differ by much less.

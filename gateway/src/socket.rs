@@ -20,15 +20,18 @@ use crate::admin::{self, By, Reply, Request};
 use crate::auth::Core;
 use crate::auth::error::{Error, StoreError};
 use crate::auth::register::Registering;
+use crate::config::ADMIN_SOCKET as SOCKET;
 use crate::dialect::Serving;
 use crate::dialect::notation::StoreShown;
+use crate::files::{self, Directory, Fault};
 use crate::pipeline::Gateway;
 use crate::pipeline::reason::{Rejection, Tried};
 use crate::store::archive::file::Export;
 use crate::store::embedded::EmbeddedStore;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
-const SOCKET: &str = "admin.sock";
+/// By which the configuration names its directory.
+const KEY: &str = "store.path";
 const MAX_LINE_BYTES: u64 = 64 << 10;
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -137,6 +140,13 @@ async fn put(
     directory: &Path,
     question: &impl Serialize,
 ) -> io::Result<Option<BufReader<UnixStream>>> {
+    // What is asked may hold a password: nobody else's socket is told it.
+    let Some(ours) = Directory::look(directory, KEY).map_err(io::Error::other)? else {
+        return Ok(None);
+    };
+    if !ours.judge(SOCKET, files::Kind::Socket).map_err(io::Error::other)? {
+        return Ok(None);
+    }
     let mut stream = match UnixStream::connect(directory.join(SOCKET)).await {
         Ok(stream) => stream,
         // No socket, or one that a killed process left behind.
@@ -150,6 +160,7 @@ async fn put(
         }
         Err(error) => return Err(error),
     };
+    ours.judge_peer(SOCKET, stream.peer_cred()?.uid()).map_err(io::Error::other)?;
     let mut line = serde_json::to_vec(question)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
@@ -178,15 +189,17 @@ pub fn serve(
     directory: &Path,
     gateway: Arc<Gateway>,
     store: Option<Arc<EmbeddedStore>>,
-) -> io::Result<Socket> {
+) -> Result<Socket, Fault> {
     use std::os::unix::fs::PermissionsExt;
-    let path = directory.join(SOCKET);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    let ours = Directory::make(directory, 0o700, KEY)?;
+    if ours.judge(SOCKET, files::Kind::Socket)? {
+        ours.remove(SOCKET)?;
     }
-    let listener = UnixListener::bind(&path)?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    let path = directory.join(SOCKET);
+    let failed = |source| Fault::Io { path: path.clone(), source };
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    let closed = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&path, closed).map_err(failed)?;
     let task = tokio::spawn(async move {
         loop {
             match listener.accept().await {

@@ -13,12 +13,13 @@ pub struct Installation {
     directory: TempDir,
     environment: BTreeMap<String, String>,
     open_files: Option<u32>,
+    user: Option<u32>,
 }
 
 impl Installation {
     pub fn new() -> Self {
         let directory = TempDir::with_prefix("portcullis-").expect("a directory can be made");
-        Self { directory, environment: BTreeMap::new(), open_files: None }
+        Self { directory, environment: BTreeMap::new(), open_files: None, user: None }
     }
 
     pub fn file(self, name: &str, text: &str) -> Self {
@@ -47,6 +48,20 @@ impl Installation {
         self.open_files = Some(limit);
     }
 
+    /// Processes started from now on are this user's, of a group of the same number; `None`
+    /// makes them the tests' own again.
+    pub fn run_as(&mut self, user: Option<u32>) {
+        use std::os::unix::fs::PermissionsExt;
+        // The user may enter neither the directory above the binary nor this one.
+        let copy = self.path("portcullis");
+        if !copy.exists() {
+            std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), copy).expect("the binary is a file");
+        }
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&self.directory, open).expect("the directory is ours");
+        self.user = user;
+    }
+
     pub fn has_env(&self, name: &str) -> bool {
         self.environment.contains_key(name)
     }
@@ -57,7 +72,12 @@ impl Installation {
 
     /// Starts the binary here.
     pub fn start(&self, arguments: &[&str], input: Option<&str>) -> Process {
-        let binary = env!("CARGO_BIN_EXE_portcullis");
+        use std::os::unix::process::CommandExt;
+        let copy = self.path("portcullis");
+        let binary = match self.user {
+            None => env!("CARGO_BIN_EXE_portcullis"),
+            Some(_) => copy.to_str().expect("a temporary directory's name is text"),
+        };
         let mut command = match self.open_files {
             None => Command::new(binary),
             Some(limit) => {
@@ -66,6 +86,9 @@ impl Installation {
                 shell
             }
         };
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.args(arguments).current_dir(&self.directory).env_clear().envs(&self.environment);
         Process::start(&mut command, input)
     }

@@ -231,6 +231,7 @@ fn ask_running(place: &Place, question: &Question) -> ExitCode {
 
 pub(super) fn prepare(place: &Place) -> Result<(Config, Runtime), ExitCode> {
     let config = configure_store(place)?;
+    server::judge_store(&config).map_err(|error| fail(1, &error.to_string()))?;
     let runtime = Runtime::new().map_err(|error| fail(1, &error.to_string()))?;
     Ok((config, runtime))
 }

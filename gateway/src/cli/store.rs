@@ -100,6 +100,7 @@ fn check(place: &Place) -> Result<ExitCode, Failure> {
     if config.store.shared.is_some() {
         return check_shared(place);
     }
+    server::judge_store(&config).map_err(|error| error.to_string())?;
     let store = server::check_store(&config).map_err(|error| error.to_string())?;
     if !store.faults.is_empty() {
         return Err(format!("the store is damaged:\n{}", store.faults.join("\n")).into());

@@ -3,7 +3,7 @@
 //! What is said about the URL never repeats it: people put passwords there.
 
 use std::net::Ipv6Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -70,6 +70,9 @@ pub(super) fn read_store(
     files: Files,
 ) -> (Store, Option<SharedAt>) {
     let path = section.text("path", "the path of a directory");
+    if let Some(path) = &path {
+        check_socket(&section, path);
+    }
     let url = section.text("url", "a URL like \"redis://redis.internal:6379\"");
     let asked = url.is_some() || section.is_written("url");
     let file = section.text("password_file", "the path of a file");
@@ -135,6 +138,23 @@ pub(super) fn read_store(
     section.finish();
     let directory = path.map_or_else(|| PathBuf::from("data"), |path| path.value.into());
     (Store { directory, shared }, at)
+}
+
+/// The admin socket's name in the store's directory.
+pub const ADMIN_SOCKET: &str = "admin.sock";
+/// What `sockaddr_un` holds, without the zero at its end.
+const MAX_SOCKET_PATH_BYTES: usize = 107;
+
+fn check_socket(section: &Section<'_>, path: &Located<String>) {
+    let length = Path::new(&path.value).join(ADMIN_SOCKET).as_os_str().len();
+    if length > MAX_SOCKET_PATH_BYTES {
+        let message = format!(
+            "the path of the admin socket in it has {length} bytes, and the system takes at most \
+             {MAX_SOCKET_PATH_BYTES}"
+        );
+        let help = "name a directory with a shorter path".to_owned();
+        section.note(path.origin.clone(), "path", message, Some(help));
+    }
 }
 
 /// One that cannot be read counts: what is wrong with it is said already.

@@ -1,6 +1,7 @@
 //! Certificates: load and check the configured pair, or make one for a first run.
 
-use std::io;
+mod self_signed;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,9 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{self, SelfSigned};
-
-/// By which we know it again.
-const SELF_SIGNED_NAME: &str = "Portcullis self-signed certificate";
+use crate::files::{Fault, Find};
 
 /// Where the pair came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,43 +42,83 @@ pub enum CertificateError {
     Provider(rustls::Error),
     #[error("tls: the self-signed certificate could not be made: {0}")]
     Make(#[from] rcgen::Error),
-    #[error("tls: {}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    #[error("tls: {0}")]
+    File(#[from] Fault),
+    /// A file that a self-signed pair is made in.
+    #[error(
+        "tls: {} holds no {wanted} that can be read ({bytes} bytes): restore it, or remove it and \
+         the next start makes a new one", path.display()
+    )]
+    Damaged { path: PathBuf, wanted: &'static str, bytes: usize },
+    #[error(
+        "tls: {} has no key beside it: put that into {}, or remove the certificate and the next \
+         start makes a pair", certificate.display(), key.display()
+    )]
+    KeyMissing { certificate: PathBuf, key: PathBuf },
 }
 
-/// Loads the pair, making it first where that is wanted and nothing is there.
+/// Loads the pair, making first what is missing of it where that is wanted.
 ///
 /// # Errors
 /// When a file is missing, unreadable or the two do not belong together.
 pub fn load(tls: &config::Tls) -> Result<Loaded, CertificateError> {
-    let source = match tls.self_signed {
-        SelfSigned::Never => Source::Configured,
-        SelfSigned::WhenMissing if tls.certificate.exists() || tls.key.exists() => {
-            Source::SelfSigned
-        }
-        SelfSigned::WhenMissing => {
-            make_self_signed(&tls.certificate, &tls.key)?;
-            Source::JustMade
-        }
+    let (pair, source) = match tls.self_signed {
+        SelfSigned::Never => (Pair::read(tls)?, Source::Configured),
+        SelfSigned::WhenMissing => self_signed::load(tls)?,
     };
-    let read = |path: &Path| {
-        let path = path.to_owned();
-        move |source| CertificateError::Read { path, source }
+    pair.load(tls, source)
+}
+
+/// Looks whether [`load`] would do, and makes nothing.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(tls: &config::Tls, find: Find) -> Result<(), CertificateError> {
+    let pair = match tls.self_signed {
+        SelfSigned::Never => Some(Pair::read(tls)?),
+        SelfSigned::WhenMissing => self_signed::check(tls, find)?,
     };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.certificate)
-        .map_err(read(&tls.certificate))?
-        .collect::<Result<_, _>>()
-        .map_err(read(&tls.certificate))?;
-    let first =
-        chain.first().ok_or_else(|| CertificateError::Empty { path: tls.certificate.clone() })?;
-    let fingerprint = fingerprint(first);
-    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(read(&tls.key))?;
-    let server = server_config(chain, key).map_err(|source| CertificateError::Pair {
-        certificate: tls.certificate.clone(),
-        key: tls.key.clone(),
-        source,
-    })?;
-    Ok(Loaded { server: Arc::new(server), source, fingerprint, path: tls.certificate.clone() })
+    pair.map_or(Ok(()), |pair| pair.load(tls, Source::Configured).map(drop))
+}
+
+/// The bytes of the two files.
+struct Pair {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Pair {
+    fn read(tls: &config::Tls) -> Result<Self, CertificateError> {
+        let read = |path: &Path| {
+            let failed = |error| CertificateError::Read {
+                path: path.to_owned(),
+                source: rustls::pki_types::pem::Error::Io(error),
+            };
+            std::fs::read(path).map_err(failed)
+        };
+        Ok(Self { certificate: read(&tls.certificate)?, key: read(&tls.key)? })
+    }
+
+    fn load(&self, tls: &config::Tls, source: Source) -> Result<Loaded, CertificateError> {
+        let (certificate, key) = (&tls.certificate, &tls.key);
+        let unread = |path: &Path| {
+            let path = path.to_owned();
+            move |source| CertificateError::Read { path, source }
+        };
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.certificate)
+            .collect::<Result<_, _>>()
+            .map_err(unread(certificate))?;
+        let first =
+            chain.first().ok_or_else(|| CertificateError::Empty { path: certificate.clone() })?;
+        let fingerprint = fingerprint(first);
+        let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(unread(key))?;
+        let server = server_config(chain, private).map_err(|source| CertificateError::Pair {
+            certificate: certificate.clone(),
+            key: key.clone(),
+            source,
+        })?;
+        Ok(Loaded { server: Arc::new(server), source, fingerprint, path: certificate.clone() })
+    }
 }
 
 /// TLS 1.2 and 1.3 with the provider's modern suites; h2 before http/1.1; session
@@ -115,55 +154,10 @@ pub fn no_certificate() -> Result<Arc<ServerConfig>, CertificateError> {
 /// Whether a certificate is one that we have made, and so its key is a file of ours.
 #[must_use]
 pub fn is_own(certificate: &Path) -> bool {
-    let name = SELF_SIGNED_NAME.as_bytes();
-    CertificateDer::from_pem_file(certificate)
-        .is_ok_and(|der| der.windows(name.len()).any(|part| part == name))
+    std::fs::read(certificate).is_ok_and(|pem| self_signed::is_own(&pem))
 }
 
 fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
     digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
-}
-
-/// An ECDSA P-256 certificate for this machine, for trying things out.
-fn make_self_signed(certificate: &Path, key: &Path) -> Result<(), CertificateError> {
-    let mut names: Vec<String> =
-        ["localhost", "127.0.0.1", "::1"].into_iter().map(str::to_owned).collect();
-    let host = hostname::get().ok().and_then(|name| name.into_string().ok());
-    names.extend(host.filter(|name| !name.is_empty() && name.is_ascii() && name != "localhost"));
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-    let mut parameters = rcgen::CertificateParams::new(names)?;
-    parameters.distinguished_name.push(rcgen::DnType::CommonName, SELF_SIGNED_NAME);
-    // Backdated a day for clocks that lag; a year and a bit is what clients accept.
-    let today = jiff::Timestamp::now();
-    let date = |days: i64| {
-        let at = today + jiff::SignedDuration::from_hours(24 * days);
-        let at = at.to_zoned(jiff::tz::TimeZone::UTC);
-        rcgen::date_time_ymd(
-            i32::from(at.year()),
-            u8::try_from(at.month()).unwrap_or(1),
-            u8::try_from(at.day()).unwrap_or(1),
-        )
-    };
-    parameters.not_before = date(-1);
-    parameters.not_after = date(390);
-    let made = parameters.self_signed(&pair)?;
-    write(key, pair.serialize_pem().as_bytes(), 0o600)?;
-    write(certificate, made.pem().as_bytes(), 0o644)
-}
-
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CertificateError> {
-    use std::io::Write;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let create = || {
-        if let Some(directory) = path.parent() {
-            // Whatever the mask: who can write there can put a key of theirs in its place.
-            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
-        }
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    create().map_err(|source| CertificateError::Write { path: path.to_owned(), source })
 }

@@ -46,7 +46,7 @@ use writer::{Step, Writer};
 
 pub use archive::{EmbeddedArchive, Snapshot};
 pub use check::Checked;
-pub use schema::OpenError;
+pub use schema::{FILE, OpenError, PARTIAL};
 
 /// Records removed by one sweep, so that a backlog cannot hold up sign-ins.
 const SWEEP_BATCH: usize = 1_000;
@@ -141,7 +141,7 @@ impl Location {
     /// The file's name inside the data directory.
     #[must_use]
     pub fn in_directory(directory: &Path) -> Self {
-        Self::File(directory.join("portcullis.redb"))
+        Self::File(directory.join(FILE))
     }
 
     fn path(&self) -> PathBuf {

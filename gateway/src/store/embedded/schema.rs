@@ -1,6 +1,7 @@
 //! What lies in the file: tables, their version, and how they come to memory.
 
 use std::collections::HashMap;
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ use crate::auth::standing::{Found, Standing};
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
+use crate::files::{self, Access, Directory, Fault};
 use crate::store::record::{Record, check_member_role};
 
 use super::Location;
@@ -50,6 +52,12 @@ pub(super) const EXPIRIES: TableDefinition<(u64, u8, &[u8]), ()> = TableDefiniti
 pub(super) const REGISTRATION: &str = "registration";
 const CLOSED: &[u8] = b"closed";
 
+/// The names in the directory, whole and while it is made.
+pub const FILE: &str = "portcullis.redb";
+pub const PARTIAL: &str = "portcullis.partial";
+/// By which the configuration names the directory.
+const KEY: &str = "store.path";
+
 const FORMAT: &str = "portcullis";
 /// The version this program writes. Older ones are migrated, newer ones refused.
 const SCHEMA: u32 = 2;
@@ -65,6 +73,8 @@ pub enum OpenError {
     Foreign { path: PathBuf },
     #[error("the store {} was written by a newer version (schema {found}; this one knows {SCHEMA}); run that version", path.display())]
     Newer { path: PathBuf, found: u32 },
+    #[error(transparent)]
+    File(#[from] Fault),
     #[error("the store {}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -87,7 +97,8 @@ pub(super) fn reopen(location: &Location) -> Result<Database, OpenError> {
     let mut builder = Database::builder();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
     let opened = match location {
-        Location::File(path) => builder.open(path),
+        Location::File(path) => redb::backends::FileBackend::new(open_file(path)?)
+            .and_then(|file| builder.create_with_backend(file)),
         Location::Memory => builder.create_with_backend(redb::backends::InMemoryBackend::new()),
         #[cfg(test)]
         Location::Simulated(disk) => builder.create_with_backend(disk.clone()),
@@ -118,33 +129,71 @@ fn incomplete(error: &StoreError, path: &Path) -> OpenError {
     OpenError::Io { path: path.to_owned(), source: io::Error::other(error.to_string()) }
 }
 
-/// Makes a new store under another name and gives it its own when it is complete: a
-/// file of that name is a store, or was one, and is never begun anew.
+/// Makes a new store where none is.
 fn make_if_missing(path: &Path) -> Result<(), OpenError> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }
-    let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let directory = std::fs::File::open(directory).map_err(failed)?;
-    // Of two first starts at once one makes the store. Where directories cannot be
-    // locked, nothing keeps them apart.
-    let _ = directory.lock();
-    if path.symlink_metadata().is_ok() {
-        return Ok(());
+    let Some((new, database)) = NewFile::begin(path)? else { return Ok(()) };
+    new.keep(database).map(drop)
+}
+
+/// A store under another name, which it keeps until it is complete: a file of the store's
+/// own name is a store, or was one, and is never begun anew.
+pub(super) struct NewFile {
+    directory: Directory,
+    name: String,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Begins one in the place of what was left of an earlier beginning; `None` where a
+    /// store is.
+    pub(super) fn begin(path: &Path) -> Result<Option<(Self, Database)>, OpenError> {
+        let (directory, name) = files::split(path);
+        let directory = Directory::make(directory, 0o700, KEY)?;
+        // Of several that begin at once, one makes the store.
+        let lock = directory.lock();
+        if directory.judge(&name, files::Kind::File)? {
+            return Ok(None);
+        }
+        if let Some(left) = directory.open(PARTIAL, Access::Write)?
+            && matches!(left.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            return Err(OpenError::InUse { path: path.to_owned() });
+        }
+        let file = directory.begin(PARTIAL, 0o600)?;
+        let database = create(file, path)?;
+        drop(lock);
+        Ok(Some((Self { directory, name, path: path.to_owned() }, database)))
     }
-    let partial = path.with_extension("partial");
-    match std::fs::remove_file(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
+
+    /// Gives it its name; `false` when another store has been made meanwhile.
+    pub(super) fn keep(self, database: Database) -> Result<bool, OpenError> {
+        let _lock = self.directory.lock();
+        database.close().map_err(|error| refusal(error, &self.path))?;
+        if self.directory.judge(&self.name, files::Kind::File)? {
+            self.directory.remove(PARTIAL)?;
+            return Ok(false);
+        }
+        self.directory.rename(PARTIAL, &self.name)?;
+        Ok(true)
     }
-    let mut options = std::fs::OpenOptions::new();
-    let file = options.read(true).write(true).create_new(true).mode(0o600).open(&partial);
-    let database = create(file.map_err(failed)?, path)?;
-    database.close().map_err(|error| refusal(error, path))?;
-    std::fs::rename(&partial, path).and_then(|()| directory.sync_all()).map_err(failed)
+}
+
+/// The file of a store that exists; whatever lies there is judged before it is read.
+fn open_file(path: &Path) -> Result<std::fs::File, OpenError> {
+    let (directory, name) = files::split(path);
+    let missing =
+        || OpenError::Io { path: path.to_owned(), source: io::ErrorKind::NotFound.into() };
+    let directory = Directory::look(directory, KEY)?.ok_or_else(missing)?;
+    let file = directory.open(&name, Access::Write)?.ok_or_else(missing)?;
+    let length = file.metadata().map_err(|source| OpenError::Io { path: path.to_owned(), source });
+    // The library takes an empty file for one to begin in.
+    if length?.len() == 0 {
+        return Err(OpenError::Damaged { path: path.to_owned(), reason: "it is empty".to_owned() });
+    }
+    Ok(file)
 }
 
 /// Makes a store in an empty file.
