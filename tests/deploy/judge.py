@@ -133,6 +133,7 @@ def manifests(binary, _, documents):
     for variable in gateway["env"]:
         require(variable["name"].endswith("_FILE"), f"{variable['name']} is not a file")
         paths.append(variable["value"])
+    require(config["store"]["path"] not in mounts, "everybody in the pod can write where the store is")
     for path in paths:
         require(any(path == mount or path.startswith(f"{mount}/") for mount in mounts), f"nothing is mounted at {path}")
     port = int(config["listener"][0]["address"].rsplit(":", 1)[1])
