@@ -10,6 +10,7 @@ mod heads;
 mod http2;
 mod memory;
 mod paths;
+mod unread;
 mod witness;
 
 use crate::support::client::Client;

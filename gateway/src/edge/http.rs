@@ -35,9 +35,10 @@ pub struct Http2Limits {
     pub header_list_bytes: u32,
 }
 
-/// Flow-control windows: what a client may send that nobody has read yet.
+/// Flow control: what a client may send on a stream that nobody has read yet. The window
+/// of its connection holds that of all streams, so that none waits for another (decision
+/// 0008).
 const STREAM_WINDOW_BYTES: u32 = 128 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// What we hold for a client that does not read.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 const BUFFER_BYTES: usize = 32 << 10;
@@ -93,7 +94,7 @@ where
         .max_concurrent_streams(listening.h2.streams)
         .max_header_list_size(listening.h2.header_list_bytes)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_connection_window_size(listening.h2.streams * STREAM_WINDOW_BYTES)
         .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(100)

@@ -38,6 +38,12 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// A connection idle this long may have been closed by its other end just now. On
 /// busier ones a copy of every request would be kept for nothing.
 const DOUBTFUL_AFTER: Duration = Duration::from_millis(2);
+/// HTTP/2: what an answer may send that its client has not read yet, and how many share
+/// a connection. Its window holds all of that, so that no answer waits for the client of
+/// another (decision 0008).
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+const STREAMS: u32 = 100;
+const CONNECTION_WINDOW_BYTES: u32 = STREAMS * STREAM_WINDOW_BYTES;
 
 pub struct Upstream {
     pub name: Arc<str>,
@@ -69,7 +75,7 @@ pub(super) struct Idle {
 struct Shared {
     sender: Http2Sender,
     streams: Arc<AtomicUsize>,
-    /// Streams the other end allows now.
+    /// Streams it may have now: what the other end allows, and no more than ours.
     allowed: Arc<AtomicUsize>,
     /// Held as long as the connection is in the list or in use.
     _permit: Arc<OwnedSemaphorePermit>,
@@ -331,8 +337,8 @@ impl Upstream {
         }
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .initial_stream_window_size(256 << 10)
-            .initial_connection_window_size(1 << 20)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_send_buf_size(64 << 10)
             .max_header_list_size(64 << 10)
             .keep_alive_interval(Duration::from_secs(20))
@@ -340,7 +346,7 @@ impl Upstream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(protocol)?;
-        let allowed = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+        let allowed = Arc::new(AtomicUsize::new(allowed_streams(&connection)));
         tokio::spawn(drive(connection, Arc::clone(&allowed)));
         let permit = Arc::new(permit);
         let shared = Shared { sender, streams: Arc::default(), allowed, _permit: permit };
@@ -366,11 +372,18 @@ async fn drive<IO>(
     let mut connection = std::pin::pin!(connection);
     std::future::poll_fn(|cx| {
         let polled = connection.as_mut().poll(cx);
-        allowed.store(connection.current_max_send_streams(), Ordering::Release);
+        allowed.store(allowed_streams(&connection), Ordering::Release);
         // Why it ended is told to the exchanges on it.
         polled.map(|_| ())
     })
     .await;
+}
+
+fn allowed_streams<IO>(connection: &http2::Connection<IO, RequestBody, TokioExecutor>) -> usize
+where
+    IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+{
+    connection.current_max_send_streams().min(STREAMS as usize)
 }
 
 /// Origin form, and explicit framing: hyper leaves out the body of a GET whose
