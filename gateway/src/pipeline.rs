@@ -17,6 +17,7 @@ pub mod frame;
 pub mod ids;
 pub mod intercept;
 pub mod message;
+pub mod outgoing;
 pub mod reason;
 pub mod record;
 pub mod respond;

@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use http::Response;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::client::Client;
+use crate::support::client::{Client, body};
 use crate::support::frames::{
-    DATA, END_STREAM, HEADERS, Http2, NO_FLAGS, Outcome, WINDOW_UPDATE, block,
+    CANCEL, DATA, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, NO_FLAGS, Outcome, SETTINGS,
+    WINDOW_UPDATE, block,
 };
 use crate::support::gateway::Gateway;
 use crate::support::raw::raw;
@@ -218,18 +220,134 @@ async fn an_http1_client_that_does_not_read_is_given_up() {
     send(&mut stream, b"GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     answer_until_abandoned(&mut script).await;
     gateway.counted(&["writes_stalled"], 1).await;
+    gateway.wait_for_log(is_stalled).await;
+}
+
+fn is_stalled(line: &Value) -> bool {
+    line["reason"] == "write_stalled"
 }
 
 #[tokio::test]
-async fn an_http2_client_that_opens_no_window_is_given_up() {
+async fn an_http2_stream_whose_window_stays_shut_is_reset() {
     let (mut script, _upstream, gateway) = wanting_readers().await;
     let mut http2 = Http2::connect(&gateway).await;
-    let mut get = POST.to_vec();
-    get[0] = (":method", "GET");
-    http2.request(1, &get).await;
+    http2.request(1, &get("/open")).await;
     // Room on the connection, so that the stream's own window is all that is in the
     // way.
     http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 20).to_be_bytes()).await;
     answer_until_abandoned(&mut script).await;
+    assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
+    assert_eq!(http2.outcome(1).await, Outcome::Reset(CANCEL));
+    gateway.counted(&["streams_stalled"], 1).await;
+    gateway.wait_for_log(is_stalled).await;
+    assert!(http2.answers_ping().await, "the connection goes on");
+}
+
+fn get(path: &str) -> [(&str, &str); 4] {
+    [(":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", path)]
+}
+
+/// Large answers to clients that must read, but below `/open/small`.
+async fn wanting_readers_of_much() -> (Upstream, Gateway) {
+    let upstream = Upstream::http1(|request| {
+        let small = request.uri().path().starts_with("/open/small");
+        let answer = if small { text("ok") } else { Response::new(body(vec![b'x'; 4 << 20])) };
+        async { answer }
+    });
+    let upstream = upstream.await;
+    let config = format!(
+        "{}[timeouts]\nwrite_progress = \"1s\"\n[limits]\nrequests_per_second = 1000\nburst = 1000\n",
+        upstream.routes()
+    );
+    let gateway = Gateway::start(&config).await;
+    (upstream, gateway)
+}
+
+/// Was: any answer that was read counted for all of the connection.
+#[tokio::test]
+async fn a_stream_that_is_not_read_is_reset_beside_others_that_are() {
+    let (_upstream, gateway) = wanting_readers_of_much().await;
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 20).to_be_bytes()).await;
+    http2.request(1, &get("/open/large")).await;
+    assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
+    let mut beat = tokio::time::interval(Duration::from_millis(100));
+    let mut next = 3;
+    let reset = async {
+        loop {
+            tokio::select! {
+                outcome = http2.outcome(1) => break outcome,
+                _ = beat.tick() => {
+                    http2.request(next, &get("/open/small")).await;
+                    next += 2;
+                }
+            }
+        }
+    };
+    let outcome = within("the stream to be reset", reset).await;
+    assert_eq!(outcome, Outcome::Reset(CANCEL));
+    gateway.counted(&["streams_stalled"], 1).await;
+    http2.request(next, &get("/open/small")).await;
+    assert_eq!(http2.outcome(next).await, Outcome::Answered(200));
+}
+
+/// Was: a byte of room for each now and then kept all of them.
+#[tokio::test]
+async fn streams_that_are_read_a_byte_at_a_time_are_reset() {
+    const STREAMS: u32 = 20;
+    let (_upstream, gateway) = wanting_readers_of_much().await;
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(16_u32 << 20).to_be_bytes()).await;
+    let streams: Vec<u32> = (0..STREAMS).map(|number| 2 * number + 1).collect();
+    for &stream in &streams {
+        http2.request(stream, &get("/open/large")).await;
+    }
+    let mut all_reset = std::pin::pin!(gateway.counted(&["streams_stalled"], u64::from(STREAMS)));
+    let mut beat = tokio::time::interval(Duration::from_millis(250));
+    loop {
+        tokio::select! {
+            () = &mut all_reset => break,
+            // Whatever comes is read.
+            error = http2.closed() => panic!("the connection has ended: {error:?}"),
+            _ = beat.tick() => {
+                for &stream in &streams {
+                    http2.send(WINDOW_UPDATE, NO_FLAGS, stream, &1_u32.to_be_bytes()).await;
+                }
+            }
+        }
+    }
+    assert!(http2.answers_ping().await, "the connection goes on");
+}
+
+/// What is complete but for bytes in the library's hands is no stream of ours any more.
+#[tokio::test]
+async fn the_end_of_an_answer_that_is_not_read_ends_the_connection() {
+    let (_upstream, gateway) = wanting_readers_of_much().await;
+    let mut http2 = Http2::connect(&gateway).await;
+    let one = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &1_u32.to_be_bytes()].concat();
+    http2.send(SETTINGS, NO_FLAGS, 0, &one).await;
+    http2.request(1, &get("/open/small")).await;
+    http2.closed().await;
     gateway.counted(&["writes_stalled"], 1).await;
+}
+
+#[tokio::test]
+async fn an_answer_in_which_the_upstream_pauses_is_not_unread() {
+    let (mut script, handler) = Script::new();
+    let upstream = Upstream::http1(handler).await;
+    let config = format!("{}[timeouts]\nwrite_progress = \"200ms\"\n", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    let (mut quiet, mut unread) = (Http2::connect(&gateway).await, Http2::connect(&gateway).await);
+    quiet.request(1, &get("/open/quiet")).await;
+    let pieces = script.next().await.answer_streaming(Response::builder());
+    pieces.data("an event").await;
+    // Whoever reads nothing meanwhile is given up, twice.
+    for stream in [1, 3] {
+        unread.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 20).to_be_bytes()).await;
+        unread.request(stream, &get("/open")).await;
+        answer_until_abandoned(&mut script).await;
+    }
+    pieces.data("another").await;
+    drop(pieces);
+    assert_eq!(quiet.read_body(1).await, 3, "two pieces and the end");
 }

@@ -189,8 +189,9 @@ async fn secure(
     let window = listening.gateway.timeouts.write_progress;
     let serving = match listening.transport {
         Transport::Plain => {
-            let stream = Paced::new(stream, window, Arc::clone(counters));
-            http::serve_http1(listening, stream, connection(Protocol::Http1, None))
+            let connection = connection(Protocol::Http1, None);
+            let stream = Paced::new(stream, Arc::clone(&connection), window, Arc::clone(counters));
+            http::serve_http1(listening, stream, connection)
         }
         Transport::Tls => {
             // On the heap, for a connection keeps the room of its largest step.
@@ -199,13 +200,13 @@ async fn secure(
                 Ok(Ok(tls)) => {
                     let settled = settled(tls.get_ref().1);
                     let http2 = settled.alpn == Some("h2");
-                    let stream = Paced::new(tls, window, Arc::clone(counters));
-                    if http2 {
-                        let connection = connection(Protocol::Http2, Some(settled));
-                        http::serve_http2(listening, stream, connection)
-                    } else {
-                        let connection = connection(Protocol::Http1, Some(settled));
-                        http::serve_http1(listening, stream, connection)
+                    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+                    let connection = connection(protocol, Some(settled));
+                    let stream =
+                        Paced::new(tls, Arc::clone(&connection), window, Arc::clone(counters));
+                    match protocol {
+                        Protocol::Http1 => http::serve_http1(listening, stream, connection),
+                        Protocol::Http2 => http::serve_http2(listening, stream, connection),
                     }
                 }
                 Ok(Err(error)) => {

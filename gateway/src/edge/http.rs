@@ -7,18 +7,19 @@ use std::future::Future;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Abuse, Connection, Protocol, Upgrade};
+use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::reason::FramingFault;
 use crate::pipeline::{self, Gateway};
 
@@ -72,7 +73,7 @@ where
         // The gate keeps the deadline, from a head's first byte instead of from idle.
         .header_read_timeout(None)
         .max_buf_size(BUFFER_BYTES.max(listening.head.bytes + 1024))
-        .serve_connection(TokioIo::new(gate), service(gateway, &connection))
+        .serve_connection(TokioIo::new(gate), service(gateway, &connection, None))
         .with_upgrades();
     let shut_down = hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown;
     Box::pin(drive(gateway, connection, Box::pin(http), shut_down))
@@ -89,7 +90,8 @@ where
 {
     let gateway = &listening.gateway;
     let stream = BlockGate::new(Meter::new(stream, Arc::clone(&connection)));
-    let http = http2::Builder::new(TokioExecutor::new())
+    let streams = Streams::of(&connection);
+    let http = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(listening.h2.streams)
         .max_header_list_size(listening.h2.header_list_bytes)
@@ -100,7 +102,7 @@ where
         .max_local_error_reset_streams(100)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL)
-        .serve_connection(TokioIo::new(stream), service(gateway, &connection));
+        .serve_connection(TokioIo::new(stream), service(gateway, &connection, Some(streams)));
     let shut_down = hyper::server::conn::http2::Connection::graceful_shutdown;
     Box::pin(drive(gateway, connection, Box::pin(http), shut_down))
 }
@@ -116,8 +118,8 @@ async fn drive<C>(
     C: Future<Output = hyper::Result<()>>,
 {
     let (idle_limit, write_limit) = (gateway.timeouts.idle, gateway.timeouts.write_progress);
-    let (idle_ms, write_ms) = (millis(idle_limit), millis(write_limit));
-    let mut idle = std::pin::pin!(tokio::time::sleep(idle_limit.min(write_limit)));
+    let idle_ms = millis(idle_limit);
+    let mut look = std::pin::pin!(tokio::time::sleep(idle_limit.min(write_limit)));
     let mut drain = std::pin::pin!(gateway.lifecycle.drain_started());
     let mut leaving = false;
     loop {
@@ -148,9 +150,15 @@ async fn drive<C>(
                 let _ = tokio::time::timeout(PARTING, http).await;
                 return;
             }
-            () = &mut idle => {
-                let now = gateway.core.clock().now();
-                let left = match connection.idle_for(now) {
+            () = &mut look => {
+                let judged = connection.judge_streams(write_limit);
+                gateway.counters.streams_stalled.add(judged.reset);
+                if judged.lost {
+                    gateway.counters.writes_stalled.increment();
+                    connection.note_stalled();
+                    return;
+                }
+                let left = match connection.idle_for(gateway.core.clock().now()) {
                     Some(so_far) if so_far >= idle_ms => {
                         gateway.counters.connections_idle_closed.increment();
                         shut_down(http.as_mut());
@@ -159,13 +167,11 @@ async fn drive<C>(
                         return;
                     }
                     Some(so_far) => Duration::from_millis(idle_ms - so_far),
-                    None if connection.unread_for(now).is_some_and(|unread| unread >= write_ms) => {
-                        gateway.counters.writes_stalled.increment();
-                        return;
-                    }
-                    None => idle_limit.min(write_limit),
+                    None => idle_limit,
                 };
-                idle.as_mut().reset(tokio::time::Instant::now() + left);
+                // What begins to wait from now on has until then.
+                let left = left.min(judged.next.unwrap_or(write_limit)).min(write_limit);
+                look.as_mut().reset(tokio::time::Instant::now() + left);
             }
         }
     }
@@ -175,11 +181,46 @@ fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Runs the streams of an HTTP/2 connection, each as a task that can be ended by itself.
+#[derive(Clone)]
+struct Streams {
+    connection: Arc<Connection>,
+    /// Of the request that the library has just called us for; next it has that run.
+    begun: Arc<Mutex<Option<Arc<Outgoing>>>>,
+}
+
+impl Streams {
+    fn of(connection: &Arc<Connection>) -> Self {
+        Self { connection: Arc::clone(connection), begun: Arc::default() }
+    }
+
+    fn begin(&self) -> Arc<Outgoing> {
+        let stream = self.connection.begin_stream();
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&stream));
+        stream
+    }
+}
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, future: F) {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = tokio::spawn(future);
+        if let Some(stream) = begun {
+            stream.set_task(task.abort_handle());
+        }
+    }
+}
+
 type Answering = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
 fn service(
     gateway: &Arc<Gateway>,
     connection: &Arc<Connection>,
+    streams: Option<Streams>,
 ) -> impl hyper::service::HttpService<
     Incoming,
     ResBody = ResponseBody,
@@ -191,7 +232,9 @@ fn service(
     service_fn(move |request: Request<Incoming>| {
         // Read here and not in the future: a later fault is of a later message.
         let fault = connection.fault();
-        let answering = answer(Arc::clone(&gateway), Arc::clone(&connection), fault, request);
+        let outgoing = streams.as_ref().map(Streams::begin);
+        let (gateway, connection) = (Arc::clone(&gateway), Arc::clone(&connection));
+        let answering = answer(gateway, connection, fault, request, outgoing);
         Box::pin(answering) as Answering
     })
 }
@@ -201,6 +244,7 @@ async fn answer(
     connection: Arc<Connection>,
     fault: Option<FramingFault>,
     request: Request<Incoming>,
+    outgoing: Option<Arc<Outgoing>>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     if fault == Some(FramingFault::HeadTimeout) {
         gateway.counters.heads_timed_out.increment();
@@ -214,14 +258,18 @@ async fn answer(
             .map_or_else(|_| std::task::Poll::Ready(None), |polled| polled.map(Some))
     })
     .await;
-    Ok(outcome.unwrap_or_else(|| {
+    let mut response = outcome.unwrap_or_else(|| {
         counters.panics.increment();
         tracing::error!("a request panicked");
         connection.decide_upgrade(Upgrade::Refused);
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
-    }))
+    });
+    if let Some(outgoing) = outgoing {
+        response.body_mut().watch(outgoing);
+    }
+    Ok(response)
 }
 
 #[cfg(test)]
@@ -231,7 +279,7 @@ mod tests {
     /// It is allocated and moved for every request; what few of them do is boxed.
     #[test]
     fn the_future_of_a_request_is_small() {
-        fn size<A, B, C, D, F: Future>(_: impl Fn(A, B, C, D) -> F) -> usize {
+        fn size<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
             size_of::<F>()
         }
         let size = size(super::answer);

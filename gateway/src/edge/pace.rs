@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use crate::pipeline::connection::Connection;
 use crate::telemetry::counters::Counters;
 
 /// Bytes a client takes in each window once it has made us wait.
@@ -18,6 +19,7 @@ const MIN_PROGRESS_BYTES: usize = 1024;
 
 pub struct Paced<S> {
     inner: S,
+    connection: Arc<Connection>,
     window: Duration,
     counters: Arc<Counters>,
     /// Armed while a write waits.
@@ -26,16 +28,23 @@ pub struct Paced<S> {
 }
 
 impl<S> Paced<S> {
-    pub fn new(inner: S, window: Duration, counters: Arc<Counters>) -> Self {
-        Self { inner, window, counters, stall: None, written: 0 }
+    pub fn new(
+        inner: S,
+        connection: Arc<Connection>,
+        window: Duration,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { inner, connection, window, counters, stall: None, written: 0 }
     }
 
     fn poll_stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        self.connection.note_blocked();
         let window = self.window;
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(window)));
         ready!(stall.as_mut().poll(cx));
         if self.written < MIN_PROGRESS_BYTES {
             self.counters.writes_stalled.increment();
+            self.connection.note_stalled();
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         self.written = 0;
@@ -46,6 +55,7 @@ impl<S> Paced<S> {
 
     fn note_written(&mut self, bytes: usize) {
         if self.stall.is_some() {
+            self.connection.note_writable();
             self.written += bytes;
             if self.written >= MIN_PROGRESS_BYTES {
                 self.stall = None;
@@ -102,7 +112,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         match Pin::new(&mut self.inner).poll_flush(cx) {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(outcome) => {
-                self.stall = None;
+                if self.stall.take().is_some() {
+                    self.connection.note_writable();
+                }
                 self.written = 0;
                 Poll::Ready(outcome)
             }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep};
 use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Lease;
 use super::message::trim_values;
+use super::outgoing::{Outgoing, Piece};
 use super::record::RequestRecord;
 use super::watch::PrincipalWatch;
 
@@ -272,6 +273,8 @@ pub struct ResponseBody {
     record: Option<Box<RequestRecord>>,
     /// Who writes it instead.
     hand_over: Option<oneshot::Sender<Box<RequestRecord>>>,
+    /// Over HTTP/2: what its client takes of it.
+    outgoing: Option<Arc<Outgoing>>,
 }
 
 enum Content {
@@ -282,7 +285,7 @@ enum Content {
 
 impl ResponseBody {
     fn of(content: Content) -> Self {
-        Self { content, record: None, hand_over: None }
+        Self { content, record: None, hand_over: None, outgoing: None }
     }
 
     #[must_use]
@@ -326,17 +329,18 @@ impl ResponseBody {
     }
 
     #[must_use]
-    pub fn with_record(mut self, mut record: Box<RequestRecord>) -> Self {
-        if matches!(self.content, Content::Upstream { .. }) {
-            // hyper asks for a first piece only when the client has room for it.
-            record.note_handed_over();
-        }
+    pub fn with_record(mut self, record: Box<RequestRecord>) -> Self {
         match self.hand_over.take() {
             // The receiver is there as long as the process is.
             Some(receiver) => drop(receiver.send(record)),
             None => self.record = Some(record),
         }
         self
+    }
+
+    /// What is handed over from now on is watched for being taken.
+    pub fn watch(&mut self, outgoing: Arc<Outgoing>) {
+        self.outgoing = Some(outgoing);
     }
 
     fn finished(&mut self) {
@@ -349,9 +353,11 @@ impl ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
+            let stalled = self.outgoing.as_ref().is_some_and(|outgoing| outgoing.is_stalled());
             // What ends by itself has been completed above, but for bodies that
             // hyper knows to be empty or sends in one piece.
             match self.content {
+                _ if stalled || record.has_stalled() => record.stall(),
                 Content::Empty | Content::Full(_) => record.complete(),
                 Content::Upstream { .. } => record.abandon(),
             }
@@ -359,18 +365,12 @@ impl Drop for ResponseBody {
     }
 }
 
-impl Body for ResponseBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+impl ResponseBody {
+    fn poll_bytes(
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        if let Some(record) = &mut this.record {
-            record.note_asked();
-        }
+        let this = self;
         let polled = match &mut this.content {
             Content::Empty => Poll::Ready(None),
             Content::Full(bytes) => {
@@ -402,7 +402,6 @@ impl Body for ResponseBody {
             Poll::Ready(Some(Ok(frame))) => {
                 if let (Some(data), Some(record)) = (frame.data_ref(), &mut this.record) {
                     record.count_sent(data.len());
-                    record.note_handed_over();
                 }
                 // A body of known length is not polled again after its last byte.
                 if let Content::Upstream { incoming, lease, .. } = &mut this.content
@@ -426,6 +425,25 @@ impl Body for ResponseBody {
             Poll::Pending => {}
         }
         polled
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Piece;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
+        let this = &mut *self;
+        let polled = this.poll_bytes(cx);
+        polled.map_ok(|frame| {
+            frame.map_data(|bytes| match &this.outgoing {
+                Some(outgoing) => outgoing.hand_over(bytes),
+                None => bytes.into(),
+            })
+        })
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use crate::auth::time::Timestamp;
 
+use super::outgoing::{Judged, Outgoing};
 use super::reason::FramingFault;
 
 /// One accepted connection, shared by its driver, its byte gate and its requests.
@@ -27,10 +29,15 @@ pub struct Connection {
     in_flight: AtomicUsize,
     /// When the last request ended (ms), for the idle limit.
     last_active: AtomicU64,
-    /// Answers whose last piece the client has not made room for, and when it last
-    /// did for any. Over HTTP/2 a closed window shows nowhere else.
-    unread: AtomicUsize,
-    last_read: AtomicU64,
+    opened: Instant,
+    /// Since when the socket has had no room, as milliseconds after `opened` and one, and
+    /// how long it had none before.
+    blocked_since: AtomicU64,
+    blocked_ms: AtomicU64,
+    /// The client took nothing for too long.
+    stalled: AtomicBool,
+    /// HTTP/2: answers under way. A closed window shows nowhere else.
+    streams: Mutex<Vec<Weak<Outgoing>>>,
     resets: Mutex<ResetWindow>,
     max_resets: u32,
     /// Ends the connection at once.
@@ -146,8 +153,11 @@ impl Connection {
             upgrade_waiter: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             last_active: AtomicU64::new(now.0),
-            unread: AtomicUsize::new(0),
-            last_read: AtomicU64::new(now.0),
+            opened: Instant::now(),
+            blocked_since: AtomicU64::new(0),
+            blocked_ms: AtomicU64::new(0),
+            stalled: AtomicBool::new(false),
+            streams: Mutex::default(),
             resets: Mutex::new(ResetWindow { began: now, count: 0 }),
             max_resets,
             abort: Notify::new(),
@@ -229,21 +239,76 @@ impl Connection {
         (self.in_flight.load(Ordering::Acquire) == 0).then_some(idle)
     }
 
-    /// Milliseconds for which answers have waited and the client has taken nothing.
+    /// The socket has no room for what is written.
+    pub fn note_blocked(&self) {
+        if self.blocked_since.load(Ordering::Relaxed) == 0 {
+            self.blocked_since.store(self.age_ms() + 1, Ordering::Release);
+        }
+    }
+
+    /// It has room again.
+    pub fn note_writable(&self) {
+        let since = self.blocked_since.load(Ordering::Relaxed);
+        if since > 0 {
+            let blocked = self.age_ms().saturating_sub(since - 1);
+            // First, so that no reader misses a time that is over.
+            self.blocked_ms.fetch_add(blocked, Ordering::AcqRel);
+            self.blocked_since.store(0, Ordering::Release);
+        }
+    }
+
+    /// Milliseconds in which the socket had room: while it has none, nobody's stream can
+    /// be blamed for not moving.
     #[must_use]
-    pub fn unread_for(&self, now: Timestamp) -> Option<u64> {
-        let waiting = self.unread.load(Ordering::Acquire) > 0;
-        waiting.then(|| now.since(Timestamp(self.last_read.load(Ordering::Acquire))))
+    pub fn writable_ms(&self) -> u64 {
+        let until = match self.blocked_since.load(Ordering::Acquire) {
+            0 => self.age_ms(),
+            since => since - 1,
+        };
+        until.saturating_sub(self.blocked_ms.load(Ordering::Acquire))
     }
 
-    pub(super) fn begin_unread(&self, now: Timestamp) {
-        self.last_read.store(now.0, Ordering::Release);
-        self.unread.fetch_add(1, Ordering::AcqRel);
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    pub(super) fn end_unread(&self, now: Timestamp) {
-        self.last_read.store(now.0, Ordering::Release);
-        self.unread.fetch_sub(1, Ordering::AcqRel);
+    /// The connection ends because its client takes nothing.
+    pub fn note_stalled(&self) {
+        self.stalled.store(true, Ordering::Release);
+    }
+
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Acquire)
+    }
+
+    /// A stream whose answer is to be watched.
+    #[must_use]
+    pub fn begin_stream(self: &Arc<Self>) -> Arc<Outgoing> {
+        let stream = Arc::new(Outgoing::new(Arc::clone(self)));
+        self.lock_streams().push(Arc::downgrade(&stream));
+        stream
+    }
+
+    pub(super) fn forget_stream(&self, stream: &Outgoing) {
+        let mut streams = self.lock_streams();
+        if let Some(at) = streams.iter().position(|one| std::ptr::eq(one.as_ptr(), stream)) {
+            streams.swap_remove(at);
+        }
+    }
+
+    /// Ends the streams whose client has taken nothing for so long.
+    pub fn judge_streams(&self, window: Duration) -> Judged {
+        // Out of the lock, which the last owner of a stream takes.
+        let streams: Vec<_> = self.lock_streams().iter().filter_map(Weak::upgrade).collect();
+        let mut judged = Outgoing::judge(streams.into_iter(), window, self.writable_ms());
+        // While the socket has no room, what is left of a window does not become less.
+        judged.next = judged.next.map(|next| next.max(window / 16));
+        judged
+    }
+
+    fn lock_streams(&self) -> MutexGuard<'_, Vec<Weak<Outgoing>>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a stream that ended before its answer did. hyper and h2 count only

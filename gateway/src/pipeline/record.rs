@@ -29,8 +29,6 @@ pub struct RequestRecord {
     started: Instant,
     connection: Arc<Connection>,
     in_flight: InFlight,
-    /// A piece of the answer was handed over and the next has not been asked for.
-    unread: bool,
     clock: Arc<dyn Clock>,
     sink: Sink,
 }
@@ -84,7 +82,6 @@ impl RequestRecord {
             started: Instant::now(),
             connection: Arc::clone(connection),
             in_flight: connection.begin_request(),
-            unread: false,
             clock,
             sink,
         }
@@ -109,18 +106,10 @@ impl RequestRecord {
         self.access.bytes_out += bytes as u64;
     }
 
-    /// A piece goes to hyper, which asks for the next when the client has room.
-    pub fn note_handed_over(&mut self) {
-        if self.connection.protocol == Protocol::Http2 && !self.unread {
-            self.unread = true;
-            self.connection.begin_unread(self.clock.now());
-        }
-    }
-
-    pub fn note_asked(&mut self) {
-        if std::mem::take(&mut self.unread) {
-            self.connection.end_unread(self.clock.now());
-        }
+    /// Whether its connection ends because the client takes nothing.
+    #[must_use]
+    pub fn has_stalled(&self) -> bool {
+        self.connection.is_stalled()
     }
 
     /// The answer has been handed over to its end.
@@ -134,6 +123,12 @@ impl RequestRecord {
         self.write();
     }
 
+    /// The client was given up, for it did not read.
+    pub fn stall(mut self: Box<Self>) {
+        self.access.reason = "write_stalled";
+        self.write();
+    }
+
     /// The client left before the end; over HTTP/2 it has reset the stream.
     pub fn abandon(mut self: Box<Self>) {
         if self.access.reason == "ok" {
@@ -144,7 +139,6 @@ impl RequestRecord {
     }
 
     fn write(mut self: Box<Self>) {
-        self.note_asked();
         let now = self.clock.now();
         self.in_flight.touch(now);
         self.access.bytes_in = self.body.as_ref().map_or(0, |body| body.received());

@@ -11,6 +11,10 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
     #[must_use]
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -52,6 +56,8 @@ counters! {
     connections_idle_closed,
     /// Connections closed because the client did not read.
     writes_stalled,
+    /// HTTP/2 streams reset because the client did not read them.
+    streams_stalled,
     /// Request bodies that came too slowly.
     bodies_stalled,
     /// HTTP/2 connections ended because the client cancelled too many streams.

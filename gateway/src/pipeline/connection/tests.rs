@@ -94,16 +94,23 @@ fn a_connection_idles_since_its_last_answer_and_not_while_one_is_under_way() {
 }
 
 #[test]
-fn a_client_that_takes_a_piece_of_any_answer_is_not_one_that_reads_nothing() {
-    let connection = connection(Protocol::Http2, None);
-    assert_eq!(connection.unread_for(after(5)), None);
-    connection.begin_unread(after(10));
-    assert_eq!(connection.unread_for(after(25)), Some(15));
-    connection.begin_unread(after(30));
-    connection.end_unread(after(50));
-    assert_eq!(connection.unread_for(after(53)), Some(3), "of two answers one still waits");
-    connection.end_unread(after(60));
-    assert_eq!(connection.unread_for(after(99)), None);
+fn the_clock_of_streams_stands_still_while_the_socket_has_no_room() {
+    let mut connection = connection(Protocol::Http2, None);
+    let hour = Duration::from_secs(3600);
+    let inner = Arc::get_mut(&mut connection).expect("nobody else's");
+    inner.opened = inner.opened.checked_sub(hour).expect("an hour ago was");
+    let open_for = u64::try_from(hour.as_millis()).expect("an hour");
+    assert!(connection.writable_ms() >= open_for);
+    connection.note_writable();
+    connection.note_blocked();
+    let blocked = connection.writable_ms();
+    // It has had none for the last half of the hour.
+    connection.blocked_since.fetch_sub(open_for / 2, Ordering::AcqRel);
+    connection.note_blocked();
+    assert_eq!(connection.writable_ms(), blocked - open_for / 2);
+    connection.note_writable();
+    let since = connection.writable_ms() - (blocked - open_for / 2);
+    assert!(since < open_for / 2, "it went on where it had stopped, not {since} ms later");
 }
 
 fn is_ended(connection: &Connection) -> bool {

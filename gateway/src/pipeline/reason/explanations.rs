@@ -39,6 +39,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Compare the client's deadline with the route's `timeout` and the upstream's speed.",
     ),
     of(
+        "write_stalled",
+        "The client took less than 1 KiB of the answer in `timeouts.write_progress`, over HTTP/2 of this stream: it was reset, or its connection closed.",
+        "None needed for clients that pause on purpose and ask again (players, downloads); else look for a client that forgets to read, or give it more time.",
+    ),
+    of(
         "upstream_broken",
         "The upstream's answer broke off in the middle, and the client's with it.",
         "Look into the upstream's log at this time: a crash, a deadline of its own, a wrong Content-Length.",
