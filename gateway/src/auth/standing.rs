@@ -4,7 +4,10 @@
 //! The engine fills it at start and publishes every change here before it
 //! answers the caller; a request that begins after the answer of a logout
 //! therefore sees it. The generation lets a cached judgement notice that
-//! something, anything, has changed since.
+//! something, anything, has changed since; open streams hear of what concerns them
+//! (`subscribers`).
+
+mod subscribers;
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dashmap::{DashMap, DashSet};
-use tokio::sync::watch;
 
 use super::account::{Account, AccountId, AccountState};
 use super::api_key::{ApiKey, KeyId};
@@ -27,9 +29,13 @@ use super::token::{SessionId, TokenId};
 use super::work::Work;
 use super::workspace::{Membership, Workspace, WorkspaceId};
 
+use subscribers::{Subject, Subscribers};
+
+pub use subscribers::Subscription;
+
 pub struct Standing {
     generation: AtomicU64,
-    changed: watch::Sender<()>,
+    subscribers: Subscribers,
     accounts: DashMap<AccountId, Arc<Account>>,
     /// Canonical user names and e-mail addresses.
     names: DashMap<String, AccountId>,
@@ -78,7 +84,7 @@ impl Default for Standing {
     fn default() -> Self {
         Self {
             generation: AtomicU64::new(1),
-            changed: watch::Sender::new(()),
+            subscribers: Subscribers::default(),
             accounts: DashMap::new(),
             names: DashMap::new(),
             github: DashMap::new(),
@@ -105,10 +111,11 @@ impl Standing {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Wakes after every such change; open streams re-check their principal then.
+    /// Hears of every such change that concerns the principal; open streams judge it
+    /// again then.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    pub fn subscribe(&self, principal: &Principal) -> Subscription {
+        self.subscribers.subscribe(principal)
     }
 
     #[must_use]
@@ -410,20 +417,21 @@ impl Standing {
         if let Some(number) = account.github {
             self.github.insert(number, account.id);
         }
-        self.accounts.insert(account.id, Arc::new(account));
-        self.advance();
+        let id = account.id;
+        self.accounts.insert(id, Arc::new(account));
+        self.advance(Subject::Account(id));
     }
 
     pub fn revoke_token(&self, token: TokenId, expires: Timestamp) {
         self.revoked.insert(token, expires);
-        self.advance();
+        self.advance(Subject::Token(token));
     }
 
     pub fn end_sessions(&self, sessions: &[(SessionId, Timestamp)]) {
         for (session, expires) in sessions {
             self.ended.insert(*session, *expires);
+            self.advance(Subject::Session(*session));
         }
-        self.advance();
     }
 
     /// Forgets an account; what it owned is removed by its own calls.
@@ -437,11 +445,12 @@ impl Standing {
             }
         }
         self.members.retain(|(_, member), _| *member != id);
-        self.advance();
+        self.advance(Subject::Account(id));
     }
 
     /// Adds a key, or brings the end of a known one forward; nothing else of a key changes.
     pub fn put_key(&self, key: ApiKey) {
+        let id = key.id;
         if let Some(known) = self.key(&key.digest) {
             known.superseded.set(key.superseded.get());
         } else {
@@ -449,7 +458,7 @@ impl Standing {
             self.keys_of.entry(key.owner).or_default().push(Arc::clone(&key));
             self.keys.insert(ByDigest(key));
         }
-        self.advance();
+        self.advance(Subject::Key(id));
     }
 
     pub fn remove_key(&self, digest: &[u8; 32]) {
@@ -462,8 +471,8 @@ impl Standing {
             if last {
                 self.keys_of.remove_if(&key.owner, |_, keys| keys.is_empty());
             }
+            self.advance(Subject::Key(key.id));
         }
-        self.advance();
     }
 
     pub fn put_server(&self, server: Server) {
@@ -480,8 +489,16 @@ impl Standing {
 
     pub fn remove_workspace(&self, id: WorkspaceId) {
         self.workspaces.remove(&id);
-        self.members.retain(|(workspace, _), _| *workspace != id);
-        self.advance();
+        let mut left = Vec::new();
+        self.members.retain(|(workspace, account), _| {
+            if *workspace == id {
+                left.push(*account);
+            }
+            *workspace != id
+        });
+        for account in left {
+            self.advance(Subject::Account(account));
+        }
     }
 
     /// With `None` the account is no member any more.
@@ -490,7 +507,7 @@ impl Standing {
             Some(role) => drop(self.members.insert((workspace, account), role.into())),
             None => drop(self.members.remove(&(workspace, account))),
         }
-        self.advance();
+        self.advance(Subject::Account(account));
     }
 
     /// Drops what is not `found`: after a failed write memory may hold what the file
@@ -522,7 +539,8 @@ impl Standing {
                 && (found.members.contains(&(*workspace, *account))
                     || spared(Gone::Member(*workspace, *account)))
         });
-        self.advance();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.subscribers.wake_all();
     }
 
     pub fn set_registration(&self, registering: Registering) {
@@ -544,10 +562,10 @@ impl Standing {
         self.lockouts.retain(|_, until| *until > now);
     }
 
-    fn advance(&self) {
+    /// After what it concerns has changed.
+    fn advance(&self, subject: Subject) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        // Nobody listens while a store is loaded, and then there is nobody to wake.
-        let _ = self.changed.send(());
+        self.subscribers.wake(subject);
     }
 }
 

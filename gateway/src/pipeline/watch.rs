@@ -39,8 +39,10 @@ impl PrincipalWatch {
 }
 
 async fn until_ended(core: Arc<Core>, principal: Arc<Principal>, route: Arc<Route>) -> Rejection {
-    let mut changes = core.standing().changes();
+    let subscription = core.standing().subscribe(&principal);
     loop {
+        // Before judging: what changes while it is judged is heard of.
+        let changed = subscription.changed();
         let now = core.clock().now();
         if let Err(rejection) = judge(&core, &principal, &route, now) {
             return rejection;
@@ -54,13 +56,13 @@ async fn until_ended(core: Arc<Core>, principal: Arc<Principal>, route: Arc<Rout
             }
         };
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return Reason::Stopping.into() },
+            () = changed => {}
             () = expiry => {}
         }
     }
 }
 
-/// Looks at memory alone: every open tunnel does so at every change.
+/// Looks at memory alone: every open tunnel does so at every change that concerns it.
 fn judge(
     core: &Core,
     principal: &Principal,

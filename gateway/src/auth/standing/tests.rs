@@ -462,3 +462,66 @@ proptest! {
         }
     }
 }
+
+fn proven(account: &Account, proof: Proof) -> Principal {
+    Principal::new(Arc::new(account.clone()), proof)
+}
+
+#[test]
+fn a_change_wakes_whom_it_concerns_and_a_stream_that_ends_leaves_nothing() {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    let standing = full();
+    let (ann, ben) = (account(0, "user0"), account(1, "user1"));
+    let token = |number: u128| Proof::AccessToken {
+        token: TokenId(Uuid::from_u128(number)),
+        session: SessionId(Uuid::from_u128(number + 100)),
+        expires: NOW.plus(Seconds(60)),
+    };
+    let principals = [
+        proven(&ann, Proof::Password),
+        proven(&ann, token(1)),
+        proven(&ann, token(2)),
+        proven(&ben, token(3)),
+        proven(&ben, Proof::Key(Arc::new(key(1, 1)))),
+    ];
+    let until = NOW.plus(Seconds(60));
+    type Change<'a> = &'a dyn Fn(&Standing);
+    let changes: [(&str, Change<'_>, &[usize]); 10] = [
+        ("an account", &|standing| standing.put_account(account(0, "user0")), &[0, 1, 2]),
+        ("a token", &|standing| standing.revoke_token(TokenId(Uuid::from_u128(1)), until), &[1]),
+        (
+            "a session",
+            &|standing| standing.end_sessions(&[(SessionId(Uuid::from_u128(102)), until)]),
+            &[2],
+        ),
+        ("a key's end", &|standing| standing.put_key(key(1, 1)), &[4]),
+        (
+            "a member",
+            &|standing| standing.put_member(workspace_id(0), account_id(1), None),
+            &[3, 4],
+        ),
+        ("a workspace", &|standing| standing.remove_workspace(workspace_id(0)), &[0, 1, 2]),
+        ("a key", &|standing| standing.remove_key(&key(1, 1).digest), &[4]),
+        ("an account that goes", &|standing| standing.remove_account(account_id(1)), &[3, 4]),
+        ("somebody else", &|standing| standing.remove_account(account_id(2)), &[]),
+        ("a new reading", &|standing| standing.keep_only(&Found::default()), &[0, 1, 2, 3, 4]),
+    ];
+    for (what, change, concerned) in changes {
+        let subscriptions: Vec<_> =
+            principals.iter().map(|principal| standing.subscribe(principal)).collect();
+        let waiting: Vec<_> = subscriptions.iter().map(Subscription::changed).collect();
+        let before = standing.generation();
+        change(&standing);
+        assert!(standing.generation() > before, "{what}");
+        let mut woken = Vec::new();
+        for (index, changed) in waiting.into_iter().enumerate() {
+            if pin!(changed).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(()) {
+                woken.push(index);
+            }
+        }
+        assert_eq!(woken, concerned, "{what}");
+    }
+    assert_eq!(standing.subscribers.len(), 0);
+}
