@@ -1,6 +1,7 @@
 //! Every credential in the same six cases - missing, another scheme's, malformed,
 //! expired, revoked, valid - and several of them at once.
 
+mod account_limits;
 mod api_key;
 mod basic;
 mod bearer;

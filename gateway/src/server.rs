@@ -28,7 +28,9 @@ use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
 use crate::auth::link::LinkPolicy;
 use crate::auth::password::PasswordRule;
-use crate::auth::ports::{Clock, Creation, Entropy, FailureLimit, Mailer, Store, StoreState};
+use crate::auth::ports::{
+    AccountLimits, Clock, Creation, Entropy, FailureLimit, Mailer, Store, StoreState,
+};
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
@@ -432,12 +434,19 @@ async fn open_store(
     let standing = Arc::clone(standing);
     let Some(shared) = &config.store.shared else {
         let location = Location::in_directory(&config.store.directory);
-        let store = Arc::new(EmbeddedStore::open(&location, standing, token_ttl)?);
+        let store = EmbeddedStore::open(&location, standing, token_ttl)?;
+        let store = Arc::new(store.with_limits(account_limits(config)));
         return Ok((Arc::clone(&store) as Arc<dyn Store>, Some(store)));
     };
     let settings = shared_settings(shared, token_ttl)?;
+    let settings = shared::Settings { limits: account_limits(config), ..settings };
     let entropy = Arc::new(SystemEntropy::default());
     Ok((Arc::new(SharedStore::open(settings, standing, entropy).await?), None))
+}
+
+fn account_limits(config: &Config) -> AccountLimits {
+    let limits = &config.limits;
+    AccountLimits { sessions: limits.sessions_per_account, keys: limits.keys_per_account }
 }
 
 /// # Errors
@@ -479,6 +488,7 @@ fn shared_settings(
         },
         timeout: shared.timeout,
         token_ttl,
+        limits: AccountLimits::default(),
     })
 }
 

@@ -6,6 +6,7 @@ use super::former::FormerPassword;
 use super::ports::{AccountChange, PasswordChange};
 use super::text::is_hidden;
 use super::time::Timestamp;
+use super::token::{EndedSessions, SessionId};
 
 /// One UUIDv7 inside; each dialect has its own text form of it (C8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +42,9 @@ pub struct Account {
     /// What is kept for a while of the password before.
     pub former: Option<FormerPassword>,
     pub state: AccountState,
+    /// Sign-ins that ended all at once. A store opens none with such an id afterwards, so
+    /// that the order of ids decides and no clock does.
+    pub ended: Option<EndedSessions>,
     pub created: Timestamp,
     /// Grows with every change of password or state. A sign-in that began
     /// under an older version cannot open a session.
@@ -68,8 +72,31 @@ impl Account {
             password: None,
             former: None,
             state: AccountState::Enabled,
+            ended: None,
             created,
             version: 1,
+        }
+    }
+
+    /// Whether a sign-in has ended together with others.
+    #[must_use]
+    pub fn has_ended(&self, session: SessionId) -> bool {
+        self.ended.is_some_and(|ended| ended.contain(session))
+    }
+
+    /// Ends every sign-in with an id up to `last`, but one if that goes on still.
+    pub fn end_sessions(&mut self, last: SessionId, but: Option<SessionId>) {
+        let but = but.filter(|session| !self.has_ended(*session));
+        let up_to = self.ended.map_or(last, |ended| ended.up_to.max(last));
+        self.ended = Some(EndedSessions { up_to, but });
+    }
+
+    /// Remembers what is known to have ended: a gateway of a version that does not know of
+    /// it tells of the account without.
+    pub fn keep_ended(&mut self, known: &Account) {
+        let up_to = |account: &Account| account.ended.map(|ended| ended.up_to);
+        if up_to(known) > up_to(self) {
+            self.ended = known.ended;
         }
     }
 

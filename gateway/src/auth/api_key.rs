@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Core;
 use super::account::{AccountId, is_valid_role};
 use super::error::{Entity, Error, Name, Refusal, StoreError};
-use super::ports::{Entropy, KeyCreation, TokenSigner};
+use super::ports::{Entropy, KeyCreation, KeyRotated, TokenSigner};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::server::{ServerId, is_valid_label};
@@ -120,6 +120,14 @@ pub struct KeyRotation {
     pub until: Timestamp,
 }
 
+impl KeyRotation {
+    /// Whether the old key goes at once, and out of every list.
+    #[must_use]
+    pub fn is_without_overlap(&self) -> bool {
+        self.until <= self.successor.created
+    }
+}
+
 /// What is new about the key that follows another.
 #[derive(Debug, Clone)]
 pub struct Successor {
@@ -166,7 +174,7 @@ impl Core {
     /// Makes and stores a key; the text is shown this once.
     ///
     /// # Errors
-    /// When its owner or server does not exist, or the store fails.
+    /// When its owner or server does not exist, the owner has too many, or the store fails.
     pub async fn create_key(&self, new: NewKey) -> Result<(ApiKey, Secret), Error> {
         let (successor, text) = self.new_key_text();
         let Successor { id, shown, digest, created } = successor;
@@ -187,13 +195,15 @@ impl Core {
             KeyCreation::Created => Ok((key, text)),
             KeyCreation::NoOwner => Err(Error::Unknown(Entity::Account)),
             KeyCreation::NoServer => Err(Error::Unknown(Entity::Server)),
+            KeyCreation::TooMany => Err(Error::TooMany(Entity::Key)),
         }
     }
 
     /// Makes a key that takes the place of another, which ends after `overlap`.
     ///
     /// # Errors
-    /// When there is no such key (of this owner, if one is named), or the store fails.
+    /// When there is no such key (of this owner, if one is named), its owner has too many,
+    /// or the store fails.
     pub async fn rotate_key(
         &self,
         key: KeyId,
@@ -203,8 +213,11 @@ impl Core {
         let (successor, text) = self.new_key_text();
         let until = successor.created.plus(overlap);
         let rotation = KeyRotation { key, owner, successor, until };
-        let made = self.store.rotate_key(rotation).await?;
-        made.map(|key| (key, text)).ok_or(Error::Unknown(Entity::Key))
+        match self.store.rotate_key(rotation).await? {
+            KeyRotated::Rotated(key) => Ok((key, text)),
+            KeyRotated::NoKey => Err(Error::Unknown(Entity::Key)),
+            KeyRotated::TooMany => Err(Error::TooMany(Entity::Key)),
+        }
     }
 
     fn new_key_text(&self) -> (Successor, Secret) {

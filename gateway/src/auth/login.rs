@@ -9,7 +9,7 @@ use super::Core;
 use super::account::{Account, AccountId, AccountState, HashedPassword, canonical_name};
 use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
-use super::ports::{Entropy, Opening, Recall};
+use super::ports::{Entropy, Recall, SessionOpening};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Seconds;
@@ -21,6 +21,8 @@ use super::workspace::WorkspaceId;
 pub struct TokenPair {
     pub access: AccessToken,
     pub refresh: Secret,
+    /// Sign-ins that ended for this one, the oldest of as many as an account may have.
+    pub superseded: Vec<SessionId>,
 }
 
 #[derive(Debug)]
@@ -84,19 +86,28 @@ impl Core {
     ) -> Result<(Arc<Account>, TokenPair), Error> {
         let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
         let now = minted.issued_at;
-        let session = Session {
-            id: SessionId(self.new_uuid()),
-            account: account.id,
-            created: now,
-            expires: now.plus(self.policy.refresh_ttl),
-            current: minted,
-            replaced: None,
-        };
-        let pair = self.sign_pair(&account, session.id, minted, issuance);
-        match self.store.open_session(session, account.version).await? {
-            Opening::Opened => Ok((account, pair)),
-            // Changed or disabled while we hashed: what was proven no longer holds.
-            Opening::Stale => Err(Refusal::PasswordWrong.into()),
+        let mut id = SessionId(self.new_uuid());
+        loop {
+            let session = Session {
+                id,
+                account: account.id,
+                created: now,
+                expires: now.plus(self.policy.refresh_ttl),
+                current: minted,
+                replaced: None,
+            };
+            match self.store.open_session(session, account.version).await? {
+                SessionOpening::Opened { superseded } => {
+                    let pair = self.sign_pair(&account, id, minted, issuance);
+                    return Ok((account, TokenPair { superseded, ..pair }));
+                }
+                // Changed or disabled while we hashed: what was proven no longer holds.
+                SessionOpening::Stale => return Err(Refusal::PasswordWrong.into()),
+                // Another gateway's clock is ahead, or both came in one millisecond.
+                SessionOpening::Behind(ended) => {
+                    id = SessionId(self.uuid_after(ended.0).ok_or(Refusal::PasswordWrong)?);
+                }
+            }
         }
     }
 
@@ -289,6 +300,7 @@ impl Core {
                 ttl: Seconds(minted.access_ttl),
             },
             refresh: Secret::new(self.signer.sign(&refresh)),
+            superseded: Vec::new(),
         }
     }
 
@@ -326,8 +338,20 @@ impl Core {
 
     /// A UUIDv7 of the core's own clock and entropy.
     pub fn new_uuid(&self) -> uuid::Uuid {
+        self.uuid_at(self.clock.now().0)
+    }
+
+    /// One that is sorted behind another, whatever the clock says. `None` behind the last
+    /// there could be.
+    fn uuid_after(&self, other: uuid::Uuid) -> Option<uuid::Uuid> {
+        let millis = u64::try_from(other.as_u128() >> 80).ok()? + 1;
+        let after = self.uuid_at(millis.max(self.clock.now().0));
+        (after > other).then_some(after)
+    }
+
+    fn uuid_at(&self, millis: u64) -> uuid::Uuid {
         let mut random = [0; 10];
         self.entropy.fill(&mut random);
-        uuid::Builder::from_unix_timestamp_millis(self.clock.now().0, &random).into_uuid()
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }

@@ -200,6 +200,17 @@ pub enum KeyCreation {
     Created,
     NoOwner,
     NoServer,
+    /// The owner has as many as one may have.
+    TooMany,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyRotated {
+    /// The successor.
+    Rotated(ApiKey),
+    NoKey,
+    /// As [`KeyCreation::TooMany`]; not without an overlap, which makes room.
+    TooMany,
 }
 
 /// Let a GitHub number sign in to an account.
@@ -300,6 +311,40 @@ pub enum Opening {
     /// Password or state changed since the caller checked it, or the account is gone.
     Stale,
 }
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionOpening {
+    /// With the oldest sign-ins, which ended for it: there were as many as may be.
+    Opened { superseded: Vec<SessionId> },
+    /// As [`Opening::Stale`].
+    Stale,
+    /// The sign-ins with ids up to this one have ended at once: it needs a later id.
+    Behind(SessionId),
+}
+
+/// What one account may have at once. What ends for more is up to each intent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountLimits {
+    /// With one more the oldest ends.
+    pub sessions: usize,
+    /// Of any state. With one more those that have ended are removed; if there are none,
+    /// it is refused.
+    pub keys: usize,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self { sessions: 1_000, keys: 1_000 }
+    }
+}
+
+/// Sign-ins that end for one that is new: more than one where the limit was higher, or
+/// none, when they were opened.
+pub const SUPERSEDED_AT_ONCE: usize = 100;
+
+/// Records of ended sessions that go in one transaction, so that no account can hold up
+/// all others. The rest has ended all the same, and is removed after.
+pub const CLEARED_AT_ONCE: usize = 250;
 
 /// Replace a password if it is still the one that was checked.
 #[derive(Debug, Clone)]
@@ -482,8 +527,13 @@ pub trait Store: Send + Sync {
     /// or either is linked already.
     async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError>;
 
-    /// Records a sign-in, if the account is still at `version` and enabled.
-    async fn open_session(&self, session: Session, version: u64) -> Result<Opening, StoreError>;
+    /// Records a sign-in, if the account is still at `version` and enabled. The oldest of
+    /// the account end in the same step if there are as many as may be.
+    async fn open_session(
+        &self,
+        session: Session,
+        version: u64,
+    ) -> Result<SessionOpening, StoreError>;
 
     /// Redeems a refresh token: one winner, one successor.
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError>;
@@ -494,8 +544,8 @@ pub trait Store: Send + Sync {
     /// Ends a sign-in and all its tokens. `false` when there is none.
     async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Ends every sign-in of an account, with its tickets. `false` when there is no
-    /// such account.
+    /// Ends every sign-in of an account, with its tickets, by a mark on its record: one
+    /// step however many there are. `false` when there is no such account.
     async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError>;
 
     /// A sign-in that has not ended.
@@ -557,8 +607,8 @@ pub trait Store: Send + Sync {
     /// Keeps an API key under its digest.
     async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError>;
 
-    /// Puts a key beside another and lets the other end. `None` when there is none.
-    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Option<ApiKey>, StoreError>;
+    /// Puts a key beside another and lets the other end; without an overlap in its place.
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<KeyRotated, StoreError>;
 
     /// Keeps when keys were last used; of keys that are gone nothing.
     async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError>;

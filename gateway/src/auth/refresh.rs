@@ -20,6 +20,9 @@ impl Core {
         let account = self.present_account(claims.subject).await?;
         // What ended here while the store was away has not ended there yet.
         self.standing.check_token(claims.id, claims.session)?;
+        if account.has_ended(claims.session) {
+            return Err(Refusal::SessionEnded.into());
+        }
         let refresh = if issuance.rotate { TokenId(self.new_uuid()) } else { claims.id };
         let successor = self.mint(refresh, issuance.access_ttl);
         let mode = if issuance.rotate {

@@ -147,8 +147,29 @@ impl Standing {
         }
     }
 
+    /// Whose token it is.
+    ///
     /// # Errors
-    /// When the token was revoked or its session ended.
+    /// When the token was revoked, its session has ended, or the account is not enabled.
+    pub fn holder(
+        &self,
+        account: AccountId,
+        token: TokenId,
+        session: SessionId,
+    ) -> Result<Arc<Account>, Refusal> {
+        self.check_token(token, session)?;
+        let account = self.account(account).ok_or(Refusal::UserUnknown)?;
+        if account.has_ended(session) {
+            return Err(Refusal::SessionEnded);
+        }
+        match account.state {
+            AccountState::Enabled => Ok(account),
+            AccountState::Disabled => Err(Refusal::AccountDisabled),
+        }
+    }
+
+    /// # Errors
+    /// When the token was revoked or its session ended by itself.
     pub fn check_token(&self, token: TokenId, session: SessionId) -> Result<(), Refusal> {
         if self.revoked.contains_key(&token) {
             Err(Refusal::TokenRevoked)
@@ -213,6 +234,9 @@ impl Standing {
             Proof::AccessToken { token, session, .. }
             | Proof::Ticket { token: Some((token, session, _)) } => {
                 self.check_token(*token, *session)?;
+                if account.has_ended(*session) {
+                    return Err(Refusal::SessionEnded);
+                }
             }
             Proof::Key(key) => match self.key(&key.digest) {
                 Some(key) if key.has_ended(now) => return Err(Refusal::KeyExpired),
@@ -324,6 +348,12 @@ impl Standing {
         members
     }
 
+    /// How many keys an account has, those that have ended included.
+    #[must_use]
+    pub fn key_count(&self, owner: AccountId) -> usize {
+        self.keys_of.get(&owner).map_or(0, |keys| keys.len())
+    }
+
     /// Notes that a key was used.
     pub fn note_use(&self, key: &ApiKey, now: Timestamp) {
         // Once a second is worth writing down.
@@ -408,7 +438,10 @@ pub struct Sizes {
 
 /// Changes, published by the engine after they are durable.
 impl Standing {
-    pub fn put_account(&self, account: Account) {
+    pub fn put_account(&self, mut account: Account) {
+        if let Some(known) = self.account(account.id) {
+            account.keep_ended(&known);
+        }
         let work = account.password.as_ref().map(Work::of).unwrap_or_default();
         self.dearest.fetch_max(work.0, Ordering::Relaxed);
         for name in account.login_names() {
@@ -431,6 +464,16 @@ impl Standing {
         for (session, expires) in sessions {
             self.ended.insert(*session, *expires);
             self.advance(Subject::Session(*session));
+        }
+    }
+
+    /// Ends every session of an account that was opened up to now, before the store has
+    /// heard of it.
+    pub fn end_all_sessions(&self, account: AccountId, now: Timestamp) {
+        if let Some(known) = self.account(account) {
+            let mut account = (*known).clone();
+            account.end_sessions(SessionId::last_of(now), None);
+            self.put_account(account);
         }
     }
 

@@ -14,6 +14,14 @@ pub struct TokenId(pub Uuid);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub Uuid);
 
+impl SessionId {
+    /// The last id of those made in this millisecond.
+    #[must_use]
+    pub fn last_of(now: Timestamp) -> Self {
+        Self(Uuid::from_u128(u128::from(now.0) << 80 | (u128::MAX >> 48)))
+    }
+}
+
 /// `type`: what a token is good for (S1-12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
@@ -52,6 +60,22 @@ pub struct Session {
     pub current: Minted,
     /// The refresh token that `current` replaced, and when.
     pub replaced: Option<(TokenId, Timestamp)>,
+}
+
+/// Sign-ins of an account that ended at once: those with an id up to one of them, but for
+/// one. It says in one place what a record of each would, however many there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedSessions {
+    pub up_to: SessionId,
+    /// The one that went on.
+    pub but: Option<SessionId>,
+}
+
+impl EndedSessions {
+    #[must_use]
+    pub fn contain(&self, session: SessionId) -> bool {
+        session <= self.up_to && self.but != Some(session)
+    }
 }
 
 /// All that distinguishes one pair of tokens from the next. The same values

@@ -90,8 +90,7 @@ impl Core {
     /// What memory says about a well-formed token: not revoked, its session not
     /// ended, its account enabled. Roles are the account's present ones.
     fn judge(&self, claims: &Claims) -> Result<Principal, Refusal> {
-        self.standing.check_token(claims.id, claims.session)?;
-        let account = self.standing.enabled_account(claims.subject)?;
+        let account = self.standing.holder(claims.subject, claims.id, claims.session)?;
         let proof = Proof::AccessToken {
             token: claims.id,
             session: claims.session,

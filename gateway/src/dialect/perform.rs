@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::admin::{self, By};
 use crate::auth::Core;
-use crate::auth::account::{Account, AccountId};
+use crate::auth::account::Account;
 use crate::auth::error::{Entity, Error};
 use crate::auth::federation::{FederationError, Grant, Joined};
 use crate::auth::principal::Principal;
@@ -12,9 +12,6 @@ use crate::auth::server::ServerId;
 
 use super::flow::Kept;
 use super::{Binding, Command, Dialect, Health, KeyRequest, Outcome, Providers};
-
-/// Keys of one account; more are no use to anybody but somebody who floods the store.
-const MAX_KEYS: usize = 1_000;
 
 /// `joined` is told how an account has come to be GitHub's, whatever comes of the rest.
 ///
@@ -99,7 +96,6 @@ pub async fn perform(
         Command::RotateKey { key, overlap } => {
             let owner = person(caller()?)?.id;
             let key = key.ok_or(Error::Unknown(Entity::Key))?;
-            check_room(core, owner)?;
             let (key, text) = core.rotate_key(key, Some(owner), overlap).await?;
             Ok(Outcome::KeyCreated(key, text))
         }
@@ -136,7 +132,6 @@ fn person(principal: &Principal) -> Result<&Arc<Account>, Error> {
 
 async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<Outcome, Error> {
     core.check_terms(&wanted.name, &wanted.scopes, wanted.expires)?;
-    check_room(core, owner.id)?;
     let server = match wanted.server {
         Binding::None => None,
         Binding::Server(id) => Some(bindable(core, owner, id)?),
@@ -144,13 +139,6 @@ async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<
     };
     let (key, text) = core.create_key(wanted.of(owner, server)).await?;
     Ok(Outcome::KeyCreated(key, text))
-}
-
-fn check_room(core: &Core, owner: AccountId) -> Result<(), Error> {
-    if core.standing().keys(Some(owner)).len() >= MAX_KEYS {
-        return Err(Error::TooMany(Entity::Key));
-    }
-    Ok(())
 }
 
 /// The server, if the account may bind keys to it: whoever has such a key speaks for

@@ -180,6 +180,7 @@ fn tokens_are_in_the_members_of_their_contract_or_in_cookies() {
     let pair = || TokenPair {
         access: AccessToken { text: "of access".into(), ttl: Seconds(60) },
         refresh: "of refresh".into(),
+        superseded: Vec::new(),
     };
     let id = AccountId(Uuid::from_u128(7));
     let ann = Account {

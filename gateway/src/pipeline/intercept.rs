@@ -386,10 +386,19 @@ fn detail_of(command: &Command) -> Option<String> {
 fn came_to(gateway: &Gateway, change: Change, done: &dialect::Outcome) -> Vec<Change> {
     use dialect::Outcome as Done;
     vec![match done {
-        Done::Registered(account, _)
-        | Done::SignedIn(account, _)
-        | Done::BackFromGithub(account, ..) => {
-            Change { account: Some(Arc::clone(account)), ..change }
+        Done::Registered(account, pair)
+        | Done::SignedIn(account, pair)
+        | Done::BackFromGithub(account, pair, ..) => {
+            let signed_in = Change { account: Some(Arc::clone(account)), ..change };
+            let superseded = pair.superseded.iter().map(|session| {
+                gateway.counters.sessions_superseded.increment();
+                Change {
+                    event: Event::SessionSuperseded,
+                    account: Some(Arc::clone(account)),
+                    detail: Some(format!("session {}", session.0)),
+                }
+            });
+            return std::iter::once(signed_in).chain(superseded).collect();
         }
         Done::LinkFollowed(account, kind, _) => Change {
             account: Some(Arc::clone(account)),

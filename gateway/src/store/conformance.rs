@@ -1,6 +1,8 @@
 //! What every engine must do. Each test gets an empty engine; `conformance!`
 //! makes the whole suite for one way of opening it.
 
+mod ended;
+mod limits;
 mod memory;
 
 use std::sync::Arc;
@@ -14,9 +16,10 @@ use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
 use crate::auth::error::{Refusal, StoreError, Verdict};
 use crate::auth::former::FormerPassword;
 use crate::auth::ports::{
-    AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
-    GithubLink, KeyCreation, MemberChange, NewOwner, Notice, Opening, PasswordChange, Replacement,
-    Rotated, Rotation, RotationMode, ServerChange, ServerChanged, Source, Store,
+    AccountChange, AccountChanged, AccountLimits, Administration, Creation, FailureCount,
+    FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner, Notice, Opening,
+    PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged,
+    SessionOpening, Source, Store,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -35,6 +38,8 @@ pub(crate) struct Engine {
 pub(crate) const NOW: Timestamp = Timestamp(4_000_000_000_000);
 pub(crate) const WEEK: Seconds = Seconds(604_800);
 pub(crate) const TOKEN_TTL: Seconds = WEEK;
+/// More sessions than records go in one step.
+pub(crate) const LIMITS: AccountLimits = AccountLimits { sessions: 300, keys: 40 };
 const GRACE: Seconds = Seconds(60);
 
 pub(crate) fn later(seconds: u64) -> Timestamp {
@@ -129,10 +134,15 @@ impl Engine {
     }
 
     pub(crate) async fn with_session(&self, number: u128, account: &Account) -> Session {
+        let (session, opened) = self.open(number, account).await;
+        assert_eq!(opened, SessionOpening::Opened { superseded: Vec::new() });
+        session
+    }
+
+    async fn open(&self, number: u128, account: &Account) -> (Session, SessionOpening) {
         let session = session(number, account);
         let opened = self.store.open_session(session.clone(), account.version).await.unwrap();
-        assert_eq!(opened, Opening::Opened);
-        session
+        (session, opened)
     }
 
     async fn with_server(&self, number: u128, owner: &Account) -> Server {
@@ -150,7 +160,12 @@ impl Engine {
     }
 
     fn is_ended(&self, session: &Session) -> bool {
-        self.standing.check_token(TokenId(id(0)), session.id) == Err(Refusal::SessionEnded)
+        match self.standing.holder(session.account, TokenId(id(0)), session.id) {
+            Err(Refusal::SessionEnded) => true,
+            // Of an account that is gone everything has ended.
+            Err(Refusal::UserUnknown) => self.standing.account(session.account).is_none(),
+            _ => false,
+        }
     }
 }
 
@@ -314,14 +329,14 @@ pub(crate) async fn a_session_opens_only_on_what_was_proven(engine: Engine) {
     let account = engine.with_account(1).await;
     engine.store.replace_password(change(&account, "new", None)).await.unwrap();
     let stale = engine.store.open_session(session(11, &account), account.version).await.unwrap();
-    assert_eq!(stale, Opening::Stale);
+    assert_eq!(stale, SessionOpening::Stale);
     let current = engine.standing.account(account.id).unwrap();
     engine.store.set_state(account.id, AccountState::Disabled, NOW).await.unwrap();
     let stale = engine.store.open_session(session(11, &account), current.version).await.unwrap();
-    assert_eq!(stale, Opening::Stale);
+    assert_eq!(stale, SessionOpening::Stale);
     let unknown = super::conformance::account(9);
     let stale = engine.store.open_session(session(12, &unknown), 1).await.unwrap();
-    assert_eq!(stale, Opening::Stale);
+    assert_eq!(stale, SessionOpening::Stale);
 }
 
 pub(crate) async fn disabling_ends_sessions_and_tickets(engine: Engine) {
@@ -814,7 +829,7 @@ pub(crate) async fn a_link_that_takes_over_ends_what_was(engine: Engine) {
     assert!(engine.is_ended(&session) && engine.standing.key(&[1; 32]).is_none());
     assert_eq!(engine.store.take_ticket([1; 32], NOW).await.unwrap(), None);
     let late = engine.store.open_session(self::session(12, &account), version).await.unwrap();
-    assert_eq!(late, Opening::Stale, "a sign-in that had begun before");
+    assert_eq!(late, SessionOpening::Stale, "a sign-in that had begun before");
 }
 
 pub(crate) async fn a_server_has_an_owner_that_exists_and_keys_that_go_with_it(engine: Engine) {
@@ -907,17 +922,19 @@ pub(crate) async fn a_rotated_key_ends_with_its_overlap_or_before(engine: Engine
     };
     let stranger = super::conformance::account(2);
     let refused = store.rotate_key(rotation(Some(&stranger), 2, 0, 60)).await.unwrap();
-    assert_eq!(refused, None);
-    let new = store.rotate_key(rotation(Some(&account), 2, 10, 60)).await.unwrap().unwrap();
+    assert_eq!(refused, KeyRotated::NoKey);
+    let rotated = store.rotate_key(rotation(Some(&account), 2, 10, 60)).await.unwrap();
+    let KeyRotated::Rotated(new) = rotated else { panic!("{rotated:?}") };
     assert_eq!((new.owner, new.scopes.as_slice()), (account.id, &["read".to_owned()][..]));
     assert_eq!(new.expires, Some(later(1_010)), "it lives as long as the old one was to");
     assert_eq!(standing.key(&[2; 32]).as_deref(), Some(&new));
     let old = standing.key(&[1; 32]).unwrap();
     assert!(!old.has_ended(later(59)) && old.has_ended(later(60)));
-    store.rotate_key(rotation(None, 3, 20, 900)).await.unwrap().unwrap();
+    let again = store.rotate_key(rotation(None, 3, 20, 900)).await.unwrap();
+    assert!(matches!(again, KeyRotated::Rotated(_)), "{again:?}");
     assert_eq!(old.ends(), Some(later(60)), "no rotation gives it more time");
     let ended = store.rotate_key(rotation(None, 4, 60, 900)).await.unwrap();
-    assert_eq!(ended, None, "a key that has ended has no successor");
+    assert_eq!(ended, KeyRotated::NoKey, "a key that has ended has no successor");
     assert!(standing.key(&[4; 32]).is_none());
 }
 
@@ -1026,6 +1043,16 @@ macro_rules! conformance {
             a_revocation_is_remembered_until_its_time
             a_lock_out_outlasts_every_sweep_until_its_window_ends
             registration_is_closed_until_that_is_taken_back
+            however_many_sessions_end_at_once_nothing_is_kept_of_each
+            what_has_ended_with_others_is_not_kept_by_a_later_change
+            no_session_opens_behind_those_that_have_ended
+            with_an_account_go_all_its_sessions_however_many
+            with_one_session_more_than_may_be_the_oldest_ends
+            the_session_that_went_on_is_the_oldest
+            sessions_that_open_at_once_are_no_more_than_may_be
+            keys_that_come_at_once_are_no_more_than_may_be
+            keys_that_have_ended_make_room_for_new_ones
+            a_key_rotated_without_an_overlap_leaves_the_list_at_once
             a_working_engine_says_so
         }
     };
@@ -1037,6 +1064,18 @@ macro_rules! conformance {
     )*};
 }
 pub(crate) use conformance;
+pub(crate) use ended::{
+    however_many_sessions_end_at_once_nothing_is_kept_of_each,
+    no_session_opens_behind_those_that_have_ended,
+    what_has_ended_with_others_is_not_kept_by_a_later_change,
+    with_an_account_go_all_its_sessions_however_many,
+};
+pub(crate) use limits::{
+    a_key_rotated_without_an_overlap_leaves_the_list_at_once,
+    keys_that_come_at_once_are_no_more_than_may_be, keys_that_have_ended_make_room_for_new_ones,
+    sessions_that_open_at_once_are_no_more_than_may_be, the_session_that_went_on_is_the_oldest,
+    with_one_session_more_than_may_be_the_oldest_ends,
+};
 pub(crate) use memory::{
     a_lock_out_outlasts_every_sweep_until_its_window_ends,
     a_revocation_is_remembered_until_its_time,

@@ -6,7 +6,9 @@
 
 mod archive;
 mod check;
+mod coming;
 mod schema;
+mod sessions;
 mod writer;
 
 use std::ops::Bound;
@@ -23,21 +25,23 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
-    GithubLink, KeyCreation, MemberChange, NewOwner, Notice, Opening, PasswordChange, Replacement,
-    Rotated, Rotation, RotationMode, ServerChange, ServerChanged, Source, Store,
+    AccountChange, AccountChanged, AccountLimits, Administration, Creation, FailureCount,
+    FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner, Notice, Opening,
+    PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged,
+    SessionOpening, Source, Store,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
-use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 use super::failures::Failures;
 use super::record::{Record, check_member_role};
 
+use coming::Coming;
 use schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
     SERVERS, SESSIONS, TICKETS, WORKSPACES,
@@ -55,6 +59,8 @@ pub struct EmbeddedStore {
     writer: Writer,
     standing: Arc<Standing>,
     failures: Failures,
+    coming: Coming,
+    limits: AccountLimits,
     /// How long the end of a session must be remembered after it: the longest
     /// lifetime of a token that names it.
     token_ttl: Seconds,
@@ -86,7 +92,20 @@ impl EmbeddedStore {
         schema::load(&database, &standing, location)?;
         let writer = Writer::start(database, location.clone(), Arc::clone(&standing))
             .map_err(|source| OpenError::Io { path: location.path(), source })?;
-        Ok(Self { writer, standing, failures: Failures::default(), token_ttl })
+        Ok(Self {
+            writer,
+            standing,
+            failures: Failures::default(),
+            coming: Coming::default(),
+            limits: AccountLimits::default(),
+            token_ttl,
+        })
+    }
+
+    /// With other limits for each account.
+    #[must_use]
+    pub fn with_limits(self, limits: AccountLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Reads a store that nothing else has open and looks whether it is whole: each
@@ -118,6 +137,14 @@ impl EmbeddedStore {
     /// When the store has stopped.
     pub async fn thaw(&self) -> Result<bool, StoreError> {
         self.writer.thaw().await
+    }
+
+    /// Removes what is left of sessions that ended at once, a few at a time; what fails is
+    /// the next sweep's.
+    async fn clear_sessions(&self, account: AccountId) {
+        while let Ok(true) = self.writer.submit(move |txn| sessions::clear_more(txn, account)).await
+        {
+        }
     }
 
     /// A key as memory has it, which knows its last use.
@@ -176,13 +203,14 @@ impl Store for EmbeddedStore {
     }
 
     async fn change_account(&self, change: AccountChange) -> Result<AccountChanged, StoreError> {
-        let (token_ttl, standing) = (self.token_ttl, Arc::clone(&self.standing));
-        self.writer
+        let (standing, id) = (Arc::clone(&self.standing), change.account);
+        let changed = self
+            .writer
             .submit(move |txn| {
                 let Some(before) = read_account(txn, change.account)? else {
                     return Ok(Step::unchanged(AccountChanged::NoAccount));
                 };
-                let account = before.changed(&change);
+                let mut account = before.changed(&change);
                 let changed = AccountChanged::Changed(Box::new(before.clone()));
                 if account == before {
                     return Ok(Step::unchanged(changed));
@@ -194,28 +222,27 @@ impl Store for EmbeddedStore {
                     return Ok(Step::unchanged(AccountChanged::LastAdministrator));
                 }
                 account.check_storable()?;
-                let mut ended = Vec::new();
                 if account.state != before.state && account.state == AccountState::Disabled {
                     drop_tickets(txn, account.id)?;
-                    ended = end_account_sessions(txn, account.id, None, change.now, token_ttl)?;
+                    sessions::end_all(txn, &mut account, None)?;
                 }
                 write_account(txn, &account)?;
-                Ok(Step::changed(changed, move |standing| {
-                    standing.end_sessions(&ended);
-                    standing.put_account(account);
-                }))
+                Ok(Step::changed(changed, move |standing| standing.put_account(account)))
             })
-            .await
+            .await?;
+        self.clear_sessions(id).await;
+        Ok(changed)
     }
 
     async fn delete_account(
         &self,
         account: AccountId,
         administration: Administration,
-        now: Timestamp,
+        _now: Timestamp,
     ) -> Result<AccountChanged, StoreError> {
-        let (token_ttl, standing) = (self.token_ttl, Arc::clone(&self.standing));
-        self.writer
+        let standing = Arc::clone(&self.standing);
+        let changed = self
+            .writer
             .submit(move |txn| {
                 let Some(account) = read_account(txn, account)? else {
                     return Ok(Step::unchanged(AccountChanged::NoAccount));
@@ -224,7 +251,7 @@ impl Store for EmbeddedStore {
                     return Ok(Step::unchanged(AccountChanged::LastAdministrator));
                 }
                 let id = *account.id.0.as_bytes();
-                let ended = end_account_sessions(txn, account.id, None, now, token_ttl)?;
+                sessions::end_all(txn, &mut account.clone(), None)?;
                 drop_tickets(txn, account.id)?;
                 let keys = drop_keys(txn, |key| key.owner == account.id)?;
                 let mut names = txn.open_table(NAMES)?;
@@ -236,7 +263,6 @@ impl Store for EmbeddedStore {
                 txn.open_table(ACCOUNTS)?.remove(id)?;
                 let (id, former) = (account.id, AccountChanged::Changed(Box::new(account)));
                 Ok(Step::changed(former, move |standing| {
-                    standing.end_sessions(&ended);
                     for key in keys {
                         standing.remove_key(&key.digest);
                     }
@@ -246,12 +272,15 @@ impl Store for EmbeddedStore {
                     standing.remove_account(id);
                 }))
             })
-            .await
+            .await?;
+        self.clear_sessions(account).await;
+        Ok(changed)
     }
 
     async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError> {
-        let token_ttl = self.token_ttl;
-        self.writer
+        let id = link.account;
+        let linked = self
+            .writer
             .submit(move |txn| {
                 let name = github_name(link.number);
                 let mut names = txn.open_table(NAMES)?;
@@ -267,25 +296,26 @@ impl Store for EmbeddedStore {
                 account.github = Some(link.number);
                 account.avatar = link.avatar.or(account.avatar);
                 account.email_verified = true;
-                let (mut ended, mut keys) = (Vec::new(), Vec::new());
+                let mut keys = Vec::new();
                 if link.takeover {
                     account.password = None;
                     account.former = None;
                     account.version += 1;
-                    ended = end_account_sessions(txn, account.id, None, link.now, token_ttl)?;
+                    sessions::end_all(txn, &mut account, None)?;
                     drop_tickets(txn, account.id)?;
                     keys = drop_keys(txn, |key| key.owner == account.id)?;
                 }
                 write_account(txn, &account)?;
                 Ok(Step::changed(Replacement::Replaced, move |standing| {
-                    standing.end_sessions(&ended);
                     for key in keys {
                         standing.remove_key(&key.digest);
                     }
                     standing.put_account(account);
                 }))
             })
-            .await
+            .await?;
+        self.clear_sessions(id).await;
+        Ok(linked)
     }
 
     async fn list_accounts(
@@ -313,8 +343,9 @@ impl Store for EmbeddedStore {
     }
 
     async fn replace_password(&self, change: PasswordChange) -> Result<Replacement, StoreError> {
-        let token_ttl = self.token_ttl;
-        self.writer
+        let id = change.account;
+        let replaced = self
+            .writer
             .submit(move |txn| {
                 let Some(before) = read_account(txn, change.account)? else {
                     return Ok(Step::unchanged(Replacement::Stale));
@@ -322,29 +353,27 @@ impl Store for EmbeddedStore {
                 if change.expected_version.is_some_and(|version| version != before.version) {
                     return Ok(Step::unchanged(Replacement::Stale));
                 }
-                let (account, end_of_keys) = before.with_password(&change);
+                let (mut account, end_of_keys) = before.with_password(&change);
+                sessions::end_all(txn, &mut account, change.keep)?;
                 write_account(txn, &account)?;
                 if let Some(former) = &account.former {
                     schema::expire(txn, former.ends, Expiring::Former, account.id.0.as_bytes())?;
                 }
-                let ended =
-                    end_account_sessions(txn, account.id, change.keep, change.now, token_ttl)?;
                 drop_tickets(txn, account.id)?;
                 let keys = match end_of_keys {
                     EndOfKeys::All => drop_keys(txn, |key| key.owner == account.id)?,
                     EndOfKeys::None => Vec::new(),
                 };
                 Ok(Step::changed(Replacement::Replaced, move |standing| {
-                    // Sessions first: at no moment is the new version visible
-                    // beside a session that should have ended with the old one.
-                    standing.end_sessions(&ended);
                     for key in keys {
                         standing.remove_key(&key.digest);
                     }
                     standing.put_account(account);
                 }))
             })
-            .await
+            .await?;
+        self.clear_sessions(id).await;
+        Ok(replaced)
     }
 
     async fn upgrade_hash(
@@ -368,19 +397,13 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn open_session(&self, session: Session, version: u64) -> Result<Opening, StoreError> {
-        self.writer
-            .submit(move |txn| {
-                if !is_current(txn, session.account, version)? {
-                    return Ok(Step::unchanged(Opening::Stale));
-                }
-                write_session(txn, &session)?;
-                let index = (*session.account.0.as_bytes(), *session.id.0.as_bytes());
-                txn.open_table(ACCOUNT_SESSIONS)?.insert(index, ())?;
-                schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())?;
-                Ok(Step::changed(Opening::Opened, |_| ()))
-            })
-            .await
+    async fn open_session(
+        &self,
+        session: Session,
+        version: u64,
+    ) -> Result<SessionOpening, StoreError> {
+        let most = self.limits.sessions;
+        self.writer.submit(move |txn| sessions::open(txn, &session, version, most)).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
@@ -390,7 +413,7 @@ impl Store for EmbeddedStore {
                 let Some(mut session) = read_session(txn, rotation.session)? else {
                     return Ok(Step::unchanged(Rotated::Unknown));
                 };
-                if session.expires <= rotation.now {
+                if session.expires <= rotation.now || sessions::has_ended(txn, &session)? {
                     return Ok(Step::unchanged(Rotated::Unknown));
                 }
                 let is_current = session.current.refresh == rotation.presented;
@@ -441,24 +464,33 @@ impl Store for EmbeddedStore {
                 let Some(session) = read_session(txn, session)? else {
                     return Ok(Step::unchanged(false));
                 };
+                if sessions::has_ended(txn, &session)? {
+                    return Ok(Step::unchanged(false));
+                }
                 let ended = end_session_in(txn, &session, now, token_ttl)?;
                 Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
             })
             .await
     }
 
-    async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
-        let token_ttl = self.token_ttl;
-        self.writer
+    async fn end_sessions(&self, account: AccountId, _now: Timestamp) -> Result<bool, StoreError> {
+        let ended = self
+            .writer
             .submit(move |txn| {
-                if read_account(txn, account)?.is_none() {
+                let Some(mut account) = read_account(txn, account)? else {
                     return Ok(Step::unchanged(false));
+                };
+                let ended = account.ended;
+                sessions::end_all(txn, &mut account, None)?;
+                drop_tickets(txn, account.id)?;
+                if account.ended != ended {
+                    write_account(txn, &account)?;
                 }
-                let ended = end_account_sessions(txn, account, None, now, token_ttl)?;
-                drop_tickets(txn, account)?;
-                Ok(Step::changed(true, move |standing| standing.end_sessions(&ended)))
+                Ok(Step::changed(true, move |standing| standing.put_account(account)))
             })
-            .await
+            .await?;
+        self.clear_sessions(account).await;
+        Ok(ended)
     }
 
     async fn find_session(
@@ -469,7 +501,10 @@ impl Store for EmbeddedStore {
         self.writer
             .look(move |txn| {
                 let session = read_session(txn, session)?;
-                Ok(session.filter(|session| session.expires > now))
+                match session.filter(|session| session.expires > now) {
+                    Some(session) if !sessions::has_ended(txn, &session)? => Ok(Some(session)),
+                    _ => Ok(None),
+                }
             })
             .await
     }
@@ -480,30 +515,11 @@ impl Store for EmbeddedStore {
         after: Option<SessionId>,
         limit: usize,
     ) -> Result<Vec<Session>, StoreError> {
+        let (standing, after) = (Arc::clone(&self.standing), after_id(after.map(|id| id.0)));
         self.writer
-            .look(move |txn| {
-                let after = after_id(after.map(|id| id.0));
-                let mut ids: Vec<Id> = Vec::new();
-                match account {
-                    Some(account) => {
-                        let owner = *account.0.as_bytes();
-                        let from = after.map(|id| (owner, id));
-                        let to = Bound::Included((owner, [u8::MAX; 16]));
-                        let index = txn.open_table(ACCOUNT_SESSIONS)?;
-                        for entry in index.range::<(Id, Id)>((from, to))?.take(limit) {
-                            ids.push(entry?.0.value().1);
-                        }
-                    }
-                    None => {
-                        let sessions = txn.open_table(SESSIONS)?;
-                        for entry in sessions.range::<Id>((after, Bound::Unbounded))?.take(limit) {
-                            ids.push(entry?.0.value());
-                        }
-                    }
-                }
-                let read = |id| read_session(txn, SessionId(uuid::Uuid::from_bytes(id)));
-                let sessions: Result<Vec<_>, _> = ids.into_iter().map(read).collect();
-                Ok(sessions?.into_iter().flatten().collect())
+            .look(move |txn| match account {
+                Some(account) => sessions::list_of(txn, account, after, limit),
+                None => sessions::list(txn, &standing, after, limit),
             })
             .await
     }
@@ -667,6 +683,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
+        let (coming, standing) = (self.coming.clone(), Arc::clone(&self.standing));
+        let most = self.limits.keys;
         self.writer
             .submit(move |txn| {
                 if read_account(txn, key.owner)?.is_none() {
@@ -677,27 +695,43 @@ impl Store for EmbeddedStore {
                 {
                     return Ok(Step::unchanged(KeyCreation::NoServer));
                 }
+                let room = coming.make_room(txn, &standing, key.owner, key.created, most)?;
+                let Some(room) = room else { return Ok(Step::unchanged(KeyCreation::TooMany)) };
                 write_key(txn, &key)?;
-                Ok(Step::changed(KeyCreation::Created, move |standing| standing.put_key(key)))
+                Ok(Step::changed(KeyCreation::Created, move |standing| room.fill(standing, key)))
             })
             .await
     }
 
-    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Option<ApiKey>, StoreError> {
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<KeyRotated, StoreError> {
+        let (coming, standing) = (self.coming.clone(), Arc::clone(&self.standing));
+        let most = self.limits.keys;
         self.writer
             .submit(move |txn| {
                 let old = read_key(txn, rotation.key)?
                     .filter(|key| rotation.owner.is_none_or(|owner| owner == key.owner))
                     .filter(|key| !key.has_ended(rotation.successor.created));
-                let Some(old) = old else { return Ok(Step::unchanged(None)) };
+                let Some(old) = old else { return Ok(Step::unchanged(KeyRotated::NoKey)) };
+                if rotation.is_without_overlap() {
+                    let new = rotation.successor.of(&old);
+                    remove_key(txn, old.id)?;
+                    write_key(txn, &new)?;
+                    return Ok(Step::changed(KeyRotated::Rotated(new.clone()), move |standing| {
+                        standing.put_key(new);
+                        standing.remove_key(&old.digest);
+                    }));
+                }
+                let now = rotation.successor.created;
+                let Some(room) = coming.make_room(txn, &standing, old.owner, now, most)? else {
+                    return Ok(Step::unchanged(KeyRotated::TooMany));
+                };
                 let ends = old.ends().map_or(rotation.until, |ends| ends.min(rotation.until));
                 old.superseded.set(Some(ends));
                 let new = rotation.successor.of(&old);
                 write_key(txn, &old)?;
                 write_key(txn, &new)?;
-                let answer = new.clone();
-                Ok(Step::changed(Some(answer), move |standing| {
-                    standing.put_key(new);
+                Ok(Step::changed(KeyRotated::Rotated(new.clone()), move |standing| {
+                    room.fill(standing, new);
                     standing.put_key(old);
                 }))
             })
@@ -748,8 +782,7 @@ impl Store for EmbeddedStore {
                 let stored = read_key(txn, key)?
                     .filter(|stored| owner.is_none_or(|owner| owner == stored.owner));
                 let Some(stored) = stored else { return Ok(Step::unchanged(false)) };
-                txn.open_table(KEYS)?.remove(*key.0.as_bytes())?;
-                txn.open_table(KEY_USES)?.remove(*key.0.as_bytes())?;
+                remove_key(txn, key)?;
                 Ok(Step::changed(true, move |standing| standing.remove_key(&stored.digest)))
             })
             .await
@@ -791,6 +824,8 @@ impl Store for EmbeddedStore {
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.failures.sweep(now);
         self.standing.sweep(now);
+        // What a restart has broken off.
+        while self.writer.submit(sessions::clear_next).await? {}
         let mut total = 0;
         loop {
             let swept = self.writer.submit(move |txn| schema::sweep(txn, now, SWEEP_BATCH)).await?;
@@ -871,6 +906,12 @@ fn write_key(txn: &WriteTransaction, key: &ApiKey) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn remove_key(txn: &WriteTransaction, id: KeyId) -> Result<(), StoreError> {
+    txn.open_table(KEYS)?.remove(*id.0.as_bytes())?;
+    txn.open_table(KEY_USES)?.remove(*id.0.as_bytes())?;
+    Ok(())
+}
+
 /// Removes every key of a kind; rare, so that looking at all of them will do.
 fn drop_keys(
     txn: &WriteTransaction,
@@ -942,6 +983,9 @@ fn is_current(txn: &WriteTransaction, id: AccountId, version: u64) -> Result<boo
 }
 
 fn write_account(txn: &WriteTransaction, account: &Account) -> Result<(), StoreError> {
+    if account.ended.is_some() {
+        schema::raise_for_ended(txn)?;
+    }
     txn.open_table(ACCOUNTS)?.insert(*account.id.0.as_bytes(), account.encode()?.as_slice())?;
     Ok(())
 }
@@ -971,49 +1015,6 @@ fn end_session_in(
     txn.open_table(ENDED)?.insert(id, until.0)?;
     schema::expire(txn, until, Expiring::Ending, &id)?;
     Ok((session.id, until))
-}
-
-fn end_account_sessions(
-    txn: &WriteTransaction,
-    account: AccountId,
-    keep: Option<SessionId>,
-    now: Timestamp,
-    token_ttl: Seconds,
-) -> Result<Vec<(SessionId, Timestamp)>, StoreError> {
-    let owner = *account.0.as_bytes();
-    let mut ids = Vec::new();
-    for entry in
-        txn.open_table(ACCOUNT_SESSIONS)?.range((owner, [0; 16])..=(owner, [u8::MAX; 16]))?
-    {
-        let id = SessionId(uuid::Uuid::from_bytes(entry?.0.value().1));
-        if Some(id) != keep {
-            ids.push(id);
-        }
-    }
-    let mut ended = Vec::with_capacity(ids.len());
-    for id in ids {
-        // A record that does not read must not keep the account's other sessions
-        // alive: it ends by its id.
-        let session = match read_session(txn, id) {
-            Ok(Some(session)) => session,
-            Ok(None) => continue,
-            Err(StoreError::Damaged(_)) => unreadable_session(id, account, now, token_ttl),
-            Err(error) => return Err(error),
-        };
-        ended.push(end_session_in(txn, &session, now, token_ttl)?);
-    }
-    Ok(ended)
-}
-
-fn unreadable_session(
-    id: SessionId,
-    account: AccountId,
-    now: Timestamp,
-    token_ttl: Seconds,
-) -> Session {
-    let nobody = TokenId(uuid::Uuid::nil());
-    let current = Minted { access: nobody, refresh: nobody, issued_at: now, access_ttl: 0 };
-    Session { id, account, created: now, expires: now.plus(token_ttl), current, replaced: None }
 }
 
 fn drop_tickets(txn: &WriteTransaction, account: AccountId) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use crate::auth::former::FormerPassword;
 use crate::auth::server::{Server, ServerId, is_storable_label};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::token::{EndedSessions, Minted, Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 /// An entity with a stored form.
@@ -119,8 +119,18 @@ pub(super) struct StoredAccount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<StoredFormer>,
     disabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<StoredEnded>,
     created: u64,
     version: u64,
+}
+
+/// Sessions that ended at once.
+#[derive(Serialize, Deserialize)]
+struct StoredEnded {
+    up_to: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    but: Option<Uuid>,
 }
 
 /// Of the password before, for a while.
@@ -161,6 +171,10 @@ impl Record for Account {
             password: self.password.as_ref().map(|password| password.0.clone()),
             former: self.former.as_ref().map(StoredFormer::from),
             disabled: self.state == AccountState::Disabled,
+            ended: self.ended.map(|ended| StoredEnded {
+                up_to: ended.up_to.0,
+                but: ended.but.map(|session| session.0),
+            }),
             created: self.created.0,
             version: self.version,
         }
@@ -186,6 +200,10 @@ impl Record for Account {
             password: stored.password.map(HashedPassword),
             former: stored.former.map(FormerPassword::from),
             state: if stored.disabled { AccountState::Disabled } else { AccountState::Enabled },
+            ended: stored.ended.map(|ended| EndedSessions {
+                up_to: SessionId(ended.up_to),
+                but: ended.but.map(SessionId),
+            }),
             created: Timestamp(stored.created),
             version: stored.version,
         })

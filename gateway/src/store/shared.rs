@@ -19,6 +19,7 @@ mod link;
 mod memory;
 mod names;
 mod schema;
+mod sessions;
 mod settings;
 mod transaction;
 mod undelivered;
@@ -245,7 +246,7 @@ impl Engine {
             let committed = Committed::parse(&answer)?;
             if let Committed::At(Some(place)) = committed {
                 // What others are told holds here too, whether or not it is durable yet.
-                self.memory.apply_own(place, transaction.changes)?;
+                self.memory.apply_own(place, change::ours(transaction.changes))?;
             }
             if let (Committed::At(_), Some(waited)) = (&committed, answers.next()) {
                 self.made_durable(waited)?;

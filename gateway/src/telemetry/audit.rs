@@ -48,6 +48,8 @@ pub enum Event {
     LinkFollow,
     /// One session, or all of an account or of all.
     SessionEnd,
+    /// The oldest sign-in of an account, for a new one: there were as many as may be.
+    SessionSuperseded,
     KeyCreate,
     KeyRotate,
     KeyRevoke,

@@ -76,6 +76,10 @@ counters! {
     rate_limited,
     /// Credential attempts from a locked-out address.
     locked_out,
+    /// Sign-ins that ended because their account had too many.
+    sessions_superseded,
+    /// Keys that were not made because their owner had too many.
+    limits_reached,
     /// Requests that another site's page may have caused.
     cross_site,
     /// Password checks shed because too many were waiting.

@@ -180,3 +180,23 @@ fn the_version_grows_with_the_state_and_where_nobody_vouches_for_the_address_any
         assert_eq!(after.email_verified, email_verified.unwrap_or(verified));
     }
 }
+
+#[test]
+fn what_has_ended_stays_so_whatever_is_told_of_the_account_later() {
+    let session = |number| SessionId(Uuid::from_u128(number));
+    let mut known =
+        Account::new(AccountId(Uuid::nil()), Username::parse("ann").unwrap(), Timestamp(0));
+    let told = known.clone();
+    assert!(!known.has_ended(session(0)));
+    known.end_sessions(session(7), Some(session(5)));
+    let ended =
+        |account: &Account| [4, 5, 6, 7, 8].map(|number| account.has_ended(session(number)));
+    assert_eq!(ended(&known), [true, false, true, true, false]);
+    let mut later = told.clone();
+    later.keep_ended(&known);
+    assert_eq!(ended(&later), ended(&known), "told without");
+    known.end_sessions(session(6), Some(session(4)));
+    assert_eq!(ended(&known), [true, true, true, true, false], "no mark goes back, none revives");
+    later.keep_ended(&known);
+    assert_eq!(ended(&later), [true, false, true, true, false], "what is told with it counts");
+}

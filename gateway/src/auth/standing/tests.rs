@@ -472,6 +472,7 @@ fn a_change_wakes_whom_it_concerns_and_a_stream_that_ends_leaves_nothing() {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    type Change<'a> = &'a dyn Fn(&Standing);
     let standing = full();
     let (ann, ben) = (account(0, "user0"), account(1, "user1"));
     let token = |number: u128| Proof::AccessToken {
@@ -487,7 +488,6 @@ fn a_change_wakes_whom_it_concerns_and_a_stream_that_ends_leaves_nothing() {
         proven(&ben, Proof::Key(Arc::new(key(1, 1)))),
     ];
     let until = NOW.plus(Seconds(60));
-    type Change<'a> = &'a dyn Fn(&Standing);
     let changes: [(&str, Change<'_>, &[usize]); 10] = [
         ("an account", &|standing| standing.put_account(account(0, "user0")), &[0, 1, 2]),
         ("a token", &|standing| standing.revoke_token(TokenId(Uuid::from_u128(1)), until), &[1]),

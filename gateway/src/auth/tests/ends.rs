@@ -1,13 +1,16 @@
 //! When what was proven ends: what a stream that it opened waits for, and what memory
 //! knows before the store does.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use super::super::account::AccountState;
 use super::super::api_key::{ApiKey, Moment, NewKey};
 use super::super::error::{Error, Refusal};
-use super::super::ports::{Clock, Replacement};
+use super::super::ports::{AccountLimits, Clock, Replacement};
 use super::super::time::Seconds;
 use super::super::token::TokenKind;
-use super::{ACCESS_TTL, Bench, PASSWORD, ROTATING, refusal};
+use super::{ACCESS_TTL, Bench, EmbeddedStore, Location, PASSWORD, ROTATING, refusal};
 
 #[tokio::test]
 async fn a_reset_password_ends_every_session() {
@@ -171,4 +174,46 @@ async fn what_a_password_opened_ends_only_with_the_password() {
         let ended = bench.core.standing().still_good(principal, now);
         assert_eq!(ended, Err(Refusal::PasswordWrong));
     }
+}
+
+/// Was: which of two sign-ins was the later one would be a matter of chance, or of whose
+/// clock was ahead.
+#[tokio::test]
+async fn a_sign_in_after_the_end_of_all_goes_on_whatever_the_clock_says() {
+    let bench = Bench::new().await;
+    let ann = bench.core.standing().account_by_name("ann").unwrap().id;
+    for _ in 0..20 {
+        let before = bench.login().await;
+        bench.core.store().end_sessions(ann, bench.core.clock().now()).await.unwrap();
+        let after = bench.login().await;
+        assert_eq!(bench.judge(&before.access.text), Err(Refusal::SessionEnded));
+        assert_eq!(bench.judge(&after.access.text), Ok(()), "in the same millisecond");
+        bench.core.refresh(after.refresh.expose(), ROTATING).await.unwrap();
+        // As at a gateway whose clock is behind.
+        bench.clock.0.fetch_sub(60_000, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn the_sign_in_that_ends_for_a_new_one_is_told() {
+    let mut bench = Bench::new().await;
+    let store =
+        EmbeddedStore::open(&Location::Memory, Arc::clone(&bench.core.standing), Seconds(604_800));
+    let limits = AccountLimits { sessions: 2, ..AccountLimits::default() };
+    bench.core.store = Arc::new(store.unwrap().with_limits(limits));
+    bench.add("bea", PASSWORD).await;
+    let login = async || bench.core.login("bea", &PASSWORD.into(), ROTATING).await.unwrap().1;
+    let (one, two) = (login().await, login().await);
+    assert_eq!((&one.superseded[..], &two.superseded[..]), (&[][..], &[][..]));
+    let oldest = {
+        let of = |pair: &super::TokenPair| {
+            bench.core.open_token(pair.access.text.expose(), TokenKind::Access).unwrap().session
+        };
+        of(&one).min(of(&two))
+    };
+    let three = login().await;
+    assert_eq!(three.superseded, [oldest]);
+    let judged = [&one, &two].map(|pair| bench.judge(&pair.access.text));
+    assert!(judged.contains(&Err(Refusal::SessionEnded)) && judged.contains(&Ok(())));
+    assert_eq!(bench.judge(&three.access.text), Ok(()));
 }

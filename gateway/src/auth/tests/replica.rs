@@ -9,8 +9,8 @@ use super::super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::super::error::{Entity, StoreError, Verdict};
 use super::super::ports::{
     AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
-    GithubLink, KeyCreation, MemberChange, Notice, Opening, PasswordChange, Recall, Replacement,
-    Rotated, Rotation, ServerChange, ServerChanged, Source, Store,
+    GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening, PasswordChange, Recall,
+    Replacement, Rotated, Rotation, ServerChange, ServerChanged, SessionOpening, Source, Store,
 };
 use super::super::principal::Principal;
 use super::super::server::{Server, ServerId};
@@ -76,7 +76,7 @@ shared! {
         account: AccountId, administration: Administration, now: Timestamp
     ) -> AccountChanged;
     fn link_github(link: GithubLink) -> Replacement;
-    fn open_session(session: Session, version: u64) -> Opening;
+    fn open_session(session: Session, version: u64) -> SessionOpening;
     fn rotate(rotation: Rotation) -> Rotated;
     fn revoke_token(token: TokenId, expires: Timestamp) -> ();
     fn end_session(session: SessionId, now: Timestamp) -> bool;
@@ -97,7 +97,7 @@ shared! {
     fn issue_ticket(digest: [u8; 32], ticket: Ticket) -> Opening;
     fn take_ticket(digest: [u8; 32], now: Timestamp) -> Option<Ticket>;
     fn create_key(key: ApiKey) -> KeyCreation;
-    fn rotate_key(rotation: KeyRotation) -> Option<ApiKey>;
+    fn rotate_key(rotation: KeyRotation) -> KeyRotated;
     fn record_key_uses(uses: Vec<(KeyId, Timestamp)>) -> ();
     fn find_key(key: KeyId) -> Option<Arc<ApiKey>>;
     fn list_keys(after: Option<KeyId>, limit: usize) -> Vec<Arc<ApiKey>>;

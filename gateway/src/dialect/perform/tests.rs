@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{MAX_KEYS, perform};
+use super::perform;
 use crate::auth::account::{ADMIN_ROLE, Account};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::{Entity, Error};
+use crate::auth::ports::AccountLimits;
 use crate::auth::principal::Principal;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::tests::{Bench, PASSWORD};
@@ -99,20 +100,21 @@ async fn an_account_has_a_thousand_keys_and_no_more_by_either_way() {
     let bench = Bench::new().await;
     bench.add("ben", PASSWORD).await;
     let (ann, ben) = (sign_in(&bench, "ann").await, sign_in(&bench, "ben").await);
-    let count = || bench.core.standing().keys(Some(ann.account_id())).len();
+    let most = AccountLimits::default().keys;
+    let count = || bench.core.standing().key_count(ann.account_id());
     let rotate = |key: KeyId| Command::RotateKey { key: Some(key), overlap: Seconds(60) };
     let first = create_key(&bench, &ann, Binding::None).await.unwrap();
-    fill(&bench, &first, MAX_KEYS - 3);
-    assert_eq!(count(), MAX_KEYS - 2);
+    fill(&bench, &first, most - 3);
+    assert_eq!(count(), most - 2);
     create_key(&bench, &ann, Binding::None).await.unwrap();
     run(&bench, &ann, rotate(first.id)).await.unwrap();
-    assert_eq!(count(), MAX_KEYS, "both kinds fill the last places");
+    assert_eq!(count(), most, "both kinds fill the last places");
 
     let created = create_key(&bench, &ann, Binding::None).await;
     assert!(matches!(created, Err(Error::TooMany(Entity::Key))), "{created:?}");
     let rotated = run(&bench, &ann, rotate(first.id)).await;
     assert!(matches!(rotated, Err(Error::TooMany(Entity::Key))), "{rotated:?}");
-    assert_eq!(count(), MAX_KEYS);
+    assert_eq!(count(), most);
     create_key(&bench, &ben, Binding::None).await.unwrap();
 
     run(&bench, &ann, Command::DeleteKey { key: Some(first.id) }).await.unwrap();

@@ -17,8 +17,8 @@ use crate::auth::workspace::Workspace;
 use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
-    ACCOUNT_SESSIONS, ACCOUNTS, ENDED, EXPIRIES, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES,
-    REVOKED, SERVERS, SESSIONS, TICKETS, WORKSPACES, named,
+    ACCOUNT_SESSIONS, ACCOUNTS, CLEARING, ENDED, EXPIRIES, Expiring, Id, KEY_USES, KEYS, MEMBERS,
+    NAMES, REVOKED, SERVERS, SESSIONS, TICKETS, WORKSPACES, named,
 };
 
 /// What a store holds, and what is wrong with it.
@@ -115,6 +115,8 @@ fn accounts(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
 fn sessions(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreError> {
     let (sessions, index) = (txn.open_table(SESSIONS)?, txn.open_table(ACCOUNT_SESSIONS)?);
     let (accounts, ended) = (txn.open_table(ACCOUNTS)?, txn.open_table(ENDED)?);
+    // Absent where none has ended so.
+    let clearing = txn.open_table(CLEARING).ok();
     for entry in sessions.iter()? {
         let (id, stored) = entry?;
         let (id, what) = (id.value(), named("session", id.value()));
@@ -123,8 +125,12 @@ fn sessions(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
             continue;
         };
         let owner = *session.account.0.as_bytes();
+        let going = match &clearing {
+            Some(clearing) => clearing.get(owner)?.is_some(),
+            None => false,
+        };
         let owned = accounts.get(owner)?.is_some();
-        checked.require(owned, || format!("{what} is of no account"));
+        checked.require(owned || going, || format!("{what} is of no account"));
         let listed = index.get((owner, id))?.is_some();
         checked.require(listed, || format!("{what} would not end with its account's others"));
         let over = ended.get(id)?.is_some();

@@ -45,6 +45,9 @@ pub(super) const SERVERS: TableDefinition<Id, &[u8]> = TableDefinition::new("ser
 pub(super) const WORKSPACES: TableDefinition<Id, &[u8]> = TableDefinition::new("workspaces");
 /// Workspace and account; the role.
 pub(super) const MEMBERS: TableDefinition<(Id, Id), &str> = TableDefinition::new("members");
+/// Accounts whose sessions have ended at once and are not all removed yet. A store that is
+/// older than this table gets it when it is first needed.
+pub(super) const CLEARING: TableDefinition<Id, ()> = TableDefinition::new("clearing_sessions");
 /// When (ms), what kind, which: so that a sweep reads only what has expired.
 pub(super) const EXPIRIES: TableDefinition<(u64, u8, &[u8]), ()> = TableDefinition::new("expiries");
 
@@ -59,8 +62,11 @@ pub const PARTIAL: &str = "portcullis.partial";
 const KEY: &str = "store.path";
 
 const FORMAT: &str = "portcullis";
-/// The version this program writes. Older ones are migrated, newer ones refused.
+/// The version this program begins with. Older ones are migrated.
 const SCHEMA: u32 = 2;
+/// The version of a store in which sessions have ended at once: a program that does not
+/// read the mark on their account would take their access tokens. Later ones are refused.
+const SCHEMA_WITH_ENDED: u32 = 3;
 
 /// Why the store could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +77,7 @@ pub enum OpenError {
     Damaged { path: PathBuf, reason: String },
     #[error("{} is a database of another program; `store.path` must name a directory of its own", path.display())]
     Foreign { path: PathBuf },
-    #[error("the store {} was written by a newer version (schema {found}; this one knows {SCHEMA}); run that version", path.display())]
+    #[error("the store {} was written by a newer version (schema {found}; this one knows {SCHEMA_WITH_ENDED}); run that version", path.display())]
     Newer { path: PathBuf, found: u32 },
     #[error(transparent)]
     File(#[from] Fault),
@@ -211,9 +217,11 @@ fn check_version(database: &Database, path: &Path) -> Result<(), OpenError> {
         reason: error.to_string(),
     };
     match read_version(database).map_err(|error| damaged(&error))? {
-        Some(SCHEMA) => Ok(()),
+        Some(SCHEMA | SCHEMA_WITH_ENDED) => Ok(()),
         Some(1) => migrate(database).map_err(|error| incomplete(&error, path)),
-        Some(found) if found > SCHEMA => Err(OpenError::Newer { path: path.to_owned(), found }),
+        Some(found) if found > SCHEMA_WITH_ENDED => {
+            Err(OpenError::Newer { path: path.to_owned(), found })
+        }
         // Version 1 is the first; a lower number was never written.
         Some(found) => Err(damaged(&format!("schema {found} does not exist"))),
         None => Err(OpenError::Foreign { path: path.to_owned() }),
@@ -244,6 +252,7 @@ fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(NAMES)?;
     txn.open_table(SESSIONS)?;
     txn.open_table(ACCOUNT_SESSIONS)?;
+    txn.open_table(CLEARING)?;
     txn.open_table(REVOKED)?;
     txn.open_table(ENDED)?;
     txn.open_table(TICKETS)?;
@@ -253,6 +262,17 @@ fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(WORKSPACES)?;
     txn.open_table(MEMBERS)?;
     txn.open_table(EXPIRIES)?;
+    Ok(())
+}
+
+/// Notes that earlier programs must not read this store any more.
+pub(super) fn raise_for_ended(txn: &WriteTransaction) -> Result<(), StoreError> {
+    let raised = SCHEMA_WITH_ENDED.to_be_bytes();
+    let mut meta = txn.open_table(META)?;
+    let known = meta.get("schema")?.is_some_and(|schema| schema.value() == raised);
+    if !known {
+        meta.insert("schema", raised.as_slice())?;
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 mod archive;
 mod damage;
 pub(super) mod disk;
+mod ended;
 mod failure;
 mod migration;
 mod power;
@@ -15,11 +16,12 @@ use redb::TableDefinition;
 
 use super::{EmbeddedStore, Location, OpenError};
 use crate::auth::standing::Standing;
-use crate::store::conformance::{Engine, TOKEN_TTL};
+use crate::store::conformance::{Engine, LIMITS, TOKEN_TTL};
 
 fn open(location: &Location) -> Result<Engine, OpenError> {
     let standing = Arc::new(Standing::default());
     let store = EmbeddedStore::open(location, Arc::clone(&standing), TOKEN_TTL)?;
+    let store = store.with_limits(LIMITS);
     Ok(Engine { store: Arc::new(store), standing })
 }
 

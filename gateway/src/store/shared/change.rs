@@ -29,6 +29,9 @@ pub(super) enum Change {
     Revoked(Uuid, u64),
     /// Sessions, and until when their ends are remembered.
     Ended(Vec<(Uuid, u64)>),
+    /// The ends that the same entry tells are those of this account that its record
+    /// tells: only who does not read them there needs to remember each.
+    EndedAtOnce(Uuid),
     Key(StoredKey),
     /// A key by its digest.
     KeyGone([u8; 32]),
@@ -92,7 +95,9 @@ impl Change {
                 Some(Subject::Address(source.clone()))
             }
             Change::RegistrationClosed(_) => Some(Subject::Registration),
-            Change::Revoked(..) | Change::Ended(_) | Change::Used(_) => None,
+            Change::Revoked(..) | Change::Ended(_) | Change::EndedAtOnce(_) | Change::Used(_) => {
+                None
+            }
         }
     }
 
@@ -111,6 +116,7 @@ impl Change {
                     sessions.into_iter().map(|(id, at)| (SessionId(id), instant(at))).collect();
                 standing.end_sessions(&ended);
             }
+            Change::EndedAtOnce(_) => {}
             Change::Key(stored) => standing.put_key(decode_as(stored, "key")?),
             Change::KeyGone(digest) => standing.remove_key(&digest),
             Change::Used(uses) => {
@@ -148,6 +154,14 @@ pub(super) fn parse_source(text: &str) -> Result<Source, StoreError> {
     Ok(Source::of(address))
 }
 
+/// Without what is told to gateways of earlier versions only.
+pub(super) fn ours(mut changes: Vec<Change>) -> Vec<Change> {
+    if changes.iter().any(|change| matches!(change, Change::EndedAtOnce(_))) {
+        changes.retain(|change| !matches!(change, Change::Ended(_) | Change::EndedAtOnce(_)));
+    }
+    changes
+}
+
 /// The changes of one entry; those of later versions are left out.
 ///
 /// # Errors
@@ -172,11 +186,12 @@ pub(super) fn parse(entry: &[u8]) -> Result<Vec<Change>, StoreError> {
 }
 
 fn is_unknown_kind(kind: Option<&str>) -> bool {
-    const KINDS: [&str; 15] = [
+    const KINDS: [&str; 16] = [
         "account",
         "account_gone",
         "revoked",
         "ended",
+        "ended_at_once",
         "key",
         "key_gone",
         "used",
@@ -208,6 +223,7 @@ mod tests {
             {"account_gone": id},
             {"revoked": [id, 5]},
             {"ended": [[id, 5]]},
+            {"ended_at_once": id},
             {"key": {"id": id, "owner": id, "name": "ci", "shown": "sk", "digest": digest,
                 "scopes": [], "created": 1}},
             {"key_gone": digest},

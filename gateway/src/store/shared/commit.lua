@@ -1,7 +1,9 @@
 -- One intent, all or nothing.
--- KEYS: the stream, the description, the keys that were read, the key of each command.
+-- KEYS: the stream, the description, the keys that were read, the sets that are bounded,
+-- the key of each command.
 -- ARGV: whose database it is; what the others are told ("" for nothing); how many were read, and for each
--- "absent" or "held" and the value; how many commands, and for each its name, how many
+-- "absent" or "held" and the value; how many are bounded, and for each where counting
+-- begins ("" for a set without order) and how many there may be; how many commands, and for each its name, how many
 -- arguments, and those.
 local next = 0
 local function take()
@@ -22,6 +24,15 @@ for i = 1, read do
   end
 end
 
+local bounded = tonumber(take())
+for i = 1, bounded do
+  local key, from, most = KEYS[2 + read + i], take(), tonumber(take())
+  local held = from == '' and redis.call('SCARD', key) or from ~= '' and redis.call('ZLEXCOUNT', key, from, '+')
+  if held > most then
+    return {0, key}
+  end
+end
+
 -- A script is not rolled back: a key of another type, written by somebody else, must be
 -- found before anything is written.
 local types = {
@@ -37,7 +48,7 @@ end
 
 local commands = {}
 for i = 1, tonumber(take()) do
-  local name, key = take(), KEYS[2 + read + i]
+  local name, key = take(), KEYS[2 + read + bounded + i]
   local command = {name, key}
   for _ = 1, tonumber(take()) do
     command[#command + 1] = take()

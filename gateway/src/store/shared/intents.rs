@@ -14,9 +14,9 @@ use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
     AccountChange, AccountChanged, Administration, Buckets, Creation, FailureCount, FailureLimit,
-    GithubLink, KeyCreation, MemberChange, NewOwner, Notice, Opening, PasswordChange, Recall,
-    Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged, Source, Store,
-    StoreHealth,
+    GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner, Notice, Opening, PasswordChange,
+    Recall, Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged,
+    SessionOpening, Source, Store, StoreHealth,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -40,7 +40,7 @@ const CLOCK_SLACK: Seconds = Seconds(60);
 pub(super) const CLOSED: &[u8] = b"closed";
 
 type Bytes = Vec<u8>;
-type Step<'s, T> = Result<(Transaction<'s>, T), StoreError>;
+pub(super) type Step<'s, T> = Result<(Transaction<'s>, T), StoreError>;
 
 #[async_trait]
 impl Store for SharedStore {
@@ -89,7 +89,7 @@ impl Store for SharedStore {
 
     async fn replace_password(&self, change: PasswordChange) -> Result<Replacement, StoreError> {
         let (engine, change) = (&*self.engine, &change);
-        engine
+        let replaced = engine
             .transact(move |mut txn| async move {
                 let Some(before) = engine.account(&mut txn, change.account).await? else {
                     return Ok((txn, Replacement::Stale));
@@ -97,19 +97,21 @@ impl Store for SharedStore {
                 if change.expected_version.is_some_and(|version| version != before.version) {
                     return Ok((txn, Replacement::Stale));
                 }
-                let (account, end_of_keys) = before.with_password(change);
+                let (mut account, end_of_keys) = before.with_password(change);
                 if let Some(former) = &account.former {
                     let ends = [number(former.ends.0), text(account.id.0)];
                     txn.run("ZADD", engine.names.former_ends(), ends);
                 }
-                engine.end_all(&mut txn, account.id, change.keep, change.now).await?;
+                engine.end_all(&mut txn, &mut account, change.keep, change.now).await?;
                 if end_of_keys == EndOfKeys::All {
                     engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
                 }
                 engine.write_account(&mut txn, &account)?;
                 Ok((txn, Replacement::Replaced))
             })
-            .await
+            .await?;
+        engine.clear_sessions(change.account.0, change.now).await;
+        Ok(replaced)
     }
 
     async fn upgrade_hash(
@@ -135,12 +137,12 @@ impl Store for SharedStore {
 
     async fn change_account(&self, change: AccountChange) -> Result<AccountChanged, StoreError> {
         let (engine, change) = (&*self.engine, &change);
-        engine
+        let changed = engine
             .transact(move |mut txn| async move {
                 let Some(before) = engine.account(&mut txn, change.account).await? else {
                     return Ok((txn, AccountChanged::NoAccount));
                 };
-                let account = before.changed(change);
+                let mut account = before.changed(change);
                 if account == before {
                     txn.confirm();
                     return Ok((txn, AccountChanged::Changed(Box::new(before))));
@@ -152,12 +154,14 @@ impl Store for SharedStore {
                     return Ok((txn, AccountChanged::LastAdministrator));
                 }
                 if account.state != before.state && account.state == AccountState::Disabled {
-                    engine.end_all(&mut txn, account.id, None, change.now).await?;
+                    engine.end_all(&mut txn, &mut account, None, change.now).await?;
                 }
                 engine.write_account(&mut txn, &account)?;
                 Ok((txn, AccountChanged::Changed(Box::new(before))))
             })
-            .await
+            .await?;
+        engine.clear_sessions(change.account.0, change.now).await;
+        Ok(changed)
     }
 
     async fn delete_account(
@@ -167,7 +171,7 @@ impl Store for SharedStore {
         now: Timestamp,
     ) -> Result<AccountChanged, StoreError> {
         let engine = &*self.engine;
-        engine
+        let changed = engine
             .transact(move |mut txn| async move {
                 let Some(account) = engine.account(&mut txn, account).await? else {
                     txn.confirm();
@@ -178,7 +182,7 @@ impl Store for SharedStore {
                 {
                     return Ok((txn, AccountChanged::LastAdministrator));
                 }
-                engine.end_all(&mut txn, account.id, None, now).await?;
+                engine.end_all(&mut txn, &mut account.clone(), None, now).await?;
                 engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
                 engine.disown_servers(&mut txn, account.id).await?;
                 let joined = engine.names.workspaces_of(account.id.0);
@@ -196,12 +200,14 @@ impl Store for SharedStore {
                 txn.tell(Change::AccountGone(account.id.0));
                 Ok((txn, AccountChanged::Changed(Box::new(account))))
             })
-            .await
+            .await?;
+        engine.clear_sessions(account.0, now).await;
+        Ok(changed)
     }
 
     async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError> {
         let (engine, link) = (&*self.engine, &link);
-        engine
+        let linked = engine
             .transact(move |mut txn| async move {
                 let account = engine.account(&mut txn, link.account).await?;
                 let account = account
@@ -219,28 +225,24 @@ impl Store for SharedStore {
                     account.password = None;
                     account.former = None;
                     account.version += 1;
-                    engine.end_all(&mut txn, account.id, None, link.now).await?;
+                    engine.end_all(&mut txn, &mut account, None, link.now).await?;
                     engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
                 }
                 engine.write_account(&mut txn, &account)?;
                 Ok((txn, Replacement::Replaced))
             })
-            .await
+            .await?;
+        engine.clear_sessions(link.account.0, link.now).await;
+        Ok(linked)
     }
 
-    async fn open_session(&self, session: Session, version: u64) -> Result<Opening, StoreError> {
+    async fn open_session(
+        &self,
+        session: Session,
+        version: u64,
+    ) -> Result<SessionOpening, StoreError> {
         let (engine, session) = (&*self.engine, &session);
-        engine
-            .transact(move |mut txn| async move {
-                if !engine.is_current(&mut txn, session.account, version).await? {
-                    return Ok((txn, Opening::Stale));
-                }
-                txn.touch(session.account.0);
-                txn.run("ZADD", engine.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
-                engine.write_session(&mut txn, session)?;
-                Ok((txn, Opening::Opened))
-            })
-            .await
+        engine.transact(move |txn| engine.open_session(txn, session, version)).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
@@ -263,16 +265,13 @@ impl Store for SharedStore {
     }
 
     async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
-        let engine = &*self.engine;
-        engine
-            .transact(move |mut txn| async move {
-                if engine.account(&mut txn, account).await?.is_none() {
-                    return Ok((txn, false));
-                }
-                engine.end_all(&mut txn, account, None, now).await?;
-                Ok((txn, true))
-            })
-            .await
+        let ending = Ending::Sessions(account, now);
+        let made = self.engine.end(ending).await;
+        self.engine.hold_if_lost(ending, &made);
+        if made.is_ok() {
+            self.engine.clear_sessions(account.0, now).await;
+        }
+        made
     }
 
     async fn find_session(
@@ -281,7 +280,7 @@ impl Store for SharedStore {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
         let mut txn = Transaction::new(&self.engine);
-        let session = txn.record::<Session>(self.engine.names.session(session.0)).await?;
+        let session = self.engine.session(&mut txn, session).await?;
         Ok(session.filter(|session| session.expires > now))
     }
 
@@ -295,7 +294,12 @@ impl Store for SharedStore {
         let index =
             account.map_or_else(|| names.sessions(), |account| names.sessions_of(account.0));
         let key = |id| names.session(id);
-        self.engine.page(&index, after.map(|id| id.0), limit, key).await
+        let standing = self.engine.standing();
+        let goes_on = |session: &Session| {
+            let account = standing.account(session.account);
+            account.is_none_or(|account| !account.has_ended(session.id))
+        };
+        self.engine.page_of(&index, after.map(|id| id.0), limit, key, goes_on).await
     }
 
     async fn create_server(&self, server: Server) -> Result<bool, StoreError> {
@@ -509,13 +513,16 @@ impl Store for SharedStore {
                 {
                     return Ok((txn, KeyCreation::NoServer));
                 }
+                if !engine.make_room(&mut txn, key.owner, key.created).await? {
+                    return Ok((Transaction::new(engine), KeyCreation::TooMany));
+                }
                 engine.add_key(&mut txn, key)?;
                 Ok((txn, KeyCreation::Created))
             })
             .await
     }
 
-    async fn rotate_key(&self, rotation: KeyRotation) -> Result<Option<ApiKey>, StoreError> {
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<KeyRotated, StoreError> {
         let (engine, rotation) = (&*self.engine, &rotation);
         engine
             .transact(move |mut txn| async move {
@@ -525,14 +532,23 @@ impl Store for SharedStore {
                     .await?
                     .filter(|key| rotation.owner.is_none_or(|owner| owner == key.owner))
                     .filter(|key| !key.has_ended(rotation.successor.created));
-                let Some(old) = old else { return Ok((txn, None)) };
+                let Some(old) = old else { return Ok((txn, KeyRotated::NoKey)) };
+                if rotation.is_without_overlap() {
+                    let new = rotation.successor.clone().of(&old);
+                    engine.drop_key(&mut txn, &old);
+                    engine.add_key(&mut txn, &new)?;
+                    return Ok((txn, KeyRotated::Rotated(new)));
+                }
+                if !engine.make_room(&mut txn, old.owner, rotation.successor.created).await? {
+                    return Ok((Transaction::new(engine), KeyRotated::TooMany));
+                }
                 let ends = old.ends().map_or(rotation.until, |ends| ends.min(rotation.until));
                 old.superseded.set(Some(ends));
                 let new = rotation.successor.clone().of(&old);
                 txn.write(key, &old, None)?;
                 txn.tell(Change::key(&old));
                 engine.add_key(&mut txn, &new)?;
-                Ok((txn, Some(new)))
+                Ok((txn, KeyRotated::Rotated(new)))
             })
             .await
     }
@@ -694,7 +710,7 @@ impl Engine {
         mut txn: Transaction<'s>,
         rotation: &Rotation,
     ) -> Step<'s, Rotated> {
-        let session = txn.record::<Session>(self.names.session(rotation.session.0)).await?;
+        let session = self.session(&mut txn, rotation.session).await?;
         let live = session.filter(|session| session.expires > rotation.now);
         let Some(mut session) = live else { return Ok((txn, Rotated::Unknown)) };
         let is_current = session.current.refresh == rotation.presented;
@@ -726,7 +742,7 @@ impl Engine {
         Ok((txn, Rotated::FamilyEnded))
     }
 
-    async fn account(
+    pub(super) async fn account(
         &self,
         txn: &mut Transaction<'_>,
         id: AccountId,
@@ -799,61 +815,14 @@ impl Engine {
         now: Timestamp,
     ) -> (Uuid, u64) {
         let ended = (session.id.0, self.remembered(session.expires, now).0);
-        self.end_sessions_by_id(txn, session.account.0, &[ended]);
+        self.remove_sessions(txn, session.account.0, &[session.id.0]);
+        txn.run("ZADD", self.names.ended(), [number(ended.1), text(ended.0)]);
         ended
     }
 
-    fn end_sessions_by_id(&self, txn: &mut Transaction<'_>, owner: Uuid, ended: &[(Uuid, u64)]) {
-        let ids = || ended.iter().map(|(id, _)| text(*id)).collect();
-        let both = |(id, _): &(Uuid, u64)| format!("{owner}/{id}").into_bytes();
-        let scores = ended.iter().flat_map(|(id, until)| [number(*until), text(*id)]);
-        for (id, _) in ended {
-            txn.delete(self.names.session(*id));
-        }
-        txn.run_each("ZREM", &self.names.sessions(), ids());
-        txn.run_each("ZREM", &self.names.sessions_of(owner), ids());
-        txn.run_each("ZREM", &self.names.session_ends(), ended.iter().map(both).collect());
-        txn.run_each("ZADD", &self.names.ended(), scores.collect());
-    }
-
     /// Until when the end of a session is remembered: as long as a token may name it.
-    fn remembered(&self, expires: Timestamp, now: Timestamp) -> Timestamp {
+    pub(super) fn remembered(&self, expires: Timestamp, now: Timestamp) -> Timestamp {
         expires.max(now.plus(self.settings.token_ttl)).plus(CLOCK_SLACK)
-    }
-
-    /// Ends every session of an account but one, with its tickets. What is opened in
-    /// between makes the transaction fail.
-    async fn end_all(
-        &self,
-        txn: &mut Transaction<'_>,
-        account: AccountId,
-        keep: Option<SessionId>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        txn.guard(account.0).await?;
-        let mut index = cmd("ZRANGE");
-        index.arg(self.names.sessions_of(account.0)).arg(0).arg(-1);
-        let ids = txn.ids(&index).await?.into_iter().filter(|id| keep != Some(SessionId(*id)));
-        let ids: Vec<Uuid> = ids.collect();
-        let records = self.records(ids.iter().map(|id| self.names.session(*id))).await?;
-        let until = |record: Option<Bytes>| {
-            // A record that does not read must not keep the others alive: it ends by its id.
-            let session = record.and_then(|bytes| Session::decode(&bytes, "session").ok());
-            self.remembered(session.map_or(now, |session| session.expires), now)
-        };
-        let ended: Vec<(Uuid, u64)> =
-            ids.into_iter().zip(records).map(|(id, record)| (id, until(record).0)).collect();
-        self.end_sessions_by_id(txn, account.0, &ended);
-        if !ended.is_empty() {
-            txn.tell(Change::Ended(ended));
-        }
-        let index = self.names.tickets_of(account.0);
-        let tickets: Vec<String> = self.ask(cmd("ZRANGE").arg(&index).arg(0).arg(-1)).await?;
-        for ticket in tickets {
-            txn.delete(ticket);
-        }
-        txn.delete(index);
-        Ok(())
     }
 
     pub(super) fn write_server(
@@ -911,7 +880,7 @@ impl Engine {
     }
 
     /// Records that something else guards.
-    async fn records(
+    pub(super) async fn records(
         &self,
         keys: impl Iterator<Item = String>,
     ) -> Result<Vec<Option<Bytes>>, StoreError> {
@@ -936,7 +905,7 @@ impl Engine {
         Ok(())
     }
 
-    fn drop_key(&self, txn: &mut Transaction<'_>, key: &ApiKey) {
+    pub(super) fn drop_key(&self, txn: &mut Transaction<'_>, key: &ApiKey) {
         let id = text(key.id.0);
         txn.delete(self.names.key(key.id.0));
         txn.delete(self.names.key_digest(&key.digest));
@@ -949,7 +918,7 @@ impl Engine {
         txn.tell(Change::KeyGone(key.digest));
     }
 
-    /// Carries out what ends a token, a session or a key. `false` when there is none.
+    /// Carries out what ends a token, sessions or a key. `false` when there is none.
     pub(super) async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
         self.transact(move |mut txn| async move {
             match ending {
@@ -960,13 +929,24 @@ impl Engine {
                     Ok((txn, true))
                 }
                 Ending::Session(session, now) => {
-                    let key = self.names.session(session.0);
-                    let Some(session) = txn.record::<Session>(key).await? else {
+                    let Some(session) = self.session(&mut txn, session).await? else {
                         txn.confirm();
                         return Ok((txn, false));
                     };
                     let ended = self.end_session(&mut txn, &session, now);
                     txn.tell(Change::Ended(vec![ended]));
+                    Ok((txn, true))
+                }
+                Ending::Sessions(account, now) => {
+                    let Some(mut account) = self.account(&mut txn, account).await? else {
+                        txn.confirm();
+                        return Ok((txn, false));
+                    };
+                    let ended = account.ended;
+                    self.end_all(&mut txn, &mut account, None, now).await?;
+                    if account.ended != ended {
+                        self.write_account(&mut txn, &account)?;
+                    }
                     Ok((txn, true))
                 }
                 Ending::Key(key, owner, _) => {
@@ -995,6 +975,7 @@ impl Engine {
             Ending::Session(session, now) => {
                 standing.end_sessions(&[(session, now.plus(self.settings.token_ttl))]);
             }
+            Ending::Sessions(account, now) => standing.end_all_sessions(account, now),
             Ending::Key(_, _, digest) => {
                 self.memory.withhold(Subject::Key(digest));
                 standing.remove_key(&digest);
@@ -1013,14 +994,26 @@ impl Engine {
         limit: usize,
         key: impl Fn(Uuid) -> String,
     ) -> Result<Vec<T>, StoreError> {
+        self.page_of(index, after, limit, key, |_| true).await
+    }
+
+    /// As [`Self::page`], of those that are wanted.
+    async fn page_of<T: Record>(
+        &self,
+        index: &str,
+        after: Option<Uuid>,
+        limit: usize,
+        key: impl Fn(Uuid) -> String,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, StoreError> {
         let (mut listed, mut after) = (Vec::new(), after);
         while listed.len() < limit {
-            let wanted = (limit - listed.len()).min(500);
+            let count = (limit - listed.len()).min(500);
             let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
             let mut range = cmd("ZRANGEBYLEX");
-            range.arg(index).arg(from).arg("+").arg("LIMIT").arg(0).arg(wanted);
+            range.arg(index).arg(from).arg("+").arg("LIMIT").arg(0).arg(count);
             let ids: Vec<String> = self.ask(&range).await?;
-            let full = ids.len() == wanted;
+            let full = ids.len() == count;
             let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
             if ids.is_empty() {
                 break;
@@ -1032,7 +1025,8 @@ impl Engine {
                 // Gone by its time since it was listed.
                 let Some(record) = record else { continue };
                 match T::decode(&record, name) {
-                    Ok(record) => listed.push(record),
+                    Ok(record) if wanted(&record) => listed.push(record),
+                    Ok(_) => {}
                     Err(error) => tracing::error!(%error, "a stored record is passed over"),
                 }
             }
@@ -1100,6 +1094,7 @@ impl Engine {
             swept += self.ask::<u64>(remove.arg(index).arg("-inf").arg(until(now))).await?;
         }
         swept += self.sweep_former(now).await?;
+        self.clear_broken_off(now).await?;
         loop {
             let mut due = cmd("ZRANGEBYSCORE");
             due.arg(names.session_ends()).arg("-inf").arg(until(now));

@@ -51,6 +51,8 @@ impl Names {
         failures = "failures",
         lockouts = "lockouts",
         probe = "probe",
+        /// Set: accounts whose sessions have ended at once and are not all removed yet.
+        clearing = "clearing-sessions",
         /// String: there while registration is closed whatever configurations say.
         registration = "registration",
         /// Hash: key and when it was last used.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_rustls::TlsConnector;
 
+use crate::auth::ports::AccountLimits;
 use crate::auth::secret::Secret;
 use crate::auth::time::Seconds;
 
@@ -64,4 +65,5 @@ pub struct Settings {
     /// How long the end of a session must be remembered after it: the longest
     /// lifetime of a token that names it.
     pub token_ttl: Seconds,
+    pub limits: AccountLimits,
 }

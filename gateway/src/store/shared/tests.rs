@@ -2,6 +2,7 @@
 //! replicas can show.
 
 mod archive;
+mod ended;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -22,7 +23,7 @@ use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::crypto::entropy::SystemEntropy;
 use crate::store::conformance::{
-    Engine as Suite, NOW, TOKEN_TTL, account, conformance, key, later,
+    Engine as Suite, LIMITS, NOW, TOKEN_TTL, account, conformance, key, later,
 };
 
 struct Server {
@@ -59,6 +60,7 @@ impl Server {
             durability: Durability::Fast,
             timeout: Duration::from_secs(5),
             token_ttl: TOKEN_TTL,
+            limits: LIMITS,
         }
     }
 

@@ -24,8 +24,17 @@ pub(super) struct Transaction<'s> {
     store: &'s Engine,
     /// Keys and what they held when they were read.
     pub(super) expected: Vec<(String, Option<Bytes>)>,
+    bounds: Vec<Bound>,
     pub(super) commands: Vec<Command>,
     pub(super) changes: Vec<Change>,
+}
+
+/// How many members a set may have before anything is written; of a sorted set those from
+/// one on.
+struct Bound {
+    key: String,
+    from: Option<String>,
+    most: usize,
 }
 
 /// One command of the script; its first argument is a key.
@@ -37,7 +46,19 @@ pub(super) struct Command {
 
 impl<'s> Transaction<'s> {
     pub(super) fn new(store: &'s Engine) -> Self {
-        Self { store, expected: Vec::new(), commands: Vec::new(), changes: Vec::new() }
+        Self {
+            store,
+            expected: Vec::new(),
+            bounds: Vec::new(),
+            commands: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// The transaction fails if a set has more members than these by then. For a sorted set
+    /// `from` is where counting begins, as `ZLEXCOUNT` wants it.
+    pub(super) fn at_most(&mut self, key: String, from: Option<String>, most: usize) {
+        self.bounds.push(Bound { key, from, most });
     }
 
     /// What a key holds. The transaction fails if that changes before it ends.
@@ -143,6 +164,7 @@ impl<'s> Transaction<'s> {
         let (stream, meta) = (self.store.names.changes(), self.store.names.meta());
         let mut keys: Vec<&str> = vec![&stream, &meta];
         keys.extend(self.expected.iter().map(|(key, _)| key.as_str()));
+        keys.extend(self.bounds.iter().map(|bound| bound.key.as_str()));
         keys.extend(self.commands.iter().map(|command| command.key.as_str()));
         let mut script = redis::cmd("EVALSHA");
         script.arg(sha).arg(keys.len());
@@ -155,6 +177,10 @@ impl<'s> Transaction<'s> {
                 None => script.arg("absent").arg(""),
                 Some(held) => script.arg("held").arg(held),
             };
+        }
+        script.arg(self.bounds.len());
+        for bound in &self.bounds {
+            script.arg(bound.from.as_deref().unwrap_or("")).arg(bound.most);
         }
         script.arg(self.commands.len());
         for command in &self.commands {

@@ -16,6 +16,8 @@ const MAX_UNDELIVERED: usize = 10_000;
 pub(super) enum Ending {
     Token(TokenId, Timestamp),
     Session(SessionId, Timestamp),
+    /// Every session of an account.
+    Sessions(AccountId, Timestamp),
     Key(KeyId, Option<AccountId>, [u8; 32]),
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::disk::{Dice, Disk};
 use super::{Engine, open, refused};
-use crate::auth::error::StoreError;
+use crate::auth::error::{Refusal, StoreError};
 use crate::auth::ports::Rotated;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::store::conformance::{NOW, account, change, key, later, rotation, session, ticket};
@@ -119,7 +119,8 @@ async fn a_damaged_session_is_refused_by_its_id_and_ends_with_the_others() {
 
     engine.store.replace_password(change(&ann, "new", None)).await.unwrap();
     for session in [damaged, other] {
-        assert!(engine.standing.check_token(session.current.access, session.id).is_err());
+        let judged = engine.standing.holder(ann.id, session.current.access, session.id);
+        assert_eq!(judged.err(), Some(Refusal::SessionEnded));
         assert_eq!(engine.store.rotate(redeem(&session)).await.unwrap(), Rotated::Unknown);
     }
 }

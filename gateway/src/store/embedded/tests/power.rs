@@ -7,7 +7,9 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use super::disk::{Disk, Fate};
 use super::open;
 use crate::auth::account::AccountState;
-use crate::auth::ports::{Creation, KeyCreation, Opening, Replacement, Rotated, Store};
+use crate::auth::ports::{
+    Creation, KeyCreation, Opening, Replacement, Rotated, SessionOpening, Store,
+};
 use crate::auth::token::TokenId;
 use crate::store::conformance::{NOW, account, change, key, later, rotation, session, ticket};
 use crate::store::embedded::Location;
@@ -44,7 +46,7 @@ async fn change_everything(store: &Arc<dyn Store>, mut done: impl FnMut()) {
     for session in &sessions {
         let version = if session.account == ann.id { ann.version } else { ben.version };
         let opened = store.open_session(session.clone(), version).await.unwrap();
-        assert_eq!(opened, Opening::Opened);
+        assert_eq!(opened, SessionOpening::Opened { superseded: Vec::new() });
         done();
     }
     let rotated = store.rotate(rotation(&sessions[0], first, 200, NOW)).await.unwrap();

@@ -1,0 +1,232 @@
+//! Sign-ins of one account: opened within its limit, and ended all at once by a mark on
+//! its record, whatever their number. Their records go after, a few in one transaction.
+
+use std::ops::Bound;
+
+use redb::{ReadableTable, WriteTransaction};
+use uuid::Uuid;
+
+use crate::auth::account::{Account, AccountId, AccountState};
+use crate::auth::error::StoreError;
+use crate::auth::ports::{CLEARED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
+use crate::auth::standing::Standing;
+use crate::auth::token::{EndedSessions, Session, SessionId};
+
+use super::schema::{self, ACCOUNT_SESSIONS, CLEARING, Expiring, Id, SESSIONS};
+use super::writer::Step;
+use super::{read_account, read_session, write_account, write_session};
+
+const LAST: Id = [u8::MAX; 16];
+
+fn session_id(id: Id) -> SessionId {
+    SessionId(Uuid::from_bytes(id))
+}
+
+pub(super) fn open(
+    txn: &WriteTransaction,
+    session: &Session,
+    version: u64,
+    most: usize,
+) -> Result<Step<SessionOpening>, StoreError> {
+    let current = read_account(txn, session.account)?
+        .filter(|account| account.version == version && account.state == AccountState::Enabled);
+    let Some(mut account) = current else { return Ok(Step::unchanged(SessionOpening::Stale)) };
+    let superseded = oldest_beyond(txn, &account, most.saturating_sub(1))?;
+    if let Some(last) = superseded.last() {
+        let goes_on = account.ended.and_then(|ended| ended.but);
+        account.end_sessions(*last, goes_on.filter(|session| !superseded.contains(session)));
+    }
+    if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
+        return Ok(Step::unchanged(SessionOpening::Behind(ended.up_to)));
+    }
+    write_session(txn, session)?;
+    let index = (*session.account.0.as_bytes(), *session.id.0.as_bytes());
+    txn.open_table(ACCOUNT_SESSIONS)?.insert(index, ())?;
+    schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())?;
+    if superseded.is_empty() {
+        return Ok(Step::changed(SessionOpening::Opened { superseded }, |_| ()));
+    }
+    remove(txn, account.id, &superseded)?;
+    write_account(txn, &account)?;
+    Ok(Step::changed(SessionOpening::Opened { superseded }, move |standing| {
+        standing.put_account(account);
+    }))
+}
+
+/// The oldest sessions of an account with more than `most`. Looks at as many as there are,
+/// which the limit bounds.
+fn oldest_beyond(
+    txn: &WriteTransaction,
+    account: &Account,
+    most: usize,
+) -> Result<Vec<SessionId>, StoreError> {
+    let owner = *account.id.0.as_bytes();
+    let index = txn.open_table(ACCOUNT_SESSIONS)?;
+    let (mut oldest, mut count) = (Vec::new(), 0_usize);
+    let mut note = |session| {
+        count += 1;
+        if oldest.len() < SUPERSEDED_AT_ONCE {
+            oldest.push(session);
+        }
+    };
+    if let Some(but) = account.ended.and_then(|ended| ended.but)
+        && index.get((owner, *but.0.as_bytes()))?.is_some()
+    {
+        note(but);
+    }
+    let after = account.ended.map_or(Bound::Included((owner, [0; 16])), |ended| {
+        Bound::Excluded((owner, *ended.up_to.0.as_bytes()))
+    });
+    for entry in index.range::<(Id, Id)>((after, Bound::Included((owner, LAST))))? {
+        note(session_id(entry?.0.value().1));
+    }
+    oldest.truncate(count.saturating_sub(most));
+    Ok(oldest)
+}
+
+/// Whether a session has ended together with others, though its record is there still.
+pub(super) fn has_ended(txn: &WriteTransaction, session: &Session) -> Result<bool, StoreError> {
+    let account = read_account(txn, session.account)?;
+    Ok(account.is_none_or(|account| account.has_ended(session.id)))
+}
+
+/// Ends every session of an account but one; its record is the caller's to write.
+pub(super) fn end_all(
+    txn: &WriteTransaction,
+    account: &mut Account,
+    keep: Option<SessionId>,
+) -> Result<(), StoreError> {
+    let owner = *account.id.0.as_bytes();
+    let index = txn.open_table(ACCOUNT_SESSIONS)?;
+    let last = match index.range((owner, [0; 16])..=(owner, LAST))?.next_back() {
+        Some(entry) => session_id(entry?.0.value().1),
+        None => return Ok(()),
+    };
+    let kept = match keep {
+        Some(session) => index.get((owner, *session.0.as_bytes()))?.is_some(),
+        None => false,
+    };
+    drop(index);
+    account.end_sessions(last, keep.filter(|_| kept));
+    clear(txn, account.id, account.ended).map(drop)
+}
+
+/// Removes some of what has ended at once, and notes whether there is more.
+fn clear(
+    txn: &WriteTransaction,
+    account: AccountId,
+    ended: Option<EndedSessions>,
+) -> Result<bool, StoreError> {
+    let owner = *account.0.as_bytes();
+    let up_to = ended.map_or(LAST, |ended| *ended.up_to.0.as_bytes());
+    let goes_on = ended.and_then(|ended| ended.but);
+    let (mut gone, mut more) = (Vec::new(), false);
+    for entry in txn.open_table(ACCOUNT_SESSIONS)?.range((owner, [0; 16])..=(owner, up_to))? {
+        let session = session_id(entry?.0.value().1);
+        if goes_on == Some(session) {
+            continue;
+        }
+        if gone.len() == CLEARED_AT_ONCE {
+            more = true;
+            break;
+        }
+        gone.push(session);
+    }
+    remove(txn, account, &gone)?;
+    let mut clearing = txn.open_table(CLEARING)?;
+    if more {
+        clearing.insert(owner, ())?;
+    } else {
+        clearing.remove(owner)?;
+    }
+    Ok(more)
+}
+
+/// By their ids: one that does not read goes like any other.
+fn remove(
+    txn: &WriteTransaction,
+    account: AccountId,
+    gone: &[SessionId],
+) -> Result<(), StoreError> {
+    let (mut sessions, mut index) = (txn.open_table(SESSIONS)?, txn.open_table(ACCOUNT_SESSIONS)?);
+    for session in gone {
+        let id = *session.0.as_bytes();
+        sessions.remove(id)?;
+        index.remove((*account.0.as_bytes(), id))?;
+    }
+    Ok(())
+}
+
+/// One step more of an account's clearing; answers whether there is another.
+pub(super) fn clear_more(
+    txn: &WriteTransaction,
+    account: AccountId,
+) -> Result<Step<bool>, StoreError> {
+    if txn.open_table(CLEARING)?.get(*account.0.as_bytes())?.is_none() {
+        return Ok(Step::unchanged(false));
+    }
+    // Of an account that is gone, nothing stays.
+    let more = match read_account(txn, account)? {
+        Some(Account { ended: None, .. }) => {
+            txn.open_table(CLEARING)?.remove(*account.0.as_bytes())?;
+            false
+        }
+        Some(account) => clear(txn, account.id, account.ended)?,
+        None => clear(txn, account, None)?,
+    };
+    Ok(Step::changed(more, |_| ()))
+}
+
+/// One step more of any account's clearing; answers whether there was one to take.
+pub(super) fn clear_next(txn: &WriteTransaction) -> Result<Step<bool>, StoreError> {
+    let next = txn.open_table(CLEARING)?.first()?.map(|entry| entry.0.value());
+    let Some(next) = next else { return Ok(Step::unchanged(false)) };
+    clear_more(txn, AccountId(Uuid::from_bytes(next)))?;
+    Ok(Step::changed(true, |_| ()))
+}
+
+/// Those of one account, in order of ids.
+pub(super) fn list_of(
+    txn: &WriteTransaction,
+    account: AccountId,
+    after: Bound<Id>,
+    limit: usize,
+) -> Result<Vec<Session>, StoreError> {
+    let owner = *account.0.as_bytes();
+    let Some(account) = read_account(txn, account)? else { return Ok(Vec::new()) };
+    let (from, to) = (after.map(|id| (owner, id)), Bound::Included((owner, LAST)));
+    let mut listed = Vec::new();
+    for entry in txn.open_table(ACCOUNT_SESSIONS)?.range::<(Id, Id)>((from, to))? {
+        let id = session_id(entry?.0.value().1);
+        if listed.len() == limit {
+            break;
+        }
+        if !account.has_ended(id) {
+            listed.extend(read_session(txn, id)?);
+        }
+    }
+    Ok(listed)
+}
+
+/// Those of all accounts, in order of ids.
+pub(super) fn list(
+    txn: &WriteTransaction,
+    standing: &Standing,
+    after: Bound<Id>,
+    limit: usize,
+) -> Result<Vec<Session>, StoreError> {
+    let mut listed = Vec::new();
+    for entry in txn.open_table(SESSIONS)?.range::<Id>((after, Bound::Unbounded))? {
+        let (id, stored) = entry?;
+        if listed.len() == limit {
+            break;
+        }
+        let session: Session =
+            super::Record::decode(stored.value(), &schema::named("session", id.value()))?;
+        let account = standing.account(session.account);
+        if account.is_some_and(|account| !account.has_ended(session.id)) {
+            listed.push(session);
+        }
+    }
+    Ok(listed)
+}

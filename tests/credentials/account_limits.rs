@@ -1,0 +1,56 @@
+//! What one account may have at once.
+
+use serde_json::{Value, json};
+
+use crate::support::client::{Client, sign_in};
+use crate::support::gateway::{ECHO, Gateway};
+
+const PASSWORD: &str = "ann's own password";
+
+fn config(limits: &str) -> String {
+    format!("[auth]\nregistration = \"open\"\n[limits]\n{limits}\n{ECHO}")
+}
+
+async fn audited(gateway: &Gateway, event: &str) -> Value {
+    gateway.wait_for_log(|line| line["type"] == "audit" && line["event"] == event).await
+}
+
+async fn counted(gateway: &Gateway, name: &str) -> Value {
+    gateway.status().await["counters"][name].clone()
+}
+
+#[tokio::test]
+async fn with_one_sign_in_more_than_may_be_the_oldest_ends_and_is_audited() {
+    let gateway = Gateway::start(&config("sessions_per_account = 2")).await;
+    gateway.add_user("ann", PASSWORD, &["user"]).await;
+    let first = sign_in(&gateway, "ann", PASSWORD).await;
+    let second = sign_in(&gateway, "ann", PASSWORD).await;
+    Client::bearer(&gateway, &first.access).get("/").await.expect(200);
+    let third = sign_in(&gateway, "ann", PASSWORD).await;
+    Client::bearer(&gateway, &first.access).get("/").await.refused(401, "INVALID_TOKEN");
+    let refresh = Client::anonymous(&gateway).refresh(&first.refresh).await;
+    refresh.refused(401, "INVALID_REFRESH_TOKEN");
+    for pair in [&second, &third] {
+        Client::bearer(&gateway, &pair.access).get("/").await.expect(200);
+    }
+    let line = audited(&gateway, "session_superseded").await;
+    assert_eq!((&line["user"], &line["outcome"]), (&json!("ann"), &json!("success")), "{line}");
+    let detail = line["detail"].as_str().expect("which one");
+    assert!(detail.strip_prefix("session ").is_some_and(|id| id.len() == 36), "{line}");
+    assert_eq!(counted(&gateway, "sessions_superseded").await, 1);
+    gateway.wait_for_log(|line| line["reason"] == "session_ended").await;
+}
+
+#[tokio::test]
+async fn a_key_more_than_an_account_may_have_is_refused_counted_and_audited() {
+    let gateway = Gateway::start(&config("keys_per_account = 1")).await;
+    gateway.add_user("ann", PASSWORD, &["user"]).await;
+    let ann = Client::basic(&gateway, "ann", PASSWORD);
+    let make = async || ann.post_json("/api/v1/auth/keys", &json!({ "name": "ci" })).await;
+    make().await.expect(201);
+    make().await.expect(409);
+    let refused = |line: &Value| line["event"] == "key_create" && line["outcome"] == "refused";
+    let line = gateway.wait_for_log(refused).await;
+    assert_eq!((&line["user"], &line["reason"]), (&json!("ann"), &json!("too_many")), "{line}");
+    assert_eq!(counted(&gateway, "limits_reached").await, 1);
+}
