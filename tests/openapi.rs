@@ -25,6 +25,7 @@ requests_per_second = 1000000
 burst = 1000000
 max_login_attempts = 1000000
 user_attempts = 1000000
+registrations = 1000000
 
 [[route]]
 upstream = "echo"

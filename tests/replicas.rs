@@ -18,4 +18,4 @@ mod work;
 /// So that only the store decides.
 const UNLIMITED: &str = "\n[limits]\nrequests_per_second = 1000000\nburst = 1000000\n\
                          max_login_attempts = 1000000\nuser_attempts = 1000000\n\
-                         sessions_per_account = 100000\n";
+                         registrations = 1000000\nsessions_per_account = 100000\n";

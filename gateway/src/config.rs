@@ -408,6 +408,8 @@ pub struct Limits {
     pub user_attempts: u32,
     /// Before each attempt on such a user.
     pub user_pause: Duration,
+    /// Of one address in an hour.
+    pub registrations: u32,
     pub sessions_per_account: usize,
     pub keys_per_account: usize,
     pub connections: usize,

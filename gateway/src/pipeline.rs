@@ -430,6 +430,7 @@ fn count(counters: &Counters, reason: &Reason) {
         Reason::Framing(_) => counters.framing_faults.increment(),
         Reason::RateLimited { .. } => counters.rate_limited.increment(),
         Reason::LockedOut { .. } => counters.locked_out.increment(),
+        Reason::RegistrationsOverLimit { .. } => counters.registrations_over_limit.increment(),
         Reason::TooMany(_) => counters.limits_reached.increment(),
         Reason::HasherBusy | Reason::AttemptsQueued => counters.hashing_shed.increment(),
         Reason::BodyStalled => counters.bodies_stalled.increment(),

@@ -595,6 +595,7 @@ fn assemble(
             window: Seconds(limits.login_window.as_secs()),
         },
         name: NameLimit { attempts: limits.user_attempts, pause: limits.user_pause },
+        registrations: limits.registrations,
         counted: limits.counted,
     };
     let destinations =

@@ -1,4 +1,4 @@
-//! What one account may have at once.
+//! What one account may have at once, and how many accounts one address may make.
 
 use serde_json::{Value, json};
 
@@ -53,4 +53,28 @@ async fn a_key_more_than_an_account_may_have_is_refused_counted_and_audited() {
     let line = gateway.wait_for_log(refused).await;
     assert_eq!((&line["user"], &line["reason"]), (&json!("ann"), &json!("too_many")), "{line}");
     assert_eq!(counted(&gateway, "limits_reached").await, 1);
+}
+
+#[tokio::test]
+async fn an_address_makes_so_many_accounts_an_hour_and_others_go_on() {
+    let gateway = Gateway::start(&config("registrations = 2")).await;
+    let register = async |address: &str, number: u8| {
+        let person = json!({
+            "email": format!("u{number}@example.com"), "username": format!("u{number}"),
+            "full_name": "A User", "password": "password123", "password_confirm": "password123",
+        });
+        let client = Client::anonymous(&gateway).from_address(address);
+        client.post_json("/api/v1/auth/register", &person).await
+    };
+    register("192.0.2.7", 1).await.expect(201);
+    register("192.0.2.7", 1).await.expect(409);
+    let refused = register("192.0.2.7", 2).await.expect(429);
+    let wait: u64 = refused.field("retry-after").parse().expect("seconds");
+    assert!((1..=3_600).contains(&wait), "{wait}");
+    register("192.0.2.8", 3).await.expect(201);
+    // Nothing has failed: the address signs in as before.
+    let client = Client::anonymous(&gateway).from_address("192.0.2.7");
+    client.login("u1", "password123").await.expect(200);
+    gateway.wait_for_log(|line| line["reason"] == "registrations_over_limit").await;
+    assert_eq!(counted(&gateway, "registrations_over_limit").await, 1);
 }

@@ -639,6 +639,15 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Verdict, StoreError>;
 
+    /// Counts one registration and says whether the address may make it, as
+    /// [`Self::count_failure`] does.
+    async fn count_registration(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError>;
+
     /// Every address with counted failures.
     async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError>;
 

@@ -42,6 +42,7 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
         login_window: Duration::from_secs(window),
         user_attempts: narrow(section.integer("user_attempts", 20, 1..=1_000_000)),
         user_pause: section.duration("user_pause", SECOND, Duration::ZERO..=SECOND * 60),
+        registrations: narrow(section.integer("registrations", 100, 1..=1_000_000)),
         sessions_per_account: count("sessions_per_account", 1_000, 1..=100_000),
         keys_per_account: count("keys_per_account", 1_000, 1..=100_000),
         counted: section.choice("count", &counted, Counted::Passwords),

@@ -15,6 +15,7 @@ use crate::auth::account::canonical_name;
 use crate::auth::error::Error;
 use crate::auth::federation::{Joined, Joining};
 use crate::auth::principal::{Principal, Scheme};
+use crate::auth::register::Registering;
 use crate::dialect::delivery::{Delivery, REFRESH_COOKIE};
 use crate::dialect::flow::FLOW_COOKIE;
 use crate::dialect::perform::perform;
@@ -195,6 +196,10 @@ async fn carry_out(
     caller: &Caller,
     principal: Option<&Arc<Principal>>,
 ) -> Result<dialect::Outcome, Rejection> {
+    let open = gateway.core.registration() == Registering::Open;
+    if open && matches!(command, Command::Register(_)) {
+        gateway.throttle.count_registration(caller).await?;
+    }
     let entries = Entry::of(gateway, &command, caller, principal).await;
     let name = match &command {
         Command::Login { name, .. } => Some(name.clone()),

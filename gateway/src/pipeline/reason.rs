@@ -46,6 +46,9 @@ pub enum Reason {
         retry_after: Duration,
     },
     AttemptsQueued,
+    RegistrationsOverLimit {
+        retry_after: Duration,
+    },
     HasherBusy,
     AgentsOverLimit,
     AgentsOverAddressLimit,
@@ -128,6 +131,7 @@ impl Reason {
             Reason::BodyBroken => "body_broken",
             Reason::RateLimited { .. } => "rate_limited",
             Reason::LockedOut { .. } => "locked_out",
+            Reason::RegistrationsOverLimit { .. } => "registrations_over_limit",
             Reason::AttemptsQueued => "attempts_queued",
             Reason::HasherBusy => "hasher_busy",
             Reason::AgentsOverLimit => "agents_over_limit",

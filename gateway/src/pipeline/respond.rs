@@ -106,6 +106,11 @@ fn refusal(reason: &Reason) -> Refusal {
             "TOO_MANY_ATTEMPTS",
             "Too many failed attempts; try again later",
         ),
+        Reason::RegistrationsOverLimit { .. } => keep(
+            S::TOO_MANY_REQUESTS,
+            "TOO_MANY_REQUESTS",
+            "Too many registrations; try again later",
+        ),
         Reason::AgentsOverAddressLimit => keep(
             S::TOO_MANY_REQUESTS,
             "TOO_MANY_REQUESTS",
@@ -426,6 +431,11 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
             let limit = gateway.throttle.limit();
             let seconds = retry_seconds(*retry_after);
             add_limit(headers, "attempts", limit.attempts, limit.window.0, seconds);
+        }
+        Reason::RegistrationsOverLimit { retry_after } => {
+            let limit = gateway.throttle.registrations();
+            let seconds = retry_seconds(*retry_after);
+            add_limit(headers, "registrations", limit.attempts - 1, limit.window.0, seconds);
         }
         other => add_way_out(other, headers),
     }

@@ -28,6 +28,7 @@ fn refusals_that_operators_watch_are_counted_each_under_its_name() {
         (Reason::Framing(reason::FramingFault::Chunk), Some("framing_faults")),
         (Reason::RateLimited { retry_after }, Some("rate_limited")),
         (Reason::LockedOut { retry_after }, Some("locked_out")),
+        (Reason::RegistrationsOverLimit { retry_after }, Some("registrations_over_limit")),
         (Reason::TooMany(crate::auth::error::Entity::Key), Some("limits_reached")),
         (Reason::HasherBusy, Some("hashing_shed")),
         (Reason::AttemptsQueued, Some("hashing_shed")),

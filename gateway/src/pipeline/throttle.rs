@@ -31,7 +31,7 @@ use crate::auth::error::{Error, Refusal, Verdict};
 use crate::auth::federation::FederationError;
 use crate::auth::ports::{FailureLimit, Source};
 use crate::auth::principal::Scheme;
-use crate::auth::time::Timestamp;
+use crate::auth::time::{Seconds, Timestamp};
 use crate::config::Counted;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::sink::Sink;
@@ -75,8 +75,12 @@ pub struct NameLimit {
 pub struct Limits {
     pub address: FailureLimit,
     pub name: NameLimit,
+    /// Registrations of an address in an hour.
+    pub registrations: u32,
     pub counted: Counted,
 }
+
+const REGISTRATION_WINDOW: Seconds = Seconds(3_600);
 
 pub struct Throttle {
     core: Arc<Core>,
@@ -154,6 +158,29 @@ impl Throttle {
             Verdict::LockedOut(until) => {
                 let retry_after = Duration::from_millis(until.since(now));
                 Err(Reason::LockedOut { retry_after }.into())
+            }
+        }
+    }
+
+    /// The first registration that is refused, and within what time.
+    #[must_use]
+    pub fn registrations(&self) -> FailureLimit {
+        let attempts = self.limits.registrations.saturating_add(1);
+        FailureLimit { attempts, window: REGISTRATION_WINDOW }
+    }
+
+    /// Counts a registration, whatever comes of it: a refused one tells who exists.
+    ///
+    /// # Errors
+    /// [`Reason::RegistrationsOverLimit`], and when it cannot be counted.
+    pub async fn count_registration(&self, caller: &Caller) -> Result<(), Rejection> {
+        let (now, limit) = (self.core.clock().now(), self.registrations());
+        let counted = self.core.store().count_registration(caller.source, limit, now).await;
+        match counted.map_err(|error| Rejection::from_core(error.into(), Tried::Password))? {
+            Verdict::Allowed => Ok(()),
+            Verdict::LockedOut(until) => {
+                let retry_after = Duration::from_millis(until.since(now));
+                Err(Reason::RegistrationsOverLimit { retry_after }.into())
             }
         }
     }

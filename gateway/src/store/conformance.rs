@@ -1053,6 +1053,7 @@ macro_rules! conformance {
             keys_that_come_at_once_are_no_more_than_may_be
             keys_that_have_ended_make_room_for_new_ones
             a_key_rotated_without_an_overlap_leaves_the_list_at_once
+            registrations_are_counted_in_a_window_and_lock_nobody_out
             a_working_engine_says_so
         }
     };
@@ -1073,6 +1074,7 @@ pub(crate) use ended::{
 pub(crate) use limits::{
     a_key_rotated_without_an_overlap_leaves_the_list_at_once,
     keys_that_come_at_once_are_no_more_than_may_be, keys_that_have_ended_make_room_for_new_ones,
+    registrations_are_counted_in_a_window_and_lock_nobody_out,
     sessions_that_open_at_once_are_no_more_than_may_be, the_session_that_went_on_is_the_oldest,
     with_one_session_more_than_may_be_the_oldest_ends,
 };

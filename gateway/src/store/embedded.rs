@@ -59,6 +59,7 @@ pub struct EmbeddedStore {
     writer: Writer,
     standing: Arc<Standing>,
     failures: Failures,
+    registrations: Failures,
     coming: Coming,
     limits: AccountLimits,
     /// How long the end of a session must be remembered after it: the longest
@@ -96,6 +97,7 @@ impl EmbeddedStore {
             writer,
             standing,
             failures: Failures::default(),
+            registrations: Failures::default(),
             coming: Coming::default(),
             limits: AccountLimits::default(),
             token_ttl,
@@ -803,6 +805,15 @@ impl Store for EmbeddedStore {
         Ok(verdict)
     }
 
+    async fn count_registration(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        Ok(self.registrations.count(source, limit, now))
+    }
+
     async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError> {
         Ok(self.failures.list(now))
     }
@@ -823,6 +834,7 @@ impl Store for EmbeddedStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.failures.sweep(now);
+        self.registrations.sweep(now);
         self.standing.sweep(now);
         // What a restart has broken off.
         while self.writer.submit(sessions::clear_next).await? {}

@@ -76,6 +76,8 @@ counters! {
     rate_limited,
     /// Credential attempts from a locked-out address.
     locked_out,
+    /// Registrations of an address that made too many.
+    registrations_over_limit,
     /// Sign-ins that ended because their account had too many.
     sessions_superseded,
     /// Keys that were not made because their owner had too many.

@@ -104,6 +104,7 @@ shared! {
     fn delete_key(key: KeyId, owner: Option<AccountId>) -> bool;
     fn set_registration(registering: Registering) -> ();
     fn count_failure(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
+    fn count_registration(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
     fn list_failures(now: Timestamp) -> Vec<FailureCount>;
     fn forgive(source: Source) -> bool;
     fn sweep(now: Timestamp) -> u64;

@@ -200,6 +200,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Wait as Retry-After says, or let it try again at once: `portcullis lockout clear ADDRESS`. If many share the address, see `rate_limited`.",
     ),
     of(
+        "registrations_over_limit",
+        "The address registered, or tried to, `limits.registrations` times within an hour.",
+        "Wait as Retry-After says. If many share the address, see `rate_limited`, or raise the limit; `portcullis registration close` ends a flood from many addresses.",
+    ),
+    of(
         "attempts_queued",
         "More than 64 attempts of one address wait for their turn.",
         "None needed: this is what a guessing attack looks like. A client that signs in so often should keep its token.",

@@ -22,6 +22,7 @@ fn throttle_at(bench: Bench, name_attempts: u32) -> Arc<Throttle> {
     let limits = Limits {
         address: FailureLimit { attempts: ATTEMPTS, window: Seconds(300) },
         name: NameLimit { attempts: name_attempts, pause: Duration::ZERO },
+        registrations: 100,
         counted: Counted::Passwords,
     };
     let (sink, _) = Sink::start(Style::Json, std::io::sink(), std::io::sink()).expect("a thread");

@@ -1,10 +1,12 @@
-//! What one account may have at once.
+//! What one account may have at once, and one address make.
 
 use std::sync::Arc;
 
 use super::{Engine, LIMITS, NOW, change, id, key, later};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Successor};
-use crate::auth::ports::{KeyCreation, KeyRotated, SessionOpening};
+use crate::auth::error::Verdict;
+use crate::auth::ports::{FailureLimit, KeyCreation, KeyRotated, SessionOpening, Source};
+use crate::auth::time::Seconds;
 use crate::auth::token::SessionId;
 
 fn superseded(sessions: &[SessionId]) -> SessionOpening {
@@ -148,4 +150,25 @@ pub(crate) async fn a_key_rotated_without_an_overlap_leaves_the_list_at_once(eng
     }
     assert_eq!(store.find_key(KeyId(id(1))).await.unwrap(), None);
     assert_eq!(store.rotate_key(rotation(1, 3, 10, 10)).await.unwrap(), KeyRotated::NoKey);
+}
+
+pub(crate) async fn registrations_are_counted_in_a_window_and_lock_nobody_out(engine: Engine) {
+    let limit = FailureLimit { attempts: 3, window: Seconds(3_600) };
+    let (here, there) = (Source::V4(1), Source::V6(1));
+    let count = |source, at| engine.store.count_registration(source, limit, later(at));
+    for (at, verdict) in [
+        (0, Verdict::Allowed),
+        (1, Verdict::Allowed),
+        (2, Verdict::LockedOut(later(3_600))),
+        (3_599, Verdict::LockedOut(later(3_600))),
+        (3_600, Verdict::Allowed),
+    ] {
+        assert_eq!(count(here, at).await.unwrap(), verdict, "after {at} s");
+    }
+    assert_eq!(count(there, 0).await.unwrap(), Verdict::Allowed);
+    assert_eq!(engine.standing.verdict(here, later(3)), Verdict::Allowed, "it may sign in");
+    assert_eq!(engine.store.list_failures(later(3)).await.unwrap(), [], "nothing has failed");
+    engine.store.sweep(later(3_601)).await.unwrap();
+    assert_eq!(count(here, 3_602).await.unwrap(), Verdict::Allowed, "the second of its window");
+    assert_eq!(count(here, 3_603).await.unwrap(), Verdict::LockedOut(later(7_200)));
 }

@@ -1,5 +1,5 @@
--- One failed attempt of an address, in a window that does not move.
--- KEYS: the address's hash, all failures by end, all lock-outs by end, the stream.
+-- One failed attempt of an address, or one registration, in a window that does not move.
+-- KEYS: the address's hash; of failures all of them by end, all lock-outs by end, the stream.
 -- ARGV: the address, attempts, window (ms), now (ms).
 local address, attempts = ARGV[1], tonumber(ARGV[2])
 local window, now = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -12,6 +12,9 @@ count = count + 1
 local text = string.format('%.0f', ends)
 redis.call('HSET', KEYS[1], 'count', count, 'ends', text)
 redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', ends + 60000))
+if not KEYS[2] then
+  return {count < attempts and 0 or 1, text}
+end
 redis.call('ZADD', KEYS[2], text, address)
 if count < attempts then
   return {0, text}

@@ -37,6 +37,18 @@ impl Engine {
         Ok(verdict)
     }
 
+    /// Not counted here while the server is away: then nobody can register.
+    pub(super) async fn count_registration(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.count.sha).arg(1).arg(self.names.registrations_of(source));
+        self.run_count(command, source, limit, now).await
+    }
+
     async fn count_shared(
         &self,
         source: Source,
@@ -50,11 +62,19 @@ impl Engine {
             .arg(self.names.failure(source))
             .arg(self.names.failures())
             .arg(self.names.lockouts())
-            .arg(self.names.changes())
-            .arg(source.address().to_string())
-            .arg(limit.attempts)
-            .arg(limit.window.millis())
-            .arg(now.0);
+            .arg(self.names.changes());
+        self.run_count(command, source, limit, now).await
+    }
+
+    async fn run_count(
+        &self,
+        mut command: redis::Cmd,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        let address = source.address().to_string();
+        command.arg(address).arg(limit.attempts).arg(limit.window.millis()).arg(now.0);
         let mut answers = self.script(&self.count, &command, None).await?.into_iter();
         let (locked, ends): (u8, u64) = redis::from_redis_value(accepted(answers.next())?)
             .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;

@@ -615,6 +615,15 @@ impl Store for SharedStore {
         self.engine.count_failure(source, limit, now).await
     }
 
+    async fn count_registration(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        self.engine.count_registration(source, limit, now).await
+    }
+
     async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError> {
         self.engine.list_failures(now).await
     }

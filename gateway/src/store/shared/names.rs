@@ -104,6 +104,11 @@ impl Names {
         format!("{}bucket:{}", self.0, source.address())
     }
 
+    /// Hash: registrations of an address in its present window.
+    pub(super) fn registrations_of(&self, source: Source) -> String {
+        format!("{}registrations:{}", self.0, source.address())
+    }
+
     pub(super) fn failure(&self, source: Source) -> String {
         format!("{}failure:{}", self.0, source.address())
     }
