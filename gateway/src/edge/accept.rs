@@ -15,7 +15,7 @@ use crate::canonical::host::normalise;
 use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::Gateway;
 use crate::pipeline::connection::{Connection, PeerSource, Protocol, Tls};
-use crate::pipeline::slots::{AddressSlot, Full, Slot, Slots};
+use crate::pipeline::slots::{Full, Place, Slot, Slots};
 
 use super::framing::HeadLimits;
 use super::pace::Paced;
@@ -163,7 +163,7 @@ fn is_trusted(listening: &Listening, peer: SocketAddr) -> bool {
     listening.gateway.trusted_proxies.iter().any(|network| network.contains(&peer.ip()))
 }
 
-fn take_address(listening: &Listening, peer: SocketAddr) -> Option<AddressSlot> {
+fn take_address(listening: &Listening, peer: SocketAddr) -> Option<Place> {
     match listening.slots.take_for(Source::of(peer.ip())) {
         Ok(slot) => Some(slot),
         Err(Full::Address | Full::Total) => {
@@ -177,7 +177,7 @@ async fn secure(
     listening: &Arc<Listening>,
     stream: TcpStream,
     peer: (SocketAddr, PeerSource),
-    places: (Slot, Option<AddressSlot>),
+    places: (Slot, Option<Place>),
     deadline: tokio::time::Instant,
 ) {
     let counters = &listening.gateway.counters;

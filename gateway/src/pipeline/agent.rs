@@ -36,7 +36,7 @@ use super::frame::{self, Opcode};
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
-use super::slots::{AddressSlot, Slot};
+use super::slots::{Place, Slot};
 use super::throttle::Caller;
 use super::watch::PrincipalWatch;
 use super::{Gateway, note};
@@ -62,7 +62,7 @@ pub struct Arrival {
 }
 
 /// Among those of whom nobody knows yet who they are.
-type Places = (Slot, AddressSlot);
+type Waiting = (Slot, Place);
 type Client = TokioIo<Upgraded>;
 
 impl Arrival {
@@ -100,7 +100,7 @@ impl Arrival {
         agreement: Agreement,
         client: OnUpgrade,
         record: oneshot::Receiver<Box<RequestRecord>>,
-        places: Places,
+        places: Waiting,
     ) -> Option<Introduced<impl Future<Output = ()>>> {
         let mut record = record.await.ok()?;
         let Ok(client) = client.await else {
@@ -146,7 +146,7 @@ impl Arrival {
         client: &mut Client,
         agreement: Agreement,
         record: &mut RequestRecord,
-        places: &mut Option<Places>,
+        places: &mut Option<Waiting>,
     ) -> Result<(Bytes, Far, Arc<Principal>), End> {
         let Self { gateway, connection, caller, client: origin, route, parts, path, host } = self;
         let listening = timeout(gateway.timeouts.agent_message, listen(client));

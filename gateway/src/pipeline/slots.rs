@@ -1,21 +1,131 @@
-//! How many of something may be open, in total and for each address: connections, and
-//! agents that have not said who they are.
+//! How many of something may be open: in total, and for each holder. Connections,
+//! agents, tunnels, event streams and requests to an upstream are counted here.
+//!
+//! A place is freed when it is dropped, however what it was taken for has ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::auth::account::AccountId;
+use crate::auth::api_key::KeyId;
 use crate::auth::ports::Source;
+use crate::auth::server::ServerId;
 
-pub struct Slots {
-    total: usize,
-    per_address: usize,
-    open: AtomicUsize,
-    of_address: DashMap<Source, usize>,
+/// To whom a place is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holder {
+    Address(Source),
+    Account(AccountId),
+    Server(ServerId),
+    Key(KeyId),
 }
 
-/// Why a connection has no slot.
+/// The same number of places for each holder. Only who holds or waits for one is
+/// remembered.
+pub struct Places {
+    most: AtomicUsize,
+    holders: DashMap<Holder, Share>,
+}
+
+/// One holder's places.
+struct Share {
+    free: Arc<Semaphore>,
+    /// How many it has been given in all.
+    most: usize,
+}
+
+/// One of a holder's places; freed when dropped.
+pub struct Place {
+    // Freed before the holder is looked at: the last one to go forgets it.
+    permit: Option<OwnedSemaphorePermit>,
+    free: Option<Arc<Semaphore>>,
+    places: Arc<Places>,
+    holder: Holder,
+}
+
+impl Places {
+    #[must_use]
+    pub fn new(most: usize) -> Arc<Self> {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        Arc::new(Self { most: AtomicUsize::new(most), holders: DashMap::new() })
+    }
+
+    /// A place, if the holder has not taken all of its own.
+    #[must_use]
+    pub fn take(self: &Arc<Self>, holder: Holder) -> Option<Place> {
+        let share = self.share(holder);
+        // Under the map's lock: whoever gets none leaves nothing behind.
+        let permit = Arc::clone(&share.free).try_acquire_owned().ok()?;
+        Some(Place { permit: Some(permit), free: None, places: Arc::clone(self), holder })
+    }
+
+    /// A place as soon as there is one; those of one holder wait in line.
+    pub async fn wait(self: &Arc<Self>, holder: Holder) -> Place {
+        let free = Arc::clone(&self.share(holder).free);
+        let acquire = Arc::clone(&free).acquire_owned();
+        // Before the wait: who gives up is forgotten too.
+        let mut place =
+            Place { permit: None, free: Some(free), places: Arc::clone(self), holder };
+        place.permit = acquire.await.ok();
+        place
+    }
+
+    /// Gives each holder so many places from now on. What is taken stays so.
+    pub fn allow(&self, most: usize) {
+        let most = most.min(Semaphore::MAX_PERMITS);
+        if self.most.swap(most, Ordering::AcqRel) != most {
+            self.holders.iter_mut().for_each(|mut share| share.allow(most));
+        }
+    }
+
+    /// How many hold or wait for a place.
+    #[must_use]
+    pub fn holders(&self) -> usize {
+        self.holders.len()
+    }
+
+    fn share(&self, holder: Holder) -> impl std::ops::Deref<Target = Share> + '_ {
+        let mut share = self.holders.entry(holder).or_insert_with(|| {
+            // Read under the map's lock, which `allow` takes after it has written.
+            let most = self.most.load(Ordering::Acquire);
+            Share { free: Arc::new(Semaphore::new(most)), most }
+        });
+        share.allow(self.most.load(Ordering::Acquire));
+        share
+    }
+}
+
+impl Share {
+    /// Of fewer places those that are taken go when they come back.
+    fn allow(&mut self, most: usize) {
+        if self.most < most {
+            self.free.add_permits(most - self.most);
+            self.most = most;
+        } else if self.most > most {
+            self.most -= self.free.forget_permits(self.most - most);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        drop(self.free.take());
+        self.places.holders.remove_if(&self.holder, |_, share| Arc::strong_count(&share.free) == 1);
+    }
+}
+
+/// A number in total, and for each address.
+pub struct Slots {
+    total: usize,
+    open: AtomicUsize,
+    addresses: Arc<Places>,
+}
+
+/// Why there is no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     Total,
@@ -25,13 +135,10 @@ pub enum Full {
 /// A place in the total; freed when dropped.
 pub struct Slot(Arc<Slots>);
 
-/// A place among those of one address; freed when dropped.
-pub struct AddressSlot(Arc<Slots>, Source);
-
 impl Slots {
     #[must_use]
     pub fn new(total: usize, per_address: usize) -> Arc<Self> {
-        Arc::new(Self { total, per_address, open: AtomicUsize::new(0), of_address: DashMap::new() })
+        Arc::new(Self { total, open: AtomicUsize::new(0), addresses: Places::new(per_address) })
     }
 
     /// # Errors
@@ -47,13 +154,8 @@ impl Slots {
 
     /// # Errors
     /// [`Full::Address`] when this address has too many.
-    pub fn take_for(self: &Arc<Self>, source: Source) -> Result<AddressSlot, Full> {
-        let mut count = self.of_address.entry(source).or_insert(0);
-        if *count >= self.per_address {
-            return Err(Full::Address);
-        }
-        *count += 1;
-        Ok(AddressSlot(Arc::clone(self), source))
+    pub fn take_for(&self, source: Source) -> Result<Place, Full> {
+        self.addresses.take(Holder::Address(source)).ok_or(Full::Address)
     }
 }
 
@@ -63,34 +165,5 @@ impl Drop for Slot {
     }
 }
 
-impl Drop for AddressSlot {
-    fn drop(&mut self) {
-        self.0.of_address.remove_if_mut(&self.1, |_, count| {
-            *count -= 1;
-            *count == 0
-        });
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Full, Slots};
-    use crate::auth::ports::Source;
-
-    #[test]
-    fn slots_are_counted_in_total_and_for_each_address_and_come_back() {
-        let slots = Slots::new(2, 1);
-        let (here, there) = (Source::V4(1), Source::V4(2));
-        let first = slots.take().unwrap();
-        let _second = slots.take().unwrap();
-        assert_eq!(slots.take().err(), Some(Full::Total));
-        drop(first);
-        assert!(slots.take().is_ok());
-        let mine = slots.take_for(here).unwrap();
-        assert_eq!(slots.take_for(here).err(), Some(Full::Address));
-        assert!(slots.take_for(there).is_ok());
-        drop(mine);
-        assert!(slots.take_for(here).is_ok());
-        assert!(slots.of_address.is_empty());
-    }
-}
+mod tests;
