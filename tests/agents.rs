@@ -4,6 +4,7 @@ mod accepting;
 mod crowd;
 mod ending;
 mod limiting;
+mod pinging;
 mod refusing;
 mod upstream;
 

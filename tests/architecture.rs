@@ -202,6 +202,7 @@ fn the_reference_names_every_key_and_every_code() {
         "boolean(",
         "integer(",
         "duration(",
+        "or_off(",
         "size(",
         "choice(",
         "texts(",

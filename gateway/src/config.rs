@@ -444,6 +444,10 @@ pub struct Timeouts {
     pub body_progress: Duration,
     pub write_progress: Duration,
     pub agent_message: Duration,
+    /// Between two pings of an agent; `None` sends none.
+    pub agent_ping: Option<Duration>,
+    /// Of a tunnel that is no agent's; `None` lets it be idle for ever.
+    pub tunnel_idle: Option<Duration>,
     pub drain_delay: Duration,
     pub drain: Duration,
 }

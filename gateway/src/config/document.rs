@@ -310,6 +310,25 @@ impl<'d> Section<'d> {
             .map_or(default, |found| found.value)
     }
 
+    /// A duration; `"off"` is `None`.
+    #[must_use]
+    pub fn or_off(
+        &self,
+        name: &'static str,
+        default: Option<Duration>,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let (least, most) = (range.start(), range.end());
+        let expected =
+            format!("a duration like \"30s\" or \"5m\", from {least:?} to {most:?}, or \"off\"");
+        let parse = |text: &str| match text {
+            "off" => Some(None),
+            _ => parse_duration(text).filter(|length| range.contains(length)).map(Some),
+        };
+        self.scalar(name, &expected, |value| in_text(value).and_then(|text| parse(&text)), parse)
+            .map_or(default, |found| found.value)
+    }
+
     /// A number of bytes; `"unlimited"` is `None`.
     #[must_use]
     pub fn size(&self, name: &'static str, default: Option<u64>) -> Option<u64> {

@@ -448,6 +448,8 @@ fn read_timeouts(section: Section<'_>) -> Timeouts {
         body_progress: length("body_progress", 10),
         write_progress: length("write_progress", 30),
         agent_message: length("agent_message", 5),
+        agent_ping: section.or_off("agent_ping", Some(SECOND * 30), SECOND..=DAY),
+        tunnel_idle: section.or_off("tunnel_idle", None, SECOND..=DAY),
         drain_delay: section.duration("drain_delay", Duration::ZERO, Duration::ZERO..=DAY),
         drain: length("drain", 30),
     };

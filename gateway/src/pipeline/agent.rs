@@ -38,7 +38,6 @@ use super::record::RequestRecord;
 use super::route::Route;
 use super::slots::{Place, Slot};
 use super::throttle::Caller;
-use super::watch::PrincipalWatch;
 use super::{Gateway, note};
 
 use first_message::{Credential, Fault, Reader, Said};
@@ -101,7 +100,7 @@ impl Arrival {
         client: OnUpgrade,
         record: oneshot::Receiver<Box<RequestRecord>>,
         places: Waiting,
-    ) -> Option<Introduced<impl Future<Output = ()>>> {
+    ) -> Option<Introduced<impl Future<Output = ()> + use<>>> {
         let mut record = record.await.ok()?;
         let Ok(client) = client.await else {
             record.break_off("client_left");
@@ -109,7 +108,7 @@ impl Arrival {
         };
         let mut client = TokioIo::new(client);
         let mut places = Some(places);
-        let (gateway, route) = (Arc::clone(&self.gateway), Arc::clone(&self.route));
+        let gateway = Arc::clone(&self.gateway);
         let outcome = {
             let admitted = self.admit(&mut client, agreement, &mut record, &mut places);
             tokio::select! {
@@ -118,10 +117,8 @@ impl Arrival {
             }
         };
         let end = match outcome {
-            Ok((ahead, far, principal)) => {
+            Ok((ahead, far, terms)) => {
                 record.complete();
-                let watch = Some(PrincipalWatch::new(&gateway.core, &principal, &route));
-                let terms = Terms { watch, going_away: gateway.lifecycle.drain_started() };
                 return Some(Introduced { client, ahead, far, terms });
             }
             Err(end) => end,
@@ -147,7 +144,7 @@ impl Arrival {
         agreement: Agreement,
         record: &mut RequestRecord,
         places: &mut Option<Waiting>,
-    ) -> Result<(Bytes, Far, Arc<Principal>), End> {
+    ) -> Result<(Bytes, Far, Terms<impl Future<Output = ()> + use<>>), End> {
         let Self { gateway, connection, caller, client: origin, route, parts, path, host } = self;
         let listening = timeout(gateway.timeouts.agent_message, listen(client));
         let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
@@ -172,9 +169,10 @@ impl Arrival {
             host: &host,
             client: &origin,
         };
+        let terms = accepted.terms(&gateway, record);
         let asked = (parts, agreement);
         let far = forward::open_far(&gateway, &connection, record, asked, accepted).await?;
-        Ok((ahead, far, principal))
+        Ok((ahead, far, terms))
     }
 }
 

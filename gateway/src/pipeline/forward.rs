@@ -22,7 +22,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::auth::principal::Principal;
-use crate::config::{Access, FieldNames};
+use crate::config::{Access, Agents, FieldNames};
 
 use super::Gateway;
 use super::body::{BodyProgress, RequestBody, ResponseBody};
@@ -37,7 +37,8 @@ use echo::socket::EchoSocket;
 use field_names::TrailerFilter;
 use headers::{Facts, Passing};
 use lease::Lease;
-use tunnel::Far;
+use tunnel::upkeep::Upkeep;
+use tunnel::{Far, Terms};
 use upstream::Upstream;
 use websocket::Agreement;
 
@@ -88,6 +89,29 @@ impl Accepted<'_> {
         let principal = self.principal?;
         Some(PrincipalWatch::new(&gateway.core, principal, self.route))
     }
+
+    /// What may end a tunnel that is opened for it.
+    pub fn terms(
+        &self,
+        gateway: &Gateway,
+        record: &RequestRecord,
+    ) -> Terms<impl Future<Output = ()> + Send + use<>> {
+        let timeouts = &gateway.timeouts;
+        let upkeep = match self.route.agents {
+            Agents::Accepted => timeouts.agent_ping.map_or(Upkeep::None, |every| Upkeep::Pings {
+                every,
+                payload: gateway.ids.number().to_be_bytes(),
+            }),
+            Agents::NotAccepted => timeouts.tunnel_idle.map_or(Upkeep::None, Upkeep::Idle),
+        };
+        Terms {
+            watch: self.watch(gateway),
+            going_away: gateway.lifecycle.drain_started(),
+            upkeep,
+            request_id: Arc::clone(&record.access.request_id),
+            counters: Arc::clone(&gateway.counters),
+        }
+    }
 }
 
 /// # Errors
@@ -136,7 +160,8 @@ pub async fn forward(
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
-            return Ok(tunnel::open(gateway, connection, client, ends, accepted.watch(gateway)));
+            let terms = accepted.terms(gateway, record);
+            return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
     };
     let method = parts.method.clone();
@@ -169,7 +194,8 @@ pub async fn forward(
     };
     handshake.check_answer(response.headers())?;
     let ends = switch(record, response, lease);
-    Ok(tunnel::open(gateway, connection, client, ends, accepted.watch(gateway)))
+    let terms = accepted.terms(gateway, record);
+    Ok(tunnel::open(gateway, connection, client, ends, terms))
 }
 
 /// Opens a WebSocket to the route's upstream on behalf of a client whose own side

@@ -45,6 +45,12 @@ impl Ids {
         ["00-", trace, "-", &span[..16], "-00"].concat()
     }
 
+    /// One that is given to nobody else.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.next()
+    }
+
     /// splitmix64: every number once before any comes again.
     fn next(&self) -> u64 {
         let step = self.counter.fetch_add(1, Ordering::Relaxed);

@@ -67,8 +67,7 @@ impl Places {
         let free = Arc::clone(&self.share(holder).free);
         let acquire = Arc::clone(&free).acquire_owned();
         // Before the wait: who gives up is forgotten too.
-        let mut place =
-            Place { permit: None, free: Some(free), places: Arc::clone(self), holder };
+        let mut place = Place { permit: None, free: Some(free), places: Arc::clone(self), holder };
         place.permit = acquire.await.ok();
         place
     }

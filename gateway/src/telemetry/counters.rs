@@ -92,6 +92,10 @@ counters! {
     agents_over_address_limit,
     /// Agents whose first message did not come in time.
     agents_timed_out,
+    /// Agents closed because they answered no ping.
+    agents_silent,
+    /// Tunnels closed because nothing moved in them.
+    tunnels_idle_closed,
     /// Answers of upstreams that could be read in two ways, or in none.
     upstream_faults,
     /// Requests that panicked; each is a defect.

@@ -1,9 +1,11 @@
-//! An open WebSocket: bytes pass unread, but for the frame boundaries towards the
-//! client, so that a close frame can be put between two frames and not into one.
+//! An open WebSocket: bytes pass unread, but for the frame boundaries, so that a frame
+//! of the gateway's own stands between two frames and not in one.
 //!
-//! A tunnel ends when a side closes, when the gateway stops (1001) and when the
-//! credential or the permission that opened it ends
-//! (4401).
+//! A tunnel ends when a side closes, when nobody uses it any more or the gateway stops
+//! (1001), and when the credential or the permission that opened it ends (4401).
+
+mod boundary;
+pub mod upkeep;
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -24,8 +26,11 @@ use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
 use crate::pipeline::watch::PrincipalWatch;
+use crate::telemetry::counters::Counters;
 
 use super::echo::socket::EchoSocket;
+use boundary::FrameBoundary;
+use upkeep::{Keeper, PongFilter, Unused, Upkeep};
 
 /// For the frame under way to end and the close frame to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -47,6 +52,10 @@ pub enum Far {
 pub struct Terms<D> {
     pub watch: Option<PrincipalWatch>,
     pub going_away: D,
+    pub upkeep: Upkeep,
+    /// Of the request that opened it, for the log.
+    pub request_id: Arc<str>,
+    pub counters: Arc<Counters>,
 }
 
 /// Answers 101 and lets a task carry the bytes from there on.
@@ -55,10 +64,9 @@ pub(super) fn open(
     connection: &Arc<Connection>,
     client: OnUpgrade,
     (response, far): (Response<()>, Far),
-    watch: Option<PrincipalWatch>,
+    terms: Terms<impl Future<Output = ()> + Send + 'static>,
 ) -> Response<ResponseBody> {
     connection.decide_upgrade(Upgrade::Tunnel);
-    let terms = Terms { watch, going_away: gateway.lifecycle.drain_started() };
     let connection = Arc::clone(connection);
     gateway.lifecycle.track(async move {
         if let Ok(client) = client.await {
@@ -95,8 +103,9 @@ async fn carry(
     mut upstream: impl AsyncRead + AsyncWrite + Unpin,
     terms: Terms<impl Future<Output = ()>>,
 ) {
-    let mut up = Direction { rest: ahead, ..Direction::default() };
+    let mut up = Direction::behind(ahead, terms.upkeep);
     let mut down = Direction::default();
+    let mut keeper = Keeper::new(terms.upkeep);
     let credential_ended = async {
         match terms.watch {
             Some(mut watch) => drop(watch.ended().await),
@@ -107,22 +116,34 @@ async fn carry(
         // Ready with one direction's end, and polled again with the other's.
         let mut both = async |wanted: usize| {
             std::future::poll_fn(|cx| {
-                let ended = [
-                    up.poll(cx, &mut client, &mut upstream).is_ready(),
-                    down.poll(cx, &mut upstream, &mut client).is_ready(),
-                ];
-                let ended = ended.into_iter().filter(|ended| *ended).count();
-                if ended >= wanted { Poll::Ready(()) } else { Poll::Pending }
+                loop {
+                    let ended = [
+                        up.poll(cx, &mut client, &mut upstream).is_ready(),
+                        down.poll(cx, &mut upstream, &mut client).is_ready(),
+                    ];
+                    if ended.into_iter().filter(|ended| *ended).count() >= wanted {
+                        return Poll::Ready(None);
+                    }
+                    let Some(keeper) = &mut keeper else { return Poll::Pending };
+                    if let Some(unused) = ready!(keeper.poll(cx, &mut up, &mut down)) {
+                        return Poll::Ready(Some(unused));
+                    }
+                }
             })
-            .await;
+            .await
         };
         let ends = async {
-            both(1).await;
+            if let Some(unused) = both(1).await {
+                return Some(unused);
+            }
             // The other is soon of no use: it gets its time to say what was under way.
-            let _ = tokio::time::timeout(HALF_CLOSED, both(2)).await;
+            tokio::time::timeout(HALF_CLOSED, both(2)).await.ok().flatten()
         };
         tokio::select! {
-            () = ends => None,
+            unused = ends => unused.map(|unused| {
+                note_unused(&terms.counters, &terms.request_id, unused);
+                GOING_AWAY
+            }),
             () = terms.going_away => Some(GOING_AWAY),
             () = credential_ended => Some(CREDENTIAL_ENDED),
         }
@@ -133,6 +154,15 @@ async fn carry(
         let _ = tokio::time::timeout(FAREWELL, upstream.shutdown()).await;
     }
     part(client).await;
+}
+
+fn note_unused(counters: &Counters, request_id: &str, unused: Unused) {
+    let (counter, what) = match unused {
+        Unused::Idle => (&counters.tunnels_idle_closed, "a tunnel was idle and is closed"),
+        Unused::Silent => (&counters.agents_silent, "an agent does not answer and is closed"),
+    };
+    counter.increment();
+    tracing::info!(request_id, "{what}");
 }
 
 /// Closes our side, and reads on until the client has closed its own: were there
@@ -156,6 +186,13 @@ struct Direction {
     unflushed: bool,
     boundary: FrameBoundary,
     stage: Stage,
+    /// A frame of ours that is to stand between two of theirs, or what is left of it.
+    insert: Bytes,
+    inserting: bool,
+    /// Of the client, when it is pinged.
+    pongs: Option<PongFilter>,
+    /// Something has been read.
+    moved: bool,
 }
 
 #[derive(Default, PartialEq)]
@@ -168,6 +205,20 @@ enum Stage {
 }
 
 impl Direction {
+    /// The client's, behind what has been read of it already.
+    fn behind(ahead: Bytes, upkeep: Upkeep) -> Self {
+        let mut direction = Self { rest: ahead, ..Self::default() };
+        if let Upkeep::Pings { payload, .. } = upkeep {
+            let mut pongs = PongFilter::new(payload);
+            let mut ahead = Vec::from(direction.rest);
+            let passed = pongs.pass(&mut ahead);
+            ahead.truncate(passed);
+            direction.rest = ahead.into();
+            direction.pongs = Some(pongs);
+        }
+        direction
+    }
+
     /// Copies what there is; ready when the direction has ended and the end was passed on.
     fn poll(
         &mut self,
@@ -182,7 +233,10 @@ impl Direction {
             };
         }
         if self.stage == Stage::Ending {
-            let _ = ready!(Pin::new(to).poll_shutdown(cx));
+            // What was held back of a frame that never ended.
+            if ready!(self.poll_rest(cx, to)).is_ok() {
+                let _ = ready!(Pin::new(to).poll_shutdown(cx));
+            }
             self.stage = Stage::Ended;
         }
         Poll::Ready(())
@@ -200,12 +254,20 @@ impl Direction {
             // On the stack: a tunnel is quiet most of the time, and there are thousands.
             let mut scratch = [MaybeUninit::uninit(); BUFFER_BYTES];
             let mut read = ReadBuf::uninit(&mut scratch);
+            let held = self.pongs.as_ref().map_or(&[][..], PongFilter::held);
+            read.put_slice(held);
             if ready!(Pin::new(&mut *from).poll_read(cx, &mut read)).is_err()
-                || read.filled().is_empty()
+                || read.filled().len() == held.len()
             {
+                self.rest = Bytes::copy_from_slice(held);
                 return Poll::Ready(Ok(()));
             }
-            let mut bytes = read.filled();
+            self.moved = true;
+            let passed = match &mut self.pongs {
+                Some(pongs) => pongs.pass(read.filled_mut()),
+                None => read.filled().len(),
+            };
+            let mut bytes = &read.filled()[..passed];
             while !bytes.is_empty() {
                 match self.poll_write(cx, to, bytes)? {
                     Poll::Ready(written) => bytes = &bytes[written..],
@@ -230,6 +292,7 @@ impl Direction {
             self.rest.advance(written);
         }
         self.rest = Bytes::new();
+        ready!(self.poll_insert(cx, to))?;
         if self.unflushed {
             ready!(Pin::new(to).poll_flush(cx))?;
             self.unflushed = false;
@@ -241,15 +304,43 @@ impl Direction {
         &mut self,
         cx: &mut Context<'_>,
         to: &mut (impl AsyncWrite + Unpin),
-        bytes: &[u8],
+        mut bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(to).poll_write(cx, bytes))?;
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        ready!(self.poll_insert(cx, to))?;
+        if !self.insert.is_empty() {
+            // As far as the place for it.
+            bytes = &bytes[..self.boundary.clone().advance_frame(bytes)];
         }
+        let written = ready!(poll_write_some(cx, to, bytes))?;
         self.unflushed = true;
         self.boundary.advance(&bytes[..written]);
         Poll::Ready(Ok(written))
+    }
+
+    /// Writes our own frame, if there is one and this is a place for it.
+    fn poll_insert(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> Poll<io::Result<()>> {
+        while !self.insert.is_empty() && (self.inserting || self.boundary.is_between_frames()) {
+            let written = ready!(poll_write_some(cx, to, &self.insert))?;
+            self.unflushed = true;
+            self.insert.advance(written);
+            self.inserting = !self.insert.is_empty();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn poll_write_some(
+    cx: &mut Context<'_>,
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    match ready!(Pin::new(to).poll_write(cx, bytes))? {
+        0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        written => Poll::Ready(Ok(written)),
     }
 }
 
@@ -275,68 +366,6 @@ async fn say_goodbye(
     }
     to.write_all(&frame::close(code)).await?;
     to.flush().await
-}
-
-/// Where in the stream of frames (RFC 6455 5.2) a direction stands.
-#[derive(Debug, Default)]
-struct FrameBoundary {
-    header: [u8; 14],
-    have: usize,
-    payload_left: u64,
-}
-
-impl FrameBoundary {
-    fn is_between_frames(&self) -> bool {
-        self.have == 0 && self.payload_left == 0
-    }
-
-    /// How much may be read without reading beyond the current frame's part.
-    fn wanted(&self, most: usize) -> usize {
-        if self.payload_left > 0 {
-            usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(most)
-        } else {
-            1
-        }
-    }
-
-    fn advance(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            if self.payload_left > 0 {
-                let skip =
-                    usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
-                self.payload_left -= skip as u64;
-                bytes = &bytes[skip..];
-                continue;
-            }
-            self.header[self.have] = bytes[0];
-            self.have += 1;
-            bytes = &bytes[1..];
-            if let Some(length) = self.payload_length() {
-                self.have = 0;
-                self.payload_left = length;
-            }
-        }
-    }
-
-    /// The payload's length once the header is complete.
-    fn payload_length(&self) -> Option<u64> {
-        if self.have < 2 {
-            return None;
-        }
-        let masked = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
-        let (extended, short) = match self.header[1] & 0x7f {
-            126 => (2, None),
-            127 => (8, None),
-            length => (0, Some(u64::from(length))),
-        };
-        if self.have < 2 + extended + masked {
-            return None;
-        }
-        short.or_else(|| {
-            let bytes = &self.header[2..2 + extended];
-            Some(bytes.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)))
-        })
-    }
 }
 
 #[cfg(test)]
