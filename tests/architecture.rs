@@ -201,6 +201,8 @@ fn the_reference_names_every_key_and_every_code() {
         "text(",
         "boolean(",
         "integer(",
+        "integer_because(",
+        "held(",
         "duration(",
         "or_off(",
         "size(",

@@ -41,6 +41,41 @@ const MISTAKES: &[Mistake] = &[
         "auth.bcrypt_cost: expected a whole number from 4 to 16",
         None,
     ),
+    (
+        "[limits]\nstreams_per_account = ^0\n",
+        "limits.streams_per_account: expected a whole number from 1 to 1000000 (with none nobody",
+        None,
+    ),
+    (
+        "[limits]\nagents_per_server = ^1_000_001\n",
+        "limits.agents_per_server: expected a whole number from 1 to 1000000 (with none nobody",
+        None,
+    ),
+    (
+        "[limits]\nagents_per_owner = ^-1\n",
+        "limits.agents_per_owner: expected a whole number from 1 to 1000000",
+        None,
+    ),
+    (
+        "[upstream.app]\nurl = \"http://127.0.0.1:1\"\nmax_connections_per_account = ^0\n",
+        "upstream.app.max_connections_per_account: expected a whole number from 1 to 1024 (with",
+        None,
+    ),
+    (
+        "[upstream.app]\nurl = \"http://127.0.0.1:1\"\nmax_connections = 4\nmax_connections_per_account = ^5\n",
+        "upstream.app.max_connections_per_account: expected a whole number from 1 to 4 (with",
+        None,
+    ),
+    (
+        "[timeouts]\nagent_ping = ^\"0s\"\n",
+        "timeouts.agent_ping: expected a duration like \"30s\" or \"5m\", from 1s to 86400s, or \"off\"",
+        None,
+    ),
+    (
+        "[timeouts]\ntunnel_idle = ^\"2d\"\n",
+        "timeouts.tunnel_idle: expected a duration like \"30s\" or \"5m\", from 1s to 86400s, or \"off\"",
+        None,
+    ),
     ("[auth]\nrealm = ^7\n", "auth.realm: expected a short text, found 7", None),
     (
         "[timeouts]\nidle = ^\"5 parsecs\"\n",

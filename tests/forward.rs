@@ -13,6 +13,7 @@ mod messages;
 mod methods;
 mod names;
 mod permission;
+mod shares;
 mod streaming;
 
 /// One test for each way through the gateway: the client's protocol, then the

@@ -2,6 +2,7 @@
 //! and closed when the gateway or the credential behind them ends.
 
 mod closing;
+mod limiting;
 mod opening;
 mod refusing;
 mod tickets;

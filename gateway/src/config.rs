@@ -425,6 +425,12 @@ pub struct Limits {
     /// Agents whose first message has not been judged.
     pub agents_unauthenticated: usize,
     pub agents_unauthenticated_per_address: usize,
+    /// WebSockets and event streams.
+    pub streams_per_account: usize,
+    pub agents_per_server: usize,
+    /// Of a key that is bound to no server.
+    pub agents_per_key: usize,
+    pub agents_per_owner: usize,
 }
 
 /// Which refused credentials are failed attempts.
@@ -562,6 +568,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
     pub max_connections: usize,
+    /// What one account may have of them; `None` is half.
+    pub max_connections_per_account: Option<usize>,
 }
 
 #[derive(Debug, Clone)]

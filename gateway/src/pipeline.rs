@@ -8,6 +8,7 @@ pub mod agent;
 pub mod authenticate;
 pub mod authorize;
 pub mod body;
+pub mod bounds;
 pub mod client;
 pub mod connection;
 pub mod cookie;
@@ -56,6 +57,7 @@ use agent::first_message::Fault;
 use authenticate::Presented;
 use authenticate::ticket;
 use body::{BodyError, ResponseBody};
+use bounds::{AgentBound, Bounds};
 use client::report::IgnoredReport;
 use client::{Client, Peer};
 use connection::{Connection, Protocol, Upgrade};
@@ -77,6 +79,8 @@ pub struct Gateway {
     pub admission: Admission,
     /// Places of agents that have not said who they are.
     pub agents: Arc<Slots>,
+    /// What each account may have open.
+    pub bounds: Bounds,
     pub dialects: Dialects,
     /// Whether any dialect gives browsers their tokens in cookies.
     pub cookies: bool,
@@ -420,6 +424,7 @@ fn note(gateway: &Gateway, record: &mut RequestRecord, rejection: &Rejection) {
     record.access.reason = rejection.reason.code();
     record.access.detail.clone_from(&rejection.detail);
     count(&gateway.counters, &rejection.reason);
+    bounds::audit(gateway, record, rejection);
     if let Some(BodyError::Stalled) = record.body.as_ref().and_then(|body| body.failure()) {
         record.access.detail.get_or_insert_with(|| "the client stopped sending".to_owned());
     }
@@ -436,6 +441,13 @@ fn count(counters: &Counters, reason: &Reason) {
         Reason::BodyStalled => counters.bodies_stalled.increment(),
         Reason::AgentsOverLimit => counters.agents_over_limit.increment(),
         Reason::AgentsOverAddressLimit => counters.agents_over_address_limit.increment(),
+        Reason::StreamsOverLimit => counters.streams_over_limit.increment(),
+        Reason::AgentsOverBound(AgentBound::Server) => {
+            counters.agents_over_server_limit.increment();
+        }
+        Reason::AgentsOverBound(AgentBound::Key) => counters.agents_over_key_limit.increment(),
+        Reason::AgentsOverBound(AgentBound::Owner) => counters.agents_over_owner_limit.increment(),
+        Reason::UpstreamShareTaken => counters.upstream_shares_taken.increment(),
         Reason::FirstMessage(Fault::Late) => counters.agents_timed_out.increment(),
         Reason::CrossSite => counters.cross_site.increment(),
         Reason::UpstreamProtocol => counters.upstream_faults.increment(),

@@ -62,6 +62,7 @@ use crate::files::{Directory, Fault};
 use crate::lifecycle::Lifecycle;
 use crate::mail::MailQueue;
 use crate::pipeline::admit::Admission;
+use crate::pipeline::bounds::Bounds;
 use crate::pipeline::client::report::IgnoredReport;
 use crate::pipeline::forward::Destination;
 use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
@@ -608,6 +609,7 @@ fn assemble(
             limits.agents_unauthenticated,
             limits.agents_unauthenticated_per_address,
         ),
+        bounds: Bounds::new(limits),
         admission: match core.store().buckets() {
             None => Admission::new(limits.requests_per_second, limits.burst),
             Some(buckets) => Admission::shared(limits.requests_per_second, limits.burst, buckets),

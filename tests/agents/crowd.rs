@@ -59,7 +59,7 @@ async fn thousands_of_agents_are_connected_at_once_and_each_gets_a_message_throu
         "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = false\n\
          [[route]]\npath = \"{AGENTS}\"\nupstream = \"echo\"\nagents = true\n\
          [client]\ntrusted_proxies = []\n\
-         [limits]\nrequests_per_second = 1000000\nburst = 1000000\n"
+         [limits]\nrequests_per_second = 1000000\nburst = 1000000\nagents_per_key = {CROWD}\n"
     ))
     .await;
     let held = async || {

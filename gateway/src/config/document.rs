@@ -281,7 +281,22 @@ impl<'d> Section<'d> {
 
     #[must_use]
     pub fn integer(&self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.integer_because(name, default, range, "")
+    }
+
+    /// Tells also why no other number will do.
+    #[must_use]
+    pub fn integer_because(
+        &self,
+        name: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+        why: &str,
+    ) -> u64 {
+        let mut expected = format!("a whole number from {} to {}", range.start(), range.end());
+        if !why.is_empty() {
+            expected = format!("{expected} ({why})");
+        }
         let in_range = |number: u64| range.contains(&number).then_some(number);
         let from_file = |value: &DeValue<'_>| {
             let integer = value.as_integer()?;

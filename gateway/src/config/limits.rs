@@ -35,6 +35,14 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
     let attempts = number("MAX_LOGIN_ATTEMPTS", attempts, 1..=1_000_000);
     let window = number("RATE_LIMIT_WINDOW_SECONDS", window.as_secs(), 1..=86_400);
     let counted = [("passwords", Counted::Passwords), ("all", Counted::All)];
+    let held = |name, default| {
+        small(section.integer_because(
+            name,
+            default,
+            1..=1_000_000,
+            "with none nobody could open one, and more would not fit into memory",
+        ))
+    };
     let limits = Limits {
         requests_per_second: narrow(section.integer("requests_per_second", 20, 1..=1_000_000)),
         burst: narrow(section.integer("burst", 60, 1..=10_000_000)),
@@ -60,6 +68,10 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
             64,
             1..=10_000_000,
         ),
+        streams_per_account: held("streams_per_account", 64),
+        agents_per_server: held("agents_per_server", 64),
+        agents_per_key: held("agents_per_key", 1_024),
+        agents_per_owner: held("agents_per_owner", 10_000),
     };
     section.finish();
     limits

@@ -27,6 +27,14 @@ pub(super) fn read_upstream(
     let idle_timeout =
         section.duration("idle_timeout", SECOND * 30, Duration::from_millis(10)..=DAY);
     let max_connections = small(section.integer("max_connections", 1_024, 1..=1_000_000));
+    let per_account = section.is_given("max_connections_per_account").then(|| {
+        small(section.integer_because(
+            "max_connections_per_account",
+            1,
+            1..=max_connections as u64,
+            "with none nobody could ask it anything, and there are no more than max_connections",
+        ))
+    });
     let field_names = section.choice(
         "field_names",
         &[("strict", FieldNames::Strict), ("any", FieldNames::Any)],
@@ -73,6 +81,7 @@ pub(super) fn read_upstream(
         connect_timeout,
         idle_timeout,
         max_connections,
+        max_connections_per_account: per_account,
     }
 }
 
@@ -117,6 +126,7 @@ pub(super) fn resolve_upstream(
         connect_timeout: SECOND * 5,
         idle_timeout: SECOND * 30,
         max_connections: 1_024,
+        max_connections_per_account: None,
     });
     Some(upstreams.len() - 1)
 }

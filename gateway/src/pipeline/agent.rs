@@ -157,6 +157,7 @@ impl Arrival {
         let principal = judging.await?.ok_or(Reason::CredentialMissing)?;
         record.access.principal = Some(Arc::clone(&principal));
         authorize(&principal, &route.access)?;
+        let held = gateway.bounds.tunnel(Some(&principal), &route)?;
         record.allow(Decision::Allowed, Some(Arc::clone(&principal)));
         drop(places.take());
         let words = success(&principal);
@@ -169,9 +170,11 @@ impl Arrival {
             host: &host,
             client: &origin,
         };
-        let terms = accepted.terms(&gateway, record);
         let asked = (parts, agreement);
-        let far = forward::open_far(&gateway, &connection, record, asked, accepted).await?;
+        let opening = forward::open_far(&gateway, &connection, record, asked, &accepted);
+        let (far, share) = opening.await?;
+        let held = held.into_iter().chain(share).collect();
+        let terms = accepted.terms(&gateway, record, held);
         Ok((ahead, far, terms))
     }
 }
@@ -257,14 +260,19 @@ fn success(principal: &Principal) -> Vec<u8> {
     })
 }
 
-/// The same words whatever was wrong; which it was is for the log. Who is known has
+/// The same words whatever was wrong with a credential; which it was is for the log. Who is known has
 /// had an answer to its message, and is told by the code alone.
 fn refusal(reason: &Reason, known: bool) -> Vec<u8> {
     let close = frame::close(close_code(reason));
     if known || *reason == Reason::Stopping {
         return close;
     }
-    let failure = Failure { r#type: "auth_error", message: "Authentication failed" };
+    let message = match reason {
+        // Told to nobody who has not proven who it is.
+        Reason::StreamsOverLimit | Reason::AgentsOverBound(_) => "Too many connections",
+        _ => "Authentication failed",
+    };
+    let failure = Failure { r#type: "auth_error", message };
     [text(&failure), close].concat()
 }
 
@@ -279,7 +287,10 @@ fn close_code(reason: &Reason) -> u16 {
         Reason::AttemptsQueued
         | Reason::StoreBusy
         | Reason::StoreUnavailable
+        | Reason::StreamsOverLimit
+        | Reason::AgentsOverBound(_)
         | Reason::UpstreamSaturated
+        | Reason::UpstreamShareTaken
         | Reason::Internal => frame::TRY_AGAIN_LATER,
         Reason::UpstreamConnect
         | Reason::UpstreamConnectTimeout

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::forward::field_names::TrailerFilter;
-use super::forward::lease::Lease;
+use super::forward::lease::Holding;
 use super::message::trim_values;
 use super::outgoing::{Outgoing, Piece};
 use super::record::RequestRecord;
@@ -280,7 +280,7 @@ pub struct ResponseBody {
 enum Content {
     Empty,
     Full(Bytes),
-    Upstream { incoming: Incoming, lease: Option<Lease>, watch: Option<PrincipalWatch> },
+    Upstream { incoming: Incoming, lease: Option<Holding>, watch: Option<PrincipalWatch> },
 }
 
 impl ResponseBody {
@@ -311,7 +311,7 @@ impl ResponseBody {
     /// An upstream's body. `lease` goes back to the pool when it has been read to
     /// its end; dropped before, the connection is closed.
     #[must_use]
-    pub fn upstream(incoming: Incoming, lease: Lease, watch: Option<PrincipalWatch>) -> Self {
+    pub fn upstream(incoming: Incoming, lease: Holding, watch: Option<PrincipalWatch>) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
             return Self::empty();

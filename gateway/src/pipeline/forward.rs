@@ -9,6 +9,7 @@ mod gate;
 pub mod headers;
 pub mod identity;
 pub mod lease;
+mod share;
 pub mod tunnel;
 pub mod upstream;
 pub mod websocket;
@@ -19,8 +20,9 @@ use std::time::{Duration, Instant};
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
+use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::config::{Access, Agents, FieldNames};
 
@@ -32,11 +34,12 @@ use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
+use super::slots::{Holder, Place};
 use super::watch::PrincipalWatch;
 use echo::socket::EchoSocket;
 use field_names::TrailerFilter;
 use headers::{Facts, Passing};
-use lease::Lease;
+use lease::Holding;
 use tunnel::upkeep::Upkeep;
 use tunnel::{Far, Terms};
 use upstream::Upstream;
@@ -84,6 +87,15 @@ pub struct Accepted<'a> {
 }
 
 impl Accepted<'_> {
+    /// On whose account what it takes is counted. Who is nobody's is told by its address:
+    /// else anybody could take a public route's upstream from all.
+    fn holder(&self) -> Holder {
+        match self.principal {
+            Some(principal) => Holder::Account(principal.account_id()),
+            None => Holder::Address(Source::of(self.client.address)),
+        }
+    }
+
     /// Tells when the principal may no longer do what it was let do.
     fn watch(&self, gateway: &Gateway) -> Option<PrincipalWatch> {
         let principal = self.principal?;
@@ -95,6 +107,7 @@ impl Accepted<'_> {
         &self,
         gateway: &Gateway,
         record: &RequestRecord,
+        held: Vec<Place>,
     ) -> Terms<impl Future<Output = ()> + Send + use<>> {
         let timeouts = &gateway.timeouts;
         let upkeep = match self.route.agents {
@@ -108,6 +121,7 @@ impl Accepted<'_> {
             watch: self.watch(gateway),
             going_away: gateway.lifecycle.drain_started(),
             upkeep,
+            held,
             request_id: Arc::clone(&record.access.request_id),
             counters: Arc::clone(&gateway.counters),
         }
@@ -131,7 +145,11 @@ pub async fn forward(
         handshake.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
     let field_names = destination.field_names(&parts.headers, connection.protocol);
     prepare(gateway, connection, record, &mut parts, (&accepted, field_names))?;
+    let principal = accepted.principal.map(AsRef::as_ref);
+    let mut held = Vec::new();
     if handshake.is_some() {
+        // Before the upstream is asked: what may not stay open is not opened.
+        held = gateway.bounds.tunnel(principal, accepted.route)?;
         websocket::Handshake::add_to(&mut parts.headers);
     }
     let pace = if is_grpc(&parts.headers) && connection.protocol == Protocol::Http2 {
@@ -160,7 +178,7 @@ pub async fn forward(
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
-            let terms = accepted.terms(gateway, record);
+            let terms = accepted.terms(gateway, record, held);
             return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
     };
@@ -175,17 +193,21 @@ pub async fn forward(
     if let Some(exchange) = listening {
         connection.end_interim(exchange, outcome.is_ok()).await;
     }
-    let (response, lease) = outcome.map_err(|rejection| {
+    let (response, mut holding) = outcome.map_err(|rejection| {
         // A body that failed took the upstream's connection with it: the client is
         // at fault, and the upstream must not be blamed.
         progress.failure().map_or(rejection, |error| reason_of(error).into())
     })?;
     progress.note_answer();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let answer = Answered { response, lease, method };
-        if watch.is_none() && is_stream(answer.response.headers()) {
+        if watch.is_none() && is_stream(response.headers()) {
             watch = accepted.watch(gateway);
         }
+        if is_event_stream(response.headers()) && !response.body().is_end_stream() {
+            // Only now it is known; refused, the upstream is hung up on.
+            holding.add(gateway.bounds.event_stream(principal)?);
+        }
+        let answer = Answered { response, holding, method };
         return Ok(stream_back(record, answer, watch));
     }
     let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
@@ -193,9 +215,10 @@ pub async fn forward(
         return Err(Reason::UpstreamUpgrade.because("unsolicited 101"));
     };
     handshake.check_answer(response.headers())?;
-    let ends = switch(record, response, lease);
-    let terms = accepted.terms(gateway, record);
-    Ok(tunnel::open(gateway, connection, client, ends, terms))
+    let (response, far, share) = switch(record, response, holding);
+    held.extend(share);
+    let terms = accepted.terms(gateway, record, held);
+    Ok(tunnel::open(gateway, connection, client, (response, far), terms))
 }
 
 /// Opens a WebSocket to the route's upstream on behalf of a client whose own side
@@ -208,51 +231,52 @@ pub async fn open_far(
     connection: &Connection,
     record: &mut RequestRecord,
     (mut parts, agreement): (Parts, Agreement),
-    accepted: Accepted<'_>,
-) -> Result<Far, Rejection> {
+    accepted: &Accepted<'_>,
+) -> Result<(Far, Vec<Place>), Rejection> {
     let destination = &gateway.destinations[accepted.route.upstream];
     record.access.upstream = Some(Arc::clone(destination.name()));
     let field_names = destination.field_names(&parts.headers, connection.protocol);
-    prepare(gateway, connection, record, &mut parts, (&accepted, field_names))?;
+    prepare(gateway, connection, record, &mut parts, (accepted, field_names))?;
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
-        Destination::Echo { .. } => return Ok(Far::Echo(EchoSocket::default())),
+        Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), Vec::new())),
     };
     let body = RequestBody::none();
     let progress = body.progress();
     let asked = Instant::now();
-    let outcome = send(connection, upstream, parts, body, &accepted, &progress, None).await;
+    let outcome = send(connection, upstream, parts, body, accepted, &progress, None).await;
     record.note_upstream(asked);
-    let (response, lease) = outcome?;
+    let (response, holding) = outcome?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status().as_u16();
         return Err(Reason::UpstreamUpgrade.because(format!("it answered {status}")));
     }
     agreement.check_answer(response.headers())?;
-    Ok(switch(record, response, lease).1)
+    let (_, far, share) = switch(record, response, holding);
+    Ok((far, share))
 }
 
 /// Parts an upstream's 101 from the connection that has become a tunnel.
 fn switch(
     record: &RequestRecord,
     mut response: Response<Incoming>,
-    lease: Lease,
-) -> (Response<()>, Far) {
-    let far =
-        Far::Upstream { upgrade: hyper::upgrade::on(&mut response), place: lease.into_tunnel() };
+    holding: Holding,
+) -> (Response<()>, Far, Vec<Place>) {
+    let (place, share) = holding.into_tunnel();
+    let far = Far::Upstream { upgrade: hyper::upgrade::on(&mut response), place };
     let (mut parts, _) = response.into_parts();
     if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
         headers::prepare_response(&mut parts.headers, &request_id, false);
     }
     websocket::Handshake::add_to(&mut parts.headers);
     parts.extensions.clear();
-    (Response::from_parts(parts, ()), far)
+    (Response::from_parts(parts, ()), far, share)
 }
 
 struct Answered {
     response: Response<Incoming>,
-    lease: Lease,
+    holding: Holding,
     method: Method,
 }
 
@@ -299,8 +323,12 @@ async fn send(
     accepted: &Accepted<'_>,
     progress: &BodyProgress,
     mut watch: Option<&mut PrincipalWatch>,
-) -> Result<(Response<Incoming>, Lease), Rejection> {
-    let mut exchange = std::pin::pin!(upstream.send(parts, body, &accepted.path));
+) -> Result<(Response<Incoming>, Holding), Rejection> {
+    let mut exchange = std::pin::pin!(async {
+        let share = upstream.shares.take(accepted.holder()).await?;
+        let (response, lease) = upstream.send(parts, body, &accepted.path).await?;
+        Ok((response, Holding::new(lease, share)))
+    });
     let window = accepted.route.timeout;
     let mut deadline = std::pin::pin!(tokio::time::sleep(window));
     let mut received = progress.received();
@@ -331,7 +359,7 @@ fn stream_back(
     answer: Answered,
     watch: Option<PrincipalWatch>,
 ) -> Response<ResponseBody> {
-    let Answered { response, lease, method } = answer;
+    let Answered { response, holding, method } = answer;
     let (mut parts, incoming) = response.into_parts();
     // Their length describes a body that is not sent (RFC 9110 8.6).
     let keep_length = method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
@@ -340,12 +368,16 @@ fn stream_back(
     }
     parts.version = http::Version::default();
     parts.extensions.clear();
-    Response::from_parts(parts, ResponseBody::upstream(incoming, lease, watch))
+    Response::from_parts(parts, ResponseBody::upstream(incoming, holding, watch))
 }
 
 /// Answers that last as long as somebody listens.
 fn is_stream(headers: &HeaderMap) -> bool {
-    is_grpc(headers) || has_type(headers, "text/event-stream")
+    is_grpc(headers) || is_event_stream(headers)
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    has_type(headers, "text/event-stream")
 }
 
 /// Whether a message is gRPC, whose clients read another kind of refusal.

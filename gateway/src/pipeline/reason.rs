@@ -10,6 +10,7 @@ use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 
 use super::agent::first_message::Fault;
+use super::bounds::AgentBound;
 
 pub use crate::http1::FramingFault;
 
@@ -52,6 +53,9 @@ pub enum Reason {
     HasherBusy,
     AgentsOverLimit,
     AgentsOverAddressLimit,
+    /// An account's WebSockets and event streams.
+    StreamsOverLimit,
+    AgentsOverBound(AgentBound),
     // Credentials.
     CredentialMissing,
     CredentialsConflict,
@@ -100,6 +104,8 @@ pub enum Reason {
     UpstreamConnectTimeout,
     UpstreamTls,
     UpstreamSaturated,
+    /// By the account itself, or by the address of those without one.
+    UpstreamShareTaken,
     UpstreamTimeout,
     UpstreamClosed,
     UpstreamProtocol,
@@ -136,6 +142,12 @@ impl Reason {
             Reason::HasherBusy => "hasher_busy",
             Reason::AgentsOverLimit => "agents_over_limit",
             Reason::AgentsOverAddressLimit => "agents_over_address_limit",
+            Reason::StreamsOverLimit => "streams_over_limit",
+            Reason::AgentsOverBound(bound) => match bound {
+                AgentBound::Server => "agents_over_server_limit",
+                AgentBound::Key => "agents_over_key_limit",
+                AgentBound::Owner => "agents_over_owner_limit",
+            },
             Reason::CredentialMissing => "credential_missing",
             Reason::CredentialsConflict => "credentials_conflict",
             Reason::CredentialRefused(_, refusal)
@@ -195,6 +207,7 @@ impl Reason {
             Reason::UpstreamConnectTimeout => "upstream_connect_timeout",
             Reason::UpstreamTls => "upstream_tls",
             Reason::UpstreamSaturated => "upstream_saturated",
+            Reason::UpstreamShareTaken => "upstream_share_taken",
             Reason::UpstreamTimeout => "upstream_timeout",
             Reason::UpstreamClosed => "upstream_closed",
             Reason::UpstreamProtocol => "upstream_protocol",

@@ -116,6 +116,16 @@ fn refusal(reason: &Reason) -> Refusal {
             "TOO_MANY_REQUESTS",
             "Too many connections have not said who they are",
         ),
+        Reason::StreamsOverLimit => keep(
+            S::TOO_MANY_REQUESTS,
+            "TOO_MANY_REQUESTS",
+            "Too many of your WebSockets and event streams are open",
+        ),
+        Reason::AgentsOverBound(_) => keep(
+            S::TOO_MANY_REQUESTS,
+            "TOO_MANY_REQUESTS",
+            "Too many agents of this server, key or owner are connected",
+        ),
         // Told over the WebSocket, by a close code.
         Reason::FirstMessage(_) => {
             close(S::BAD_REQUEST, "BAD_REQUEST", "The first message is not acceptable")
@@ -221,6 +231,11 @@ fn refusal(reason: &Reason) -> Refusal {
             S::SERVICE_UNAVAILABLE,
             "SERVICE_UNAVAILABLE",
             "The service behind the gateway is busy",
+        ),
+        Reason::UpstreamShareTaken => keep(
+            S::SERVICE_UNAVAILABLE,
+            "SERVICE_UNAVAILABLE",
+            "Too many of your requests to this service are still under way",
         ),
         Reason::HasherBusy
         | Reason::MailBusy
@@ -465,9 +480,12 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
         | Reason::MailBusy
         | Reason::AgentsOverLimit
         | Reason::AgentsOverAddressLimit
+        | Reason::StreamsOverLimit
+        | Reason::AgentsOverBound(_)
         | Reason::StoreBusy
         | Reason::StoreUnavailable
-        | Reason::UpstreamSaturated => {
+        | Reason::UpstreamSaturated
+        | Reason::UpstreamShareTaken => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}

@@ -66,6 +66,8 @@ pub enum Event {
     /// Nobody registers, whatever configurations say; or that was taken back.
     RegistrationClose,
     RegistrationOpen,
+    /// An account has as much open as it may.
+    AccountBound,
     /// Every record was read out, hashes of secrets among them.
     StoreExport,
 }

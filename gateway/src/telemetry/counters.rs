@@ -92,6 +92,16 @@ counters! {
     agents_over_address_limit,
     /// Agents whose first message did not come in time.
     agents_timed_out,
+    /// WebSockets and event streams refused because their account had too many open.
+    streams_over_limit,
+    /// Agents refused because their server had too many connected.
+    agents_over_server_limit,
+    /// Agents refused because their key, of no server, had too many connected.
+    agents_over_key_limit,
+    /// Agents refused because the owner of their keys had too many connected.
+    agents_over_owner_limit,
+    /// Requests refused because their account had its share of the upstream in use.
+    upstream_shares_taken,
     /// Agents closed because they answered no ping.
     agents_silent,
     /// Tunnels closed because nothing moved in them.

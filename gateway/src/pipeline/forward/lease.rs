@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::pipeline::body::BodyProgress;
+use crate::pipeline::slots::Place;
 
 use super::gate::Question;
 use super::upstream::{Http1Sender, Idle, Upstream};
@@ -17,6 +18,34 @@ use super::upstream::{Http1Sender, Idle, Upstream};
 pub enum Lease {
     Http1(Http1Lease),
     Http2(StreamLease),
+}
+
+/// All that an exchange has until its answer has ended.
+pub struct Holding {
+    // First: whoever waits for the places finds the connection given back.
+    lease: Lease,
+    places: Vec<Place>,
+}
+
+impl Holding {
+    #[must_use]
+    pub fn new(lease: Lease, share: Place) -> Self {
+        Self { lease, places: vec![share] }
+    }
+
+    pub fn add(&mut self, place: Option<Place>) {
+        self.places.extend(place);
+    }
+
+    /// The answer has been read to its end.
+    pub fn give_back(self) {
+        self.lease.give_back();
+    }
+
+    /// The connection has become a tunnel, which keeps the places.
+    pub fn into_tunnel(self) -> (Option<OwnedSemaphorePermit>, Vec<Place>) {
+        (self.lease.into_tunnel(), self.places)
+    }
 }
 
 /// An HTTP/1.1 connection in use.

@@ -25,6 +25,7 @@ use crate::pipeline::Gateway;
 use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
+use crate::pipeline::slots::Place;
 use crate::pipeline::watch::PrincipalWatch;
 use crate::telemetry::counters::Counters;
 
@@ -48,11 +49,12 @@ pub enum Far {
     },
 }
 
-/// What may end a tunnel beside its ends.
+/// What may end a tunnel beside its ends, and what it holds until then.
 pub struct Terms<D> {
     pub watch: Option<PrincipalWatch>,
     pub going_away: D,
     pub upkeep: Upkeep,
+    pub held: Vec<Place>,
     /// Of the request that opened it, for the log.
     pub request_id: Arc<str>,
     pub counters: Arc<Counters>,

@@ -28,6 +28,7 @@ use crate::pipeline::reason::{Reason, Rejection};
 
 use super::gate::{Gate, Malformed, Question};
 use super::lease::{Held, Http1Connection, Http1Lease, Lease, StreamLease};
+use super::share::Shares;
 
 pub(super) type Http1Sender = http1::SendRequest<RequestBody>;
 type Http2Sender = http2::SendRequest<RequestBody>;
@@ -63,6 +64,8 @@ pub struct Upstream {
     dialing: tokio::sync::Mutex<()>,
     /// A stream of an HTTP/2 connection has ended.
     freed: Arc<Notify>,
+    /// What of it each account may have.
+    pub(super) shares: Arc<Shares>,
 }
 
 /// An HTTP/1.1 connection nobody uses now.
@@ -93,10 +96,12 @@ impl Upstream {
         target: HttpTarget,
         tls: Option<(TlsConnector, ServerName<'static>)>,
     ) -> Self {
+        let http2 = target.protocol == UpstreamProtocol::Http2;
         Self {
             name: config.name.as_str().into(),
             field_names: config.field_names,
-            multiplexes: AtomicBool::new(target.protocol == UpstreamProtocol::Http2),
+            shares: Arc::new(Shares::new(config, http2)),
+            multiplexes: AtomicBool::new(http2),
             target,
             tls,
             connect_timeout: config.connect_timeout,
@@ -324,6 +329,7 @@ impl Upstream {
         let protocol = |error: hyper::Error| Reason::UpstreamProtocol.because(error);
         self.multiplexes.store(http2, Ordering::Release);
         if !http2 {
+            self.shares.settle(1);
             let question = Arc::<Question>::default();
             let gate = Gate::new(io, Arc::clone(&question));
             let (sender, connection) = http1::Builder::new()
@@ -346,8 +352,10 @@ impl Upstream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(protocol)?;
-        let allowed = Arc::new(AtomicUsize::new(allowed_streams(&connection)));
-        tokio::spawn(drive(connection, Arc::clone(&allowed)));
+        let streams = allowed_streams(&connection);
+        let allowed = Arc::new(AtomicUsize::new(streams));
+        self.shares.settle(streams);
+        tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::clone(&self.shares)));
         let permit = Arc::new(permit);
         let shared = Shared { sender, streams: Arc::default(), allowed, _permit: permit };
         let stream = StreamLease::new(&shared.streams, &self.freed);
@@ -366,13 +374,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn drive<IO>(
     connection: http2::Connection<IO, RequestBody, TokioExecutor>,
     allowed: Arc<AtomicUsize>,
+    shares: Arc<Shares>,
 ) where
     IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let mut connection = std::pin::pin!(connection);
     std::future::poll_fn(|cx| {
         let polled = connection.as_mut().poll(cx);
-        allowed.store(allowed_streams(&connection), Ordering::Release);
+        let streams = allowed_streams(&connection);
+        if allowed.swap(streams, Ordering::AcqRel) != streams {
+            shares.settle(streams);
+        }
         // Why it ended is told to the exchanges on it.
         polled.map(|_| ())
     })

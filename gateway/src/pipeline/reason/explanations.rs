@@ -224,6 +224,26 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "`limits.agents_unauthenticated_per_address` agents of this address are connected and have not said who they are.",
         "Raise the limit if so many share the address and connect at once. An agent behind a proxy is counted by itself if `client.trusted_proxies` names the proxy.",
     ),
+    of(
+        "streams_over_limit",
+        "`limits.streams_per_account` WebSockets and event streams of the account are open.",
+        "Look for a client that opens new ones and leaves the old; if so many are meant, raise the limit. Streams of an account that many share are better opened with API keys of several.",
+    ),
+    of(
+        "agents_over_server_limit",
+        "`limits.agents_per_server` agents with keys of the same server are connected.",
+        "Look for an agent that connects again and again; if a server really has so many, raise the limit.",
+    ),
+    of(
+        "agents_over_key_limit",
+        "`limits.agents_per_key` agents are connected with the same key, which is bound to no server.",
+        "Give agents keys of their own, bound to their servers; or raise the limit.",
+    ),
+    of(
+        "agents_over_owner_limit",
+        "`limits.agents_per_owner` agents with keys of the same owner are connected.",
+        "Spread the keys over several accounts, or raise the limit.",
+    ),
     // Credentials.
     of(
         "first_message_late",
@@ -560,6 +580,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "upstream_saturated",
         "All `max_connections` to the upstream were in use, and none came free in time.",
         "Raise `max_connections`, or make the upstream faster.",
+    ),
+    of(
+        "upstream_share_taken",
+        "The account's own requests, tunnels and streams take all that one account may have of the upstream (half of `max_connections`, or `max_connections_per_account`), and none ended in time. On a public route the same holds for an address.",
+        "Look in the log for what this account leaves open; raise `max_connections`, or `max_connections_per_account` if one account is to have more than half. If the address is a proxy's, list it in `client.trusted_proxies`.",
     ),
     of(
         "upstream_timeout",

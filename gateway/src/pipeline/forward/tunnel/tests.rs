@@ -39,6 +39,7 @@ fn kept(ahead: &'static [u8], upkeep: Upkeep) -> Carried {
         watch: None,
         going_away,
         upkeep,
+        held: Vec::new(),
         request_id: "one".into(),
         counters: Arc::clone(&counters),
     };

@@ -1,0 +1,101 @@
+//! What one account may have open at once, so that nobody's valid use takes what is
+//! there for all: tunnels and event streams, and agents.
+
+use std::sync::Arc;
+
+use crate::auth::principal::Principal;
+use crate::config::{self, Agents};
+use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
+
+use super::Gateway;
+use super::reason::{Reason, Rejection};
+use super::record::RequestRecord;
+use super::route::Route;
+use super::slots::{Holder, Place, Places};
+
+pub struct Bounds {
+    streams: Arc<Places>,
+    agents_of_server: Arc<Places>,
+    /// Of keys that are bound to no server.
+    agents_of_key: Arc<Places>,
+    agents_of_owner: Arc<Places>,
+}
+
+/// Whose agents are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentBound {
+    Server,
+    Key,
+    Owner,
+}
+
+impl Bounds {
+    #[must_use]
+    pub fn new(limits: &config::Limits) -> Self {
+        Self {
+            streams: Places::new(limits.streams_per_account),
+            agents_of_server: Places::new(limits.agents_per_server),
+            agents_of_key: Places::new(limits.agents_per_key),
+            agents_of_owner: Places::new(limits.agents_per_owner),
+        }
+    }
+
+    /// What a WebSocket takes: with a key, on a route of agents, an agent's places; else
+    /// one of the account's. Of a public route it is nobody's.
+    ///
+    /// # Errors
+    /// When all are taken.
+    pub fn tunnel(
+        &self,
+        principal: Option<&Principal>,
+        route: &Route,
+    ) -> Result<Vec<Place>, Reason> {
+        let Some(principal) = principal else { return Ok(Vec::new()) };
+        let owner = Holder::Account(principal.account_id());
+        let key = principal.key().filter(|_| route.agents == Agents::Accepted);
+        let Some(key) = key else {
+            return Ok(vec![self.streams.take(owner).ok_or(Reason::StreamsOverLimit)?]);
+        };
+        let (places, holder, bound) = match key.server {
+            Some(server) => (&self.agents_of_server, Holder::Server(server), AgentBound::Server),
+            None => (&self.agents_of_key, Holder::Key(key.id), AgentBound::Key),
+        };
+        let own = places.take(holder).ok_or(Reason::AgentsOverBound(bound))?;
+        let owned = self.agents_of_owner.take(owner);
+        Ok(vec![own, owned.ok_or(Reason::AgentsOverBound(AgentBound::Owner))?])
+    }
+
+    /// What an answer that is a stream of events takes.
+    ///
+    /// # Errors
+    /// When all are taken.
+    pub fn event_stream(&self, principal: Option<&Principal>) -> Result<Option<Place>, Reason> {
+        let Some(principal) = principal else { return Ok(None) };
+        let place = self.streams.take(Holder::Account(principal.account_id()));
+        place.ok_or(Reason::StreamsOverLimit).map(Some)
+    }
+}
+
+/// Writes an audit line if somebody known has come to a bound of the account.
+pub fn audit(gateway: &Gateway, record: &RequestRecord, rejection: &Rejection) {
+    let bounded = matches!(
+        rejection.reason,
+        Reason::StreamsOverLimit | Reason::AgentsOverBound(_) | Reason::UpstreamShareTaken
+    );
+    let Some(principal) = record.access.principal.as_deref().filter(|_| bounded) else { return };
+    gateway.sink.audit(AuditRecord {
+        at: record.now(),
+        event: Event::AccountBound,
+        outcome: Outcome::Refused,
+        reason: rejection.reason.code(),
+        account: Some(Arc::clone(&principal.account)),
+        actor: Actor::Client {
+            address: record.access.client,
+            request_id: Arc::clone(&record.access.request_id),
+            credential: Some(principal.scheme().as_str()),
+            session: principal.session().map(|session| session.0),
+            acting: None,
+        },
+        detail: record.access.route.as_ref().map(|route| format!("route {route}")),
+    });
+}
