@@ -69,7 +69,7 @@ use reason::{Reason, Rejection};
 use record::{CancelGuard, RequestRecord};
 use respond::{Challenges, Shape};
 use route::Routes;
-use slots::Slots;
+use slots::{Places, Slots};
 use throttle::{Caller, Page, Throttle};
 
 /// Everything a request may need, shared by all of them.
@@ -79,6 +79,8 @@ pub struct Gateway {
     pub admission: Admission,
     /// Places of agents that have not said who they are.
     pub agents: Arc<Slots>,
+    /// Of clients behind trusted proxies, whose connections are not theirs.
+    pub proxied: Arc<Places>,
     /// What each account may have open.
     pub bounds: Bounds,
     pub dialects: Dialects,
@@ -251,6 +253,7 @@ async fn process(
     let request_id = Arc::clone(&record.access.request_id);
     let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
     gateway.admission.admit(source)?;
+    record.place = bounds::client(gateway, connection, address)?;
 
     // What the bytes said before anything is read into them.
     if let Some(fault) = fault {
@@ -439,6 +442,7 @@ fn count(counters: &Counters, reason: &Reason) {
         Reason::TooMany(_) => counters.limits_reached.increment(),
         Reason::HasherBusy | Reason::AttemptsQueued => counters.hashing_shed.increment(),
         Reason::BodyStalled => counters.bodies_stalled.increment(),
+        Reason::ConnectionsOverAddressLimit => counters.connections_over_address_limit.increment(),
         Reason::AgentsOverLimit => counters.agents_over_limit.increment(),
         Reason::AgentsOverAddressLimit => counters.agents_over_address_limit.increment(),
         Reason::StreamsOverLimit => counters.streams_over_limit.increment(),

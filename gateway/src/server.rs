@@ -70,7 +70,7 @@ use crate::pipeline::forward::upstream::Upstream;
 use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::Challenges;
 use crate::pipeline::route::Routes;
-use crate::pipeline::slots::Slots;
+use crate::pipeline::slots::{Places, Slots};
 use crate::pipeline::throttle::{self, NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
 use crate::socket;
@@ -609,6 +609,7 @@ fn assemble(
             limits.agents_unauthenticated,
             limits.agents_unauthenticated_per_address,
         ),
+        proxied: Places::new(limits.connections_per_address),
         bounds: Bounds::new(limits),
         admission: match core.store().buckets() {
             None => Admission::new(limits.requests_per_second, limits.burst),

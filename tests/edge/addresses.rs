@@ -6,6 +6,9 @@ use crate::support::client::Client;
 use crate::support::gateway::Gateway;
 use crate::support::raw::raw;
 use crate::support::socket::Dial;
+use crate::support::streaming::streaming;
+use crate::support::tunnel::Tunnel;
+use crate::support::upstream::Upstream;
 use crate::support::{client, eventually};
 
 use super::PUBLIC_ECHO;
@@ -169,4 +172,50 @@ async fn every_path_draws_from_the_same_bucket() {
     // Once it is empty nothing passes, whatever it is for.
     let statuses = [connection.send(login).await.status, connection.get("/health").await.status];
     assert!(statuses.iter().any(|status| *status == 429), "{statuses:?}");
+}
+
+/// An answer that goes on for as long as somebody listens.
+async fn long(client: &Client) -> (client::Connection, http::Response<hyper::body::Incoming>) {
+    let mut connection = client.connect().await;
+    let response = connection.begin(client::request(http::Method::GET, "/long")).await;
+    assert_eq!(response.status(), 200);
+    (connection, response)
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_the_client_is_counted_and_not_the_proxy() {
+    let upstream = Upstream::http1(|request: http::Request<_>| async move {
+        let (pieces, body) = streaming();
+        if request.uri().path() == "/long" {
+            tokio::spawn(async move {
+                pieces.data("begun").await;
+                pieces.abandoned().await;
+            });
+        }
+        http::Response::new(body)
+    })
+    .await;
+    let route = "[[route]]\npublic = true\nupstream = \"app\"\n\
+                 [[route]]\npath = \"/ws\"\npublic = true\nupstream = \"echo\"\n";
+    let limits = "[limits]\nconnections_per_address = 3\n";
+    let gateway = Gateway::start(&format!("{}{route}{limits}", upstream.section("app"))).await;
+    let from = |address| Client::anonymous(&gateway).from_address(address);
+    let one = from("192.0.2.1");
+    let mut held = vec![long(&one).await, long(&one.clone().h2()).await];
+    let _tunnel = Tunnel::opened(&gateway, "/ws", &[("x-forwarded-for", "192.0.2.1")]).await;
+    let refused = one.get("/").await;
+    assert_eq!(refused.field("retry-after"), "1");
+    refused.refused(429, "TOO_MANY_REQUESTS");
+    one.get("/health").await.refused(429, "TOO_MANY_REQUESTS");
+    gateway.wait_for_log(|line| line["reason"] == "connections_over_address_limit").await;
+    gateway.counted(&["connections_over_address_limit"], 2).await;
+    // Others through the same proxy, and the proxy itself, are not concerned.
+    from("192.0.2.2").get("/").await.expect(200);
+    let mut own = Vec::new();
+    for _ in 0..5 {
+        own.push(long(&from("127.0.0.3")).await);
+    }
+    drop(held.pop());
+    eventually("a place that came back", async || (one.get("/").await.status == 200).then_some(()))
+        .await;
 }

@@ -110,7 +110,8 @@ async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) 
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     match listening.proxy_protocol {
         ProxyProtocol::Off => {
-            // A proxy that is trusted to speak for many comes with many connections.
+            // A proxy that is trusted to speak for many comes with many connections; of
+            // its clients the pipeline counts the requests.
             let address_slot = if is_trusted(&listening, peer) {
                 None
             } else {

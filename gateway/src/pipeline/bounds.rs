@@ -1,13 +1,16 @@
-//! What one account may have open at once, so that nobody's valid use takes what is
-//! there for all: tunnels and event streams, and agents.
+//! What one account, or one client behind a proxy, may have open at once, so that
+//! nobody's valid use takes what is there for all.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::config::{self, Agents};
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 use super::Gateway;
+use super::connection::Connection;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
@@ -74,6 +77,26 @@ impl Bounds {
         let place = self.streams.take(Holder::Account(principal.account_id()));
         place.ok_or(Reason::StreamsOverLimit).map(Some)
     }
+}
+
+/// A place for the request of a client that comes through a trusted proxy. The proxy's
+/// connections are many clients', and nobody's own; a request under way stands for one.
+///
+/// # Errors
+/// When the client has as many as an address may have connections.
+pub fn client(
+    gateway: &Gateway,
+    connection: &Connection,
+    address: IpAddr,
+) -> Result<Option<Place>, Reason> {
+    let proxied = address != connection.peer_ip()
+        // Who all come through is none of them.
+        && !gateway.trusted_proxies.iter().any(|network| network.contains(&address));
+    if !proxied {
+        return Ok(None);
+    }
+    let place = gateway.proxied.take(Holder::Address(Source::of(address)));
+    place.ok_or(Reason::ConnectionsOverAddressLimit).map(Some)
 }
 
 /// Writes an audit line if somebody known has come to a bound of the account.

@@ -106,8 +106,8 @@ impl Accepted<'_> {
     pub fn terms(
         &self,
         gateway: &Gateway,
-        record: &RequestRecord,
-        held: Vec<Place>,
+        record: &mut RequestRecord,
+        mut held: Vec<Place>,
     ) -> Terms<impl Future<Output = ()> + Send + use<>> {
         let timeouts = &gateway.timeouts;
         let upkeep = match self.route.agents {
@@ -117,6 +117,7 @@ impl Accepted<'_> {
             }),
             Agents::NotAccepted => timeouts.tunnel_idle.map_or(Upkeep::None, Upkeep::Idle),
         };
+        held.extend(record.place.take());
         Terms {
             watch: self.watch(gateway),
             going_away: gateway.lifecycle.drain_started(),

@@ -51,6 +51,8 @@ pub enum Reason {
         retry_after: Duration,
     },
     HasherBusy,
+    /// A client's, who comes through a trusted proxy.
+    ConnectionsOverAddressLimit,
     AgentsOverLimit,
     AgentsOverAddressLimit,
     /// An account's WebSockets and event streams.
@@ -140,6 +142,7 @@ impl Reason {
             Reason::RegistrationsOverLimit { .. } => "registrations_over_limit",
             Reason::AttemptsQueued => "attempts_queued",
             Reason::HasherBusy => "hasher_busy",
+            Reason::ConnectionsOverAddressLimit => "connections_over_address_limit",
             Reason::AgentsOverLimit => "agents_over_limit",
             Reason::AgentsOverAddressLimit => "agents_over_address_limit",
             Reason::StreamsOverLimit => "streams_over_limit",

@@ -17,6 +17,7 @@ use crate::telemetry::sink::Sink;
 use super::body::BodyProgress;
 use super::connection::{Connection, InFlight, Protocol};
 use super::forward::headers;
+use super::slots::Place;
 
 /// One request's entry. Dropped before it is completed, it counts as a reset.
 pub struct RequestRecord {
@@ -26,6 +27,8 @@ pub struct RequestRecord {
     /// Whether the answer, whatever it is, ends a browser's flow to GitHub.
     pub ends_flow: bool,
     pub body: Option<Arc<BodyProgress>>,
+    /// The client's among requests that come through a trusted proxy; a tunnel keeps it.
+    pub place: Option<Place>,
     started: Instant,
     connection: Arc<Connection>,
     in_flight: InFlight,
@@ -79,6 +82,7 @@ impl RequestRecord {
             dialect: None,
             ends_flow: false,
             body: None,
+            place: None,
             started: Instant::now(),
             connection: Arc::clone(connection),
             in_flight: connection.begin_request(),

@@ -111,6 +111,11 @@ fn refusal(reason: &Reason) -> Refusal {
             "TOO_MANY_REQUESTS",
             "Too many registrations; try again later",
         ),
+        Reason::ConnectionsOverAddressLimit => keep(
+            S::TOO_MANY_REQUESTS,
+            "TOO_MANY_REQUESTS",
+            "Too many requests of your address are under way",
+        ),
         Reason::AgentsOverAddressLimit => keep(
             S::TOO_MANY_REQUESTS,
             "TOO_MANY_REQUESTS",
@@ -478,6 +483,7 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
         Reason::AttemptsQueued
         | Reason::HasherBusy
         | Reason::MailBusy
+        | Reason::ConnectionsOverAddressLimit
         | Reason::AgentsOverLimit
         | Reason::AgentsOverAddressLimit
         | Reason::StreamsOverLimit

@@ -44,7 +44,8 @@ counters! {
     connections,
     /// Connections closed at once because too many were open.
     connections_over_limit,
-    /// Connections closed at once because their address had too many open.
+    /// Connections closed at once because their address had too many open, and requests
+    /// through a trusted proxy refused because their client had too many under way.
     connections_over_address_limit,
     /// TLS handshakes (and PROXY headers) that failed.
     handshakes_failed,

@@ -215,6 +215,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "If no attack is under way, raise `auth.hash_threads`, or let clients keep their tokens instead of signing in anew.",
     ),
     of(
+        "connections_over_address_limit",
+        "A client that comes through a trusted proxy has `limits.connections_per_address` requests, WebSockets and streams under way. The proxy's own connections are not counted for it.",
+        "Raise the limit if so many people share the address; if it is a proxy's, list it in `client.trusted_proxies`.",
+    ),
+    of(
         "agents_over_limit",
         "`limits.agents_unauthenticated` agents are connected and have not said who they are.",
         "Raise the limit if so many connect at once, as after a restart; else look at their addresses.",
