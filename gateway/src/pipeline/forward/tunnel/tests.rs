@@ -241,6 +241,26 @@ async fn an_agent_in_the_middle_of_a_long_frame_lives() {
 }
 
 #[tokio::test]
+async fn an_agent_whose_upstream_does_not_listen_is_not_silent() {
+    let mut tunnel = kept(b"", PINGS);
+    let long = masked(0x82, &[7; 1_000], [9; 4]);
+    let (mut client, mut writing) = tokio::io::split(tunnel.client);
+    // The upstream takes nothing until the agent has been pinged often.
+    let pinged = async {
+        for _ in 0..6 {
+            let mut heard = vec![0; ping().len()];
+            client.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, ping());
+        }
+        heard(&mut tunnel.upstream, long.len()).await
+    };
+    let (said, taken) = tokio::join!(writing.write_all(&long), pinged);
+    said.unwrap();
+    assert!(taken == long);
+    assert_eq!(tunnel.counters.agents_silent.value(), 0);
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_in_the_middle_of_a_pong_has_said_that_much() {
     let mut tunnel = kept(b"", PINGS);
     let pong = masked(0x8a, &PAYLOAD, [1, 2, 3, 4]);

@@ -79,7 +79,8 @@ impl Keeper {
         up: &mut Direction,
         down: &mut Direction,
     ) -> Poll<Option<Unused>> {
-        let said = std::mem::take(&mut up.moved);
+        // Who waits for the upstream to take what it has said is not silent.
+        let said = std::mem::take(&mut up.moved) || !up.rest.is_empty();
         let heard = std::mem::take(&mut down.moved);
         match &mut self.rule {
             Rule::Pings { every, frame, under_way, unanswered } => {
@@ -124,7 +125,7 @@ impl Keeper {
 
 /// Takes pongs with one payload out of a client's frames.
 #[derive(Debug)]
-pub(super) struct PongFilter {
+pub struct PongFilter {
     payload: Payload,
     boundary: FrameBoundary,
     /// The beginning of what may be such a pong.
@@ -133,17 +134,19 @@ pub(super) struct PongFilter {
 }
 
 impl PongFilter {
-    pub(super) fn new(payload: Payload) -> Self {
+    #[must_use]
+    pub fn new(payload: Payload) -> Self {
         Self { payload, boundary: FrameBoundary::default(), held: [0; PONG_BYTES], have: 0 }
     }
 
     /// What was held back; it stands before what [`Self::pass`] is given next.
-    pub(super) fn held(&self) -> &[u8] {
+    #[must_use]
+    pub fn held(&self) -> &[u8] {
         &self.held[..self.have]
     }
 
     /// Moves what goes on to the front of `bytes`, and answers how much that is.
-    pub(super) fn pass(&mut self, bytes: &mut [u8]) -> usize {
+    pub fn pass(&mut self, bytes: &mut [u8]) -> usize {
         self.have = 0;
         let (mut read, mut kept) = (0, 0);
         while read < bytes.len() {
