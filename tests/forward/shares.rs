@@ -116,17 +116,16 @@ async fn of_a_single_connection_one_account_has_all_of_one_and_half_of_the_strea
         admin.get("/").await.expect(200);
     }
 
-    // hyper's servers allow 200 streams.
     let upstream = Upstream::http(Kind::H2c, answers).await;
     let keys = "max_connections = 1\nconnect_timeout = \"1s\"\n";
     let gateway = gateway_to(&upstream, keys).await;
     let (admin, alice) = (client(&gateway, ADMIN).await, client(&gateway, "alice").await);
     // Streams that the upstream allows count from its first answer on.
     admin.get("/").await.expect(200);
-    let holding = iter(0..100).map(|_| long(&admin, "/long"));
+    let holding = iter(0..50).map(|_| long(&admin, "/long"));
     let mut held: Vec<Held> = holding.buffer_unordered(4).collect().await;
     check_refused(&gateway, admin.get("/").await).await;
-    let hers = iter(0..50).map(|_| long(&alice, "/long"));
+    let hers = iter(0..25).map(|_| long(&alice, "/long"));
     let _hers: Vec<Held> = hers.buffer_unordered(4).collect().await;
     alice.get("/").await.expect(200);
     assert_eq!(upstream.connections(), 1);
@@ -193,7 +192,7 @@ async fn grpc_calls_are_a_part_of_it_too() {
     let say = async |client: &Client| client.clone().h2().request(call(body("hello"))).await;
     assert_eq!(say(&admin).await.body, "hello");
     let mut held = Vec::new();
-    for _ in 0..100 {
+    for _ in 0..50 {
         let mut connection = admin.clone().h2().connect().await;
         let (pieces, body) = streaming();
         held.push((connection.begin(call(body)).await, pieces, connection));

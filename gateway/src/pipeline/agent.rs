@@ -260,8 +260,8 @@ fn success(principal: &Principal) -> Vec<u8> {
     })
 }
 
-/// The same words whatever was wrong with a credential; which it was is for the log. Who is known has
-/// had an answer to its message, and is told by the code alone.
+/// The same words whatever was wrong with a credential; which it was is for the log.
+/// Who is known has had an answer to its message, and is told by the code alone.
 fn refusal(reason: &Reason, known: bool) -> Vec<u8> {
     let close = frame::close(close_code(reason));
     if known || *reason == Reason::Stopping {

@@ -206,7 +206,7 @@ pub async fn forward(
         }
         if is_event_stream(response.headers()) && !response.body().is_end_stream() {
             // Only now it is known; refused, the upstream is hung up on.
-            holding.add(gateway.bounds.event_stream(principal)?);
+            holding.be_stream(gateway.bounds.event_stream(principal)?);
         }
         let answer = Answered { response, holding, method };
         return Ok(stream_back(record, answer, watch));
@@ -217,7 +217,7 @@ pub async fn forward(
     };
     handshake.check_answer(response.headers())?;
     let (response, far, share) = switch(record, response, holding);
-    held.extend(share);
+    held.push(share);
     let terms = accepted.terms(gateway, record, held);
     Ok(tunnel::open(gateway, connection, client, (response, far), terms))
 }
@@ -233,7 +233,7 @@ pub async fn open_far(
     record: &mut RequestRecord,
     (mut parts, agreement): (Parts, Agreement),
     accepted: &Accepted<'_>,
-) -> Result<(Far, Vec<Place>), Rejection> {
+) -> Result<(Far, Option<Place>), Rejection> {
     let destination = &gateway.destinations[accepted.route.upstream];
     record.access.upstream = Some(Arc::clone(destination.name()));
     let field_names = destination.field_names(&parts.headers, connection.protocol);
@@ -241,7 +241,7 @@ pub async fn open_far(
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
-        Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), Vec::new())),
+        Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), None)),
     };
     let body = RequestBody::none();
     let progress = body.progress();
@@ -255,7 +255,7 @@ pub async fn open_far(
     }
     agreement.check_answer(response.headers())?;
     let (_, far, share) = switch(record, response, holding);
-    Ok((far, share))
+    Ok((far, Some(share)))
 }
 
 /// Parts an upstream's 101 from the connection that has become a tunnel.
@@ -263,7 +263,7 @@ fn switch(
     record: &RequestRecord,
     mut response: Response<Incoming>,
     holding: Holding,
-) -> (Response<()>, Far, Vec<Place>) {
+) -> (Response<()>, Far, Place) {
     let (place, share) = holding.into_tunnel();
     let far = Far::Upstream { upgrade: hyper::upgrade::on(&mut response), place };
     let (mut parts, _) = response.into_parts();

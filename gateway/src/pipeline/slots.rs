@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::auth::account::AccountId;
 use crate::auth::api_key::KeyId;
@@ -37,11 +37,11 @@ struct Share {
     most: usize,
 }
 
-/// One of a holder's places; freed when dropped.
+/// One of a holder's places, or a place in the line for one; freed when dropped.
 pub struct Place {
-    // Freed before the holder is looked at: the last one to go forgets it.
-    permit: Option<OwnedSemaphorePermit>,
+    /// Given up before the holder is looked at: the last one to go forgets it.
     free: Option<Arc<Semaphore>>,
+    granted: bool,
     places: Arc<Places>,
     holder: Holder,
 }
@@ -58,17 +58,27 @@ impl Places {
     pub fn take(self: &Arc<Self>, holder: Holder) -> Option<Place> {
         let share = self.share(holder);
         // Under the map's lock: whoever gets none leaves nothing behind.
-        let permit = Arc::clone(&share.free).try_acquire_owned().ok()?;
-        Some(Place { permit: Some(permit), free: None, places: Arc::clone(self), holder })
+        share.free.try_acquire().ok()?.forget();
+        let free = Some(Arc::clone(&share.free));
+        Some(Place { free, granted: true, places: Arc::clone(self), holder })
     }
 
     /// A place as soon as there is one; those of one holder wait in line.
     pub async fn wait(self: &Arc<Self>, holder: Holder) -> Place {
-        let free = Arc::clone(&self.share(holder).free);
-        let acquire = Arc::clone(&free).acquire_owned();
         // Before the wait: who gives up is forgotten too.
-        let mut place = Place { permit: None, free: Some(free), places: Arc::clone(self), holder };
-        place.permit = acquire.await.ok();
+        let mut place = Place {
+            free: Some(Arc::clone(&self.share(holder).free)),
+            granted: false,
+            places: Arc::clone(self),
+            holder,
+        };
+        // What waits has to be gone before the place is.
+        if let Some(free) = place.free.clone()
+            && let Ok(permit) = free.acquire_owned().await
+        {
+            permit.forget();
+            place.granted = true;
+        }
         place
     }
 
@@ -111,8 +121,9 @@ impl Share {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        drop(self.permit.take());
-        drop(self.free.take());
+        if let Some(free) = self.free.take().filter(|_| self.granted) {
+            free.add_permits(1);
+        }
         self.places.holders.remove_if(&self.holder, |_, share| Arc::strong_count(&share.free) == 1);
     }
 }

@@ -24,17 +24,19 @@ pub enum Lease {
 pub struct Holding {
     // First: whoever waits for the places finds the connection given back.
     lease: Lease,
-    places: Vec<Place>,
+    share: Place,
+    stream: Option<Place>,
 }
 
 impl Holding {
     #[must_use]
     pub fn new(lease: Lease, share: Place) -> Self {
-        Self { lease, places: vec![share] }
+        Self { lease, share, stream: None }
     }
 
-    pub fn add(&mut self, place: Option<Place>) {
-        self.places.extend(place);
+    /// It is a stream of events.
+    pub fn be_stream(&mut self, place: Option<Place>) {
+        self.stream = place;
     }
 
     /// The answer has been read to its end.
@@ -42,9 +44,9 @@ impl Holding {
         self.lease.give_back();
     }
 
-    /// The connection has become a tunnel, which keeps the places.
-    pub fn into_tunnel(self) -> (Option<OwnedSemaphorePermit>, Vec<Place>) {
-        (self.lease.into_tunnel(), self.places)
+    /// The connection has become a tunnel, which keeps the share.
+    pub fn into_tunnel(self) -> (Option<OwnedSemaphorePermit>, Place) {
+        (self.lease.into_tunnel(), self.share)
     }
 }
 

@@ -10,8 +10,7 @@ use crate::config;
 use crate::pipeline::reason::{Reason, Rejection};
 use crate::pipeline::slots::{Holder, Place, Places};
 
-/// Streams of an HTTP/2 connection until the upstream says how many it allows.
-const STREAMS: usize = 100;
+use super::upstream::STREAMS;
 
 pub struct Shares {
     places: Arc<Places>,
@@ -31,7 +30,8 @@ impl Shares {
             each: upstream.max_connections_per_account,
             wait: upstream.connect_timeout,
         };
-        shares.settle(if http2 { STREAMS } else { 1 });
+        // Of HTTP/2 until the upstream says how many it allows.
+        shares.settle(if http2 { STREAMS as usize } else { 1 });
         shares
     }
 

@@ -43,7 +43,7 @@ const DOUBTFUL_AFTER: Duration = Duration::from_millis(2);
 /// a connection. Its window holds all of that, so that no answer waits for the client of
 /// another (decision 0008).
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const STREAMS: u32 = 100;
+pub(super) const STREAMS: u32 = 100;
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS * STREAM_WINDOW_BYTES;
 
 pub struct Upstream {
