@@ -12,6 +12,7 @@ mod forwarding;
 mod framing;
 mod path;
 mod pieces;
+mod pongs;
 mod proxy;
 mod token;
 mod units;
@@ -28,6 +29,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("forwarding", forwarding::run),
     ("framing", framing::run),
     ("path", path::run),
+    ("pongs", pongs::run),
     ("proxy", proxy::run),
     ("token", token::run),
     ("units", units::run),
