@@ -1,7 +1,11 @@
 //! curl, as the README and the contracts call it; the README's own calls run in `tour`.
 
-use crate::support::client::sign_in_admin;
+use http::{Method, Response};
+
+use crate::support::client::{Client, body, request, sign_in_admin};
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
+use crate::support::streaming::streaming;
+use crate::support::upstream::{Upstream, text};
 
 use super::{client, succeeds, url};
 
@@ -69,4 +73,42 @@ async fn curl_is_served_as_it_is_documented() {
     }
     let (status, body) = curl(&gateway, "--http1.0", &["--no-alpn", "-u", &user], "/page").await;
     assert_eq!(status, "200", "{body}");
+}
+
+/// One that another client of the same account holds open is one less for curl.
+#[tokio::test]
+async fn curl_reads_event_streams_as_long_as_its_account_may_have_one_more() {
+    const EVENTS: &str = "data: 1\n\ndata: 2\n\n";
+    let upstream = Upstream::http1(|request: http::Request<_>| async move {
+        let head = Response::builder().header("content-type", "text/event-stream");
+        match request.uri().path() {
+            "/held" => {
+                let (pieces, body) = streaming();
+                tokio::spawn(async move {
+                    pieces.data(EVENTS).await;
+                    pieces.abandoned().await;
+                });
+                head.body(body).expect("an answer")
+            }
+            "/events" => head.body(body(EVENTS)).expect("an answer"),
+            _ => text("ok"),
+        }
+    })
+    .await;
+    let limits = "[limits]\nstreams_per_account = 1\n";
+    let gateway = Gateway::start(&(upstream.routes() + limits)).await;
+    gateway.add_user("alice", "alice's password", &[]).await;
+    let (user, alice) = (format!("{ADMIN}:{ADMIN_PASSWORD}"), "alice:alice's password");
+    let events = async |user: &str, path: &str| {
+        curl(&gateway, "--http2", &["--no-buffer", "-u", user], path).await
+    };
+    assert_eq!(events(&user, "/events").await, ("200".to_owned(), EVENTS.to_owned()));
+    let mut connection = Client::admin(&gateway).connect().await;
+    let held = connection.begin(request(Method::GET, "/held")).await;
+    assert_eq!(held.status(), 200);
+    let (status, body) = events(&user, "/events").await;
+    assert_eq!(status, "429", "{body}");
+    assert!(body.contains("Too many of your WebSockets and event streams are open"), "{body}");
+    assert_eq!(events(&user, "/other").await.0, "200");
+    assert_eq!(events(alice, "/events").await, ("200".to_owned(), EVENTS.to_owned()));
 }
