@@ -303,6 +303,22 @@ pub enum Access {
     Write,
 }
 
+/// A file in this directory of which nothing is left behind, not even by a kill.
+///
+/// # Errors
+/// When there is no place for it.
+pub fn unnamed(directory: &Path) -> Result<File, Fault> {
+    use std::hash::{BuildHasher, RandomState};
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = directory.join(format!("portcullis-{:016x}", RandomState::new().hash_one(0)));
+    let failed = |source| Fault::Io { path: path.clone(), source };
+    let mut options = File::options();
+    let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
+    let file = file.map_err(failed)?;
+    std::fs::remove_file(&path).map_err(failed)?;
+    Ok(file)
+}
+
 /// Under which a file lies until it is whole.
 #[must_use]
 pub fn partial(name: &str) -> String {

@@ -74,9 +74,11 @@ use crate::pipeline::slots::{Places, Slots};
 use crate::pipeline::throttle::{self, NameLimit, Throttle};
 use crate::pipeline::{Advisory, Gateway};
 use crate::socket;
-use crate::store::archive::Archive;
-use crate::store::embedded::{Checked, EmbeddedArchive, EmbeddedStore, Location, OpenError};
-use crate::store::shared::{self, SharedArchive, SharedStore};
+use crate::store::archive::{Archive, Import, is_empty};
+use crate::store::embedded::{
+    self, Checked, EmbeddedArchive, EmbeddedImport, EmbeddedStore, Location, OpenError,
+};
+use crate::store::shared::{self, Beginning, SharedArchive, SharedStore};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
@@ -118,6 +120,8 @@ pub enum StartError {
     RouteOfOurs { id: String, path: String },
     #[error("the account admin could not be made: {0}")]
     Admin(StoreError),
+    #[error(transparent)]
+    Archive(#[from] StoreError),
     #[error("{0}")]
     System(#[from] io::Error),
 }
@@ -310,12 +314,11 @@ pub fn check_store(config: &Config) -> Result<Checked, StartError> {
 /// When it cannot be opened.
 pub async fn find_archive(config: &Config) -> Result<Option<Box<dyn Archive>>, StartError> {
     if let Some(shared) = &config.store.shared {
-        let inspection = shared::inspect(&shared_settings(shared, Seconds(0))?).await?;
-        return if inspection.schema.is_some() {
-            open_archive(config).await.map(Some)
-        } else {
-            Ok(None)
-        };
+        let (settings, entropy) = archive_settings(shared)?;
+        if shared::inspect(&settings).await?.schema.is_none() {
+            return Ok(None);
+        }
+        return Ok(Some(Box::new(SharedArchive::open(settings, entropy).await?)));
     }
     let location = Location::in_directory(&config.store.directory);
     if !location.exists() {
@@ -324,27 +327,66 @@ pub async fn find_archive(config: &Config) -> Result<Option<Box<dyn Archive>>, S
     Ok(Some(Box::new(EmbeddedArchive::reopen(&location)?)))
 }
 
-/// As [`find_archive`], with a new store where none is.
+/// Begins an import of the export with this checksum. `None` when it should be a new one
+/// and there are records.
 ///
 /// # Errors
-/// When it cannot be opened.
-pub async fn open_archive(config: &Config) -> Result<Box<dyn Archive>, StartError> {
+/// When the store cannot be opened, or holds a part of another import.
+pub async fn begin_import(
+    config: &Config,
+    export: &str,
+    beginning: Beginning,
+) -> Result<Option<Box<dyn Import>>, StartError> {
     if let Some(shared) = &config.store.shared {
-        let entropy = Arc::new(SystemEntropy::default());
-        // No session is ended here, so no token's lifetime matters.
-        let settings = shared_settings(shared, Seconds(0))?;
-        return Ok(Box::new(SharedArchive::open(settings, entropy).await?));
+        return begin_shared_import(config, shared, export, beginning).await;
     }
-    let location = Location::in_directory(&config.store.directory);
-    Ok(Box::new(EmbeddedArchive::open(&location)?))
+    let path = config.store.directory.join(embedded::FILE);
+    if let Some(import) = EmbeddedImport::begin(&path)? {
+        return Ok(Some(Box::new(import)));
+    }
+    let present = EmbeddedArchive::reopen(&Location::File(path))?;
+    if beginning == Beginning::New && !is_empty(&present).await? {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(present.import()?)))
+}
+
+async fn begin_shared_import(
+    config: &Config,
+    shared: &config::SharedStore,
+    export: &str,
+    beginning: Beginning,
+) -> Result<Option<Box<dyn Import>>, StartError> {
+    // A look before the mark: gateways that are at work shall not notice a mistake.
+    if beginning == Beginning::New
+        && let Some(present) = find_archive(config).await?
+        && !is_empty(&*present).await?
+    {
+        return Ok(None);
+    }
+    let (settings, entropy) = archive_settings(shared)?;
+    let import = SharedArchive::import(settings, entropy, export, beginning).await?;
+    // A gateway may have begun there since.
+    if beginning == Beginning::New && !is_empty(import.records()).await? {
+        import.end().await?;
+        return Ok(None);
+    }
+    Ok(Some(Box::new(import)))
+}
+
+/// For who follows nobody: no session is ended, so no token's lifetime matters.
+fn archive_settings(
+    shared: &config::SharedStore,
+) -> Result<(shared::Settings, Arc<dyn Entropy>), StartError> {
+    Ok((shared_settings(shared, Seconds(0))?, Arc::new(SystemEntropy::default())))
 }
 
 /// An empty store to try things in, of which nothing is left behind.
 ///
 /// # Errors
 /// When there is no place for it.
-pub fn scratch_archive() -> Result<Box<dyn Archive>, StartError> {
-    Ok(Box::new(EmbeddedArchive::scratch()?))
+pub fn scratch_archive() -> Result<EmbeddedArchive, StartError> {
+    Ok(EmbeddedArchive::scratch()?)
 }
 
 fn needs_certificate(config: &Config) -> bool {

@@ -191,6 +191,40 @@ async fn changes_work_again_when_there_is_space_and_nothing_is_lost() {
     signed.with("authorization", &basic(ADMIN, ADMIN_PASSWORD)).get("/").await.expect(200);
 }
 
+#[tokio::test]
+async fn a_backup_onto_a_full_disk_says_so_and_leaves_nothing() {
+    let gateway = Gateway::start(&unlimited_echo()).await;
+    let disk = SmallDisk::mount();
+    disk.fill();
+    let output = disk.directory.path().join("backup.jsonl");
+    let output = output.to_str().expect("its name is text");
+    let ended = gateway.cli(&["store", "backup", "--output", output], None).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains(output) && ended.stderr.contains("No space left"), "{ended:?}");
+    let left = std::fs::read_dir(disk.directory.path()).expect("a directory").count();
+    assert_eq!(left, 1, "what fills the disk");
+}
+
+#[tokio::test]
+async fn an_import_onto_a_full_disk_says_so_and_leaves_nothing() {
+    let gateway = Gateway::start(&unlimited_echo()).await;
+    gateway.manage(&["store", "backup", "--output", "backup.jsonl"], None).await;
+    let disk = SmallDisk::mount();
+    let store = disk.directory.path().join("data");
+    std::fs::create_dir(&store).expect("a directory");
+    disk.fill();
+    let config = format!("{}[store]\npath = \"{}\"\n", unlimited_echo(), store.display());
+    std::fs::write(gateway.path("other.toml"), config).expect("a file");
+    let import = ["--config", "other.toml", "store", "import", "backup.jsonl"];
+    let ended = gateway.run(&import).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("No space left"), "{ended:?}");
+    assert_eq!(std::fs::read_dir(&store).expect("a directory").count(), 0);
+    disk.free();
+    let ended = gateway.run(&import).await;
+    assert!(ended.status.success(), "{ended:?}");
+}
+
 /// Killed for want of space and started again: it still serves what is good.
 #[tokio::test]
 async fn a_gateway_starts_on_a_full_disk() {

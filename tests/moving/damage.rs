@@ -79,16 +79,27 @@ async fn of_an_export_that_is_not_whole_nothing_is_imported() {
     }
 }
 
-/// A pipe cannot be read twice: what came before the damage is there.
+/// A pipe cannot be read twice, and is not imported before it has been read once.
 #[tokio::test]
-async fn an_import_from_a_pipe_stops_at_the_damage_and_can_go_on() {
+async fn of_a_pipe_that_is_cut_off_nothing_is_imported() {
     let place = elsewhere();
     let cut = first_lines(&three(), 3);
     let ended = place.run(&["store", "import", "-"], Some(&cut)).await;
-    refused(&ended, &["standard input: line 4, column 1: the file is cut", "2 records were added"]);
-    let resumed = place.run(&["store", "import", "-", "--resume"], Some(&three())).await;
-    let said = done(resumed);
-    assert_eq!(said, "1 records added, 2 were there already: 3 accounts");
+    refused(&ended, &["standard input: line 4, column 1: the file is cut"]);
+    assert!(!place.path("data").exists());
+    let said = done(place.run(&["store", "import", "-"], Some(&three())).await);
+    assert_eq!(said, "3 records added, 0 were there already: 3 accounts");
+}
+
+#[tokio::test]
+async fn of_an_export_with_a_clash_nothing_is_imported() {
+    let place = elsewhere();
+    let names = (1..=1_200).map(|number| account(number, &format!("user{}", number % 1_199)));
+    place.write("moving.jsonl", &export_of(names));
+    let ended = place.run(&["store", "import", "moving.jsonl"], None).await;
+    refused(&ended, &["line 1201: account", "has the name \"user1\"", "nothing was imported"]);
+    let left = std::fs::read_dir(place.path("data")).expect("it was made").count();
+    assert_eq!(left, 0, "neither a store nor the beginning of one");
 }
 
 #[tokio::test]

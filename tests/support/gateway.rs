@@ -276,6 +276,11 @@ impl Gateway {
         self.installation.run(&[arguments, &["--config", "config.toml"]].concat(), input).await
     }
 
+    /// Runs the binary in the gateway's directory, with another configuration.
+    pub async fn run(&self, arguments: &[&str]) -> Ended {
+        self.installation.run(arguments, None).await
+    }
+
     /// Runs a command that is expected to do its work.
     pub async fn manage(&self, arguments: &[&str], input: Option<&str>) -> String {
         let ended = self.cli(arguments, input).await;

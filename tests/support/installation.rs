@@ -12,14 +12,15 @@ use super::process::{Ended, Process};
 pub struct Installation {
     directory: TempDir,
     environment: BTreeMap<String, String>,
-    open_files: Option<u32>,
+    /// Of the shell that starts the binary.
+    limits: Vec<String>,
     user: Option<u32>,
 }
 
 impl Installation {
     pub fn new() -> Self {
         let directory = TempDir::with_prefix("portcullis-").expect("a directory can be made");
-        Self { directory, environment: BTreeMap::new(), open_files: None, user: None }
+        Self { directory, environment: BTreeMap::new(), limits: Vec::new(), user: None }
     }
 
     pub fn file(self, name: &str, text: &str) -> Self {
@@ -45,7 +46,14 @@ impl Installation {
 
     /// The soft limit of the processes started from now on.
     pub fn limit_open_files(&mut self, limit: u32) {
-        self.open_files = Some(limit);
+        self.limits = vec![format!("ulimit -Sn {limit}")];
+    }
+
+    /// Kills the processes started from now on as soon as one makes a file longer than
+    /// this; `None` lets them go on.
+    pub fn kill_at_file_bytes(&mut self, limit: Option<u64>) {
+        // In POSIX's blocks.
+        self.limits = limit.map(|limit| format!("ulimit -f {}", limit / 512)).into_iter().collect();
     }
 
     /// Processes started from now on are this user's, of a group of the same number; `None`
@@ -78,13 +86,13 @@ impl Installation {
             None => env!("CARGO_BIN_EXE_portcullis"),
             Some(_) => copy.to_str().expect("a temporary directory's name is text"),
         };
-        let mut command = match self.open_files {
-            None => Command::new(binary),
-            Some(limit) => {
-                let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", &format!("ulimit -Sn {limit}; exec \"$0\" \"$@\""), binary]);
-                shell
-            }
+        let mut command = if self.limits.is_empty() {
+            Command::new(binary)
+        } else {
+            let mut shell = Command::new("/bin/sh");
+            let script = format!("{} && exec \"$0\" \"$@\"", self.limits.join(" && "));
+            shell.args(["-c", &script, binary]);
+            shell
         };
         if let Some(user) = self.user {
             command.uid(user).gid(user);

@@ -1,7 +1,9 @@
 //! Commands that look after the store: check, export, backup, import.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+mod import;
+mod partial;
+
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,12 +13,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use crate::config::Config;
 use crate::server;
 use crate::socket::{self, Answer, Question};
-use crate::store::archive::file::{Export, Reading, import, is_last};
-use crate::store::archive::{Counts, copy, is_empty};
+use crate::store::archive::file::{Export, is_last};
+use crate::store::archive::{Counts, copy};
 
 use super::administer::{no_answer, prepare};
 use super::output::{complain, fail, say};
 use super::{Place, configure_store, parse_seconds};
+use import::Source;
+use partial::Partial;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreCommand {
@@ -47,7 +51,7 @@ pub(super) enum StoreCommand {
     Import {
         /// `-` reads standard input
         file: PathBuf,
-        /// Go on with an import that was cut short, passing over what is there already
+        /// Go on with an import that was cut short, or add to a store what it lacks of this one
         #[arg(long)]
         resume: bool,
         /// Say what would happen and change nothing
@@ -67,7 +71,7 @@ pub(super) fn store(place: &Place, command: StoreCommand) -> ExitCode {
         StoreCommand::Export { output, freeze } => export(place, output.as_deref(), freeze),
         StoreCommand::Backup { output } => export(place, Some(&output), None),
         StoreCommand::Import { file, resume, dry_run } => {
-            import_file(place, &file, resume, dry_run)
+            import::import(place, &file, resume, dry_run)
         }
         StoreCommand::Thaw => thaw(place),
     };
@@ -118,20 +122,20 @@ fn check_shared(place: &Place) -> Result<ExitCode, Failure> {
         let archive = server::find_archive(&config).await.map_err(|error| error.to_string())?;
         let archive = archive.ok_or_else(|| NEVER_USED.to_owned())?;
         let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
-        copy(&*archive, &*scratch).await.map_err(|error| error.to_string())
+        copy(&*archive, &scratch).await.map_err(|error| error.to_string())
     });
     Ok(say(&format!("the store is whole: {}\n", in_words(&checked?))))
 }
 
 fn check_export(place: &Place, file: &Path) -> Result<ExitCode, Failure> {
     let (_, runtime) = prepare(place)?;
-    let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
-    let (name, input) = open(file)?;
-    let told = |error: &dyn std::fmt::Display| format!("{name}: {error}");
-    let mut reading = Reading::begin(input).map_err(|error| told(&error))?;
-    let imported = runtime.block_on(import(&*scratch, &mut reading, &mut 0));
-    imported.map_err(|error| told(&error))?;
-    Ok(say(&format!("the export is whole: {}\n", in_words(reading.counts()))))
+    let source = Source::open(file)?;
+    runtime.block_on(async {
+        let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
+        let import = scratch.import().map_err(|error| error.to_string())?;
+        source.import(Box::new(import)).await
+    })?;
+    Ok(say(&format!("the export is whole: {}\n", in_words(&source.counts))))
 }
 
 fn thaw(place: &Place) -> Result<ExitCode, Failure> {
@@ -151,13 +155,15 @@ fn export(place: &Place, file: Option<&Path>, freeze: Option<u64>) -> Result<Exi
     match file {
         None => {
             let mut out = io::stdout().lock();
-            runtime.block_on(write_export(&config, freeze, &mut out, Write::flush))?;
+            let to = "standard output";
+            runtime.block_on(write_export(&config, freeze, to, &mut out, Write::flush))?;
             Ok(ExitCode::SUCCESS)
         }
         Some(path) => {
             let mut partial = Partial::beside(path)?;
             let keep = |partial: &mut Partial| partial.keep();
-            runtime.block_on(write_export(&config, freeze, &mut partial, keep))?;
+            let to = path.display().to_string();
+            runtime.block_on(write_export(&config, freeze, &to, &mut partial, keep))?;
             let counts = partial.counts.take().unwrap_or_default();
             Ok(say(&format!("{} in {}\n", in_words(&counts), path.display())))
         }
@@ -169,10 +175,11 @@ fn export(place: &Place, file: Option<&Path>, freeze: Option<u64>) -> Result<Exi
 async fn write_export<W: Write>(
     config: &Config,
     freeze: Option<u64>,
+    to: &str,
     out: &mut W,
     keep: impl FnOnce(&mut W) -> io::Result<()>,
 ) -> Result<(), String> {
-    let unwritten = |error: io::Error| format!("the export could not be written: {error}");
+    let unwritten = |error: io::Error| format!("{to}: the export could not be written: {error}");
     let directory = &config.store.directory;
     let running = if config.store.shared.is_none() {
         socket::export(directory, freeze).await.map_err(|error| no_answer(&error))?
@@ -225,141 +232,6 @@ async fn write_export<W: Write>(
                   it longer"
             .to_owned()),
     }
-}
-
-/// A file under another name until it is complete.
-struct Partial {
-    path: PathBuf,
-    written: PathBuf,
-    file: io::BufWriter<File>,
-    counts: Option<Counts>,
-}
-
-impl Partial {
-    fn beside(path: &Path) -> Result<Self, String> {
-        use std::os::unix::fs::OpenOptionsExt;
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
-        let partial = path.with_file_name(name);
-        let failed = |error| format!("{}: {error}", partial.display());
-        // One left by a command that was killed may be another user's to read.
-        match std::fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
-        let mut options = File::options();
-        let file = options.write(true).create_new(true).mode(0o600).open(&partial);
-        let file = io::BufWriter::new(file.map_err(failed)?);
-        Ok(Self { path: path.to_owned(), written: partial, file, counts: None })
-    }
-
-    /// Reads it back from the disk and gives it its name.
-    fn keep(&mut self) -> io::Result<()> {
-        self.file.flush()?;
-        self.file.get_ref().sync_all()?;
-        let mut reading = read(&self.written).map_err(io::Error::other)?;
-        while reading.next_entry().map_err(io::Error::other)?.is_some() {}
-        std::fs::rename(&self.written, &self.path)?;
-        let directory = self.path.parent().filter(|path| !path.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-        self.counts = Some(reading.counts().clone());
-        Ok(())
-    }
-}
-
-impl Write for Partial {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if self.counts.is_none() {
-            let _ = std::fs::remove_file(&self.written);
-        }
-    }
-}
-
-fn import_file(
-    place: &Place,
-    file: &Path,
-    resume: bool,
-    dry_run: bool,
-) -> Result<ExitCode, Failure> {
-    let (config, runtime) = prepare(place)?;
-    let (name, input) = open(file)?;
-    let told = |error: &dyn std::fmt::Display| format!("{name}: {error}");
-    if file != Path::new("-") {
-        // A file can be read twice: nothing of one that is not whole is imported.
-        let mut reading = read(file).map_err(|error| told(&error))?;
-        while reading.next_entry().map_err(|error| told(&error))?.is_some() {}
-    }
-    let mut reading = Reading::begin(input).map_err(|error| told(&error))?;
-    let started = |error: server::StartError| error.to_string();
-    let mut added = 0;
-    let imported = runtime.block_on(async {
-        let present = if dry_run {
-            server::find_archive(&config).await.map_err(started)?
-        } else {
-            Some(server::open_archive(&config).await.map_err(started)?)
-        };
-        if let Some(archive) = &present
-            && !resume
-            && !is_empty(&**archive).await.map_err(|error| error.to_string())?
-        {
-            return Err("the store holds records already; import into an empty one, or go on \
-                        with an import that was cut short (--resume)"
-                .to_owned());
-        }
-        let archive = match present {
-            Some(archive) if !dry_run => archive,
-            present => {
-                let scratch = server::scratch_archive().map_err(started)?;
-                if let Some(present) = &present {
-                    copy(&**present, &*scratch).await.map_err(|error| error.to_string())?;
-                }
-                scratch
-            }
-        };
-        import(&*archive, &mut reading, &mut added).await.map_err(|error| told(&error))
-    });
-    let total: u64 = reading.counts().values().sum();
-    match imported {
-        Ok(()) if dry_run => Ok(say(&format!(
-            "{added} records would be added, {} are there already: {}\n",
-            total - added,
-            in_words(reading.counts())
-        ))),
-        Ok(()) => Ok(say(&format!(
-            "{added} records added, {} were there already: {}\n",
-            total - added,
-            in_words(reading.counts())
-        ))),
-        Err(reason) if added > 0 && !dry_run => {
-            Err(format!("{reason}\n{added} records were added before; --resume goes on").into())
-        }
-        Err(reason) => Err(reason.into()),
-    }
-}
-
-/// The name of what is read, for messages, and its text.
-fn open(file: &Path) -> Result<(String, Box<dyn BufRead>), String> {
-    if file == Path::new("-") {
-        return Ok(("standard input".to_owned(), Box::new(BufReader::new(io::stdin()))));
-    }
-    let name = file.display().to_string();
-    let input = File::open(file).map_err(|error| format!("{name}: {error}"))?;
-    Ok((name, Box::new(BufReader::new(input))))
-}
-
-fn read(file: &Path) -> Result<Reading<BufReader<File>>, String> {
-    let input = File::open(file).map_err(|error| error.to_string())?;
-    Reading::begin(BufReader::new(input)).map_err(|error| error.to_string())
 }
 
 /// `3 accounts, 1 session`

@@ -28,7 +28,7 @@ const PAGE: usize = 500;
 pub type Counts = BTreeMap<Kind, u64>;
 
 /// The kinds of records, each behind those it refers to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Account,
@@ -56,6 +56,22 @@ impl Kind {
         Self::EndedSession,
         Self::RegistrationClosed,
     ];
+
+    /// Whether a record of it ends what another one begins. An import writes these first, so
+    /// that nothing of it is good before it is known what is not.
+    #[must_use]
+    pub fn ends_something(self) -> bool {
+        match self {
+            Kind::RevokedToken | Kind::EndedSession | Kind::RegistrationClosed => true,
+            Kind::Account
+            | Kind::Server
+            | Kind::Workspace
+            | Kind::Member
+            | Kind::Session
+            | Kind::Key
+            | Kind::KeyUse => false,
+        }
+    }
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -222,6 +238,10 @@ pub trait Records: Send + Sync {
         after: Option<&Entry>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
+
+    /// Whether all that is read stood there at one moment. If not, records come and go
+    /// while others are read; what had ended before the first is in it.
+    fn is_of_one_moment(&self) -> bool;
 }
 
 /// A store whose records can be written as they are.
@@ -230,6 +250,16 @@ pub trait Archive: Records {
     /// Adds in one step what is not there yet. A record that is there and says the same
     /// is passed over; when one entry cannot be added, nothing is.
     async fn write(&self, entries: &[Entry]) -> Result<Written, StoreError>;
+}
+
+/// An import under way. Until its end the store is as it was, or is one that nobody uses.
+#[async_trait]
+pub trait Import: Send {
+    /// As [`Archive::write`]. After a refusal the import can only be given up.
+    async fn write(&mut self, entries: &[Entry]) -> Result<Written, StoreError>;
+
+    /// Makes what was written the store's.
+    async fn finish(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

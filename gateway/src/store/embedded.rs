@@ -48,7 +48,7 @@ use schema::{
 };
 use writer::{Step, Writer};
 
-pub use archive::{EmbeddedArchive, Snapshot};
+pub use archive::{EmbeddedArchive, EmbeddedImport, Snapshot};
 pub use check::Checked;
 pub use schema::{FILE, OpenError, PARTIAL};
 

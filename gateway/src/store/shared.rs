@@ -43,9 +43,9 @@ use names::Names;
 use transaction::{Committed, Transaction};
 use undelivered::Undelivered;
 
-pub use archive::SharedArchive;
+pub use archive::{SharedArchive, SharedImport};
 pub use link::LinkError;
-pub use schema::{Inspection, OpenError, inspect};
+pub use schema::{Beginning, Inspection, OpenError, inspect};
 pub use settings::{Address, Durability, Settings, Topology};
 
 /// How often an intent is decided anew when something it read has changed meanwhile.

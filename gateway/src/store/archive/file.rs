@@ -1,6 +1,8 @@
 //! An export as a file: lines of JSON. The first says what it is, the last how many
 //! records of each kind lie between, and their checksum, so that a cut file is known.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, Read};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -16,8 +18,10 @@ use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::WorkspaceId;
 use crate::store::record::{Record, check_member_role};
 
-use super::{Archive, Clash, Counts, Entry, Kind, PAGE, Records, Written};
+use super::{Clash, Counts, Entry, Import, Kind, PAGE, Records, Written};
 
+/// How the first line begins.
+pub const BEGINNING: &str = "{\"format\":\"portcullis-export\"";
 const FORMAT: &str = "portcullis-export";
 /// The version this program writes, and the newest that it reads.
 const SCHEMA: u32 = 2;
@@ -194,6 +198,47 @@ pub struct Export<'a> {
     records: &'a dyn Records,
     stage: Stage,
     sum: Sum,
+    /// Where records come and go while others are read.
+    there: Option<There>,
+}
+
+/// What was read before, as far as later records can contradict it.
+#[derive(Default)]
+struct There {
+    /// What others can belong to.
+    records: HashSet<(Kind, Uuid)>,
+    /// Hashes of accounts' names.
+    names: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl There {
+    /// Whether an import would take this record too, behind those before it.
+    fn admits(&mut self, entry: &Entry) -> Result<bool, StoreError> {
+        if !entry.refers_to().iter().all(|other| self.records.contains(other)) {
+            return Ok(false);
+        }
+        match entry {
+            Entry::Account(account) => {
+                for name in account.names() {
+                    if !self.names.insert(self.hasher.hash_one(&name)) {
+                        let reason = "a name went from one account to another while the store was \
+                                      read; try it again";
+                        return Err(StoreError::Unavailable(reason.to_owned()));
+                    }
+                }
+            }
+            Entry::Server(_) | Entry::Workspace(_) | Entry::Key(_) => {}
+            Entry::Member { .. }
+            | Entry::Session(_)
+            | Entry::KeyUse { .. }
+            | Entry::RevokedToken { .. }
+            | Entry::EndedSession { .. }
+            | Entry::RegistrationClosed => return Ok(true),
+        }
+        self.records.insert((entry.kind(), entry.id().0));
+        Ok(true)
+    }
 }
 
 enum Stage {
@@ -206,7 +251,8 @@ enum Stage {
 impl<'a> Export<'a> {
     #[must_use]
     pub fn of(records: &'a dyn Records) -> Self {
-        Self { records, stage: Stage::Header, sum: Sum::default() }
+        let there = (!records.is_of_one_moment()).then(There::default);
+        Self { records, stage: Stage::Header, sum: Sum::default(), there }
     }
 
     /// The next lines, until there are none.
@@ -231,10 +277,15 @@ impl<'a> Export<'a> {
                     };
                     let page = self.records.read(*kind, last.as_deref(), PAGE).await?;
                     for entry in &page {
+                        if let Some(there) = &mut self.there
+                            && !there.admits(entry)?
+                        {
+                            continue;
+                        }
                         let line = entry.to_line().map_err(|error| damaged(&error))?;
                         self.sum.add(&mut lines, line);
+                        self.sum.count(*kind, 1);
                     }
-                    self.sum.count(*kind, page.len());
                     self.stage = match page.into_iter().nth(PAGE - 1) {
                         Some(last) => Stage::Records(*index, Some(Box::new(last))),
                         None => Stage::Records(*index + 1, None),
@@ -377,6 +428,12 @@ impl<R: BufRead> Reading<R> {
         &self.sum.counts
     }
 
+    /// The checksum of what was read so far; at the end, the export's.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        self.sum.footer().sha256
+    }
+
     fn read_line(&mut self) -> Result<String, BadLine> {
         self.line += 1;
         let mut line = Vec::new();
@@ -400,7 +457,7 @@ impl<R: BufRead> Reading<R> {
     }
 }
 
-/// Why an import ended early. What came before it is imported.
+/// Why an import ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error(transparent)]
@@ -411,49 +468,48 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// Writes all records of an export, many at a time; counts those that were not there yet.
+/// What of an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What ends something.
+    Ends,
+    /// What these end, and all else.
+    Rest,
+}
+
+/// Writes one part of an export, many records at a time; answers how many were not there.
 ///
 /// # Errors
 /// At the first line that is wrong or cannot be added.
 pub async fn import<R: BufRead>(
-    archive: &dyn Archive,
+    to: &mut dyn Import,
     reading: &mut Reading<R>,
-    added: &mut u64,
-) -> Result<(), ImportError> {
+    part: Part,
+) -> Result<u64, ImportError> {
+    let mut added = 0;
     loop {
         let (mut lines, mut entries) = (Vec::new(), Vec::new());
-        let read = loop {
-            match reading.next_entry() {
-                Ok(Some((line, entry))) => {
-                    lines.push(line);
-                    entries.push(entry);
+        let mut more = true;
+        while more && entries.len() < PAGE {
+            match reading.next_entry()? {
+                Some((line, entry)) => {
+                    if entry.kind().ends_something() == (part == Part::Ends) {
+                        lines.push(line);
+                        entries.push(entry);
+                    }
                 }
-                Ok(None) => break Ok(false),
-                Err(bad) => break Err(bad),
+                None => more = false,
             }
-            if entries.len() == PAGE {
-                break Ok(true);
-            }
-        };
-        if let Written::Refused { index, clash } = write(archive, &entries, added).await? {
-            write(archive, &entries[..index], added).await?;
-            let (line, record) = (lines[index], entries[index].to_string());
-            return Err(ImportError::Clash { line, record, clash });
         }
-        if !read? {
-            return Ok(());
+        match to.write(&entries).await? {
+            Written::Added(new) => added += new as u64,
+            Written::Refused { index, clash } => {
+                let (line, record) = (lines[index], entries[index].to_string());
+                return Err(ImportError::Clash { line, record, clash });
+            }
+        }
+        if !more {
+            return Ok(added);
         }
     }
-}
-
-async fn write(
-    archive: &dyn Archive,
-    entries: &[Entry],
-    added: &mut u64,
-) -> Result<Written, StoreError> {
-    let written = archive.write(entries).await?;
-    if let Written::Added(new) = written {
-        *added += new as u64;
-    }
-    Ok(written)
 }

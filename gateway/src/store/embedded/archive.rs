@@ -1,6 +1,8 @@
 //! The records of a file, to be read and written as they are.
 
+use std::fmt::Display;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,12 +20,13 @@ use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::archive::{Archive, Clash, Entry, Kind, Records, Written};
+use crate::files;
+use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
     self, ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, META, NAMES,
-    REGISTRATION, REVOKED, SERVERS, SESSIONS, WORKSPACES, named,
+    NewFile, REGISTRATION, REVOKED, SERVERS, SESSIONS, WORKSPACES, named,
 };
 use super::{
     Location, OpenError, after_id, write_account, write_key, write_server, write_session,
@@ -52,20 +55,16 @@ impl Records for Snapshot {
             .await
             .map_err(|error| StoreError::Unavailable(error.to_string()))?
     }
+
+    fn is_of_one_moment(&self) -> bool {
+        true
+    }
 }
 
 /// A file that no gateway has open. It blocks, and keeps nothing in memory.
 pub struct EmbeddedArchive(Database);
 
 impl EmbeddedArchive {
-    /// Opens a store, or makes one where no file is.
-    ///
-    /// # Errors
-    /// As [`super::EmbeddedStore::open`].
-    pub fn open(location: &Location) -> Result<Self, OpenError> {
-        schema::open(location).map(Self)
-    }
-
     /// Opens a store that exists.
     ///
     /// # Errors
@@ -80,16 +79,56 @@ impl EmbeddedArchive {
     /// # Errors
     /// When there is no place for it.
     pub fn scratch() -> Result<Self, OpenError> {
-        use std::hash::{BuildHasher, RandomState};
-        use std::os::unix::fs::OpenOptionsExt;
-        let name = format!("portcullis-{:016x}", RandomState::new().hash_one(0));
-        let path = std::env::temp_dir().join(name);
-        let failed = |source| OpenError::Io { path: path.clone(), source };
-        let mut options = std::fs::OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path);
-        let file = file.map_err(failed)?;
-        std::fs::remove_file(&path).map_err(failed)?;
-        schema::create(file, &path).map(Self)
+        let directory = std::env::temp_dir();
+        schema::create(files::unnamed(&directory)?, &directory).map(Self)
+    }
+
+    /// Begins an import into it, which is there at its end and not before.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn import(self) -> Result<EmbeddedImport, StoreError> {
+        Ok(EmbeddedImport { txn: self.0.begin_write()?, database: self.0, new: None })
+    }
+}
+
+/// An import in one transaction; into a store that is new, under another name too.
+pub struct EmbeddedImport {
+    // Before the database, which it keeps open.
+    txn: WriteTransaction,
+    database: Database,
+    new: Option<NewFile>,
+}
+
+impl EmbeddedImport {
+    /// Begins a store; `None` where one is.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn begin(path: &Path) -> Result<Option<Self>, OpenError> {
+        let Some((new, database)) = NewFile::begin(path)? else { return Ok(None) };
+        let txn = database.begin_write();
+        let txn = txn.map_err(|error| schema::incomplete(&error.into(), path))?;
+        Ok(Some(Self { txn, database, new: Some(new) }))
+    }
+}
+
+#[async_trait]
+impl Import for EmbeddedImport {
+    async fn write(&mut self, entries: &[Entry]) -> Result<Written, StoreError> {
+        add_all(&self.txn, entries)
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), StoreError> {
+        let Self { txn, database, new } = *self;
+        txn.commit()?;
+        let Some(new) = new else { return Ok(()) };
+        let unmade = |reason: &dyn Display| StoreError::Unavailable(reason.to_string());
+        match new.keep(database) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(unmade(&"another store was made there meanwhile")),
+            Err(error) => Err(unmade(&error)),
+        }
     }
 }
 
@@ -103,25 +142,35 @@ impl Records for EmbeddedArchive {
     ) -> Result<Vec<Entry>, StoreError> {
         read(&self.0.begin_read()?, kind, after.map(Entry::id), limit)
     }
+
+    /// Nobody else can have it open.
+    fn is_of_one_moment(&self) -> bool {
+        true
+    }
 }
 
 #[async_trait]
 impl Archive for EmbeddedArchive {
     async fn write(&self, entries: &[Entry]) -> Result<Written, StoreError> {
         let txn = self.0.begin_write()?;
-        let mut added = 0;
-        for (index, entry) in entries.iter().enumerate() {
-            match add(&txn, entry)? {
-                Ok(new) => added += usize::from(new),
-                Err(clash) => {
-                    txn.abort()?;
-                    return Ok(Written::Refused { index, clash });
-                }
-            }
+        let written = add_all(&txn, entries)?;
+        match written {
+            Written::Added(_) => txn.commit()?,
+            Written::Refused { .. } => txn.abort()?,
         }
-        txn.commit()?;
-        Ok(Written::Added(added))
+        Ok(written)
     }
+}
+
+fn add_all(txn: &WriteTransaction, entries: &[Entry]) -> Result<Written, StoreError> {
+    let mut added = 0;
+    for (index, entry) in entries.iter().enumerate() {
+        match add(txn, entry)? {
+            Ok(new) => added += usize::from(new),
+            Err(clash) => return Ok(Written::Refused { index, clash }),
+        }
+    }
+    Ok(Written::Added(added))
 }
 
 fn read(

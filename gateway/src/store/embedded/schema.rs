@@ -131,7 +131,7 @@ fn refusal(error: DatabaseError, path: &Path) -> OpenError {
     }
 }
 
-fn incomplete(error: &StoreError, path: &Path) -> OpenError {
+pub(super) fn incomplete(error: &StoreError, path: &Path) -> OpenError {
     OpenError::Io { path: path.to_owned(), source: io::Error::other(error.to_string()) }
 }
 
@@ -150,6 +150,7 @@ pub(super) struct NewFile {
     directory: Directory,
     name: String,
     path: PathBuf,
+    kept: bool,
 }
 
 impl NewFile {
@@ -169,21 +170,32 @@ impl NewFile {
             return Err(OpenError::InUse { path: path.to_owned() });
         }
         let file = directory.begin(PARTIAL, 0o600)?;
-        let database = create(file, path)?;
+        // From here on it is locked itself, by which others know that it is not left over.
+        let made = create(file, path);
         drop(lock);
-        Ok(Some((Self { directory, name, path: path.to_owned() }, database)))
+        let new = Self { directory, name, path: path.to_owned(), kept: false };
+        Ok(Some((new, made?)))
     }
 
     /// Gives it its name; `false` when another store has been made meanwhile.
-    pub(super) fn keep(self, database: Database) -> Result<bool, OpenError> {
+    pub(super) fn keep(mut self, database: Database) -> Result<bool, OpenError> {
         let _lock = self.directory.lock();
         database.close().map_err(|error| refusal(error, &self.path))?;
         if self.directory.judge(&self.name, files::Kind::File)? {
-            self.directory.remove(PARTIAL)?;
             return Ok(false);
         }
         self.directory.rename(PARTIAL, &self.name)?;
+        self.kept = true;
         Ok(true)
+    }
+}
+
+impl Drop for NewFile {
+    /// Leaves nothing behind that will never be complete.
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = self.directory.remove(PARTIAL);
+        }
     }
 }
 

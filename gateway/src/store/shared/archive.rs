@@ -17,12 +17,13 @@ use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::archive::{Archive, Clash, Entry, Kind, Records, Written};
+use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::change::Change;
 use super::intents::{CLOSED, number, text};
 use super::link::accepted;
+use super::schema::{self, Beginning};
 use super::transaction::{Committed, Transaction};
 use super::{Engine, MAX_DECISIONS, OpenError, Settings};
 
@@ -41,6 +42,23 @@ impl SharedArchive {
         let engine = Engine::new(settings, Arc::default(), entropy);
         engine.connect().await?;
         Ok(Self(engine))
+    }
+
+    /// Marks the database for an import of the export with this checksum, so that nobody
+    /// else uses it until the import has ended: neither a gateway nor a command.
+    ///
+    /// # Errors
+    /// When it cannot be reached or must not be used, or holds a part of another import;
+    /// of this one too, unless it is resumed.
+    pub async fn import(
+        settings: Settings,
+        entropy: Arc<dyn Entropy>,
+        export: &str,
+        beginning: Beginning,
+    ) -> Result<SharedImport, OpenError> {
+        let engine = Engine::new(settings, Arc::default(), entropy);
+        engine.connect_for_import(export, beginning).await?;
+        Ok(SharedImport(Self(engine)))
     }
 
     async fn all(&self, commands: &[Cmd]) -> Result<Vec<redis::Value>, StoreError> {
@@ -278,6 +296,38 @@ impl SharedArchive {
     }
 }
 
+/// An import, page by page: what is cut short stays behind its mark.
+pub struct SharedImport(SharedArchive);
+
+impl SharedImport {
+    /// What is there already.
+    #[must_use]
+    pub fn records(&self) -> &dyn Records {
+        &self.0
+    }
+
+    /// Ends an import that has written nothing.
+    ///
+    /// # Errors
+    /// When the mark cannot be taken away.
+    pub async fn end(&self) -> Result<(), StoreError> {
+        let mut txn = Transaction::new(&self.0.0);
+        schema::end_import(&mut txn, &self.0.0.names);
+        if self.0.commit(&txn).await? { Ok(()) } else { Err(StoreError::Busy) }
+    }
+}
+
+#[async_trait]
+impl Import for SharedImport {
+    async fn write(&mut self, entries: &[Entry]) -> Result<Written, StoreError> {
+        self.0.write(entries).await
+    }
+
+    async fn finish(self: Box<Self>) -> Result<(), StoreError> {
+        self.end().await
+    }
+}
+
 type Decision<'s> = (Transaction<'s>, Written);
 
 /// What was found.
@@ -342,6 +392,10 @@ impl Records for SharedArchive {
                 Ok(ends.map(entry).collect())
             }
         }
+    }
+
+    fn is_of_one_moment(&self) -> bool {
+        false
     }
 }
 

@@ -22,7 +22,7 @@ use crate::store::record::{Record, check_member_role};
 use super::change::{self, Change, Subject};
 use super::link::{Connected, LinkError, connect};
 use super::memory::Place;
-use super::schema::{self, OpenError};
+use super::schema::{self, Beginning, OpenError};
 use super::transaction::Transaction;
 use super::undelivered::Ending;
 use super::{Engine, find};
@@ -64,6 +64,22 @@ impl Engine {
     /// Takes commands without following.
     pub(super) async fn connect(&self) -> Result<(), OpenError> {
         self.link.set(&Arc::new(self.attach().await?.connected));
+        Ok(())
+    }
+
+    /// As [`Engine::connect`], to a database that is marked for an import.
+    pub(super) async fn connect_for_import(
+        &self,
+        export: &str,
+        beginning: Beginning,
+    ) -> Result<(), OpenError> {
+        let settings = &self.settings;
+        let address = find::primary(settings, self.asked_first.load(Ordering::Relaxed)).await?;
+        let connected = Connected::open(settings, address).await?;
+        let fresh = Uuid::from_slice(&self.random_bytes::<16>()).unwrap_or_default().to_string();
+        let marked = schema::begin_import(settings, &connected, export, beginning, &fresh).await?;
+        self.installation.store(Arc::new(marked));
+        self.link.set(&Arc::new(connected));
         Ok(())
     }
 

@@ -7,12 +7,15 @@ use redis::{FromRedisValue, Value, cmd};
 use super::link::{Connected, LinkError};
 use super::names::Names;
 use super::settings::{Address, Durability, Settings};
+use super::transaction::Transaction;
 use super::{find, link};
 
 const FORMAT: &str = "portcullis";
 /// The schema this program writes. A later program that writes records which this one
 /// must not touch raises `reads` in the database; adding members and kinds does not.
 const SCHEMA: u64 = 1;
+/// Of a database in which an import has not ended: no program reads it.
+const UNREADABLE: u64 = 1_000_000;
 /// `GETDEL` and `PXAT` came with it.
 const OLDEST_SERVER: (u64, u64) = (6, 2);
 /// `WAITAOF` came with it.
@@ -44,6 +47,12 @@ pub enum OpenError {
         "the shared store {address} is not the one this gateway knew: it was emptied or replaced; restore it, or restart the gateway to begin anew"
     )]
     Replaced { address: Address },
+    #[error(
+        "the shared store {address} holds a part of an import that was cut short, of the export \
+         with sha256 {export}: go on with that file, `portcullis store import --resume FILE`; or \
+         give it up: remove every key that begins with {{{prefix}}}: there, and begin anew"
+    )]
+    Importing { address: Address, prefix: String, export: String },
     #[error("the shared store {address} is a replica that takes no changes")]
     Replica { address: Address },
 }
@@ -148,6 +157,59 @@ pub(super) async fn claim(
     }
 }
 
+/// How an import begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    New,
+    /// Where one was cut short, or beside what is there.
+    Resume,
+}
+
+/// Marks the database for an import of this export, unless it is marked already; answers
+/// whose it is then.
+pub(super) async fn begin_import(
+    settings: &Settings,
+    connected: &Connected,
+    export: &str,
+    beginning: Beginning,
+    installation: &str,
+) -> Result<String, OpenError> {
+    let address = &connected.address;
+    let mut connection = connected.commands();
+    Server::ask(&mut connection).await.check(settings, address)?;
+    match read_meta(settings, address, &mut connection).await {
+        Err(OpenError::Importing { export: marked, .. })
+            if marked == export && beginning == Beginning::Resume => {}
+        looked => drop(looked?),
+    }
+    let mut mark = cmd("EVAL");
+    mark.arg(include_str!("import.lua"))
+        .arg(1)
+        .arg(Names::new(&settings.prefix).meta())
+        .arg(FORMAT)
+        .arg(UNREADABLE)
+        .arg(export)
+        .arg(installation)
+        .arg(if beginning == Beginning::Resume { "resume" } else { "new" });
+    let marked: Result<(String, String), _> = mark.query_async(&mut connection).await;
+    let (marked, installation) =
+        marked.map_err(|error| LinkError::Unreachable(address.clone(), error.to_string()))?;
+    if marked == export {
+        return Ok(installation);
+    }
+    // Somebody else was faster.
+    let prefix = settings.prefix.clone();
+    Err(OpenError::Importing { address: address.clone(), prefix, export: marked })
+}
+
+/// Takes the mark away: the database is anybody's to use again.
+pub(super) fn end_import(transaction: &mut Transaction<'_>, names: &Names) {
+    let schema = SCHEMA.to_string().into_bytes();
+    let whole = [b"schema".to_vec(), schema.clone(), b"reads".to_vec(), schema];
+    transaction.run("HSET", names.meta(), whole);
+    transaction.run("HDEL", names.meta(), [b"import".to_vec()]);
+}
+
 async fn read_meta(
     settings: &Settings,
     address: &Address,
@@ -157,7 +219,7 @@ async fn read_meta(
         || OpenError::Foreign { address: address.clone(), prefix: settings.prefix.clone() };
     let key = Names::new(&settings.prefix).meta();
     let mut fields = cmd("HMGET");
-    fields.arg(key).arg("format").arg("schema").arg("reads").arg("installation");
+    fields.arg(key).arg("format").arg("schema").arg("reads").arg("installation").arg("import");
     let fields: Value = match fields.query_async(connection).await {
         Ok(fields) => fields,
         Err(error) if error.code() == Some("WRONGTYPE") => return Err(foreign()),
@@ -165,8 +227,12 @@ async fn read_meta(
             return Err(LinkError::Unreachable(address.clone(), error.to_string()).into());
         }
     };
-    let [format, schema, reads, installation]: [Option<String>; 4] =
+    let [format, schema, reads, installation, import]: [Option<String>; 5] =
         FromRedisValue::from_redis_value(fields).map_err(|_| foreign())?;
+    if let (Some(FORMAT), Some(export)) = (format.as_deref(), import) {
+        let prefix = settings.prefix.clone();
+        return Err(OpenError::Importing { address: address.clone(), prefix, export });
+    }
     let number = |text: Option<String>| text.and_then(|text| text.parse::<u64>().ok());
     match (format.as_deref(), number(schema), number(reads), installation) {
         (None, None, None, None) => Ok(None),

@@ -4,7 +4,7 @@ use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::archive::conformance::{account, archive_conformance, everything, one_of_each};
-use crate::store::archive::{Archive, Entry, Kind, Records, Written, copy};
+use crate::store::archive::{Archive, Entry, Import, Kind, Records, Written, copy, is_empty};
 use crate::store::embedded::EmbeddedArchive;
 
 async fn archive(prefix: &str) -> SharedArchive {
@@ -47,4 +47,77 @@ async fn records_go_from_a_file_to_a_shared_store_and_back() {
     copy(&shared, &back).await.unwrap();
     assert_eq!(everything(&back, 500).await, one_of_each(1));
     assert_eq!(file.write(&everything(&back, 500).await).await.unwrap(), Written::Added(0));
+}
+
+async fn import(
+    prefix: &str,
+    export: &str,
+    beginning: Beginning,
+) -> Result<SharedImport, OpenError> {
+    let entropy = Arc::new(SystemEntropy::default());
+    SharedArchive::import(settings(prefix), entropy, export, beginning).await
+}
+
+#[track_caller]
+fn is_marked<T>(opened: Result<T, OpenError>, by: &str) {
+    match opened {
+        Err(OpenError::Importing { export, .. }) => assert_eq!(export, by),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_in_which_an_import_was_cut_short_is_nobodys_until_it_is_resumed() {
+    for pages in 0..3 {
+        let prefix = prefix();
+        let mut begun = import(&prefix, "one", Beginning::New).await.unwrap();
+        for number in 0..pages {
+            begun.write(&one_of_each(number + 1)).await.unwrap();
+        }
+        drop(begun);
+        let standing = Arc::default();
+        let entropy = Arc::new(SystemEntropy::default());
+        is_marked(SharedStore::open(settings(&prefix), standing, entropy.clone()).await, "one");
+        is_marked(SharedArchive::open(settings(&prefix), entropy).await, "one");
+        is_marked(inspect(&settings(&prefix)).await, "one");
+        is_marked(import(&prefix, "one", Beginning::New).await, "one");
+        is_marked(import(&prefix, "two", Beginning::New).await, "one");
+        is_marked(import(&prefix, "two", Beginning::Resume).await, "one");
+        // By which earlier versions know it.
+        let mut reads = redis::cmd("HGET");
+        reads.arg(Names::new(&prefix).meta()).arg("reads");
+        let reads: u64 = reads.query_async(&mut beside().await).await.unwrap();
+        assert!(reads > 1);
+
+        let mut resumed = import(&prefix, "one", Beginning::Resume).await.unwrap();
+        for number in 0..3 {
+            let new = if number < pages { 0 } else { 9 };
+            let written = resumed.write(&one_of_each(number + 1)).await.unwrap();
+            assert_eq!(written, Written::Added(new));
+        }
+        Box::new(resumed).finish().await.unwrap();
+        assert_eq!(everything(&archive(&prefix).await, 500).await.len(), 27);
+        let [replica] = replicas(&prefix).await;
+        assert!(replica.standing.account_by_name("user3").is_some());
+        assert!(
+            replica
+                .standing
+                .check_token(TokenId(uuid::Uuid::from_u128(801)), SessionId(uuid::Uuid::nil()))
+                .is_err()
+        );
+    }
+}
+
+/// It may have begun on the empty database a moment before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_has_seen_the_empty_database_writes_nothing_into_an_import() {
+    let prefix = prefix();
+    let [replica] = replicas(&prefix).await;
+    let begun = import(&prefix, "one", Beginning::New).await.unwrap();
+    assert!(replica.store.create_account(account(3)).await.is_err());
+    assert!(is_empty(begun.records()).await.unwrap());
+    // What begins after its end finds a database like any other.
+    begun.end().await.unwrap();
+    replicas::<1>(&prefix).await;
 }
