@@ -66,6 +66,41 @@ async fn a_backup_that_fails_leaves_the_one_before() {
     assert!(!gateway.path("backup.jsonl.partial").exists());
 }
 
+/// Whatever its name was to be: nobody would look for the hashes in it.
+#[tokio::test]
+async fn what_a_killed_backup_left_is_removed_by_the_next_into_that_directory() {
+    let gateway = start().await;
+    let backup = async |name: &str| {
+        gateway.manage(&["store", "backup", "--output", name], None).await;
+    };
+    backup("monday.jsonl").await;
+    let text = read(gateway.path("monday.jsonl"));
+    let left = [("tuesday.jsonl.partial", &text[..text.len() - 9]), ("half.partial", &text[..99])];
+    let others = [("film.partial", "something else"), ("tuesday.jsonl", &text[..99])];
+    for (name, text) in left.into_iter().chain(others) {
+        std::fs::write(gateway.path(name), text).expect("a file");
+    }
+    // One that is being written is another command's.
+    let busy = gateway.path("busy.partial");
+    std::fs::write(&busy, &text[..99]).expect("a file");
+    let busy_file = std::fs::File::open(&busy).expect("it is there");
+    busy_file.lock().expect("it can be locked");
+    std::os::unix::fs::symlink("monday.jsonl", gateway.path("link.partial")).expect("a link");
+
+    backup("wednesday.jsonl").await;
+    for (name, _) in left {
+        assert!(!gateway.path(name).exists(), "{name}");
+    }
+    for (name, text) in others {
+        assert_eq!(read(gateway.path(name)), text, "{name}");
+    }
+    assert!(busy.exists() && gateway.path("link.partial").is_symlink());
+    assert_eq!(read(gateway.path("monday.jsonl")), text);
+    drop(busy_file);
+    backup("thursday.jsonl").await;
+    assert!(!busy.exists());
+}
+
 fn damage_an_account(gateway: &Gateway) {
     use redb::{Database, ReadableTable, TableDefinition};
     let accounts = TableDefinition::<[u8; 16], &[u8]>::new("accounts");

@@ -1,12 +1,14 @@
 //! An export on its way into a file.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use crate::store::archive::Counts;
-use crate::store::archive::file::Reading;
+use crate::store::archive::file::{BEGINNING, Reading};
 
 const SUFFIX: &str = ".partial";
 
@@ -21,6 +23,7 @@ pub(super) struct Partial {
 
 impl Partial {
     pub(super) fn beside(path: &Path) -> Result<Self, String> {
+        remove_left(path);
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(SUFFIX);
         let partial = path.with_file_name(name);
@@ -33,6 +36,8 @@ impl Partial {
         let mut options = File::options();
         let file = options.write(true).create_new(true).mode(0o600).open(&partial);
         let file = file.map_err(failed)?;
+        // By which others know that it is not left over.
+        let _ = file.try_lock();
         let file = io::BufWriter::new(file);
         Ok(Self { path: path.to_owned(), written: partial, file, counts: None })
     }
@@ -68,4 +73,31 @@ impl Drop for Partial {
             let _ = std::fs::remove_file(&self.written);
         }
     }
+}
+
+/// Removes what commands that were killed have left in the directory of `path`: files with
+/// hashes that nobody would look for.
+fn remove_left(path: &Path) {
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+    let Ok(entries) = std::fs::read_dir(directory.unwrap_or(Path::new("."))) else { return };
+    for entry in entries.flatten() {
+        let named_so = entry.file_name().to_string_lossy().ends_with(SUFFIX);
+        if named_so && is_left(&entry.path()).unwrap_or(false) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether a file of ours begins like an export, and nobody is writing it.
+fn is_left(path: &Path) -> io::Result<bool> {
+    // Whoever puts a pipe there shall not hold us up.
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0);
+    let mut file = File::options().read(true).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.uid() != rustix::process::geteuid().as_raw() {
+        return Ok(false);
+    }
+    let mut beginning = [0; BEGINNING.len()];
+    file.read_exact(&mut beginning)?;
+    Ok(beginning == *BEGINNING.as_bytes() && file.try_lock().is_ok())
 }
