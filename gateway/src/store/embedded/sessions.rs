@@ -53,8 +53,8 @@ pub(super) fn open(
     }))
 }
 
-/// The oldest sessions of an account with more than `most`. Looks at as many as there are,
-/// which the limit bounds.
+/// The oldest sessions of an account with more than `most`. Looks at no more than these,
+/// and those that can end.
 fn oldest_beyond(
     txn: &WriteTransaction,
     account: &Account,
@@ -77,7 +77,8 @@ fn oldest_beyond(
     let after = account.ended.map_or(Bound::Included((owner, [0; 16])), |ended| {
         Bound::Excluded((owner, *ended.up_to.0.as_bytes()))
     });
-    for entry in index.range::<(Id, Id)>((after, Bound::Included((owner, LAST))))? {
+    let rest = index.range::<(Id, Id)>((after, Bound::Included((owner, LAST))))?;
+    for entry in rest.take(most.saturating_add(SUPERSEDED_AT_ONCE)) {
         note(session_id(entry?.0.value().1));
     }
     oldest.truncate(count.saturating_sub(most));

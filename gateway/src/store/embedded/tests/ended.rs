@@ -7,7 +7,10 @@ use super::super::writer::Step;
 use super::super::{ACCOUNTS, NAMES, read_account, schema, write_account};
 use super::*;
 use crate::auth::account::Account;
-use crate::auth::ports::{CLEARED_AT_ONCE, Creation, Rotated, SessionOpening, Store as _};
+use crate::auth::ports::{
+    AccountLimits, CLEARED_AT_ONCE, Creation, Rotated, SUPERSEDED_AT_ONCE, SessionOpening,
+    Store as _,
+};
 use crate::auth::token::{Session, TokenId};
 use crate::store::conformance::{NOW, account, later, rotation, session};
 
@@ -99,6 +102,27 @@ async fn what_ends_at_once_is_removed_step_after_step() {
     assert_eq!(standing.sizes().ended, 0);
     drop(store);
     assert_eq!(EmbeddedStore::check(&location).unwrap().sessions, 0);
+}
+
+/// As where the limit was higher, or none.
+#[tokio::test]
+async fn an_account_with_many_more_sessions_than_may_be_comes_down_to_them_by_signing_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let location = Location::in_directory(directory.path());
+    let (store, _) = reopen(&location);
+    let (ann, sessions) = furnish(&store).await;
+    drop(store);
+    let (store, standing) = reopen(&location);
+    let store = store.with_limits(AccountLimits { sessions: 150, ..LIMITS });
+    let mut oldest = sessions.iter().map(|session| session.id);
+    for (number, ended) in [(5_000, SUPERSEDED_AT_ONCE), (5_001, 52), (5_002, 1)] {
+        let opened = store.open_session(session(number, &ann), ann.version).await.unwrap();
+        let superseded = oldest.by_ref().take(ended).collect();
+        assert_eq!(opened, SessionOpening::Opened { superseded });
+    }
+    assert_eq!(store.list_sessions(Some(ann.id), None, 999).await.unwrap().len(), 150);
+    let left = oldest.next().unwrap();
+    assert!(standing.holder(ann.id, TokenId(ann.id.0), left).is_ok());
 }
 
 fn version(location: &Location) -> u32 {
