@@ -439,8 +439,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of("username_taken", "An account with this user name exists.", "Choose another name."),
     of(
         "too_many",
-        "The account has as many keys as an account may have (1000).",
-        "Delete those that are not used: last_used tells which.",
+        "The account has as many keys as an account may have (`limits.keys_per_account`), and none of them has ended.",
+        "Delete those that are not used: last_used tells which. Rotating a key without an overlap needs no room.",
     ),
     of("time_passed", "A key was to end in the past.", "Send a time that is to come."),
     of(
