@@ -344,7 +344,7 @@ pub const SUPERSEDED_AT_ONCE: usize = 100;
 
 /// Records of ended sessions that go in one transaction, so that no account can hold up
 /// all others. The rest has ended all the same, and is removed after.
-pub const CLEARED_AT_ONCE: usize = 250;
+pub const CLEARED_AT_ONCE: usize = 100;
 
 /// Replace a password if it is still the one that was checked.
 #[derive(Debug, Clone)]
