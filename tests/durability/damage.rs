@@ -62,12 +62,12 @@ const DAMAGES: &[Damage] = &[
             let txn = database.begin_write().expect("it can be written");
             txn.open_table(META)
                 .and_then(|mut meta| {
-                    Ok(meta.insert("schema", 3u32.to_be_bytes().as_slice()).map(drop)?)
+                    Ok(meta.insert("schema", 4u32.to_be_bytes().as_slice()).map(drop)?)
                 })
                 .expect("a store has a version");
             txn.commit().expect("it can be written");
         },
-        "was written by a newer version (schema 3",
+        "was written by a newer version (schema 4",
     ),
 ];
 
