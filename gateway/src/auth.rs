@@ -19,6 +19,7 @@ pub mod entity;
 pub mod error;
 pub mod federation;
 pub mod former;
+pub mod known;
 pub mod link;
 pub mod login;
 pub mod logout;

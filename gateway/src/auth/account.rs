@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::former::FormerPassword;
+use super::known::KnownAddresses;
 use super::ports::{AccountChange, PasswordChange};
 use super::text::is_hidden;
 use super::time::Timestamp;
@@ -41,6 +42,8 @@ pub struct Account {
     pub password: Option<HashedPassword>,
     /// What is kept for a while of the password before.
     pub former: Option<FormerPassword>,
+    /// From where it has signed in of late.
+    pub known: KnownAddresses,
     pub state: AccountState,
     /// Sign-ins that ended all at once. A store opens none with such an id afterwards, so
     /// that the order of ids decides and no clock does.
@@ -71,6 +74,7 @@ impl Account {
             roles: vec![DEFAULT_ROLE.to_owned()],
             password: None,
             former: None,
+            known: KnownAddresses::default(),
             state: AccountState::Enabled,
             ended: None,
             created,

@@ -17,7 +17,7 @@ use super::account::{Account, AccountId, AccountState, HashedPassword, Username,
 use super::error::{Entity, Error, LinkFault};
 use super::password::check_acceptable;
 use super::ports::{
-    AccountChange, AccountChanged, Administration, Message, PasswordChange, Replacement,
+    AccountChange, AccountChanged, Administration, Message, PasswordChange, Priority, Replacement,
 };
 use super::secret::Secret;
 use super::time::{Seconds, Timestamp};
@@ -174,7 +174,7 @@ impl Core {
         if kind.sets_password() {
             let password = password.unwrap_or_else(|| Secret::new(String::new()));
             check_acceptable(password.expose()).map_err(Error::Password)?;
-            let replacement = self.hasher.hash(password).await?;
+            let replacement = self.hasher.hash(password, Priority::High).await?;
             self.set_by_link(&account, kind, replacement).await?;
         } else {
             let now = self.clock.now();

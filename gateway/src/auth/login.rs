@@ -9,7 +9,7 @@ use super::Core;
 use super::account::{Account, AccountId, AccountState, HashedPassword, canonical_name};
 use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
-use super::ports::{Entropy, Recall, SessionOpening};
+use super::ports::{Entropy, Priority, Recall, SessionOpening, Source};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Seconds;
@@ -71,10 +71,11 @@ impl Core {
         &self,
         name: &str,
         password: &Secret,
+        from: Source,
         issuance: Issuance,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
-        let account = self.check_password(name, password).await?;
-        self.upgrade_hash(&account, password).await;
+        let account = self.check_password(name, password, from).await?;
+        self.upgrade_hash(&account, password, from).await;
         self.open_session(account, issuance).await
     }
 
@@ -179,11 +180,16 @@ impl Core {
     ///
     /// # Errors
     /// When the credential is refused or a port fails.
-    pub async fn verify_basic(&self, name: &str, password: &Secret) -> Result<Principal, Error> {
+    pub async fn verify_basic(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: Source,
+    ) -> Result<Principal, Error> {
         if let Some(principal) = self.recall_basic(name, password.expose()) {
             return Ok(principal);
         }
-        match self.prove_basic(name, password).await {
+        match self.prove_basic(name, password, from).await {
             // Changed by another replica, of which memory had not heard when it was asked.
             Err(Error::Refused(Refusal::PasswordWrong))
                 if self.is_former_basic(name, password.expose()) =>
@@ -194,9 +200,14 @@ impl Core {
         }
     }
 
-    async fn prove_basic(&self, name: &str, password: &Secret) -> Result<Principal, Error> {
-        let proven = self.check_password(name, password).await?;
-        self.upgrade_hash(&proven, password).await;
+    async fn prove_basic(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: Source,
+    ) -> Result<Principal, Error> {
+        let proven = self.check_password(name, password, from).await?;
+        self.upgrade_hash(&proven, password, from).await;
         // It is remembered under the hash that is stored now: so the next request does not
         // come here, whether or not an upgrade was made.
         let account = self.standing.enabled_account(proven.id)?;
@@ -212,12 +223,17 @@ impl Core {
     /// The account if the password is its current one. Whatever is wrong costs the same:
     /// an unknown user, an account without a password or disabled, a password that none
     /// can have.
-    async fn check_password(&self, name: &str, password: &Secret) -> Result<Arc<Account>, Error> {
+    async fn check_password(
+        &self,
+        name: &str,
+        password: &Secret,
+        from: Source,
+    ) -> Result<Arc<Account>, Error> {
         if !self.policy.local_accounts {
             return Err(Error::LocalAccountsDisabled);
         }
         if !is_presentable(password.expose()) {
-            self.matches(None, Secret::from("")).await?;
+            self.matches(None, Secret::from(""), Priority::Normal).await?;
             return Err(Refusal::PasswordWrong.into());
         }
         let name = canonical_name(name);
@@ -225,13 +241,14 @@ impl Core {
         // so that the new one works and the old one fails from that moment (S1-23).
         for _ in 0..2 {
             let Some(account) = self.store.find_account(&name).await?.map(Arc::new) else {
-                self.matches(None, password.clone()).await?;
+                self.matches(None, password.clone(), Priority::Normal).await?;
                 return Err(Refusal::UserUnknown.into());
             };
             // A disabled account has no right password, which might come cheaper.
             let enabled = account.state == AccountState::Enabled;
             let hash = account.password.clone().filter(|_| enabled);
-            let matches = self.matches(hash, password.clone()).await?;
+            let priority = self.priority(&account, from);
+            let matches = self.matches(hash, password.clone(), priority).await?;
             let current = self.standing.enabled_account(account.id)?;
             if current.version == account.version {
                 return if matches { Ok(current) } else { Err(Refusal::PasswordWrong.into()) };
@@ -247,18 +264,19 @@ impl Core {
         &self,
         hash: Option<HashedPassword>,
         password: Secret,
+        priority: Priority,
     ) -> Result<bool, Error> {
-        self.hasher.verify(hash, password, self.standing.dearest_hash()).await
+        self.hasher.verify(hash, password, self.standing.dearest_hash(), priority).await
     }
 
     /// Brings an old or imported hash to today's form while the password is at
     /// hand. Failing to is no reason to refuse the sign-in. The account's version stays:
     /// nothing ends that the password has opened.
-    async fn upgrade_hash(&self, account: &Account, password: &Secret) {
+    async fn upgrade_hash(&self, account: &Account, password: &Secret, from: Source) {
         let Some(hash) = account.password.as_ref().filter(|hash| self.hasher.outdated(hash)) else {
             return;
         };
-        if let Ok(better) = self.hasher.hash(password.clone()).await {
+        if let Ok(better) = self.hasher.hash(password.clone(), self.priority(account, from)).await {
             let upgraded = self.store.upgrade_hash(account.id, hash, better).await;
             if let Err(error) = upgraded {
                 tracing::warn!(%error, "password hash not upgraded");

@@ -3,7 +3,7 @@
 use super::Core;
 use super::account::HashedPassword;
 use super::error::{Error, Refusal};
-use super::ports::{PasswordChange, Replacement};
+use super::ports::{PasswordChange, Priority, Replacement, Source};
 use super::principal::Principal;
 use super::secret::Secret;
 
@@ -104,6 +104,7 @@ impl Core {
         current: Secret,
         new: Secret,
         rule: PasswordRule,
+        from: Source,
     ) -> Result<(), Error> {
         if principal.key().is_some() {
             return Err(Error::NotForKeys);
@@ -117,13 +118,14 @@ impl Core {
         let presentable = is_presentable(current.expose());
         let hash = account.password.clone().filter(|_| presentable);
         let presented = if presentable { current.clone() } else { Secret::from("") };
-        if !self.matches(hash, presented).await? {
+        let priority = self.priority(&account, from);
+        if !self.matches(hash, presented, priority).await? {
             return Err(Refusal::PasswordWrong.into());
         }
         // The same again is none that was before.
         let former =
             (current.expose() != new.expose()).then(|| self.former(&account, current.expose()));
-        let replacement = self.hasher.hash(new).await?;
+        let replacement = self.hasher.hash(new, priority).await?;
         let change = PasswordChange {
             account: account.id,
             expected_version: Some(account.version),
@@ -141,12 +143,12 @@ impl Core {
         }
     }
 
-    /// A hash to store for a new account.
+    /// A hash to store for an account that an administrator makes.
     ///
     /// # Errors
     /// When too many are waiting.
     pub async fn hash_password(&self, password: Secret) -> Result<HashedPassword, Error> {
-        self.hasher.hash(password).await
+        self.hasher.hash(password, Priority::High).await
     }
 
     /// Sets a password for an account without knowing the old one; all its sessions end.
@@ -159,7 +161,7 @@ impl Core {
         new: Secret,
     ) -> Result<Replacement, Error> {
         check_acceptable(new.expose()).map_err(Error::Password)?;
-        let replacement: HashedPassword = self.hasher.hash(new).await?;
+        let replacement: HashedPassword = self.hasher.hash(new, Priority::High).await?;
         let change = PasswordChange {
             account,
             expected_version: None,

@@ -37,6 +37,15 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
+/// Whose passwords are hashed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// Somebody who administers, has a link, or is at an address from which the account has
+    /// signed in of late: however many strangers guess, they are not in the way.
+    High,
+    Normal,
+}
+
 /// Slow hashing, away from the threads that serve requests.
 #[async_trait]
 pub trait PasswordHasher: Send + Sync {
@@ -51,13 +60,14 @@ pub trait PasswordHasher: Send + Sync {
         hash: Option<HashedPassword>,
         password: Secret,
         failure: Work,
+        priority: Priority,
     ) -> Result<bool, Error>;
 
     /// A new hash at the configured cost.
     ///
     /// # Errors
     /// [`Error::HasherBusy`] when too many are waiting.
-    async fn hash(&self, password: Secret) -> Result<HashedPassword, Error>;
+    async fn hash(&self, password: Secret, priority: Priority) -> Result<HashedPassword, Error>;
 
     /// Whether `hash` is weaker than what [`Self::hash`] would make.
     fn outdated(&self, hash: &HashedPassword) -> bool;
@@ -629,6 +639,16 @@ pub trait Store: Send + Sync {
     /// Closes registration whatever the configuration of any gateway says, or takes that
     /// back.
     async fn set_registration(&self, registering: Registering) -> Result<(), StoreError>;
+
+    /// Notes that the account has been proven from an address, if it is still at
+    /// `version`.
+    async fn note_success(
+        &self,
+        account: AccountId,
+        version: u64,
+        from: Source,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Counts one failed attempt and says whether the address may go on. The
     /// window starts at the first counted failure and does not move.

@@ -11,7 +11,7 @@ use super::error::{Error, Name, Refusal};
 use super::federation::{FederatedIdentity, FederationError, Grant, Joined, Joining};
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
-use super::ports::{Creation, GithubLink, Replacement};
+use super::ports::{Creation, GithubLink, Priority, Replacement};
 use super::secret::Secret;
 
 /// Whether anybody may make an account.
@@ -64,7 +64,7 @@ impl Core {
         rule.check(new.password.expose()).map_err(Error::Password)?;
         // Cheaply, before a hash is spent on it; the store decides.
         self.check_free(&account)?;
-        let password = self.hasher.hash(new.password).await?;
+        let password = self.hasher.hash(new.password, Priority::Normal).await?;
         let account = Account { password: Some(password), ..account };
         self.store_account(account.clone()).await?;
         self.open_session(Arc::new(account), issuance).await

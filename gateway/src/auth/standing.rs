@@ -450,9 +450,12 @@ impl Standing {
         if let Some(number) = account.github {
             self.github.insert(number, account.id);
         }
-        let id = account.id;
-        self.accounts.insert(id, Arc::new(account));
-        self.advance(Subject::Account(id));
+        let account = Arc::new(account);
+        let before = self.accounts.insert(account.id, Arc::clone(&account));
+        // An address alone changes no judgement.
+        if !before.is_some_and(|before| before.is_same_but_for_addresses(&account)) {
+            self.advance(Subject::Account(account.id));
+        }
     }
 
     pub fn revoke_token(&self, token: TokenId, expires: Timestamp) {

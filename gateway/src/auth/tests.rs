@@ -23,7 +23,7 @@ use super::link::LinkPolicy;
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
 use super::password::{Unacceptable, check_acceptable};
-use super::ports::{Clock, Mailer, Message, PasswordHasher};
+use super::ports::{Clock, Mailer, Message, PasswordHasher, Priority, Source};
 use super::principal::{Principal, Proof};
 use super::register::Registering;
 use super::secret::Secret;
@@ -55,13 +55,14 @@ impl PasswordHasher for Counting {
         hash: Option<HashedPassword>,
         password: Secret,
         _: Work,
+        _: Priority,
     ) -> Result<bool, Error> {
         self.0.fetch_add(1, Ordering::SeqCst);
         let password = password.expose();
         Ok(hash.is_some_and(|hash| hash.0.strip_prefix("strong ").unwrap_or(&hash.0) == password))
     }
 
-    async fn hash(&self, password: Secret) -> Result<HashedPassword, Error> {
+    async fn hash(&self, password: Secret, _: Priority) -> Result<HashedPassword, Error> {
         self.0.fetch_add(1, Ordering::SeqCst);
         let strong = if self.1.load(Ordering::SeqCst) { "strong " } else { "" };
         Ok(HashedPassword(format!("{strong}{}", password.expose())))
@@ -91,6 +92,8 @@ impl Mailer for Mails {
 }
 
 const ACCESS_TTL: Seconds = Seconds(28_800);
+/// Where people of the tests are.
+pub(crate) const HERE: Source = Source::V4(0xcb00_7107);
 pub(crate) const PASSWORD: &str = "correct horse";
 const ROTATING: Issuance = Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false };
 
@@ -168,7 +171,7 @@ impl Bench {
     }
 
     async fn login(&self) -> TokenPair {
-        self.core.login("ann", &PASSWORD.into(), ROTATING).await.unwrap().1
+        self.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await.unwrap().1
     }
 
     fn judge(&self, token: &Secret) -> Result<(), Refusal> {
@@ -178,7 +181,7 @@ impl Bench {
     async fn change_password(&self, token: &Secret, current: &str, new: &str) -> Result<(), Error> {
         let principal = self.core.verify_access(token.expose())?;
         self.core
-            .change_password(&principal, current.into(), new.into(), PasswordRule::default())
+            .change_password(&principal, current.into(), new.into(), PasswordRule::default(), HERE)
             .await
     }
 
@@ -307,16 +310,16 @@ async fn logout_ends_the_presented_token_and_no_other() {
 async fn a_password_change_ends_every_other_session() {
     let bench = Bench::new().await;
     let (mine, other) = (bench.login().await, bench.login().await);
-    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     bench.change_password(&mine.access.text, PASSWORD, "new password").await.unwrap();
     assert_eq!(bench.judge(&mine.access.text), Ok(()));
     assert_eq!(bench.judge(&other.access.text), Err(Refusal::SessionEnded));
     assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
-    let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    let old = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordFormer));
-    let old = bench.core.login("ann", &PASSWORD.into(), ROTATING).await;
+    let old = bench.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
-    bench.core.verify_basic("ann", &"new password".into()).await.unwrap();
+    bench.core.verify_basic("ann", &"new password".into(), HERE).await.unwrap();
     assert!(bench.core.refresh(mine.refresh.expose(), ROTATING).await.is_ok());
     let other = bench.core.refresh(other.refresh.expose(), ROTATING).await;
     assert_eq!(refusal(other), Some(Refusal::SessionEnded));
@@ -353,7 +356,7 @@ async fn the_former_password_is_known_without_a_hash_and_for_one_window() {
     assert_eq!(bench.hashes(), before);
     bench.pass(1);
     assert!(!is_former("ann", PASSWORD));
-    let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    let old = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
 }
 
@@ -368,12 +371,12 @@ async fn what_is_the_password_now_is_never_the_former_one() {
     change(PASSWORD, "new password").await.unwrap();
     change("new password", PASSWORD).await.unwrap();
     assert!(is_former("new password") && !is_former(PASSWORD));
-    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     // A reset does not know what was before, and may set it.
     let ann = bench.core.standing().account_by_name("ann").unwrap().id;
     bench.core.reset_password(ann, "new password".into()).await.unwrap();
     assert!(!is_former("new password") && !is_former(PASSWORD));
-    bench.core.verify_basic("ann", &"new password".into()).await.unwrap();
+    bench.core.verify_basic("ann", &"new password".into(), HERE).await.unwrap();
 }
 
 #[tokio::test]
@@ -393,7 +396,7 @@ async fn a_wrong_current_password_changes_nothing() {
     let pair = bench.login().await;
     let wrong = bench.change_password(&pair.access.text, "wrong", "new password").await;
     assert_eq!(refusal(wrong), Some(Refusal::PasswordWrong));
-    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
 }
 
 #[tokio::test]
@@ -422,15 +425,15 @@ async fn what_could_not_have_been_set_is_no_password_whatever_the_hash_says() {
     {
         let name = format!("ann{number}");
         let id = bench.add(&name, &password).await;
-        let login = bench.core.login(&name, &password.as_str().into(), ROTATING).await;
+        let login = bench.core.login(&name, &password.as_str().into(), HERE, ROTATING).await;
         assert_eq!(login.is_ok(), good, "{password:?}");
-        let basic = bench.core.verify_basic(&name, &password.as_str().into()).await;
+        let basic = bench.core.verify_basic(&name, &password.as_str().into(), HERE).await;
         assert_eq!(basic.is_ok(), good, "{password:?}");
         let caller = Principal::new(bench.core.standing.account(id).unwrap(), Proof::Password);
         let rule = PasswordRule::default();
         let changed = bench
             .core
-            .change_password(&caller, password.as_str().into(), "another one".into(), rule)
+            .change_password(&caller, password.as_str().into(), "another one".into(), rule, HERE)
             .await;
         assert_eq!(changed.is_ok(), good, "{password:?}");
     }
@@ -453,7 +456,7 @@ async fn disabling_an_account_ends_everything_of_it_at_once() {
     bench.core.store().set_state(account, AccountState::Disabled, bench.clock.now()).await.unwrap();
     assert!(bench.judge(&pair.access.text).is_err());
     assert_eq!(bench.core.verify_key(key.expose()).err(), Some(Refusal::AccountDisabled));
-    let basic = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    let basic = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(basic), Some(Refusal::AccountDisabled));
     let refreshed = bench.core.refresh(pair.refresh.expose(), ROTATING).await;
     assert_eq!(refusal(refreshed), Some(Refusal::AccountDisabled));
@@ -482,9 +485,9 @@ async fn every_wrong_sign_in_costs_the_same_hashing_whoever_it_is_for() {
         ("nobody", "correct\0horse", 1),
     ] {
         let before = bench.hashes();
-        assert!(bench.core.verify_basic(name, &password.into()).await.is_err());
+        assert!(bench.core.verify_basic(name, &password.into(), HERE).await.is_err());
         assert_eq!(bench.hashes() - before, expected, "{name} by Basic");
-        assert!(bench.core.login(name, &password.into(), ROTATING).await.is_err());
+        assert!(bench.core.login(name, &password.into(), HERE, ROTATING).await.is_err());
         assert_eq!(bench.hashes() - before, 2 * expected, "{name} by login");
     }
 }
@@ -492,13 +495,13 @@ async fn every_wrong_sign_in_costs_the_same_hashing_whoever_it_is_for() {
 #[tokio::test]
 async fn a_verified_basic_credential_is_not_hashed_again() {
     let bench = Bench::new().await;
-    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let before = bench.hashes();
-    bench.core.verify_basic("ANN", &PASSWORD.into()).await.unwrap();
-    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ANN", &PASSWORD.into(), HERE).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     assert_eq!(bench.hashes(), before);
-    assert!(bench.core.verify_basic("ann", &"other".into()).await.is_err());
-    assert!(bench.core.verify_basic("ann", &"other".into()).await.is_err());
+    assert!(bench.core.verify_basic("ann", &"other".into(), HERE).await.is_err());
+    assert!(bench.core.verify_basic("ann", &"other".into(), HERE).await.is_err());
     assert_eq!(bench.hashes(), before + 2, "failures are never remembered");
 }
 
@@ -507,7 +510,7 @@ async fn a_weak_hash_is_upgraded_at_login_and_nothing_ends() {
     let bench = Bench::new().await;
     let id = bench.add("bob", "weak password").await;
     let before = bench.core.standing().account(id).unwrap();
-    let (_, pair) = bench.core.login("bob", &"weak password".into(), ROTATING).await.unwrap();
+    let (_, pair) = bench.core.login("bob", &"weak password".into(), HERE, ROTATING).await.unwrap();
     assert_eq!(bench.judge(&pair.access.text), Ok(()));
     assert_eq!(bench.core.standing().account(id).unwrap().version, before.version);
 }
@@ -517,13 +520,13 @@ async fn a_weak_hash_is_upgraded_by_basic_once_and_nothing_ends() {
     let bench = Bench::new().await;
     let id = bench.add("bob", "weak password").await;
     bench.hasher.1.store(true, Ordering::SeqCst);
-    let opened = bench.core.verify_basic("bob", &"weak password".into()).await.unwrap();
+    let opened = bench.core.verify_basic("bob", &"weak password".into(), HERE).await.unwrap();
     let upgraded = bench.core.standing().account(id).unwrap();
     assert_eq!(upgraded.password, Some(HashedPassword("strong weak password".to_owned())));
     assert!(bench.core.standing().still_good(&opened, bench.clock.now()).is_ok());
     let before = bench.hashes();
     for _ in 0..3 {
-        bench.core.verify_basic("bob", &"weak password".into()).await.unwrap();
+        bench.core.verify_basic("bob", &"weak password".into(), HERE).await.unwrap();
         assert!(bench.core.recall_basic("bob", "weak password").is_some());
     }
     assert_eq!(bench.hashes(), before, "it is remembered under its new hash");

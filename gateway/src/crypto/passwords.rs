@@ -1,16 +1,19 @@
 //! The hashing pool: a few threads of lower priority and a bounded queue, so
-//! that a flood of passwords can fill the queue and nothing else.
+//! that a flood of passwords can fill the queue and nothing else. Who comes from an
+//! address that is known waits in a line of its own, which goes first.
 //!
 //! bcrypt is written; `$2a$`, `$2b$`, `$2y$` and argon2id are read. Jobs whose
 //! caller has left are skipped. What fails is made to cost the same within its one job,
 //! so that it has one place in the queue like any other. The crate's `non_truncating_*` functions refuse
 //! 72 bytes too, which bcrypt reads in full; the check for more is here instead.
 //! Fairness between addresses is made in front of
-//! the queue: each address has one attempt in it at a time (`pipeline::throttle`).
+//! the queue: each address has one attempt in it at a time, and each account two
+//! (`pipeline::throttle`).
 
+mod queue;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::password_hash::{PasswordVerifier, phc};
 use async_trait::async_trait;
@@ -19,12 +22,14 @@ use tokio::sync::oneshot;
 use crate::auth::account::HashedPassword;
 use crate::auth::error::Error;
 use crate::auth::password::MAX_BYTES;
-use crate::auth::ports::PasswordHasher;
+use crate::auth::ports::{PasswordHasher, Priority};
 use crate::auth::secret::Secret;
 use crate::auth::work::{MAX_ARGON2_KIB, MAX_ARGON2_PASSES, MAX_BCRYPT_COST, Work};
 
+use queue::Queue;
+
 pub struct HashingPool {
-    queue: SyncSender<Job>,
+    queue: Arc<Queue<Job>>,
     cost: u32,
     rounds: Arc<AtomicU64>,
 }
@@ -42,16 +47,16 @@ struct Check {
 }
 
 impl HashingPool {
-    /// Starts `threads` workers over a queue of `queue_length` jobs.
+    /// Starts `threads` workers over a queue of `queue_length` jobs, and as many of known
+    /// addresses.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(threads: usize, queue_length: usize, cost: u32) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel(queue_length);
-        let jobs = Arc::new(Mutex::new(jobs));
+        let queue = Arc::new(Queue::new(queue_length));
         let rounds = Arc::new(AtomicU64::new(0));
         for number in 0..threads {
-            let jobs = Arc::clone(&jobs);
+            let jobs = Arc::clone(&queue);
             let rounds = Arc::clone(&rounds);
             std::thread::Builder::new()
                 .name(format!("hash-{number}"))
@@ -65,6 +70,16 @@ impl HashingPool {
     pub fn work_done(&self) -> Work {
         Work(self.rounds.load(Ordering::Relaxed))
     }
+
+    fn submit(&self, job: Job, priority: Priority) -> Result<(), Error> {
+        if self.queue.push(job, priority) { Ok(()) } else { Err(Error::HasherBusy) }
+    }
+}
+
+impl Drop for HashingPool {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
 }
 
 #[async_trait]
@@ -74,17 +89,18 @@ impl PasswordHasher for HashingPool {
         hash: Option<HashedPassword>,
         password: Secret,
         failure: Work,
+        priority: Priority,
     ) -> Result<bool, Error> {
         let (answer, result) = oneshot::channel();
         let failure = failure.max(Work::of_bcrypt(self.cost));
         let check = Check { hash, password, failure };
-        self.queue.try_send(Job::Verify(check, answer)).map_err(|_| Error::HasherBusy)?;
+        self.submit(Job::Verify(check, answer), priority)?;
         result.await.map_err(|_| Error::HasherBusy)
     }
 
-    async fn hash(&self, password: Secret) -> Result<HashedPassword, Error> {
+    async fn hash(&self, password: Secret, priority: Priority) -> Result<HashedPassword, Error> {
         let (answer, result) = oneshot::channel();
-        self.queue.try_send(Job::Hash(password, answer)).map_err(|_| Error::HasherBusy)?;
+        self.submit(Job::Hash(password, answer), priority)?;
         result.await.ok().flatten().ok_or(Error::HasherBusy)
     }
 
@@ -96,26 +112,24 @@ impl PasswordHasher for HashingPool {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, cost: u32, rounds: &AtomicU64) {
+fn work(jobs: &Queue<Job>, cost: u32, rounds: &AtomicU64) {
     yield_to_traffic();
     let note = |done: Work| {
         rounds.fetch_add(done.0, Ordering::Relaxed);
     };
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match next {
-            Ok(Job::Verify(check, answer)) if !answer.is_closed() => {
+    while let Some(job) = jobs.pop() {
+        match job {
+            Job::Verify(check, answer) if !answer.is_closed() => {
                 let (matches, done) = check.carry_out();
                 note(done);
                 let _ = answer.send(matches);
             }
-            Ok(Job::Hash(password, answer)) if !answer.is_closed() => {
+            Job::Hash(password, answer) if !answer.is_closed() => {
                 let hash = hash_now(&password, cost);
                 note(hash.as_ref().map(Work::of).unwrap_or_default());
                 let _ = answer.send(hash);
             }
-            Ok(Job::Verify(..) | Job::Hash(..)) => {}
-            Err(_) => return,
+            Job::Verify(..) | Job::Hash(..) => {}
         }
     }
 }

@@ -7,12 +7,14 @@ use crate::auth::Core;
 use crate::auth::account::Account;
 use crate::auth::error::{Entity, Error};
 use crate::auth::federation::{FederationError, Grant, Joined};
+use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::auth::server::ServerId;
 
 use super::flow::Kept;
 use super::{Binding, Command, Dialect, Health, KeyRequest, Outcome, Providers};
 
+/// `from` is where the caller is: the account that is proven is known there from now on.
 /// `joined` is told how an account has come to be GitHub's, whatever comes of the rest.
 ///
 /// # Errors
@@ -21,7 +23,38 @@ pub async fn perform(
     core: &Core,
     dialect: &dyn Dialect,
     command: Command,
-    principal: Option<&Principal>,
+    (from, principal): (Source, Option<&Principal>),
+    health: impl FnOnce() -> Health + Send,
+    joined: &mut Option<Joined>,
+) -> Result<Outcome, Error> {
+    let refreshing = match &command {
+        Command::Refresh { token } => Some(token.clone()),
+        _ => None,
+    };
+    let outcome = carry_out(core, dialect, command, (from, principal), health, joined).await?;
+    let proven = match &outcome {
+        Outcome::Registered(account, _)
+        | Outcome::SignedIn(account, _)
+        | Outcome::BackFromGithub(account, ..) => Some(Arc::clone(account)),
+        Outcome::Refreshed(_) => refreshing.and_then(|token| core.owner_of(token.expose())),
+        // As they are after the change.
+        Outcome::LinkFollowed(account, ..) => core.standing().account(account.id),
+        Outcome::PasswordChanged => {
+            principal.and_then(|principal| core.standing().account(principal.account_id()))
+        }
+        _ => None,
+    };
+    if let Some(proven) = proven {
+        core.note_success(&proven, from).await;
+    }
+    Ok(outcome)
+}
+
+async fn carry_out(
+    core: &Core,
+    dialect: &dyn Dialect,
+    command: Command,
+    (from, principal): (Source, Option<&Principal>),
     health: impl FnOnce() -> Health + Send,
     joined: &mut Option<Joined>,
 ) -> Result<Outcome, Error> {
@@ -36,7 +69,7 @@ pub async fn perform(
             Ok(Outcome::Registered(account, pair))
         }
         Command::Login { name, password } => {
-            core.login(&name, &password, issuance).await.map(signed_in)
+            core.login(&name, &password, from, issuance).await.map(signed_in)
         }
         Command::Github { code } => {
             let grant = Grant { code, verifier: None, redirect: None };
@@ -73,7 +106,7 @@ pub async fn perform(
             Ok(Outcome::SessionEnded)
         }
         Command::ChangePassword { current, new } => {
-            core.change_password(caller()?, current, new, dialect.password_rule()).await?;
+            core.change_password(caller()?, current, new, dialect.password_rule(), from).await?;
             Ok(Outcome::PasswordChanged)
         }
         Command::IssueTicket => core.issue_ticket(caller()?).await.map(Outcome::Ticket),

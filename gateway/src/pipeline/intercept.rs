@@ -216,13 +216,13 @@ async fn carry_out(
     let takes_turns = endpoint.attempt != Attempt::None || hashes;
     let work = {
         let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
-        let principal = principal.map(Arc::clone);
+        let (from, principal) = (caller.source, principal.map(Arc::clone));
         async move {
-            let principal = principal.as_deref();
+            let caller = (from, principal.as_deref());
             let health = || gateway.health();
             let (core, mut joined) = (&gateway.core, None);
             let outcome =
-                perform(core, dialect.as_ref(), command, principal, health, &mut joined).await;
+                perform(core, dialect.as_ref(), command, caller, health, &mut joined).await;
             // Here, where an attempt is finished whether or not its client waits for it.
             for entry in entries {
                 if let Some(joined) = joined.take() {

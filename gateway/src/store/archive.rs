@@ -157,6 +157,16 @@ impl Entry {
         }
     }
 
+    /// Whether it says what another record under its id does. From where an account signs in
+    /// may have changed since.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Entry) -> bool {
+        match (self, other) {
+            (Entry::Account(one), Entry::Account(two)) => one.is_same_but_for_addresses(two),
+            _ => self == other,
+        }
+    }
+
     /// The records without which it means nothing.
     #[must_use]
     pub fn refers_to(&self) -> Vec<(Kind, Uuid)> {

@@ -2,6 +2,7 @@
 //! makes the whole suite for one way of opening it.
 
 mod ended;
+mod known;
 mod limits;
 mod memory;
 
@@ -1039,6 +1040,8 @@ macro_rules! conformance {
             a_rotated_key_ends_with_its_overlap_or_before
             the_use_of_a_key_is_kept_while_there_is_a_key
             failures_are_listed_and_forgiven
+            an_account_is_known_where_it_was_proven_until_it_changes
+            of_addresses_the_one_that_is_oldest_gives_way
             the_end_of_a_session_is_remembered_as_long_as_a_token_may_name_it
             a_revocation_is_remembered_until_its_time
             a_lock_out_outlasts_every_sweep_until_its_window_ends
@@ -1070,6 +1073,10 @@ pub(crate) use ended::{
     no_session_opens_behind_those_that_have_ended,
     what_has_ended_with_others_is_not_kept_by_a_later_change,
     with_an_account_go_all_its_sessions_however_many,
+};
+pub(crate) use known::{
+    an_account_is_known_where_it_was_proven_until_it_changes,
+    of_addresses_the_one_that_is_oldest_gives_way,
 };
 pub(crate) use limits::{
     a_key_rotated_without_an_overlap_leaves_the_list_at_once,

@@ -790,6 +790,25 @@ impl Store for EmbeddedStore {
             .await
     }
 
+    async fn note_success(
+        &self,
+        account: AccountId,
+        version: u64,
+        from: Source,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |txn| match read_account(txn, account)? {
+                Some(account) if account.version == version => {
+                    let account = account.known_from(from, now);
+                    write_account(txn, &account)?;
+                    Ok(Step::changed((), move |standing| standing.put_account(account)))
+                }
+                _ => Ok(Step::unchanged(())),
+            })
+            .await
+    }
+
     async fn count_failure(
         &self,
         source: Source,

@@ -1,6 +1,8 @@
 //! How entities are written down. Core types carry no serialization of their
 //! own, so that a stored form can change without the core noticing.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
@@ -11,6 +13,8 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, Moment};
 use crate::auth::error::StoreError;
 use crate::auth::former::FormerPassword;
+use crate::auth::known::{KnownAddresses, MAX_KNOWN};
+use crate::auth::ports::Source;
 use crate::auth::server::{Server, ServerId, is_storable_label};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::Timestamp;
@@ -118,6 +122,8 @@ pub(super) struct StoredAccount {
     password: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<StoredFormer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known: Option<StoredAddresses>,
     disabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<StoredEnded>,
@@ -138,6 +144,30 @@ struct StoredEnded {
 struct StoredFormer {
     mac: [u8; 32],
     ends: u64,
+}
+
+/// Addresses from which an account has signed in, and when.
+#[derive(Serialize, Deserialize)]
+struct StoredAddresses {
+    version: u64,
+    addresses: Vec<(IpAddr, u64)>,
+}
+
+impl StoredAddresses {
+    /// `None` when there are none.
+    fn of(known: &KnownAddresses) -> Option<Self> {
+        let stored = |(source, at): &(Source, Timestamp)| (source.address(), at.0);
+        let addresses: Vec<_> = known.addresses.iter().map(stored).collect();
+        (!addresses.is_empty()).then_some(Self { version: known.version, addresses })
+    }
+}
+
+impl From<StoredAddresses> for KnownAddresses {
+    fn from(stored: StoredAddresses) -> Self {
+        let known = |(address, at)| (Source::of(address), Timestamp(at));
+        let addresses = stored.addresses.into_iter().take(MAX_KNOWN).map(known).collect();
+        Self { version: stored.version, addresses }
+    }
 }
 
 impl From<&FormerPassword> for StoredFormer {
@@ -170,6 +200,7 @@ impl Record for Account {
             roles: self.roles.clone(),
             password: self.password.as_ref().map(|password| password.0.clone()),
             former: self.former.as_ref().map(StoredFormer::from),
+            known: StoredAddresses::of(&self.known),
             disabled: self.state == AccountState::Disabled,
             ended: self.ended.map(|ended| StoredEnded {
                 up_to: ended.up_to.0,
@@ -199,6 +230,7 @@ impl Record for Account {
             roles: sound_words(stored.roles)?,
             password: stored.password.map(HashedPassword),
             former: stored.former.map(FormerPassword::from),
+            known: stored.known.map(KnownAddresses::from).unwrap_or_default(),
             state: if stored.disabled { AccountState::Disabled } else { AccountState::Enabled },
             ended: stored.ended.map(|ended| EndedSessions {
                 up_to: SessionId(ended.up_to),

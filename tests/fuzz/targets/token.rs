@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
 use portcullis::auth::login::Issuance;
-use portcullis::auth::ports::{Clock, PasswordHasher, TokenSigner};
+use portcullis::auth::ports::{Clock, PasswordHasher, Priority, Source, TokenSigner};
 use portcullis::auth::register::Registering;
 use portcullis::auth::standing::Standing;
 use portcullis::auth::time::{Seconds, Timestamp};
@@ -69,7 +69,9 @@ impl Bench {
             links: None,
         };
         let runtime = Builder::new_current_thread().build().expect("a runtime can be made");
-        let hash = runtime.block_on(hasher.hash("correct horse".into())).expect("an idle pool");
+        let hash = runtime
+            .block_on(hasher.hash("correct horse".into(), Priority::Normal))
+            .expect("an idle pool");
         let core = Core::new(
             policy,
             Ports {
@@ -86,7 +88,10 @@ impl Bench {
         let pair = runtime.block_on(async {
             core.store().create_account(account(hash)).await.expect("an empty store");
             let issuance = Issuance { access_ttl: Seconds(60), rotate: true, shows_role: true };
-            core.login("ann", &"correct horse".into(), issuance).await.expect("the password").1
+            core.login("ann", &"correct horse".into(), Source::V4(0), issuance)
+                .await
+                .expect("the password")
+                .1
         });
         let (access, refresh) =
             (pair.access.text.expose().to_owned(), pair.refresh.expose().to_owned());

@@ -488,8 +488,9 @@ fn a_change_wakes_whom_it_concerns_and_a_stream_that_ends_leaves_nothing() {
         proven(&ben, Proof::Key(Arc::new(key(1, 1)))),
     ];
     let until = NOW.plus(Seconds(60));
+    let changed = || Account { version: 2, ..account(0, "user0") };
     let changes: [(&str, Change<'_>, &[usize]); 10] = [
-        ("an account", &|standing| standing.put_account(account(0, "user0")), &[0, 1, 2]),
+        ("an account", &|standing| standing.put_account(changed()), &[0, 1, 2]),
         ("a token", &|standing| standing.revoke_token(TokenId(Uuid::from_u128(1)), until), &[1]),
         (
             "a session",

@@ -10,13 +10,13 @@ use super::super::error::{Error, Refusal};
 use super::super::ports::{AccountLimits, Clock, Replacement};
 use super::super::time::Seconds;
 use super::super::token::TokenKind;
-use super::{ACCESS_TTL, Bench, EmbeddedStore, Location, PASSWORD, ROTATING, refusal};
+use super::{ACCESS_TTL, Bench, EmbeddedStore, HERE, Location, PASSWORD, ROTATING, refusal};
 
 #[tokio::test]
 async fn a_reset_password_ends_every_session() {
     let bench = Bench::new().await;
     let (one, two) = (bench.login().await, bench.login().await);
-    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let ann = bench.core.standing().account_by_name("ann").unwrap().id;
     let reset = bench.core.reset_password(ann, "set by an administrator".into()).await.unwrap();
     assert_eq!(reset, Replacement::Replaced);
@@ -26,9 +26,9 @@ async fn a_reset_password_ends_every_session() {
         assert_eq!(refusal(refreshed), Some(Refusal::SessionEnded));
     }
     assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
-    let old = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    let old = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
-    bench.core.verify_basic("ann", &"set by an administrator".into()).await.unwrap();
+    bench.core.verify_basic("ann", &"set by an administrator".into(), HERE).await.unwrap();
 }
 
 /// A shared store that was away has not heard of it yet, and would rotate the token.
@@ -66,7 +66,7 @@ async fn ending_a_session_ends_every_token_of_it_and_no_other_session() {
     }
     assert_eq!(bench.judge(&two.access.text), Ok(()));
     bench.core.refresh(two.refresh.expose(), ROTATING).await.unwrap();
-    let by_password = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let by_password = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let nothing = bench.core.end_session(&by_password).await;
     assert!(matches!(nothing, Err(Error::NotASession)), "{nothing:?}");
 }
@@ -75,11 +75,11 @@ async fn ending_a_session_ends_every_token_of_it_and_no_other_session() {
 #[tokio::test]
 async fn a_password_that_is_remembered_opens_nothing_once_it_may_not() {
     let mut bench = Bench::new().await;
-    bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     assert!(bench.core.recall_basic("ann", PASSWORD).is_some());
     bench.core.policy.local_accounts = false;
     assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
-    let basic = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    let basic = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert!(matches!(basic, Err(Error::LocalAccountsDisabled)), "{basic:?}");
     bench.core.policy.local_accounts = true;
     assert!(bench.core.recall_basic("ann", PASSWORD).is_some());
@@ -158,7 +158,7 @@ async fn what_a_ticket_opened_ends_with_the_token_it_was_asked_with() {
 #[tokio::test]
 async fn what_a_password_opened_ends_only_with_the_password() {
     let bench = Bench::new().await;
-    let by_password = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let by_password = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let ticket = bench.core.issue_ticket(&by_password).await.unwrap();
     let redeemed = bench.core.redeem_ticket(ticket.expose()).await.unwrap();
     bench.pass(10_000_000);
@@ -202,7 +202,7 @@ async fn the_sign_in_that_ends_for_a_new_one_is_told() {
     let limits = AccountLimits { sessions: 2, ..AccountLimits::default() };
     bench.core.store = Arc::new(store.unwrap().with_limits(limits));
     bench.add("bea", PASSWORD).await;
-    let login = async || bench.core.login("bea", &PASSWORD.into(), ROTATING).await.unwrap().1;
+    let login = async || bench.core.login("bea", &PASSWORD.into(), HERE, ROTATING).await.unwrap().1;
     let (one, two) = (login().await, login().await);
     assert_eq!((&one.superseded[..], &two.superseded[..]), (&[][..], &[][..]));
     let oldest = {

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use super::super::account::{AccountState, HashedPassword};
 use super::super::error::{Error, Refusal};
 use super::super::password::PasswordRule;
-use super::super::ports::{PasswordChange, PasswordHasher};
+use super::super::ports::{PasswordChange, PasswordHasher, Priority};
 use super::super::secret::Secret;
 use super::super::work::Work;
-use super::{Bench, PASSWORD, ROTATING, refusal};
+use super::{Bench, HERE, PASSWORD, ROTATING, refusal};
 
 type Change = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -49,14 +49,15 @@ impl PasswordHasher for Interrupted {
         hash: Option<HashedPassword>,
         password: Secret,
         failure: Work,
+        priority: Priority,
     ) -> Result<bool, Error> {
-        let matches = self.hasher.verify(hash, password, failure).await;
+        let matches = self.hasher.verify(hash, password, failure, priority).await;
         self.happen(During::Verify).await;
         matches
     }
 
-    async fn hash(&self, password: Secret) -> Result<HashedPassword, Error> {
-        let hash = self.hasher.hash(password).await;
+    async fn hash(&self, password: Secret, priority: Priority) -> Result<HashedPassword, Error> {
+        let hash = self.hasher.hash(password, priority).await;
         self.happen(During::Hash).await;
         hash
     }
@@ -117,13 +118,13 @@ async fn a_password_replaced_while_it_is_verified_signs_nobody_in() {
     let mut bench = Bench::new().await;
     bench.login().await;
     bench.replace_password_during(During::Verify, "ann");
-    let login = bench.core.login("ann", &PASSWORD.into(), ROTATING).await;
+    let login = bench.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await;
     assert_eq!(refusal(login), Some(Refusal::PasswordWrong));
     assert_eq!(bench.sessions().await, 0, "the change ended what there was");
 
     let mut bench = Bench::new().await;
     bench.replace_password_during(During::Verify, "ann");
-    let basic = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    let basic = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(basic), Some(Refusal::PasswordWrong));
     assert!(bench.core.recall_basic("ann", PASSWORD).is_none(), "nor is it remembered");
 }
@@ -133,22 +134,22 @@ async fn a_password_replaced_while_it_is_verified_signs_nobody_in() {
 async fn the_new_password_works_while_the_old_one_is_still_being_verified() {
     let mut bench = Bench::new().await;
     bench.replace_password_during(During::Verify, "ann");
-    bench.core.login("ann", &NEW.into(), ROTATING).await.unwrap();
+    bench.core.login("ann", &NEW.into(), HERE, ROTATING).await.unwrap();
     assert_eq!(bench.sessions().await, 1);
     let mut bench = Bench::new().await;
     bench.replace_password_during(During::Verify, "ann");
-    bench.core.verify_basic("ann", &NEW.into()).await.unwrap();
+    bench.core.verify_basic("ann", &NEW.into(), HERE).await.unwrap();
 }
 
 #[tokio::test]
 async fn an_account_disabled_while_its_password_is_verified_signs_nobody_in() {
     let mut bench = Bench::new().await;
     bench.disable_during(During::Verify, "ann");
-    let login = bench.core.login("ann", &PASSWORD.into(), ROTATING).await;
+    let login = bench.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await;
     assert_eq!(refusal(login), Some(Refusal::AccountDisabled));
     let mut bench = Bench::new().await;
     bench.disable_during(During::Verify, "ann");
-    let basic = bench.core.verify_basic("ann", &PASSWORD.into()).await;
+    let basic = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(basic), Some(Refusal::AccountDisabled));
     assert_eq!(bench.sessions().await, 0);
 }
@@ -159,7 +160,7 @@ async fn a_password_replaced_while_its_hash_is_upgraded_stays_replaced() {
     let mut bench = Bench::new().await;
     bench.add("bob", "weak password").await;
     bench.replace_password_during(During::Hash, "bob");
-    let login = bench.core.login("bob", &"weak password".into(), ROTATING).await;
+    let login = bench.core.login("bob", &"weak password".into(), HERE, ROTATING).await;
     assert_eq!(refusal(login), Some(Refusal::PasswordWrong));
     assert_eq!(bench.stored_password("bob").as_deref(), Some(NEW));
     assert_eq!(bench.sessions().await, 0);
@@ -167,7 +168,7 @@ async fn a_password_replaced_while_its_hash_is_upgraded_stays_replaced() {
     let mut bench = Bench::new().await;
     bench.add("bob", "weak password").await;
     bench.replace_password_during(During::Hash, "bob");
-    let basic = bench.core.verify_basic("bob", &"weak password".into()).await;
+    let basic = bench.core.verify_basic("bob", &"weak password".into(), HERE).await;
     assert_eq!(refusal(basic), Some(Refusal::PasswordWrong));
     assert_eq!(bench.stored_password("bob").as_deref(), Some(NEW));
     assert!(bench.core.recall_basic("bob", "weak password").is_none(), "nor is it remembered");
@@ -182,7 +183,8 @@ async fn a_password_change_does_not_undo_another_that_was_made_meanwhile() {
         let principal = bench.core.verify_access(pair.access.text.expose()).unwrap();
         bench.replace_password_during(during, "ann");
         let (current, new) = (PASSWORD.into(), "a third password".into());
-        let change = bench.core.change_password(&principal, current, new, PasswordRule::default());
+        let change =
+            bench.core.change_password(&principal, current, new, PasswordRule::default(), HERE);
         assert_eq!(refusal(change.await), Some(Refusal::PasswordWrong));
         assert_eq!(bench.stored_password("ann").as_deref(), Some(NEW));
     }

@@ -42,7 +42,7 @@ async fn who_registers_is_signed_in_and_can_sign_in_again_by_either_name() {
     assert_eq!(bench.judge(&pair.access.text), Ok(()));
     assert!(!account.email_verified);
     for name in ["bea", "bea@example.com"] {
-        let (known, _) = bench.core.login(name, &PASSWORD.into(), ROTATING).await.unwrap();
+        let (known, _) = bench.core.login(name, &PASSWORD.into(), HERE, ROTATING).await.unwrap();
         assert_eq!(known.id, account.id);
     }
 }

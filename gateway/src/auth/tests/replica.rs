@@ -103,6 +103,7 @@ shared! {
     fn list_keys(after: Option<KeyId>, limit: usize) -> Vec<Arc<ApiKey>>;
     fn delete_key(key: KeyId, owner: Option<AccountId>) -> bool;
     fn set_registration(registering: Registering) -> ();
+    fn note_success(account: AccountId, version: u64, from: Source, now: Timestamp) -> ();
     fn count_failure(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
     fn count_registration(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
     fn list_failures(now: Timestamp) -> Vec<FailureCount>;
@@ -256,7 +257,8 @@ async fn a_token_is_scoped_to_a_workspace_that_was_joined_elsewhere() {
 #[tokio::test]
 async fn a_ticket_on_an_account_as_memory_has_it_asks_for_nothing() {
     let replicas = Replicas::new().await;
-    let by_password = replicas.there.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let by_password =
+        replicas.there.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     replicas.learn(Recall::Account(by_password.account_id()));
     let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
     replicas.here.redeem_ticket(ticket.expose()).await.unwrap();
@@ -270,7 +272,7 @@ async fn a_ticket_issued_after_a_change_that_memory_has_not_heard_of_is_redeemed
     replicas.learn(Recall::Account(ann));
     replicas.there.core.reset_password(ann, "set by an administrator".into()).await.unwrap();
     let new = Secret::from("set by an administrator");
-    let by_password = replicas.there.core.verify_basic("ann", &new).await.unwrap();
+    let by_password = replicas.there.core.verify_basic("ann", &new, HERE).await.unwrap();
     let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
     let redeemed = replicas.here.redeem_ticket(ticket.expose()).await.unwrap();
     assert_eq!(redeemed.account.version, replicas.ann().version);
@@ -281,7 +283,8 @@ async fn a_ticket_issued_after_a_change_that_memory_has_not_heard_of_is_redeemed
 #[tokio::test]
 async fn a_ticket_from_before_a_change_that_memory_knows_is_refused_without_asking() {
     let replicas = Replicas::new().await;
-    let by_password = replicas.there.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let by_password =
+        replicas.there.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
     let ann = replicas.ann();
     replicas.here.standing.put_account(Account { version: ann.version + 1, ..(*ann).clone() });

@@ -1,12 +1,12 @@
 //! Tickets: what may be one, who gets one, and how often it works.
 
 use super::super::error::{Error, Refusal};
-use super::{Bench, PASSWORD, refusal};
+use super::{Bench, HERE, PASSWORD, refusal};
 
 #[tokio::test]
 async fn what_cannot_be_a_ticket_is_told_from_an_unknown_one() {
     let bench = Bench::new().await;
-    let principal = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let principal = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let ticket = bench.core.issue_ticket(&principal).await.unwrap();
     let right = ticket.expose();
     for text in [
@@ -29,7 +29,7 @@ async fn what_cannot_be_a_ticket_is_told_from_an_unknown_one() {
 #[tokio::test]
 async fn a_ticket_that_is_spent_opens_nothing() {
     let bench = Bench::new().await;
-    let principal = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let principal = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let (spent, kept) = (
         bench.core.issue_ticket(&principal).await.unwrap(),
         bench.core.issue_ticket(&principal).await.unwrap(),
@@ -44,7 +44,7 @@ async fn a_ticket_that_is_spent_opens_nothing() {
 #[tokio::test]
 async fn what_a_ticket_opened_gets_no_ticket() {
     let bench = Bench::new().await;
-    let principal = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let principal = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let ticket = bench.core.issue_ticket(&principal).await.unwrap();
     let redeemed = bench.core.redeem_ticket(ticket.expose()).await.unwrap();
     assert!(matches!(bench.core.issue_ticket(&redeemed).await, Err(Error::NotForKeys)));
@@ -54,7 +54,7 @@ async fn what_a_ticket_opened_gets_no_ticket() {
 #[tokio::test]
 async fn a_ticket_is_issued_only_on_what_still_holds() {
     let bench = Bench::new().await;
-    let principal = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+    let principal = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let id = principal.account_id();
     bench.core.reset_password(id, "set by an administrator".into()).await.unwrap();
     let issued = bench.core.issue_ticket(&principal).await;

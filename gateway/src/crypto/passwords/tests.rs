@@ -1,13 +1,13 @@
 use std::collections::HashSet;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use argon2::password_hash::PasswordHasher as _;
 use futures_util::FutureExt as _;
 
-use super::{HashingPool, Job, check_imported, hash_now, is_bearable, waste, work};
+use super::{HashingPool, Job, Queue, check_imported, hash_now, is_bearable, waste, work};
 use crate::auth::account::HashedPassword;
-use crate::auth::ports::PasswordHasher as _;
+use crate::auth::error::Error;
+use crate::auth::ports::{PasswordHasher as _, Priority};
 use crate::auth::secret::Secret;
 use crate::auth::work::{MAX_ARGON2_KIB, MAX_ARGON2_PASSES, MAX_BCRYPT_COST, Work};
 
@@ -17,7 +17,7 @@ fn pool() -> HashingPool {
 
 async fn verifies(hash: &str, password: &str) -> bool {
     let hash = Some(HashedPassword(hash.to_owned()));
-    pool().verify(hash, password.into(), Work::NONE).await.unwrap()
+    pool().verify(hash, password.into(), Work::NONE, Priority::Normal).await.unwrap()
 }
 
 #[tokio::test]
@@ -74,7 +74,8 @@ fn argon2id(password: &str, kib: u32, passes: u32) -> HashedPassword {
 /// What one check costs, by a pool whose own hashes cost 2^6 rounds.
 async fn cost(hash: Option<&HashedPassword>, password: &str, failure: u64) -> (bool, u64) {
     let pool = HashingPool::start(1, 8, 6).unwrap();
-    let answer = pool.verify(hash.cloned(), password.into(), Work(failure)).await.unwrap();
+    let answer =
+        pool.verify(hash.cloned(), password.into(), Work(failure), Priority::Normal).await.unwrap();
     (answer, pool.work_done().0)
 }
 
@@ -122,7 +123,12 @@ async fn making_up_takes_no_second_place_in_the_queue() {
     let cheap = hash_now(&"hunter42".into(), 4).unwrap();
     // One place: a second job of its own would be shed, or wait behind others.
     for _ in 0..3 {
-        assert!(!pool.verify(Some(cheap.clone()), "wrong".into(), Work::NONE).await.unwrap());
+        assert!(
+            !pool
+                .verify(Some(cheap.clone()), "wrong".into(), Work::NONE, Priority::Normal)
+                .await
+                .unwrap()
+        );
     }
     assert_eq!(pool.work_done(), Work(3 << 10));
 }
@@ -132,12 +138,14 @@ async fn the_configured_cost_is_the_cost_of_what_is_written_and_of_a_failure() {
     for cost in [4, 6] {
         let pool = HashingPool::start(1, 8, cost).unwrap();
         let prefix = format!("$2b${cost:02}$");
-        let hash = pool.hash("hunter42".into()).await.unwrap();
+        let hash = pool.hash("hunter42".into(), Priority::Normal).await.unwrap();
         assert!(hash.0.starts_with(&prefix), "{}", hash.0);
         assert!(!pool.outdated(&hash));
-        assert!(pool.verify(Some(hash), "hunter42".into(), Work::NONE).await.unwrap());
+        assert!(
+            pool.verify(Some(hash), "hunter42".into(), Work::NONE, Priority::Normal).await.unwrap()
+        );
         let before = pool.work_done().0;
-        assert!(!pool.verify(None, "hunter42".into(), Work::NONE).await.unwrap());
+        assert!(!pool.verify(None, "hunter42".into(), Work::NONE, Priority::Normal).await.unwrap());
         assert_eq!(pool.work_done().0 - before, 1 << cost);
     }
 }
@@ -172,7 +180,7 @@ fn argon2id_is_worked_on_up_to_its_greatest_memory_and_passes() {
 #[tokio::test]
 async fn a_full_queue_sheds_at_once() {
     let pool = HashingPool::start(1, 1, 12).unwrap();
-    let check = || pool.verify(None, "x".into(), Work::NONE);
+    let check = || pool.verify(None, "x".into(), Work::NONE, Priority::Normal);
     // One being worked on, one waiting, and the third has no place. The worker may
     // not have taken the first yet, then it is the second.
     let (first, second, third) = tokio::join!(check(), check(), check());
@@ -191,9 +199,25 @@ fn weaker_and_foreign_hashes_are_outdated() {
 }
 
 /// A pool whose worker has yet to begin.
-fn idle() -> (HashingPool, Mutex<Receiver<Job>>) {
-    let (queue, jobs) = sync_channel(8);
-    (HashingPool { queue, cost: 4, rounds: Arc::default() }, Mutex::new(jobs))
+fn idle() -> (HashingPool, Arc<Queue<Job>>) {
+    let queue = Arc::new(Queue::new(8));
+    let jobs = Arc::clone(&queue);
+    (HashingPool { queue, cost: 4, rounds: Arc::default() }, jobs)
+}
+
+/// Whatever is guessed at, and from however many addresses.
+#[tokio::test]
+async fn a_full_queue_of_strangers_keeps_no_known_address_from_its_turn() {
+    let (pool, jobs) = idle();
+    let check = |priority| pool.verify(None, "x".into(), Work::NONE, priority);
+    let mut strangers: Vec<_> = (0..8).map(|_| check(Priority::Normal)).collect();
+    assert!(strangers.iter_mut().all(|stranger| stranger.now_or_never().is_none()));
+    assert!(matches!(check(Priority::Normal).now_or_never(), Some(Err(Error::HasherBusy))));
+    let mut known = check(Priority::High);
+    assert!((&mut known).now_or_never().is_none(), "it waits");
+    let Some(Job::Verify(check, answer)) = jobs.pop() else { panic!("a check") };
+    let _ = answer.send(check.carry_out().0);
+    assert!(!known.await.unwrap(), "the first job was its own");
 }
 
 /// Else a flood of requests that give up would keep those waiting that do not.
@@ -201,14 +225,16 @@ fn idle() -> (HashingPool, Mutex<Receiver<Job>>) {
 async fn nothing_is_hashed_for_a_caller_who_has_left() {
     let (pool, jobs) = idle();
     for _ in 0..3 {
-        assert!(pool.verify(None, "x".into(), Work::NONE).now_or_never().is_none());
-        assert!(pool.hash("x".into()).now_or_never().is_none());
+        assert!(
+            pool.verify(None, "x".into(), Work::NONE, Priority::Normal).now_or_never().is_none()
+        );
+        assert!(pool.hash("x".into(), Priority::Normal).now_or_never().is_none());
     }
     let rounds = Arc::clone(&pool.rounds);
     let worker = std::thread::spawn(move || work(&jobs, 4, &rounds));
-    let hash = pool.hash("x".into()).await.unwrap();
+    let hash = pool.hash("x".into(), Priority::Normal).await.unwrap();
     assert_eq!(pool.work_done(), Work(1 << 4));
-    assert!(pool.verify(Some(hash), "x".into(), Work::NONE).await.unwrap());
+    assert!(pool.verify(Some(hash), "x".into(), Work::NONE, Priority::Normal).await.unwrap());
     assert_eq!(pool.work_done(), Work(2 << 4));
     drop(pool);
     worker.join().unwrap();

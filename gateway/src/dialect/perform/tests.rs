@@ -11,7 +11,7 @@ use crate::auth::error::{Entity, Error};
 use crate::auth::ports::AccountLimits;
 use crate::auth::principal::Principal;
 use crate::auth::server::{Server, ServerId};
-use crate::auth::tests::{Bench, PASSWORD};
+use crate::auth::tests::{Bench, HERE, PASSWORD};
 use crate::auth::time::Seconds;
 use crate::dialect::plain::Plain;
 use crate::dialect::tests::settings;
@@ -24,11 +24,11 @@ fn health() -> Health {
 
 async fn run(bench: &Bench, caller: &Principal, command: Command) -> Result<Outcome, Error> {
     let plain = Plain::new(settings("/api/v1"), true, false);
-    perform(&bench.core, &plain, command, Some(caller), health, &mut None).await
+    perform(&bench.core, &plain, command, (HERE, Some(caller)), health, &mut None).await
 }
 
 async fn sign_in(bench: &Bench, name: &str) -> Principal {
-    bench.core.verify_basic(name, &PASSWORD.into()).await.unwrap()
+    bench.core.verify_basic(name, &PASSWORD.into(), HERE).await.unwrap()
 }
 
 async fn create_key(bench: &Bench, caller: &Principal, server: Binding) -> Result<ApiKey, Error> {

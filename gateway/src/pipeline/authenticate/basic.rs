@@ -34,12 +34,12 @@ pub(super) async fn check(
         }
     }
     let name = credential.as_ref().map(|(name, _)| name.clone());
-    let core = Arc::clone(core);
+    let (core, from) = (Arc::clone(core), caller.source);
     let verify = async move {
-        match &credential {
-            Some((name, password)) => core.verify_basic(name, password).await,
-            None => Err(Refusal::CredentialMalformed.into()),
-        }
+        let (name, password) = credential.ok_or(Refusal::CredentialMalformed)?;
+        let principal = core.verify_basic(&name, &password, from).await?;
+        core.note_success(&principal.account, from).await;
+        Ok(principal)
     };
     throttle.attempt(caller, name.as_deref(), Tried::Credential(Scheme::Basic), verify).await
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::principal::Proof;
-use crate::auth::tests::{Bench, PASSWORD};
+use crate::auth::tests::{Bench, HERE, PASSWORD};
 use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::config::file::{Sources, load};
@@ -25,7 +25,7 @@ impl Open {
     async fn new() -> Self {
         let bench = Bench::new().await;
         let other = bench.add("ben", PASSWORD).await;
-        let principal = bench.core.verify_basic("ann", &PASSWORD.into()).await.unwrap();
+        let principal = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
         let text = "[[route]]\nupstream = \"echo\"\nroles = [\"user\"]\n".to_owned();
         let file = Some(("test".to_owned(), text));
         let config = load(Sources { file, ..Sources::default() });

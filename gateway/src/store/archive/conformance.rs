@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{Archive, Clash, Entry, Kind, Written, is_empty};
 use crate::auth::account::{Account, AccountId, HashedPassword, PersonName, Username};
 use crate::auth::api_key::{ApiKey, KeyId, Moment};
+use crate::auth::ports::Source;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Minted, Session, SessionId, TokenId};
@@ -31,6 +32,7 @@ pub(crate) fn account(number: u128) -> Account {
             NOW,
         )
     }
+    .known_from(Source::V4(7), NOW)
 }
 
 /// A record of each kind, for the account of this number.
@@ -120,6 +122,9 @@ pub(crate) async fn what_is_written_is_read_in_pages_of_any_length(archive: &dyn
 pub(crate) async fn what_is_there_is_passed_over(archive: &dyn Archive) {
     archive.write(&one_of_each(1)).await.unwrap();
     assert_eq!(archive.write(&one_of_each(1)).await.unwrap(), Written::Added(0));
+    // Its account has signed in from elsewhere meanwhile.
+    let moved = Entry::Account(account(1).known_from(Source::V4(8), NOW));
+    assert_eq!(archive.write(&[moved]).await.unwrap(), Written::Added(0));
     assert_eq!(archive.write(&three_of_each()).await.unwrap(), Written::Added(18));
     assert_eq!(archive.write(&three_of_each()).await.unwrap(), Written::Added(0));
     assert_eq!(everything(archive, 500).await, three_of_each());

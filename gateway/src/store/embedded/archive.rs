@@ -257,7 +257,7 @@ fn members(
 /// Adds a record to the transaction, unless it is there; answers whether it was not.
 fn add(txn: &WriteTransaction, entry: &Entry) -> Result<Result<bool, Clash>, StoreError> {
     if let Some(present) = find(txn, entry)? {
-        return Ok(if present == *entry { Ok(false) } else { Err(Clash::Different) });
+        return Ok(if present.says_the_same(entry) { Ok(false) } else { Err(Clash::Different) });
     }
     for (kind, id) in entry.refers_to() {
         let table = match kind {

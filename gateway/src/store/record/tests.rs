@@ -55,6 +55,26 @@ fn what_is_no_longer_verified_is_so_under_both_names() {
     assert_eq!((written.get("email_verified"), written.get("email_proven")), (None, None));
 }
 
+/// Addresses of an account that a version before reads: it keeps what it does not know,
+/// and by a change of the password alone they end.
+#[test]
+fn addresses_are_read_as_they_were_written_and_at_most_as_many_as_are_kept() {
+    let of_before = account(&former(true));
+    assert_eq!(of_before.known, KnownAddresses::default(), "an older record knows none");
+    let known = of_before.known_from(Source::V4(0xc000_0201), Timestamp(5));
+    let known = known.known_from(Source::V6(0x2001_0db8_0000_0001), Timestamp(6));
+    let written: Value = serde_json::from_slice(&known.encode().unwrap()).unwrap();
+    let stored = json!({ "version": 2, "addresses": [["192.0.2.1", 5], ["2001:db8:0:1::", 6]] });
+    assert_eq!(written["known"], stored);
+    assert_eq!(account(&written), known);
+    let mut crowded = former(true);
+    let many: Vec<_> = (0..40).map(|last| json!([format!("192.0.2.{last}"), 5])).collect();
+    crowded["known"] = json!({ "version": 2, "addresses": many });
+    assert_eq!(account(&crowded).known.addresses.len(), MAX_KNOWN);
+    crowded["version"] = 3.into();
+    assert_eq!(account(&crowded).known_addresses(Timestamp(6)).count(), 0);
+}
+
 /// A record with one member more or other; `null` takes it out.
 fn with(record: Value, member: &str, value: Value) -> Vec<u8> {
     let mut record = record;

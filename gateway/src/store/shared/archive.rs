@@ -251,7 +251,7 @@ impl SharedArchive {
             let refused =
                 |clash| Ok((Transaction::new(&self.0), Written::Refused { index, clash }));
             match present {
-                Some(present) if present == *entry => continue,
+                Some(present) if present.says_the_same(entry) => continue,
                 Some(_) => return refused(Clash::Different),
                 None => {}
             }

@@ -606,6 +606,26 @@ impl Store for SharedStore {
         made
     }
 
+    async fn note_success(
+        &self,
+        account: AccountId,
+        version: u64,
+        from: Source,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                if let Some(account) = engine.account(&mut txn, account).await?
+                    && account.version == version
+                {
+                    engine.write_account(&mut txn, &account.known_from(from, now))?;
+                }
+                Ok((txn, ()))
+            })
+            .await
+    }
+
     async fn count_failure(
         &self,
         source: Source,

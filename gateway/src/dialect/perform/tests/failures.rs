@@ -10,7 +10,7 @@ use crate::auth::error::{Error, Refusal};
 use crate::auth::ports::PasswordHasher;
 use crate::auth::principal::{Principal, Proof};
 use crate::auth::secret::Secret;
-use crate::auth::tests::{SetClock, core_over};
+use crate::auth::tests::{HERE, SetClock, core_over};
 use crate::crypto::passwords::{HashingPool, hash_now};
 use crate::dialect::envelope::Envelope;
 use crate::dialect::form::Form;
@@ -71,7 +71,8 @@ impl Bench {
             cves: Vec::new(),
             store: None,
         };
-        perform(&self.core, dialect, command, principal, health, &mut None).await.map(drop)
+        let caller = (HERE, principal);
+        perform(&self.core, dialect, command, caller, health, &mut None).await.map(drop)
     }
 
     /// What this password costs under this name, by every door.
@@ -84,7 +85,7 @@ impl Bench {
             tried.push((door, refused(outcome), cost));
         }
         let password = Secret::from(password);
-        let (outcome, cost) = self.cost(self.core.verify_basic(name, &password)).await;
+        let (outcome, cost) = self.cost(self.core.verify_basic(name, &password, HERE)).await;
         tried.push(("Basic", refused(outcome), cost));
         let account = self.core.standing().account_by_name(name);
         if let Some(account) = account.filter(|account| account.state == AccountState::Enabled) {
@@ -164,9 +165,9 @@ async fn every_failed_attempt_costs_the_configured_hash() {
     };
     check(1 << COST).await;
     // The controls: right passwords, at their own price and that of an upgrade.
-    let (right, cost) = bench.cost(bench.core.verify_basic("right", &PASSWORD.into())).await;
+    let (right, cost) = bench.cost(bench.core.verify_basic("right", &PASSWORD.into(), HERE)).await;
     assert!(right.is_ok() && cost == 1 << COST);
-    let (cheap, cost) = bench.cost(bench.core.verify_basic("cheap", &PASSWORD.into())).await;
+    let (cheap, cost) = bench.cost(bench.core.verify_basic("cheap", &PASSWORD.into(), HERE)).await;
     assert!(cheap.is_ok() && cost == (1 << 4) + (1 << COST));
 
     // One dearer hash, and everybody costs as much: else its account would be told.

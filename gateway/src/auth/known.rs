@@ -1,0 +1,96 @@
+//! Addresses from which an account has signed in of late. Strangers who guess at its
+//! password do not stand in the way of anybody there.
+//!
+//! They hold for one version of the account: what changes its password or state forgets
+//! them all, and whoever signs in after that is known again.
+
+use super::Core;
+use super::account::Account;
+use super::ports::{Priority, Source};
+use super::time::{Seconds, Timestamp};
+
+/// Addresses of one account; the one that was longest without a success goes first.
+pub const MAX_KNOWN: usize = 16;
+/// How long a success counts.
+const REMEMBERED: Seconds = Seconds(30 * 86_400);
+/// How old a note of a success becomes before another is made: signing in all day writes
+/// one.
+const NOTED_ANEW: Seconds = Seconds(86_400);
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KnownAddresses {
+    /// Of the account, for which they hold.
+    pub version: u64,
+    /// With the time of the last success that was noted.
+    pub addresses: Vec<(Source, Timestamp)>,
+}
+
+impl Account {
+    /// Addresses from which it has signed in of late.
+    pub fn known_addresses(&self, now: Timestamp) -> impl Iterator<Item = (Source, Timestamp)> {
+        let current = self.known.version == self.version;
+        let addresses = self.known.addresses.iter().copied().filter(move |_| current);
+        addresses.filter(move |(_, at)| now.since(*at) < REMEMBERED.millis())
+    }
+
+    #[must_use]
+    pub fn is_known_from(&self, source: Source, now: Timestamp) -> bool {
+        self.known_addresses(now).any(|(known, _)| known == source)
+    }
+
+    /// Whether a success from there has to be noted.
+    #[must_use]
+    pub fn is_news(&self, source: Source, now: Timestamp) -> bool {
+        !self
+            .known_addresses(now)
+            .any(|(known, at)| known == source && now.since(at) < NOTED_ANEW.millis())
+    }
+
+    /// With a success from there.
+    #[must_use]
+    pub fn known_from(&self, source: Source, now: Timestamp) -> Self {
+        let others = self.known_addresses(now).filter(|(known, _)| *known != source);
+        let mut addresses: Vec<_> = others.collect();
+        addresses.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        addresses.truncate(MAX_KNOWN - 1);
+        addresses.push((source, now));
+        Self { known: KnownAddresses { version: self.version, addresses }, ..self.clone() }
+    }
+
+    /// Whether nothing is different but the addresses.
+    #[must_use]
+    pub fn is_same_but_for_addresses(&self, other: &Self) -> bool {
+        self == other || *self == Self { known: self.known.clone(), ..other.clone() }
+    }
+}
+
+impl Core {
+    /// Notes that the account, as it is given, has just been proven from there. Failing to
+    /// is no reason to refuse what was proven.
+    pub async fn note_success(&self, proven: &Account, from: Source) {
+        let now = self.clock.now();
+        let current = self.standing.account(proven.id);
+        let Some(account) = current.filter(|account| account.version == proven.version) else {
+            return;
+        };
+        if !account.is_news(from, now) {
+            return;
+        }
+        let noted = self.store.note_success(account.id, account.version, from, now).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "address of a sign-in not noted");
+        }
+    }
+
+    /// How soon somebody's password is hashed.
+    pub(super) fn priority(&self, account: &Account, from: Source) -> Priority {
+        if account.is_known_from(from, self.clock.now()) {
+            Priority::High
+        } else {
+            Priority::Normal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
