@@ -19,6 +19,7 @@ pub mod entity;
 pub mod error;
 pub mod federation;
 pub mod former;
+pub mod guessed;
 pub mod known;
 pub mod link;
 pub mod login;

@@ -441,6 +441,7 @@ fn count(counters: &Counters, reason: &Reason) {
         Reason::RegistrationsOverLimit { .. } => counters.registrations_over_limit.increment(),
         Reason::TooMany(_) => counters.limits_reached.increment(),
         Reason::HasherBusy | Reason::AttemptsQueued => counters.hashing_shed.increment(),
+        Reason::UserAttemptsQueued { .. } => counters.user_attempts_shed.increment(),
         Reason::BodyStalled => counters.bodies_stalled.increment(),
         Reason::ConnectionsOverAddressLimit => counters.connections_over_address_limit.increment(),
         Reason::AgentsOverLimit => counters.agents_over_limit.increment(),

@@ -71,7 +71,7 @@ use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::Challenges;
 use crate::pipeline::route::Routes;
 use crate::pipeline::slots::{Places, Slots};
-use crate::pipeline::throttle::{self, NameLimit, Throttle};
+use crate::pipeline::throttle::{self, Throttle};
 use crate::pipeline::{Advisory, Gateway};
 use crate::socket;
 use crate::store::archive::{Archive, Import, is_empty};
@@ -633,11 +633,12 @@ fn assemble(
     let dialects = own_endpoints(config)?;
     let routes = reachable_routes(config, &dialects)?;
     let attempts = throttle::Limits {
-        address: FailureLimit {
+        failures: FailureLimit {
             attempts: limits.max_login_attempts,
+            user_attempts: limits.user_attempts,
             window: Seconds(limits.login_window.as_secs()),
         },
-        name: NameLimit { attempts: limits.user_attempts, pause: limits.user_pause },
+        pause: limits.user_pause,
         registrations: limits.registrations,
         counted: limits.counted,
     };

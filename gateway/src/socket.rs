@@ -404,6 +404,7 @@ fn describe(gateway: &Gateway) -> Status {
         ("tokens_revoked", sizes.revoked),
         ("sessions_ended", sizes.ended),
         ("addresses_locked_out", sizes.lockouts),
+        ("users_slowed", sizes.slowed),
     ];
     let mut counters: BTreeMap<String, u64> = gateway
         .counters

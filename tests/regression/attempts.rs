@@ -33,15 +33,17 @@ async fn one_user_is_guessed_at_one_attempt_at_a_time_from_however_many_addresse
     for _ in 0..3 {
         guess("ann", "wrong wrong").await.expect(401);
     }
-    // Each from an address of its own. The turn of one user holds 64 that wait.
+    // Each from an address of its own. Of one network 16 wait, and 64 in all.
     let mut guessers = JoinSet::new();
     for _ in 0..GUESSERS {
         let client = Client::anonymous(&gateway);
         // By either name: it is the same user in other letters.
         guessers.spawn(async move { client.login("ANN", "wrong wrong").await.status.as_u16() });
     }
-    let crowd = gateway.wait_for_log(|line| line["reason"] == "attempts_queued").await;
-    assert_eq!(crowd["status"], 429, "{crowd}");
+    let crowd = gateway
+        .wait_for_log(|line| line["reason"] == "user_attempts_queued" && line["status"] == 429)
+        .await;
+    assert_eq!(crowd["path"], "/api/auth/login", "{crowd}");
     // Nobody else waits for them, and nobody is locked out.
     guess(ADMIN, ADMIN_PASSWORD).await.expect(200);
     guessers.shutdown().await;

@@ -15,6 +15,8 @@ use crate::support::websocket::open_socket;
 
 const PASSWORD: &str = "a password of hers";
 const KEYS: &str = "/api/v1/auth/keys";
+/// Who has to wait for a pause does not see its end.
+const SLOW: &str = "[limits]\nuser_attempts = 5\nuser_pause = \"60s\"\n";
 
 async fn fleet() -> Fleet {
     let open = "[auth]\nregistration = \"open\"\n";
@@ -131,6 +133,53 @@ async fn failed_sign_ins_of_an_address_count_over_all_replicas() {
         })
         .await;
     }
+}
+
+/// Was: each replica counted for itself, so that a user was guessed at three times as often
+/// before anybody was slowed down.
+#[tokio::test]
+async fn failed_attempts_on_a_user_count_over_all_replicas() {
+    let fleet = Fleet::start(&format!("{SLOW}{ECHO}")).await;
+    fleet.gateways[0].add_user("ann", PASSWORD, &[]).await;
+    let home = |index: usize| Client::anonymous(&fleet.gateways[index]).from_address("10.99.0.2");
+    home(0).login("ann", PASSWORD).await.expect(200);
+    for attempt in 0..5 {
+        let guesser = Client::anonymous(&fleet.gateways[attempt % REPLICAS]);
+        guesser.login("ann", "a guess").await.refused(401, "INVALID_CREDENTIALS");
+    }
+    for gateway in &fleet.gateways {
+        eventually("the user to be slowed down", async || {
+            (gateway.status().await["held"]["users_slowed"] == 1).then_some(())
+        })
+        .await;
+    }
+    let audited = |gateway: &Gateway| {
+        let lines = gateway.log_lines();
+        lines.iter().filter(|line| line["event"] == "user_slowdown").count()
+    };
+    assert_eq!(fleet.gateways.iter().map(audited).sum::<usize>(), 1, "by one of them");
+    // The address that signed in at one is known at all.
+    for index in 0..REPLICAS {
+        home(index).login("ann", PASSWORD).await.expect(200);
+    }
+    let newcomer = join(&fleet.redis.url(), &format!("{SLOW}{ECHO}")).await;
+    assert_eq!(newcomer.status().await["held"]["users_slowed"], 1, "who joins knows");
+}
+
+/// Each replica judges an address's attempts one after another, and all count together: what
+/// is judged at once is one for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_address_each_further_replica_judges_one_more_attempt_at_most() {
+    let fleet = Fleet::start(ECHO).await;
+    let mut guesses = JoinSet::new();
+    for number in 0..30 {
+        let client = Client::anonymous(&fleet.gateways[number % REPLICAS]);
+        let client = client.from_address("10.99.0.3");
+        guesses.spawn(async move { client.login(ADMIN, "a guess").await.status.as_u16() });
+    }
+    let statuses = guesses.join_all().await;
+    let judged = statuses.iter().filter(|status| **status == 401).count();
+    assert!((5..=5 + REPLICAS - 1).contains(&judged), "{judged} of {statuses:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

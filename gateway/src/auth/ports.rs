@@ -17,6 +17,7 @@ use super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::bucket::BucketLimit;
 use super::error::{Error, Refusal, StoreError, Verdict};
 use super::former::FormerPassword;
+use super::guessed::Guessed;
 use super::link::{Link, LinkKind};
 use super::register::Registering;
 use super::secret::Secret;
@@ -192,8 +193,27 @@ pub trait Buckets: Send + Sync {
 /// The failed-attempt limiter's numbers (S1-30).
 #[derive(Debug, Clone, Copy)]
 pub struct FailureLimit {
+    /// Of an address, before it is locked out.
     pub attempts: u32,
+    /// On a user, before strangers are slowed down.
+    pub user_attempts: u32,
     pub window: Seconds,
+}
+
+/// A failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    pub source: Source,
+    /// Whose password was tried.
+    pub user: Option<Guessed>,
+}
+
+/// What a failed attempt has led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub address: Verdict,
+    /// Until when attempts on the user go slowly, if it is this one that made them.
+    pub slowed: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -650,14 +670,14 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Counts one failed attempt and says whether the address may go on. The
-    /// window starts at the first counted failure and does not move.
+    /// Counts one failed attempt, of its address and on its user, and says whether the
+    /// address may go on. The windows start at the first counted failure and do not move.
     async fn count_failure(
         &self,
-        source: Source,
+        failure: Failure,
         limit: FailureLimit,
         now: Timestamp,
-    ) -> Result<Verdict, StoreError>;
+    ) -> Result<Counted, StoreError>;
 
     /// Counts one registration and says whether the address may make it, as
     /// [`Self::count_failure`] does.

@@ -20,6 +20,7 @@ use dashmap::{DashMap, DashSet};
 use super::account::{Account, AccountId, AccountState};
 use super::api_key::{ApiKey, KeyId};
 use super::error::{Refusal, Verdict};
+use super::guessed::Guessed;
 use super::ports::Source;
 use super::principal::{Principal, Proof};
 use super::register::Registering;
@@ -32,6 +33,9 @@ use super::workspace::{Membership, Workspace, WorkspaceId};
 use subscribers::{Subject, Subscribers};
 
 pub use subscribers::Subscription;
+
+/// Users remembered at once as those who are guessed at.
+const MAX_SLOWED: usize = 100_000;
 
 pub struct Standing {
     generation: AtomicU64,
@@ -51,6 +55,8 @@ pub struct Standing {
     workspaces: DashMap<WorkspaceId, Arc<Workspace>>,
     members: DashMap<(WorkspaceId, AccountId), Arc<str>>,
     lockouts: DashMap<Source, Timestamp>,
+    /// Users at whom strangers guess slowly, and until when.
+    slowed: DashMap<Guessed, Timestamp>,
     /// Whether nobody registers, whatever the configuration says.
     registration_closed: AtomicBool,
     /// What the dearest hash seen so far costs, in rounds.
@@ -97,6 +103,7 @@ impl Default for Standing {
             workspaces: DashMap::new(),
             members: DashMap::new(),
             lockouts: DashMap::new(),
+            slowed: DashMap::new(),
             registration_closed: AtomicBool::new(false),
             dearest: AtomicU64::new(0),
         }
@@ -198,6 +205,12 @@ impl Standing {
             Some(until) if *until > now => Verdict::LockedOut(*until),
             _ => Verdict::Allowed,
         }
+    }
+
+    /// Whether there were too many failed attempts on the user.
+    #[must_use]
+    pub fn is_slowed(&self, user: Guessed, now: Timestamp) -> bool {
+        self.slowed.get(&user).is_some_and(|until| *until > now)
     }
 
     /// What the store says of registration; the configuration may be stricter.
@@ -400,6 +413,7 @@ impl Standing {
             servers: self.servers.len(),
             workspaces: self.workspaces.len(),
             lockouts: self.lockouts.len(),
+            slowed: self.slowed.len(),
         }
     }
 }
@@ -434,6 +448,7 @@ pub struct Sizes {
     pub servers: usize,
     pub workspaces: usize,
     pub lockouts: usize,
+    pub slowed: usize,
 }
 
 /// Changes, published by the engine after they are durable.
@@ -601,11 +616,22 @@ impl Standing {
         self.lockouts.insert(source, until);
     }
 
+    /// Attempts on the user go slowly until then. Where too many users are guessed at, any
+    /// one of them gives way: each has cost whoever guesses as many attempts.
+    pub fn slow_down(&self, user: Guessed, until: Timestamp) {
+        if self.slowed.len() >= MAX_SLOWED && !self.slowed.contains_key(&user) {
+            let any = self.slowed.iter().next().map(|entry| *entry.key());
+            any.and_then(|any| self.slowed.remove(&any));
+        }
+        self.slowed.insert(user, until);
+    }
+
     /// Forgets what has expired: tokens past their time are refused for that anyway.
     pub fn sweep(&self, now: Timestamp) {
         self.revoked.retain(|_, expires| *expires > now);
         self.ended.retain(|_, expires| *expires > now);
         self.lockouts.retain(|_, until| *until > now);
+        self.slowed.retain(|_, until| *until > now);
     }
 
     /// After what it concerns has changed.

@@ -285,6 +285,7 @@ fn close_code(reason: &Reason) -> u16 {
         Reason::FirstMessage(fault) => fault.close_code(),
         Reason::Stopping => frame::GOING_AWAY,
         Reason::AttemptsQueued
+        | Reason::UserAttemptsQueued { .. }
         | Reason::StoreBusy
         | Reason::StoreUnavailable
         | Reason::StreamsOverLimit

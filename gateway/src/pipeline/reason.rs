@@ -47,6 +47,9 @@ pub enum Reason {
         retry_after: Duration,
     },
     AttemptsQueued,
+    UserAttemptsQueued {
+        retry_after: Duration,
+    },
     RegistrationsOverLimit {
         retry_after: Duration,
     },
@@ -141,6 +144,7 @@ impl Reason {
             Reason::LockedOut { .. } => "locked_out",
             Reason::RegistrationsOverLimit { .. } => "registrations_over_limit",
             Reason::AttemptsQueued => "attempts_queued",
+            Reason::UserAttemptsQueued { .. } => "user_attempts_queued",
             Reason::HasherBusy => "hasher_busy",
             Reason::ConnectionsOverAddressLimit => "connections_over_address_limit",
             Reason::AgentsOverLimit => "agents_over_limit",

@@ -101,11 +101,13 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::RateLimited { .. } => {
             keep(S::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests")
         }
-        Reason::LockedOut { .. } | Reason::AttemptsQueued => keep(
-            S::TOO_MANY_REQUESTS,
-            "TOO_MANY_ATTEMPTS",
-            "Too many failed attempts; try again later",
-        ),
+        Reason::LockedOut { .. } | Reason::AttemptsQueued | Reason::UserAttemptsQueued { .. } => {
+            keep(
+                S::TOO_MANY_REQUESTS,
+                "TOO_MANY_ATTEMPTS",
+                "Too many failed attempts; try again later",
+            )
+        }
         Reason::RegistrationsOverLimit { .. } => keep(
             S::TOO_MANY_REQUESTS,
             "TOO_MANY_REQUESTS",
@@ -479,6 +481,9 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
             if let Ok(allow) = HeaderValue::from_str(allow) {
                 headers.insert(header::ALLOW, allow);
             }
+        }
+        Reason::UserAttemptsQueued { retry_after } => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_seconds(*retry_after)));
         }
         Reason::AttemptsQueued
         | Reason::HasherBusy

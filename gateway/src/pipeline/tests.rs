@@ -32,6 +32,7 @@ fn refusals_that_operators_watch_are_counted_each_under_its_name() {
         (Reason::TooMany(crate::auth::error::Entity::Key), Some("limits_reached")),
         (Reason::HasherBusy, Some("hashing_shed")),
         (Reason::AttemptsQueued, Some("hashing_shed")),
+        (Reason::UserAttemptsQueued { retry_after }, Some("user_attempts_shed")),
         (Reason::BodyStalled, Some("bodies_stalled")),
         (Reason::AgentsOverLimit, Some("agents_over_limit")),
         (Reason::AgentsOverAddressLimit, Some("agents_over_address_limit")),

@@ -12,11 +12,15 @@
 //! An attempt that has begun is finished and counted, whether or not its client
 //! waits for the answer.
 //!
-//! Guessing one user's password from many addresses passes below that limit. A name
-//! that failed too often is therefore tried one attempt at a time, with a pause, and
-//! never locked: else anybody could lock out anybody.
+//! Guessing one user's password from many addresses passes below that limit. A user whose
+//! attempts failed too often is therefore tried slowly by strangers ([`users`]), and never
+//! locked: else anybody could lock out anybody. Failures are counted by the store, so at
+//! every gateway; who is guessed at is known by an id, never by what was typed.
 
-use std::hash::{BuildHasher, Hash, RandomState};
+mod crowd;
+mod users;
+
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,10 +30,11 @@ use dashmap::DashMap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::Core;
-use crate::auth::account::canonical_name;
+use crate::auth::account::Account;
 use crate::auth::error::{Error, Refusal, Verdict};
 use crate::auth::federation::FederationError;
-use crate::auth::ports::{FailureLimit, Source};
+use crate::auth::guessed::Guessed;
+use crate::auth::ports::{Failure, FailureLimit, Source};
 use crate::auth::principal::Scheme;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::config::Counted;
@@ -37,11 +42,10 @@ use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::sink::Sink;
 
 use super::reason::{Reason, Rejection, Tried};
+use users::{Guest, Users};
 
-/// Attempts of one address, or on one slowed name, that may wait for their turn.
+/// Attempts of one address that may wait for their turn.
 const MAX_WAITING: usize = 64;
-/// Names remembered at once; each costs somebody a failed attempt.
-const MAX_NAMES: usize = 100_000;
 
 /// Who makes a request, as far as limits and the audit log care.
 #[derive(Clone)]
@@ -62,19 +66,12 @@ pub enum Page {
     Foreign,
 }
 
-/// When a name is slowed down, whichever addresses its failures came from.
-#[derive(Debug, Clone, Copy)]
-pub struct NameLimit {
-    /// Failures within the address limit's window.
-    pub attempts: u32,
-    pub pause: Duration,
-}
-
 /// What failed attempts lead to, and which failures are some.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    pub address: FailureLimit,
-    pub name: NameLimit,
+    pub failures: FailureLimit,
+    /// Between strangers' attempts on a user who is guessed at.
+    pub pause: Duration,
     /// Registrations of an address in an hour.
     pub registrations: u32,
     pub counted: Counted,
@@ -86,42 +83,28 @@ pub struct Throttle {
     core: Arc<Core>,
     limits: Limits,
     addresses: Lanes<Source>,
-    names: Lanes<u64>,
-    /// By keyed hash: what was typed into a name field may be a password.
-    failures: DashMap<u64, NameFailures>,
-    hasher: RandomState,
+    users: Arc<Users>,
     sink: Sink,
 }
 
-#[derive(Clone, Copy)]
-struct NameFailures {
-    ends: Timestamp,
-    count: u32,
-}
-
-impl NameFailures {
-    fn slows(self, limit: NameLimit, now: Timestamp) -> bool {
-        self.ends > now && self.count >= limit.attempts
-    }
+/// Whose password is tried.
+#[derive(Clone)]
+struct User {
+    id: Guessed,
+    /// If there is such a user.
+    account: Option<Arc<Account>>,
 }
 
 impl Throttle {
     #[must_use]
     pub fn new(core: Arc<Core>, limits: Limits, sink: Sink) -> Self {
-        Self {
-            core,
-            limits,
-            addresses: Lanes::default(),
-            names: Lanes::default(),
-            failures: DashMap::new(),
-            hasher: RandomState::new(),
-            sink,
-        }
+        let users = Arc::new(Users::new(Arc::clone(&core), limits.pause));
+        Self { core, limits, addresses: Lanes::default(), users, sink }
     }
 
     #[must_use]
     pub fn limit(&self) -> FailureLimit {
-        self.limits.address
+        self.limits.failures
     }
 
     /// Whether a refusal of what was tried is a failed attempt.
@@ -166,7 +149,7 @@ impl Throttle {
     #[must_use]
     pub fn registrations(&self) -> FailureLimit {
         let attempts = self.limits.registrations.saturating_add(1);
-        FailureLimit { attempts, window: REGISTRATION_WINDOW }
+        FailureLimit { attempts, window: REGISTRATION_WINDOW, ..self.limits.failures }
     }
 
     /// Counts a registration, whatever comes of it: a refused one tells who exists.
@@ -201,16 +184,19 @@ impl Throttle {
         let address_turn = self.addresses.turn(caller.source).await?;
         // Again: the attempts before this one may have been the last that were allowed.
         self.check(caller.source)?;
-        let name = name.map(|name| self.hasher.hash_one(canonical_name(name)));
-        let name_turn = match name.filter(|name| self.is_slowed(*name)) {
-            Some(name) => {
-                let turn = self.names.turn(name).await?;
-                tokio::time::sleep(self.limits.name.pause).await;
-                Some(turn)
-            }
-            None => None,
+        let Some(name) = name else {
+            return self.judge(caller, None, tried, address_turn, check).await;
         };
-        self.judge(caller, name, tried, (address_turn, name_turn), check).await
+        let (id, account) = self.core.guessed(name);
+        let now = self.core.clock().now();
+        let known =
+            account.as_ref().is_some_and(|account| account.is_known_from(caller.source, now));
+        let guest = if known { Guest::Known } else { Guest::Stranger };
+        let user_turn = self.users.turn(id, guest, caller.source).await?;
+        // The wait may have been long.
+        self.check(caller.source)?;
+        let user = User { id, account };
+        self.judge(caller, Some(user), tried, (address_turn, user_turn), check).await
     }
 
     /// Like [`Self::attempt`], judged by another service: that may take long, and must
@@ -247,7 +233,7 @@ impl Throttle {
     async fn judge<T: Send + 'static>(
         self: &Arc<Self>,
         caller: &Caller,
-        name: Option<u64>,
+        user: Option<User>,
         tried: Tried,
         turns: impl Send + 'static,
         check: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -260,7 +246,7 @@ impl Throttle {
             if let Err(error) = &outcome
                 && throttle.is_failure(&caller, tried, error)
             {
-                throttle.count_failure(&caller, name).await?;
+                throttle.count_failure(&caller, user).await?;
             }
             drop(turns);
             outcome
@@ -272,20 +258,17 @@ impl Throttle {
         }
     }
 
-    async fn count_failure(&self, caller: &Caller, name: Option<u64>) -> Result<(), Error> {
+    async fn count_failure(&self, caller: &Caller, user: Option<User>) -> Result<(), Error> {
         let now = self.core.clock().now();
-        if let Some(name) = name {
-            self.count_name(name, now);
-        }
-        let verdict =
-            self.core.store().count_failure(caller.source, self.limits.address, now).await?;
-        if let Verdict::LockedOut(until) = verdict {
+        let failure = Failure { source: caller.source, user: user.as_ref().map(|user| user.id) };
+        let counted = self.core.store().count_failure(failure, self.limits.failures, now).await?;
+        let audit = |event, reason, account, until: Timestamp| {
             self.sink.audit(AuditRecord {
                 at: now,
-                event: Event::Lockout,
+                event,
                 outcome: Outcome::Success,
-                reason: "locked_out",
-                account: None,
+                reason,
+                account,
                 actor: Actor::Client {
                     address: caller.client,
                     request_id: Arc::clone(&caller.request_id),
@@ -295,35 +278,20 @@ impl Throttle {
                 },
                 detail: Some(format!("for {} s", until.since(now).div_ceil(1000))),
             });
+        };
+        if let Verdict::LockedOut(until) = counted.address {
+            audit(Event::Lockout, "locked_out", None, until);
+        }
+        if let Some(until) = counted.slowed {
+            let account = user.and_then(|user| user.account);
+            audit(Event::UserSlowdown, "user_attempts_queued", account, until);
         }
         Ok(())
     }
 
-    fn count_name(&self, name: u64, now: Timestamp) {
-        if self.failures.len() >= MAX_NAMES {
-            self.failures.retain(|_, failures| failures.ends > now && failures.count > 1);
-        }
-        if self.failures.len() >= MAX_NAMES {
-            self.failures.clear();
-        }
-        let fresh = NameFailures { ends: now.plus(self.limits.address.window), count: 0 };
-        let mut failures = self.failures.entry(name).or_insert(fresh);
-        if failures.ends <= now {
-            *failures = fresh;
-        }
-        failures.count = failures.count.saturating_add(1);
-    }
-
-    fn is_slowed(&self, name: u64) -> bool {
-        let now = self.core.clock().now();
-        let failures = self.failures.get(&name);
-        failures.is_some_and(|failures| failures.slows(self.limits.name, now))
-    }
-
-    /// Forgets names whose window has ended.
+    /// Forgets users whom nobody tries any more.
     pub fn sweep(&self) {
-        let now = self.core.clock().now();
-        self.failures.retain(|_, failures| failures.ends > now);
+        self.users.sweep();
     }
 }
 

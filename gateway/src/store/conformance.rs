@@ -2,6 +2,7 @@
 //! makes the whole suite for one way of opening it.
 
 mod ended;
+mod guesses;
 mod known;
 mod limits;
 mod memory;
@@ -16,8 +17,9 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
 use crate::auth::error::{Refusal, StoreError, Verdict};
 use crate::auth::former::FormerPassword;
+use crate::auth::guessed::Guessed;
 use crate::auth::ports::{
-    AccountChange, AccountChanged, AccountLimits, Administration, Creation, FailureCount,
+    AccountChange, AccountChanged, AccountLimits, Administration, Creation, Failure, FailureCount,
     FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner, Notice, Opening,
     PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged,
     SessionOpening, Source, Store,
@@ -125,6 +127,10 @@ pub(crate) fn change(account: &Account, new: &str, keep: Option<SessionId>) -> P
         keep,
         now: NOW,
     }
+}
+
+pub(crate) fn failure(source: Source, user: Option<Guessed>) -> Failure {
+    Failure { source, user }
 }
 
 impl Engine {
@@ -485,9 +491,11 @@ pub(crate) async fn keys_are_known_by_digest_until_they_are_deleted(engine: Engi
 }
 
 pub(crate) async fn failures_are_counted_in_a_window_that_does_not_move(engine: Engine) {
-    let limit = FailureLimit { attempts: 5, window: Seconds(300) };
+    let limit = FailureLimit { attempts: 5, user_attempts: 1000, window: Seconds(300) };
     let (here, there) = (Source::V4(1), Source::V6(1));
-    let count = |source, at| engine.store.count_failure(source, limit, at);
+    let count = async |source, at| {
+        engine.store.count_failure(failure(source, None), limit, at).await.map(|it| it.address)
+    };
     for second in 0..4 {
         assert_eq!(count(here, later(second)).await.unwrap(), Verdict::Allowed);
     }
@@ -502,14 +510,15 @@ pub(crate) async fn failures_are_counted_in_a_window_that_does_not_move(engine: 
 }
 
 pub(crate) async fn failures_at_once_are_all_counted(engine: Engine) {
-    let limit = FailureLimit { attempts: 64, window: Seconds(300) };
+    let limit = FailureLimit { attempts: 64, user_attempts: 1000, window: Seconds(300) };
     let counts = (0..64).map(|_| {
         let store = Arc::clone(&engine.store);
-        tokio::spawn(async move { store.count_failure(Source::V4(1), limit, NOW).await.unwrap() })
+        let failure = failure(Source::V4(1), None);
+        tokio::spawn(async move { store.count_failure(failure, limit, NOW).await.unwrap() })
     });
     let mut allowed = 0;
     for count in counts.collect::<Vec<_>>() {
-        allowed += u32::from(count.await.unwrap() == Verdict::Allowed);
+        allowed += u32::from(count.await.unwrap().address == Verdict::Allowed);
     }
     assert_eq!(allowed, 63);
 }
@@ -958,10 +967,10 @@ pub(crate) async fn the_use_of_a_key_is_kept_while_there_is_a_key(engine: Engine
 }
 
 pub(crate) async fn failures_are_listed_and_forgiven(engine: Engine) {
-    let limit = FailureLimit { attempts: 2, window: Seconds(300) };
+    let limit = FailureLimit { attempts: 2, user_attempts: 1000, window: Seconds(300) };
     let (here, there) = (Source::V4(1), Source::V6(1));
     for (source, at) in [(here, 0), (here, 1), (there, 100)] {
-        engine.store.count_failure(source, limit, later(at)).await.unwrap();
+        engine.store.count_failure(failure(source, None), limit, later(at)).await.unwrap();
     }
     let list = async |at| {
         let mut counts = engine.store.list_failures(later(at)).await.unwrap();
@@ -973,8 +982,8 @@ pub(crate) async fn failures_are_listed_and_forgiven(engine: Engine) {
     assert_eq!(list(300).await, [count(there, 1, 400)], "a window that has ended counts no more");
     assert!(engine.store.forgive(here).await.unwrap());
     assert_eq!(engine.standing.verdict(here, later(2)), Verdict::Allowed);
-    let verdict = engine.store.count_failure(here, limit, later(2)).await.unwrap();
-    assert_eq!(verdict, Verdict::Allowed, "it begins anew");
+    let counted = engine.store.count_failure(failure(here, None), limit, later(2)).await.unwrap();
+    assert_eq!(counted.address, Verdict::Allowed, "it begins anew");
     assert!(engine.store.forgive(there).await.unwrap());
     assert!(!engine.store.forgive(there).await.unwrap());
 }
@@ -1040,6 +1049,9 @@ macro_rules! conformance {
             a_rotated_key_ends_with_its_overlap_or_before
             the_use_of_a_key_is_kept_while_there_is_a_key
             failures_are_listed_and_forgiven
+            failures_on_a_user_count_together_wherever_they_come_from
+            a_user_is_slowed_once_in_a_window_that_does_not_move
+            of_failures_on_a_user_at_once_one_slows_it
             an_account_is_known_where_it_was_proven_until_it_changes
             of_addresses_the_one_that_is_oldest_gives_way
             the_end_of_a_session_is_remembered_as_long_as_a_token_may_name_it
@@ -1073,6 +1085,11 @@ pub(crate) use ended::{
     no_session_opens_behind_those_that_have_ended,
     what_has_ended_with_others_is_not_kept_by_a_later_change,
     with_an_account_go_all_its_sessions_however_many,
+};
+pub(crate) use guesses::{
+    a_user_is_slowed_once_in_a_window_that_does_not_move,
+    failures_on_a_user_count_together_wherever_they_come_from,
+    of_failures_on_a_user_at_once_one_slows_it,
 };
 pub(crate) use known::{
     an_account_is_known_where_it_was_proven_until_it_changes,

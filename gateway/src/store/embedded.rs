@@ -25,10 +25,10 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, AccountChanged, AccountLimits, Administration, Creation, FailureCount,
-    FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner, Notice, Opening,
-    PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged,
-    SessionOpening, Source, Store,
+    AccountChange, AccountChanged, AccountLimits, Administration, Counted, Creation, Failure,
+    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner,
+    Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange,
+    ServerChanged, SessionOpening, Source, Store,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -59,7 +59,6 @@ pub struct EmbeddedStore {
     writer: Writer,
     standing: Arc<Standing>,
     failures: Failures,
-    registrations: Failures,
     coming: Coming,
     limits: AccountLimits,
     /// How long the end of a session must be remembered after it: the longest
@@ -97,7 +96,6 @@ impl EmbeddedStore {
             writer,
             standing,
             failures: Failures::default(),
-            registrations: Failures::default(),
             coming: Coming::default(),
             limits: AccountLimits::default(),
             token_ttl,
@@ -811,17 +809,13 @@ impl Store for EmbeddedStore {
 
     async fn count_failure(
         &self,
-        source: Source,
+        failure: Failure,
         limit: FailureLimit,
         now: Timestamp,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<Counted, StoreError> {
         // In memory only: whoever could restart the gateway to forget failures
         // needs no password guessing.
-        let verdict = self.failures.count(source, limit, now);
-        if let Verdict::LockedOut(until) = verdict {
-            self.standing.lock_out(source, until);
-        }
-        Ok(verdict)
+        Ok(self.failures.count(failure, limit, now, &self.standing))
     }
 
     async fn count_registration(
@@ -830,7 +824,7 @@ impl Store for EmbeddedStore {
         limit: FailureLimit,
         now: Timestamp,
     ) -> Result<Verdict, StoreError> {
-        Ok(self.registrations.count(source, limit, now))
+        Ok(self.failures.count_registration(source, limit, now))
     }
 
     async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError> {
@@ -853,7 +847,6 @@ impl Store for EmbeddedStore {
 
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.failures.sweep(now);
-        self.registrations.sweep(now);
         self.standing.sweep(now);
         // What a restart has broken off.
         while self.writer.submit(sessions::clear_next).await? {}

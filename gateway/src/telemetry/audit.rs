@@ -31,6 +31,8 @@ pub enum Event {
     GithubTakeover,
     /// An address failed too often and may not try for a while.
     Lockout,
+    /// Too many attempts on one user failed; strangers' go slowly for a while.
+    UserSlowdown,
     UserAdd,
     UserPassword,
     UserEnable,

@@ -87,6 +87,8 @@ counters! {
     cross_site,
     /// Password checks shed because too many were waiting.
     hashing_shed,
+    /// Attempts on one user's password turned away because too many others waited.
+    user_attempts_shed,
     /// Agents turned away because too many had not said who they are.
     agents_over_limit,
     /// Agents turned away because too many of their address had not.

@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::super::error::{Entity, StoreError, Verdict};
 use super::super::ports::{
-    AccountChange, AccountChanged, Administration, Creation, FailureCount, FailureLimit,
-    GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening, PasswordChange, Recall,
-    Replacement, Rotated, Rotation, ServerChange, ServerChanged, SessionOpening, Source, Store,
+    AccountChange, AccountChanged, Administration, Counted, Creation, Failure, FailureCount,
+    FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening,
+    PasswordChange, Recall, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
+    SessionOpening, Source, Store,
 };
 use super::super::principal::Principal;
 use super::super::server::{Server, ServerId};
@@ -104,7 +105,7 @@ shared! {
     fn delete_key(key: KeyId, owner: Option<AccountId>) -> bool;
     fn set_registration(registering: Registering) -> ();
     fn note_success(account: AccountId, version: u64, from: Source, now: Timestamp) -> ();
-    fn count_failure(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
+    fn count_failure(failure: Failure, limit: FailureLimit, now: Timestamp) -> Counted;
     fn count_registration(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
     fn list_failures(now: Timestamp) -> Vec<FailureCount>;
     fn forgive(source: Source) -> bool;

@@ -59,6 +59,7 @@ fn an_agent_learns_from_the_code_whether_it_may_come_again() {
         (Reason::FirstMessage(Fault::TooLarge), 1009),
         (Reason::Stopping, 1001),
         (Reason::AttemptsQueued, 1013),
+        (Reason::UserAttemptsQueued { retry_after: Duration::ZERO }, 1013),
         (Reason::StoreBusy, 1013),
         (Reason::StoreUnavailable, 1013),
         (Reason::UpstreamSaturated, 1013),

@@ -210,8 +210,13 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "None needed: this is what a guessing attack looks like. A client that signs in so often should keep its token.",
     ),
     of(
+        "user_attempts_queued",
+        "Too many attempts on one user waited, or this one waited for too long: two are verified at once, and those of strangers one with each `limits.user_pause` once `limits.user_attempts` have failed within `limits.login_window`. Addresses from which the user signed in within 30 days do not wait for strangers.",
+        "None needed: the audit log's `user_slowdown` names the user, who signs in as always from where they did before, and goes on with the tokens they have. From elsewhere, try again. Many clients of one account should keep a token or an API key.",
+    ),
+    of(
         "hasher_busy",
-        "More password checks wait than `auth.hash_queue` holds.",
+        "More password checks of addresses that are not known wait than `auth.hash_queue` holds, or as many of known ones.",
         "If no attack is under way, raise `auth.hash_threads`, or let clients keep their tokens instead of signing in anew.",
     ),
     of(

@@ -103,6 +103,11 @@ fn who_may_come_again_or_by_another_method_is_told_so() {
         (Reason::MethodRefused, Some(FORWARDED_METHODS), None),
         (Reason::MethodNotAllowed { allow }, Some("GET, POST"), None),
         (Reason::AttemptsQueued, None, Some("1")),
+        (
+            Reason::UserAttemptsQueued { retry_after: std::time::Duration::from_millis(1_500) },
+            None,
+            Some("2"),
+        ),
         (Reason::HasherBusy, None, Some("1")),
         (Reason::MailBusy, None, Some("1")),
         (Reason::AgentsOverLimit, None, Some("1")),

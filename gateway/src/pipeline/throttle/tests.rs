@@ -1,3 +1,5 @@
+mod guesses;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::join_all;
@@ -13,15 +15,15 @@ use crate::telemetry::log::Style;
 const ATTEMPTS: u32 = 5;
 
 async fn throttle() -> Arc<Throttle> {
-    throttle_at(Bench::new().await, 1_000)
+    throttle_at(Bench::new().await, 1_000, Duration::ZERO)
 }
 
-/// On the bench's clock; a name is slowed after so many failures.
-fn throttle_at(bench: Bench, name_attempts: u32) -> Arc<Throttle> {
+/// On the bench's clock; a user is slowed after so many failures.
+fn throttle_at(bench: Bench, user_attempts: u32, pause: Duration) -> Arc<Throttle> {
     let core = Arc::new(bench.core);
     let limits = Limits {
-        address: FailureLimit { attempts: ATTEMPTS, window: Seconds(300) },
-        name: NameLimit { attempts: name_attempts, pause: Duration::ZERO },
+        failures: FailureLimit { attempts: ATTEMPTS, user_attempts, window: Seconds(300) },
+        pause,
         registrations: 100,
         counted: Counted::Passwords,
     };
@@ -75,6 +77,7 @@ async fn of_many_wrong_attempts_at_once_exactly_the_allowed_number_is_judged() {
     assert_eq!(judged.most.load(Ordering::SeqCst), 1, "one after another");
     assert_eq!((codes(&outcomes, "password_wrong"), codes(&outcomes, "locked_out")), (5, 45));
     assert!(throttle.addresses.0.is_empty(), "nobody waits, nothing is kept");
+    assert!(throttle.users.is_empty());
 }
 
 #[tokio::test]
@@ -108,12 +111,12 @@ async fn slow(throttle: &Arc<Throttle>) -> (JoinHandle<Result<(), Rejection>>, A
     (attempt, finish)
 }
 
-/// Nobody waits for the attempt of another address, however long that takes.
+/// Nobody waits for the attempt of another address on another user, however long that takes.
 #[tokio::test]
 async fn an_address_waits_for_its_own_attempts_only() {
     let throttle = throttle().await;
     let (slow, finish) = slow(&throttle).await;
-    throttle.attempt(&caller(2), Some("ann"), Tried::Password, async { Ok(()) }).await.unwrap();
+    throttle.attempt(&caller(2), Some("ben"), Tried::Password, async { Ok(()) }).await.unwrap();
     assert!(!slow.is_finished());
     finish.notify_one();
     slow.await.unwrap().unwrap();
@@ -138,71 +141,8 @@ async fn what_is_not_counted_waits_for_no_attempt_of_its_address() {
     slow.await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn a_name_is_slowed_by_its_failures_until_its_window_ends() {
-    let throttle = throttle_at(Bench::new().await, 2);
-    let begun = throttle.core.clock().now();
-    let end = begun.plus(throttle.limit().window);
-    let slowed = |name, at| {
-        let failures = throttle.failures.get(&name);
-        failures.is_some_and(|failures| failures.slows(throttle.limits.name, at))
-    };
-    let (ann, ben) = (1, 2);
-    throttle.count_name(ann, begun);
-    throttle.count_name(ben, begun);
-    assert!(!slowed(ann, begun) && !slowed(ben, begun), "one failure is a typing error");
-    throttle.count_name(ann, begun);
-    assert!(throttle.is_slowed(ann) && !throttle.is_slowed(ben));
-    assert!(!throttle.is_slowed(3), "a name that never failed");
-    assert!(slowed(ann, Timestamp(end.0 - 1)) && !slowed(ann, end));
-    // The window does not move, and the next one begins with nothing.
-    throttle.count_name(ann, Timestamp(end.0 - 1));
-    assert!(!slowed(ann, end));
-    throttle.count_name(ann, end);
-    assert!(!slowed(ann, end));
-    throttle.count_name(ann, end);
-    assert!(slowed(ann, end));
-}
-
-/// Names cost whoever sends them an attempt each, and the gateway no more than this.
-#[tokio::test]
-async fn of_too_many_names_those_that_are_guessed_at_are_kept() {
-    let throttle = throttle_at(Bench::new().await, 2);
-    let now = throttle.core.clock().now();
-    let (guessed, over) = (u64::MAX, u64::MAX - 1);
-    throttle.failures.insert(guessed, NameFailures { ends: now.plus(Seconds(1)), count: 2 });
-    throttle.failures.insert(over, NameFailures { ends: now, count: 9 });
-    let crowd = u64::try_from(MAX_NAMES - 2).expect("a number");
-    for name in 0..crowd {
-        throttle.count_name(name, now);
-    }
-    assert_eq!(throttle.failures.len(), MAX_NAMES, "there is room for these");
-    throttle.count_name(crowd, now);
-    assert_eq!(throttle.failures.len(), 2, "who failed once is forgotten, and what is over");
-    assert!(throttle.is_slowed(guessed));
-    // Where all are guessed at, all are forgotten: the bound counts.
-    for name in 0..=crowd {
-        throttle.failures.insert(name, NameFailures { ends: now.plus(Seconds(1)), count: 2 });
-    }
-    assert_eq!(throttle.failures.len(), MAX_NAMES);
-    throttle.count_name(u64::MAX - 2, now);
-    assert_eq!(throttle.failures.len(), 1);
-}
-
-#[tokio::test]
-async fn a_sweep_forgets_names_whose_window_has_ended_and_no_others() {
-    let throttle = throttle_at(Bench::new().await, 2);
-    let now = throttle.core.clock().now();
-    for (name, ends) in [(1, now), (2, Timestamp(now.0 + 1)), (3, Timestamp(now.0 - 1))] {
-        throttle.failures.insert(name, NameFailures { ends, count: 2 });
-    }
-    throttle.sweep();
-    let left: Vec<u64> = throttle.failures.iter().map(|entry| *entry.key()).collect();
-    assert_eq!(left, [2]);
-}
-
 fn counting(bench: Bench, counted: Counted) -> Arc<Throttle> {
-    let mut throttle = throttle_at(bench, 1_000);
+    let mut throttle = throttle_at(bench, 1_000, Duration::ZERO);
     Arc::get_mut(&mut throttle).expect("nobody else has it").limits.counted = counted;
     throttle
 }

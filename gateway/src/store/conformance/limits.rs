@@ -153,7 +153,7 @@ pub(crate) async fn a_key_rotated_without_an_overlap_leaves_the_list_at_once(eng
 }
 
 pub(crate) async fn registrations_are_counted_in_a_window_and_lock_nobody_out(engine: Engine) {
-    let limit = FailureLimit { attempts: 3, window: Seconds(3_600) };
+    let limit = FailureLimit { attempts: 3, user_attempts: 1_000, window: Seconds(3_600) };
     let (here, there) = (Source::V4(1), Source::V6(1));
     let count = |source, at| engine.store.count_registration(source, limit, later(at));
     for (at, verdict) in [

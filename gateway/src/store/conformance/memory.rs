@@ -65,9 +65,12 @@ pub(crate) async fn a_revocation_is_remembered_until_its_time(engine: Engine) {
 }
 
 pub(crate) async fn a_lock_out_outlasts_every_sweep_until_its_window_ends(engine: Engine) {
-    let limit = FailureLimit { attempts: 2, window: Seconds(300) };
+    let limit = FailureLimit { attempts: 2, user_attempts: 1_000, window: Seconds(300) };
     let source = Source::V4(1);
-    let count = |at| engine.store.count_failure(source, limit, later(at));
+    let count = async |at| {
+        let failure = super::failure(source, None);
+        engine.store.count_failure(failure, limit, later(at)).await.map(|counted| counted.address)
+    };
     assert_eq!(count(0).await.unwrap(), Verdict::Allowed);
     engine.sweep_at(later(60)).await;
     assert_eq!(count(61).await.unwrap(), Verdict::LockedOut(later(300)), "the sweep forgave it");

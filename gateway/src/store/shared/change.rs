@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::StoreError;
+use crate::auth::guessed::Guessed;
 use crate::auth::ports::Source;
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -46,6 +47,8 @@ pub(super) enum Change {
     /// An address, and until when it may not try.
     LockedOut(String, u64),
     Forgiven(String),
+    /// A user who is guessed at, and until when strangers do so slowly.
+    Slowed(Uuid, u64),
     /// Whether registration is closed whatever configurations say.
     RegistrationClosed(bool),
 }
@@ -95,9 +98,11 @@ impl Change {
                 Some(Subject::Address(source.clone()))
             }
             Change::RegistrationClosed(_) => Some(Subject::Registration),
-            Change::Revoked(..) | Change::Ended(_) | Change::EndedAtOnce(_) | Change::Used(_) => {
-                None
-            }
+            Change::Revoked(..)
+            | Change::Ended(_)
+            | Change::EndedAtOnce(_)
+            | Change::Used(_)
+            | Change::Slowed(..) => None,
         }
     }
 
@@ -134,6 +139,7 @@ impl Change {
             Change::LockedOut(source, until) => {
                 standing.lock_out(parse_source(&source)?, instant(until));
             }
+            Change::Slowed(user, until) => standing.slow_down(Guessed(user), instant(until)),
             Change::Forgiven(source) => standing.unlock(parse_source(&source)?),
             Change::RegistrationClosed(closed) => {
                 standing.set_registration(if closed {
@@ -186,7 +192,7 @@ pub(super) fn parse(entry: &[u8]) -> Result<Vec<Change>, StoreError> {
 }
 
 fn is_unknown_kind(kind: Option<&str>) -> bool {
-    const KINDS: [&str; 16] = [
+    const KINDS: [&str; 17] = [
         "account",
         "account_gone",
         "revoked",
@@ -202,6 +208,7 @@ fn is_unknown_kind(kind: Option<&str>) -> bool {
         "member",
         "locked_out",
         "forgiven",
+        "slowed",
         "registration_closed",
     ];
     kind.is_some_and(|kind| !KINDS.contains(&kind))
@@ -235,6 +242,7 @@ mod tests {
             {"member": [id, id, "admin"]},
             {"locked_out": ["192.0.2.1", 5]},
             {"forgiven": "192.0.2.1"},
+            {"slowed": [id, 5]},
             {"registration_closed": true},
         ]);
         let changes = parse(told.to_string().as_bytes()).unwrap();

@@ -3,8 +3,9 @@
 use redis::Value;
 
 use crate::auth::error::{StoreError, Verdict};
-use crate::auth::ports::{FailureCount, FailureLimit, Source};
+use crate::auth::ports::{Counted, Failure, FailureCount, FailureLimit, Source};
 use crate::auth::time::Timestamp;
+use crate::store::failures::MAX_USERS;
 
 use super::Engine;
 use super::change::{Change, parse_source};
@@ -19,22 +20,17 @@ const MAX_LISTED: usize = 100_000;
 impl Engine {
     pub(super) async fn count_failure(
         &self,
-        source: Source,
+        failure: Failure,
         limit: FailureLimit,
         now: Timestamp,
-    ) -> Result<Verdict, StoreError> {
-        let verdict = match self.count_shared(source, limit, now).await {
-            Ok(verdict) => verdict,
+    ) -> Result<Counted, StoreError> {
+        match self.count_shared(failure, limit, now).await {
             // Guessing must not become free while the server is away.
             Err(StoreError::Unavailable(_) | StoreError::Busy) => {
-                self.failures.count(source, limit, now)
+                Ok(self.failures.count(failure, limit, now, self.standing()))
             }
-            Err(error) => return Err(error),
-        };
-        if let Verdict::LockedOut(until) = verdict {
-            self.standing().lock_out(source, until);
+            counted => counted,
         }
-        Ok(verdict)
     }
 
     /// Not counted here while the server is away: then nobody can register.
@@ -46,39 +42,43 @@ impl Engine {
     ) -> Result<Verdict, StoreError> {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.count.sha).arg(1).arg(self.names.registrations_of(source));
-        self.run_count(command, source, limit, now).await
+        command.arg(source.address().to_string()).arg(limit.attempts);
+        command.arg(limit.window.millis()).arg(now.0);
+        let mut answers = self.script(&self.count, &command, None).await?.into_iter();
+        let (over, ends): (u8, u64) = redis::from_redis_value(accepted(answers.next())?)
+            .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;
+        Ok(if over == 1 { Verdict::LockedOut(Timestamp(ends)) } else { Verdict::Allowed })
     }
 
     async fn count_shared(
         &self,
-        source: Source,
+        failure: Failure,
         limit: FailureLimit,
         now: Timestamp,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<Counted, StoreError> {
+        let (names, source) = (&self.names, failure.source);
         let mut command = redis::cmd("EVALSHA");
-        command
-            .arg(&self.count.sha)
-            .arg(4)
-            .arg(self.names.failure(source))
-            .arg(self.names.failures())
-            .arg(self.names.lockouts())
-            .arg(self.names.changes());
-        self.run_count(command, source, limit, now).await
-    }
-
-    async fn run_count(
-        &self,
-        mut command: redis::Cmd,
-        source: Source,
-        limit: FailureLimit,
-        now: Timestamp,
-    ) -> Result<Verdict, StoreError> {
-        let address = source.address().to_string();
-        command.arg(address).arg(limit.attempts).arg(limit.window.millis()).arg(now.0);
+        command.arg(&self.count.sha).arg(7);
+        command.arg(names.failure(source)).arg(names.failures()).arg(names.lockouts());
+        command.arg(names.changes());
+        command.arg(names.guessed()).arg(names.guessed_ends()).arg(names.slowed());
+        command.arg(source.address().to_string()).arg(limit.attempts);
+        command.arg(limit.window.millis()).arg(now.0);
+        command.arg(failure.user.map(|user| user.0.to_string()).unwrap_or_default());
+        command.arg(limit.user_attempts).arg(MAX_USERS);
         let mut answers = self.script(&self.count, &command, None).await?.into_iter();
-        let (locked, ends): (u8, u64) = redis::from_redis_value(accepted(answers.next())?)
-            .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;
-        Ok(if locked == 1 { Verdict::LockedOut(Timestamp(ends)) } else { Verdict::Allowed })
+        let (locked, ends, slowed, slowed_until): (u8, u64, u8, u64) =
+            redis::from_redis_value(accepted(answers.next())?)
+                .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;
+        let (ends, slowed_until) = (Timestamp(ends), Timestamp(slowed_until));
+        let address = if locked == 1 { Verdict::LockedOut(ends) } else { Verdict::Allowed };
+        if locked == 1 {
+            self.standing().lock_out(source, ends);
+        }
+        if let Some(user) = failure.user.filter(|_| slowed > 0) {
+            self.standing().slow_down(user, slowed_until);
+        }
+        Ok(Counted { address, slowed: (slowed == 2).then_some(slowed_until) })
     }
 
     pub(super) async fn list_failures(

@@ -350,6 +350,8 @@ impl Engine {
             Some(Change::LockedOut(address.to_owned(), at))
         })
         .await?;
+        self.read_scores(&names.slowed(), |user, at| Some(Change::Slowed(user.parse().ok()?, at)))
+            .await?;
         let closed: bool = self.ask(cmd("EXISTS").arg(names.registration())).await?;
         self.memory.apply_page(vec![Change::RegistrationClosed(closed)], &mut found);
         let index = names.accounts();

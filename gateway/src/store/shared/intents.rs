@@ -13,10 +13,10 @@ use crate::auth::account::{
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, AccountChanged, Administration, Buckets, Creation, FailureCount, FailureLimit,
-    GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner, Notice, Opening, PasswordChange,
-    Recall, Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged,
-    SessionOpening, Source, Store, StoreHealth,
+    AccountChange, AccountChanged, Administration, Buckets, Counted, Creation, Failure,
+    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner,
+    Notice, Opening, PasswordChange, Recall, Replacement, Rotated, Rotation, RotationMode,
+    ServerChange, ServerChanged, SessionOpening, Source, Store, StoreHealth,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -628,11 +628,11 @@ impl Store for SharedStore {
 
     async fn count_failure(
         &self,
-        source: Source,
+        failure: Failure,
         limit: FailureLimit,
         now: Timestamp,
-    ) -> Result<Verdict, StoreError> {
-        self.engine.count_failure(source, limit, now).await
+    ) -> Result<Counted, StoreError> {
+        self.engine.count_failure(failure, limit, now).await
     }
 
     async fn count_registration(
@@ -1118,7 +1118,8 @@ impl Engine {
         let names = &self.names;
         let mut swept = 0;
         let until = |at: Timestamp| format!("({}", at.0);
-        for index in [names.revoked(), names.ended(), names.failures(), names.lockouts()] {
+        let by_end = [names.revoked(), names.ended(), names.failures(), names.lockouts()];
+        for index in by_end.into_iter().chain([names.slowed()]) {
             let mut remove = cmd("ZREMRANGEBYSCORE");
             swept += self.ask::<u64>(remove.arg(index).arg("-inf").arg(until(now))).await?;
         }

@@ -50,6 +50,10 @@ impl Names {
         ended = "ended-sessions",
         failures = "failures",
         lockouts = "lockouts",
+        slowed = "slowed-users",
+        guessed_ends = "guessed-ends",
+        /// Hash: users and how often they were guessed at.
+        guessed = "guessed",
         probe = "probe",
         /// Set: accounts whose sessions have ended at once and are not all removed yet.
         clearing = "clearing-sessions",

@@ -16,6 +16,7 @@ use super::*;
 use crate::auth::account::{ADMIN_ROLE, Account, AccountId};
 use crate::auth::bucket::BucketLimit;
 use crate::auth::error::Verdict;
+use crate::auth::guessed::Guessed;
 use crate::auth::ports::{
     AccountChange, AccountChanged, Administration, Creation, FailureLimit, Source, Store as _,
 };
@@ -23,8 +24,9 @@ use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::crypto::entropy::SystemEntropy;
 use crate::store::conformance::{
-    Engine as Suite, LIMITS, NOW, TOKEN_TTL, account, conformance, key, later,
+    Engine as Suite, LIMITS, NOW, TOKEN_TTL, account, conformance, failure, key, later,
 };
+use crate::store::failures::MAX_USERS;
 
 struct Server {
     port: u16,
@@ -174,11 +176,11 @@ async fn what_one_replica_changes_all_of_them_hear() {
 async fn a_lockout_holds_on_every_replica() {
     let prefix = prefix();
     let [one, two] = replicas(&prefix).await;
-    let limit = FailureLimit { attempts: 3, window: Seconds(300) };
+    let limit = FailureLimit { attempts: 3, user_attempts: 1_000, window: Seconds(300) };
     let source = Source::V4(7);
     for (suite, expected) in [(&one, true), (&two, true), (&one, false)] {
-        let verdict = suite.store.count_failure(source, limit, NOW).await.unwrap();
-        assert_eq!(verdict == Verdict::Allowed, expected);
+        let counted = suite.store.count_failure(failure(source, None), limit, NOW).await.unwrap();
+        assert_eq!(counted.address == Verdict::Allowed, expected);
     }
     eventually("the lock-out is heard of", || {
         two.standing.verdict(source, NOW) != Verdict::Allowed
@@ -188,6 +190,63 @@ async fn a_lockout_holds_on_every_replica() {
     assert_ne!(late.standing.verdict(source, NOW), Verdict::Allowed, "who starts later knows");
     assert!(two.store.forgive(source).await.unwrap());
     eventually("it is forgiven", || one.standing.verdict(source, NOW) == Verdict::Allowed).await;
+}
+
+/// Was: each replica counted for itself, so with three of them a user was guessed at three
+/// times as often.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_is_guessed_at_is_slowed_on_every_replica() {
+    let prefix = prefix();
+    let [one, two] = replicas(&prefix).await;
+    let limit = FailureLimit { attempts: 1_000, user_attempts: 3, window: Seconds(300) };
+    let ann = Guessed(Uuid::from_u128(7));
+    for (suite, address, expected) in
+        [(&one, 1, None), (&two, 2, None), (&one, 3, Some(later(300)))]
+    {
+        let failure = failure(Source::V4(address), Some(ann));
+        let counted = suite.store.count_failure(failure, limit, NOW).await.unwrap();
+        assert_eq!(counted.slowed, expected);
+    }
+    assert!(one.standing.is_slowed(ann, NOW));
+    eventually("the other hears of it", || two.standing.is_slowed(ann, NOW)).await;
+    let [late] = replicas(&prefix).await;
+    assert!(late.standing.is_slowed(ann, NOW), "who starts later knows");
+}
+
+/// Names cost whoever makes them up an attempt each, and the server no more than this.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_who_were_guessed_at_are_forgotten_with_their_windows_and_beyond_a_number() {
+    let store = shared_store(&prefix()).await;
+    let engine = &store.engine;
+    let limit = FailureLimit { attempts: 1_000_000, user_attempts: 2, window: Seconds(300) };
+    let fail = async |user: u128, at| {
+        let failure = failure(Source::V4(1), Some(Guessed(Uuid::from_u128(user))));
+        store.count_failure(failure, limit, later(at)).await.unwrap().slowed
+    };
+    let held = async || -> (u64, u64) {
+        let count = engine.ask(redis::cmd("HLEN").arg(engine.names.guessed())).await.unwrap();
+        let ends = engine.ask(redis::cmd("ZCARD").arg(engine.names.guessed_ends())).await.unwrap();
+        (count, ends)
+    };
+    for user in 1..=5 {
+        fail(user, 0).await;
+    }
+    assert_eq!(held().await, (5, 5));
+    fail(6, 300).await;
+    assert_eq!(held().await, (1, 1));
+    // As if there were as many as are kept.
+    let mut crowd = redis::cmd("EVAL");
+    crowd.arg("for i = 1, ARGV[1] do redis.call('ZADD', KEYS[1], ARGV[2], i) redis.call('HSET', KEYS[2], i, 1) end");
+    crowd.arg(2).arg(engine.names.guessed_ends()).arg(engine.names.guessed());
+    crowd.arg(MAX_USERS - 1).arg(later(500).0);
+    engine.ask::<redis::Value>(&crowd).await.unwrap();
+    let most = MAX_USERS as u64;
+    assert_eq!(held().await, (most, most));
+    fail(7, 301).await;
+    assert_eq!(held().await, (most, most), "the first that ends gives way");
+    assert_eq!(fail(7, 302).await, Some(later(601)));
+    let lives: i64 = engine.ask(redis::cmd("PTTL").arg(engine.names.guessed())).await.unwrap();
+    assert!(lives > 0, "without another guess all of it goes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
