@@ -18,6 +18,9 @@ use super::change::Change;
 use super::intents::{Step, text};
 use super::transaction::Transaction;
 
+/// What the clocks of gateways may differ by, where a ticket's end is looked at.
+const TICKET_SLACK_MS: u64 = 300_000;
+
 impl Engine {
     /// A session that has not ended, whether or not its record is there still.
     pub(super) async fn session(
@@ -123,7 +126,10 @@ impl Engine {
             self.clear(txn, account.id.0, account.ended, now).await?;
         }
         let index = self.names.tickets_of(account.id.0);
-        let tickets: Vec<String> = self.ask(cmd("ZRANGE").arg(&index).arg(0).arg(-1)).await?;
+        // Names of those that went by themselves lie there for a day.
+        let mut live = cmd("ZRANGEBYSCORE");
+        live.arg(&index).arg(now.0.saturating_sub(TICKET_SLACK_MS)).arg("+inf");
+        let tickets: Vec<String> = self.ask(&live).await?;
         for ticket in tickets {
             txn.delete(ticket);
         }
