@@ -144,13 +144,14 @@ impl Gateway {
     }
 
     /// A gateway whose shared store is lost serves who it knows, and says that it is well
-    /// unless the operator would rather have it taken out.
+    /// unless the operator would rather have it taken out. One that has never read its
+    /// store knows nobody.
     #[must_use]
     pub fn serving(&self, store: Option<StoreHealth>) -> Serving {
         let lost = store.is_some_and(|store| store.state != StoreState::Live);
         if self.lifecycle.is_stopping() {
             Serving::Draining
-        } else if self.require_store && lost {
+        } else if self.require_store && lost || !self.core.store().is_loaded() {
             Serving::WithoutStore
         } else {
             Serving::Healthy

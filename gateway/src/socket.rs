@@ -350,7 +350,11 @@ async fn health(gateway: &Gateway) -> Answer {
     match (gateway.serving(shared), shared) {
         (Serving::Draining, _) => Answer::Failed(Failed::new("draining", "draining")),
         (Serving::WithoutStore, _) => {
-            let reason = "the shared store is not live, and health.require_store is set";
+            let reason = if store.is_loaded() {
+                "the shared store is not live, and health.require_store is set"
+            } else {
+                "the shared store has not been read yet: nobody can be known before"
+            };
             Answer::Failed(Failed::new("store_unavailable", reason))
         }
         (Serving::Healthy, Some(shared)) => Answer::HealthyWith(shared.into()),

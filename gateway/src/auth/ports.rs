@@ -437,6 +437,8 @@ pub enum StoreState {
     /// It answers, and memory is being read anew.
     Resyncing,
     Unreachable,
+    /// What answers is not the database that memory was read from.
+    Foreign,
 }
 
 impl StoreState {
@@ -448,6 +450,7 @@ impl StoreState {
             StoreState::Refusing => "refusing",
             StoreState::Resyncing => "resyncing",
             StoreState::Unreachable => "unreachable",
+            StoreState::Foreign => "foreign",
         }
     }
 }
@@ -712,6 +715,11 @@ pub trait Store: Send + Sync {
     /// Of a store that other gateways use too; `None` of one's own.
     fn health(&self) -> Option<StoreHealth> {
         None
+    }
+
+    /// Whether memory has been read from it, ever: before, nobody can be judged.
+    fn is_loaded(&self) -> bool {
+        true
     }
 }
 

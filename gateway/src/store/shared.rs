@@ -24,12 +24,13 @@ mod settings;
 mod transaction;
 mod undelivered;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use redis::{Cmd, FromRedisValue, Value};
+use redis::{Arg, Cmd, FromRedisValue, ToRedisArgs, Value};
 
 use crate::auth::error::StoreError;
 use crate::auth::ports::{Entropy, Recall, StoreHealth, StoreState};
@@ -87,22 +88,34 @@ struct Engine {
     fresh: AtomicU64,
     /// Wakes when `fresh` has grown.
     heard: tokio::sync::Notify,
+    /// Whether memory has ever been read to its end.
+    loaded: AtomicBool,
     commit: Script,
     read: Script,
+    command: Script,
     count: Script,
     buckets: Script,
     /// What the others know this replica by.
     replica: String,
 }
 
+/// What every script begins with that has no such look of its own.
+const BOUND: &str = include_str!("shared/bound.lua");
+const COMMAND: &str = include_str!("shared/command.lua");
+
 /// A script and the name by which a server keeps it.
 struct Script {
-    text: &'static str,
+    text: Cow<'static, str>,
     sha: String,
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    fn bound(text: &str) -> Self {
+        Self::new(format!("{BOUND}{text}"))
+    }
+
+    fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        let text = text.into();
         let digest = aws_lc_rs::digest::digest(
             &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
             text.as_bytes(),
@@ -170,10 +183,12 @@ impl Engine {
             started: Instant::now(),
             fresh: AtomicU64::new(0),
             heard: tokio::sync::Notify::new(),
+            loaded: AtomicBool::new(false),
             commit: Script::new(transaction::SCRIPT),
             read: Script::new(include_str!("shared/read.lua")),
-            count: Script::new(failures::SCRIPT),
-            buckets: Script::new(buckets::SCRIPT),
+            command: Script::bound(COMMAND),
+            count: Script::bound(failures::SCRIPT),
+            buckets: Script::bound(buckets::SCRIPT),
             replica: data_encoding::HEXLOWER.encode(&replica),
             settings,
         }
@@ -189,10 +204,45 @@ impl Engine {
         data_encoding::HEXLOWER.encode(&bytes).into_bytes()
     }
 
+    /// Carries out one command on the database that memory was read from, or none.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        T::from_redis_value(self.link.call(command).await?).map_err(|error| {
+        let answers = self.script(&self.command, &self.bound(command), None).await?;
+        T::from_redis_value(accepted(answers.into_iter().next())?).map_err(|error| {
             StoreError::Unavailable(format!("Redis answered with nonsense: {error}"))
         })
+    }
+
+    /// Each as [`Self::ask`] does, without waiting for one another.
+    async fn ask_each(&self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
+        let mut all = redis::Pipeline::new();
+        for command in commands {
+            all.add_command(self.bound(command));
+        }
+        let answers = self.script_all(&self.command, &all, false).await?;
+        answers.into_iter().map(|answer| accepted(Some(answer))).collect()
+    }
+
+    /// A command as the arguments of [`COMMAND`].
+    fn bound(&self, command: &Cmd) -> Cmd {
+        let words: Vec<&[u8]> = command
+            .args_iter()
+            .filter_map(|word| match word {
+                Arg::Simple(word) => Some(word),
+                _ => None,
+            })
+            .collect();
+        let keys = words.iter().copied().filter(|word| self.names.is_key(word)).collect::<Vec<_>>();
+        let mut bound = self.invoke(&self.command, &keys);
+        bound.arg(words);
+        bound
+    }
+
+    /// A script that begins with [`BOUND`], with its keys; its arguments come behind.
+    fn invoke<K: ToRedisArgs>(&self, script: &Script, keys: &[K]) -> Cmd {
+        let mut invocation = redis::cmd("EVALSHA");
+        invocation.arg(&script.sha).arg(keys.len() + 1).arg(self.names.meta()).arg(keys);
+        invocation.arg(self.installation.load().as_str());
+        invocation
     }
 
     /// Runs a script that the server may have forgotten.
@@ -207,16 +257,29 @@ impl Engine {
         if let Some(wait) = wait {
             commands.add_command(wait.clone());
         }
-        let send = async || match wait {
-            Some(_) => self.link.call_and_wait(&commands).await,
-            None => self.link.call_all(&commands).await,
+        self.script_all(script, &commands, wait.is_some()).await
+    }
+
+    /// The same for several at once, of which the first is the script.
+    async fn script_all(
+        &self,
+        script: &Script,
+        commands: &redis::Pipeline,
+        waits: bool,
+    ) -> Result<Vec<Value>, StoreError> {
+        let send = async || {
+            if waits {
+                self.link.call_and_wait(commands).await
+            } else {
+                self.link.call_all(commands).await
+            }
         };
         let answers = send().await?;
         if !is_unknown_script(&answers) {
             return Ok(answers);
         }
         let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(script.text);
+        load.arg("LOAD").arg(script.text.as_ref());
         self.link.call(&load).await?;
         send().await
     }
@@ -380,9 +443,11 @@ impl Engine {
                 }
             }
             state if state == StoreState::Resyncing as u8 => StoreState::Resyncing,
+            state if state == StoreState::Foreign as u8 => StoreState::Foreign,
             _ => StoreState::Unreachable,
         };
-        let staleness = self.fresh_at().map(|fresh| fresh.elapsed());
+        let loaded = self.loaded.load(Ordering::Acquire);
+        let staleness = self.fresh_at().filter(|_| loaded).map(|fresh| fresh.elapsed());
         StoreHealth { state, staleness, undelivered: self.undelivered.len() }
     }
 }

@@ -87,6 +87,7 @@ fn the_states_of_a_store_are_shown_by_their_words() {
         (StoreState::Refusing, "refusing"),
         (StoreState::Resyncing, "resyncing"),
         (StoreState::Unreachable, "unreachable"),
+        (StoreState::Foreign, "foreign"),
     ] {
         assert_eq!(state.word(), word);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use redis::{Cmd, FromRedisValue, Pipeline, cmd};
+use redis::{Cmd, FromRedisValue, cmd};
 use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId};
@@ -59,18 +59,6 @@ impl SharedArchive {
         let engine = Engine::new(settings, Arc::default(), entropy);
         engine.connect_for_import(export, beginning).await?;
         Ok(SharedImport(Self(engine)))
-    }
-
-    async fn all(&self, commands: &[Cmd]) -> Result<Vec<redis::Value>, StoreError> {
-        if commands.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut pipeline = Pipeline::new();
-        for command in commands {
-            pipeline.add_command(command.clone());
-        }
-        let answers = self.0.link.call_all(&pipeline).await?;
-        answers.into_iter().map(|answer| accepted(Some(answer))).collect()
     }
 
     /// Members of one workspace after another, each in order of accounts.
@@ -184,7 +172,9 @@ impl SharedArchive {
             let values: Vec<Option<Bytes>> = self.0.ask(cmd("MGET").arg(&keys)).await?;
             held.keys = keys.into_iter().zip(values).collect();
         }
-        for (entry, answer) in asked.into_iter().zip(self.all(&questions).await?) {
+        let answers =
+            if questions.is_empty() { Vec::new() } else { self.0.ask_each(&questions).await? };
+        for (entry, answer) in asked.into_iter().zip(answers) {
             let nonsense = |_| StoreError::Unavailable("Redis answered with nonsense".to_owned());
             let present = match entry {
                 Entry::Member { workspace, account, .. } => {

@@ -18,11 +18,9 @@ const ALIVE_SECONDS: u32 = 10;
 #[async_trait]
 impl Buckets for Engine {
     async fn exchange(&self, limit: BucketLimit, spent: &[Spent]) -> Result<Exchange, StoreError> {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.buckets.sha).arg(1 + spent.len()).arg(self.names.replicas());
-        for spent in spent {
-            command.arg(self.names.bucket(spent.source));
-        }
+        let mut keys = vec![self.names.replicas()];
+        keys.extend(spent.iter().map(|spent| self.names.bucket(spent.source)));
+        let mut command = self.invoke(&self.buckets, &keys);
         command.arg(&self.replica).arg(ALIVE_SECONDS).arg(limit.per_second).arg(limit.burst);
         for Spent { tokens, age, counted_in, .. } in spent {
             let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);

@@ -1,7 +1,5 @@
 //! Failed attempts, counted over all replicas; while the server cannot be asked, here.
 
-use redis::Value;
-
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{Counted, Failure, FailureCount, FailureLimit, Source};
 use crate::auth::time::Timestamp;
@@ -40,8 +38,7 @@ impl Engine {
         limit: FailureLimit,
         now: Timestamp,
     ) -> Result<Verdict, StoreError> {
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.count.sha).arg(1).arg(self.names.registrations_of(source));
+        let mut command = self.invoke(&self.count, &[self.names.registrations_of(source)]);
         command.arg(source.address().to_string()).arg(limit.attempts);
         command.arg(limit.window.millis()).arg(now.0);
         let mut answers = self.script(&self.count, &command, None).await?.into_iter();
@@ -57,11 +54,16 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Counted, StoreError> {
         let (names, source) = (&self.names, failure.source);
-        let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.count.sha).arg(7);
-        command.arg(names.failure(source)).arg(names.failures()).arg(names.lockouts());
-        command.arg(names.changes());
-        command.arg(names.guessed()).arg(names.guessed_ends()).arg(names.slowed());
+        let keys = [
+            names.failure(source),
+            names.failures(),
+            names.lockouts(),
+            names.changes(),
+            names.guessed(),
+            names.guessed_ends(),
+            names.slowed(),
+        ];
+        let mut command = self.invoke(&self.count, &keys);
         command.arg(source.address().to_string()).arg(limit.attempts);
         command.arg(limit.window.millis()).arg(now.0);
         command.arg(failure.user.map(|user| user.0.to_string()).unwrap_or_default());
@@ -91,15 +93,15 @@ impl Engine {
         let listed: Vec<(String, u64)> = self.ask(&range).await?;
         let mut counts = Vec::with_capacity(listed.len());
         for page in listed.chunks(500) {
-            let mut commands = redis::Pipeline::new();
+            let mut wanted = Vec::with_capacity(page.len());
             for (address, _) in page {
-                let source = parse_source(address)?;
-                commands.cmd("HGET").arg(self.names.failure(source)).arg("count");
+                let key = self.names.failure(parse_source(address)?);
+                wanted.push((key, Some("count".to_owned())));
             }
-            let found = self.link.call_all(&commands).await?;
+            let (_, found) = self.picture(&wanted).await?;
             for ((address, ends), count) in page.iter().zip(found) {
                 // It may have gone meanwhile.
-                let Value::BulkString(count) = count else { continue };
+                let Some(count) = count else { continue };
                 let count = std::str::from_utf8(&count).ok().and_then(|text| text.parse().ok());
                 counts.push(FailureCount {
                     source: parse_source(address)?,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{FromRedisValue, Value, cmd};
+use redis::{FromRedisValue, RedisError, Value, cmd};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -121,7 +121,8 @@ impl Engine {
 
     /// One line when the server is lost, and one for each new reason.
     pub(super) fn lost(&self, error: &OpenError) {
-        self.set_state(StoreState::Unreachable);
+        let foreign = error.is_foreign();
+        self.set_state(if foreign { StoreState::Foreign } else { StoreState::Unreachable });
         let text = error.to_string();
         let mut last = self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *last != text {
@@ -143,6 +144,9 @@ impl Engine {
         let address = connected.address.clone();
         let connected = Arc::new(connected);
         let lost = |error: StoreError| -> OpenError {
+            if connected.is_foreign() {
+                return OpenError::Replaced { address: address.clone() };
+            }
             LinkError::Unreachable(address.clone(), error.to_string()).into()
         };
         let since = Instant::now();
@@ -167,6 +171,7 @@ impl Engine {
             let _ = self.deliver().await;
             self.heard_everything_until(since).await;
             self.set_state(StoreState::Live);
+            self.loaded.store(true, Ordering::Release);
             self.note_live(&address, resumes);
             if let Some(ready) = ready.take() {
                 let _ = ready.send(());
@@ -174,7 +179,7 @@ impl Engine {
             self.probe(&address).await
         };
         tokio::select! {
-            error = self.read_stream(&mut follower) => lost(error),
+            error = self.read_stream(&connected, &mut follower) => lost(error),
             result = reading => match result {
                 Err(error) => lost(error),
                 Ok(()) => lost(StoreError::Busy),
@@ -259,38 +264,69 @@ impl Engine {
     }
 
     /// Applies what comes, until an error.
-    async fn read_stream(&self, follower: &mut MultiplexedConnection) -> StoreError {
-        // What has come already is there at once.
-        let mut block = None;
+    async fn read_stream(
+        &self,
+        connected: &Connected,
+        follower: &mut MultiplexedConnection,
+    ) -> StoreError {
+        let failed = |error: RedisError| {
+            connected.note(&error);
+            StoreError::Unavailable(error.to_string())
+        };
         loop {
-            if let Err(error) = self.read_next(follower, block).await {
-                return error;
+            // Everything committed before the question is in the answer.
+            let asked = Instant::now();
+            let full = match self.ask_for_entries(follower).await {
+                Ok(answer) => self.apply_entries(answer, asked),
+                Err(error) => return failed(error),
+            };
+            match full {
+                Ok(true) => {}
+                Ok(false) => {
+                    if let Err(error) = self.wait_for_entries(follower).await {
+                        return failed(error);
+                    }
+                }
+                Err(error) => return error,
             }
-            block = Some(BLOCK_MS);
         }
     }
 
-    async fn read_next(
+    /// What has come behind memory's position, if it is of the database that memory was
+    /// read from.
+    async fn ask_for_entries(
         &self,
         follower: &mut MultiplexedConnection,
-        block: Option<u16>,
-    ) -> Result<(), StoreError> {
-        let unavailable =
-            |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
-        // Everything committed before the question is in the answer.
-        let asked = Instant::now();
+    ) -> Result<Value, RedisError> {
         let mut question = cmd("XREAD");
         question.arg("COUNT").arg(ENTRIES);
-        if let Some(millis) = block {
-            question.arg("BLOCK").arg(millis);
-        }
         question.arg("STREAMS").arg(self.names.changes()).arg(self.memory.position().to_string());
-        let answer = follower
-            .send_packed_command(&question)
-            .await
-            .and_then(Value::extract_error)
-            .map_err(|error| unavailable(&error))?;
-        let entries = entries(answer).ok_or_else(|| unavailable(&"the stream is nonsense"))?;
+        let bound = self.bound(&question);
+        let answer = follower.send_packed_command(&bound).await.and_then(Value::extract_error);
+        if answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT")) {
+            let mut load = cmd("SCRIPT");
+            load.arg("LOAD").arg(self.command.text.as_ref());
+            follower.send_packed_command(&load).await.and_then(Value::extract_error)?;
+            return follower.send_packed_command(&bound).await.and_then(Value::extract_error);
+        }
+        answer
+    }
+
+    /// Waits for an entry, at most [`BLOCK`]. It only wakes: it may be another database's.
+    async fn wait_for_entries(
+        &self,
+        follower: &mut MultiplexedConnection,
+    ) -> Result<(), RedisError> {
+        let mut wait = cmd("XREAD");
+        wait.arg("COUNT").arg(1).arg("BLOCK").arg(BLOCK_MS);
+        wait.arg("STREAMS").arg(self.names.changes()).arg(self.memory.position().to_string());
+        follower.send_packed_command(&wait).await.and_then(Value::extract_error).map(drop)
+    }
+
+    /// Answers whether there may be more already.
+    fn apply_entries(&self, answer: Value, asked: Instant) -> Result<bool, StoreError> {
+        let entries = entries(answer)
+            .ok_or_else(|| StoreError::Unavailable("the stream is nonsense".to_owned()))?;
         let full = entries.len() == ENTRIES;
         for (place, told) in entries {
             match change::parse(&told) {
@@ -310,7 +346,7 @@ impl Engine {
         if !full {
             self.set_fresh(asked);
         }
-        Ok(())
+        Ok(full)
     }
 
     /// Tells the server what ended while it was away.

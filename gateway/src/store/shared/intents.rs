@@ -683,7 +683,7 @@ impl Store for SharedStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.engine.ask::<redis::Value>(&cmd("PING")).await?;
+        self.engine.ask::<u8>(cmd("EXISTS").arg(self.engine.names.meta())).await?;
         if self.engine.writable.load(std::sync::atomic::Ordering::Relaxed) {
             Ok(())
         } else {
@@ -693,6 +693,10 @@ impl Store for SharedStore {
 
     fn health(&self) -> Option<StoreHealth> {
         Some(self.engine.health())
+    }
+
+    fn is_loaded(&self) -> bool {
+        self.engine.loaded.load(std::sync::atomic::Ordering::Acquire)
     }
 }
 

@@ -5,7 +5,7 @@
 //! follower has found a server again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -70,6 +70,8 @@ pub(super) struct Connected {
     busy: Arc<Semaphore>,
     /// Wakes the follower when a trip has failed.
     broken: Notify,
+    /// The database is another than the one that memory was read from.
+    foreign: AtomicBool,
 }
 
 /// The present connections, if there are any.
@@ -140,6 +142,7 @@ impl Link {
             if let Value::ServerError(error) = answer
                 && ends_connection(&error.clone().into())
             {
+                connected.note(&error.clone().into());
                 self.give_up(connected);
             }
         }
@@ -158,6 +161,7 @@ impl Link {
     ) -> Result<T, StoreError> {
         answer.map_err(|error| {
             if ends_connection(&error) {
+                connected.note(&error);
                 self.give_up(connected);
             }
             StoreError::Unavailable(describe(&error))
@@ -189,6 +193,17 @@ impl Connected {
         self.broken.notified().await;
     }
 
+    /// Takes from an error whether the database is another one.
+    pub(super) fn note(&self, error: &RedisError) {
+        if error.code() == Some("REPLACED") {
+            self.foreign.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign.load(Ordering::Acquire)
+    }
+
     pub(super) async fn open(settings: &Settings, address: Address) -> Result<Self, LinkError> {
         let open = async || connect(settings, &address, Some(settings.timeout)).await;
         let commands = open().await?;
@@ -205,6 +220,7 @@ impl Connected {
             timeout: settings.timeout,
             busy: Arc::new(Semaphore::new(CONCURRENCY)),
             broken: Notify::new(),
+            foreign: AtomicBool::new(false),
             address,
         })
     }

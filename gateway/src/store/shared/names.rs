@@ -28,6 +28,11 @@ impl Names {
         Self(format!("{{{prefix}}}:"))
     }
 
+    /// Whether a word of a command is one of these names: no id or value begins like one.
+    pub(super) fn is_key(&self, word: &[u8]) -> bool {
+        word.starts_with(self.0.as_bytes())
+    }
+
     fn with(&self, rest: &str) -> String {
         format!("{}{rest}", self.0)
     }

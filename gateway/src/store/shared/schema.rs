@@ -44,7 +44,7 @@ pub enum OpenError {
     NotDurable { address: Address },
     /// What was followed is not there any more.
     #[error(
-        "the shared store {address} is not the one this gateway knew: it was emptied or replaced; restore it, or restart the gateway to begin anew"
+        "the shared store {address} is not the one this gateway knew: it was emptied or replaced, nothing is written to it, and the right one is followed again as soon as it answers; restore it, or restart every gateway to begin with what is there now"
     )]
     Replaced { address: Address },
     #[error(
@@ -74,6 +74,12 @@ impl OpenError {
             OpenError::Replica { .. } => true,
             _ => false,
         }
+    }
+
+    /// Whether what answers is another database than the one that was looked for.
+    #[must_use]
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self, OpenError::Foreign { .. } | OpenError::Replaced { .. })
     }
 }
 
@@ -351,6 +357,69 @@ impl Server {
                  many, every change is refused"
             ));
         }
+        let confirming = match settings.durability {
+            Durability::Replicated(replicas) => u64::from(replicas),
+            Durability::Fsync | Durability::Fast => 0,
+        };
+        if let Some(found) = self.replicas.filter(|found| *found > confirming) {
+            warnings.push(format!(
+                "the server has {found} replicas that may be promoted and {confirming} confirm a \
+                 change: a failover to another loses about the last second of acknowledged \
+                 changes, a planned one too; set store.durability to \"replicated\" and \
+                 store.replicas to {found}, or the replica-priority of the others to 0"
+            ));
+        }
         warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::shared::settings::Topology;
+
+    fn warned(durability: Durability, replicas: u64) -> Vec<String> {
+        let address = Address { host: "here".to_owned(), port: 6379 };
+        let settings = Settings {
+            topology: Topology::Single(address),
+            tls: None,
+            username: None,
+            password: None,
+            database: 0,
+            prefix: "p".to_owned(),
+            durability,
+            timeout: std::time::Duration::from_secs(1),
+            token_ttl: crate::auth::time::Seconds(1),
+            limits: crate::auth::ports::AccountLimits::default(),
+        };
+        let server = Server {
+            version_text: "7.2.0".to_owned(),
+            version: Some((7, 2)),
+            replica: false,
+            replicas: Some(replicas),
+            append_only: Some(true),
+            append_fsync: Some("always".to_owned()),
+            eviction: Some("noeviction".to_owned()),
+            memory_limit: Some(0),
+        };
+        server.warnings(&settings)
+    }
+
+    #[test]
+    fn replicas_that_may_be_promoted_and_confirm_nothing_are_warned_of() {
+        for (durability, replicas) in
+            [(Durability::Fast, 1), (Durability::Fsync, 2), (Durability::Replicated(1), 2)]
+        {
+            let warnings = warned(durability, replicas);
+            let [warning] = &warnings[..] else { panic!("one: {warnings:?}") };
+            let expected = format!("{replicas} replicas that may be promoted");
+            assert!(warning.contains(&expected), "{warning}");
+            assert!(warning.contains(&format!("store.replicas to {replicas}")), "{warning}");
+        }
+        for (durability, replicas) in
+            [(Durability::Fast, 0), (Durability::Fsync, 0), (Durability::Replicated(2), 2)]
+        {
+            assert_eq!(warned(durability, replicas), Vec::<String>::new());
+        }
     }
 }

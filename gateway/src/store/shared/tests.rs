@@ -3,6 +3,7 @@
 
 mod archive;
 mod ended;
+mod foreign;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -380,24 +381,6 @@ async fn a_damaged_record_is_refused_and_the_rest_goes_on() {
     let opened = two.store.open_session(session.clone(), good.version).await;
     assert!(opened.unwrap_err().to_string().contains("WRONGTYPE"));
     assert_eq!(two.store.find_session(session.id, NOW).await.unwrap(), None);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_emptied_database_is_not_followed() {
-    let server = Server::start();
-    let one = server.replica("p").await;
-    let account = one.with_account(1).await;
-    let mut beside = server.connect().await;
-    let _: Value = redis::cmd("FLUSHALL").query_async(&mut beside).await.unwrap();
-    cut_all(beside).await;
-    eventually("it is given up", || {
-        one.store.health().is_some_and(|health| health.state == StoreState::Unreachable)
-    })
-    .await;
-    assert!(one.standing.account(account.id).is_some(), "what is known goes on");
-    let mut beside = server.connect().await;
-    let keys: u64 = redis::cmd("DBSIZE").query_async(&mut beside).await.unwrap();
-    assert_eq!(keys, 0, "nothing is written into it");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use redis::Value;
-
 use super::super::tests::{prefix, shared_store};
 use super::{SCRIPT, read};
 use crate::auth::bucket::{BucketLimit, Micros, SharedBucket};
@@ -64,7 +62,8 @@ async fn the_script_does_what_the_model_does() {
             .arg(tokens)
             .arg(u64::try_from(age.as_micros()).unwrap())
             .arg(counted_in);
-        let numbers: Vec<i64> = engine.ask(&command).await.unwrap();
+        let numbers: Vec<i64> =
+            redis::from_redis_value(engine.link.call(&command).await.unwrap()).unwrap();
         let answer = read(&numbers, 1).unwrap();
         let expected = model.exchange(LIMIT, now, spent);
         let Share { level, allowance, reserved } = answer.shares[0];
@@ -82,8 +81,8 @@ async fn a_bucket_that_somebody_wrote_over_is_a_full_one() {
         redis::cmd("SET").arg(&key).arg("x 1 2 3 4"),
         redis::cmd("LPUSH").arg(&key).arg("1"),
     ] {
-        store.engine.ask::<Value>(redis::cmd("DEL").arg(&key)).await.unwrap();
-        store.engine.ask::<Value>(command).await.unwrap();
+        store.engine.link.call(redis::cmd("DEL").arg(&key)).await.unwrap();
+        store.engine.link.call(command).await.unwrap();
         let answer = store.engine.exchange(LIMIT, &[spent(HERE, 1, 0)]).await.unwrap();
         assert_eq!(answer.shares[0].allowance, 60);
     }

@@ -1,0 +1,2 @@
+-- One command. ARGV: its words.
+return redis.call(unpack(ARGV))
