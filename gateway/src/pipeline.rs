@@ -130,8 +130,14 @@ impl Gateway {
     pub fn health(&self) -> dialect::Health {
         let advisory = self.advisory.load();
         let store = self.core.store().health();
+        let serving = self.serving(store);
+        // Of a store of one's own there is something to tell when something is wrong.
+        let store = store.filter(|store| {
+            let own = self.core.store().buckets().is_none();
+            !own || store.state != StoreState::Live || store.undelivered > 0
+        });
         dialect::Health {
-            serving: self.serving(store),
+            serving,
             version: env!("CARGO_PKG_VERSION"),
             pending_update: advisory.pending_update.clone(),
             cves: advisory.cves.clone(),
@@ -205,7 +211,13 @@ pub async fn handle(
             } else {
                 Shape::Dialect(dialect.map(AsRef::as_ref))
             };
-            respond::reject(&gateway, &connection, shape, &rejection)
+            let mut response = respond::reject(&gateway, &connection, shape, &rejection);
+            if record.signs_out && rejection.reason == Reason::HeldNotStored {
+                let dialect = record.dialect.as_ref();
+                let forgotten = dialect.map(|dialect| dialect.delivery().forget());
+                response.headers_mut().extend(forgotten.into_iter().flatten());
+            }
+            response
         }
     };
     if asked_upgrade && connection.upgrade() == Upgrade::Undecided {

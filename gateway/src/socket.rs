@@ -357,8 +357,11 @@ async fn health(gateway: &Gateway) -> Answer {
             };
             Answer::Failed(Failed::new("store_unavailable", reason))
         }
-        (Serving::Healthy, Some(shared)) => Answer::HealthyWith(shared.into()),
-        (Serving::Healthy, None) => match store.ping().await {
+        (Serving::Healthy, Some(shared)) if shared.staleness.is_some() => {
+            Answer::HealthyWith(shared.into())
+        }
+        // A store of one's own.
+        (Serving::Healthy, _) => match store.ping().await {
             Ok(()) => Answer::Healthy,
             Err(error) => Answer::Failed(Error::from(error).into()),
         },

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod embedded;
 mod failures;
+mod held;
 mod record;
 pub mod shared;
 

@@ -63,6 +63,7 @@ struct Full {
     pair: Pair,
     key: String,
     revoked: Pair,
+    other: Pair,
 }
 
 impl Full {
@@ -72,10 +73,11 @@ impl Full {
         let config = format!("{}[store]\npath = \"{}\"\n", unlimited_echo(), store.display());
         let gateway = Gateway::start(&config).await;
         let (pair, revoked) = (sign_in_admin(&gateway).await, sign_in_admin(&gateway).await);
+        let other = sign_in_admin(&gateway).await;
         Client::bearer(&gateway, &revoked.access).post("/api/logout").await.expect(200);
         let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
         disk.fill();
-        let full = Self { gateway, disk, pair, key, revoked };
+        let full = Self { gateway, disk, pair, key, revoked, other };
         full.refuses_changes().await;
         full
     }
@@ -127,16 +129,17 @@ impl Full {
         vec![
             ("login", json_request("/api/auth/login", &login)),
             ("refresh", json_request("/api/auth/refresh", &refresh)),
-            ("logout", signed_in(request(Method::POST, "/api/logout"))),
             ("change", signed_in(json_request("/api/change-password", &passwords))),
             ("ticket", signed_in(request(Method::GET, "/api/ws-token"))),
+            // Which ends the token here.
+            ("logout", signed_in(request(Method::POST, "/api/logout"))),
         ]
     }
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_changes_and_serves_what_is_good() {
-    let full = Full::start().await;
+    let mut full = Full::start().await;
     for (change, request) in full.changes() {
         let answer = Client::anonymous(&full.gateway).request(request).await;
         assert_eq!(answer.refusal(), (503, "SERVICE_UNAVAILABLE".to_owned()), "{change}");
@@ -151,6 +154,7 @@ async fn a_full_disk_refuses_changes_and_serves_what_is_good() {
     let reason = reply["failed"]["reason"].as_str().expect("a reason");
     assert!(reason.contains("store is unavailable"), "{reason}");
     assert!(!full.gateway.cli(&["healthcheck"], None).await.status.success());
+    full.pair = full.other.clone();
     full.assert_good_is_served().await;
 }
 
@@ -233,4 +237,41 @@ async fn a_gateway_starts_on_a_full_disk() {
     full.gateway.restart().await;
     full.assert_good_is_served().await;
     full.refuses_changes().await;
+}
+
+#[tokio::test]
+async fn an_ending_on_a_full_disk_holds_at_once_and_is_stored_when_there_is_space() {
+    let mut full = Full::start().await;
+    let gateway = &full.gateway;
+    let health = async |gateway: &Gateway| {
+        Client::anonymous(gateway).get("/health").await.expect(200).json()["store"].take()
+    };
+    assert_eq!(health(gateway).await["state"], "refusing");
+    assert_eq!(gateway.status().await["store"]["state"], "refusing");
+    let caller = Client::bearer(gateway, &full.pair.access);
+    let keys = caller.get("/api/v1/auth/keys").await.expect(200).json();
+    let id = keys[0]["keyId"].as_str().expect("an id is text").to_owned();
+    let deletion = request(Method::DELETE, &format!("/api/v1/auth/keys/{id}"));
+    assert_eq!(caller.request(deletion).await.status, 503);
+    Client::api_key(gateway, &full.key).get("/").await.expect(401);
+    let ended = caller.post("/api/logout").await;
+    assert_eq!(ended.refusal(), (503, "SERVICE_UNAVAILABLE".to_owned()));
+    caller.get("/").await.refused(401, "INVALID_TOKEN");
+    assert_eq!(health(gateway).await["undelivered"], 2);
+    let held = |line: &Value| line["type"] == "access" && line["reason"] == "held_not_stored";
+    assert_eq!(gateway.log_lines().iter().filter(|line| held(line)).count(), 2);
+    full.disk.free();
+    // Without anybody asking for a change.
+    eventually("the store to take changes", async || {
+        health(&full.gateway).await.is_null().then_some(())
+    })
+    .await;
+    let store = full.gateway.status().await["store"].take();
+    assert_eq!((&store["state"], &store["undelivered"]), (&json!("live"), &json!(0)));
+    full.gateway.wait_for_log(|line| line["message"] == "the store can be written again").await;
+    full.gateway.kill();
+    full.gateway.restart().await;
+    let caller = Client::bearer(&full.gateway, &full.pair.access);
+    caller.get("/").await.refused(401, "INVALID_TOKEN");
+    Client::api_key(&full.gateway, &full.key).get("/").await.expect(401);
 }

@@ -165,6 +165,10 @@ pub enum StoreError {
     /// Its queue is full; trying again soon is reasonable.
     #[error("the store is overloaded")]
     Busy,
+    /// What was to end has ended here, and the store could not be told; it is told later,
+    /// if this process lives until then.
+    #[error("it has ended here and is not stored yet")]
+    Held,
     /// A record does not read; it is named, never guessed at.
     #[error("a stored record is damaged: {0}")]
     Damaged(String),

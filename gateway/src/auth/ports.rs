@@ -427,12 +427,13 @@ pub enum Rotated {
     Unknown,
 }
 
-/// How a store that other gateways use too can be reached.
+/// How the store can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreState {
     /// Memory follows what others change.
     Live,
-    /// It answers and tells what others change, and takes no changes.
+    /// It answers, tells what others change, and takes no changes: of one's own, its disk
+    /// is full or fails.
     Refusing,
     /// It answers, and memory is being read anew.
     Resyncing,
@@ -458,7 +459,8 @@ impl StoreState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreHealth {
     pub state: StoreState,
-    /// How old memory is at most; `None` when it was never read.
+    /// How old memory is at most; `None` when it was never read, and for a store of one's
+    /// own, which memory is never behind.
     pub staleness: Option<Duration>,
     /// Changes made here that the store has not been told yet.
     pub undelivered: usize,
@@ -712,7 +714,7 @@ pub trait Store: Send + Sync {
     /// Whether changes can be made durable now.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Of a store that other gateways use too; `None` of one's own.
+    /// How it is; `None` where nobody can say.
     fn health(&self) -> Option<StoreHealth> {
         None
     }

@@ -49,6 +49,9 @@ pub struct Standing {
     ended: DashMap<SessionId, Timestamp>,
     keys: DashSet<ByDigest>,
     keys_of: DashMap<AccountId, Vec<Arc<ApiKey>>>,
+    /// Keys, perhaps of this owner only, that have ended here and that the store still has:
+    /// they stay away until it has not.
+    withheld: DashMap<KeyId, Option<AccountId>>,
     /// Uses of keys that are not written down yet.
     uses: DashMap<KeyId, Timestamp>,
     servers: DashMap<ServerId, Arc<Server>>,
@@ -98,6 +101,7 @@ impl Default for Standing {
             ended: DashMap::new(),
             keys: DashSet::new(),
             keys_of: DashMap::new(),
+            withheld: DashMap::new(),
             uses: DashMap::new(),
             servers: DashMap::new(),
             workspaces: DashMap::new(),
@@ -514,7 +518,7 @@ impl Standing {
         let id = key.id;
         if let Some(known) = self.key(&key.digest) {
             known.superseded.set(key.superseded.get());
-        } else {
+        } else if !self.is_withheld(&key) {
             let key = Arc::new(key);
             self.keys_of.entry(key.owner).or_default().push(Arc::clone(&key));
             self.keys.insert(ByDigest(key));
@@ -534,6 +538,30 @@ impl Standing {
             }
             self.advance(Subject::Key(key.id));
         }
+    }
+
+    fn is_withheld(&self, key: &ApiKey) -> bool {
+        let owner = self.withheld.get(&key.id);
+        owner.is_some_and(|owner| owner.is_none_or(|owner| owner == key.owner))
+    }
+
+    /// Removes a key, and keeps it away when it comes (again) from the store. `false` when
+    /// it is known to be of another owner than the one that is named.
+    pub fn withhold_key(&self, id: KeyId, owner: Option<AccountId>) -> bool {
+        let known = self.key_by_id(id);
+        if known.as_ref().is_some_and(|key| owner.is_some_and(|owner| owner != key.owner)) {
+            return false;
+        }
+        self.withheld.insert(id, owner);
+        if let Some(key) = known.or_else(|| self.key_by_id(id)) {
+            self.remove_key(&key.digest);
+        }
+        true
+    }
+
+    /// The store has it no longer.
+    pub fn release_key(&self, id: KeyId) {
+        self.withheld.remove(&id);
     }
 
     pub fn put_server(&self, server: Server) {

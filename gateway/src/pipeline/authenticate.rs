@@ -50,6 +50,15 @@ impl Presented<'_> {
             | Presented::Ticket(_) => false,
         }
     }
+
+    /// An access token, whichever way it came.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            Presented::Bearer(token) | Presented::Cookie(token) => Some(token),
+            _ => None,
+        }
+    }
 }
 
 /// Finds the one credential of a request.

@@ -12,8 +12,9 @@ use hyper::body::Incoming;
 
 use crate::admin::change::Change;
 use crate::auth::account::canonical_name;
-use crate::auth::error::Error;
+use crate::auth::error::{Error, StoreError};
 use crate::auth::federation::{Joined, Joining};
+use crate::auth::logout::Unread;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
 use crate::dialect::delivery::{Delivery, REFRESH_COOKIE};
@@ -112,9 +113,10 @@ pub async fn serve(
 async fn admit(
     gateway: &Gateway,
     record: &mut RequestRecord,
-    Candidate { endpoint, .. }: &Candidate,
+    candidate: &Candidate,
     call: &Call<'_>,
 ) -> Result<Option<Arc<Principal>>, Rejection> {
+    let endpoint = &candidate.endpoint;
     if takes_secret(endpoint) {
         // Before the throttle is asked: a foreign page costs its visitor no attempt.
         call.check_page(gateway)?;
@@ -141,12 +143,80 @@ async fn admit(
     if endpoint.admission == Admission::Bearer && !is_token {
         return Err(Reason::NotASession.into());
     }
-    let principal = prove(gateway, record, call.caller, presented).await?;
+    record.signs_out =
+        matches!(candidate.endpoint.operation, Operation::Logout | Operation::EndSession);
+    let token = presented.token().map(str::to_owned);
+    let principal = match prove(gateway, record, call.caller, presented).await {
+        Ok(principal) => principal,
+        Err(lost) if matches!(lost.reason, Reason::StoreUnavailable | Reason::StoreBusy) => {
+            return Err(end_unread(gateway, candidate, call, token, lost).await);
+        }
+        Err(rejection) => return Err(rejection),
+    };
     authorize::own_endpoint(&principal)?;
     if endpoint.admission == Admission::Administrator {
         authorize::administrator(&principal)?;
     }
     Ok(Some(principal))
+}
+
+/// What can be ended though nobody can say whose it is holds here. Everything else stays
+/// as `lost` says.
+async fn end_unread(
+    gateway: &Gateway,
+    Candidate { endpoint, dialect }: &Candidate,
+    call: &Call<'_>,
+    token: Option<String>,
+    lost: Rejection,
+) -> Rejection {
+    let what = match endpoint.operation {
+        Operation::Logout => Some((Event::Logout, Unread::Token)),
+        Operation::EndSession => Some((Event::Logout, Unread::Session)),
+        operation @ Operation::DeleteKey => {
+            let parameters = &call.parameters;
+            let input = Input {
+                content_type: None,
+                body: b"",
+                query: None,
+                parameters,
+                refresh_cookie: None,
+                flow_cookie: None,
+            };
+            match dialect.decode(operation, &input) {
+                Ok(Command::DeleteKey { key: Some(key) }) => {
+                    Some((Event::KeyRevoke, Unread::Key(key)))
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let (Some((event, what)), Some(token)) = (what, token) else { return lost };
+    match gateway.core.end_unread(&token, what).await {
+        Err(Error::Store(StoreError::Held)) => {}
+        _ => return lost,
+    }
+    let rejection = Rejection::from(StoreError::Held);
+    gateway.sink.audit(AuditRecord {
+        at: gateway.core.clock().now(),
+        event,
+        outcome: Outcome::Failed,
+        reason: rejection.reason.code(),
+        // Nobody here knows it.
+        account: None,
+        actor: Actor::Client {
+            address: call.caller.client,
+            request_id: Arc::clone(&call.caller.request_id),
+            credential: Some(Scheme::Bearer.as_str()),
+            session: None,
+            acting: None,
+        },
+        detail: match what {
+            Unread::Key(key) => Some(format!("key {}", key.0)),
+            Unread::Token | Unread::Session => None,
+        },
+    });
+    rejection
 }
 
 /// Whether the body brings what proves who somebody is, or makes an account: another

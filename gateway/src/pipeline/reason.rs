@@ -118,6 +118,8 @@ pub enum Reason {
     // Ourselves.
     StoreUnavailable,
     StoreBusy,
+    /// It holds here, and the store could not be told.
+    HeldNotStored,
     Stopping,
     Internal,
 }
@@ -221,6 +223,7 @@ impl Reason {
             Reason::UpstreamUpgrade => "upstream_upgrade",
             Reason::StoreUnavailable => "store_unavailable",
             Reason::StoreBusy => "store_busy",
+            Reason::HeldNotStored => "held_not_stored",
             Reason::Stopping => "stopping",
             Reason::Internal => "internal",
         }
@@ -249,6 +252,7 @@ impl From<StoreError> for Rejection {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Reason::StoreBusy.into(),
+            StoreError::Held => Reason::HeldNotStored.into(),
             StoreError::Unavailable(_) | StoreError::Damaged(_) => {
                 Reason::StoreUnavailable.because(error)
             }

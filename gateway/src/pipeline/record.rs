@@ -26,6 +26,8 @@ pub struct RequestRecord {
     pub dialect: Option<Arc<dyn Dialect>>,
     /// Whether the answer, whatever it is, ends a browser's flow to GitHub.
     pub ends_flow: bool,
+    /// Whether a browser is to forget its tokens when what they name has ended.
+    pub signs_out: bool,
     pub body: Option<Arc<BodyProgress>>,
     /// The client's among requests that come through a trusted proxy; a tunnel keeps it.
     pub place: Option<Place>,
@@ -81,6 +83,7 @@ impl RequestRecord {
             },
             dialect: None,
             ends_flow: false,
+            signs_out: false,
             body: None,
             place: None,
             started: Instant::now(),

@@ -254,6 +254,11 @@ fn refusal(reason: &Reason) -> Refusal {
             "SERVICE_UNAVAILABLE",
             "The gateway cannot do this now; try again shortly",
         ),
+        Reason::HeldNotStored => keep(
+            S::SERVICE_UNAVAILABLE,
+            "SERVICE_UNAVAILABLE",
+            "It has ended here and could not be stored yet; try again shortly",
+        ),
         Reason::Internal => close(S::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error"),
     }
 }
@@ -495,6 +500,7 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
         | Reason::AgentsOverBound(_)
         | Reason::StoreBusy
         | Reason::StoreUnavailable
+        | Reason::HeldNotStored
         | Reason::UpstreamSaturated
         | Reason::UpstreamShareTaken => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

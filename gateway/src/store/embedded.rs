@@ -28,7 +28,7 @@ use crate::auth::ports::{
     AccountChange, AccountChanged, AccountLimits, Administration, Counted, Creation, Failure,
     FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner,
     Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange,
-    ServerChanged, SessionOpening, Source, Store,
+    ServerChanged, SessionOpening, Source, Store, StoreHealth, StoreState,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
@@ -39,6 +39,7 @@ use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 use super::failures::Failures;
+use super::held::{Ending, Held};
 use super::record::{Record, check_member_role};
 
 use coming::Coming;
@@ -46,7 +47,7 @@ use schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
     SERVERS, SESSIONS, TICKETS, WORKSPACES,
 };
-use writer::{Step, Writer};
+use writer::{Endings, Step, Writer};
 
 pub use archive::{EmbeddedArchive, EmbeddedImport, Snapshot};
 pub use check::Checked;
@@ -58,6 +59,7 @@ const SWEEP_BATCH: usize = 1_000;
 pub struct EmbeddedStore {
     writer: Writer,
     standing: Arc<Standing>,
+    held: Arc<Held>,
     failures: Failures,
     coming: Coming,
     limits: AccountLimits,
@@ -90,11 +92,14 @@ impl EmbeddedStore {
     ) -> Result<Self, OpenError> {
         let database = schema::open(location)?;
         schema::load(&database, &standing, location)?;
-        let writer = Writer::start(database, location.clone(), Arc::clone(&standing))
+        let held = Arc::<Held>::default();
+        let endings = Endings { held: Arc::clone(&held), token_ttl };
+        let writer = Writer::start(database, location.clone(), Arc::clone(&standing), endings)
             .map_err(|source| OpenError::Io { path: location.path(), source })?;
         Ok(Self {
             writer,
             standing,
+            held,
             failures: Failures::default(),
             coming: Coming::default(),
             limits: AccountLimits::default(),
@@ -145,6 +150,14 @@ impl EmbeddedStore {
         while let Ok(true) = self.writer.submit(move |txn| sessions::clear_more(txn, account)).await
         {
         }
+    }
+
+    /// Ends it in the file; what the file does not take holds here at once, and is written
+    /// later.
+    async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
+        let token_ttl = self.token_ttl;
+        let told = self.writer.submit(move |txn| end_in(txn, ending, token_ttl)).await;
+        self.held.hold(&self.standing, (ending, token_ttl), told)
     }
 
     /// A key as memory has it, which knows its last use.
@@ -448,47 +461,15 @@ impl Store for EmbeddedStore {
     }
 
     async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
-        self.writer
-            .submit(move |txn| {
-                txn.open_table(REVOKED)?.insert(*token.0.as_bytes(), expires.0)?;
-                schema::expire(txn, expires, Expiring::Revocation, token.0.as_bytes())?;
-                Ok(Step::changed((), move |standing| standing.revoke_token(token, expires)))
-            })
-            .await
+        self.end(Ending::Token(token, expires)).await.map(drop)
     }
 
     async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let token_ttl = self.token_ttl;
-        self.writer
-            .submit(move |txn| {
-                let Some(session) = read_session(txn, session)? else {
-                    return Ok(Step::unchanged(false));
-                };
-                if sessions::has_ended(txn, &session)? {
-                    return Ok(Step::unchanged(false));
-                }
-                let ended = end_session_in(txn, &session, now, token_ttl)?;
-                Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
-            })
-            .await
+        self.end(Ending::Session(session, now)).await
     }
 
-    async fn end_sessions(&self, account: AccountId, _now: Timestamp) -> Result<bool, StoreError> {
-        let ended = self
-            .writer
-            .submit(move |txn| {
-                let Some(mut account) = read_account(txn, account)? else {
-                    return Ok(Step::unchanged(false));
-                };
-                let ended = account.ended;
-                sessions::end_all(txn, &mut account, None)?;
-                drop_tickets(txn, account.id)?;
-                if account.ended != ended {
-                    write_account(txn, &account)?;
-                }
-                Ok(Step::changed(true, move |standing| standing.put_account(account)))
-            })
-            .await?;
+    async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+        let ended = self.end(Ending::Sessions(account, now)).await?;
         self.clear_sessions(account).await;
         Ok(ended)
     }
@@ -777,15 +758,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
-        self.writer
-            .submit(move |txn| {
-                let stored = read_key(txn, key)?
-                    .filter(|stored| owner.is_none_or(|owner| owner == stored.owner));
-                let Some(stored) = stored else { return Ok(Step::unchanged(false)) };
-                remove_key(txn, key)?;
-                Ok(Step::changed(true, move |standing| standing.remove_key(&stored.digest)))
-            })
-            .await
+        self.end(Ending::Key(key, owner)).await
     }
 
     async fn note_success(
@@ -874,6 +847,59 @@ impl Store for EmbeddedStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.writer.health()
+    }
+
+    fn health(&self) -> Option<StoreHealth> {
+        let takes_changes = self.writer.health().is_ok();
+        Some(StoreHealth {
+            state: if takes_changes { StoreState::Live } else { StoreState::Refusing },
+            staleness: None,
+            undelivered: self.held.len(),
+        })
+    }
+}
+
+/// Ends a token, a session or a key. `false` when there is none.
+fn end_in(
+    txn: &WriteTransaction,
+    ending: Ending,
+    token_ttl: Seconds,
+) -> Result<Step<bool>, StoreError> {
+    match ending {
+        Ending::Token(token, expires) => {
+            txn.open_table(REVOKED)?.insert(*token.0.as_bytes(), expires.0)?;
+            schema::expire(txn, expires, Expiring::Revocation, token.0.as_bytes())?;
+            Ok(Step::changed(true, move |standing| standing.revoke_token(token, expires)))
+        }
+        Ending::Session(session, now) => {
+            let Some(session) = read_session(txn, session)? else {
+                return Ok(Step::unchanged(false));
+            };
+            if sessions::has_ended(txn, &session)? {
+                return Ok(Step::unchanged(false));
+            }
+            let ended = end_session_in(txn, &session, now, token_ttl)?;
+            Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
+        }
+        Ending::Sessions(account, _) => {
+            let Some(mut account) = read_account(txn, account)? else {
+                return Ok(Step::unchanged(false));
+            };
+            let ended = account.ended;
+            sessions::end_all(txn, &mut account, None)?;
+            drop_tickets(txn, account.id)?;
+            if account.ended != ended {
+                write_account(txn, &account)?;
+            }
+            Ok(Step::changed(true, move |standing| standing.put_account(account)))
+        }
+        Ending::Key(key, owner) => {
+            let stored = read_key(txn, key)?;
+            let stored = stored.filter(|key| owner.is_none_or(|owner| owner == key.owner));
+            let Some(stored) = stored else { return Ok(Step::unchanged(false)) };
+            remove_key(txn, key)?;
+            Ok(Step::changed(true, move |standing| standing.remove_key(&stored.digest)))
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! read still holds (`transaction`); all keys share a hash slot, so the script is
 //! atomic in Cluster too. Without the server, known tokens and keys go on; changes
 //! fail, and what ends a token or a key holds here at once and there on its return
-//! (`undelivered`).
+//! (`store/held`).
 
 mod archive;
 mod buckets;
@@ -22,7 +22,6 @@ mod schema;
 mod sessions;
 mod settings;
 mod transaction;
-mod undelivered;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,13 +35,13 @@ use crate::auth::error::StoreError;
 use crate::auth::ports::{Entropy, Recall, StoreHealth, StoreState};
 use crate::auth::standing::Standing;
 use crate::store::failures::Failures;
+use crate::store::held::Held;
 
 use change::Change;
 use link::{Link, accepted};
 use memory::{Memory, Place};
 use names::Names;
 use transaction::{Committed, Transaction};
-use undelivered::Undelivered;
 
 pub use archive::{SharedArchive, SharedImport};
 pub use link::LinkError;
@@ -70,7 +69,7 @@ struct Engine {
     entropy: Arc<dyn Entropy>,
     /// What counts while the server cannot be asked.
     failures: Failures,
-    undelivered: Undelivered,
+    held: Held,
     /// Whose database it is; empty before the first has been seen.
     installation: ArcSwap<String>,
     /// What was looked for and is nowhere.
@@ -170,7 +169,7 @@ impl Engine {
             memory: Memory::new(standing),
             entropy,
             failures: Failures::default(),
-            undelivered: Undelivered::default(),
+            held: Held::default(),
             misses: moka::sync::Cache::builder()
                 .max_capacity(MISSES)
                 .time_to_live(MISSES_KEPT)
@@ -448,7 +447,7 @@ impl Engine {
         };
         let loaded = self.loaded.load(Ordering::Acquire);
         let staleness = self.fresh_at().filter(|_| loaded).map(|fresh| fresh.elapsed());
-        StoreHealth { state, staleness, undelivered: self.undelivered.len() }
+        StoreHealth { state, staleness, undelivered: self.held.len() }
     }
 }
 

@@ -628,6 +628,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The disk is too slow for the load, or stalls; the client may try again.",
     ),
     of(
+        "held_not_stored",
+        "A logout, the end of a session or the deletion of a key while the store takes no changes. It holds at this gateway from now on and is stored when the store takes changes again, if this process lives until then; so it is not acknowledged.",
+        "Mend the store (`store_unavailable` says how) before the gateway is restarted. `undelivered` in health and `portcullis status` counts what waits.",
+    ),
+    of(
         "stopping",
         "The gateway was told to stop before an agent's first message was judged; it was closed with 1001.",
         "None needed: agents connect anew.",

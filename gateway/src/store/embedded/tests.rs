@@ -6,6 +6,7 @@ mod damage;
 pub(super) mod disk;
 mod ended;
 mod failure;
+mod held;
 mod migration;
 mod power;
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
@@ -12,8 +12,10 @@ use tokio::sync::oneshot;
 
 use crate::auth::error::StoreError;
 use crate::auth::standing::Standing;
+use crate::auth::time::Seconds;
+use crate::store::held::Held;
 
-use super::{Location, schema};
+use super::{Location, end_in, schema};
 
 /// Changes that may wait; beyond this the caller hears "busy" at once.
 const QUEUE_LENGTH: usize = 4_096;
@@ -21,6 +23,16 @@ const QUEUE_LENGTH: usize = 4_096;
 const MAX_BATCH: usize = 512;
 /// From a failed write to the next attempt: opening the file again reads all of it.
 pub(super) const RETRY: Duration = Duration::from_millis(500);
+
+/// From one look whether something has to be caught up with to the next.
+const PROBE_PAUSE: Duration = Duration::from_secs(1);
+const PROBE_BYTES: usize = 64 * 1024;
+
+/// What ended and is not written yet.
+pub(super) struct Endings {
+    pub held: Arc<Held>,
+    pub token_ttl: Seconds,
+}
 
 /// What a change answers, whether it wrote anything, and what to publish once
 /// it is durable.
@@ -54,6 +66,7 @@ impl Writer {
         database: Database,
         location: Location,
         standing: Arc<Standing>,
+        endings: Endings,
     ) -> std::io::Result<Self> {
         let (queue, changes) = sync_channel(QUEUE_LENGTH);
         let healthy = Arc::new(AtomicBool::new(true));
@@ -62,6 +75,7 @@ impl Writer {
             database: Some(database),
             location,
             standing,
+            endings,
             healthy: Arc::clone(&healthy),
             commits: Arc::clone(&commits),
             retry: Instant::now(),
@@ -177,6 +191,7 @@ struct Engine {
     database: Option<Database>,
     location: Location,
     standing: Arc<Standing>,
+    endings: Endings,
     healthy: Arc<AtomicBool>,
     commits: Arc<AtomicU64>,
     /// Not opened again before.
@@ -187,7 +202,15 @@ struct Engine {
 
 impl Engine {
     fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
+        loop {
+            let first = match jobs.recv_timeout(PROBE_PAUSE) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.catch_up();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
             let (mut batch, mut next) = (Vec::new(), Some(first));
             while let Some(Job::Change(change)) = next {
                 batch.push(change);
@@ -203,6 +226,7 @@ impl Engine {
                 Some(Job::Change(_)) | None => {}
             }
         }
+        self.catch_up();
         if let Some(database) = self.database.take()
             && let Err(error) = database.close()
         {
@@ -225,6 +249,59 @@ impl Engine {
         for change in batch {
             change.finish(outcome.clone(), &self.standing);
         }
+    }
+
+    /// In a pause: writes what ended while nothing could be written, and looks whether
+    /// changes are taken again when they were not.
+    fn catch_up(&mut self) {
+        let endings = self.endings.held.first(MAX_BATCH);
+        let healthy = self.healthy.load(Ordering::Relaxed);
+        if endings.is_empty() && healthy || self.is_frozen() || !healthy && !self.has_room() {
+            return;
+        }
+        let token_ttl = self.endings.token_ttl;
+        let (mut batch, mut answers): (Vec<Box<dyn Change>>, _) = (Vec::new(), Vec::new());
+        for ending in endings {
+            let (answer, result) = oneshot::channel();
+            let change = Some(move |txn: &WriteTransaction| end_in(txn, ending, token_ttl));
+            batch.push(Box::new(Pending { change, step: None, writes: true, answer }));
+            answers.push((ending, result));
+        }
+        if !healthy {
+            // Nothing, made durable.
+            let change = Some(|_: &WriteTransaction| Ok(Step::changed((), |_| {})));
+            let answer = oneshot::channel().0;
+            batch.push(Box::new(Pending { change, step: None, writes: true, answer }));
+        }
+        self.carry_out(batch);
+        let mut written = 0;
+        for (ending, mut result) in answers {
+            match result.try_recv() {
+                Ok(Ok(_)) => {}
+                Ok(Err(error @ StoreError::Damaged(_))) => {
+                    tracing::error!(%error, "what ended here cannot be stored");
+                }
+                _ => continue,
+            }
+            self.endings.held.release(&self.standing, ending);
+            written += 1;
+        }
+        if written > 0 {
+            tracing::info!(endings = written, "what ended while nothing could be stored is stored");
+        }
+    }
+
+    /// Whether the disk takes more than the few free pages that the file may have of its
+    /// own: with those alone the next change would fail again.
+    fn has_room(&self) -> bool {
+        let Location::File(path) = &self.location else { return true };
+        let probe = path.with_extension("probe");
+        let written = std::fs::File::create(&probe).and_then(|mut file| {
+            std::io::Write::write_all(&mut file, &vec![0; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        let removed = std::fs::remove_file(&probe);
+        written.and(removed).is_ok()
     }
 
     fn snapshot(&mut self, freeze: Option<Duration>) -> Result<ReadTransaction, StoreError> {

@@ -19,12 +19,11 @@ use crate::auth::standing::Found;
 use crate::auth::workspace::Workspace;
 use crate::store::record::{Record, check_member_role};
 
-use super::change::{self, Change, Subject};
+use super::change::{self, Change};
 use super::link::{Connected, LinkError, connect};
 use super::memory::Place;
 use super::schema::{self, Beginning, OpenError};
 use super::transaction::Transaction;
-use super::undelivered::Ending;
 use super::{Engine, find};
 
 /// How long the server keeps a question for changes before it answers "none": what
@@ -212,7 +211,7 @@ impl Engine {
                 // Its outcome is noted like any other's.
                 let _ = self.commit(probe).await;
             }
-            if self.undelivered.len() > 0 && self.writable.load(Ordering::Relaxed) {
+            if self.held.len() > 0 && self.writable.load(Ordering::Relaxed) {
                 let _ = self.deliver().await;
             }
         }
@@ -351,8 +350,8 @@ impl Engine {
 
     /// Tells the server what ended while it was away.
     async fn deliver(&self) -> Result<(), StoreError> {
-        let waiting = self.undelivered.len();
-        while let Some(ending) = self.undelivered.first() {
+        let mut delivered = 0;
+        while let Some(ending) = self.held.first(1).pop() {
             match self.end(ending).await {
                 Ok(_) => {}
                 Err(error @ StoreError::Damaged(_)) => {
@@ -360,13 +359,11 @@ impl Engine {
                 }
                 Err(error) => return Err(error),
             }
-            self.undelivered.remove(ending);
-            if let Ending::Key(_, _, digest) = ending {
-                self.memory.release(&Subject::Key(digest));
-            }
+            self.held.release(self.standing(), ending);
+            delivered += 1;
         }
-        if waiting > 0 {
-            tracing::info!(endings = waiting, "what ended while the store was away is delivered");
+        if delivered > 0 {
+            tracing::info!(endings = delivered, "what ended while the store was away is stored");
         }
         Ok(())
     }

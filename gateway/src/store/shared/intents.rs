@@ -24,11 +24,11 @@ use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
+use crate::store::held::Ending;
 use crate::store::record::{Record, check_member_role};
 
-use super::change::{Change, Subject};
+use super::change::Change;
 use super::transaction::Transaction;
-use super::undelivered::Ending;
 use super::{Engine, SharedStore};
 
 /// Records removed by one step of a sweep.
@@ -251,27 +251,17 @@ impl Store for SharedStore {
     }
 
     async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
-        let ending = Ending::Token(token, expires);
-        let made = self.engine.end(ending).await.map(drop);
-        self.engine.hold_if_lost(ending, &made);
-        made
+        self.engine.end_or_hold(Ending::Token(token, expires)).await.map(drop)
     }
 
     async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let ending = Ending::Session(session, now);
-        let made = self.engine.end(ending).await;
-        self.engine.hold_if_lost(ending, &made);
-        made
+        self.engine.end_or_hold(Ending::Session(session, now)).await
     }
 
     async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
-        let ending = Ending::Sessions(account, now);
-        let made = self.engine.end(ending).await;
-        self.engine.hold_if_lost(ending, &made);
-        if made.is_ok() {
-            self.engine.clear_sessions(account.0, now).await;
-        }
-        made
+        let ended = self.engine.end_or_hold(Ending::Sessions(account, now)).await?;
+        self.engine.clear_sessions(account.0, now).await;
+        Ok(ended)
     }
 
     async fn find_session(
@@ -595,15 +585,7 @@ impl Store for SharedStore {
     }
 
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
-        let known = self.engine.standing().key_by_id(key);
-        let digest = known.as_ref().map_or([0; 32], |key| key.digest);
-        let ending = Ending::Key(key, owner, digest);
-        let made = self.engine.end(ending).await;
-        // Whoever may not delete it must not end it here either.
-        if known.is_some_and(|key| owner.is_none_or(|owner| owner == key.owner)) {
-            self.engine.hold_if_lost(ending, &made);
-        }
-        made
+        self.engine.end_or_hold(Ending::Key(key, owner)).await
     }
 
     async fn note_success(
@@ -982,7 +964,7 @@ impl Engine {
                     }
                     Ok((txn, true))
                 }
-                Ending::Key(key, owner, _) => {
+                Ending::Key(key, owner) => {
                     let key = txn.record::<ApiKey>(self.names.key(key.0)).await?;
                     let key = key.filter(|key| owner.is_none_or(|owner| owner == key.owner));
                     let Some(key) = key else {
@@ -997,26 +979,10 @@ impl Engine {
         .await
     }
 
-    /// What should have ended holds here at once, and is delivered later.
-    fn hold_if_lost<T>(&self, ending: Ending, made: &Result<T, StoreError>) {
-        if !matches!(made, Err(StoreError::Unavailable(_) | StoreError::Busy)) {
-            return;
-        }
-        let standing = self.standing();
-        match ending {
-            Ending::Token(token, expires) => standing.revoke_token(token, expires),
-            Ending::Session(session, now) => {
-                standing.end_sessions(&[(session, now.plus(self.settings.token_ttl))]);
-            }
-            Ending::Sessions(account, now) => standing.end_all_sessions(account, now),
-            Ending::Key(_, _, digest) => {
-                self.memory.withhold(Subject::Key(digest));
-                standing.remove_key(&digest);
-            }
-        }
-        if let Some(dropped) = self.undelivered.push(ending) {
-            tracing::error!(?dropped, "too much has ended while the shared store is away");
-        }
+    /// As [`Self::end`]; what cannot be told holds here at once, and is told later.
+    async fn end_or_hold(&self, ending: Ending) -> Result<bool, StoreError> {
+        let told = self.end(ending).await;
+        self.held.hold(self.standing(), (ending, self.settings.token_ttl), told)
     }
 
     /// A page of records behind an index of ids, in order of ids.

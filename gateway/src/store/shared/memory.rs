@@ -50,8 +50,6 @@ struct Order {
     /// While everything is read anew: what the stream or a change of ours has told since
     /// that began, which a page read before must not undo.
     touched: Option<HashSet<Subject>>,
-    /// Deleted here while the server could not be told: they stay away.
-    withheld: HashSet<Subject>,
 }
 
 impl Memory {
@@ -130,9 +128,6 @@ impl Memory {
         for change in changes {
             if let Some(subject) = change.subject() {
                 order.touch(&subject);
-                if order.withheld.contains(&subject) {
-                    continue;
-                }
                 // Ids are never used again: that something is gone may be said twice, and
                 // takes along what came for it in between.
                 let gone = matches!(change, Change::WorkspaceGone(_) | Change::AccountGone(_));
@@ -160,7 +155,7 @@ impl Memory {
                 Some(touched) => touched.contains(&subject),
                 None => order.position > place,
             };
-            if later || passed || order.withheld.contains(&subject) {
+            if later || passed {
                 continue;
             }
             if place > order.position {
@@ -190,10 +185,7 @@ impl Memory {
             };
             note(&change, found);
             let touched = order.touched.as_ref().is_some_and(|touched| touched.contains(&subject));
-            if !touched
-                && !order.withheld.contains(&subject)
-                && let Err(error) = change.publish(&self.standing)
-            {
+            if !touched && let Err(error) = change.publish(&self.standing) {
                 tracing::error!(%error, ?subject, "a record is passed over");
             }
         }
@@ -204,14 +196,6 @@ impl Memory {
         let mut order = self.order();
         let touched = order.touched.take().unwrap_or_default();
         self.standing.keep_only_unless(found, |gone| touched.contains(&Subject::from(gone)));
-    }
-
-    pub(super) fn withhold(&self, subject: Subject) {
-        self.order().withheld.insert(subject);
-    }
-
-    pub(super) fn release(&self, subject: &Subject) {
-        self.order().withheld.remove(subject);
     }
 }
 

@@ -418,8 +418,9 @@ async fn what_ends_while_the_server_is_away_holds_here_and_is_delivered() {
     let mut refuse = redis::cmd("CONFIG");
     refuse.arg("SET").arg("min-replicas-to-write").arg(1);
     let _: Value = refuse.query_async(&mut beside).await.unwrap();
-    assert!(one.store.end_session(session.id, NOW).await.is_err());
-    assert!(one.store.delete_key(key(1, &account).id, None).await.is_err());
+    let held = |answer| assert!(matches!(answer, Err(StoreError::Held)), "{answer:?}");
+    held(one.store.end_session(session.id, NOW).await);
+    held(one.store.delete_key(key(1, &account).id, None).await);
     let token = session.current.access;
     assert!(one.standing.check_token(token, session.id).is_err());
     assert!(one.standing.key(&[1; 32]).is_none());

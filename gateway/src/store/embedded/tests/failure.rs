@@ -9,7 +9,7 @@ use crate::store::embedded::writer::RETRY;
 
 /// Asks until the store is open again.
 async fn until_it_works<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
-    for _ in 0..200 {
+    for _ in 0..600 {
         match ask().await {
             Err(StoreError::Unavailable(_)) => tokio::time::sleep(RETRY / 10).await,
             outcome => return outcome.unwrap(),
@@ -38,6 +38,12 @@ async fn memory_follows_the_file_after_a_write_of_unknown_outcome() {
         let deleted = engine.store.delete_key(key(1, &ann).id, None).await;
         until_it_works(async || engine.store.create_key(key(2, &ann)).await).await;
         engine.store.ping().await.unwrap();
+        // A deletion that was not taken holds, and is written by and by.
+        until_it_works(async || match engine.store.health() {
+            Some(health) if health.undelivered == 0 => Ok(()),
+            _ => Err(StoreError::Unavailable("something waits".to_owned())),
+        })
+        .await;
 
         let reopened = Disk::holding(disk.after_power_cut(disk.now(), super::disk::Fate::Kept));
         let file = open(&Location::Simulated(reopened)).unwrap();

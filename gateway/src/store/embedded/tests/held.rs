@@ -1,0 +1,96 @@
+//! What ends while nothing can be written: it holds at once, and is in the file as soon
+//! as that takes changes again.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::auth::api_key::KeyId;
+use crate::auth::error::StoreError;
+use crate::auth::ports::{Store as _, StoreState};
+use crate::auth::token::TokenId;
+use crate::store::conformance::{NOW, key, later};
+
+struct Frozen {
+    directory: tempfile::TempDir,
+    store: Arc<EmbeddedStore>,
+    engine: Engine,
+}
+
+impl Frozen {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let standing = Arc::new(Standing::default());
+        let location = Location::in_directory(directory.path());
+        let store = EmbeddedStore::open(&location, Arc::clone(&standing), TOKEN_TTL).unwrap();
+        let store = Arc::new(store);
+        let engine = Engine { store: Arc::clone(&store) as _, standing };
+        Self { directory, store, engine }
+    }
+
+    async fn freeze(&self) {
+        self.store.snapshot(Some(Duration::from_secs(600))).await.unwrap();
+    }
+
+    async fn is_caught_up(&self) {
+        self.store.thaw().await.unwrap();
+        let begun = std::time::Instant::now();
+        while self.store.health().is_some_and(|health| health.undelivered > 0) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "never caught up");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// What the file says, without this memory.
+    fn reopened(self) -> (Engine, tempfile::TempDir) {
+        let Self { directory, store, engine } = self;
+        drop((store, engine));
+        (open(&Location::in_directory(directory.path())).unwrap(), directory)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_while_nothing_can_be_written_holds_and_is_written_later() {
+    let frozen = Frozen::start();
+    let account = frozen.engine.with_account(1).await;
+    let session = frozen.engine.with_session(11, &account).await;
+    let (kept, deleted) = (key(1, &account), key(2, &account));
+    for key in [&kept, &deleted] {
+        frozen.store.create_key(key.clone()).await.unwrap();
+    }
+    frozen.freeze().await;
+    let token = TokenId(Uuid::from_u128(77));
+    let held = |answer: Result<(), StoreError>| {
+        assert!(matches!(answer, Err(StoreError::Held)), "{answer:?}");
+    };
+    held(frozen.store.revoke_token(token, later(1_000)).await);
+    held(frozen.store.end_session(session.id, NOW).await.map(drop));
+    held(frozen.store.delete_key(deleted.id, Some(account.id)).await.map(drop));
+    let somebody = crate::auth::account::AccountId(Uuid::from_u128(9));
+    let foreign = frozen.store.delete_key(kept.id, Some(somebody)).await;
+    assert!(matches!(foreign, Err(StoreError::Unavailable(_))), "{foreign:?}");
+    // Of which this memory knows nothing.
+    held(frozen.store.delete_key(KeyId(Uuid::from_u128(99)), None).await.map(drop));
+    let standing = &frozen.engine.standing;
+    let none = crate::auth::token::SessionId(Uuid::nil());
+    assert!(standing.check_token(token, none).is_err());
+    assert!(standing.check_token(session.current.access, session.id).is_err());
+    assert!(standing.key(&deleted.digest).is_none());
+    assert!(standing.key(&kept.digest).is_some(), "of another owner");
+    assert_eq!(frozen.store.health().unwrap().undelivered, 4);
+    frozen.is_caught_up().await;
+    let (engine, _directory) = frozen.reopened();
+    assert!(engine.standing.check_token(token, none).is_err());
+    assert!(engine.standing.check_token(session.current.access, session.id).is_err());
+    assert!(engine.standing.key(&deleted.digest).is_none());
+    assert!(engine.standing.key(&kept.digest).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_of_ones_own_tells_how_it_is() {
+    let frozen = Frozen::start();
+    let health = frozen.store.health().unwrap();
+    assert_eq!((health.state, health.staleness), (StoreState::Live, None));
+    assert!(frozen.store.is_loaded());
+}
