@@ -44,6 +44,9 @@ pub struct Account {
     pub former: Option<FormerPassword>,
     /// From where it has signed in of late.
     pub known: KnownAddresses,
+    /// A seal of the address that registered it, until that has been answered: it may say
+    /// the same again for a minute.
+    pub registered_from: Option<Box<[u8; 32]>>,
     pub state: AccountState,
     /// Sign-ins that ended all at once. A store opens none with such an id afterwards, so
     /// that the order of ids decides and no clock does.
@@ -75,6 +78,7 @@ impl Account {
             password: None,
             former: None,
             known: KnownAddresses::default(),
+            registered_from: None,
             state: AccountState::Enabled,
             ended: None,
             created,
@@ -147,6 +151,7 @@ impl Account {
         let mut changed = self.clone();
         changed.password = Some(change.replacement.clone());
         changed.former.clone_from(&change.former);
+        changed.registered_from = None;
         changed.verify_email(change.verify_email.then_some(true));
         changed.version += 1;
         let verified_by_this = change.verify_email && !self.email_verified;

@@ -32,6 +32,10 @@ pub enum Error {
     /// The name belongs to somebody.
     #[error("the {} is taken", .0.as_str())]
     Taken(Name),
+    /// The name belongs to somebody who registered it from here just now, by another
+    /// password than this: a guess.
+    #[error("the {} is taken, and the password another", .0.as_str())]
+    TakenAndGuessed(Name),
     /// The name breaks its rule.
     #[error("the {} is not acceptable", .0.as_str())]
     Name(Name),

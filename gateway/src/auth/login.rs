@@ -86,17 +86,9 @@ impl Core {
         issuance: Issuance,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
         let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
-        let now = minted.issued_at;
         let mut id = SessionId(self.new_uuid());
         loop {
-            let session = Session {
-                id,
-                account: account.id,
-                created: now,
-                expires: now.plus(self.policy.refresh_ttl),
-                current: minted,
-                replaced: None,
-            };
+            let session = self.session_of(account.id, id, minted);
             match self.store.open_session(session, account.version).await? {
                 SessionOpening::Opened { superseded } => {
                     let pair = self.sign_pair(&account, id, minted, issuance);
@@ -110,6 +102,24 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// The first session of an account, which is not opened yet, and the tokens for it.
+    pub(super) fn first_session(
+        &self,
+        account: &Account,
+        issuance: Issuance,
+    ) -> (Session, TokenPair) {
+        let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
+        let session = self.session_of(account.id, SessionId(self.new_uuid()), minted);
+        let pair = self.sign_pair(account, session.id, minted, issuance);
+        (session, pair)
+    }
+
+    fn session_of(&self, account: AccountId, id: SessionId, minted: Minted) -> Session {
+        let created = minted.issued_at;
+        let expires = created.plus(self.policy.refresh_ttl);
+        Session { id, account, created, expires, current: minted, replaced: None }
     }
 
     /// A new access token of the same session, with the account as it is now (S2-20).

@@ -504,6 +504,12 @@ pub trait Store: Send + Sync {
     /// Adds an account under its unique name and e-mail.
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError>;
 
+    /// As [`Self::create_account`], with a first sign-in in the same step.
+    async fn register(&self, account: Account, session: Session) -> Result<Creation, StoreError>;
+
+    /// Takes from an account where it was registered from: its owner has an answer.
+    async fn forget_registration(&self, account: AccountId) -> Result<(), StoreError>;
+
     /// Accounts in order of creation, after one of them.
     async fn list_accounts(
         &self,

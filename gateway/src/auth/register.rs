@@ -11,8 +11,9 @@ use super::error::{Error, Name, Refusal};
 use super::federation::{FederatedIdentity, FederationError, Grant, Joined, Joining};
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
-use super::ports::{Creation, GithubLink, Priority, Replacement};
+use super::ports::{Creation, GithubLink, Priority, Replacement, Source};
 use super::secret::Secret;
+use super::time::Seconds;
 
 /// Whether anybody may make an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,27 @@ pub struct Registration {
     pub password: Secret,
 }
 
+/// For so long a registration may be said again.
+const REPEATABLE: Seconds = Seconds(60);
+/// What the seal of an address on an account is for.
+const REGISTERED: &str = "registered from";
+
+impl Registration {
+    /// What it will sign in by.
+    #[must_use]
+    pub fn login_name(&self) -> &str {
+        self.username.as_deref().unwrap_or(&self.email)
+    }
+}
+
+fn named(creation: Creation) -> Result<(), Error> {
+    match creation {
+        Creation::Created => Ok(()),
+        Creation::NameTaken => Err(Error::Taken(Name::User)),
+        Creation::EmailTaken | Creation::GithubTaken => Err(Error::Taken(Name::Email)),
+    }
+}
+
 /// Whether a text is, or is shown as, the id of an account: an operator who names somebody
 /// by it must not mean somebody else.
 fn reads_as_id(text: &str) -> bool {
@@ -42,7 +64,8 @@ fn reads_as_id(text: &str) -> bool {
 }
 
 impl Core {
-    /// Makes an account and signs it in.
+    /// Makes an account and signs it in, as one change. Whoever was not told whether it was
+    /// made says the same again from the same address within [`REPEATABLE`].
     ///
     /// # Errors
     /// When registering is closed, something given is not acceptable or taken, or a
@@ -50,6 +73,7 @@ impl Core {
     pub async fn register(
         &self,
         new: Registration,
+        source: Source,
         rule: PasswordRule,
         issuance: Issuance,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
@@ -63,11 +87,72 @@ impl Core {
             self.unfinished_account(new.username.as_deref(), Some(new.email), new.name)?;
         rule.check(new.password.expose()).map_err(Error::Password)?;
         // Cheaply, before a hash is spent on it; the store decides.
-        self.check_free(&account)?;
-        let password = self.hasher.hash(new.password, Priority::Normal).await?;
-        let account = Account { password: Some(password), ..account };
-        self.store_account(account.clone()).await?;
-        self.open_session(Arc::new(account), issuance).await
+        if let Err(taken) = self.check_free(&account) {
+            return self.register_again(&account, &new.password, (source, issuance), taken).await;
+        }
+        let hash = self.hasher.hash(new.password.clone(), Priority::Normal).await?;
+        let address = source.address().to_string();
+        let seal = self.signer.seal(REGISTERED, &[account.id.0.as_bytes(), address.as_bytes()]);
+        let account =
+            Account { password: Some(hash), registered_from: Some(Box::new(seal)), ..account };
+        let (session, pair) = self.first_session(&account, issuance);
+        match named(self.store.register(account.clone(), session).await?) {
+            Ok(()) => {
+                self.note_registered(account.id).await;
+                Ok((Arc::new(account), pair))
+            }
+            Err(taken) => {
+                self.register_again(&account, &new.password, (source, issuance), taken).await
+            }
+        }
+    }
+
+    /// Its owner is told: who says the same again gets what anybody else does.
+    async fn note_registered(&self, account: AccountId) {
+        if let Err(error) = self.store.forget_registration(account).await {
+            tracing::warn!(%error, "an account can be registered again for a minute");
+        }
+    }
+
+    /// Signs in to the account that the same registration made without being answered.
+    ///
+    /// # Errors
+    /// `taken` when there is none such; whoever may ask and gives another password has
+    /// made a guess.
+    async fn register_again(
+        &self,
+        wanted: &Account,
+        password: &Secret,
+        (source, issuance): (Source, Issuance),
+        taken: Error,
+    ) -> Result<(Arc<Account>, TokenPair), Error> {
+        let found = self.store.find_account(&wanted.username.canonical()).await?;
+        let Some(made) = found.filter(|made| self.is_repeatable(made, wanted, source)) else {
+            return Err(taken);
+        };
+        if self.matches(made.password.clone(), password.clone()).await? {
+            let id = made.id;
+            let opened = self.open_session(Arc::new(made), issuance).await?;
+            self.note_registered(id).await;
+            return Ok(opened);
+        }
+        Err(match taken {
+            Error::Taken(name) => Error::TakenAndGuessed(name),
+            taken => taken,
+        })
+    }
+
+    fn is_repeatable(&self, made: &Account, wanted: &Account, source: Source) -> bool {
+        let address = source.address().to_string();
+        let parts = [&made.id.0.as_bytes()[..], address.as_bytes()];
+        made.login_names() == wanted.login_names()
+            && self.clock.now().since(made.created) < REPEATABLE.millis()
+            && made.version == wanted.version
+            && made.state == AccountState::Enabled
+            && made
+                .registered_from
+                .as_ref()
+                .is_some_and(|seal| self.signer.is_seal(seal, REGISTERED, &parts))
     }
 
     /// Whether anybody may make an account now: the configuration opens it, and nobody has
@@ -133,11 +218,7 @@ impl Core {
     /// # Errors
     /// Which name is taken, or that the store fails.
     pub async fn store_account(&self, account: Account) -> Result<(), Error> {
-        match self.store.create_account(account).await? {
-            Creation::Created => Ok(()),
-            Creation::NameTaken => Err(Error::Taken(Name::User)),
-            Creation::EmailTaken | Creation::GithubTaken => Err(Error::Taken(Name::Email)),
-        }
+        named(self.store.create_account(account).await?)
     }
 
     /// Redeems a code of GitHub's and signs in whom it stands for (S2-18).

@@ -65,7 +65,8 @@ async fn carry_out(
     let reissued = |(account, access)| Outcome::Reissued(account, access);
     match command {
         Command::Register(new) => {
-            let (account, pair) = core.register(new, dialect.password_rule(), issuance).await?;
+            let (account, pair) =
+                core.register(new, from, dialect.password_rule(), issuance).await?;
             Ok(Outcome::Registered(account, pair))
         }
         Command::Login { name, password } => {

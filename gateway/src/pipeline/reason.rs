@@ -284,7 +284,7 @@ impl Rejection {
             (Error::NotForKeys, _) => Reason::NotForKeys.into(),
             (Error::NotASession, _) => Reason::NotASession.into(),
             (Error::Name(name), _) => Reason::NameUnacceptable(name).into(),
-            (Error::Taken(name), _) => Reason::Taken(name).into(),
+            (Error::Taken(name) | Error::TakenAndGuessed(name), _) => Reason::Taken(name).into(),
             (Error::Unknown(entity), _) => Reason::Unknown(entity).into(),
             (Error::TooMany(entity), _) => Reason::TooMany(entity).into(),
             (Error::Past, _) => Reason::TimePassed.into(),

@@ -126,6 +126,7 @@ impl Throttle {
             Error::Refused(_) | Error::Federation(FederationError::CodeRefused) => {
                 self.counts(caller, tried)
             }
+            Error::TakenAndGuessed(_) => self.counts(caller, Tried::Password),
             _ => false,
         }
     }

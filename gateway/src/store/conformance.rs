@@ -195,6 +195,26 @@ pub(crate) async fn names_are_unique_without_case_and_across_kinds(engine: Engin
     assert_eq!(engine.store.list_accounts(None, 9).await.unwrap(), [first]);
 }
 
+pub(crate) async fn an_account_registers_with_its_first_session_or_not_at_all(engine: Engine) {
+    let first = Account { registered_from: Some(Box::new([7; 32])), ..account(1) };
+    let opened = session(11, &first);
+    let registered = engine.store.register(first.clone(), opened.clone()).await.unwrap();
+    assert_eq!(registered, Creation::Created);
+    assert_eq!(engine.store.find_session(opened.id, NOW).await.unwrap(), Some(opened));
+    let found = engine.store.find_account("user1").await.unwrap();
+    assert_eq!(found.as_ref(), Some(&first), "where from is kept");
+    let second = Account { username: first.username.clone(), ..account(2) };
+    let other = session(12, &second);
+    let taken = engine.store.register(second, other.clone()).await.unwrap();
+    assert_eq!(taken, Creation::NameTaken);
+    assert_eq!(engine.store.find_session(other.id, NOW).await.unwrap(), None);
+    engine.store.forget_registration(first.id).await.unwrap();
+    let answered = engine.store.find_account("user1").await.unwrap().unwrap();
+    assert_eq!(answered, Account { registered_from: None, ..first });
+    let nobody = AccountId(id(99));
+    engine.store.forget_registration(nobody).await.unwrap();
+}
+
 pub(crate) async fn of_many_creations_of_one_name_one_wins(engine: Engine) {
     let creations = (0..32).map(|number| {
         let store = Arc::clone(&engine.store);
@@ -1011,6 +1031,7 @@ macro_rules! conformance {
     ($open:path) => {
         crate::store::conformance::conformance! { $open:
             names_are_unique_without_case_and_across_kinds
+            an_account_registers_with_its_first_session_or_not_at_all
             of_many_creations_of_one_name_one_wins
             a_password_is_replaced_only_where_it_was_read
             a_password_set_with_the_address_ends_keys_made_before_it

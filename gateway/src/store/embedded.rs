@@ -199,18 +199,36 @@ impl Store for EmbeddedStore {
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError> {
         self.writer
             .submit(move |txn| {
-                account.check_storable()?;
-                let mut names = txn.open_table(NAMES)?;
-                for name in account.names() {
-                    if names.get(name.as_str())?.is_some() {
-                        return Ok(Step::unchanged(taken(&account, &name)));
-                    }
+                if let Some(taken) = add_account(txn, &account)? {
+                    return Ok(Step::unchanged(taken));
                 }
-                for name in account.names() {
-                    names.insert(name.as_str(), account.id.0.as_bytes())?;
-                }
-                write_account(txn, &account)?;
                 Ok(Step::changed(Creation::Created, move |standing| standing.put_account(account)))
+            })
+            .await
+    }
+
+    async fn register(&self, account: Account, session: Session) -> Result<Creation, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                if let Some(taken) = add_account(txn, &account)? {
+                    return Ok(Step::unchanged(taken));
+                }
+                sessions::add(txn, &session)?;
+                Ok(Step::changed(Creation::Created, move |standing| standing.put_account(account)))
+            })
+            .await
+    }
+
+    async fn forget_registration(&self, account: AccountId) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let known = read_account(txn, account)?;
+                let Some(known) = known.filter(|known| known.registered_from.is_some()) else {
+                    return Ok(Step::unchanged(()));
+                };
+                let answered = Account { registered_from: None, ..known };
+                write_account(txn, &answered)?;
+                Ok(Step::changed((), move |standing| standing.put_account(answered)))
             })
             .await
     }
@@ -925,6 +943,22 @@ fn may_go(
         }
     }
     Ok(false)
+}
+
+/// Which of its names somebody has; `None` when it was added.
+fn add_account(txn: &WriteTransaction, account: &Account) -> Result<Option<Creation>, StoreError> {
+    account.check_storable()?;
+    let mut names = txn.open_table(NAMES)?;
+    for name in account.names() {
+        if names.get(name.as_str())?.is_some() {
+            return Ok(Some(taken(account, &name)));
+        }
+    }
+    for name in account.names() {
+        names.insert(name.as_str(), account.id.0.as_bytes())?;
+    }
+    write_account(txn, account)?;
+    Ok(None)
 }
 
 fn read_account(txn: &WriteTransaction, id: AccountId) -> Result<Option<Account>, StoreError> {

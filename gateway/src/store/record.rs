@@ -124,6 +124,8 @@ pub(super) struct StoredAccount {
     former: Option<StoredFormer>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     known: Option<StoredAddresses>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    registered_from: Option<Box<[u8; 32]>>,
     disabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<StoredEnded>,
@@ -201,6 +203,7 @@ impl Record for Account {
             password: self.password.as_ref().map(|password| password.0.clone()),
             former: self.former.as_ref().map(StoredFormer::from),
             known: StoredAddresses::of(&self.known),
+            registered_from: self.registered_from.clone(),
             disabled: self.state == AccountState::Disabled,
             ended: self.ended.map(|ended| StoredEnded {
                 up_to: ended.up_to.0,
@@ -231,6 +234,7 @@ impl Record for Account {
             password: stored.password.map(HashedPassword),
             former: stored.former.map(FormerPassword::from),
             known: stored.known.map(KnownAddresses::from).unwrap_or_default(),
+            registered_from: stored.registered_from,
             state: if stored.disabled { AccountState::Disabled } else { AccountState::Enabled },
             ended: stored.ended.map(|ended| EndedSessions {
                 up_to: SessionId(ended.up_to),

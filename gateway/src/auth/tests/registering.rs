@@ -2,6 +2,7 @@
 
 use super::super::account::PersonName;
 use super::super::error::Name;
+use super::super::ports::Source;
 use super::super::register::Registration;
 use super::*;
 
@@ -16,7 +17,15 @@ fn registration(email: &str, username: Option<&str>) -> Registration {
 
 impl Bench {
     async fn register(&self, new: Registration) -> Result<(Arc<Account>, TokenPair), Error> {
-        self.core.register(new, PasswordRule::default(), ROTATING).await
+        self.register_from(Source::V4(1), new).await
+    }
+
+    async fn register_from(
+        &self,
+        source: Source,
+        new: Registration,
+    ) -> Result<(Arc<Account>, TokenPair), Error> {
+        self.core.register(new, source, PasswordRule::default(), ROTATING).await
     }
 
     /// Which name breaks its rule.
@@ -90,6 +99,73 @@ async fn a_name_that_is_taken_costs_no_hash() {
         }
     }
     assert_eq!(bench.hashes(), before);
+}
+
+const HERE: Source = Source::V4(7);
+
+/// What a registration from `HERE` leaves whose answer was lost.
+async fn unanswered() -> (Bench, Account) {
+    let bench = Bench::new().await;
+    let (core, email) = (&bench.core, Some("bea@example.com".to_owned()));
+    let made = core.unfinished_account(Some("bea"), email, PersonName::default()).unwrap();
+    let address = HERE.address().to_string();
+    let parts = [&made.id.0.as_bytes()[..], address.as_bytes()];
+    let made = Account {
+        password: Some(HashedPassword(PASSWORD.to_owned())),
+        registered_from: Some(Box::new(core.signer.seal("registered from", &parts))),
+        ..made
+    };
+    let (session, _) = core.first_session(&made, ROTATING);
+    core.store.register(made.clone(), session).await.unwrap();
+    (bench, made)
+}
+
+fn bea(password: &str) -> Registration {
+    Registration { password: password.into(), ..registration("Bea@example.com", Some("Bea")) }
+}
+
+#[tokio::test]
+async fn who_had_no_answer_says_the_same_again_and_has_the_account() {
+    let (bench, made) = unanswered().await;
+    bench.clock.0.fetch_add(59_000, Ordering::SeqCst);
+    let (account, pair) = bench.register_from(HERE, bea(PASSWORD)).await.unwrap();
+    assert_eq!(account.id, made.id);
+    assert_eq!(bench.judge(&pair.access.text), Ok(()));
+    // Which is an answer.
+    let again = bench.register_from(HERE, bea(PASSWORD)).await;
+    assert!(matches!(again, Err(Error::Taken(Name::Email))), "{again:?}");
+}
+
+#[tokio::test]
+async fn who_had_an_answer_cannot_register_the_same_again() {
+    let bench = Bench::new().await;
+    bench.register_from(HERE, bea(PASSWORD)).await.unwrap();
+    let again = bench.register_from(HERE, bea(PASSWORD)).await;
+    assert!(matches!(again, Err(Error::Taken(Name::Email))), "{again:?}");
+    let account = bench.core.standing.account_by_name("bea").unwrap();
+    assert_eq!(account.registered_from, None, "where from is kept no longer than needed");
+}
+
+#[tokio::test]
+async fn nobody_else_has_the_account_and_no_other_password_or_name() {
+    let (bench, made) = unanswered().await;
+    let before = bench.hashes();
+    let elsewhere = bench.register_from(Source::V4(8), bea(PASSWORD)).await;
+    assert!(matches!(elsewhere, Err(Error::Taken(_))), "{elsewhere:?}");
+    for (email, username) in
+        [("bea@example.com", Some("other")), ("other@example.com", Some("bea"))]
+    {
+        let other = bench.register_from(HERE, registration(email, username)).await;
+        assert!(matches!(other, Err(Error::Taken(_))), "{other:?}");
+    }
+    assert_eq!(bench.hashes(), before, "nothing of these tries a password");
+    let guess = bench.register_from(HERE, bea("another password")).await;
+    assert!(matches!(guess, Err(Error::TakenAndGuessed(Name::Email))), "{guess:?}");
+    bench.clock.0.fetch_add(60_000, Ordering::SeqCst);
+    let late = bench.register_from(HERE, bea(PASSWORD)).await;
+    assert!(matches!(late, Err(Error::Taken(_))), "{late:?}");
+    assert!(bench.core.login("bea", &PASSWORD.into(), ROTATING).await.is_ok());
+    assert_eq!(bench.core.standing.account_by_name("bea").map(|bea| bea.id), Some(made.id));
 }
 
 /// Memory may not have heard of the other account yet.

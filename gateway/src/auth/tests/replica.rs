@@ -66,6 +66,8 @@ macro_rules! shared {
 
 shared! {
     fn create_account(account: Account) -> Creation;
+    fn register(account: Account, session: Session) -> Creation;
+    fn forget_registration(account: AccountId) -> ();
     fn list_accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
     fn find_account(name: &str) -> Option<Account>;
     fn replace_password(change: PasswordChange) -> Replacement;

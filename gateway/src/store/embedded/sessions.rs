@@ -39,10 +39,7 @@ pub(super) fn open(
     if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
         return Ok(Step::unchanged(SessionOpening::Behind(ended.up_to)));
     }
-    write_session(txn, session)?;
-    let index = (*session.account.0.as_bytes(), *session.id.0.as_bytes());
-    txn.open_table(ACCOUNT_SESSIONS)?.insert(index, ())?;
-    schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())?;
+    add(txn, session)?;
     if superseded.is_empty() {
         return Ok(Step::changed(SessionOpening::Opened { superseded }, |_| ()));
     }
@@ -51,6 +48,13 @@ pub(super) fn open(
     Ok(Step::changed(SessionOpening::Opened { superseded }, move |standing| {
         standing.put_account(account);
     }))
+}
+
+pub(super) fn add(txn: &WriteTransaction, session: &Session) -> Result<(), StoreError> {
+    write_session(txn, session)?;
+    let index = (*session.account.0.as_bytes(), *session.id.0.as_bytes());
+    txn.open_table(ACCOUNT_SESSIONS)?.insert(index, ())?;
+    schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())
 }
 
 /// The oldest sessions of an account with more than `most`. Looks at no more than these,

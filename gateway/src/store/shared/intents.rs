@@ -53,6 +53,33 @@ impl Store for SharedStore {
         engine.transact(move |txn| engine.create_account(txn, account)).await
     }
 
+    async fn register(&self, account: Account, session: Session) -> Result<Creation, StoreError> {
+        let (engine, account, session) = (&*self.engine, &account, &session);
+        engine
+            .transact(move |txn| async move {
+                let (mut txn, created) = engine.create_account(txn, account).await?;
+                if created == Creation::Created {
+                    engine.add_session(&mut txn, session)?;
+                }
+                Ok((txn, created))
+            })
+            .await
+    }
+
+    async fn forget_registration(&self, account: AccountId) -> Result<(), StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let known = engine.account(&mut txn, account).await?;
+                if let Some(known) = known.filter(|known| known.registered_from.is_some()) {
+                    let answered = Account { registered_from: None, ..known };
+                    engine.write_account(&mut txn, &answered)?;
+                }
+                Ok((txn, ()))
+            })
+            .await
+    }
+
     async fn list_accounts(
         &self,
         after: Option<AccountId>,
@@ -807,6 +834,16 @@ impl Engine {
         txn.write(self.names.account(account.id.0), account, None)?;
         txn.tell(Change::account(account));
         Ok(())
+    }
+
+    pub(super) fn add_session(
+        &self,
+        txn: &mut Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), StoreError> {
+        txn.touch(session.account.0);
+        txn.run("ZADD", self.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
+        self.write_session(txn, session)
     }
 
     pub(super) fn write_session(

@@ -52,9 +52,7 @@ impl Engine {
         if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
             return Ok((Transaction::new(self), SessionOpening::Behind(ended.up_to)));
         }
-        txn.touch(session.account.0);
-        txn.run("ZADD", self.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
-        self.write_session(&mut txn, session)?;
+        self.add_session(&mut txn, session)?;
         if !superseded.is_empty() {
             let gone: Vec<Uuid> = superseded.iter().map(|session| session.0).collect();
             self.remove_ended(&mut txn, account.id.0, &gone, session.created);
