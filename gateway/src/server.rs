@@ -33,7 +33,7 @@ use crate::auth::ports::{
 };
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
-use crate::auth::time::Seconds;
+use crate::auth::time::{Gait, Seconds, Steadiness, Timestamp};
 use crate::auth::work::Work;
 use crate::auth::{Core, Policy, Ports};
 use crate::clock::SystemClock;
@@ -832,6 +832,7 @@ async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
     let mut uses = tokio::time::interval(USES_SAVED);
     let mut poll = tokio::time::interval(ADVISORY_POLL);
     let mut dropped = 0;
+    let mut steadiness = Steadiness::default();
     loop {
         tokio::select! {
             _ = buckets.tick() => {
@@ -854,10 +855,13 @@ async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
             }
             _ = store.tick() => {
                 let now = gateway.core.clock().now();
-                match gateway.core.store().sweep(now).await {
-                    Ok(0) => {}
-                    Ok(records) => tracing::debug!(records, "expired records removed"),
-                    Err(error) => tracing::warn!(%error, "expired records not removed"),
+                match steadiness.judge(now, gateway.started.elapsed()) {
+                    Gait::Steady => sweep_store(&gateway, now).await,
+                    Gait::Unproven => {}
+                    Gait::Jumped(by) => tracing::warn!(
+                        seconds = by.as_secs(),
+                        "the clock jumped: for a day nothing that has expired is removed"
+                    ),
                 }
                 let now_dropped = gateway.sink.dropped();
                 if now_dropped > dropped {
@@ -873,6 +877,14 @@ async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
                 }
             }
         }
+    }
+}
+
+async fn sweep_store(gateway: &Gateway, now: Timestamp) {
+    match gateway.core.store().sweep(now).await {
+        Ok(0) => {}
+        Ok(records) => tracing::debug!(records, "expired records removed"),
+        Err(error) => tracing::warn!(%error, "expired records not removed"),
     }
 }
 

@@ -706,7 +706,8 @@ pub trait Store: Send + Sync {
     async fn forgive(&self, source: Source) -> Result<bool, StoreError>;
 
     /// Removes what has expired, what is kept of former passwords too; answers how many
-    /// records went.
+    /// records went. Sessions and what ends a credential stay for
+    /// [`super::time::SWEEP_SLACK`] more.
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// The buckets that replicas have in common, where there are replicas.

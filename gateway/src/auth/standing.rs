@@ -25,7 +25,7 @@ use super::ports::Source;
 use super::principal::{Principal, Proof};
 use super::register::Registering;
 use super::server::{Server, ServerId};
-use super::time::Timestamp;
+use super::time::{SWEEP_SLACK, Timestamp};
 use super::token::{SessionId, TokenId};
 use super::work::Work;
 use super::workspace::{Membership, Workspace, WorkspaceId};
@@ -656,8 +656,9 @@ impl Standing {
 
     /// Forgets what has expired: tokens past their time are refused for that anyway.
     pub fn sweep(&self, now: Timestamp) {
-        self.revoked.retain(|_, expires| *expires > now);
-        self.ended.retain(|_, expires| *expires > now);
+        let long_ago = now.minus(SWEEP_SLACK);
+        self.revoked.retain(|_, expires| *expires > long_ago);
+        self.ended.retain(|_, expires| *expires > long_ago);
         self.lockouts.retain(|_, until| *until > now);
         self.slowed.retain(|_, until| *until > now);
     }

@@ -554,7 +554,11 @@ pub(crate) async fn what_has_expired_is_swept_and_nothing_else(engine: Engine) {
     let (token, at) = (renewed.current.refresh, later(600_000));
     engine.store.rotate(rotation(&renewed, token, 200, at)).await.unwrap();
 
-    let after = session.expires.plus(Seconds(1));
+    // A session is kept for a day more, so that its end can still be said.
+    let clock_ahead = session.expires.plus(Seconds(86_399));
+    engine.store.sweep(clock_ahead).await.unwrap();
+    assert!(engine.store.find_session(session.id, NOW).await.unwrap().is_some());
+    let after = session.expires.plus(Seconds(86_401));
     engine.store.sweep(after).await.unwrap();
     let none = SessionId(id(0));
     assert!(engine.standing.check_token(TokenId(id(5)), none).is_ok());

@@ -9,6 +9,8 @@ use crate::auth::token::{Session, SessionId, TokenId};
 
 /// What replicas' clocks may differ by, and a second.
 const SLACK: Seconds = Seconds(61);
+/// What a clock may be ahead.
+const DAY: Seconds = Seconds(86_400);
 
 impl Engine {
     async fn sweep_at(&self, at: Timestamp) {
@@ -48,7 +50,10 @@ pub(crate) async fn the_end_of_a_session_is_remembered_as_long_as_a_token_may_na
             assert!(engine.is_ended(session), "{:?} at {at:?}", session.id);
         }
     }
-    engine.sweep_at(last_token_ends.plus(SLACK)).await;
+    // By a clock that is ahead.
+    engine.sweep_at(last_token_ends.plus(Seconds(DAY.0 - 1))).await;
+    assert!(ended.iter().all(|session| engine.is_ended(session)));
+    engine.sweep_at(last_token_ends.plus(DAY).plus(SLACK)).await;
     assert_eq!(engine.standing.sizes().ended, 0, "nothing is kept for ever");
 }
 
@@ -60,7 +65,9 @@ pub(crate) async fn a_revocation_is_remembered_until_its_time(engine: Engine) {
         let judged = engine.standing.check_token(token, session);
         assert_eq!(judged, Err(Refusal::TokenRevoked), "{at:?}");
     }
-    engine.sweep_at(later(100).plus(SLACK)).await;
+    engine.sweep_at(later(99).plus(DAY)).await;
+    assert!(engine.standing.check_token(token, session).is_err(), "by a clock that is ahead");
+    engine.sweep_at(later(100).plus(DAY).plus(SLACK)).await;
     assert_eq!(engine.standing.sizes().revoked, 0);
 }
 

@@ -209,18 +209,17 @@ fn expiries(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
     let (revoked, ended) = (txn.open_table(REVOKED)?, txn.open_table(ENDED)?);
     let (sessions, tickets) = (txn.open_table(SESSIONS)?, txn.open_table(TICKETS)?);
     let notes = txn.open_table(EXPIRIES)?;
-    let mut noted: HashSet<Id> = HashSet::new();
+    let mut noted: HashSet<(u8, Id)> = HashSet::new();
     for entry in notes.iter()? {
         let key = entry?.0;
         let (at, kind, id) = key.value();
+        if let Ok(id) = Id::try_from(id) {
+            noted.insert((kind, id));
+        }
         // Of records that have gone before their time, notes remain.
         let until = match (kind, Id::try_from(id)) {
             (REVOCATION, Ok(token)) => revoked.get(token)?,
             (ENDING, Ok(session)) => ended.get(session)?,
-            (SESSION, Ok(session)) => {
-                noted.insert(session);
-                None
-            }
             _ => None,
         };
         let until = until.map(|until| until.value());
@@ -228,20 +227,18 @@ fn expiries(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
             format!("a revocation would be forgotten at {at}, before its time")
         });
     }
-    let mut require_note = |at: u64, kind: u8, id: &[u8], what: &dyn Display| {
-        let found = notes.get((at, kind, id))?.is_some();
-        checked.require(found, || format!("{what} would never be removed"));
-        Ok::<(), StoreError>(())
+    let mut require_note = |noted: bool, what: &dyn Display| {
+        checked.require(noted, || format!("{what} would never be removed"));
     };
     for entry in revoked.iter()? {
-        let (id, until) = entry?;
-        let what = format!("revocation of token {}", Uuid::from_bytes(id.value()));
-        require_note(until.value(), REVOCATION, &id.value(), &what)?;
+        let id = entry?.0.value();
+        let what = format!("revocation of token {}", Uuid::from_bytes(id));
+        require_note(noted.contains(&(REVOCATION, id)), &what);
     }
     for entry in ended.iter()? {
-        let (id, until) = entry?;
-        let what = format!("end of session {}", Uuid::from_bytes(id.value()));
-        require_note(until.value(), ENDING, &id.value(), &what)?;
+        let id = entry?.0.value();
+        let what = format!("end of session {}", Uuid::from_bytes(id));
+        require_note(noted.contains(&(ENDING, id)), &what);
     }
     let accounts = txn.open_table(ACCOUNTS)?;
     for entry in accounts.iter()? {
@@ -250,7 +247,8 @@ fn expiries(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
         let account = Account::decode(stored.value(), "account").ok();
         if let Some(former) = account.and_then(|account| account.former) {
             let what = format!("the former password of {}", named("account", id.value()));
-            require_note(former.ends.0, FORMER, &id.value(), &what)?;
+            let note = (former.ends.0, FORMER, &id.value()[..]);
+            require_note(notes.get(note)?.is_some(), &what);
         }
     }
     for entry in tickets.iter()? {
@@ -265,7 +263,7 @@ fn expiries(txn: &ReadTransaction, checked: &mut Checked) -> Result<(), StoreErr
     }
     for entry in sessions.iter()? {
         let id = entry?.0.value();
-        checked.require(noted.contains(&id), || {
+        checked.require(noted.contains(&(SESSION, id)), || {
             format!("{} would never be removed", named("session", id))
         });
     }

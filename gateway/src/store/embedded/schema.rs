@@ -16,7 +16,7 @@ use crate::auth::error::StoreError;
 use crate::auth::register::Registering;
 use crate::auth::server::Server;
 use crate::auth::standing::{Found, Standing};
-use crate::auth::time::Timestamp;
+use crate::auth::time::{SWEEP_SLACK, Timestamp};
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::files::{self, Access, Directory, Fault};
@@ -426,8 +426,29 @@ pub(super) fn expire(
     kind: Expiring,
     id: &[u8],
 ) -> Result<(), StoreError> {
+    let at = match kind {
+        Expiring::Session | Expiring::Revocation | Expiring::Ending => at.plus(SWEEP_SLACK),
+        Expiring::Ticket | Expiring::Former => at,
+    };
     txn.open_table(EXPIRIES)?.insert((at.0, kind as u8, id), ())?;
     Ok(())
+}
+
+/// Removes what ended a credential, or answers until when it stays: notes of earlier
+/// versions know of no slack.
+fn sweep_end(
+    txn: &WriteTransaction,
+    table: TableDefinition<Id, u64>,
+    id: Id,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut ends = txn.open_table(table)?;
+    let stays = ends.get(id)?.map(|expires| Timestamp(expires.value()).plus(SWEEP_SLACK));
+    let stays = stays.filter(|until| *until > now);
+    if stays.is_none() {
+        ends.remove(id)?;
+    }
+    Ok(stays)
 }
 
 /// Removes up to `limit` records whose time has come.
@@ -458,15 +479,19 @@ pub(super) fn sweep(
         let Ok(id) = Id::try_from(id.as_slice()) else {
             continue;
         };
-        if *kind == Expiring::Revocation as u8 {
-            txn.open_table(REVOKED)?.remove(id)?;
+        let stays = if *kind == Expiring::Revocation as u8 {
+            sweep_end(txn, REVOKED, id, now)?
         } else if *kind == Expiring::Ending as u8 {
-            txn.open_table(ENDED)?.remove(id)?;
+            sweep_end(txn, ENDED, id, now)?
         } else if *kind == Expiring::Former as u8 {
             changed.extend(sweep_former(txn, id, now)?);
-        } else if let Some(later) = sweep_session(txn, id, now)? {
-            // Rotation has lengthened the session since this note was made.
-            expiries.insert((later.0, *kind, id.as_slice()), ())?;
+            None
+        } else {
+            // Rotation may have lengthened the session since this note was made.
+            sweep_session(txn, id, now)?
+        };
+        if let Some(until) = stays {
+            expiries.insert((until.0, *kind, id.as_slice()), ())?;
         }
     }
     let swept = due.len();
@@ -510,7 +535,9 @@ fn sweep_session(
         None => return Ok(None),
     };
     match session {
-        Ok(session) if session.expires > now => Ok(Some(session.expires)),
+        Ok(session) if session.expires.plus(SWEEP_SLACK) > now => {
+            Ok(Some(session.expires.plus(SWEEP_SLACK)))
+        }
         Ok(session) => {
             sessions.remove(id)?;
             txn.open_table(ACCOUNT_SESSIONS)?.remove((*session.account.0.as_bytes(), id))?;

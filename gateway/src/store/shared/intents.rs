@@ -21,7 +21,7 @@ use crate::auth::ports::{
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::ticket::Ticket;
-use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::time::{SWEEP_SLACK, Seconds, Timestamp};
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::held::Ending;
@@ -852,7 +852,7 @@ impl Engine {
         session: &Session,
     ) -> Result<(), StoreError> {
         let (id, owner) = (session.id.0, session.account.0);
-        txn.write(self.names.session(id), session, Some(session.expires))?;
+        txn.write(self.names.session(id), session, Some(session.expires.plus(SWEEP_SLACK)))?;
         txn.run("ZADD", self.names.sessions_of(owner), [b"0".to_vec(), text(id)]);
         let both = format!("{owner}/{id}").into_bytes();
         txn.run("ZADD", self.names.session_ends(), [number(session.expires.0), both]);
@@ -1125,16 +1125,22 @@ impl Engine {
         let names = &self.names;
         let mut swept = 0;
         let until = |at: Timestamp| format!("({}", at.0);
-        let by_end = [names.revoked(), names.ended(), names.failures(), names.lockouts()];
-        for index in by_end.into_iter().chain([names.slowed()]) {
+        let long_ago = now.minus(SWEEP_SLACK);
+        for (index, at) in [
+            (names.revoked(), long_ago),
+            (names.ended(), long_ago),
+            (names.failures(), now),
+            (names.lockouts(), now),
+            (names.slowed(), now),
+        ] {
             let mut remove = cmd("ZREMRANGEBYSCORE");
-            swept += self.ask::<u64>(remove.arg(index).arg("-inf").arg(until(now))).await?;
+            swept += self.ask::<u64>(remove.arg(index).arg("-inf").arg(until(at))).await?;
         }
         swept += self.sweep_former(now).await?;
         self.clear_broken_off(now).await?;
         loop {
             let mut due = cmd("ZRANGEBYSCORE");
-            due.arg(names.session_ends()).arg("-inf").arg(until(now));
+            due.arg(names.session_ends()).arg("-inf").arg(until(long_ago));
             due.arg("LIMIT").arg(0).arg(SWEEP_BATCH);
             let due: Vec<String> = self.ask(&due).await?;
             let batch = due.len();
@@ -1148,7 +1154,7 @@ impl Engine {
             for ((owner, id), record) in known.into_iter().zip(records) {
                 // Who lengthens it meanwhile, by another clock, keeps it.
                 let session = record.as_deref().map(|record| Session::decode(record, "session"));
-                if session.is_some_and(|read| read.is_ok_and(|session| session.expires > now)) {
+                if session.is_some_and(|read| read.is_ok_and(|read| read.expires > long_ago)) {
                     continue;
                 }
                 txn.expected.push((names.session(id), record));

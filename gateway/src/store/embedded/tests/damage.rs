@@ -201,8 +201,8 @@ const FAULTS: &[(&str, Alteration)] = &[
         let note = (5, Expiring::Revocation as u8, id(3));
         txn.open_table(EXPIRIES).unwrap().insert((note.0, note.1, note.2.as_slice()), ()).unwrap();
     }),
-    ("revocation of token 00000000-0000-0000-0000-000000000003 would never", |txn| {
-        txn.open_table(REVOKED).unwrap().insert(id(3), 5).unwrap();
+    ("revocation of token 00000000-0000-0000-0000-000000000062 would never", |txn| {
+        txn.open_table(REVOKED).unwrap().insert(id(98), 5).unwrap();
     }),
     ("end of session 00000000-0000-0000-0000-000000000063 would never", |txn| {
         txn.open_table(ENDED).unwrap().insert(id(99), 5).unwrap();
