@@ -1,7 +1,7 @@
 //! Somebody who uses the replicas in any order, and keeps what they answered.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use http::{Method, Request};
@@ -29,17 +29,6 @@ impl Record {
 
     pub(super) fn operations(&self) -> Vec<Operation> {
         self.operations.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Whether a replica has made this credential or found it good.
-    fn has_met(&self, replica: usize, name: &str) -> bool {
-        self.operations().iter().any(|one| {
-            one.replica == replica
-                && match &one.event {
-                    Event::Made(made) | Event::Used(made, Outcome::Done) => made == name,
-                    _ => false,
-                }
-        })
     }
 
     fn note(&self, replica: usize, began: Moment, event: Event) {
@@ -155,27 +144,55 @@ impl Caller {
         Some(ticket)
     }
 
-    /// Registers the same name with this password at these replicas at once; one that did.
+    /// Registers the same name at these replicas at once, by other passwords each; one that
+    /// did, and its password.
     pub(super) async fn register(
         &mut self,
         replicas: &[usize],
         name: &str,
         password: &str,
-    ) -> Option<usize> {
+    ) -> Option<(usize, String)> {
         let began = self.now();
         let record = self.record.clone();
         let asked = self.sites.iter_mut().enumerate().filter(|(site, _)| replicas.contains(site));
         let asked = asked.map(async |(replica, site)| {
-            let body = json!({
-                "email": format!("{name}@example.com"), "username": name, "full_name": "Somebody",
-                "password": password, "password_confirm": password,
-            });
-            let answer = site.send(json_request("/api/v1/auth/register", &body)).await;
+            let password = format!("{password} {replica}");
+            let answer = site.send(registration(name, &password)).await;
             let outcome = outcome(answer.as_ref());
             record.note(replica, began, Event::Registered(name.to_owned(), outcome));
-            (outcome == Outcome::Done).then_some(replica)
+            (outcome == Outcome::Done).then_some((replica, password))
         });
         join_all(asked).await.into_iter().flatten().next()
+    }
+
+    /// Registers a name that nobody else wants, and says the same again at the next replica
+    /// for as long as the answer is 503; one that did.
+    pub(super) async fn insist(
+        &mut self,
+        first: usize,
+        name: &str,
+        password: &str,
+    ) -> Option<usize> {
+        let given_up = self.now() + REPEATABLE;
+        for attempt in 0.. {
+            let replica = (first + attempt) % self.sites.len();
+            let began = self.now();
+            if began > given_up {
+                return None;
+            }
+            let answer = self.sites[replica].send(registration(name, password)).await;
+            let outcome = outcome(answer.as_ref());
+            let event = if attempt == 0 { Event::Registered } else { Event::Repeated };
+            self.note(replica, began, event(name.to_owned(), outcome));
+            match outcome {
+                Outcome::Done => return Some(replica),
+                Outcome::Unknown if answer.is_some() => {}
+                // Without an answer it may have been told to nobody.
+                _ => return None,
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        None
     }
 
     /// A new API key: its id and itself.
@@ -198,12 +215,7 @@ impl Caller {
         let began = self.now();
         let request = request(Method::DELETE, &format!("{KEYS}/{id}"));
         let answer = self.ask(replica, request, owner).await;
-        let outcome = match ending(answer.as_ref()) {
-            // A replica ends by itself only what it knows.
-            Outcome::Held if !self.record.has_met(replica, id) => Outcome::Unknown,
-            other => other,
-        };
-        self.note(replica, began, Event::Ended(id.to_owned(), outcome));
+        self.note(replica, began, Event::Ended(id.to_owned(), ending(answer.as_ref())));
     }
 
     pub(super) async fn logout(&mut self, replica: usize, access: &Credential) {
@@ -223,6 +235,18 @@ impl Caller {
         let answer = self.sites[replica].change_password(&old.field, current, new).await;
         outcome(answer.as_ref())
     }
+}
+
+/// Less than the gateway's own, as the last may take a while.
+const REPEATABLE: Duration = Duration::from_secs(40);
+const RETRY: Duration = Duration::from_millis(100);
+
+fn registration(name: &str, password: &str) -> Request<Body> {
+    let body = json!({
+        "email": format!("{name}@example.com"), "username": name, "full_name": "Somebody",
+        "password": password, "password_confirm": password,
+    });
+    json_request("/api/v1/auth/register", &body)
 }
 
 const KEYS: &str = "/api/v1/auth/keys";
@@ -247,8 +271,10 @@ fn outcome(answer: Option<&Answer>) -> Outcome {
 
 /// Of what holds where it was asked for, even if the store does not hear of it yet.
 fn ending(answer: Option<&Answer>) -> Outcome {
+    let held = answer
+        .is_some_and(|answer| String::from_utf8_lossy(&answer.body).contains("has ended here"));
     match outcome(answer) {
-        Outcome::Unknown if answer.is_some() => Outcome::Held,
+        Outcome::Unknown if held => Outcome::Held,
         other => other,
     }
 }

@@ -14,6 +14,7 @@ use super::history::{Event, History, Outcome, STALENESS};
 use super::work::{PASSWORD, Task, Worker};
 use crate::support::dice::Dice;
 use crate::support::fault_proxy::Fault;
+use crate::support::redis::talk::Reply;
 
 /// So long a replica that lost its way may take to notice.
 const NOTICED: Duration = Duration::from_millis(500);
@@ -42,6 +43,11 @@ enum Trouble {
     /// The way of one replica, or of all.
     Wire(Option<usize>, Harm),
     GatewayKilled(usize),
+    /// An empty database answers in place of the gateways', as after FLUSHALL, until the
+    /// right one is there again.
+    Exchanged,
+    /// The server answers and takes no changes.
+    Refusing,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,13 +77,21 @@ impl Trouble {
             Self::Wire(Some(replica), harm),
             Self::Wire(Some(replica), harm),
             Self::GatewayKilled(replica),
+            Self::Exchanged,
+            Self::Refusing,
         ];
         troubles[dice.below(troubles.len())]
     }
 
     fn strikes(self, replica: usize) -> bool {
         match self {
-            Self::Frozen | Self::Killed | Self::Paused(_) | Self::Wire(None, _) => true,
+            Self::Frozen
+            | Self::Killed
+            | Self::Paused(_)
+            | Self::Wire(None, _)
+            | Self::Exchanged => true,
+            // They go on to hear of everything there is.
+            Self::Refusing => false,
             Self::Wire(Some(struck), _) | Self::GatewayKilled(struck) => struck == replica,
         }
     }
@@ -115,6 +129,19 @@ impl Trouble {
                         }
                     }
                 }
+            }
+            Self::Exchanged => {
+                fleet.redis.tell(&["SWAPDB", "0", "1"]).await;
+                tokio::time::sleep(time).await;
+                let written = fleet.redis.tell(&["KEYS", "*"]).await;
+                assert_eq!(written, Reply::List(Vec::new()), "somebody wrote to it");
+                fleet.redis.tell(&["SWAPDB", "0", "1"]).await;
+            }
+            Self::Refusing => {
+                let replicas = |number| ["CONFIG", "SET", "min-replicas-to-write", number];
+                fleet.redis.tell(&replicas("1")).await;
+                tokio::time::sleep(time).await;
+                fleet.redis.tell(&replicas("0")).await;
             }
             Self::GatewayKilled(struck) => {
                 fleet.gateways[struck].kill();

@@ -34,6 +34,8 @@ pub(super) enum Event {
     /// A refresh token, and the one that came for it; none when it was refused.
     Refreshed(String, Option<String>),
     Registered(String, Outcome),
+    /// The same registration again, after one that was answered 503 and by nobody else.
+    Repeated(String, Outcome),
 }
 
 #[derive(Debug, Clone)]
@@ -65,7 +67,8 @@ impl History {
             | Event::Used(name, _)
             | Event::Redeemed(name, _)
             | Event::Refreshed(name, _)
-            | Event::Registered(name, _)) = &operation.event;
+            | Event::Registered(name, _)
+            | Event::Repeated(name, _)) = &operation.event;
             by_credential.entry(name).or_default().push(operation);
         }
         let mut broken = Vec::new();
@@ -111,6 +114,11 @@ impl History {
                     made.ended <= refusal.began
                 }
                 (Event::Registered(_, Outcome::Refused), _) => true,
+                // Nothing can have come between.
+                (Event::Repeated(_, Outcome::Refused), _) => {
+                    broken.push(format!("{name} was refused to who repeated it: {refusal:?}"));
+                    false
+                }
                 _ => false,
             };
             let mut others = operations.iter().filter(|one| one.began <= refusal.ended);
@@ -170,7 +178,12 @@ impl Event {
 
 fn what_happens_once(name: &str, operations: &[&Operation], broken: &mut Vec<String>) {
     let done = operations.iter().filter(|one| {
-        matches!(one.event, Event::Redeemed(_, Outcome::Done) | Event::Registered(_, Outcome::Done))
+        matches!(
+            one.event,
+            Event::Redeemed(_, Outcome::Done)
+                | Event::Registered(_, Outcome::Done)
+                | Event::Repeated(_, Outcome::Done)
+        )
     });
     let done: Vec<_> = done.collect();
     if done.len() > 1 {

@@ -105,9 +105,14 @@ impl Worker {
                 let name = format!("{}-{}", self.name, self.made);
                 let other = (replica + 1) % REPLICAS;
                 let began = caller.now();
-                let registered = caller.register(&[replica, other], &name, PASSWORD).await;
-                if let Some(replica) = registered {
-                    let own = Worker::new(self.task, &name).own();
+                let registered = if dice.below(2) == 0 {
+                    caller.register(&[replica, other], &name, PASSWORD).await
+                } else {
+                    let registered = caller.insist(replica, &name, PASSWORD).await;
+                    registered.map(|replica| (replica, PASSWORD.to_owned()))
+                };
+                if let Some((replica, password)) = registered {
+                    let own = Worker { password, ..Worker::new(self.task, &name) }.own();
                     caller.note(replica, began, Event::Made(own.name.clone()));
                     self.known.push(own);
                 }

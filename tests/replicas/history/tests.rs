@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Event::{Ended, Made, Redeemed, Refreshed, Registered, Used};
+use super::Event::{Ended, Made, Redeemed, Refreshed, Registered, Repeated, Used};
 use super::Outcome::{Done, Held, Refused, Unknown};
 use super::{Event, History, Operation, Outcome};
 
@@ -172,6 +172,15 @@ fn a_name_is_registered_once_and_refused_only_for_that() {
     let one = vec![(0, 10, 20, registered(Unknown)), (1, 5, 25, registered(Refused))];
     keeps(&history(one));
     breaks(&history(vec![(1, 5, 25, registered(Refused))]), NO_REASON);
+}
+
+#[test]
+fn a_registration_that_is_repeated_after_a_503_is_made_once_and_never_refused() {
+    let first = (0, 0, 10, registered(Unknown));
+    let again = |began, outcome| (1, began, began + 5, Repeated("it".to_owned(), outcome));
+    keeps(&history(vec![first.clone(), again(20, Unknown), again(30, Done)]));
+    breaks(&history(vec![first.clone(), again(20, Refused)]), "who repeated it");
+    breaks(&history(vec![first, again(20, Done), again(30, Done)]), "more than once");
 }
 
 #[test]
