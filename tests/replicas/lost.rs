@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::UNLIMITED;
 use super::fleet::{Fleet, REPLICAS, is_live, is_unreachable, join, store_health};
 use crate::support::balancer::Balancer;
-use crate::support::client::{Answer, Client, request, sign_in_admin, typed_request};
+use crate::support::client::{Answer, Client, request, sign_in, sign_in_admin, typed_request};
 use crate::support::eventually;
 use crate::support::fault_proxy::Fault;
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
+use crate::support::redis::talk::Reply;
 use crate::support::redis::{PASSWORD, RedisServer};
 use crate::support::site::bearer;
 
@@ -190,6 +191,66 @@ async fn a_key_deleted_without_the_store_is_gone_here_and_everywhere_after_its_r
     }
 }
 
+/// Of an account that was made while the replica was cut off: it knows the token's signature
+/// and nothing else.
+#[tokio::test]
+async fn what_somebody_unknown_ends_at_a_cut_off_replica_holds_and_is_stored() {
+    let fleet = fleet().await;
+    fleet.wires[0].set(Fault::Refused);
+    is_unreachable(&fleet.gateways[0]).await;
+    fleet.gateways[1].add_user("ann", "a password of hers", &[]).await;
+    let access = sign_in(&fleet.gateways[1], "ann", "a password of hers").await.access;
+    let known: Vec<Client> =
+        fleet.gateways.iter().map(|gateway| Client::bearer(gateway, &access)).collect();
+    let made = known[1].post_json(KEYS, &json!({})).await.expect(201).json();
+    let (id, key) = (made["keyId"].as_str().unwrap(), made["apiKey"].as_str().unwrap());
+    put_off(&known[0].get("/").await);
+    put_off(&known[0].request(request(Method::DELETE, &format!("{KEYS}/{id}"))).await);
+    put_off(&known[0].post("/api/logout").await);
+    known[0].get("/").await.refused(401, "INVALID_TOKEN");
+    assert_eq!(store_health(&fleet.gateways[0]).await["undelivered"], 2);
+    known[1].get("/").await.expect(200);
+    let lines = fleet.gateways[0].log_lines();
+    let held = |line: &&Value| line["type"] == "audit" && line["reason"] == "held_not_stored";
+    let events: Vec<&Value> = lines.iter().filter(held).map(|line| &line["event"]).collect();
+    assert_eq!(events, ["key_revoke", "logout"]);
+    fleet.wires[0].set(Fault::None);
+    fleet.settle().await;
+    for (gateway, known) in fleet.gateways.iter().zip(&known) {
+        eventually("both ends", async || {
+            let key = Client::api_key(gateway, key).get("/").await.status;
+            (known.get("/").await.status == 401 && key == 401).then_some(())
+        })
+        .await;
+    }
+}
+
+/// FLUSHALL under open connections, and the right data back again.
+#[tokio::test]
+async fn an_emptied_database_refuses_nobody_and_locks_nobody_out() {
+    let fleet = fleet().await;
+    let known = callers(&fleet).await;
+    fleet.redis.tell(&["SWAPDB", "0", "1"]).await;
+    for (gateway, known) in fleet.gateways.iter().zip(&known) {
+        every_contract_puts_sign_ins_off(gateway).await;
+        eventually("the other database to show", async || {
+            (store_health(gateway).await["state"] == "foreign").then_some(())
+        })
+        .await;
+        for _ in 0..8 {
+            put_off(&Client::basic(gateway, "nobody", "a guess").get("/").await);
+        }
+        every_contract_puts_sign_ins_off(gateway).await;
+        known.get("/").await.expect(200);
+    }
+    assert_eq!(fleet.redis.tell(&["KEYS", "*"]).await, Reply::List(Vec::new()));
+    let lines = fleet.gateways[0].log_lines();
+    let told = |line: &&Value| line["error"].as_str().is_some_and(|it| it.contains("replaced"));
+    assert_eq!(lines.iter().filter(told).count(), 1, "said once");
+    fleet.redis.tell(&["SWAPDB", "0", "1"]).await;
+    goes_on(&fleet).await;
+}
+
 #[tokio::test]
 async fn what_no_replica_has_seen_is_put_off_and_not_refused() {
     let mut fleet = fleet().await;
@@ -327,10 +388,13 @@ async fn gateways_that_start_without_the_store_serve_once_it_is_there() {
     redis.kill();
     let gateway = join(&redis.url(), &format!("{ECHO}{UNLIMITED}")).await;
     is_unreachable(&gateway).await;
+    // Whatever `require_store` says: nobody can be known.
+    Client::anonymous(&gateway).get("/health").await.expect(503);
     every_contract_puts_sign_ins_off(&gateway).await;
     put_off(&Client::admin(&gateway).get("/").await);
     redis.restart().await;
     is_live(&gateway).await;
+    Client::anonymous(&gateway).get("/health").await.expect(200);
     // The first account is made as soon as there is somewhere to put it.
     eventually("a sign-in", async || {
         let answer = Client::anonymous(&gateway).login(ADMIN, ADMIN_PASSWORD).await;
