@@ -130,7 +130,7 @@ impl Core {
         let Some(made) = found.filter(|made| self.is_repeatable(made, wanted, source)) else {
             return Err(taken);
         };
-        if self.matches(made.password.clone(), password.clone()).await? {
+        if self.matches(made.password.clone(), password.clone(), Priority::Normal).await? {
             let id = made.id;
             let opened = self.open_session(Arc::new(made), issuance).await?;
             self.note_registered(id).await;

@@ -164,7 +164,7 @@ async fn nobody_else_has_the_account_and_no_other_password_or_name() {
     bench.clock.0.fetch_add(60_000, Ordering::SeqCst);
     let late = bench.register_from(HERE, bea(PASSWORD)).await;
     assert!(matches!(late, Err(Error::Taken(_))), "{late:?}");
-    assert!(bench.core.login("bea", &PASSWORD.into(), ROTATING).await.is_ok());
+    assert!(bench.core.login("bea", &PASSWORD.into(), HERE, ROTATING).await.is_ok());
     assert_eq!(bench.core.standing.account_by_name("bea").map(|bea| bea.id), Some(made.id));
 }
 

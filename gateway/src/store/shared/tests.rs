@@ -240,7 +240,7 @@ async fn users_who_were_guessed_at_are_forgotten_with_their_windows_and_beyond_a
     crowd.arg("for i = 1, ARGV[1] do redis.call('ZADD', KEYS[1], ARGV[2], i) redis.call('HSET', KEYS[2], i, 1) end");
     crowd.arg(2).arg(engine.names.guessed_ends()).arg(engine.names.guessed());
     crowd.arg(MAX_USERS - 1).arg(later(500).0);
-    engine.ask::<redis::Value>(&crowd).await.unwrap();
+    engine.link.call(&crowd).await.unwrap();
     let most = MAX_USERS as u64;
     assert_eq!(held().await, (most, most));
     fail(7, 301).await;

@@ -2,7 +2,7 @@
 //! believed of it, nothing is written to it, and the right one is followed again.
 
 use super::*;
-use crate::auth::ports::Spent;
+use crate::auth::ports::{Failure, Spent};
 use crate::store::conformance::session;
 
 struct Exchanged {
@@ -46,7 +46,8 @@ impl Exchanged {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_database_answers_nothing_and_is_written_nothing() {
     let digest = [9; 32];
-    let limit = FailureLimit { attempts: 9, window: Seconds(300) };
+    let limit = FailureLimit { attempts: 9, user_attempts: 9, window: Seconds(300) };
+    let failure = Failure { source: Source::V4(7), user: None };
     let bucket = BucketLimit { per_second: 1, burst: 1 };
     let spent = Spent { source: Source::V4(7), tokens: 1, age: Duration::ZERO, counted_in: 0 };
     for number in 0..16 {
@@ -65,7 +66,7 @@ async fn an_emptied_database_answers_nothing_and_is_written_nothing() {
             7 => store.open_session(session(11, account), account.version).await.is_err(),
             8 => store.list_failures(NOW).await.is_err(),
             // It counts here.
-            9 => store.count_failure(Source::V4(7), limit, NOW).await.is_ok(),
+            9 => store.count_failure(failure, limit, NOW).await.is_ok(),
             10 => store.forgive(Source::V4(7)).await.is_err(),
             11 => buckets.exchange(bucket, &[spent]).await.is_err(),
             12 => store.sweep(NOW).await.is_err(),
