@@ -414,6 +414,8 @@ pub struct Limits {
     pub keys_per_account: usize,
     pub connections: usize,
     pub connections_per_address: usize,
+    /// Under way to upstreams at once.
+    pub requests_per_address: usize,
     pub head_bytes: usize,
     pub header_count: usize,
     pub uri_bytes: usize,

@@ -69,7 +69,7 @@ use reason::{Reason, Rejection};
 use record::{CancelGuard, RequestRecord};
 use respond::{Challenges, Shape};
 use route::Routes;
-use slots::{Places, Slots};
+use slots::{Holder, Place, Places, Slots};
 use throttle::{Caller, Page, Throttle};
 
 /// Everything a request may need, shared by all of them.
@@ -77,6 +77,8 @@ pub struct Gateway {
     pub core: Arc<Core>,
     pub throttle: Arc<Throttle>,
     pub admission: Admission,
+    /// Places of requests on their way to upstreams and back.
+    pub under_way: Arc<Places>,
     /// Places of agents that have not said who they are.
     pub agents: Arc<Slots>,
     /// Of clients behind trusted proxies, whose connections are not theirs.
@@ -359,6 +361,7 @@ async fn process(
         }
     };
 
+    record.under_way = Some(place_under_way(gateway, source)?);
     parts.headers.remove(header::HOST);
     let accepted = Accepted {
         route,
@@ -367,14 +370,19 @@ async fn process(
         host: &host.authority,
         client: &client,
     };
-    let protected = accepted.principal.is_some();
     let mut response =
         forward::forward(gateway, connection, record, (parts, incoming), accepted).await?;
-    if protected {
+    if principal.is_some() {
         let (method, status) = (&record.access.method, response.status());
         keep_private(method, status, response.headers_mut(), gateway.credentials());
     }
     Ok(response)
+}
+
+/// A place among the requests of an address, for what each may make us hold.
+fn place_under_way(gateway: &Gateway, source: Source) -> Result<Place, Rejection> {
+    let place = gateway.under_way.take(Holder::Address(source));
+    place.ok_or_else(|| Reason::RequestsOverAddressLimit.into())
 }
 
 /// Whom a request is from, by the connection and what trusted proxies say.
@@ -458,6 +466,7 @@ fn count(counters: &Counters, reason: &Reason) {
         Reason::BodyStalled => counters.bodies_stalled.increment(),
         Reason::ConnectionsOverAddressLimit => counters.connections_over_address_limit.increment(),
         Reason::AgentsOverLimit => counters.agents_over_limit.increment(),
+        Reason::RequestsOverAddressLimit => counters.requests_over_address_limit.increment(),
         Reason::AgentsOverAddressLimit => counters.agents_over_address_limit.increment(),
         Reason::StreamsOverLimit => counters.streams_over_limit.increment(),
         Reason::AgentsOverBound(AgentBound::Server) => {

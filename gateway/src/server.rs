@@ -648,6 +648,7 @@ fn assemble(
     let counters = Arc::new(Counters::default());
     Ok(Gateway {
         throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, sink.clone())),
+        under_way: Places::new(limits.requests_per_address),
         agents: Slots::new(
             limits.agents_unauthenticated,
             limits.agents_unauthenticated_per_address,

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::support::client::{Client, body};
-use crate::support::frames::{DATA, END_STREAM, Http2, NO_FLAGS, Outcome};
+use crate::support::eventually;
+use crate::support::frames::{CANCEL, DATA, END_STREAM, Http2, NO_FLAGS, Outcome, RST_STREAM};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{Kind, Script, Upstream, text};
 
@@ -82,4 +83,32 @@ async fn uploads_that_nobody_reads_do_not_block_another() {
     http2.head(101, &echo).await;
     http2.send(DATA, END_STREAM, 101, b"x").await;
     assert_eq!(http2.outcome(101).await, Outcome::Answered(200));
+}
+
+#[tokio::test]
+async fn only_so_many_requests_of_an_address_are_under_way() {
+    let upstream = Upstream::http1(|request| {
+        let large = request.uri().path() != "/open/small";
+        let answer = if large { Response::new(body(vec![b'x'; 4 << 20])) } else { text("ok") };
+        async { answer }
+    });
+    let config = "requests_per_address = 3\n";
+    let stage = Stage::before(upstream.await, config).await;
+    let client = Client::anonymous(&stage.gateway);
+    let [somebody, somebody_else] =
+        ["192.0.2.7", "192.0.2.8"].map(|it| client.clone().from_address(it));
+    let mut http2 = Http2::connect(&stage.gateway).await;
+    let unread = [GET, &[("x-forwarded-for", "192.0.2.7")]].concat();
+    for stream in [1, 3, 5] {
+        http2.request(stream, &unread).await;
+        assert_eq!(http2.outcome(stream).await, Outcome::Answered(200));
+    }
+    let refused = somebody.get("/open/small").await;
+    assert_eq!(refused.field("retry-after"), "1");
+    refused.refused(429, "TOO_MANY_REQUESTS");
+    somebody_else.get("/open/small").await.expect(200);
+    stage.gateway.counted(&["requests_over_address_limit"], 1).await;
+    http2.send(RST_STREAM, NO_FLAGS, 3, &CANCEL.to_be_bytes()).await;
+    eventually("a place", async || (somebody.get("/open/small").await.status == 200).then_some(()))
+        .await;
 }

@@ -56,6 +56,7 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
         counted: section.choice("count", &counted, Counted::Passwords),
         connections: count("connections", 10_000, 1..=10_000_000),
         connections_per_address: count("connections_per_address", 256, 1..=10_000_000),
+        requests_per_address: count("requests_per_address", 1_024, 1..=10_000_000),
         head_bytes: bytes("head_size", 32 << 10, 1 << 10..=1 << 20),
         header_count: count("header_count", 100, 8..=100),
         uri_bytes: bytes("uri_size", 8 << 10, 256..=64 << 10),

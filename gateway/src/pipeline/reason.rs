@@ -56,6 +56,7 @@ pub enum Reason {
     HasherBusy,
     /// A client's, who comes through a trusted proxy.
     ConnectionsOverAddressLimit,
+    RequestsOverAddressLimit,
     AgentsOverLimit,
     AgentsOverAddressLimit,
     /// An account's WebSockets and event streams.
@@ -149,6 +150,7 @@ impl Reason {
             Reason::UserAttemptsQueued { .. } => "user_attempts_queued",
             Reason::HasherBusy => "hasher_busy",
             Reason::ConnectionsOverAddressLimit => "connections_over_address_limit",
+            Reason::RequestsOverAddressLimit => "requests_over_address_limit",
             Reason::AgentsOverLimit => "agents_over_limit",
             Reason::AgentsOverAddressLimit => "agents_over_address_limit",
             Reason::StreamsOverLimit => "streams_over_limit",

@@ -31,6 +31,8 @@ pub struct RequestRecord {
     pub body: Option<Arc<BodyProgress>>,
     /// The client's among requests that come through a trusted proxy; a tunnel keeps it.
     pub place: Option<Place>,
+    /// Among the requests of its address that are under way.
+    pub under_way: Option<Place>,
     started: Instant,
     connection: Arc<Connection>,
     in_flight: InFlight,
@@ -86,6 +88,7 @@ impl RequestRecord {
             signs_out: false,
             body: None,
             place: None,
+            under_way: None,
             started: Instant::now(),
             connection: Arc::clone(connection),
             in_flight: connection.begin_request(),

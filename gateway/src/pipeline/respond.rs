@@ -118,6 +118,9 @@ fn refusal(reason: &Reason) -> Refusal {
             "TOO_MANY_REQUESTS",
             "Too many requests of your address are under way",
         ),
+        Reason::RequestsOverAddressLimit => {
+            keep(S::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests are under way")
+        }
         Reason::AgentsOverAddressLimit => keep(
             S::TOO_MANY_REQUESTS,
             "TOO_MANY_REQUESTS",
@@ -494,6 +497,7 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
         | Reason::HasherBusy
         | Reason::MailBusy
         | Reason::ConnectionsOverAddressLimit
+        | Reason::RequestsOverAddressLimit
         | Reason::AgentsOverLimit
         | Reason::AgentsOverAddressLimit
         | Reason::StreamsOverLimit

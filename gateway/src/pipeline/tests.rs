@@ -34,6 +34,7 @@ fn refusals_that_operators_watch_are_counted_each_under_its_name() {
         (Reason::AttemptsQueued, Some("hashing_shed")),
         (Reason::UserAttemptsQueued { retry_after }, Some("user_attempts_shed")),
         (Reason::BodyStalled, Some("bodies_stalled")),
+        (Reason::RequestsOverAddressLimit, Some("requests_over_address_limit")),
         (Reason::AgentsOverLimit, Some("agents_over_limit")),
         (Reason::AgentsOverAddressLimit, Some("agents_over_address_limit")),
         (Reason::FirstMessage(Fault::Late), Some("agents_timed_out")),

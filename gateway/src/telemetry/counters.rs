@@ -57,6 +57,8 @@ counters! {
     connections_idle_closed,
     /// Connections closed because the client did not read.
     writes_stalled,
+    /// Requests refused because too many of their address were under way.
+    requests_over_address_limit,
     /// HTTP/2 streams reset because the client did not read them.
     streams_stalled,
     /// Request bodies that came too slowly.

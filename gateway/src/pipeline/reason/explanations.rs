@@ -225,6 +225,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Raise the limit if so many people share the address; if it is a proxy's, list it in `client.trusted_proxies`.",
     ),
     of(
+        "requests_over_address_limit",
+        "`limits.requests_per_address` requests of this address are under way: waiting for an upstream, or with an answer that is not read to its end.",
+        "Raise the limit if so many clients share the address, or name the proxy they share in `client.trusted_proxies`; else look at what they leave unread.",
+    ),
+    of(
         "agents_over_limit",
         "`limits.agents_unauthenticated` agents are connected and have not said who they are.",
         "Raise the limit if so many connect at once, as after a restart; else look at their addresses.",

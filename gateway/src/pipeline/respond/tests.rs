@@ -110,6 +110,7 @@ fn who_may_come_again_or_by_another_method_is_told_so() {
         ),
         (Reason::HasherBusy, None, Some("1")),
         (Reason::MailBusy, None, Some("1")),
+        (Reason::RequestsOverAddressLimit, None, Some("1")),
         (Reason::AgentsOverLimit, None, Some("1")),
         (Reason::AgentsOverAddressLimit, None, Some("1")),
         (Reason::StoreBusy, None, Some("1")),
