@@ -1074,6 +1074,7 @@ macro_rules! conformance {
             a_rotated_key_ends_with_its_overlap_or_before
             the_use_of_a_key_is_kept_while_there_is_a_key
             failures_are_listed_and_forgiven
+            failures_count_together_by_clocks_that_differ_a_little
             failures_on_a_user_count_together_wherever_they_come_from
             a_user_is_slowed_once_in_a_window_that_does_not_move
             of_failures_on_a_user_at_once_one_slows_it
@@ -1113,6 +1114,7 @@ pub(crate) use ended::{
 };
 pub(crate) use guesses::{
     a_user_is_slowed_once_in_a_window_that_does_not_move,
+    failures_count_together_by_clocks_that_differ_a_little,
     failures_on_a_user_count_together_wherever_they_come_from,
     of_failures_on_a_user_at_once_one_slows_it,
 };

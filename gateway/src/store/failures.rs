@@ -148,9 +148,13 @@ impl<K: Eq + Hash> Windows<K> {
     }
 }
 
+/// Clocks of replicas, and threads that looked at the clock before they count, differ by
+/// less than this.
+const SKEW: Seconds = Seconds(60);
+
 /// Whether the clock was set back so far that the window would outlast its length.
 fn is_beyond(ends: Timestamp, length: Seconds, now: Timestamp) -> bool {
-    ends > now.plus(length)
+    ends > now.plus(length).plus(SKEW)
 }
 
 #[cfg(test)]

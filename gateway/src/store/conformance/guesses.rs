@@ -38,6 +38,22 @@ pub(crate) async fn failures_on_a_user_count_together_wherever_they_come_from(en
     assert_eq!(engine.store.count_failure(nobody, LIMIT, NOW).await.unwrap().slowed, None);
 }
 
+/// Who looked at the clock first need not count first, and those of replicas differ.
+pub(crate) async fn failures_count_together_by_clocks_that_differ_a_little(engine: Engine) {
+    let limit = FailureLimit { attempts: 3, ..LIMIT };
+    let counted = async |at: u64| {
+        let failure = failure(Source::V4(1), Some(ANN));
+        engine.store.count_failure(failure, limit, Timestamp(at)).await.unwrap()
+    };
+    counted(NOW.0).await;
+    counted(NOW.0 - 1).await;
+    let third = counted(NOW.0 - 5_000).await;
+    assert_eq!(third.address, Verdict::LockedOut(later(300)));
+    assert_eq!(third.slowed, Some(later(300)));
+    // A clock that was set back by more begins a window of its own.
+    assert_eq!(counted(NOW.0 - 400_000).await.address, Verdict::Allowed);
+}
+
 pub(crate) async fn a_user_is_slowed_once_in_a_window_that_does_not_move(engine: Engine) {
     for at in [0, 100] {
         assert_eq!(engine.fail_on(ANN, 1, later(at)).await, None);
