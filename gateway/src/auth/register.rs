@@ -142,17 +142,28 @@ impl Core {
         })
     }
 
+    /// Whether a registration under this name may be one that is said again, which tries
+    /// the account's password; any other is answered without a look at it.
+    #[must_use]
+    pub fn may_register_again(&self, name: &str, source: Source) -> bool {
+        let made = self.standing.account_by_name(&canonical_name(name));
+        made.is_some_and(|made| self.is_unanswered(&made, source))
+    }
+
     fn is_repeatable(&self, made: &Account, wanted: &Account, source: Source) -> bool {
-        let address = source.address().to_string();
-        let parts = [&made.id.0.as_bytes()[..], address.as_bytes()];
         made.login_names() == wanted.login_names()
-            && self.clock.now().since(made.created) < REPEATABLE.millis()
             && made.version == wanted.version
             && made.state == AccountState::Enabled
-            && made
-                .registered_from
-                .as_ref()
-                .is_some_and(|seal| self.signer.is_seal(seal, REGISTERED, &parts))
+            && self.is_unanswered(made, source)
+    }
+
+    /// Whether the account has just been registered from there, and nobody was told.
+    fn is_unanswered(&self, made: &Account, source: Source) -> bool {
+        let address = source.address().to_string();
+        let parts = [&made.id.0.as_bytes()[..], address.as_bytes()];
+        let sealed = made.registered_from.as_ref();
+        self.clock.now().since(made.created) < REPEATABLE.millis()
+            && sealed.is_some_and(|seal| self.signer.is_seal(seal, REGISTERED, &parts))
     }
 
     /// Whether anybody may make an account now: the configuration opens it, and nobody has

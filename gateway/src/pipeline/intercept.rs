@@ -271,10 +271,17 @@ async fn carry_out(
         gateway.throttle.count_registration(caller).await?;
     }
     let entries = Entry::of(gateway, &command, caller, principal).await;
+    // Whose password is tried.
     let name = match &command {
         Command::Login { name, .. } => Some(name.clone()),
-        Command::Register(new) => Some(new.login_name().to_owned()),
-        _ => principal.map(|principal| principal.account.username.as_str().to_owned()),
+        Command::Register(new) => {
+            let name = new.login_name();
+            gateway.core.may_register_again(name, caller.source).then(|| name.to_owned())
+        }
+        _ if endpoint.attempt == Attempt::Password => {
+            principal.map(|principal| principal.account.username.as_str().to_owned())
+        }
+        _ => None,
     };
     let tried = match endpoint.attempt {
         Attempt::RefreshToken => Tried::RefreshToken,
@@ -284,8 +291,6 @@ async fn carry_out(
     };
     // Hashing for a stranger takes turns as well, though nothing is tried.
     let hashes = matches!(command, Command::Register(_) | Command::FollowLink { .. });
-    let tries_password =
-        endpoint.attempt == Attempt::Password || matches!(command, Command::Register(_));
     let takes_turns = endpoint.attempt != Attempt::None || hashes;
     let work = {
         let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
@@ -310,7 +315,6 @@ async fn carry_out(
     if endpoint.attempt == Attempt::Code {
         throttle.attempt_elsewhere(caller, tried, work).await
     } else if takes_turns {
-        let name = name.filter(|_| tries_password);
         throttle.attempt(caller, name.as_deref(), tried, work).await
     } else {
         // A task of its own: what has begun is finished and audited, whether or not the
