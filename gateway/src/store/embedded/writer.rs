@@ -80,6 +80,7 @@ impl Writer {
             commits: Arc::clone(&commits),
             retry: Instant::now(),
             frozen: None,
+            next_look: Instant::now() + PROBE_PAUSE,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -198,17 +199,22 @@ struct Engine {
     retry: Instant,
     /// No change is let in before.
     frozen: Option<Instant>,
+    /// When what could not be written is tried again, however much else there is to do.
+    next_look: Instant,
 }
 
 impl Engine {
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            let first = match jobs.recv_timeout(PROBE_PAUSE) {
+            let pause = self.next_look.saturating_duration_since(Instant::now());
+            if pause.is_zero() {
+                self.catch_up();
+                self.next_look = Instant::now() + PROBE_PAUSE;
+                continue;
+            }
+            let first = match jobs.recv_timeout(pause) {
                 Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.catch_up();
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let (mut batch, mut next) = (Vec::new(), Some(first));
@@ -251,7 +257,7 @@ impl Engine {
         }
     }
 
-    /// In a pause: writes what ended while nothing could be written, and looks whether
+    /// Writes what ended while nothing could be written, and looks whether
     /// changes are taken again when they were not.
     fn catch_up(&mut self) {
         let endings = self.endings.held.first(MAX_BATCH);

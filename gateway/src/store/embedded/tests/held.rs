@@ -9,7 +9,7 @@ use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
 use crate::auth::ports::{Store as _, StoreState};
-use crate::auth::token::TokenId;
+use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::{NOW, key, later};
 
 struct Frozen {
@@ -73,7 +73,7 @@ async fn what_ends_while_nothing_can_be_written_holds_and_is_written_later() {
     // Of which this memory knows nothing.
     held(frozen.store.delete_key(KeyId(Uuid::from_u128(99)), None).await.map(drop));
     let standing = &frozen.engine.standing;
-    let none = crate::auth::token::SessionId(Uuid::nil());
+    let none = SessionId(Uuid::nil());
     assert!(standing.check_token(token, none).is_err());
     assert!(standing.check_token(session.current.access, session.id).is_err());
     assert!(standing.key(&deleted.digest).is_none());
@@ -85,6 +85,26 @@ async fn what_ends_while_nothing_can_be_written_holds_and_is_written_later() {
     assert!(engine.standing.check_token(session.current.access, session.id).is_err());
     assert!(engine.standing.key(&deleted.digest).is_none());
     assert!(engine.standing.key(&kept.digest).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_is_written_however_busy_the_store_is() {
+    let frozen = Frozen::start();
+    frozen.freeze().await;
+    let ended = frozen.store.revoke_token(TokenId(Uuid::from_u128(77)), later(1_000)).await;
+    assert!(matches!(ended, Err(StoreError::Held)), "{ended:?}");
+    let store = Arc::clone(&frozen.store);
+    // Never a pause as long as the one in which the writer looks about when idle.
+    let busy = tokio::spawn(async move {
+        loop {
+            let _ = store.ping().await;
+            let _ = store.find_account("nobody").await;
+            let _ = store.end_session(SessionId(Uuid::nil()), NOW).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    frozen.is_caught_up().await;
+    busy.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
