@@ -32,12 +32,41 @@ async fn a_frozen_gateway_answers_tokens_and_refuses_changes_until_it_thaws() {
     login.refused(503, "SERVICE_UNAVAILABLE");
     let logout = Client::bearer(&gateway, &pair.access).post("/api/logout").await;
     logout.refused(503, "SERVICE_UNAVAILABLE");
-    refused(&gateway.cli(&["key", "revoke", &id], None).await, &["frozen for an export"]);
+    refused(&gateway.cli(&["key", "revoke", &id], None).await, &["is not stored yet"]);
+    // What ends here has ended at once, and is stored after.
+    Client::bearer(&gateway, &pair.access).get("/").await.refused(401, "INVALID_TOKEN");
+    Client::api_key(&gateway, &key).get("/").await.refused(401, "INVALID_CREDENTIALS");
+    refused(&gateway.cli(&["user", "disable", ADMIN], None).await, &["frozen for an export"]);
 
     assert_eq!(gateway.manage(&["store", "thaw"], None).await, "the gateway takes changes again");
     assert_eq!(gateway.manage(&["store", "thaw"], None).await, "the gateway was not frozen");
-    Client::bearer(&gateway, &pair.access).post("/api/logout").await.expect(200);
+    Client::bearer(&gateway, &pair.access).get("/").await.refused(401, "INVALID_TOKEN");
     sign_in_admin(&gateway).await;
+}
+
+/// One that cannot be stored is no reason to let the others go on.
+#[tokio::test]
+async fn in_a_frozen_gateway_all_ends_that_an_administrator_ends_at_once() {
+    let gateway = start().await;
+    gateway.add_user("ann", PASSWORD, &[]).await;
+    let admin = sign_in_admin(&gateway).await.access;
+    let ann = sign_in(&gateway, "ann", PASSWORD).await.access;
+    let mut keys = Vec::new();
+    for _ in 0..2 {
+        keys.push(gateway.create_key(ADMIN, &[], &[]).await.1);
+    }
+    let freeze = ["store", "export", "--freeze", "1h", "--output", "moving.jsonl"];
+    gateway.manage(&freeze, None).await;
+    for command in [&["session", "end", "--all", "--yes"][..], &["key", "revoke", "--owner", ADMIN]]
+    {
+        refused(&gateway.cli(command, None).await, &["is not stored yet"]);
+    }
+    for access in [&admin, &ann] {
+        Client::bearer(&gateway, access).get("/").await.refused(401, "INVALID_TOKEN");
+    }
+    for key in &keys {
+        Client::api_key(&gateway, key).get("/").await.refused(401, "INVALID_CREDENTIALS");
+    }
 }
 
 #[tokio::test]

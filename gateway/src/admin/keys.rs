@@ -6,7 +6,7 @@ use super::record::{Key, Record};
 use super::{Hidden, NewKey, Reply, Span, Who, find, page};
 use crate::auth::Core;
 use crate::auth::api_key::{self, ApiKey, KeyId};
-use crate::auth::error::{Entity, Error};
+use crate::auth::error::{Entity, Error, StoreError};
 use crate::auth::secret::Secret;
 use crate::auth::server::ServerId;
 use crate::auth::time::{Seconds, Timestamp};
@@ -68,16 +68,21 @@ const LOOKS: usize = 3;
 
 pub(super) async fn revoke_all(core: &Core, owner: &Who) -> Result<Reply, Error> {
     let owner = find(core, owner)?.id;
-    let mut revoked = 0;
+    let (mut revoked, mut all_stored) = (0, Ok(()));
     for _ in 0..LOOKS {
         let keys = core.standing().keys(Some(owner));
         if keys.is_empty() {
             break;
         }
         for key in keys {
-            revoked += u64::from(core.store().delete_key(key.id, Some(owner)).await?);
+            match core.store().delete_key(key.id, Some(owner)).await {
+                // It has ended, and so shall the others.
+                Err(StoreError::Held) => all_stored = Err(StoreError::Held),
+                deleted => revoked += u64::from(deleted?),
+            }
         }
     }
+    all_stored?;
     Ok(Reply::KeysRevoked { keys: revoked })
 }
 

@@ -6,7 +6,7 @@ use super::record::Record;
 use super::{Reply, Span, Who, find, page};
 use crate::auth::Core;
 use crate::auth::account::AccountId;
-use crate::auth::error::{Entity, Error};
+use crate::auth::error::{Entity, Error, StoreError};
 use crate::auth::token::SessionId;
 
 pub(super) async fn list(core: &Core, user: Option<&Who>, span: Span) -> Result<Reply, Error> {
@@ -41,16 +41,22 @@ pub(super) async fn end_everybodys(
 ) -> Result<Reply, Error> {
     let limit = limit.unwrap_or(usize::MAX);
     let (mut users, mut last) = (0, after.map(AccountId));
+    let mut all_stored = Ok(());
     loop {
         let step = STEP.min(limit.saturating_sub(users));
         let accounts = core.store().list_accounts(last, step).await?;
         for account in &accounts {
-            core.store().end_sessions(account.id, core.clock().now()).await?;
+            match core.store().end_sessions(account.id, core.clock().now()).await {
+                // They have ended, and so shall those of the others.
+                Err(StoreError::Held) => all_stored = Err(StoreError::Held),
+                ended => drop(ended?),
+            }
         }
         users += accounts.len();
         last = accounts.last().map(|account| account.id).or(last);
         let (done, reached) = (accounts.len() < step, users >= limit);
         if done || reached {
+            all_stored?;
             let next = last.map(|id| id.0).filter(|_| !done);
             return Ok(Reply::SessionsEnded { users: users as u64, next });
         }
