@@ -51,7 +51,7 @@ pub struct Standing {
     keys_of: DashMap<AccountId, Vec<Arc<ApiKey>>>,
     /// Keys, perhaps of this owner only, that have ended here and that the store still has:
     /// they stay away until it has not.
-    withheld: DashMap<KeyId, Option<AccountId>>,
+    withheld: DashSet<(KeyId, Option<AccountId>)>,
     /// Uses of keys that are not written down yet.
     uses: DashMap<KeyId, Timestamp>,
     servers: DashMap<ServerId, Arc<Server>>,
@@ -101,7 +101,7 @@ impl Default for Standing {
             ended: DashMap::new(),
             keys: DashSet::new(),
             keys_of: DashMap::new(),
-            withheld: DashMap::new(),
+            withheld: DashSet::new(),
             uses: DashMap::new(),
             servers: DashMap::new(),
             workspaces: DashMap::new(),
@@ -541,8 +541,7 @@ impl Standing {
     }
 
     fn is_withheld(&self, key: &ApiKey) -> bool {
-        let owner = self.withheld.get(&key.id);
-        owner.is_some_and(|owner| owner.is_none_or(|owner| owner == key.owner))
+        [None, Some(key.owner)].into_iter().any(|owner| self.withheld.contains(&(key.id, owner)))
     }
 
     /// Removes a key, and keeps it away when it comes (again) from the store. `false` when
@@ -552,7 +551,7 @@ impl Standing {
         if known.as_ref().is_some_and(|key| owner.is_some_and(|owner| owner != key.owner)) {
             return false;
         }
-        self.withheld.insert(id, owner);
+        self.withheld.insert((id, owner));
         if let Some(key) = known.or_else(|| self.key_by_id(id)) {
             self.remove_key(&key.digest);
         }
@@ -560,8 +559,8 @@ impl Standing {
     }
 
     /// The store has it no longer.
-    pub fn release_key(&self, id: KeyId) {
-        self.withheld.remove(&id);
+    pub fn release_key(&self, id: KeyId, owner: Option<AccountId>) {
+        self.withheld.remove(&(id, owner));
     }
 
     pub fn put_server(&self, server: Server) {

@@ -30,22 +30,25 @@ pub(super) enum Ending {
     Key(KeyId, Option<AccountId>),
 }
 
+/// Of what ends, and for whom: what one owner asks of a key says nothing for another.
+type Id = (Uuid, Option<AccountId>);
+
 impl Ending {
-    fn id(self) -> Uuid {
+    fn id(self) -> Id {
         match self {
-            Ending::Token(token, _) => token.0,
-            Ending::Session(session, _) => session.0,
-            Ending::Sessions(account, _) => account.0,
-            Ending::Key(key, _) => key.0,
+            Ending::Token(token, _) => (token.0, None),
+            Ending::Session(session, _) => (session.0, None),
+            Ending::Sessions(account, _) => (account.0, None),
+            Ending::Key(key, owner) => (key.0, owner),
         }
     }
 }
 
 #[derive(Default)]
-pub(super) struct Held(Mutex<BTreeMap<Uuid, Ending>>);
+pub(super) struct Held(Mutex<BTreeMap<Id, Ending>>);
 
 impl Held {
-    fn endings(&self) -> MutexGuard<'_, BTreeMap<Uuid, Ending>> {
+    fn endings(&self) -> MutexGuard<'_, BTreeMap<Id, Ending>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -95,9 +98,13 @@ impl Held {
 
     /// The store has been told.
     pub(super) fn release(&self, standing: &Standing, ending: Ending) {
-        self.endings().remove(&ending.id());
-        if let Ending::Key(key, _) = ending {
-            standing.release_key(key);
+        let mut endings = self.endings();
+        // A later one of the same is not told yet.
+        if endings.get(&ending.id()) == Some(&ending) {
+            endings.remove(&ending.id());
+            if let Ending::Key(key, owner) = ending {
+                standing.release_key(key, owner);
+            }
         }
     }
 
@@ -116,6 +123,42 @@ mod tests {
 
     fn token(number: u128) -> Ending {
         Ending::Token(TokenId(Uuid::from_u128(number)), Timestamp(9_000))
+    }
+
+    #[test]
+    fn what_ends_once_more_before_the_store_is_told_is_told_too() {
+        let (held, standing) = (Held::default(), Standing::default());
+        let account = AccountId(Uuid::from_u128(1));
+        let [first, second] = [1, 2].map(|at| Ending::Sessions(account, Timestamp(at)));
+        for ending in [first, second] {
+            let told = held.hold(&standing, (ending, Seconds(1)), away());
+            assert!(matches!(told, Err(StoreError::Held)));
+        }
+        held.release(&standing, first);
+        assert_eq!(held.first(9), [second]);
+        held.release(&standing, second);
+        assert_eq!(held.len(), 0);
+    }
+
+    #[test]
+    fn what_another_asks_of_a_key_lifts_no_end_of_it() {
+        let (held, standing) = (Held::default(), Standing::default());
+        let account = crate::store::conformance::account(1);
+        let key = crate::store::conformance::key(1, &account);
+        standing.put_key(key.clone());
+        let anybody = Ending::Key(key.id, Some(AccountId(Uuid::from_u128(99))));
+        for ending in [Ending::Key(key.id, None), anybody] {
+            let _ = held.hold(&standing, (ending, Seconds(1)), away());
+        }
+        // Its record is read again, before and after the store has heard of one of both.
+        for _ in 0..2 {
+            standing.put_key(key.clone());
+            assert!(standing.key(&key.digest).is_none());
+            held.release(&standing, anybody);
+        }
+        held.release(&standing, Ending::Key(key.id, None));
+        standing.put_key(key.clone());
+        assert!(standing.key(&key.digest).is_some());
     }
 
     #[test]
