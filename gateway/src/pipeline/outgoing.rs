@@ -77,12 +77,13 @@ impl Outgoing {
 
     /// A piece for the library, which writes it as the client makes room.
     pub(super) fn hand_over(self: &Arc<Self>, bytes: Bytes) -> Piece {
-        let length = bytes.len() as u64;
-        let before = self.handed.fetch_add(length, Ordering::AcqRel);
         let taken = self.taken.load(Ordering::Acquire);
-        if before == taken {
+        if self.handed.load(Ordering::Acquire) == taken {
+            // Before it is handed over: else whoever judges meanwhile sees it wait since
+            // the last one.
             self.begin_window(taken);
         }
+        self.handed.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         Piece { bytes, outgoing: Some(Arc::clone(self)) }
     }
 
