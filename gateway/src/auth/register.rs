@@ -65,7 +65,7 @@ fn reads_as_id(text: &str) -> bool {
 
 impl Core {
     /// Makes an account and signs it in, as one change. Whoever was not told whether it was
-    /// made says the same again from the same address within [`REPEATABLE`].
+    /// made says the same again from the same address within a minute.
     ///
     /// # Errors
     /// When registering is closed, something given is not acceptable or taken, or a

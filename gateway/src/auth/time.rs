@@ -42,7 +42,7 @@ pub enum Gait {
 
 impl Steadiness {
     /// `elapsed` is monotonic. To be asked often: what happens between two looks within
-    /// [`JUMP`] is not seen.
+    /// `JUMP` is not seen.
     pub fn judge(&mut self, now: Timestamp, elapsed: Duration) -> Gait {
         let Some((then, before)) = self.last.replace((now, elapsed)) else {
             self.from = elapsed + STEADY_AT_START;

@@ -13,7 +13,7 @@
 //! waits for the answer.
 //!
 //! Guessing one user's password from many addresses passes below that limit. A user whose
-//! attempts failed too often is therefore tried slowly by strangers ([`users`]), and never
+//! attempts failed too often is therefore tried slowly by strangers (`users`), and never
 //! locked: else anybody could lock out anybody. Failures are counted by the store, so at
 //! every gateway; who is guessed at is known by an id, never by what was typed.
 
