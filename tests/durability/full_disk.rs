@@ -259,7 +259,10 @@ async fn an_ending_on_a_full_disk_holds_at_once_and_is_stored_when_there_is_spac
     caller.get("/").await.refused(401, "INVALID_TOKEN");
     assert_eq!(health(gateway).await["undelivered"], 2);
     let held = |line: &Value| line["type"] == "access" && line["reason"] == "held_not_stored";
-    assert_eq!(gateway.log_lines().iter().filter(|line| held(line)).count(), 2);
+    eventually("both lines of the log", async || {
+        (gateway.log_lines().iter().filter(|line| held(line)).count() == 2).then_some(())
+    })
+    .await;
     full.disk.free();
     // Without anybody asking for a change.
     eventually("the store to take changes", async || {
