@@ -99,6 +99,14 @@ impl Account {
         self.ended = Some(EndedSessions { up_to, but });
     }
 
+    /// Ends its oldest sign-ins, which are given in order of age.
+    pub fn end_oldest(&mut self, oldest: &[SessionId]) {
+        if let Some(last) = oldest.last() {
+            let goes_on = self.ended.and_then(|ended| ended.but);
+            self.end_sessions(*last, goes_on.filter(|session| !oldest.contains(session)));
+        }
+    }
+
     /// Remembers what is known to have ended: a gateway of a version that does not know of
     /// it tells of the account without.
     pub fn keep_ended(&mut self, known: &Account) {

@@ -32,10 +32,7 @@ pub(super) fn open(
         .filter(|account| account.version == version && account.state == AccountState::Enabled);
     let Some(mut account) = current else { return Ok(Step::unchanged(SessionOpening::Stale)) };
     let superseded = oldest_beyond(txn, &account, most.saturating_sub(1))?;
-    if let Some(last) = superseded.last() {
-        let goes_on = account.ended.and_then(|ended| ended.but);
-        account.end_sessions(*last, goes_on.filter(|session| !superseded.contains(session)));
-    }
+    account.end_oldest(&superseded);
     if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
         return Ok(Step::unchanged(SessionOpening::Behind(ended.up_to)));
     }

@@ -45,10 +45,7 @@ impl Engine {
             .filter(|account| account.version == version && account.state == AccountState::Enabled);
         let Some(mut account) = current else { return Ok((txn, SessionOpening::Stale)) };
         let superseded = self.oldest_beyond(&mut txn, &account).await?;
-        if let Some(last) = superseded.last() {
-            let goes_on = account.ended.and_then(|ended| ended.but);
-            account.end_sessions(*last, goes_on.filter(|session| !superseded.contains(session)));
-        }
+        account.end_oldest(&superseded);
         if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
             return Ok((Transaction::new(self), SessionOpening::Behind(ended.up_to)));
         }
