@@ -95,6 +95,8 @@ impl Core {
         let seal = self.signer.seal(REGISTERED, &[account.id.0.as_bytes(), address.as_bytes()]);
         let account =
             Account { password: Some(hash), registered_from: Some(Box::new(seal)), ..account };
+        // Here, and not by a change of its own.
+        let account = account.known_from(source, account.created);
         let (session, pair) = self.first_session(&account, issuance);
         match named(self.store.register(account.clone(), session).await?) {
             Ok(()) => {
