@@ -94,18 +94,27 @@ async fn more_than_may_wait_for_one_address_are_sent_away() {
 
 /// An attempt that is being judged until the returned one is notified.
 async fn slow(throttle: &Arc<Throttle>) -> (JoinHandle<Result<(), Rejection>>, Arc<Notify>) {
+    slow_of(throttle, caller(1), Ok(())).await
+}
+
+/// The same of a caller, and with what it comes to.
+async fn slow_of(
+    throttle: &Arc<Throttle>,
+    caller: Caller,
+    outcome: Result<(), Error>,
+) -> (JoinHandle<Result<(), Rejection>>, Arc<Notify>) {
     let (begun, finish) = (Arc::<Notify>::default(), Arc::<Notify>::default());
     let check = {
         let (begun, finish) = (Arc::clone(&begun), Arc::clone(&finish));
         async move {
             begun.notify_one();
             finish.notified().await;
-            Ok(())
+            outcome
         }
     };
     let throttle = Arc::clone(throttle);
     let attempt = tokio::spawn(async move {
-        throttle.attempt(&caller(1), Some("ann"), Tried::Password, check).await
+        throttle.attempt(&caller, Some("ann"), Tried::Password, check).await
     });
     begun.notified().await;
     (attempt, finish)

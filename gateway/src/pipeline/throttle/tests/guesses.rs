@@ -50,21 +50,8 @@ fn is_slowed(throttle: &Throttle, name: &str) -> bool {
 /// Strangers who try until the test ends, while one of them is being judged until the
 /// returned one is notified.
 async fn besieged(throttle: &Arc<Throttle>) -> Arc<Notify> {
-    let (begun, finish) = (Arc::<Notify>::default(), Arc::<Notify>::default());
-    let check = {
-        let (begun, finish) = (Arc::clone(&begun), Arc::clone(&finish));
-        async move {
-            begun.notify_one();
-            finish.notified().await;
-            Err(Refusal::PasswordWrong.into())
-        }
-    };
-    let first = Arc::clone(throttle);
-    tokio::spawn(async move {
-        let _: Result<(), _> =
-            first.attempt(&stranger(0), Some("ann"), Tried::Password, check).await;
-    });
-    begun.notified().await;
+    let wrong = Err(Refusal::PasswordWrong.into());
+    let (_, finish) = slow_of(throttle, stranger(0), wrong).await;
     for number in 1..=CROWD {
         let throttle = Arc::clone(throttle);
         tokio::spawn(async move { guess(&throttle, &stranger(number), "ann").await });
