@@ -28,6 +28,7 @@ pub mod throttle;
 pub mod watch;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -145,6 +146,12 @@ impl Gateway {
             cves: advisory.cves.clone(),
             store,
         }
+    }
+
+    /// Whether clients come through it that it may name.
+    #[must_use]
+    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 
     fn credentials(&self) -> Credentials {
@@ -361,7 +368,7 @@ async fn process(
         }
     };
 
-    record.under_way = Some(place_under_way(gateway, source)?);
+    record.under_way = place_under_way(gateway, &client)?;
     parts.headers.remove(header::HOST);
     let accepted = Accepted {
         route,
@@ -379,10 +386,14 @@ async fn process(
     Ok(response)
 }
 
-/// A place among the requests of an address, for what each may make us hold.
-fn place_under_way(gateway: &Gateway, source: Source) -> Result<Place, Rejection> {
-    let place = gateway.under_way.take(Holder::Address(source));
-    place.ok_or_else(|| Reason::RequestsOverAddressLimit.into())
+/// A place among the requests of an address, for what each may make us hold. A trusted
+/// proxy that names no client is nobody's address.
+fn place_under_way(gateway: &Gateway, client: &Client) -> Result<Option<Place>, Rejection> {
+    if gateway.is_trusted_proxy(client.address) {
+        return Ok(None);
+    }
+    let place = gateway.under_way.take(Holder::Address(Source::of(client.address)));
+    place.map(Some).ok_or_else(|| Reason::RequestsOverAddressLimit.into())
 }
 
 /// Whom a request is from, by the connection and what trusted proxies say.

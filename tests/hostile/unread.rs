@@ -107,6 +107,11 @@ async fn only_so_many_requests_of_an_address_are_under_way() {
     assert_eq!(refused.field("retry-after"), "1");
     refused.refused(429, "TOO_MANY_REQUESTS");
     somebody_else.get("/open/small").await.expect(200);
+    // Who all come through the proxy unnamed are not one.
+    for stream in [7, 9, 11, 13] {
+        http2.request(stream, GET).await;
+        assert_eq!(http2.outcome(stream).await, Outcome::Answered(200));
+    }
     stage.gateway.counted(&["requests_over_address_limit"], 1).await;
     http2.send(RST_STREAM, NO_FLAGS, 3, &CANCEL.to_be_bytes()).await;
     eventually("a place", async || (somebody.get("/open/small").await.status == 200).then_some(()))

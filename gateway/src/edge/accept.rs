@@ -112,7 +112,7 @@ async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) 
         ProxyProtocol::Off => {
             // A proxy that is trusted to speak for many comes with many connections; of
             // its clients the pipeline counts the requests.
-            let address_slot = if is_trusted(&listening, peer) {
+            let address_slot = if listening.gateway.is_trusted_proxy(peer.ip()) {
                 None
             } else {
                 let Some(address_slot) = take_address(&listening, peer) else { return };
@@ -122,7 +122,7 @@ async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) 
             secure(&listening, tcp, peer, (slot, address_slot), deadline).await;
         }
         ProxyProtocol::Required => {
-            if !is_trusted(&listening, peer) {
+            if !listening.gateway.is_trusted_proxy(peer.ip()) {
                 counters.handshakes_failed.increment();
                 tracing::debug!(%peer, "PROXY listener refused a peer that is not trusted");
                 return;
@@ -158,10 +158,6 @@ fn tune(tcp: &TcpStream) {
     // slow but steady reader looks like one that has stopped.
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_notsent_lowat(NOT_SENT_BYTES);
-}
-
-fn is_trusted(listening: &Listening, peer: SocketAddr) -> bool {
-    listening.gateway.trusted_proxies.iter().any(|network| network.contains(&peer.ip()))
 }
 
 fn take_address(listening: &Listening, peer: SocketAddr) -> Option<Place> {

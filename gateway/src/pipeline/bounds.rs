@@ -91,7 +91,7 @@ pub fn client(
 ) -> Result<Option<Place>, Reason> {
     let proxied = address != connection.peer_ip()
         // Who all come through is none of them.
-        && !gateway.trusted_proxies.iter().any(|network| network.contains(&address));
+        && !gateway.is_trusted_proxy(address);
     if !proxied {
         return Ok(None);
     }
