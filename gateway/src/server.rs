@@ -210,7 +210,7 @@ pub async fn run(
     }
     let socket = socket::serve(&config.store.directory, Arc::clone(&gateway), embedded)?;
     let housekeeping =
-        tokio::spawn(keep_house(Arc::clone(&gateway), config.health.advisory_file.clone()));
+        tokio::spawn(keep_house(Arc::clone(&gateway), slots, config.health.advisory_file.clone()));
     let late =
         late.then(|| tokio::spawn(make_admin_later(config.clone(), Arc::clone(&gateway.core))));
     tell(&config, Fact::Ready);
@@ -827,7 +827,7 @@ const USES_SAVED: Duration = Duration::from_secs(30);
 const ADVISORY_POLL: Duration = Duration::from_secs(30);
 
 /// What has to be done from time to time, away from any request.
-async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
+async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<PathBuf>) {
     let mut buckets = tokio::time::interval(BUCKET_SWEEP);
     let mut store = tokio::time::interval(STORE_SWEEP);
     let mut uses = tokio::time::interval(USES_SAVED);
@@ -837,11 +837,18 @@ async fn keep_house(gateway: Arc<Gateway>, advisory: Option<PathBuf>) {
     loop {
         tokio::select! {
             _ = buckets.tick() => {
-                let gateway = Arc::clone(&gateway);
+                let (gateway, slots) = (Arc::clone(&gateway), Arc::clone(&slots));
                 // With many addresses this takes milliseconds.
                 let _ = tokio::task::spawn_blocking(move || {
                     gateway.admission.sweep();
                     gateway.throttle.sweep();
+                    gateway.bounds.sweep();
+                    for places in [&gateway.under_way, &gateway.proxied] {
+                        places.sweep();
+                    }
+                    for slots in [&gateway.agents, &slots] {
+                        slots.sweep();
+                    }
                     for destination in &gateway.destinations {
                         if let Destination::Http(upstream) = destination {
                             upstream.sweep();

@@ -43,6 +43,12 @@ impl Bounds {
         }
     }
 
+    /// Forgets who has nothing open.
+    pub fn sweep(&self) {
+        let agents = [&self.agents_of_server, &self.agents_of_key, &self.agents_of_owner];
+        agents.into_iter().chain([&self.streams]).for_each(|places| places.sweep());
+    }
+
     /// What a WebSocket takes: with a key, on a route of agents, an agent's places; else
     /// one of the account's. Of a public route it is nobody's.
     ///

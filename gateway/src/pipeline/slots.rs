@@ -23,28 +23,24 @@ pub enum Holder {
     Key(KeyId),
 }
 
-/// The same number of places for each holder. Only who holds or waits for one is
-/// remembered.
+/// The same number of places for each holder. Who holds none is forgotten by a sweep: who
+/// comes back before pays for no entry of its own.
 pub struct Places {
     most: AtomicUsize,
-    holders: DashMap<Holder, Share>,
+    holders: DashMap<Holder, Arc<Share>>,
 }
 
 /// One holder's places.
 struct Share {
-    free: Arc<Semaphore>,
-    /// How many it has been given in all.
-    most: usize,
+    free: Semaphore,
+    /// How many it has in all. Written under the map's lock.
+    most: AtomicUsize,
+    /// Places that go when they come back: it has fewer now.
+    owed: AtomicUsize,
 }
 
-/// One of a holder's places, or a place in the line for one; freed when dropped.
-pub struct Place {
-    /// Given up before the holder is looked at: the last one to go forgets it.
-    free: Option<Arc<Semaphore>>,
-    granted: bool,
-    places: Arc<Places>,
-    holder: Holder,
-}
+/// One of a holder's places; freed when dropped.
+pub struct Place(Arc<Share>);
 
 impl Places {
     #[must_use]
@@ -55,76 +51,89 @@ impl Places {
 
     /// A place, if the holder has not taken all of its own.
     #[must_use]
-    pub fn take(self: &Arc<Self>, holder: Holder) -> Option<Place> {
+    pub fn take(&self, holder: Holder) -> Option<Place> {
         let share = self.share(holder);
-        // Under the map's lock: whoever gets none leaves nothing behind.
         share.free.try_acquire().ok()?.forget();
-        let free = Some(Arc::clone(&share.free));
-        Some(Place { free, granted: true, places: Arc::clone(self), holder })
+        Some(Place(share))
     }
 
     /// A place as soon as there is one; those of one holder wait in line.
-    pub async fn wait(self: &Arc<Self>, holder: Holder) -> Place {
-        // Before the wait: who gives up is forgotten too.
-        let mut place = Place {
-            free: Some(Arc::clone(&self.share(holder).free)),
-            granted: false,
-            places: Arc::clone(self),
-            holder,
-        };
-        // What waits has to be gone before the place is.
-        if let Some(free) = place.free.clone()
-            && let Ok(permit) = free.acquire_owned().await
-        {
+    pub async fn wait(&self, holder: Holder) -> Place {
+        let share = self.share(holder);
+        // It is never closed.
+        if let Ok(permit) = share.free.acquire().await {
             permit.forget();
-            place.granted = true;
         }
-        place
+        Place(share)
     }
 
     /// Gives each holder so many places from now on. What is taken stays so.
     pub fn allow(&self, most: usize) {
         let most = most.min(Semaphore::MAX_PERMITS);
         if self.most.swap(most, Ordering::AcqRel) != most {
-            self.holders.iter_mut().for_each(|mut share| share.allow(most));
+            self.holders.iter_mut().for_each(|share| share.allow(most));
         }
     }
 
-    /// How many hold or wait for a place.
+    /// Forgets who holds no place and waits for none.
+    pub fn sweep(&self) {
+        self.holders.retain(|_, share| Arc::strong_count(share) > 1);
+    }
+
+    /// How many hold or wait for a place, or did before the last sweep.
     #[must_use]
     pub fn holders(&self) -> usize {
         self.holders.len()
     }
 
-    fn share(&self, holder: Holder) -> impl std::ops::Deref<Target = Share> + '_ {
-        let mut share = self.holders.entry(holder).or_insert_with(|| {
-            // Read under the map's lock, which `allow` takes after it has written.
-            let most = self.most.load(Ordering::Acquire);
-            Share { free: Arc::new(Semaphore::new(most)), most }
-        });
+    fn share(&self, holder: Holder) -> Arc<Share> {
+        let most = self.most.load(Ordering::Acquire);
+        if let Some(share) = self.holders.get(&holder)
+            && share.most.load(Ordering::Acquire) == most
+        {
+            return Arc::clone(&share);
+        }
+        let share = self.holders.entry(holder).or_insert_with(|| Arc::new(Share::new(most)));
+        // Read under the map's lock, which `allow` takes after it has written.
         share.allow(self.most.load(Ordering::Acquire));
-        share
+        Arc::clone(&share)
     }
 }
 
 impl Share {
-    /// Of fewer places those that are taken go when they come back.
-    fn allow(&mut self, most: usize) {
-        if self.most < most {
-            self.free.add_permits(most - self.most);
-            self.most = most;
-        } else if self.most > most {
-            self.most -= self.free.forget_permits(self.most - most);
+    fn new(most: usize) -> Self {
+        Self { free: Semaphore::new(most), most: AtomicUsize::new(most), owed: AtomicUsize::new(0) }
+    }
+
+    /// Under the map's lock.
+    fn allow(&self, most: usize) {
+        let before = self.most.swap(most, Ordering::AcqRel);
+        if before < most {
+            self.give_back(most - before);
+        } else if before > most {
+            let fewer = before - most;
+            let gone = self.free.forget_permits(fewer);
+            self.owed.fetch_add(fewer - gone, Ordering::AcqRel);
         }
+    }
+
+    /// Places that are free, but for those that are owed.
+    fn give_back(&self, places: usize) {
+        let mut gone = 0;
+        if self.owed.load(Ordering::Acquire) > 0 {
+            let pay = |owed: usize| {
+                gone = owed.min(places);
+                Some(owed - gone)
+            };
+            let _ = self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay);
+        }
+        self.free.add_permits(places - gone);
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(free) = self.free.take().filter(|_| self.granted) {
-            free.add_permits(1);
-        }
-        self.places.holders.remove_if(&self.holder, |_, share| Arc::strong_count(&share.free) == 1);
+        self.0.give_back(1);
     }
 }
 
@@ -160,6 +169,11 @@ impl Slots {
             self.open.fetch_sub(1, Ordering::AcqRel);
             Err(Full::Total)
         }
+    }
+
+    /// Forgets addresses that have none.
+    pub fn sweep(&self) {
+        self.addresses.sweep();
     }
 
     /// # Errors

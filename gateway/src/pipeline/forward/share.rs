@@ -48,6 +48,11 @@ impl Shares {
             .map_err(|_| Reason::UpstreamShareTaken.into())
     }
 
+    /// Forgets who has nothing of it.
+    pub fn sweep(&self) {
+        self.places.sweep();
+    }
+
     /// A connection turned out to carry so many requests at once.
     pub fn settle(&self, streams: usize) {
         self.places.allow(match self.each {

@@ -185,6 +185,7 @@ impl Upstream {
             !one.connection.sender.is_closed() && now - one.since < self.idle_timeout
         });
         lock(&self.shared).retain(|one| !one.sender.is_closed());
+        self.shares.sweep();
     }
 
     pub(super) fn put_idle(&self, idle: Idle) {

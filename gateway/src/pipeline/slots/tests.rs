@@ -23,6 +23,7 @@ fn slots_are_counted_in_total_and_for_each_address_and_come_back() {
     assert!(slots.take_for(there).is_ok());
     drop(mine);
     assert!(slots.take_for(here).is_ok());
+    slots.sweep();
     assert_eq!(slots.addresses.holders(), 0);
 }
 
@@ -42,6 +43,7 @@ async fn a_place_that_comes_back_is_of_who_has_waited_longest() {
     assert!(second.as_mut().poll(&mut cx).is_pending());
     drop(first.await);
     drop(second.await);
+    places.sweep();
     assert_eq!(places.holders(), 0);
 }
 
@@ -119,6 +121,7 @@ proptest! {
             }
         }
         drop((held, waiting));
+        places.sweep();
         prop_assert_eq!(places.holders(), 0);
     }
 }
@@ -154,5 +157,6 @@ async fn whoever_comes_and_goes_at_once_nothing_is_left() {
     for task in tasks {
         task.await.unwrap();
     }
+    places.sweep();
     assert_eq!(places.holders(), 0);
 }

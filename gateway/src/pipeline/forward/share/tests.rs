@@ -61,5 +61,6 @@ async fn who_has_its_share_waits_for_its_own_and_is_told_so_in_the_end() {
     assert!(shares.take(Holder::Address(Source::V4(2))).await.is_ok());
     drop(held);
     assert!(shares.take(SOMEBODY).await.is_ok());
+    shares.sweep();
     assert_eq!(shares.places.holders(), 0);
 }
