@@ -338,7 +338,7 @@ pub async fn begin_import(
     beginning: Beginning,
 ) -> Result<Option<Box<dyn Import>>, StartError> {
     if let Some(shared) = &config.store.shared {
-        return begin_shared_import(config, shared, export, beginning).await;
+        return begin_shared_import(shared, export, beginning).await;
     }
     let path = config.store.directory.join(embedded::FILE);
     if let Some(import) = EmbeddedImport::begin(&path)? {
@@ -352,26 +352,40 @@ pub async fn begin_import(
 }
 
 async fn begin_shared_import(
-    config: &Config,
     shared: &config::SharedStore,
     export: &str,
     beginning: Beginning,
 ) -> Result<Option<Box<dyn Import>>, StartError> {
-    // A look before the mark: gateways that are at work shall not notice a mistake.
-    if beginning == Beginning::New
-        && let Some(present) = find_archive(config).await?
-        && !is_empty(&*present).await?
-    {
-        return Ok(None);
-    }
     let (settings, entropy) = archive_settings(shared)?;
     let import = SharedArchive::import(settings, entropy, export, beginning).await?;
-    // A gateway may have begun there since.
+    // A gateway may have begun there since it was looked at.
     if beginning == Beginning::New && !is_empty(import.records()).await? {
-        import.end().await?;
+        Box::new(import).give_up().await?;
         return Ok(None);
     }
     Ok(Some(Box::new(import)))
+}
+
+/// The records beside which those of the export with this checksum would come. Those of an
+/// import that was cut short belong to them when it is resumed.
+///
+/// # Errors
+/// As [`find_archive`].
+pub async fn find_beside_import(
+    config: &Config,
+    export: &str,
+    beginning: Beginning,
+) -> Result<Option<Box<dyn Archive>>, StartError> {
+    match (find_archive(config).await, &config.store.shared) {
+        (
+            Err(StartError::SharedStore(shared::OpenError::Importing { export: marked, .. })),
+            Some(shared),
+        ) if marked == export && beginning == Beginning::Resume => {
+            let (settings, entropy) = archive_settings(shared)?;
+            Ok(Some(Box::new(SharedArchive::cut_short(settings, entropy, export).await?)))
+        }
+        (found, _) => found,
+    }
 }
 
 /// For who follows nobody: no session is ended, so no token's lifetime matters.

@@ -1,10 +1,12 @@
 //! Exports that are cut, changed or of another kind, and records that clash with what
 //! is there: named, and nothing overwritten.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::interrupted::{META, settle};
 use super::{account, done, elsewhere, export_of, refused, sealed};
+use crate::support::redis::RedisServer;
 
 /// What happened to an export of three accounts, and what is said about it.
 type Damage = (&'static str, fn(&str) -> String, &'static str);
@@ -102,8 +104,8 @@ async fn of_an_export_with_a_clash_nothing_is_imported() {
     assert_eq!(left, 0, "neither a store nor the beginning of one");
 }
 
-#[tokio::test]
-async fn a_record_that_clashes_is_named_and_changes_nothing() {
+/// Records that cannot come beside those of [`there`], and what is said of them.
+fn clashes() -> Vec<(Value, String)> {
     let id = |number| Uuid::from_u128(number);
     let key = |owner, server| {
         json!({
@@ -122,26 +124,57 @@ async fn a_record_that_clashes_is_named_and_changes_nothing() {
         account["email"] = json!("Eve@example.com");
         account
     };
-    let clashes = [
-        (account(1, "other"), "is there already and says something else"),
-        (account(4, "ANN"), "has the name \"ann\", which is another account's"),
-        (address(4, "dan"), "has the name \"eve@example.com\", which is another account's"),
-        (key(8, None), &format!("belongs to account {}, which is not there", id(8))),
-        (key(1, Some(id(8))), &format!("belongs to server {}, which is not there", id(8))),
-        (session, "belongs to account"),
-        (member, "belongs to workspace"),
-        (json!({ "kind": "key_use", "v": 1, "key": id(8), "at": 1 }), "belongs to key"),
-    ];
+    vec![
+        (account(1, "other"), "is there already and says something else".to_owned()),
+        (account(4, "ANN"), "has the name \"ann\", which is another account's".to_owned()),
+        (
+            address(4, "dan"),
+            "has the name \"eve@example.com\", which is another account's".to_owned(),
+        ),
+        (key(8, None), format!("belongs to account {}, which is not there", id(8))),
+        (key(1, Some(id(8))), format!("belongs to server {}, which is not there", id(8))),
+        (session, "belongs to account".to_owned()),
+        (member, "belongs to workspace".to_owned()),
+        (json!({ "kind": "key_use", "v": 1, "key": id(8), "at": 1 }), "belongs to key".to_owned()),
+    ]
+}
+
+fn there() -> String {
+    export_of([account(1, "ann"), account(2, "bob"), account(5, "eve@example.com")])
+}
+
+#[tokio::test]
+async fn a_record_that_clashes_is_named_and_changes_nothing() {
     let place = elsewhere();
-    let there = [account(1, "ann"), account(2, "bob"), account(5, "eve@example.com")];
-    place.write("moving.jsonl", &export_of(there));
+    place.write("moving.jsonl", &there());
     done(place.run(&["store", "import", "moving.jsonl"], None).await);
     let before = done(place.run(&["store", "export"], None).await);
-    for (record, words) in clashes {
+    for (record, words) in clashes() {
         place.write("clash.jsonl", &sealed(&format!("{record}\n")));
         for more in [[].as_slice(), &["--dry-run"]] {
             let import = [&["store", "import", "clash.jsonl", "--resume"], more].concat();
-            refused(&place.run(&import, None).await, &["line 2: ", words]);
+            refused(&place.run(&import, None).await, &["line 2: ", &words]);
+            assert_eq!(done(place.run(&["store", "export"], None).await), before, "{record}");
+        }
+    }
+}
+
+/// Neither is it marked as one that no gateway may use.
+#[tokio::test]
+async fn a_record_that_clashes_leaves_a_shared_store_to_its_gateways() {
+    let redis = RedisServer::start().await;
+    let mut place = elsewhere();
+    settle(&mut place, redis.address());
+    place.write("moving.jsonl", &there());
+    done(place.run(&["store", "import", "moving.jsonl"], None).await);
+    let whose = async || redis.tell(&["HGETALL", META]).await;
+    let (before, owner) = (done(place.run(&["store", "export"], None).await), whose().await);
+    for (record, words) in clashes() {
+        place.write("clash.jsonl", &sealed(&format!("{record}\n")));
+        for more in [[].as_slice(), &["--dry-run"]] {
+            let import = [&["store", "import", "clash.jsonl", "--resume"], more].concat();
+            refused(&place.run(&import, None).await, &["line 2: ", &words]);
+            assert_eq!(whose().await, owner, "{record}");
             assert_eq!(done(place.run(&["store", "export"], None).await), before, "{record}");
         }
     }

@@ -172,7 +172,7 @@ impl Drop for Gate {
 }
 
 /// Commands of the place have their store there.
-fn settle(place: &mut Installation, address: SocketAddr) {
+pub(super) fn settle(place: &mut Installation, address: SocketAddr) {
     let url = format!("redis://gate@{address}/0");
     place.set_env("PORTCULLIS_STORE__URL", Some(&url));
     place.set_env("PORTCULLIS_STORE__DURABILITY", Some("fast"));
@@ -180,7 +180,7 @@ fn settle(place: &mut Installation, address: SocketAddr) {
     place.set_env("STORE_PASSWORD", Some(PASSWORD));
 }
 
-const META: &str = "{portcullis}:meta";
+pub(super) const META: &str = "{portcullis}:meta";
 
 /// What ended is known wherever there is something that it ended.
 async fn expect_ends_before_the_rest(redis: &RedisServer, ends: i64) {
@@ -256,7 +256,14 @@ async fn a_shared_store_in_which_an_import_was_killed_is_nobodys_until_it_is_res
         if marked == 1 {
             expect_nobodys(&redis, &place).await;
         }
-        done(place.run(&["store", "import", "--resume", "moving.jsonl"], None).await);
+        let resume = ["store", "import", "--resume", "moving.jsonl"];
+        let would = done(place.run(&[&resume[..], &["--dry-run"]].concat(), None).await);
+        assert_eq!(redis.tell(&["HEXISTS", META, "import"]).await, Reply::Number(1));
+        let said = done(place.run(&resume, None).await);
+        assert_eq!(
+            would.replace("would be added", "added").replace(" are there", " were there"),
+            said
+        );
         assert!(done(place.run(&["store", "export"], None).await) == whole, "the same records");
         done(place.run(&["store", "check"], None).await);
     }

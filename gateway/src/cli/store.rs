@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::server;
 use crate::socket::{self, Answer, Question};
 use crate::store::archive::file::{Export, is_last};
-use crate::store::archive::{Counts, copy};
+use crate::store::archive::{Copied, Counts, copy};
 
 use super::administer::{no_answer, prepare};
 use super::output::{complain, fail, say};
@@ -118,13 +118,19 @@ fn check(place: &Place) -> Result<ExitCode, Failure> {
 /// A shared store is whole if all of it can be read and goes into another.
 fn check_shared(place: &Place) -> Result<ExitCode, Failure> {
     let (config, runtime) = prepare(place)?;
-    let checked: Result<Counts, String> = runtime.block_on(async {
+    let checked: Result<Copied, String> = runtime.block_on(async {
         let archive = server::find_archive(&config).await.map_err(|error| error.to_string())?;
         let archive = archive.ok_or_else(|| NEVER_USED.to_owned())?;
         let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
         copy(&*archive, &scratch).await.map_err(|error| error.to_string())
     });
-    Ok(say(&format!("the store is whole: {}\n", in_words(&checked?))))
+    let Copied { counts, of_nobody } = checked?;
+    let left = if of_nobody.values().all(|count| *count == 0) {
+        String::new()
+    } else {
+        format!("; left of what is gone: {}", in_words(&of_nobody))
+    };
+    Ok(say(&format!("the store is whole: {}{left}\n", in_words(&counts))))
 }
 
 fn check_export(place: &Place, file: &Path) -> Result<ExitCode, Failure> {
@@ -132,8 +138,7 @@ fn check_export(place: &Place, file: &Path) -> Result<ExitCode, Failure> {
     let source = Source::open(file)?;
     runtime.block_on(async {
         let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
-        let import = scratch.import().map_err(|error| error.to_string())?;
-        source.import(Box::new(import)).await
+        source.rehearse(scratch).await
     })?;
     Ok(say(&format!("the export is whole: {}\n", in_words(&source.counts))))
 }

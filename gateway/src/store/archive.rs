@@ -6,8 +6,9 @@
 pub(crate) mod conformance;
 pub mod file;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -214,30 +215,87 @@ pub async fn is_empty(records: &dyn Records) -> Result<bool, StoreError> {
     Ok(true)
 }
 
+/// What was read before, as far as later records can contradict it: records come and go
+/// while others are read, and of what ended at once some are left for a while.
+#[derive(Default)]
+struct There {
+    /// What others can belong to.
+    records: HashSet<(Kind, Uuid)>,
+    /// Hashes of accounts' names.
+    names: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl There {
+    /// Whether an import would take this record too, behind those before it.
+    fn admits(&mut self, entry: &Entry) -> Result<bool, StoreError> {
+        if !entry.refers_to().iter().all(|other| self.records.contains(other)) {
+            return Ok(false);
+        }
+        match entry {
+            Entry::Account(account) => {
+                for name in account.names() {
+                    if !self.names.insert(self.hasher.hash_one(&name)) {
+                        let reason = "a name went from one account to another while the store was \
+                                      read; try it again";
+                        return Err(StoreError::Unavailable(reason.to_owned()));
+                    }
+                }
+            }
+            Entry::Server(_) | Entry::Workspace(_) | Entry::Key(_) => {}
+            Entry::Member { .. }
+            | Entry::Session(_)
+            | Entry::KeyUse { .. }
+            | Entry::RevokedToken { .. }
+            | Entry::EndedSession { .. }
+            | Entry::RegistrationClosed => return Ok(true),
+        }
+        self.records.insert((entry.kind(), entry.id().0));
+        Ok(true)
+    }
+}
+
+/// What was written into another store.
+#[derive(Debug, Default)]
+pub struct Copied {
+    pub counts: Counts,
+    /// Left out, as what it belongs to is gone.
+    pub of_nobody: Counts,
+}
+
 /// Writes all records of one store into another.
 ///
 /// # Errors
 /// When one cannot be read or written.
-pub async fn copy(from: &dyn Records, to: &dyn Archive) -> Result<Counts, StoreError> {
-    let mut counts = Counts::new();
+pub async fn copy(from: &dyn Records, to: &dyn Archive) -> Result<Copied, StoreError> {
+    let (mut copied, mut there) = (Copied::default(), There::default());
     for kind in Kind::ALL {
         let mut last = None;
         loop {
             let page = from.read(kind, last.as_ref(), PAGE).await?;
-            if let Written::Refused { index, clash } = to.write(&page).await? {
-                return Err(StoreError::Damaged(format!("{} {clash}", page[index])));
+            let mut admitted = Vec::with_capacity(page.len());
+            for entry in &page {
+                if there.admits(entry)? {
+                    admitted.push(entry.clone());
+                }
             }
-            *counts.entry(kind).or_default() += page.len() as u64;
+            if let Written::Refused { index, clash } = to.write(&admitted).await? {
+                return Err(StoreError::Damaged(format!("{} {clash}", admitted[index])));
+            }
+            let left_out = page.len() - admitted.len();
+            *copied.counts.entry(kind).or_default() += admitted.len() as u64;
+            *copied.of_nobody.entry(kind).or_default() += left_out as u64;
             match page.into_iter().nth(PAGE - 1) {
                 Some(entry) => last = Some(entry),
                 None => break,
             }
         }
     }
-    Ok(counts)
+    Ok(copied)
 }
 
-/// What records can be read from.
+/// What records can be read from. Where they come and go while others are read, what had
+/// ended before the first is known to have ended.
 #[async_trait]
 pub trait Records: Send + Sync {
     /// Up to `limit` records of one kind, after one of them in an order that stays; fewer
@@ -248,10 +306,6 @@ pub trait Records: Send + Sync {
         after: Option<&Entry>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
-
-    /// Whether all that is read stood there at one moment. If not, records come and go
-    /// while others are read; what had ended before the first is in it.
-    fn is_of_one_moment(&self) -> bool;
 }
 
 /// A store whose records can be written as they are.
@@ -270,6 +324,18 @@ pub trait Import: Send {
 
     /// Makes what was written the store's.
     async fn finish(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Ends it without what was written, where the store can.
+    async fn give_up(self: Box<Self>) -> Result<Left, StoreError>;
+}
+
+/// What an import leaves that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The store as it was.
+    Nothing,
+    /// A store that nobody uses before the import has ended.
+    Part,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

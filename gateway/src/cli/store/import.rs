@@ -9,16 +9,20 @@ use std::process::ExitCode;
 use crate::cli::Place;
 use crate::cli::administer::prepare;
 use crate::cli::output::say;
+use crate::config::Config;
 use crate::files;
-use crate::server::{self, StartError};
+use crate::server;
 use crate::store::archive::file::{Part, Reading, import as write};
-use crate::store::archive::{Counts, Import, copy};
+use crate::store::archive::{Counts, Import, Left, copy};
+use crate::store::embedded::EmbeddedArchive;
 use crate::store::shared::Beginning;
 
 use super::{Failure, in_words};
 
 const PRESENT: &str = "the store holds records already; import into an empty one, or add to it what \
                        it lacks of the export (--resume)";
+const UNFINISHED: &str = "it is not finished; run it again, with --resume";
+const GOES_ON: &str = "no gateway uses what was imported; --resume goes on when that is mended";
 
 /// An export that was read once and is whole. It is read again for each part of it.
 pub(super) struct Source {
@@ -55,18 +59,46 @@ impl Source {
     ///
     /// # Errors
     /// Why it was given up.
-    pub(super) async fn import(&self, mut to: Box<dyn Import>) -> Result<u64, String> {
+    async fn write(&self, to: &mut dyn Import) -> Result<u64, String> {
         let mut added = 0;
         for part in [Part::Ends, Part::Rest] {
             let mut reading = self.read()?;
-            let written = write(&mut *to, &mut reading, part).await;
+            let written = write(to, &mut reading, part).await;
             added += written.map_err(|error| self.told(&error))?;
             if reading.sha256() != self.sha256 {
                 return Err(self.told(&"it has changed while it was read"));
             }
         }
-        to.finish().await.map_err(|error| error.to_string())?;
         Ok(added)
+    }
+
+    /// As [`Self::write`], into a scratch store.
+    ///
+    /// # Errors
+    /// What clashes, or why it cannot be tried.
+    pub(super) async fn rehearse(&self, scratch: EmbeddedArchive) -> Result<u64, String> {
+        let mut import = scratch.import().map_err(|error| error.to_string())?;
+        self.write(&mut import).await
+    }
+
+    /// As [`Self::write`], to its end.
+    ///
+    /// # Errors
+    /// Why it was given up, and what is left of it.
+    async fn import(&self, mut to: Box<dyn Import>) -> Result<u64, String> {
+        let reason = match self.write(&mut *to).await {
+            Ok(added) => {
+                let finished = to.finish().await;
+                return finished.map(|()| added).map_err(|error| format!("{error}\n{UNFINISHED}"));
+            }
+            Err(reason) => reason,
+        };
+        let left = match to.give_up().await {
+            Ok(Left::Nothing) => "nothing was imported".to_owned(),
+            Ok(Left::Part) => GOES_ON.to_owned(),
+            Err(error) => format!("{error}\n{GOES_ON}"),
+        };
+        Err(format!("{reason}\n{left}"))
     }
 
     fn read(&self) -> Result<Reading<BufReader<&File>>, String> {
@@ -91,6 +123,29 @@ fn keep_input() -> Result<File, String> {
     Ok(file)
 }
 
+/// Tries it on a copy of what is there: into a shared store nothing is written, and no mark
+/// is left, by which no gateway uses it, before it is known that nothing clashes.
+async fn rehearse(config: &Config, source: &Source, beginning: Beginning) -> Result<u64, String> {
+    let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
+    let present = server::find_beside_import(config, &source.sha256, beginning).await;
+    if let Some(present) = present.map_err(|error| error.to_string())? {
+        let copied = copy(&*present, &scratch).await.map_err(|error| error.to_string())?;
+        if beginning == Beginning::New && copied.counts.values().any(|count| *count > 0) {
+            return Err(PRESENT.to_owned());
+        }
+    }
+    source.rehearse(scratch).await
+}
+
+async fn carry_out(config: &Config, source: &Source, beginning: Beginning) -> Result<u64, String> {
+    if config.store.shared.is_some() {
+        rehearse(config, source, beginning).await?;
+    }
+    let begun = server::begin_import(config, &source.sha256, beginning).await;
+    let begun = begun.map_err(|error| error.to_string())?;
+    source.import(begun.ok_or_else(|| PRESENT.to_owned())?).await
+}
+
 pub(super) fn import(
     place: &Place,
     file: &Path,
@@ -100,35 +155,12 @@ pub(super) fn import(
     let (config, runtime) = prepare(place)?;
     let source = Source::open(file)?;
     let beginning = if resume { Beginning::Resume } else { Beginning::New };
-    let started = |error: StartError| error.to_string();
-    let added: Result<u64, String> = runtime.block_on(async {
+    let added = runtime.block_on(async {
         if dry_run {
-            let scratch = server::scratch_archive().map_err(started)?;
-            if let Some(present) = server::find_archive(&config).await.map_err(started)? {
-                let counts = copy(&*present, &scratch).await.map_err(|error| error.to_string())?;
-                if beginning == Beginning::New && counts.values().any(|count| *count > 0) {
-                    return Err(PRESENT.to_owned());
-                }
-            }
-            let import = scratch.import().map_err(|error| error.to_string())?;
-            return source.import(Box::new(import)).await;
+            rehearse(&config, &source, beginning).await
+        } else {
+            carry_out(&config, &source, beginning).await
         }
-        if config.store.shared.is_some()
-            && beginning == Beginning::New
-            && let Ok(scratch) = server::scratch_archive()
-        {
-            // What clashes with itself is known before a mark is left.
-            let import = scratch.import().map_err(|error| error.to_string())?;
-            source.import(Box::new(import)).await?;
-        }
-        let begun = server::begin_import(&config, &source.sha256, beginning).await;
-        let import = begun.map_err(started)?.ok_or_else(|| PRESENT.to_owned())?;
-        source.import(import).await.map_err(|reason| match &config.store.shared {
-            None => format!("{reason}\nnothing was imported"),
-            Some(_) => format!(
-                "{reason}\nno gateway uses what was imported; --resume goes on when that is mended"
-            ),
-        })
     });
     let (added, total) = (added?, source.counts.values().sum::<u64>());
     let (verb, were) = if dry_run { ("would be added", "are") } else { ("added", "were") };

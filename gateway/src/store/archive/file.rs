@@ -1,8 +1,6 @@
 //! An export as a file: lines of JSON. The first says what it is, the last how many
 //! records of each kind lie between, and their checksum, so that a cut file is known.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, Read};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -18,7 +16,7 @@ use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::WorkspaceId;
 use crate::store::record::{Record, check_member_role};
 
-use super::{Clash, Counts, Entry, Import, Kind, PAGE, Records, Written};
+use super::{Clash, Counts, Entry, Import, Kind, PAGE, Records, There, Written};
 
 /// How the first line begins.
 pub const BEGINNING: &str = "{\"format\":\"portcullis-export\"";
@@ -198,47 +196,7 @@ pub struct Export<'a> {
     records: &'a dyn Records,
     stage: Stage,
     sum: Sum,
-    /// Where records come and go while others are read.
-    there: Option<There>,
-}
-
-/// What was read before, as far as later records can contradict it.
-#[derive(Default)]
-struct There {
-    /// What others can belong to.
-    records: HashSet<(Kind, Uuid)>,
-    /// Hashes of accounts' names.
-    names: HashSet<u64>,
-    hasher: RandomState,
-}
-
-impl There {
-    /// Whether an import would take this record too, behind those before it.
-    fn admits(&mut self, entry: &Entry) -> Result<bool, StoreError> {
-        if !entry.refers_to().iter().all(|other| self.records.contains(other)) {
-            return Ok(false);
-        }
-        match entry {
-            Entry::Account(account) => {
-                for name in account.names() {
-                    if !self.names.insert(self.hasher.hash_one(&name)) {
-                        let reason = "a name went from one account to another while the store was \
-                                      read; try it again";
-                        return Err(StoreError::Unavailable(reason.to_owned()));
-                    }
-                }
-            }
-            Entry::Server(_) | Entry::Workspace(_) | Entry::Key(_) => {}
-            Entry::Member { .. }
-            | Entry::Session(_)
-            | Entry::KeyUse { .. }
-            | Entry::RevokedToken { .. }
-            | Entry::EndedSession { .. }
-            | Entry::RegistrationClosed => return Ok(true),
-        }
-        self.records.insert((entry.kind(), entry.id().0));
-        Ok(true)
-    }
+    there: There,
 }
 
 enum Stage {
@@ -251,8 +209,7 @@ enum Stage {
 impl<'a> Export<'a> {
     #[must_use]
     pub fn of(records: &'a dyn Records) -> Self {
-        let there = (!records.is_of_one_moment()).then(There::default);
-        Self { records, stage: Stage::Header, sum: Sum::default(), there }
+        Self { records, stage: Stage::Header, sum: Sum::default(), there: There::default() }
     }
 
     /// The next lines, until there are none.
@@ -277,9 +234,7 @@ impl<'a> Export<'a> {
                     };
                     let page = self.records.read(*kind, last.as_deref(), PAGE).await?;
                     for entry in &page {
-                        if let Some(there) = &mut self.there
-                            && !there.admits(entry)?
-                        {
+                        if !self.there.admits(entry)? {
                             continue;
                         }
                         let line = entry.to_line().map_err(|error| damaged(&error))?;

@@ -21,7 +21,7 @@ use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::files;
-use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Records, Written};
+use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
@@ -54,10 +54,6 @@ impl Records for Snapshot {
         tokio::task::spawn_blocking(move || read(&txn, kind, after, limit))
             .await
             .map_err(|error| StoreError::Unavailable(error.to_string()))?
-    }
-
-    fn is_of_one_moment(&self) -> bool {
-        true
     }
 }
 
@@ -130,6 +126,11 @@ impl Import for EmbeddedImport {
             Err(error) => Err(unmade(&error)),
         }
     }
+
+    async fn give_up(self: Box<Self>) -> Result<Left, StoreError> {
+        self.txn.abort()?;
+        Ok(Left::Nothing)
+    }
 }
 
 #[async_trait]
@@ -141,11 +142,6 @@ impl Records for EmbeddedArchive {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         read(&self.0.begin_read()?, kind, after.map(Entry::id), limit)
-    }
-
-    /// Nobody else can have it open.
-    fn is_of_one_moment(&self) -> bool {
-        true
     }
 }
 

@@ -17,13 +17,13 @@ use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Records, Written};
+use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::change::Change;
 use super::intents::{CLOSED, number, text};
 use super::link::accepted;
-use super::schema::{self, Beginning};
+use super::schema::{self, Beginning, Mark};
 use super::transaction::{Committed, Transaction};
 use super::{Engine, MAX_DECISIONS, OpenError, Settings};
 
@@ -57,8 +57,22 @@ impl SharedArchive {
         beginning: Beginning,
     ) -> Result<SharedImport, OpenError> {
         let engine = Engine::new(settings, Arc::default(), entropy);
-        engine.connect_for_import(export, beginning).await?;
-        Ok(SharedImport(Self(engine)))
+        let mark = engine.connect_for_import(export, beginning).await?;
+        Ok(SharedImport { archive: Self(engine), mark, added: false })
+    }
+
+    /// Connects to a database in which an import of this export was cut short, to read it.
+    ///
+    /// # Errors
+    /// When it cannot be reached or must not be used, or no such import is under way.
+    pub async fn cut_short(
+        settings: Settings,
+        entropy: Arc<dyn Entropy>,
+        export: &str,
+    ) -> Result<Self, OpenError> {
+        let engine = Engine::new(settings, Arc::default(), entropy);
+        engine.connect_to_import(export).await?;
+        Ok(Self(engine))
     }
 
     /// Members of one workspace after another, each in order of accounts.
@@ -88,6 +102,33 @@ impl SharedArchive {
                     entries.push(Entry::Member { workspace, account, role });
                 }
             }
+        }
+        Ok(entries)
+    }
+
+    /// Without those that their account's present record has ended: it may have been read
+    /// before.
+    async fn sessions(&self, from: Option<Uuid>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let names = &self.0.names;
+        let (mut entries, mut from, mut more) = (Vec::new(), from, true);
+        while more && entries.len() < limit {
+            let (wanted, key) = (limit - entries.len(), |id| names.session(id));
+            let page: Vec<Session> = self.0.page(&names.sessions(), from, wanted, key).await?;
+            more = page.len() == wanted;
+            from = page.last().map(|session| session.id.0).or(from);
+            let owners: BTreeSet<Uuid> = page.iter().map(|session| session.account.0).collect();
+            let keys: Vec<String> = owners.into_iter().map(|id| names.account(id)).collect();
+            let mut ended = BTreeMap::new();
+            for (key, stored) in keys.iter().zip(self.0.records(keys.iter().cloned()).await?) {
+                let Some(stored) = stored else { continue };
+                let account = Account::decode(&stored, key)?;
+                ended.extend(account.ended.map(|ended| (account.id, ended)));
+            }
+            let has_ended = |session: &Session| {
+                ended.get(&session.account).is_some_and(|ended| ended.contain(session.id))
+            };
+            let live = page.into_iter().filter(|session| !has_ended(session));
+            entries.extend(live.map(Entry::Session));
         }
         Ok(entries)
     }
@@ -287,34 +328,49 @@ impl SharedArchive {
 }
 
 /// An import, page by page: what is cut short stays behind its mark.
-pub struct SharedImport(SharedArchive);
+pub struct SharedImport {
+    archive: SharedArchive,
+    mark: Mark,
+    /// Whether something may have been added.
+    added: bool,
+}
 
 impl SharedImport {
     /// What is there already.
     #[must_use]
     pub fn records(&self) -> &dyn Records {
-        &self.0
+        &self.archive
     }
 
-    /// Ends an import that has written nothing.
-    ///
-    /// # Errors
-    /// When the mark cannot be taken away.
-    pub async fn end(&self) -> Result<(), StoreError> {
-        let mut txn = Transaction::new(&self.0.0);
-        schema::end_import(&mut txn, &self.0.0.names);
-        if self.0.commit(&txn).await? { Ok(()) } else { Err(StoreError::Busy) }
+    /// Takes the mark away, and leaves the database to this installation.
+    async fn end(&self, installation: &str) -> Result<(), StoreError> {
+        let mut txn = Transaction::new(&self.archive.0);
+        schema::end_import(&mut txn, &self.archive.0.names, installation);
+        if self.archive.commit(&txn).await? { Ok(()) } else { Err(StoreError::Busy) }
     }
 }
 
 #[async_trait]
 impl Import for SharedImport {
     async fn write(&mut self, entries: &[Entry]) -> Result<Written, StoreError> {
-        self.0.write(entries).await
+        let written = self.archive.write(entries).await;
+        self.added |= !matches!(written, Ok(Written::Added(0) | Written::Refused { .. }));
+        written
     }
 
     async fn finish(self: Box<Self>) -> Result<(), StoreError> {
-        self.end().await
+        self.end(&self.mark.installation).await
+    }
+
+    /// A mark of an earlier run, of which a part may be there, stays.
+    async fn give_up(self: Box<Self>) -> Result<Left, StoreError> {
+        match &self.mark.former {
+            Some(former) if !self.added => {
+                self.end(former).await?;
+                Ok(Left::Nothing)
+            }
+            _ => Ok(Left::Part),
+        }
     }
 }
 
@@ -353,11 +409,7 @@ impl Records for SharedArchive {
                 let page: Vec<Workspace> = engine.page(&index, from, limit, key).await?;
                 Ok(page.into_iter().map(Entry::Workspace).collect())
             }
-            Kind::Session => {
-                let key = |id| names.session(id);
-                let page: Vec<Session> = engine.page(&names.sessions(), from, limit, key).await?;
-                Ok(page.into_iter().map(Entry::Session).collect())
-            }
+            Kind::Session => self.sessions(from, limit).await,
             Kind::Key => {
                 let key = |id| names.key(id);
                 let page: Vec<ApiKey> = engine.page(&names.keys(), from, limit, key).await?;
@@ -382,10 +434,6 @@ impl Records for SharedArchive {
                 Ok(ends.map(entry).collect())
             }
         }
-    }
-
-    fn is_of_one_moment(&self) -> bool {
-        false
     }
 }
 

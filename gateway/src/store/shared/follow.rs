@@ -22,7 +22,7 @@ use crate::store::record::{Record, check_member_role};
 use super::change::{self, Change};
 use super::link::{Connected, LinkError, connect};
 use super::memory::Place;
-use super::schema::{self, Beginning, OpenError};
+use super::schema::{self, Beginning, Mark, OpenError};
 use super::transaction::Transaction;
 use super::{Engine, find};
 
@@ -71,15 +71,32 @@ impl Engine {
         &self,
         export: &str,
         beginning: Beginning,
-    ) -> Result<(), OpenError> {
+    ) -> Result<Mark, OpenError> {
+        let connected = self.find_primary().await?;
+        let fresh = Uuid::from_slice(&self.random_bytes::<16>()).unwrap_or_default().to_string();
+        let settings = &self.settings;
+        let mark = schema::begin_import(settings, &connected, export, beginning, &fresh).await?;
+        self.use_connection(connected, &mark.installation);
+        Ok(mark)
+    }
+
+    /// The same where it is marked, and nothing is changed.
+    pub(super) async fn connect_to_import(&self, export: &str) -> Result<(), OpenError> {
+        let connected = self.find_primary().await?;
+        let installation = schema::find_import(&self.settings, &connected, export).await?;
+        self.use_connection(connected, &installation);
+        Ok(())
+    }
+
+    async fn find_primary(&self) -> Result<Connected, OpenError> {
         let settings = &self.settings;
         let address = find::primary(settings, self.asked_first.load(Ordering::Relaxed)).await?;
-        let connected = Connected::open(settings, address).await?;
-        let fresh = Uuid::from_slice(&self.random_bytes::<16>()).unwrap_or_default().to_string();
-        let marked = schema::begin_import(settings, &connected, export, beginning, &fresh).await?;
-        self.installation.store(Arc::new(marked));
+        Ok(Connected::open(settings, address).await?)
+    }
+
+    fn use_connection(&self, connected: Connected, installation: &str) {
+        self.installation.store(Arc::new(installation.to_owned()));
         self.link.set(&Arc::new(connected));
-        Ok(())
     }
 
     /// Follows for ever; `ready` hears of the first time that everything is known, or

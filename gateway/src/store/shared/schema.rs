@@ -171,15 +171,23 @@ pub enum Beginning {
     Resume,
 }
 
-/// Marks the database for an import of this export, unless it is marked already; answers
-/// whose it is then.
+/// A database that is marked for an import.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// Whose it is now.
+    pub installation: String,
+    /// Whose it was before, if it was marked by this.
+    pub former: Option<String>,
+}
+
+/// Marks the database for an import of this export, unless it is marked already.
 pub(super) async fn begin_import(
     settings: &Settings,
     connected: &Connected,
     export: &str,
     beginning: Beginning,
     installation: &str,
-) -> Result<String, OpenError> {
+) -> Result<Mark, OpenError> {
     let address = &connected.address;
     let mut connection = connected.commands();
     Server::ask(&mut connection).await.check(settings, address)?;
@@ -197,22 +205,44 @@ pub(super) async fn begin_import(
         .arg(export)
         .arg(installation)
         .arg(if beginning == Beginning::Resume { "resume" } else { "new" });
-    let marked: Result<(String, String), _> = mark.query_async(&mut connection).await;
-    let (marked, installation) =
+    let marked: Result<(String, String, Option<String>), _> =
+        mark.query_async(&mut connection).await;
+    let (marked, installation, former) =
         marked.map_err(|error| LinkError::Unreachable(address.clone(), error.to_string()))?;
     if marked == export {
-        return Ok(installation);
+        return Ok(Mark { installation, former });
     }
     // Somebody else was faster.
     let prefix = settings.prefix.clone();
     Err(OpenError::Importing { address: address.clone(), prefix, export: marked })
 }
 
-/// Takes the mark away: the database is anybody's to use again.
-pub(super) fn end_import(transaction: &mut Transaction<'_>, names: &Names) {
-    let schema = SCHEMA.to_string().into_bytes();
-    let whole = [b"schema".to_vec(), schema.clone(), b"reads".to_vec(), schema];
-    transaction.run("HSET", names.meta(), whole);
+/// Whose the database is in which an import of this export is under way.
+pub(super) async fn find_import(
+    settings: &Settings,
+    connected: &Connected,
+    export: &str,
+) -> Result<String, OpenError> {
+    let address = &connected.address;
+    let mut connection = connected.commands();
+    Server::ask(&mut connection).await.check(settings, address)?;
+    match read_meta(settings, address, &mut connection).await {
+        Err(OpenError::Importing { export: marked, .. }) if marked == export => {}
+        looked => drop(looked?),
+    }
+    let mut whose = cmd("HGET");
+    whose.arg(Names::new(&settings.prefix).meta()).arg("installation");
+    let whose: Result<String, _> = whose.query_async(&mut connection).await;
+    whose.map_err(|error| LinkError::Unreachable(address.clone(), error.to_string()).into())
+}
+
+/// Takes the mark away: the database is anybody's to use again, and this installation's.
+pub(super) fn end_import(transaction: &mut Transaction<'_>, names: &Names, installation: &str) {
+    let schema = SCHEMA.to_string();
+    let whole = [("schema", schema.as_str()), ("reads", &schema), ("installation", installation)];
+    for (field, value) in whole {
+        transaction.run("HSET", names.meta(), [field, value].map(|text| text.as_bytes().to_vec()));
+    }
     transaction.run("HDEL", names.meta(), [b"import".to_vec()]);
 }
 

@@ -2,9 +2,11 @@
 
 use redb::{Database, ReadableDatabase};
 
+use super::super::EmbeddedArchive;
 use super::super::sessions;
 use super::super::writer::Step;
 use super::super::{ACCOUNTS, NAMES, read_account, schema, write_account};
+use super::archive::carried_over;
 use super::*;
 use crate::auth::account::Account;
 use crate::auth::ports::{
@@ -73,6 +75,8 @@ async fn what_a_kill_leaves_of_ended_sessions_has_ended_and_is_removed_later() {
         assert_eq!(left.faults, Vec::<String>::new(), "{ending:?}");
         let rest = (LIMITS.sessions - CLEARED_AT_ONCE) as u64;
         assert_eq!(left.sessions, rest, "a part in a step");
+        let known = if ending == Ending::Sessions { 1 + rest } else { 0 };
+        assert_eq!(carried_over(&EmbeddedArchive::reopen(&location).unwrap()).await, known);
 
         let (store, standing) = reopen(&location);
         for session in &sessions {

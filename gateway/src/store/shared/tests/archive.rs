@@ -4,8 +4,9 @@ use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::archive::conformance::{account, archive_conformance, everything, one_of_each};
-use crate::store::archive::{Archive, Entry, Import, Kind, Records, Written, copy, is_empty};
+use crate::store::archive::{Archive, Entry, Import, Kind, Left, Records, Written, copy, is_empty};
 use crate::store::embedded::EmbeddedArchive;
+use crate::store::record::Record as _;
 
 async fn archive(prefix: &str) -> SharedArchive {
     let entropy = Arc::new(SystemEntropy::default());
@@ -118,6 +119,82 @@ async fn a_gateway_that_has_seen_the_empty_database_writes_nothing_into_an_impor
     assert!(replica.store.create_account(account(3)).await.is_err());
     assert!(is_empty(begun.records()).await.unwrap());
     // What begins after its end finds a database like any other.
-    begun.end().await.unwrap();
+    Box::new(begun).finish().await.unwrap();
     replicas::<1>(&prefix).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_is_given_up_before_it_added_anything_leaves_the_database_as_it_was() {
+    let clash = |number| {
+        let name = crate::auth::account::Username::parse("user1").unwrap();
+        [Entry::Account(crate::auth::account::Account { username: name, ..account(number) })]
+    };
+    for beginning in [Beginning::New, Beginning::Resume] {
+        let prefix = prefix();
+        let [replica] = replicas(&prefix).await;
+        replica.store.create_account(account(1)).await.unwrap();
+        let mut begun = import(&prefix, "one", beginning).await.unwrap();
+        assert!(matches!(begun.write(&clash(2)).await.unwrap(), Written::Refused { .. }));
+        assert_eq!(Box::new(begun).give_up().await.unwrap(), Left::Nothing);
+        eventually("it is followed again", || {
+            replica.store.health().is_some_and(|health| health.state == StoreState::Live)
+        })
+        .await;
+        let added = replica.store.create_account(account(3)).await.unwrap();
+        assert_eq!(added, crate::auth::ports::Creation::Created);
+        let [late] = replicas(&prefix).await;
+        assert!(late.standing.account_by_name("user1").is_some());
+
+        let mut begun = import(&prefix, "one", Beginning::Resume).await.unwrap();
+        assert_eq!(begun.write(&one_of_each(4)).await.unwrap(), Written::Added(9));
+        assert_eq!(Box::new(begun).give_up().await.unwrap(), Left::Part);
+        // Also when it is a later run that has added nothing.
+        let again = import(&prefix, "one", Beginning::Resume).await.unwrap();
+        assert_eq!(Box::new(again).give_up().await.unwrap(), Left::Part);
+        is_marked(inspect(&settings(&prefix)).await, "one");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_database_that_is_read_sessions_are_left_out_that_ended_meanwhile() {
+    let prefix = prefix();
+    let [replica] = replicas(&prefix).await;
+    let mine = replica.with_account(1).await;
+    let other = replica.with_account(2).await;
+    let mut sessions = replica.with_sessions(1_000, &mine).await;
+    sessions.push(replica.with_session(9_000, &other).await);
+    let archive = archive(&prefix).await;
+    let before = archive.read(Kind::Account, None, 500).await.unwrap();
+    assert_eq!(before.len(), 2);
+    // As a gateway leaves it that is killed before their records have gone.
+    let mut ended = mine.clone();
+    ended.end_sessions(sessions[299].id, Some(sessions[7].id));
+    let mut mark = redis::cmd("SET");
+    mark.arg(Names::new(&prefix).account(mine.id.0)).arg(ended.encode().unwrap());
+    let _: Value = mark.query_async(&mut beside().await).await.unwrap();
+    let live = [sessions[7].clone(), sessions[300].clone()].map(Entry::Session);
+    for limit in [1, 7, 500] {
+        let mut read = everything(&archive, limit).await;
+        read.retain(|entry| entry.kind() == Kind::Session);
+        assert_eq!(read, live, "in pages of {limit}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_an_account_that_is_gone_is_in_no_copy() {
+    let prefix = prefix();
+    let [replica] = replicas(&prefix).await;
+    let account = replica.with_account(1).await;
+    let sessions = replica.with_sessions(1_000, &account).await;
+    let archive = archive(&prefix).await;
+    let mut gone = redis::cmd("DEL");
+    gone.arg(Names::new(&prefix).account(account.id.0));
+    let _: Value = gone.query_async(&mut beside().await).await.unwrap();
+    let mut unlisted = redis::cmd("ZREM");
+    unlisted.arg(Names::new(&prefix).accounts()).arg(account.id.0.to_string());
+    let _: Value = unlisted.query_async(&mut beside().await).await.unwrap();
+    let scratch = EmbeddedArchive::scratch().unwrap();
+    let copied = copy(&archive, &scratch).await.unwrap();
+    assert_eq!(copied.of_nobody[&Kind::Session], sessions.len() as u64);
+    assert!(is_empty(&scratch).await.unwrap());
 }
