@@ -14,20 +14,17 @@
 //!
 //! Guessing one user's password from many addresses passes below that limit. A user whose
 //! attempts failed too often is therefore tried slowly by strangers (`users`), and never
-//! locked: else anybody could lock out anybody. Failures are counted by the store, so at
+//! locked: else anybody could lock out anybody. Who waits for that user's turn lets others
+//! behind the same address go on. Failures are counted by the store, so at
 //! every gateway; who is guessed at is known by an id, never by what was typed.
 
 mod crowd;
+mod lanes;
 mod users;
 
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-
-use dashmap::DashMap;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::Core;
 use crate::auth::account::Account;
@@ -42,10 +39,8 @@ use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::sink::Sink;
 
 use super::reason::{Reason, Rejection, Tried};
+use lanes::Lanes;
 use users::{Guest, Users};
-
-/// Attempts of one address that may wait for their turn.
-const MAX_WAITING: usize = 64;
 
 /// Who makes a request, as far as limits and the audit log care.
 #[derive(Clone)]
@@ -182,7 +177,7 @@ impl Throttle {
         check: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Rejection> {
         self.check(caller.source)?;
-        let address_turn = self.addresses.turn(caller.source).await?;
+        let mut address_turn = self.addresses.turn(caller.source).await?;
         // Again: the attempts before this one may have been the last that were allowed.
         self.check(caller.source)?;
         let Some(name) = name else {
@@ -193,7 +188,11 @@ impl Throttle {
         let known =
             account.as_ref().is_some_and(|account| account.is_known_from(caller.source, now));
         let guest = if known { Guest::Known } else { Guest::Stranger };
-        let user_turn = self.users.turn(id, guest, caller.source).await?;
+        let mut place = self.users.join(id, guest, caller.source);
+        let user_turn = match place.begun()? {
+            Some(turn) => turn,
+            None => address_turn.without(place.turn()).await?,
+        };
         // The wait may have been long.
         self.check(caller.source)?;
         let user = User { id, account };
@@ -293,61 +292,6 @@ impl Throttle {
     /// Forgets users whom nobody tries any more.
     pub fn sweep(&self) {
         self.users.sweep();
-    }
-}
-
-/// Turns, one after another for each key.
-struct Lanes<K: Eq + Hash>(Arc<DashMap<K, Arc<Lane>>>);
-
-struct Lane {
-    turn: Arc<Semaphore>,
-    waiting: AtomicUsize,
-}
-
-impl<K: Eq + Hash> Default for Lanes<K> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<K: Eq + Hash + Copy> Lanes<K> {
-    /// Waits for the key's turn.
-    ///
-    /// # Errors
-    /// [`Reason::AttemptsQueued`] when too many wait already.
-    async fn turn(&self, key: K) -> Result<Turn<K>, Rejection> {
-        let (lane, waiting) = {
-            let lane = self.0.entry(key).or_insert_with(|| {
-                Arc::new(Lane { turn: Arc::new(Semaphore::new(1)), waiting: AtomicUsize::new(0) })
-            });
-            // Under the map's lock: a lane that is joined cannot be removed.
-            let waiting = lane.waiting.fetch_add(1, Ordering::AcqRel);
-            (Arc::clone(&lane), waiting)
-        };
-        let mut turn = Turn { lanes: Arc::clone(&self.0), key, lane, permit: None };
-        if waiting >= MAX_WAITING {
-            return Err(Reason::AttemptsQueued.into());
-        }
-        let permit = Arc::clone(&turn.lane.turn).acquire_owned().await;
-        turn.permit = permit.ok();
-        Ok(turn)
-    }
-}
-
-/// The right to make an attempt; the next in line gets it when this is dropped.
-struct Turn<K: Eq + Hash> {
-    lanes: Arc<DashMap<K, Arc<Lane>>>,
-    key: K,
-    lane: Arc<Lane>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl<K: Eq + Hash> Drop for Turn<K> {
-    fn drop(&mut self) {
-        self.permit.take();
-        self.lane.waiting.fetch_sub(1, Ordering::AcqRel);
-        // Under the map's lock, so that nobody joins the lane as it goes.
-        self.lanes.remove_if(&self.key, |_, lane| lane.waiting.load(Ordering::Acquire) == 0);
     }
 }
 

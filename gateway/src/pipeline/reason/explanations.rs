@@ -206,7 +206,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "attempts_queued",
-        "More than 64 attempts of one address wait for their turn.",
+        "More than 64 attempts of one address wait for their turn, or as many for the turns of their users.",
         "None needed: this is what a guessing attack looks like. A client that signs in so often should keep its token.",
     ),
     of(

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::lanes::MAX_WAITING;
 use super::*;
 use crate::auth::tests::Bench;
 use crate::auth::time::Seconds;
@@ -76,7 +77,7 @@ async fn of_many_wrong_attempts_at_once_exactly_the_allowed_number_is_judged() {
     assert_eq!(judged.all.load(Ordering::SeqCst), ATTEMPTS);
     assert_eq!(judged.most.load(Ordering::SeqCst), 1, "one after another");
     assert_eq!((codes(&outcomes, "password_wrong"), codes(&outcomes, "locked_out")), (5, 45));
-    assert!(throttle.addresses.0.is_empty(), "nobody waits, nothing is kept");
+    assert!(throttle.addresses.is_empty(), "nobody waits, nothing is kept");
     assert!(throttle.users.is_empty());
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;
 
 use crate::auth::Core;
@@ -83,19 +83,11 @@ impl Users {
         Self { core, pause, longest, lanes: DashMap::new(), numbers: AtomicU64::new(0) }
     }
 
-    /// Waits for a turn.
-    ///
-    /// # Errors
-    /// [`Reason::UserAttemptsQueued`] when too many wait, or for too long.
-    pub(super) async fn turn(
-        self: &Arc<Self>,
-        user: Guessed,
-        guest: Guest,
-        source: Source,
-    ) -> Result<Turn, Rejection> {
+    /// Takes a place among those who try the user.
+    pub(super) fn join(self: &Arc<Self>, user: Guessed, guest: Guest, source: Source) -> Place {
         let (begin, begun) = oneshot::channel();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting { users: Arc::clone(self), user, number };
+        let waiting = Waiting { users: Arc::clone(self), user, number };
         let gives_way = self.lanes.entry(user).or_default().join(
             (guest, source),
             Waiter { number, begin },
@@ -104,13 +96,7 @@ impl Users {
         // Who gives way hears of it by this; it may be the one who came.
         drop(gives_way);
         self.advance(user);
-        match tokio::time::timeout(self.longest, begun).await {
-            Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => {
-                let retry_after = self.pause.max(Duration::from_secs(1));
-                Err(Reason::UserAttemptsQueued { retry_after }.into())
-            }
-        }
+        Place { waiting, begun }
     }
 
     /// Lets begin who may.
@@ -159,6 +145,10 @@ impl Users {
     pub(super) fn sweep(&self) {
         let now = Instant::now();
         self.lanes.retain(|_, lane| !lane.is_idle(now, self.pause));
+    }
+
+    fn refusal(&self) -> Rejection {
+        Reason::UserAttemptsQueued { retry_after: self.pause.max(Duration::from_secs(1)) }.into()
     }
 
     fn random(&self, below: usize) -> usize {
@@ -247,7 +237,39 @@ impl Lane {
     }
 }
 
-/// A place in a lane; given up when this is dropped, whatever came of it.
+/// A place among those who try a user, until it has come to a turn.
+pub(super) struct Place {
+    waiting: Waiting,
+    begun: oneshot::Receiver<Turn>,
+}
+
+impl Place {
+    /// The turn, if it has come.
+    ///
+    /// # Errors
+    /// [`Reason::UserAttemptsQueued`] when too many wait.
+    pub(super) fn begun(&mut self) -> Result<Option<Turn>, Rejection> {
+        match self.begun.try_recv() {
+            Ok(turn) => Ok(Some(turn)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Closed) => Err(self.waiting.users.refusal()),
+        }
+    }
+
+    /// Waits for the turn.
+    ///
+    /// # Errors
+    /// [`Reason::UserAttemptsQueued`] when too many wait, or for too long.
+    pub(super) async fn turn(self) -> Result<Turn, Rejection> {
+        let users = &self.waiting.users;
+        match tokio::time::timeout(users.longest, self.begun).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(users.refusal()),
+        }
+    }
+}
+
+/// In a lane; leaves it when this is dropped, whatever came of it.
 struct Waiting {
     users: Arc<Users>,
     user: Guessed,

@@ -78,6 +78,144 @@ async fn a_known_address_waits_for_no_stranger() {
     }
 }
 
+/// Was: whoever signed in from behind one address waited for the crowd at another's name.
+#[tokio::test]
+async fn who_shares_an_address_with_an_attempt_on_a_crowded_user_does_not_wait_with_it() {
+    for user_attempts in [1_000, 1] {
+        let throttle = throttle_of(user_attempts, PAUSE).await;
+        let finish = besieged(&throttle).await;
+        if user_attempts == 1 {
+            guess(&throttle, &known(9), "ann").await.unwrap_err();
+        }
+        let waiting = wait_on(&throttle, 1_000);
+        tokio::task::yield_now().await;
+        for name in [Some("ben"), None] {
+            let caller = stranger(1_000);
+            let attempt = throttle.attempt(&caller, name, Tried::Password, async { Ok(()) });
+            soon(attempt).await.unwrap();
+        }
+        assert!(!waiting.is_finished(), "control: the crowd is there");
+        finish.notify_one();
+    }
+}
+
+/// However many wait for a crowded user: who need not wait is served, and who must is
+/// refused beyond a bound.
+#[tokio::test]
+async fn attempts_that_wait_for_crowded_users_are_bounded_for_each_address() {
+    let throttle = throttle_of(1, PAUSE).await;
+    let names: Vec<String> = (0..5).map(|number| format!("nobody {number}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        guess(&throttle, &stranger(u32::try_from(number).unwrap()), name).await.unwrap_err();
+        assert!(is_slowed(&throttle, name), "strangers wait for the pause");
+    }
+    // Of one network sixteen wait for one user.
+    let mut waiting = Vec::new();
+    for name in names.iter().flat_map(|name| [name; 16]) {
+        let (throttle, name) = (Arc::clone(&throttle), name.clone());
+        waiting.push(tokio::spawn(async move { guess(&throttle, &stranger(99), &name).await }));
+    }
+    while waiting.iter().filter(|attempt| attempt.is_finished()).count() < 80 - MAX_WAITING {
+        tokio::task::yield_now().await;
+    }
+    let other = soon(guess(&throttle, &stranger(99), "nobody else")).await;
+    assert_eq!(code(&other), "password_wrong");
+    let (refused, waiting): (Vec<_>, Vec<_>) =
+        waiting.into_iter().partition(JoinHandle::is_finished);
+    assert_eq!(waiting.len(), MAX_WAITING);
+    for attempt in refused {
+        assert_eq!(code(&attempt.await.unwrap()), "attempts_queued");
+    }
+    for attempt in waiting {
+        attempt.abort();
+        attempt.await.unwrap_err();
+    }
+    assert!(throttle.addresses.is_empty(), "nobody waits, nothing is kept");
+}
+
+/// It has waited, and keeps others waiting for the user's turn that it holds.
+#[tokio::test]
+async fn who_comes_back_with_the_turn_of_its_user_goes_before_those_who_came_meanwhile() {
+    let throttle = throttle_of(1_000, Duration::ZERO).await;
+    let (held, finish) = slow(&throttle).await;
+    let (done, mut order) = tokio::sync::mpsc::channel(8);
+    let spawn = |name: &'static str, check: Option<Arc<Notify>>| {
+        let (throttle, done) = (Arc::clone(&throttle), done.clone());
+        tokio::spawn(async move {
+            let check = async move {
+                if let Some(check) = check {
+                    check.notified().await;
+                }
+                Ok(())
+            };
+            let outcome = throttle.attempt(&stranger(1), Some(name), Tried::Password, check).await;
+            done.send((name, code(&outcome))).await.unwrap();
+        })
+    };
+    spawn("ann", None);
+    tokio::task::yield_now().await;
+    let first = Arc::<Notify>::default();
+    spawn("first", Some(Arc::clone(&first)));
+    for name in ["second", "third"] {
+        tokio::task::yield_now().await;
+        spawn(name, None);
+    }
+    // Now it is ann's turn, while another attempt of the address is judged.
+    tokio::task::yield_now().await;
+    finish.notify_one();
+    held.await.unwrap().unwrap();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    first.notify_one();
+    let mut names = Vec::new();
+    while names.len() < 4 {
+        let (name, code) = soon(order.recv()).await.unwrap();
+        assert_eq!(code, "ok");
+        names.push(name);
+    }
+    // The second stood at the door.
+    assert_eq!(names, ["first", "second", "ann", "third"]);
+}
+
+/// Whatever users are tried, whoever leaves, from an address as many guesses are judged as
+/// it may make, one after another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn from_one_address_exactly_the_allowed_number_is_judged_whoever_is_guessed_at() {
+    for round in 0..50 {
+        let throttle = throttle_of(1_000, Duration::ZERO).await;
+        let judged = Arc::<Judged>::default();
+        // Others keep the users' turns busy.
+        let noise: Vec<_> = (0..40)
+            .map(|number| {
+                let throttle = Arc::clone(&throttle);
+                let name = ["ann", "ben", "eve"][number as usize % 3];
+                tokio::spawn(async move { guess(&throttle, &stranger(100 + number), name).await })
+            })
+            .collect();
+        let attempts: Vec<_> = (0..60)
+            .map(|number| {
+                let (throttle, judged) = (Arc::clone(&throttle), Arc::clone(&judged));
+                let name = [Some("ann"), Some("ben"), Some("eve"), None][number % 4];
+                tokio::spawn(async move {
+                    throttle.attempt(&stranger(1), name, Tried::Password, judged.wrong()).await
+                })
+            })
+            .collect();
+        for leaving in attempts.iter().skip(round % 7).step_by(7) {
+            leaving.abort();
+        }
+        for attempt in noise.into_iter().chain(attempts) {
+            let _ = soon(attempt).await;
+        }
+        while !throttle.addresses.is_empty() || !throttle.users.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(judged.all.load(Ordering::SeqCst), ATTEMPTS, "round {round}");
+        assert_eq!(judged.most.load(Ordering::SeqCst), 1, "one after another");
+    }
+}
+
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), work).await.expect("nothing to wait for")
 }
