@@ -15,7 +15,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dashmap::{DashMap, DashSet};
+use dashmap::{DashMap, DashSet, Entry};
 
 use super::account::{Account, AccountId, AccountState};
 use super::api_key::{ApiKey, KeyId};
@@ -458,9 +458,6 @@ pub struct Sizes {
 /// Changes, published by the engine after they are durable.
 impl Standing {
     pub fn put_account(&self, mut account: Account) {
-        if let Some(known) = self.account(account.id) {
-            account.keep_ended(&known);
-        }
         let work = account.password.as_ref().map(Work::of).unwrap_or_default();
         self.dearest.fetch_max(work.0, Ordering::Relaxed);
         for name in account.login_names() {
@@ -469,8 +466,19 @@ impl Standing {
         if let Some(number) = account.github {
             self.github.insert(number, account.id);
         }
-        let account = Arc::new(account);
-        let before = self.accounts.insert(account.id, Arc::clone(&account));
+        // In one step: an end that is held may be noted meanwhile.
+        let (before, account) = match self.accounts.entry(account.id) {
+            Entry::Occupied(mut known) => {
+                account.keep_ended(known.get());
+                let account = Arc::new(account);
+                (Some(known.insert(Arc::clone(&account))), account)
+            }
+            Entry::Vacant(place) => {
+                let account = Arc::new(account);
+                place.insert(Arc::clone(&account));
+                (None, account)
+            }
+        };
         // An address alone changes no judgement.
         if !before.is_some_and(|before| before.is_same_but_for_addresses(&account)) {
             self.advance(Subject::Account(account.id));
@@ -492,11 +500,10 @@ impl Standing {
     /// Ends every session of an account that was opened up to now, before the store has
     /// heard of it.
     pub fn end_all_sessions(&self, account: AccountId, now: Timestamp) {
-        if let Some(known) = self.account(account) {
-            let mut account = (*known).clone();
-            account.end_sessions(SessionId::last_of(now), None);
-            self.put_account(account);
-        }
+        let Some(mut known) = self.accounts.get_mut(&account) else { return };
+        Arc::make_mut(&mut known).end_sessions(SessionId::last_of(now), None);
+        drop(known);
+        self.advance(Subject::Account(account));
     }
 
     /// Forgets an account; what it owned is removed by its own calls.

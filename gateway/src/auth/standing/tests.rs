@@ -529,3 +529,28 @@ fn a_change_wakes_whom_it_concerns_and_a_stream_that_ends_leaves_nothing() {
     }
     assert_eq!(standing.subscribers.len(), 0);
 }
+
+/// An end that is held here may be noted while the store's word of another change of the
+/// account arrives: neither undoes the other.
+#[test]
+fn an_end_and_another_change_of_an_account_at_once_are_both_kept() {
+    let standing = Standing::default();
+    standing.put_account(account(1, "ann"));
+    let known = || standing.account(account_id(1)).expect("it is there");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for version in 1..=20_000 {
+                standing.put_account(Account { version, ..account(1, "ann") });
+                assert_eq!(known().version, version, "an end has brought back the one before");
+            }
+        });
+        scope.spawn(|| {
+            for moment in 1..=20_000 {
+                let now = NOW.plus(Seconds(moment));
+                standing.end_all_sessions(account_id(1), now);
+                let ended = known().ended.expect("something has ended").up_to;
+                assert_eq!(ended, SessionId::last_of(now), "a change has undone the end");
+            }
+        });
+    });
+}
