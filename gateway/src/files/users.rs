@@ -30,13 +30,15 @@ impl Users {
         }
     }
 
-    /// Whether nobody else is in a group, by its members and by who begins in it.
+    /// Whether nobody else is in a group but root, from whom nothing is safe anyway: by its
+    /// members and by who begins in it.
     pub(super) fn is_alone_in(&self, user: u32, group: u32) -> bool {
         let number = |line: &[&str], field: usize| -> Option<u32> { line.get(field)?.parse().ok() };
-        let others_begin_in_it = fields(&self.passwd)
-            .any(|line| number(&line, 3) == Some(group) && number(&line, 2) != Some(user));
+        let is_ours = |line: &[&str]| [Some(user), Some(0)].contains(&number(line, 2));
+        let others_begin_in_it =
+            fields(&self.passwd).any(|line| number(&line, 3) == Some(group) && !is_ours(&line));
         let our_names: Vec<&str> = fields(&self.passwd)
-            .filter(|line| number(line, 2) == Some(user))
+            .filter(|line| is_ours(line))
             .filter_map(|line| line.first().copied())
             .collect();
         let others_are_in_it = fields(&self.group)
@@ -71,6 +73,10 @@ mod tests {
         assert!(users("ann:x:1000:ann\n").is_alone_in(1000, 1000));
         assert!(!users("ann:x:1000:ben\n").is_alone_in(1000, 1000));
         assert!(!users("ann:x:1000:ann,ben\n").is_alone_in(1000, 1000));
+        // As OpenShift runs a pod; from root nothing is safe anyway.
+        assert!(plain.is_alone_in(1000, 0), "only root begins in it");
+        assert!(users("root:x:0:root\n").is_alone_in(1000, 0), "and is named in it");
+        assert!(!users("root:x:0:ben\n").is_alone_in(1000, 0));
         let unknown = Users { known: false, ..plain };
         assert!(!unknown.is_alone_in(1000, 1000), "who is in it cannot be told");
     }
