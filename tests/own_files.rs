@@ -123,6 +123,34 @@ async fn a_link_in_the_place_of_a_directory_or_a_file_of_ours_is_refused_and_not
     }
 }
 
+/// As Kubernetes mounts a secret; whoever has such a pair may go on using it there.
+#[tokio::test]
+async fn a_pair_of_the_operators_where_ours_would_be_is_used_once_it_is_named() {
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
+    for linked in [true, false] {
+        let mut place = installation();
+        make_directory(&place, "certs");
+        make_directory(&place, "certs/..data");
+        for (name, text) in
+            [("server.pem", pair.cert.pem()), ("server.key", pair.signing_key.serialize_pem())]
+        {
+            if linked {
+                place.write(&format!("certs/..data/{name}"), &text);
+                let link = place.path(format!("certs/{name}"));
+                symlink(format!("..data/{name}"), link).expect("a link can be made");
+            } else {
+                place.write(&format!("certs/{name}"), &text);
+                give_away(&place.path(format!("certs/{name}")));
+            }
+        }
+        let remedy = ["tls.certificate and tls.key", "be it these"];
+        refused_by_all(&place, "certs/server.key", &remedy).await;
+        place.set_env("PORTCULLIS_TLS__CERTIFICATE", Some("certs/server.pem"));
+        place.set_env("PORTCULLIS_TLS__KEY", Some("certs/server.key"));
+        starts(&place).await;
+    }
+}
+
 #[tokio::test]
 async fn what_belongs_to_another_user_is_refused() {
     for name in ["data", "certs"] {

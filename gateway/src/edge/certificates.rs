@@ -42,7 +42,11 @@ pub enum CertificateError {
     Provider(rustls::Error),
     #[error("tls: the self-signed certificate could not be made: {0}")]
     Make(#[from] rcgen::Error),
-    #[error("tls: {0}")]
+    /// Where a self-signed pair is made.
+    #[error(
+        "tls: {0}; a pair of your own is used wherever it lies when tls.certificate and tls.key \
+         name its files, be it these"
+    )]
     File(#[from] Fault),
     /// A file that a self-signed pair is made in.
     #[error(

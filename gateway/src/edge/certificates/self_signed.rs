@@ -15,7 +15,7 @@ use super::{CertificateError, Pair, Source};
 /// By which we know it again.
 const NAME: &str = "Portcullis self-signed certificate";
 /// By which the configuration names the directory that both lie in.
-const KEY: &str = "tls.certificate";
+const KEY: &str = "tls.certificate and tls.key";
 
 /// What is there of a pair.
 enum Found {
