@@ -1,10 +1,12 @@
 //! Who on this machine can read our files. What the gateway has made is closed again when
 //! it was opened; what the operator has made is warned of and left as it is.
 
-use std::fs::{Metadata, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::config::warning::{self, Warning};
 use crate::config::{Config, SecretFile, SelfSigned};
@@ -83,19 +85,32 @@ fn is_mount_point(path: &Path, metadata: &Metadata) -> bool {
 
 /// Closes what we have made and own. What cannot be closed is warned of after it.
 pub(super) fn close_own(config: &Config) {
-    for (own, metadata) in open_to_others(config) {
-        if metadata.uid() != rustix::process::geteuid().as_raw() {
-            continue;
-        }
-        let path = own.path.display();
-        let was = format!("{:04o}", metadata.mode() & 0o7777);
-        match std::fs::set_permissions(&own.path, Permissions::from_mode(own.mode)) {
-            Ok(()) => {
-                let mode = format!("{:04o}", own.mode);
+    for (own, _) in open_to_others(config) {
+        let (path, mode) = (own.path.display(), format!("{:04o}", own.mode));
+        match own.close() {
+            Ok(Some(was)) => {
+                let was = format!("{was:04o}");
                 tracing::warn!(%path, was, mode, "file mode repaired");
             }
-            Err(error) => tracing::warn!(%path, was, %error, "file mode not repaired"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%path, mode, %error, "file mode not repaired"),
         }
+    }
+}
+
+impl Own {
+    /// Closes it by its descriptor: a link may have come to lie there since it was looked
+    /// at. Answers the mode it had, if it is ours and was open.
+    fn close(&self) -> io::Result<Option<u32>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
+        let found = file.metadata()?;
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+        if !is_ours || found.mode() & EVERYBODY_ELSE == 0 {
+            return Ok(None);
+        }
+        file.set_permissions(Permissions::from_mode(self.mode))?;
+        Ok(Some(found.mode() & 0o7777))
     }
 }
 
@@ -119,4 +134,31 @@ pub(super) fn warnings(config: &Config) -> Vec<Warning> {
         open.then(|| Warning::of_machine(warning::SECRET_READABLE, place, key, &message))
     });
     own.chain(given).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_link_that_has_come_to_lie_in_the_place_of_a_file_of_ours_closes_nothing_elsewhere() {
+        let place = tempfile::tempdir().unwrap();
+        let [ours, elsewhere] = ["ours", "elsewhere"].map(|name| place.path().join(name));
+        std::fs::write(&elsewhere, "somebody else's").unwrap();
+        std::fs::set_permissions(&elsewhere, Permissions::from_mode(0o644)).unwrap();
+        let own = Own { path: ours.clone(), mode: FILE };
+        std::fs::copy(&elsewhere, &ours).unwrap();
+        assert_eq!(own.close().unwrap(), Some(0o644));
+        assert_eq!((mode(&ours), own.close().unwrap()), (FILE, None));
+        std::fs::remove_file(&ours).unwrap();
+        symlink(&elsewhere, &ours).unwrap();
+        own.close().unwrap_err();
+        assert_eq!(mode(&elsewhere), 0o644);
+    }
 }
