@@ -269,7 +269,7 @@ pub enum Outcome {
     SentToGithub(String, Kept),
     /// And where the browser wants to go now.
     BackFromGithub(Arc<Account>, TokenPair, String),
-    Refreshed(TokenPair),
+    Refreshed(Arc<Account>, TokenPair),
     Reissued(Arc<Account>, AccessToken),
     LoggedOut,
     SessionEnded,

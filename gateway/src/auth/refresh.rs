@@ -15,7 +15,11 @@ impl Core {
     ///
     /// # Errors
     /// When the token is refused or a port fails.
-    pub async fn refresh(&self, token: &str, issuance: Issuance) -> Result<TokenPair, Error> {
+    pub async fn refresh(
+        &self,
+        token: &str,
+        issuance: Issuance,
+    ) -> Result<(Arc<Account>, TokenPair), Error> {
         let claims = self.open_token(token, TokenKind::Refresh)?;
         let account = self.present_account(claims.subject).await?;
         // What ended here while the store was away has not ended there yet.
@@ -44,7 +48,7 @@ impl Core {
                     // The very token that was presented: its lifetime is not renewed.
                     pair.refresh = token.into();
                 }
-                Ok(pair)
+                Ok((account, pair))
             }
             Rotated::FamilyEnded => Err(Refusal::RefreshReused.into()),
             Rotated::Unknown => Err(Refusal::SessionEnded.into()),

@@ -249,7 +249,7 @@ async fn a_refresh_token_lives_seven_days() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
     bench.pass(604_799);
-    let renewed = bench.core.refresh(pair.refresh.expose(), ROTATING).await.unwrap();
+    let (_, renewed) = bench.core.refresh(pair.refresh.expose(), ROTATING).await.unwrap();
     bench.pass(604_800);
     let late = bench.core.refresh(renewed.refresh.expose(), ROTATING).await;
     assert_eq!(refusal(late), Some(Refusal::TokenExpired));
@@ -262,7 +262,7 @@ async fn a_repeated_refresh_gets_the_same_pair_and_later_ends_the_family() {
     let refresh = |pair: &TokenPair| {
         let token = pair.refresh.clone();
         let core = &bench.core;
-        async move { core.refresh(token.expose(), ROTATING).await }
+        async move { core.refresh(token.expose(), ROTATING).await.map(|(_, pair)| pair) }
     };
     let second = refresh(&first).await.unwrap();
     assert_ne!(first.refresh.expose(), second.refresh.expose());
@@ -285,7 +285,7 @@ async fn without_rotation_the_refresh_token_goes_on_and_is_not_prolonged() {
     let pair = bench.login().await;
     let keeping = Issuance { access_ttl: Seconds(1800), rotate: false, shows_role: false };
     for _ in 0..3 {
-        let renewed = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
+        let (_, renewed) = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
         assert_eq!(renewed.refresh.expose(), pair.refresh.expose());
         assert_eq!(bench.judge(&renewed.access.text), Ok(()));
         bench.pass(100_000);

@@ -120,7 +120,7 @@ impl Dialect for Form {
                 self.tokens(StatusCode::CREATED, Some(&account), &pair, true)
             }
             Outcome::SignedIn(_, pair) => self.tokens(StatusCode::OK, None, &pair, true),
-            Outcome::Refreshed(pair) => self.tokens(StatusCode::OK, None, &pair, false),
+            Outcome::Refreshed(_, pair) => self.tokens(StatusCode::OK, None, &pair, false),
             _ => Answer::nothing(),
         }
     }

@@ -27,16 +27,12 @@ pub async fn perform(
     health: impl FnOnce() -> Health + Send,
     joined: &mut Option<Joined>,
 ) -> Result<Outcome, Error> {
-    let refreshing = match &command {
-        Command::Refresh { token } => Some(token.clone()),
-        _ => None,
-    };
     let outcome = carry_out(core, dialect, command, (from, principal), health, joined).await?;
     let proven = match &outcome {
         Outcome::Registered(account, _)
         | Outcome::SignedIn(account, _)
+        | Outcome::Refreshed(account, _)
         | Outcome::BackFromGithub(account, ..) => Some(Arc::clone(account)),
-        Outcome::Refreshed(_) => refreshing.and_then(|token| core.owner_of(token.expose())),
         // As they are after the change.
         Outcome::LinkFollowed(account, ..) => core.standing().account(account.id),
         Outcome::PasswordChanged => {
@@ -62,6 +58,7 @@ async fn carry_out(
     let caller = || principal.ok_or(Error::NotForKeys);
     let issuance = dialect.issuance();
     let signed_in = |(account, pair)| Outcome::SignedIn(account, pair);
+    let refreshed = |(account, pair)| Outcome::Refreshed(account, pair);
     let reissued = |(account, access)| Outcome::Reissued(account, access);
     match command {
         Command::Register(new) => {
@@ -90,9 +87,7 @@ async fn carry_out(
             let (account, pair) = core.sign_in_with_github(grant, issuance, joined).await?;
             Ok(Outcome::BackFromGithub(account, pair, return_to))
         }
-        Command::Refresh { token } => {
-            core.refresh(token.expose(), issuance).await.map(Outcome::Refreshed)
-        }
+        Command::Refresh { token } => core.refresh(token.expose(), issuance).await.map(refreshed),
         Command::Reissue => core.reissue(caller()?, issuance).await.map(reissued),
         Command::SwitchWorkspace { workspace } => {
             let workspace = workspace.ok_or(Error::Unknown(Entity::Workspace))?;

@@ -181,7 +181,7 @@ impl Dialect for Plain {
         let delivery = self.settings.delivery;
         match outcome {
             Outcome::SignedIn(account, pair) => self.signed_in(&account, &pair),
-            Outcome::Refreshed(pair) => {
+            Outcome::Refreshed(_, pair) => {
                 let token = delivery.shown(&pair.access.text);
                 Answer::ok(&RefreshedAnswer { token, expires_in: pair.access.ttl.0 })
                     .with(delivery.of_access(&pair.access))

@@ -142,7 +142,7 @@ impl Dialect for Status {
         let success = "success";
         let delivery = self.settings.delivery;
         match outcome {
-            Outcome::SignedIn(_, pair) | Outcome::Refreshed(pair) => Answer::ok(&PairAnswer {
+            Outcome::SignedIn(_, pair) | Outcome::Refreshed(_, pair) => Answer::ok(&PairAnswer {
                 status: success,
                 access_token: delivery.shown(&pair.access.text),
                 refresh_token: delivery.shown(&pair.refresh),

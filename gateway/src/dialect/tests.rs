@@ -190,7 +190,9 @@ fn tokens_are_in_the_members_of_their_contract_or_in_cookies() {
     let ann = Arc::new(ann);
     let user = json!({ "id": plain_user(id), "username": "ann", "email": "ann@example.com" });
     let (access, both) = (&[ACCESS_COOKIE][..], &[ACCESS_COOKIE, REFRESH_COOKIE][..]);
-    let outcomes = || [Outcome::SignedIn(Arc::clone(&ann), pair()), Outcome::Refreshed(pair())];
+    let outcomes = || {
+        [Outcome::SignedIn(Arc::clone(&ann), pair()), Outcome::Refreshed(Arc::clone(&ann), pair())]
+    };
     for delivery in [Delivery::Body, Delivery::Cookie] {
         let settings = || Settings { delivery, ..settings("/api") };
         let status = json!({

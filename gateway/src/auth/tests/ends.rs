@@ -56,7 +56,7 @@ async fn a_refresh_is_refused_when_memory_alone_knows_the_end() {
 async fn ending_a_session_ends_every_token_of_it_and_no_other_session() {
     let bench = Bench::new().await;
     let (one, two) = (bench.login().await, bench.login().await);
-    let renewed = bench.core.refresh(one.refresh.expose(), ROTATING).await.unwrap();
+    let (_, renewed) = bench.core.refresh(one.refresh.expose(), ROTATING).await.unwrap();
     let principal = bench.core.verify_access(one.access.text.expose()).unwrap();
     bench.core.end_session(&principal).await.unwrap();
     for pair in [&one, &renewed] {

@@ -187,7 +187,7 @@ async fn an_account_made_elsewhere_is_asked_for_once() {
 async fn the_account_of_a_refresh_token_is_asked_for_when_memory_lacks_it() {
     let replicas = Replicas::new().await;
     let (pair, _) = replicas.sign_in_there().await;
-    let renewed = replicas.here.refresh(pair.refresh.expose(), ROTATING).await.unwrap();
+    let (_, renewed) = replicas.here.refresh(pair.refresh.expose(), ROTATING).await.unwrap();
     assert_eq!(replicas.asked(), [Recall::Account(replicas.ann().id)]);
     replicas.here.refresh(renewed.refresh.expose(), ROTATING).await.unwrap();
     assert_eq!(replicas.asked(), []);

@@ -93,7 +93,7 @@ async fn a_token_issued_again_lives_no_longer_than_its_session() {
     let keeping = Issuance { rotate: false, ..ROTATING };
     let pair = bench.core.login("ann", &PASSWORD.into(), HERE, keeping).await.unwrap().1;
     let reissue = async || {
-        let renewed = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
+        let (_, renewed) = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
         let principal = bench.core.verify_access(renewed.access.text.expose()).unwrap();
         bench.core.reissue(&principal, keeping).await.unwrap().1
     };
