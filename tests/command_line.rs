@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::support::client::Client;
-use crate::support::eventually;
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
 use crate::support::process::Ended;
 use crate::support::redis::RedisServer;
+use crate::support::{eventually, within};
 
 const USAGE_ERROR: Option<i32> = Some(2);
 const FAILURE: Option<i32> = Some(1);
@@ -122,6 +122,21 @@ async fn status_shows_what_is_held_and_what_was_counted() {
     let ended = gateway.cli(&["status"], None).await;
     assert_eq!(ended.status.code(), FAILURE, "{ended:?}");
     assert!(ended.stderr.contains("not running"), "{ended:?}");
+}
+
+/// Was: whoever read that it listens and commanded it at once found no gateway.
+#[tokio::test]
+async fn a_gateway_that_says_it_listens_can_be_commanded() {
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+    let place = Installation::new()
+        .file("config.toml", &format!("{}{ECHO}", listener.repeat(100)))
+        .env("ADMIN_PASSWORD", "correct horse battery");
+    let gateway = place.start(&["run", "--log-format", "text"], None);
+    let socket = place.path("data/admin.sock");
+    let is_there = gateway
+        .stdout
+        .find(|lines| lines.iter().any(|line| line.contains("listening")).then(|| socket.exists()));
+    assert_eq!(within("the gateway to listen", is_there).await, Some(true));
 }
 
 #[tokio::test]

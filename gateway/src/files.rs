@@ -140,6 +140,11 @@ impl Directory {
         Self::find(path, key)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
     }
 
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Keeps others who would make files here away until it is dropped. Where directories
     /// cannot be locked, nothing does.
     #[must_use]

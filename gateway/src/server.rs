@@ -151,9 +151,9 @@ pub async fn run(
 
     raise_descriptor_limit(&config);
     own_files::check(&config, Directory::find)?;
-    own_files::make_directory(&config)?;
+    let directory = own_files::make_directory(&config)?;
     permissions::close_own(&config);
-    let secret = own_files::secret_key(&config, &mut tell)?;
+    let secret = own_files::secret_key(&config, &directory, &mut tell)?;
     let loaded = load_certificate(&config)?;
     if let Some(Loaded { path, fingerprint, source, .. }) = &loaded {
         let fact = Fact::Certificate {
@@ -182,11 +182,17 @@ pub async fn run(
         Some(loaded) => loaded.server,
         None => certificates::no_certificate()?,
     });
+    let mut listeners = Vec::new();
     for listener in &config.listeners {
         let listen = |source| StartError::Listen { address: listener.address, source };
         let bound = accept::bind(listener.address).map_err(listen)?;
         let bound = TcpListener::from_std(bound).map_err(listen)?;
         let address = bound.local_addr().map_err(listen)?;
+        listeners.push((listener, bound, address));
+    }
+    // Whoever hears that it listens may command it.
+    let socket = socket::serve(&directory, Arc::clone(&gateway), embedded)?;
+    for (listener, bound, address) in listeners {
         let tls = listener.transport == Transport::Tls;
         let listening = Listening {
             gateway: Arc::clone(&gateway),
@@ -208,7 +214,6 @@ pub async fn run(
         lifecycle.track(accept::run(Arc::new(listening), bound));
         tell(&config, Fact::Listening { address, tls });
     }
-    let socket = socket::serve(&config.store.directory, Arc::clone(&gateway), embedded)?;
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&gateway), slots, config.health.advisory_file.clone()));
     let late =

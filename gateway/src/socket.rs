@@ -186,16 +186,15 @@ impl Drop for Socket {
 /// # Errors
 /// When it cannot be made.
 pub fn serve(
-    directory: &Path,
+    ours: &Directory,
     gateway: Arc<Gateway>,
     store: Option<Arc<EmbeddedStore>>,
 ) -> Result<Socket, Fault> {
     use std::os::unix::fs::PermissionsExt;
-    let ours = Directory::make(directory, 0o700, KEY)?;
     if ours.judge(SOCKET, files::Kind::Socket)? {
         ours.remove(SOCKET)?;
     }
-    let path = directory.join(SOCKET);
+    let path = ours.path().join(SOCKET);
     let failed = |source| Fault::Io { path: path.clone(), source };
     let listener = UnixListener::bind(&path).map_err(failed)?;
     let closed = std::fs::Permissions::from_mode(0o600);

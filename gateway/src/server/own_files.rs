@@ -59,18 +59,18 @@ pub(super) fn make_directory(config: &Config) -> Result<Directory, Fault> {
 /// The configured secret, or the one kept beside the store, made at the first start.
 pub(super) fn secret_key(
     config: &Config,
+    directory: &Directory,
     tell: &mut impl FnMut(&Config, Fact),
 ) -> Result<Secret, StartError> {
     if let Some(secret) = &config.auth.secret_key {
         return Ok(secret.clone());
     }
-    let directory = make_directory(config)?;
-    if let Some(secret) = read_secret(config, &directory)? {
+    if let Some(secret) = read_secret(config, directory)? {
         return Ok(secret);
     }
     // Of two first starts at once, one makes it.
     let _lock = directory.lock();
-    if let Some(secret) = read_secret(config, &directory)? {
+    if let Some(secret) = read_secret(config, directory)? {
         return Ok(secret);
     }
     let secret = Secret::random_hex::<32>(&SystemEntropy::default());
