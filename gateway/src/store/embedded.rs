@@ -39,7 +39,7 @@ use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 use super::failures::Failures;
-use super::held::{Ending, Held};
+use super::held::{Ending, Held, Told};
 use super::record::{Record, check_member_role};
 
 use coming::Coming;
@@ -156,7 +156,8 @@ impl EmbeddedStore {
     /// later.
     async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
         let token_ttl = self.token_ttl;
-        let told = self.writer.submit(move |txn| end_in(txn, ending, token_ttl)).await;
+        let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::AtOnce, token_ttl);
+        let told = self.writer.submit(end).await;
         self.held.hold(&self.standing, (ending, token_ttl), told)
     }
 
@@ -881,6 +882,7 @@ impl Store for EmbeddedStore {
 fn end_in(
     txn: &WriteTransaction,
     ending: Ending,
+    told: Told,
     token_ttl: Seconds,
 ) -> Result<Step<bool>, StoreError> {
     match ending {
@@ -899,12 +901,15 @@ fn end_in(
             let ended = end_session_in(txn, &session, now, token_ttl)?;
             Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
         }
-        Ending::Sessions(account, _) => {
+        Ending::Sessions(account, at) => {
             let Some(mut account) = read_account(txn, account)? else {
                 return Ok(Step::unchanged(false));
             };
             let ended = account.ended;
-            sessions::end_all(txn, &mut account, None)?;
+            match told {
+                Told::AtOnce => sessions::end_all(txn, &mut account, None)?,
+                Told::Late => sessions::end_up_to(txn, &mut account, at)?,
+            }
             drop_tickets(txn, account.id)?;
             if account.ended != ended {
                 write_account(txn, &account)?;

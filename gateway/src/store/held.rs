@@ -30,6 +30,14 @@ pub(super) enum Ending {
     Key(KeyId, Option<AccountId>),
 }
 
+/// When the store hears of an ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    AtOnce,
+    /// After it has held here for a while. Who signed in meanwhile stays signed in.
+    Late,
+}
+
 /// Of what ends, and for whom: what one owner asks of a key says nothing for another.
 type Id = (Uuid, Option<AccountId>);
 

@@ -10,6 +10,7 @@ use crate::auth::account::{Account, AccountId, AccountState};
 use crate::auth::error::StoreError;
 use crate::auth::ports::{CLEARED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
 use crate::auth::standing::Standing;
+use crate::auth::time::Timestamp;
 use crate::auth::token::{EndedSessions, Session, SessionId};
 
 use super::schema::{self, ACCOUNT_SESSIONS, CLEARING, Expiring, Id, SESSIONS};
@@ -110,6 +111,17 @@ pub(super) fn end_all(
     };
     drop(index);
     account.end_sessions(last, keep.filter(|_| kept));
+    clear(txn, account.id, account.ended).map(drop)
+}
+
+/// Ends every session of an account that was opened up to a moment, as memory has done
+/// already; its record is the caller's to write.
+pub(super) fn end_up_to(
+    txn: &WriteTransaction,
+    account: &mut Account,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    account.end_sessions(SessionId::last_of(at), None);
     clear(txn, account.id, account.ended).map(drop)
 }
 

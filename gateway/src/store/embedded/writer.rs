@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::auth::error::StoreError;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
-use crate::store::held::Held;
+use crate::store::held::{Held, Told};
 
 use super::{Location, end_in, schema};
 
@@ -269,8 +269,8 @@ impl Engine {
         let (mut batch, mut answers): (Vec<Box<dyn Change>>, _) = (Vec::new(), Vec::new());
         for ending in endings {
             let (answer, result) = oneshot::channel();
-            let change = Some(move |txn: &WriteTransaction| end_in(txn, ending, token_ttl));
-            batch.push(Box::new(Pending { change, step: None, writes: true, answer }));
+            let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::Late, token_ttl);
+            batch.push(Box::new(Pending { change: Some(end), step: None, writes: true, answer }));
             answers.push((ending, result));
         }
         if !healthy {

@@ -17,6 +17,7 @@ use crate::auth::ports::StoreState;
 use crate::auth::server::Server;
 use crate::auth::standing::Found;
 use crate::auth::workspace::Workspace;
+use crate::store::held::Told;
 use crate::store::record::{Record, check_member_role};
 
 use super::change::{self, Change};
@@ -369,7 +370,7 @@ impl Engine {
     async fn deliver(&self) -> Result<(), StoreError> {
         let mut delivered = 0;
         while let Some(ending) = self.held.first(1).pop() {
-            match self.end(ending).await {
+            match self.end(ending, Told::Late).await {
                 Ok(_) => {}
                 Err(error @ StoreError::Damaged(_)) => {
                     tracing::error!(%error, "what ended here cannot be told to the others");

@@ -24,7 +24,7 @@ use crate::auth::ticket::Ticket;
 use crate::auth::time::{SWEEP_SLACK, Seconds, Timestamp};
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::held::Ending;
+use crate::store::held::{Ending, Told};
 use crate::store::record::{Record, check_member_role};
 
 use super::change::Change;
@@ -971,7 +971,7 @@ impl Engine {
     }
 
     /// Carries out what ends a token, sessions or a key. `false` when there is none.
-    pub(super) async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
+    pub(super) async fn end(&self, ending: Ending, told: Told) -> Result<bool, StoreError> {
         self.transact(move |mut txn| async move {
             match ending {
                 Ending::Token(token, expires) => {
@@ -995,7 +995,10 @@ impl Engine {
                         return Ok((txn, false));
                     };
                     let ended = account.ended;
-                    self.end_all(&mut txn, &mut account, None, now).await?;
+                    match told {
+                        Told::AtOnce => self.end_all(&mut txn, &mut account, None, now).await?,
+                        Told::Late => self.end_up_to(&mut txn, &mut account, now).await?,
+                    }
                     if account.ended != ended {
                         self.write_account(&mut txn, &account)?;
                     }
@@ -1018,7 +1021,7 @@ impl Engine {
 
     /// As [`Self::end`]; what cannot be told holds here at once, and is told later.
     async fn end_or_hold(&self, ending: Ending) -> Result<bool, StoreError> {
-        let told = self.end(ending).await;
+        let told = self.end(ending, Told::AtOnce).await;
         self.held.hold(self.standing(), (ending, self.settings.token_ttl), told)
     }
 

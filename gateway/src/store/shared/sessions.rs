@@ -120,7 +120,30 @@ impl Engine {
             account.end_sessions(SessionId(*last), keep.filter(|_| kept));
             self.clear(txn, account.id.0, account.ended, now).await?;
         }
-        let index = self.names.tickets_of(account.id.0);
+        self.end_tickets(txn, account.id, now).await
+    }
+
+    /// Ends every session of an account that was opened up to a moment, as memory has done
+    /// already; its record is the caller's to write.
+    pub(super) async fn end_up_to(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: &mut Account,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        txn.guard(account.id.0).await?;
+        account.end_sessions(SessionId::last_of(at), None);
+        self.clear(txn, account.id.0, account.ended, at).await?;
+        self.end_tickets(txn, account.id, at).await
+    }
+
+    async fn end_tickets(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let index = self.names.tickets_of(account.0);
         // Names of those that went by themselves lie there for a day.
         let mut live = cmd("ZRANGEBYSCORE");
         live.arg(&index).arg(now.0.saturating_sub(TICKET_SLACK_MS)).arg("+inf");

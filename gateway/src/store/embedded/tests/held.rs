@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::super::{Ending, Told, end_in};
 use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
-use crate::auth::ports::{Store as _, StoreState};
+use crate::auth::ports::{SessionOpening, Store as _, StoreState};
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::{NOW, key, later};
 
@@ -113,4 +114,30 @@ async fn a_store_of_ones_own_tells_how_it_is() {
     let health = frozen.store.health().unwrap();
     assert_eq!((health.state, health.staleness), (StoreState::Live, None));
     assert!(frozen.store.is_loaded());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_signs_in_before_an_earlier_ending_of_all_is_written_stays_signed_in() {
+    for told in [Told::Late, Told::AtOnce] {
+        let frozen = Frozen::start();
+        let account = frozen.engine.with_account(1).await;
+        let before = frozen.engine.with_session(11, &account).await;
+        let since = SessionId::last_of(NOW).0.as_u128() + 1;
+        let since = frozen.engine.with_session(since, &account).await;
+        let ending = Ending::Sessions(account.id, NOW);
+        let end = move |txn: &redb::WriteTransaction| end_in(txn, ending, told, TOKEN_TTL);
+        assert!(frozen.store.writer.submit(end).await.unwrap());
+        let (engine, _directory) = frozen.reopened();
+        let ended = [&before, &since].map(|session| {
+            engine.standing.holder(account.id, session.current.access, session.id).is_err()
+        });
+        assert_eq!(ended, [true, told == Told::AtOnce], "{told:?}");
+        let listed = engine.store.list_sessions(Some(account.id), None, 9).await.unwrap();
+        assert_eq!(listed.len(), usize::from(told == Told::Late));
+        // As memory says of it: no session comes between.
+        let late =
+            crate::store::conformance::session(SessionId::last_of(NOW).0.as_u128(), &account);
+        let opened = engine.store.open_session(late, account.version).await.unwrap();
+        assert!(matches!(opened, SessionOpening::Behind(_)), "{opened:?}");
+    }
 }

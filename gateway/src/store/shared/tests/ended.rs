@@ -4,8 +4,9 @@ use redis::cmd;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::auth::ports::CLEARED_AT_ONCE;
+use crate::auth::ports::{CLEARED_AT_ONCE, SessionOpening};
 use crate::auth::token::Session;
+use crate::store::held::{Ending, Told};
 
 fn is_ended(suite: &Suite, session: &Session) -> bool {
     suite.standing.holder(session.account, session.current.access, session.id).is_err()
@@ -135,4 +136,28 @@ async fn the_end_of_all_sessions_while_the_server_is_away_holds_here_and_is_deli
     let next = Session { id, ..crate::store::conformance::session(12, &account) };
     two.store.open_session(next.clone(), account.version).await.unwrap();
     assert!(!is_ended(&one, &next) && !is_ended(&two, &next));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_signs_in_before_an_earlier_ending_of_all_is_delivered_stays_signed_in() {
+    for told in [Told::Late, Told::AtOnce] {
+        let prefix = prefix();
+        let [one] = replicas(&prefix).await;
+        let account = one.with_account(1).await;
+        let before = one.with_session(11, &account).await;
+        let since = SessionId::last_of(NOW).0.as_u128() + 1;
+        let since = one.with_session(since, &account).await;
+        let store = shared_store(&prefix).await;
+        assert!(store.engine.end(Ending::Sessions(account.id, NOW), told).await.unwrap());
+        let [late] = replicas(&prefix).await;
+        let ended = [&before, &since].map(|session| is_ended(&late, session));
+        assert_eq!(ended, [true, told == Told::AtOnce], "{told:?}");
+        let listed = late.store.list_sessions(Some(account.id), None, 9).await.unwrap();
+        assert_eq!(listed.len(), usize::from(told == Told::Late));
+        // As memory says of it: no session comes between.
+        let id = SessionId::last_of(NOW);
+        let between = Session { id, ..crate::store::conformance::session(12, &account) };
+        let opened = late.store.open_session(between, account.version).await.unwrap();
+        assert!(matches!(opened, SessionOpening::Behind(_)), "{opened:?}");
+    }
 }
