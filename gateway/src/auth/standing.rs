@@ -554,14 +554,19 @@ impl Standing {
     /// Removes a key, and keeps it away when it comes (again) from the store. `false` when
     /// it is known to be of another owner than the one that is named.
     pub fn withhold_key(&self, id: KeyId, owner: Option<AccountId>) -> bool {
-        let known = self.key_by_id(id);
-        if known.as_ref().is_some_and(|key| owner.is_some_and(|owner| owner != key.owner)) {
+        // Before it is looked for: what comes meanwhile is kept away.
+        let new = self.withheld.insert((id, owner));
+        let of_owner = owner.and_then(|owner| {
+            self.keys_of.get(&owner)?.iter().find(|key| key.id == id).map(Arc::clone)
+        });
+        let Some(key) = of_owner.or_else(|| self.key_by_id(id)) else { return true };
+        if owner.is_some_and(|owner| owner != key.owner) {
+            if new {
+                self.withheld.remove(&(id, owner));
+            }
             return false;
         }
-        self.withheld.insert((id, owner));
-        if let Some(key) = known.or_else(|| self.key_by_id(id)) {
-            self.remove_key(&key.digest);
-        }
+        self.remove_key(&key.digest);
         true
     }
 

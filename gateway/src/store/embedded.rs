@@ -840,6 +840,7 @@ impl Store for EmbeddedStore {
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.failures.sweep(now);
         self.standing.sweep(now);
+        self.held.sweep(now);
         // What a restart has broken off.
         while self.writer.submit(sessions::clear_next).await? {}
         let mut total = 0;

@@ -3,7 +3,9 @@
 //! before takes it along.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -11,11 +13,13 @@ use crate::auth::account::AccountId;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
 use crate::auth::standing::Standing;
-use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::time::{SWEEP_SLACK, Seconds, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
 
 /// Beyond this nothing more holds, and its caller hears that nothing was done.
 const MAX_HELD: usize = 10_000;
+/// Of keys that one owner asks for, whose ids anybody can make up.
+const MAX_OF_OWNER: usize = 100;
 
 /// By ids, so that it can end what this memory knows nothing of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +57,57 @@ impl Ending {
 }
 
 #[derive(Default)]
-pub(super) struct Held(Mutex<BTreeMap<Id, Ending>>);
+pub(super) struct Held {
+    list: Mutex<List>,
+    /// How long the list is, for who asks only that.
+    count: AtomicUsize,
+}
+
+#[derive(Default)]
+struct List {
+    endings: BTreeMap<Id, Ending>,
+    /// How many of them each owner has asked for.
+    of_owners: BTreeMap<AccountId, usize>,
+    /// Where the next turn goes on.
+    behind: Option<Id>,
+}
+
+impl List {
+    fn has_room(&self, id: Id) -> bool {
+        let of_owner = id.1.and_then(|owner| self.of_owners.get(&owner)).copied();
+        self.endings.contains_key(&id)
+            || self.endings.len() < MAX_HELD && of_owner.unwrap_or(0) < MAX_OF_OWNER
+    }
+
+    fn insert(&mut self, ending: Ending) {
+        let id = ending.id();
+        if self.endings.insert(id, ending).is_none()
+            && let Some(owner) = id.1
+        {
+            *self.of_owners.entry(owner).or_default() += 1;
+        }
+    }
+
+    fn remove(&mut self, id: Id) {
+        if self.endings.remove(&id).is_some()
+            && let Some(owner) = id.1
+            && let Some(count) = self.of_owners.get_mut(&owner)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.of_owners.remove(&owner);
+            }
+        }
+    }
+}
 
 impl Held {
-    fn endings(&self) -> MutexGuard<'_, BTreeMap<Id, Ending>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks at the list, or changes it.
+    fn with<T>(&self, work: impl FnOnce(&mut List) -> T) -> T {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = work(&mut list);
+        self.count.store(list.endings.len(), Ordering::Release);
+        done
     }
 
     /// Lets hold here what the store could not be told. `token_ttl` is the longest lifetime
@@ -74,50 +124,74 @@ impl Held {
         if !matches!(told, Err(StoreError::Unavailable(_) | StoreError::Busy)) {
             return told;
         }
-        let mut endings = self.endings();
-        if endings.len() >= MAX_HELD && !endings.contains_key(&ending.id()) {
-            return told;
-        }
-        let holds = match ending {
-            Ending::Token(token, expires) => {
-                standing.revoke_token(token, expires);
-                true
+        self.with(|list| {
+            if !list.has_room(ending.id()) {
+                return told;
             }
-            Ending::Session(session, now) => {
-                standing.end_sessions(&[(session, now.plus(token_ttl))]);
-                true
+            let holds = match ending {
+                Ending::Token(token, expires) => {
+                    standing.revoke_token(token, expires);
+                    true
+                }
+                Ending::Session(session, now) => {
+                    standing.end_sessions(&[(session, now.plus(token_ttl))]);
+                    true
+                }
+                Ending::Sessions(account, now) => {
+                    standing.end_all_sessions(account, now);
+                    true
+                }
+                Ending::Key(key, owner) => standing.withhold_key(key, owner),
+            };
+            if !holds {
+                return told;
             }
-            Ending::Sessions(account, now) => {
-                standing.end_all_sessions(account, now);
-                true
-            }
-            Ending::Key(key, owner) => standing.withhold_key(key, owner),
-        };
-        if !holds {
-            return told;
-        }
-        endings.insert(ending.id(), ending);
-        Err(StoreError::Held)
+            list.insert(ending);
+            Err(StoreError::Held)
+        })
     }
 
-    pub(super) fn first(&self, limit: usize) -> Vec<Ending> {
-        self.endings().values().take(limit).copied().collect()
+    /// Some of them, others each time until all have had a turn: what the store does not
+    /// take holds up no other.
+    pub(super) fn turn(&self, limit: usize) -> Vec<Ending> {
+        self.with(|list| {
+            let behind = list.behind.take();
+            let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
+            let later = list.endings.range((from, Bound::Unbounded));
+            let earlier = behind.map(|behind| list.endings.range(..=behind));
+            let all = later.chain(earlier.into_iter().flatten());
+            let some: Vec<Ending> = all.take(limit).map(|(_, ending)| *ending).collect();
+            list.behind = some.last().map(|ending| ending.id());
+            some
+        })
     }
 
     /// The store has been told.
     pub(super) fn release(&self, standing: &Standing, ending: Ending) {
-        let mut endings = self.endings();
-        // A later one of the same is not told yet.
-        if endings.get(&ending.id()) == Some(&ending) {
-            endings.remove(&ending.id());
-            if let Ending::Key(key, owner) = ending {
-                standing.release_key(key, owner);
+        self.with(|list| {
+            // A later one of the same is not told yet.
+            if list.endings.get(&ending.id()) == Some(&ending) {
+                list.remove(ending.id());
+                if let Ending::Key(key, owner) = ending {
+                    standing.release_key(key, owner);
+                }
             }
-        }
+        });
+    }
+
+    /// Forgets tokens that have expired.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        let long_ago = now.minus(SWEEP_SLACK);
+        self.with(|list| {
+            list.endings.retain(|_, ending| match ending {
+                Ending::Token(_, expires) => *expires > long_ago,
+                Ending::Session(..) | Ending::Sessions(..) | Ending::Key(..) => true,
+            });
+        });
     }
 
     pub(super) fn len(&self) -> usize {
-        self.endings().len()
+        self.count.load(Ordering::Acquire)
     }
 }
 
@@ -143,7 +217,7 @@ mod tests {
             assert!(matches!(told, Err(StoreError::Held)));
         }
         held.release(&standing, first);
-        assert_eq!(held.first(9), [second]);
+        assert_eq!(held.turn(9), [second]);
         held.release(&standing, second);
         assert_eq!(held.len(), 0);
     }
@@ -184,6 +258,52 @@ mod tests {
         held.release(&standing, token(0));
         assert!(matches!(hold(token(over)), Err(StoreError::Held)));
         assert_eq!(held.len(), MAX_HELD);
+    }
+
+    #[test]
+    fn one_owner_leaves_room_for_others() {
+        let (held, standing) = (Held::default(), Standing::default());
+        let [mine, other] = [1, 2].map(|owner| Some(AccountId(Uuid::from_u128(owner))));
+        let key = |number, owner| Ending::Key(KeyId(Uuid::from_u128(number)), owner);
+        let hold = |ending| held.hold(&standing, (ending, Seconds(1)), away());
+        let most = MAX_OF_OWNER as u128;
+        for number in 0..most {
+            assert!(matches!(hold(key(number, mine)), Err(StoreError::Held)));
+        }
+        assert!(matches!(hold(key(most, mine)), Err(StoreError::Unavailable(_))));
+        assert!(matches!(hold(key(0, mine)), Err(StoreError::Held)), "it is held already");
+        for owner in [other, None] {
+            assert!(matches!(hold(key(most, owner)), Err(StoreError::Held)), "{owner:?}");
+        }
+        held.release(&standing, key(0, mine));
+        assert!(matches!(hold(key(most, mine)), Err(StoreError::Held)));
+    }
+
+    #[test]
+    fn each_has_its_turn_whatever_becomes_of_those_before() {
+        let (held, standing) = (Held::default(), Standing::default());
+        assert_eq!(held.turn(2), []);
+        for number in 1..=5 {
+            let _ = held.hold(&standing, (token(number), Seconds(1)), away());
+        }
+        let turns: Vec<_> = (0..4).flat_map(|_| held.turn(2)).collect();
+        assert_eq!(turns, [1, 2, 3, 4, 5, 1, 2, 3].map(token));
+        held.release(&standing, token(3));
+        assert_eq!(held.turn(9), [4, 5, 1, 2].map(token), "each once");
+    }
+
+    #[test]
+    fn a_token_is_held_for_a_day_longer_than_it_lives() {
+        let (held, standing) = (Held::default(), Standing::default());
+        let session = Ending::Session(SessionId(Uuid::from_u128(2)), Timestamp(1));
+        for ending in [token(1), session] {
+            let _ = held.hold(&standing, (ending, Seconds(1)), away());
+        }
+        let forgotten = Timestamp(9_000).plus(SWEEP_SLACK);
+        held.sweep(Timestamp(forgotten.0 - 1));
+        assert_eq!(held.len(), 2);
+        held.sweep(forgotten);
+        assert_eq!((held.len(), held.turn(9)), (1, vec![session]));
     }
 
     #[test]

@@ -260,7 +260,7 @@ impl Engine {
     /// Writes what ended while nothing could be written, and looks whether
     /// changes are taken again when they were not.
     fn catch_up(&mut self) {
-        let endings = self.endings.held.first(MAX_BATCH);
+        let endings = self.endings.held.turn(MAX_BATCH);
         let healthy = self.healthy.load(Ordering::Relaxed);
         if endings.is_empty() && healthy || self.is_frozen() || !healthy && !self.has_room() {
             return;

@@ -37,6 +37,9 @@ const PAGE: usize = 500;
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// Probes from one question who is primary to the next.
 const PRIMARY_PROBES: u64 = 5;
+/// Endings that are told from one probe to the next, and of these how many may fail.
+const DELIVERED_AT_ONCE: usize = 1_000;
+const FAILED_AT_ONCE: usize = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -184,8 +187,6 @@ impl Engine {
             if !resumes {
                 self.read_everything().await?;
             }
-            // What cannot be delivered yet is tried again; a lost server tells of itself.
-            let _ = self.deliver().await;
             self.heard_everything_until(since).await;
             self.set_state(StoreState::Live);
             self.loaded.store(true, Ordering::Release);
@@ -193,6 +194,8 @@ impl Engine {
             if let Some(ready) = ready.take() {
                 let _ = ready.send(());
             }
+            // Memory knows all of it: nobody waits for it.
+            self.deliver().await;
             self.probe(&address).await
         };
         tokio::select! {
@@ -230,7 +233,7 @@ impl Engine {
                 let _ = self.commit(probe).await;
             }
             if self.held.len() > 0 && self.writable.load(Ordering::Relaxed) {
-                let _ = self.deliver().await;
+                self.deliver().await;
             }
         }
         Ok(())
@@ -366,16 +369,24 @@ impl Engine {
         Ok(full)
     }
 
-    /// Tells the server what ended while it was away.
-    async fn deliver(&self) -> Result<(), StoreError> {
-        let mut delivered = 0;
-        while let Some(ending) = self.held.first(1).pop() {
+    /// Tells the server what ended while it was away, or some of it. What it does not take
+    /// is tried again when all others have been.
+    async fn deliver(&self) {
+        let (mut delivered, mut failed) = (0, 0);
+        for ending in self.held.turn(DELIVERED_AT_ONCE) {
             match self.end(ending, Told::Late).await {
                 Ok(_) => {}
                 Err(error @ StoreError::Damaged(_)) => {
                     tracing::error!(%error, "what ended here cannot be told to the others");
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "what ended here is told later");
+                    failed += 1;
+                    if failed == FAILED_AT_ONCE {
+                        break;
+                    }
+                    continue;
+                }
             }
             self.held.release(self.standing(), ending);
             delivered += 1;
@@ -383,7 +394,6 @@ impl Engine {
         if delivered > 0 {
             tracing::info!(endings = delivered, "what ended while the store was away is stored");
         }
-        Ok(())
     }
 
     /// All that requests are judged by, page after page, while changes come in.

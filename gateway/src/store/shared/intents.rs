@@ -674,6 +674,7 @@ impl Store for SharedStore {
     async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.engine.failures.sweep(now);
         self.engine.standing().sweep(now);
+        self.engine.held.sweep(now);
         self.engine.sweep(now).await
     }
 

@@ -161,3 +161,28 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_delivered_stays_signed_
         assert!(matches!(opened, SessionOpening::Behind(_)), "{opened:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_does_not_take_holds_up_nothing_else_that_ended() {
+    let server = Server::start();
+    let (one, two) = (server.replica("p").await, server.replica("p").await);
+    let (mine, other) = (one.with_account(1).await, one.with_account(2).await);
+    let session = one.with_session(11, &other).await;
+    let mut beside = server.connect().await;
+    let mut set = async |words: &[&str]| {
+        let mut set = cmd(words[0]);
+        set.arg(&words[1..]);
+        let _: Value = set.query_async(&mut beside).await.unwrap();
+    };
+    // Written by somebody else.
+    set(&["SET", &Names::new("p").tickets_of(mine.id.0), "of another type"]).await;
+    set(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    assert!(one.store.end_sessions(mine.id, NOW).await.is_err());
+    assert!(one.store.end_session(session.id, NOW).await.is_err());
+    set(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    let undelivered = || one.store.health().map(|health| health.undelivered);
+    eventually("the end of the other's is heard of", || is_ended(&two, &session)).await;
+    eventually("one is left", || undelivered() == Some(1)).await;
+    set(&["DEL", &Names::new("p").tickets_of(mine.id.0)]).await;
+    eventually("nothing is left", || undelivered() == Some(0)).await;
+}
