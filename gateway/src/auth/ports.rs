@@ -372,6 +372,10 @@ impl Default for AccountLimits {
 /// none, when they were opened.
 pub const SUPERSEDED_AT_ONCE: usize = 100;
 
+/// The oldest sign-ins of an account with too many, of which those that have expired go
+/// first: as many as can be looked at while nobody else writes.
+pub const LOOKED_AT_ONCE: usize = 2_000;
+
 /// Records of ended sessions that go in one transaction, so that no account can hold up
 /// all others. The rest has ended all the same, and is removed after.
 pub const CLEARED_AT_ONCE: usize = 100;

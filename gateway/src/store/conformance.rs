@@ -1089,6 +1089,7 @@ macro_rules! conformance {
             no_session_opens_behind_those_that_have_ended
             with_an_account_go_all_its_sessions_however_many
             with_one_session_more_than_may_be_the_oldest_ends
+            sessions_that_have_expired_give_way_before_any_other
             the_session_that_went_on_is_the_oldest
             sessions_that_open_at_once_are_no_more_than_may_be
             keys_that_come_at_once_are_no_more_than_may_be
@@ -1126,6 +1127,7 @@ pub(crate) use limits::{
     a_key_rotated_without_an_overlap_leaves_the_list_at_once,
     keys_that_come_at_once_are_no_more_than_may_be, keys_that_have_ended_make_room_for_new_ones,
     registrations_are_counted_in_a_window_and_lock_nobody_out,
+    sessions_that_have_expired_give_way_before_any_other,
     sessions_that_open_at_once_are_no_more_than_may_be, the_session_that_went_on_is_the_oldest,
     with_one_session_more_than_may_be_the_oldest_ends,
 };

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Engine, LIMITS, NOW, change, id, key, later};
+use super::{Engine, LIMITS, NOW, WEEK, change, id, key, later, session};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Successor};
 use crate::auth::error::Verdict;
 use crate::auth::ports::{FailureLimit, KeyCreation, KeyRotated, SessionOpening, Source};
 use crate::auth::time::Seconds;
-use crate::auth::token::SessionId;
+use crate::auth::token::{Session, SessionId};
 
 fn superseded(sessions: &[SessionId]) -> SessionOpening {
     SessionOpening::Opened { superseded: sessions.to_vec() }
@@ -30,6 +30,36 @@ pub(crate) async fn with_one_session_more_than_may_be_the_oldest_ends(engine: En
     engine.with_session(6_000, &mine).await;
     let (_, opening) = engine.open(900, &mine).await;
     assert_eq!(opening, SessionOpening::Behind(sessions[3].id), "older than the oldest");
+}
+
+pub(crate) async fn sessions_that_have_expired_give_way_before_any_other(engine: Engine) {
+    let account = engine.with_account(1).await;
+    let open = async |number: u128, at: u64, lifetime: Seconds| {
+        let (created, expires) = (later(at), later(at).plus(lifetime));
+        let session = Session { created, expires, ..session(number, &account) };
+        let opening = engine.store.open_session(session.clone(), account.version).await.unwrap();
+        (session, opening)
+    };
+    // Every other one expires long before the rest.
+    let mut kept = Vec::new();
+    for number in 0..LIMITS.sessions as u128 {
+        let lifetime = if number % 2 == 0 { WEEK } else { Seconds(100) };
+        let (session, opening) = open(1_000 + number, 0, lifetime).await;
+        assert_eq!(opening, superseded(&[]));
+        if number % 2 == 0 {
+            kept.push(session);
+        }
+    }
+    let room = (LIMITS.sessions - kept.len()) as u128;
+    for number in 0..room {
+        let (_, opening) = open(5_000 + number, 1_000, WEEK).await;
+        assert_eq!(opening, superseded(&[]), "{number}");
+    }
+    assert!(kept.iter().all(|session| !engine.is_ended(session)));
+    let (_, opening) = open(6_000, 1_000, WEEK).await;
+    assert_eq!(opening, superseded(&[kept[0].id]));
+    assert_eq!(engine.listed(Some(&account)).await.len(), LIMITS.sessions);
+    assert_eq!(engine.standing.sizes().ended, 0, "nothing is kept of each");
 }
 
 pub(crate) async fn the_session_that_went_on_is_the_oldest(engine: Engine) {

@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId, AccountState};
 use crate::auth::error::StoreError;
-use crate::auth::ports::{CLEARED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
+use crate::auth::ports::{CLEARED_AT_ONCE, LOOKED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
 use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{EndedSessions, Session, SessionId};
 
 use super::schema::{self, ACCOUNT_SESSIONS, CLEARING, Expiring, Id, SESSIONS};
 use super::writer::Step;
-use super::{read_account, read_session, write_account, write_session};
+use super::{Record, read_account, read_session, write_account, write_session};
 
 const LAST: Id = [u8::MAX; 16];
 
@@ -32,12 +32,14 @@ pub(super) fn open(
     let current = read_account(txn, session.account)?
         .filter(|account| account.version == version && account.state == AccountState::Enabled);
     let Some(mut account) = current else { return Ok(Step::unchanged(SessionOpening::Stale)) };
-    let superseded = oldest_beyond(txn, &account, most.saturating_sub(1))?;
+    let surplus = surplus(txn, &account, most.saturating_sub(1), session.created)?;
+    let Surplus { expired, superseded } = surplus;
     account.end_oldest(&superseded);
     if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
         return Ok(Step::unchanged(SessionOpening::Behind(ended.up_to)));
     }
     add(txn, session)?;
+    remove(txn, account.id, &expired)?;
     if superseded.is_empty() {
         return Ok(Step::changed(SessionOpening::Opened { superseded }, |_| ()));
     }
@@ -55,36 +57,52 @@ pub(super) fn add(txn: &WriteTransaction, session: &Session) -> Result<(), Store
     schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())
 }
 
-/// The oldest sessions of an account with more than `most`. Looks at no more than these,
-/// and those that can end.
-fn oldest_beyond(
+/// What of an account's sessions is too much, in order of age.
+#[derive(Default)]
+struct Surplus {
+    /// They count no longer.
+    expired: Vec<SessionId>,
+    superseded: Vec<SessionId>,
+}
+
+/// Of an account with more than `most` sessions. Counts no more than these, and those that
+/// can end.
+fn surplus(
     txn: &WriteTransaction,
     account: &Account,
     most: usize,
-) -> Result<Vec<SessionId>, StoreError> {
+    now: Timestamp,
+) -> Result<Surplus, StoreError> {
     let owner = *account.id.0.as_bytes();
     let index = txn.open_table(ACCOUNT_SESSIONS)?;
-    let (mut oldest, mut count) = (Vec::new(), 0_usize);
-    let mut note = |session| {
-        count += 1;
-        if oldest.len() < SUPERSEDED_AT_ONCE {
-            oldest.push(session);
-        }
-    };
+    let mut all = Vec::new();
     if let Some(but) = account.ended.and_then(|ended| ended.but)
         && index.get((owner, *but.0.as_bytes()))?.is_some()
     {
-        note(but);
+        all.push(but);
     }
     let after = account.ended.map_or(Bound::Included((owner, [0; 16])), |ended| {
         Bound::Excluded((owner, *ended.up_to.0.as_bytes()))
     });
     let rest = index.range::<(Id, Id)>((after, Bound::Included((owner, LAST))))?;
     for entry in rest.take(most.saturating_add(SUPERSEDED_AT_ONCE)) {
-        note(session_id(entry?.0.value().1));
+        all.push(session_id(entry?.0.value().1));
     }
-    oldest.truncate(count.saturating_sub(most));
-    Ok(oldest)
+    if all.len() <= most {
+        return Ok(Surplus::default());
+    }
+    let (mut surplus, sessions) = (Surplus::default(), txn.open_table(SESSIONS)?);
+    for id in all.iter().copied().take(LOOKED_AT_ONCE) {
+        // One that does not read is as old as any other.
+        let has_expired = sessions.get(*id.0.as_bytes())?.is_none_or(|stored| {
+            Session::decode(stored.value(), "session").is_ok_and(|session| session.expires <= now)
+        });
+        if has_expired { surplus.expired.push(id) } else { surplus.superseded.push(id) }
+    }
+    let beyond = (all.len() - surplus.expired.len()).saturating_sub(most);
+    surplus.expired.truncate(CLEARED_AT_ONCE);
+    surplus.superseded.truncate(beyond.min(SUPERSEDED_AT_ONCE));
+    Ok(surplus)
 }
 
 /// Whether a session has ended together with others, though its record is there still.
@@ -236,7 +254,7 @@ pub(super) fn list(
             break;
         }
         let session: Session =
-            super::Record::decode(stored.value(), &schema::named("session", id.value()))?;
+            Record::decode(stored.value(), &schema::named("session", id.value()))?;
         let account = standing.account(session.account);
         if account.is_some_and(|account| !account.has_ended(session.id)) {
             listed.push(session);

@@ -544,6 +544,6 @@ fn ending_at(entry: &Entry, expires: Timestamp) -> Entry {
 
 /// Milliseconds stay whole numbers in a score for as long as dates have four digits.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time in ms")]
-fn from_score(score: f64) -> Timestamp {
+pub(super) fn from_score(score: f64) -> Timestamp {
     Timestamp(score as u64)
 }

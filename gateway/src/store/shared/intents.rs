@@ -32,9 +32,9 @@ use super::transaction::Transaction;
 use super::{Engine, SharedStore};
 
 /// Records removed by one step of a sweep.
-const SWEEP_BATCH: usize = 500;
+pub(super) const SWEEP_BATCH: usize = 500;
 /// Ends are remembered a little longer than tokens live: the clocks of replicas differ.
-const CLOCK_SLACK: Seconds = Seconds(60);
+pub(super) const CLOCK_SLACK: Seconds = Seconds(60);
 
 /// What lies under the name of registration.
 pub(super) const CLOSED: &[u8] = b"closed";

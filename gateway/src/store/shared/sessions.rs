@@ -8,18 +8,27 @@ use uuid::Uuid;
 use crate::auth::account::{Account, AccountId, AccountState};
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
-use crate::auth::ports::{CLEARED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
+use crate::auth::ports::{CLEARED_AT_ONCE, LOOKED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
 use crate::auth::time::Timestamp;
 use crate::auth::token::{EndedSessions, Session, SessionId};
 use crate::store::record::Record;
 
 use super::Engine;
+use super::archive::from_score;
 use super::change::Change;
-use super::intents::{Step, text};
+use super::intents::{CLOCK_SLACK, SWEEP_BATCH, Step, text};
 use super::transaction::Transaction;
 
 /// What the clocks of gateways may differ by, where a ticket's end is looked at.
 const TICKET_SLACK_MS: u64 = 300_000;
+
+/// What of an account's sessions is too much, in order of age.
+#[derive(Default)]
+struct Surplus {
+    /// They count no longer.
+    expired: Vec<Uuid>,
+    superseded: Vec<SessionId>,
+}
 
 impl Engine {
     /// A session that has not ended, whether or not its record is there still.
@@ -44,12 +53,14 @@ impl Engine {
         let current = account
             .filter(|account| account.version == version && account.state == AccountState::Enabled);
         let Some(mut account) = current else { return Ok((txn, SessionOpening::Stale)) };
-        let superseded = self.oldest_beyond(&mut txn, &account).await?;
+        let surplus = self.surplus(&mut txn, &account, session.created).await?;
+        let Surplus { expired, superseded } = surplus;
         account.end_oldest(&superseded);
         if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
             return Ok((Transaction::new(self), SessionOpening::Behind(ended.up_to)));
         }
         self.add_session(&mut txn, session)?;
+        self.remove_sessions(&mut txn, account.id.0, &expired);
         if !superseded.is_empty() {
             let gone: Vec<Uuid> = superseded.iter().map(|session| session.0).collect();
             self.remove_ended(&mut txn, account.id.0, &gone, session.created);
@@ -58,32 +69,62 @@ impl Engine {
         Ok((txn, SessionOpening::Opened { superseded }))
     }
 
-    /// The oldest sessions of an account that has as many as it may, for one more.
-    async fn oldest_beyond(
+    /// What of the sessions of an account that has as many as it may is too much, for one
+    /// more.
+    async fn surplus(
         &self,
         txn: &mut Transaction<'_>,
         account: &Account,
-    ) -> Result<Vec<SessionId>, StoreError> {
+        now: Timestamp,
+    ) -> Result<Surplus, StoreError> {
         let (most, goes_on) = (self.settings.limits.sessions, self.goes_on(account).await?);
         let (index, from) = (self.names.sessions_of(account.id.0), after(account.ended));
         let mut count = cmd("ZLEXCOUNT");
         count.arg(&index).arg(&from).arg("+");
         let later: usize = self.ask(&count).await?;
         let with_new = later + 1 + usize::from(goes_on.is_some());
-        let surplus = with_new.saturating_sub(most);
         // Where others come meanwhile and there is no room for them, it is decided anew.
         let room = most.saturating_sub(with_new);
         txn.at_most(index.clone(), Some(from.clone()), later + room);
-        let surplus = surplus.min(SUPERSEDED_AT_ONCE);
-        if surplus == 0 {
-            return Ok(Vec::new());
+        if with_new <= most {
+            return Ok(Surplus::default());
         }
         let mut range = cmd("ZRANGEBYLEX");
-        range.arg(&index).arg(from).arg("+").arg("LIMIT").arg(0).arg(surplus);
-        let mut oldest: Vec<SessionId> = goes_on.into_iter().collect();
-        oldest.extend(txn.ids(&range).await?.into_iter().map(SessionId));
-        oldest.truncate(surplus);
-        Ok(oldest)
+        range.arg(&index).arg(from).arg("+").arg("LIMIT").arg(0).arg(LOOKED_AT_ONCE);
+        let mut all: Vec<Uuid> = goes_on.into_iter().map(|session| session.0).collect();
+        all.extend(txn.ids(&range).await?);
+        let mut surplus = Surplus::default();
+        for (id, end) in all.iter().zip(self.ends_of(account.id.0, &all).await?) {
+            // Who lengthens it meanwhile, by another clock, keeps it.
+            if end.is_some_and(|end| end.plus(CLOCK_SLACK) <= now) {
+                surplus.expired.push(*id);
+            } else {
+                surplus.superseded.push(SessionId(*id));
+            }
+        }
+        let beyond = (with_new - surplus.expired.len()).saturating_sub(most);
+        surplus.expired.truncate(CLEARED_AT_ONCE);
+        surplus.superseded.truncate(beyond.min(SUPERSEDED_AT_ONCE));
+        Ok(surplus)
+    }
+
+    /// When each of an account's sessions ends by itself.
+    async fn ends_of(
+        &self,
+        owner: Uuid,
+        sessions: &[Uuid],
+    ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let mut ends = Vec::with_capacity(sessions.len());
+        for some in sessions.chunks(SWEEP_BATCH) {
+            let mut scores = cmd("ZMSCORE");
+            scores.arg(self.names.session_ends());
+            for id in some {
+                scores.arg(format!("{owner}/{id}"));
+            }
+            let found: Vec<Option<f64>> = self.ask(&scores).await?;
+            ends.extend(found.into_iter().map(|end| end.map(from_score)));
+        }
+        Ok(ends)
     }
 
     /// The one that went on when all others ended, if it still does.

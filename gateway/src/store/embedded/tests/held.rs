@@ -10,8 +10,8 @@ use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
 use crate::auth::ports::{SessionOpening, Store as _, StoreState};
-use crate::auth::token::{SessionId, TokenId};
-use crate::store::conformance::{NOW, key, later};
+use crate::auth::token::{Session, SessionId, TokenId};
+use crate::store::conformance::{NOW, key, later, session};
 
 struct Frozen {
     directory: tempfile::TempDir,
@@ -122,8 +122,11 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_written_stays_signed_in
         let frozen = Frozen::start();
         let account = frozen.engine.with_account(1).await;
         let before = frozen.engine.with_session(11, &account).await;
-        let since = SessionId::last_of(NOW).0.as_u128() + 1;
-        let since = frozen.engine.with_session(since, &account).await;
+        let with_id =
+            |id: u128| Session { id: SessionId(Uuid::from_u128(id)), ..session(12, &account) };
+        let last = SessionId::last_of(NOW).0.as_u128();
+        let since = with_id(last + 1);
+        frozen.store.open_session(since.clone(), account.version).await.unwrap();
         let ending = Ending::Sessions(account.id, NOW);
         let end = move |txn: &redb::WriteTransaction| end_in(txn, ending, told, TOKEN_TTL);
         assert!(frozen.store.writer.submit(end).await.unwrap());
@@ -135,9 +138,7 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_written_stays_signed_in
         let listed = engine.store.list_sessions(Some(account.id), None, 9).await.unwrap();
         assert_eq!(listed.len(), usize::from(told == Told::Late));
         // As memory says of it: no session comes between.
-        let late =
-            crate::store::conformance::session(SessionId::last_of(NOW).0.as_u128(), &account);
-        let opened = engine.store.open_session(late, account.version).await.unwrap();
+        let opened = engine.store.open_session(with_id(last), account.version).await.unwrap();
         assert!(matches!(opened, SessionOpening::Behind(_)), "{opened:?}");
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::*;
 use crate::auth::ports::{CLEARED_AT_ONCE, SessionOpening};
 use crate::auth::token::Session;
+use crate::store::conformance::session;
 use crate::store::held::{Ending, Told};
 
 fn is_ended(suite: &Suite, session: &Session) -> bool {
@@ -133,7 +134,7 @@ async fn the_end_of_all_sessions_while_the_server_is_away_holds_here_and_is_deli
     eventually("the ends are heard of", || sessions.iter().all(|session| is_ended(&two, session)))
         .await;
     let id = SessionId(Uuid::from_u128(u128::MAX / 2));
-    let next = Session { id, ..crate::store::conformance::session(12, &account) };
+    let next = Session { id, ..session(12, &account) };
     two.store.open_session(next.clone(), account.version).await.unwrap();
     assert!(!is_ended(&one, &next) && !is_ended(&two, &next));
 }
@@ -145,8 +146,11 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_delivered_stays_signed_
         let [one] = replicas(&prefix).await;
         let account = one.with_account(1).await;
         let before = one.with_session(11, &account).await;
-        let since = SessionId::last_of(NOW).0.as_u128() + 1;
-        let since = one.with_session(since, &account).await;
+        let with_id =
+            |id: u128| Session { id: SessionId(Uuid::from_u128(id)), ..session(12, &account) };
+        let last = SessionId::last_of(NOW).0.as_u128();
+        let since = with_id(last + 1);
+        one.store.open_session(since.clone(), account.version).await.unwrap();
         let store = shared_store(&prefix).await;
         assert!(store.engine.end(Ending::Sessions(account.id, NOW), told).await.unwrap());
         let [late] = replicas(&prefix).await;
@@ -155,9 +159,7 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_delivered_stays_signed_
         let listed = late.store.list_sessions(Some(account.id), None, 9).await.unwrap();
         assert_eq!(listed.len(), usize::from(told == Told::Late));
         // As memory says of it: no session comes between.
-        let id = SessionId::last_of(NOW);
-        let between = Session { id, ..crate::store::conformance::session(12, &account) };
-        let opened = late.store.open_session(between, account.version).await.unwrap();
+        let opened = late.store.open_session(with_id(last), account.version).await.unwrap();
         assert!(matches!(opened, SessionOpening::Behind(_)), "{opened:?}");
     }
 }
