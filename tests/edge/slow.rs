@@ -4,18 +4,20 @@
 use std::time::Duration;
 
 use http::Response;
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
 
 use crate::support::client::{Client, body};
 use crate::support::frames::{
-    CANCEL, DATA, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, NO_FLAGS, Outcome, SETTINGS,
-    WINDOW_UPDATE, block,
+    CANCEL, DATA, END_STREAM, HEADERS, Http2, INITIAL_WINDOW_SIZE, NO_ERROR, NO_FLAGS, Outcome,
+    SETTINGS, WINDOW_UPDATE, block,
 };
 use crate::support::gateway::Gateway;
 use crate::support::raw::raw;
 use crate::support::socket::{Dial, read_to_end, send};
-use crate::support::upstream::{Script, Upstream, ok, text};
+use crate::support::upstream::{Kind, Script, Upstream, ok, text};
 use crate::support::within;
 
 use super::PUBLIC_ECHO;
@@ -206,8 +208,12 @@ async fn answer_until_abandoned(script: &mut Script) {
 }
 
 async fn wanting_readers() -> (Script, Upstream, Gateway) {
+    wanting_readers_of(Kind::Http1).await
+}
+
+async fn wanting_readers_of(kind: Kind) -> (Script, Upstream, Gateway) {
     let (script, handler) = Script::new();
-    let upstream = Upstream::http1(handler).await;
+    let upstream = Upstream::http(kind, handler).await;
     let config = format!("{}[timeouts]\nwrite_progress = \"200ms\"\n", upstream.routes());
     let gateway = Gateway::start(&config).await;
     (script, upstream, gateway)
@@ -241,6 +247,48 @@ async fn an_http2_stream_whose_window_stays_shut_is_reset() {
     gateway.counted(&["streams_stalled"], 1).await;
     gateway.wait_for_log(is_stalled).await;
     assert!(http2.answers_ping().await, "the connection goes on");
+}
+
+/// Was: the upload kept the streams on both sides, and nobody judged them again.
+#[tokio::test]
+async fn an_answer_that_is_not_read_is_reset_beside_an_upload_that_goes_on() {
+    // The upstream reads nothing either, and has room for a MiB.
+    for uploaded in [5, (1 << 20) + (64 << 10)] {
+        let (mut script, _upstream, gateway) = wanting_readers_of(Kind::H2c).await;
+        let mut http2 = Http2::connect(&gateway).await;
+        http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 20).to_be_bytes()).await;
+        http2.head(1, POST).await;
+        http2.upload(1, uploaded).await;
+        answer_until_abandoned(&mut script).await;
+        assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
+        assert_eq!(http2.outcome(1).await, Outcome::Reset(CANCEL));
+        gateway.counted(&["streams_stalled"], 1).await;
+        gateway.wait_for_log(is_stalled).await;
+        assert!(http2.answers_ping().await, "the connection goes on");
+    }
+}
+
+/// Was: it went on as long as its client wanted, and counted for nobody.
+#[tokio::test]
+async fn an_upload_to_an_http2_upstream_ends_with_its_answer() {
+    let (sender, mut uploads) = mpsc::channel(1);
+    let upstream = Upstream::http(Kind::H2c, move |request| {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            let complete = request.into_body().collect().await.is_ok();
+            sender.send(complete).await
+        });
+        async { text("enough") }
+    })
+    .await;
+    let gateway = Gateway::start(&upstream.routes()).await;
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.head(1, POST).await;
+    http2.upload(1, 5).await;
+    assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
+    assert_eq!(http2.outcome(1).await, Outcome::Reset(NO_ERROR));
+    let complete = within("the upstream's end of it", uploads.recv()).await;
+    assert_eq!(complete, Some(false));
 }
 
 fn get(path: &str) -> [(&str, &str); 4] {

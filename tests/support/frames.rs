@@ -112,6 +112,28 @@ impl Http2 {
         self.send(HEADERS, END_HEADERS, stream, &block(fields)).await;
     }
 
+    /// So much of a request's body, of which the rest is to follow; each piece when the
+    /// gateway has room for it.
+    pub async fn upload(&mut self, stream: u32, length: usize) {
+        const PIECE_BYTES: usize = 16 << 10;
+        /// Of a stream, at its beginning.
+        const WINDOW_BYTES: usize = 128 << 10;
+        let (mut room, mut left) = (WINDOW_BYTES, length);
+        while left > 0 {
+            let piece = left.min(PIECE_BYTES);
+            while room < piece {
+                let made = |frame: &Frame| {
+                    let of_stream = frame.kind == WINDOW_UPDATE && frame.stream == stream;
+                    of_stream.then(|| code(&frame.payload))
+                };
+                let made = self.find(made).await.expect("the connection goes on");
+                room += usize::try_from(made).expect("a window");
+            }
+            self.send(DATA, NO_FLAGS, stream, &vec![b'x'; piece]).await;
+            (room, left) = (room - piece, left - piece);
+        }
+    }
+
     /// Bytes as they are. That the peer has closed meanwhile shows when reading.
     pub async fn write(&mut self, bytes: &[u8]) {
         send(&mut self.stream, bytes).await;

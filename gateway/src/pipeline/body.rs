@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,10 +12,12 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Holding;
+use super::forward::uploads::Uploads;
 use super::message::trim_values;
 use super::outgoing::{Outgoing, Piece};
 use super::record::RequestRecord;
@@ -45,6 +47,8 @@ pub struct BodyProgress {
     ended: AtomicBool,
     /// Once the upstream has begun to answer, the two talk at their own pace.
     answered: AtomicBool,
+    /// What sends it, over HTTP/2.
+    task: OnceLock<AbortHandle>,
 }
 
 impl BodyProgress {
@@ -62,6 +66,19 @@ impl BodyProgress {
     /// The upstream has begun to answer: the deadline for progress is lifted.
     pub fn note_answer(&self) {
         self.answered.store(true, Ordering::Release);
+    }
+
+    /// What sends it, and is to end with the exchange.
+    pub fn set_task(&self, task: AbortHandle) {
+        // Told once, by whoever has just started it.
+        let _ = self.task.set(task);
+    }
+
+    /// Nobody waits for the upstream any more: what is not sent yet never is.
+    pub fn abandon(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
     }
 
     #[must_use]
@@ -92,6 +109,8 @@ const MIN_PROGRESS_BYTES: u64 = 1024;
 pub struct RequestBody {
     inner: Option<Incoming>,
     progress: Arc<BodyProgress>,
+    /// To be told when it is read for the first time.
+    uploads: Option<Uploads>,
     trailers: Option<TrailerFilter>,
     limit: Option<u64>,
     window: Duration,
@@ -121,6 +140,7 @@ impl RequestBody {
         Ok(Self {
             inner: (!empty).then_some(incoming),
             progress,
+            uploads: None,
             trailers,
             limit,
             window,
@@ -139,6 +159,7 @@ impl RequestBody {
         Self {
             inner: None,
             progress,
+            uploads: None,
             trailers: None,
             limit: None,
             window: Duration::MAX,
@@ -152,6 +173,11 @@ impl RequestBody {
     #[must_use]
     pub fn progress(&self) -> Arc<BodyProgress> {
         Arc::clone(&self.progress)
+    }
+
+    /// It is about to be sent over an HTTP/2 connection that runs these.
+    pub fn send_by(&mut self, uploads: &Uploads) {
+        self.uploads = Some(uploads.clone());
     }
 
     fn note_waiting(
@@ -218,6 +244,9 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let Some(uploads) = this.uploads.take() {
+            uploads.begin(&this.progress);
+        }
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod lease;
 mod share;
 pub mod tunnel;
+pub mod uploads;
 pub mod upstream;
 pub mod websocket;
 

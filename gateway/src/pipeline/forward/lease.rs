@@ -17,7 +17,7 @@ use super::upstream::{Http1Sender, Idle, Upstream};
 /// which closes the connection (HTTP/1.1) or resets the stream (HTTP/2).
 pub enum Lease {
     Http1(Http1Lease),
-    Http2(StreamLease),
+    Http2(Http2Lease),
 }
 
 /// All that an exchange has until its answer has ended.
@@ -75,6 +75,7 @@ impl Lease {
     pub fn give_back(self) {
         match self {
             Lease::Http1(lease) => lease.give_back(),
+            // The stream ends with it, and nobody else gets it.
             Lease::Http2(_) => {}
         }
     }
@@ -127,6 +128,26 @@ impl Drop for Http1Lease {
                 drop(permit);
             });
         }
+    }
+}
+
+/// A stream of an HTTP/2 connection in use.
+pub struct Http2Lease {
+    request: Arc<BodyProgress>,
+    _stream: StreamLease,
+}
+
+impl Http2Lease {
+    pub(super) fn new(request: Arc<BodyProgress>, stream: StreamLease) -> Self {
+        Self { request, _stream: stream }
+    }
+}
+
+impl Drop for Http2Lease {
+    /// A body that is still under way has nothing to bring any more, not even when the
+    /// answer is complete, and would keep the streams on both sides open.
+    fn drop(&mut self) {
+        self.request.abandon();
     }
 }
 

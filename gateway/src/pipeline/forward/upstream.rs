@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -27,8 +27,9 @@ use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
 
 use super::gate::{Gate, Malformed, Question};
-use super::lease::{Held, Http1Connection, Http1Lease, Lease, StreamLease};
+use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamLease};
 use super::share::Shares;
+use super::uploads::Uploads;
 
 pub(super) type Http1Sender = http1::SendRequest<RequestBody>;
 type Http2Sender = http2::SendRequest<RequestBody>;
@@ -77,6 +78,7 @@ pub(super) struct Idle {
 #[derive(Clone)]
 struct Shared {
     sender: Http2Sender,
+    uploads: Uploads,
     streams: Arc<AtomicUsize>,
     /// Streams it may have now: what the other end allows, and no more than ours.
     allowed: Arc<AtomicUsize>,
@@ -166,8 +168,11 @@ impl Upstream {
                 }
                 Connected::Http2(mut shared, stream) => {
                     frame_http2(&mut parts, &host, self.scheme(), path)?;
+                    body.send_by(&shared.uploads);
+                    // Held while we wait, as above.
+                    let lease = Http2Lease::new(Arc::clone(&progress), stream);
                     match shared.sender.try_send_request(Request::from_parts(parts, body)).await {
-                        Ok(response) => return Ok((response, Lease::Http2(stream))),
+                        Ok(response) => return Ok((response, Lease::Http2(lease))),
                         Err(mut error) => match error.take_message() {
                             Some(request) if chances > 0 => (parts, body) = request.into_parts(),
                             _ => return Err(failure(error.error())),
@@ -342,7 +347,8 @@ impl Upstream {
             let connection = Http1Connection { sender, task, question };
             return Ok(Connected::Http1 { connection, permit, idle_for: None });
         }
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        let uploads = Uploads::default();
+        let (sender, connection) = http2::Builder::new(uploads.clone())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -358,7 +364,7 @@ impl Upstream {
         self.shares.settle(streams);
         tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::clone(&self.shares)));
         let permit = Arc::new(permit);
-        let shared = Shared { sender, streams: Arc::default(), allowed, _permit: permit };
+        let shared = Shared { sender, uploads, streams: Arc::default(), allowed, _permit: permit };
         let stream = StreamLease::new(&shared.streams, &self.freed);
         lock(&self.shared).push(shared.clone());
         // Those who waited for this one find room on it.
@@ -373,7 +379,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Runs an HTTP/2 connection and keeps what its other end allows up to date.
 async fn drive<IO>(
-    connection: http2::Connection<IO, RequestBody, TokioExecutor>,
+    connection: http2::Connection<IO, RequestBody, Uploads>,
     allowed: Arc<AtomicUsize>,
     shares: Arc<Shares>,
 ) where
@@ -392,7 +398,7 @@ async fn drive<IO>(
     .await;
 }
 
-fn allowed_streams<IO>(connection: &http2::Connection<IO, RequestBody, TokioExecutor>) -> usize
+fn allowed_streams<IO>(connection: &http2::Connection<IO, RequestBody, Uploads>) -> usize
 where
     IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
