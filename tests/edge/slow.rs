@@ -367,6 +367,30 @@ async fn streams_that_are_read_a_byte_at_a_time_are_reset() {
     assert!(http2.answers_ping().await, "the connection goes on");
 }
 
+/// Was: while the socket had no room nobody was judged, and a KiB of it for all of them
+/// now and then was enough.
+#[tokio::test]
+async fn a_client_that_lets_its_socket_trickle_is_given_up() {
+    const STREAMS: u32 = 100;
+    let (_upstream, gateway) = wanting_readers_of_much().await;
+    let mut http2 = Http2::over(Dial::new(&gateway).receive_buffer(16 << 10)).await;
+    http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 30).to_be_bytes()).await;
+    for stream in 0..STREAMS {
+        http2.request(2 * stream + 1, &get("/open/large")).await;
+    }
+    let trickling = async {
+        let mut beat = tokio::time::interval(Duration::from_millis(250));
+        while http2.sip(12 << 10).await {
+            beat.tick().await;
+        }
+    };
+    tokio::select! {
+        () = gateway.counted(&["streams_stalled"], u64::from(STREAMS / 2)) => {}
+        () = trickling => panic!("the connection has ended"),
+    }
+    gateway.wait_for_log(is_stalled).await;
+}
+
 /// What is complete but for bytes in the library's hands is no stream of ours any more.
 #[tokio::test]
 async fn the_end_of_an_answer_that_is_not_read_ends_the_connection() {

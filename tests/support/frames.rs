@@ -134,6 +134,13 @@ impl Http2 {
         }
     }
 
+    /// Reads what has come, but no more than so much; whether the connection goes on.
+    pub async fn sip(&mut self, most: usize) -> bool {
+        let mut bytes = vec![0; most];
+        let reading = within("bytes", self.stream.read(&mut bytes));
+        reading.await.is_ok_and(|count| count > 0)
+    }
+
     /// Bytes as they are. That the peer has closed meanwhile shows when reading.
     pub async fn write(&mut self, bytes: &[u8]) {
         send(&mut self.stream, bytes).await;

@@ -25,6 +25,7 @@ use super::within;
 pub struct Dial {
     address: SocketAddr,
     source: Ipv4Addr,
+    receive_buffer: Option<u32>,
     roots: Arc<RootCertStore>,
     name: ServerName<'static>,
     protocols: Vec<Vec<u8>>,
@@ -38,6 +39,7 @@ impl Dial {
         Self {
             address: gateway.address(),
             source: Ipv4Addr::UNSPECIFIED,
+            receive_buffer: None,
             roots: Arc::new(roots),
             name: ServerName::try_from("localhost").expect("a server name"),
             protocols: Vec::new(),
@@ -48,6 +50,12 @@ impl Dial {
     /// The address to come from: any of 127.0.0.0/8.
     pub fn source(mut self, address: Ipv4Addr) -> Self {
         self.source = address;
+        self
+    }
+
+    /// How many bytes the kernel takes that nobody has read.
+    pub fn receive_buffer(mut self, bytes: u32) -> Self {
+        self.receive_buffer = Some(bytes);
         self
     }
 
@@ -67,6 +75,9 @@ impl Dial {
             let socket = TcpSocket::new_v4()?;
             socket.bind((self.source, 0).into())?;
             socket.set_nodelay(true)?;
+            if let Some(bytes) = self.receive_buffer {
+                socket.set_recv_buffer_size(bytes)?;
+            }
             socket.connect(self.address).await
         };
         within("a TCP connection", connecting).await.expect("the gateway listens")

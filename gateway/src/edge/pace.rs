@@ -54,6 +54,7 @@ impl<S> Paced<S> {
     }
 
     fn note_written(&mut self, bytes: usize) {
+        self.connection.note_written(bytes);
         if self.stall.is_some() {
             self.connection.note_writable();
             self.written += bytes;

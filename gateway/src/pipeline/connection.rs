@@ -34,6 +34,8 @@ pub struct Connection {
     /// how long it had none before.
     blocked_since: AtomicU64,
     blocked_ms: AtomicU64,
+    /// Bytes that it took.
+    written: AtomicU64,
     /// The client took nothing for too long.
     stalled: AtomicBool,
     /// HTTP/2: answers under way. A closed window shows nowhere else.
@@ -89,6 +91,16 @@ pub enum Upgrade {
     Undecided,
     Tunnel,
     Refused,
+}
+
+/// What a socket has done since its connection was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flow {
+    pub age_ms: u64,
+    /// Of that, the time in which it had no room.
+    pub blocked_ms: u64,
+    /// Bytes that it took.
+    pub written: u64,
 }
 
 /// One request's talk with its upstream.
@@ -156,6 +168,7 @@ impl Connection {
             opened: Instant::now(),
             blocked_since: AtomicU64::new(0),
             blocked_ms: AtomicU64::new(0),
+            written: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             streams: Mutex::default(),
             resets: Mutex::new(ResetWindow { began: now, count: 0 }),
@@ -251,21 +264,35 @@ impl Connection {
         let since = self.blocked_since.load(Ordering::Relaxed);
         if since > 0 {
             let blocked = self.age_ms().saturating_sub(since - 1);
-            // First, so that no reader misses a time that is over.
-            self.blocked_ms.fetch_add(blocked, Ordering::AcqRel);
+            // First, so that no stream's window begins with this time in it twice.
             self.blocked_since.store(0, Ordering::Release);
+            self.blocked_ms.fetch_add(blocked, Ordering::AcqRel);
         }
     }
 
-    /// Milliseconds in which the socket had room: while it has none, nobody's stream can
-    /// be blamed for not moving.
+    /// It took so many bytes.
+    pub fn note_written(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Whether bytes wait for room.
     #[must_use]
-    pub fn writable_ms(&self) -> u64 {
-        let until = match self.blocked_since.load(Ordering::Acquire) {
-            0 => self.age_ms(),
-            since => since - 1,
+    pub fn is_blocked(&self) -> bool {
+        self.blocked_since.load(Ordering::Acquire) > 0
+    }
+
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        let age_ms = self.age_ms();
+        let blocked = match self.blocked_since.load(Ordering::Acquire) {
+            0 => 0,
+            since => age_ms.saturating_sub(since - 1),
         };
-        until.saturating_sub(self.blocked_ms.load(Ordering::Acquire))
+        Flow {
+            age_ms,
+            blocked_ms: self.blocked_ms.load(Ordering::Acquire) + blocked,
+            written: self.written.load(Ordering::Relaxed),
+        }
     }
 
     fn age_ms(&self) -> u64 {
@@ -301,8 +328,8 @@ impl Connection {
     pub fn judge_streams(&self, window: Duration) -> Judged {
         // Out of the lock, which the last owner of a stream takes.
         let streams: Vec<_> = self.lock_streams().iter().filter_map(Weak::upgrade).collect();
-        let mut judged = Outgoing::judge(streams.into_iter(), window, self.writable_ms());
-        // While the socket has no room, what is left of a window does not become less.
+        let mut judged = Outgoing::judge(&streams, window, self.flow());
+        // What is left of a window does not become less with each look.
         judged.next = judged.next.map(|next| next.max(window / 16));
         judged
     }

@@ -2,16 +2,19 @@
 //! taken. A stream that takes nothing is ended by itself, and no other with it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::task::AbortHandle;
 
-use super::connection::Connection;
+use super::connection::{Connection, Flow};
 
 /// A client takes at least this much of an answer in each window of `write_progress`.
 pub const MIN_PROGRESS_BYTES: u64 = 1024;
+/// More than the library writes of one stream before it comes to the next: what it may
+/// hold of it, and a piece. Twice, for a stream may have just missed its turn.
+const TURN_BYTES: u64 = 256 << 10;
 
 /// One stream's answer.
 pub struct Outgoing {
@@ -19,13 +22,18 @@ pub struct Outgoing {
     /// Bytes given to the library, and of those, bytes written or given up.
     handed: AtomicU64,
     taken: AtomicU64,
-    /// Where the present window begins, by the connection's clock, and what had been
-    /// taken by then.
-    window_began: AtomicU64,
-    window_taken: AtomicU64,
+    window: Mutex<Window>,
     stalled: AtomicBool,
     /// What serves the stream.
     task: OnceLock<AbortHandle>,
+}
+
+/// Where one begins.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    flow: Flow,
+    /// What had been taken by then.
+    taken: u64,
 }
 
 /// How a client does with an answer.
@@ -43,8 +51,8 @@ pub enum Pace {
 pub struct Judged {
     /// Streams that were reset.
     pub reset: u64,
-    /// One was complete but for bytes in the library's hands, from where only the
-    /// connection's end takes them.
+    /// One has bytes in the library's hands from where only the connection's end takes
+    /// them: it was complete but for these, or its own end has not freed them.
     pub lost: bool,
     /// When to look again.
     pub next: Option<Duration>,
@@ -56,8 +64,7 @@ impl Outgoing {
             connection,
             handed: AtomicU64::new(0),
             taken: AtomicU64::new(0),
-            window_began: AtomicU64::new(0),
-            window_taken: AtomicU64::new(0),
+            window: Mutex::new(Window { flow: Flow::default(), taken: 0 }),
             stalled: AtomicBool::new(false),
             task: OnceLock::new(),
         }
@@ -81,64 +88,86 @@ impl Outgoing {
         if self.handed.load(Ordering::Acquire) == taken {
             // Before it is handed over: else whoever judges meanwhile sees it wait since
             // the last one.
-            self.begin_window(taken);
+            self.begin_window(taken, self.connection.flow());
         }
         self.handed.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         Piece { bytes, outgoing: Some(Arc::clone(self)) }
     }
 
-    fn take(&self, count: u64) {
+    fn take(&self, count: u64, now: impl FnOnce() -> Flow) {
         let taken = self.taken.fetch_add(count, Ordering::AcqRel) + count;
-        if taken - self.window_taken.load(Ordering::Relaxed) >= MIN_PROGRESS_BYTES {
-            self.begin_window(taken);
+        if taken - self.lock_window().taken >= MIN_PROGRESS_BYTES {
+            self.begin_window(taken, now());
         }
     }
 
-    fn begin_window(&self, taken: u64) {
-        self.window_taken.store(taken, Ordering::Relaxed);
-        self.window_began.store(self.connection.writable_ms(), Ordering::Release);
+    fn begin_window(&self, taken: u64, flow: Flow) {
+        *self.lock_window() = Window { flow, taken };
     }
 
-    fn pace(&self, window: Duration, now: u64) -> Pace {
-        let taken = self.taken.load(Ordering::Acquire);
-        if self.handed.load(Ordering::Acquire) <= taken {
+    fn lock_window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something of it is in the library's hands.
+    fn waits(&self) -> bool {
+        self.handed.load(Ordering::Acquire) > self.taken.load(Ordering::Acquire)
+    }
+
+    /// Of one among so many that wait.
+    fn pace(&self, window: Duration, now: Flow, waiting: u64) -> Pace {
+        if !self.waits() {
             return Pace::Idle;
         }
-        let waited = now.saturating_sub(self.window_began.load(Ordering::Acquire));
+        let began = self.lock_window().flow;
+        let waited = now.age_ms.saturating_sub(began.age_ms);
+        let waited = waited.saturating_sub(excused_ms(window, began, now, waiting));
         let left = window.saturating_sub(Duration::from_millis(waited));
         if left.is_zero() { Pace::Stalled } else { Pace::Waiting(left) }
     }
 
-    /// Ends the stream's task, and with that the stream; whether there was one.
-    fn end(&self) -> bool {
-        let Some(task) = self.task.get().filter(|task| !task.is_finished()) else {
+    /// Ends the stream's task, and with that the stream; whether there was one. What is
+    /// held of it has one window more to go.
+    fn end(&self, now: Flow) -> bool {
+        let Some(task) = self.task.get().filter(|task| !self.is_stalled() && !task.is_finished())
+        else {
             return false;
         };
         self.stalled.store(true, Ordering::Release);
         task.abort();
+        self.begin_window(self.taken.load(Ordering::Acquire), now);
         true
     }
 
-    /// Looks at each stream, and ends those that have stalled.
-    pub(super) fn judge(
-        streams: impl Iterator<Item = Arc<Self>>,
-        window: Duration,
-        now: u64,
-    ) -> Judged {
+    /// Looks at each stream of a connection, and ends those that have stalled.
+    pub(super) fn judge(streams: &[Arc<Self>], window: Duration, now: Flow) -> Judged {
         let mut judged = Judged::default();
+        let waiting = streams.iter().filter(|stream| stream.waits()).count() as u64;
         for stream in streams {
-            match stream.pace(window, now) {
+            match stream.pace(window, now, waiting.max(1)) {
                 Pace::Idle => {}
                 Pace::Waiting(left) => {
                     judged.next = Some(judged.next.map_or(left, |next| next.min(left)));
                 }
-                Pace::Stalled if stream.is_stalled() => {}
-                Pace::Stalled if stream.end() => judged.reset += 1,
+                Pace::Stalled if stream.end(now) => judged.reset += 1,
                 Pace::Stalled => judged.lost = true,
             }
         }
         judged
     }
+}
+
+/// Of the time since a window began, that for which no single stream is to blame: the
+/// socket had no room, and no turn was missed. Its client pays for it with what each of
+/// the streams that wait owes; who lets the socket trickle saves nothing.
+fn excused_ms(window: Duration, began: Flow, now: Flow, waiting: u64) -> u64 {
+    let written = now.written.saturating_sub(began.written);
+    if written >= TURN_BYTES.saturating_mul(waiting) {
+        return 0;
+    }
+    let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+    let paid = written.saturating_mul(window_ms) / (MIN_PROGRESS_BYTES * waiting);
+    paid.min(now.blocked_ms.saturating_sub(began.blocked_ms))
 }
 
 impl Drop for Outgoing {
@@ -172,7 +201,7 @@ impl Buf for Piece {
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
         if let Some(outgoing) = &self.outgoing {
-            outgoing.take(count as u64);
+            outgoing.take(count as u64, || outgoing.connection.flow());
         }
     }
 }

@@ -94,23 +94,41 @@ fn a_connection_idles_since_its_last_answer_and_not_while_one_is_under_way() {
 }
 
 #[test]
-fn the_clock_of_streams_stands_still_while_the_socket_has_no_room() {
+fn the_time_in_which_a_socket_has_no_room_is_told_while_it_lasts_and_after() {
+    // An hour's, in milliseconds.
+    let half = 1_800_000;
     let mut connection = connection(Protocol::Http2, None);
-    let hour = Duration::from_secs(3600);
-    let inner = Arc::get_mut(&mut connection).expect("nobody else's");
-    inner.opened = inner.opened.checked_sub(hour).expect("an hour ago was");
-    let open_for = u64::try_from(hour.as_millis()).expect("an hour");
-    assert!(connection.writable_ms() >= open_for);
+    grow_older(&mut connection, 2 * half);
     connection.note_writable();
+    assert!(!connection.is_blocked());
+    let Flow { age_ms, blocked_ms, .. } = connection.flow();
+    assert!(age_ms >= 2 * half && blocked_ms == 0, "{age_ms} {blocked_ms}");
     connection.note_blocked();
-    let blocked = connection.writable_ms();
     // It has had none for the last half of the hour.
-    connection.blocked_since.fetch_sub(open_for / 2, Ordering::AcqRel);
+    connection.blocked_since.fetch_sub(half, Ordering::AcqRel);
     connection.note_blocked();
-    assert_eq!(connection.writable_ms(), blocked - open_for / 2);
+    assert!(connection.is_blocked());
+    assert!(connection.flow().blocked_ms >= half);
     connection.note_writable();
-    let since = connection.writable_ms() - (blocked - open_for / 2);
-    assert!(since < open_for / 2, "it went on where it had stopped, not {since} ms later");
+    assert!(!connection.is_blocked());
+    let blocked = connection.flow().blocked_ms;
+    assert!(blocked >= half);
+    grow_older(&mut connection, half);
+    assert_eq!(connection.flow().blocked_ms, blocked, "no longer");
+}
+
+/// As if it had been opened so much earlier.
+fn grow_older(connection: &mut Arc<Connection>, ms: u64) {
+    let inner = Arc::get_mut(connection).expect("nobody else's");
+    inner.opened = inner.opened.checked_sub(Duration::from_millis(ms)).expect("such a time was");
+}
+
+#[test]
+fn the_bytes_that_a_socket_took_are_added_up() {
+    let connection = connection(Protocol::Http2, None);
+    connection.note_written(3);
+    connection.note_written(4);
+    assert_eq!(connection.flow().written, 7);
 }
 
 fn is_ended(connection: &Connection) -> bool {

@@ -16,30 +16,40 @@ fn piece(stream: &Arc<Outgoing>, length: usize) -> Piece {
     stream.hand_over(vec![b'x'; length].into())
 }
 
-/// A time of the connection's clock so long after it was opened.
-fn after(seconds: u64) -> u64 {
+/// So long after the connection was opened, with room on the socket all the time.
+fn after(seconds: u64) -> Flow {
     // The connection is younger than this test's patience.
-    seconds * 1000 + 60_000
+    Flow { age_ms: seconds * 1000 + 60_000, ..Flow::default() }
 }
 
-/// As if the present window had begun when the connection was a minute old.
+/// As if the present window had begun then.
+fn begin_at(stream: &Outgoing, flow: Flow) {
+    stream.lock_window().flow = flow;
+}
+
+/// As if it had begun when the connection was a minute old.
 fn begin(stream: &Outgoing) {
-    stream.window_began.store(after(0), Ordering::Release);
+    begin_at(stream, after(0));
+}
+
+/// Of a stream that nobody else waits beside.
+fn pace(stream: &Outgoing, now: Flow) -> Pace {
+    stream.pace(WINDOW, now, 1)
 }
 
 #[test]
 fn nobody_waits_before_something_is_handed_over_and_once_it_is_taken() {
     let stream = connection().begin_stream();
-    assert_eq!(stream.pace(WINDOW, after(100)), Pace::Idle, "the upstream has said nothing");
+    assert_eq!(pace(&stream, after(100)), Pace::Idle, "the upstream has said nothing");
     let mut event = piece(&stream, 10);
     begin(&stream);
-    assert_eq!(stream.pace(WINDOW, after(10)), Pace::Waiting(Duration::from_secs(20)));
+    assert_eq!(pace(&stream, after(10)), Pace::Waiting(Duration::from_secs(20)));
     event.advance(9);
-    assert_eq!(stream.pace(WINDOW, after(20)), Pace::Waiting(Duration::from_secs(10)));
+    assert_eq!(pace(&stream, after(20)), Pace::Waiting(Duration::from_secs(10)));
     event.advance(1);
-    assert_eq!(stream.pace(WINDOW, after(100)), Pace::Idle);
+    assert_eq!(pace(&stream, after(100)), Pace::Idle);
     drop(event);
-    assert_eq!(stream.pace(WINDOW, after(100)), Pace::Idle);
+    assert_eq!(pace(&stream, after(100)), Pace::Idle);
 }
 
 #[test]
@@ -48,7 +58,7 @@ fn a_piece_that_is_given_up_is_not_waited_for() {
     let mut given_up = piece(&stream, 5000);
     given_up.advance(100);
     drop(given_up);
-    assert_eq!(stream.pace(WINDOW, after(100)), Pace::Idle);
+    assert_eq!(pace(&stream, after(100)), Pace::Idle);
 }
 
 #[test]
@@ -59,15 +69,15 @@ fn a_drip_does_not_begin_a_new_window_and_a_kibibyte_does() {
     for _ in 0..1023 {
         large.advance(1);
     }
-    assert_eq!(stream.window_began.load(Ordering::Acquire), after(0));
-    assert_eq!(stream.pace(WINDOW, after(29)), Pace::Waiting(Duration::from_secs(1)));
-    assert_eq!(stream.pace(WINDOW, after(30)), Pace::Stalled);
+    assert_eq!(stream.lock_window().flow, after(0));
+    assert_eq!(pace(&stream, after(29)), Pace::Waiting(Duration::from_secs(1)));
+    assert_eq!(pace(&stream, after(30)), Pace::Stalled);
     large.advance(1);
-    assert!(stream.window_began.load(Ordering::Acquire) < after(0), "it began just now");
+    assert!(stream.lock_window().flow.age_ms < after(0).age_ms, "it began just now");
     // What is handed over meanwhile begins none.
     begin(&stream);
     let _more = piece(&stream, 1);
-    assert_eq!(stream.window_began.load(Ordering::Acquire), after(0));
+    assert_eq!(stream.lock_window().flow, after(0));
 }
 
 #[tokio::test]
@@ -84,18 +94,20 @@ async fn only_the_stream_that_stalls_is_ended() {
         begin(stream);
         piece
     });
-    read.window_began.store(after(25), Ordering::Release);
-    let judge = || {
-        let streams = [&unread, &read, &quiet].map(Arc::clone);
-        Outgoing::judge(streams.into_iter(), WINDOW, after(30))
-    };
+    begin_at(&read, after(25));
+    let streams = [&unread, &read, &quiet].map(Arc::clone);
+    let judge = |seconds| Outgoing::judge(&streams, WINDOW, after(seconds));
     let next = Some(Duration::from_secs(25));
-    assert_eq!(judge(), Judged { reset: 1, lost: false, next });
+    assert_eq!(judge(30), Judged { reset: 1, lost: false, next });
     let [ended, goes_on, too] = tasks;
     assert!(ended.await.is_err_and(|error| error.is_cancelled()));
     assert!(!goes_on.is_finished() && !too.is_finished());
     assert!(unread.is_stalled() && !read.is_stalled() && !quiet.is_stalled());
-    assert_eq!(judge(), Judged { reset: 0, lost: false, next }, "it is counted once");
+    begin_at(&read, after(59));
+    let next = Some(Duration::from_secs(1));
+    assert_eq!(judge(59), Judged { reset: 0, lost: false, next }, "it is counted once");
+    // Its end has not freed what is held of it.
+    assert!(judge(60).lost);
 }
 
 #[tokio::test]
@@ -106,8 +118,76 @@ async fn what_only_the_library_still_holds_of_a_stream_ends_the_connection() {
     task.await.expect("it ends");
     let _rest = piece(&stream, 10);
     begin(&stream);
-    let judged = Outgoing::judge([Arc::clone(&stream)].into_iter(), WINDOW, after(30));
+    let judged = Outgoing::judge(&[stream], WINDOW, after(30));
     assert_eq!(judged, Judged { reset: 0, lost: true, next: None });
+}
+
+/// Streams over a socket that has room for so many bytes a second, all of which wait; they
+/// have their turns one after another, a frame each, or those of them that take anything.
+struct Crowded {
+    streams: Vec<Arc<Outgoing>>,
+    pieces: Vec<Piece>,
+    /// Of the first of them only.
+    taking: usize,
+    now: Flow,
+    turns: usize,
+}
+
+impl Crowded {
+    const FRAME_BYTES: u64 = 16 << 10;
+
+    fn new(streams: usize, taking: usize) -> Self {
+        let connection = connection();
+        let streams: Vec<_> = (0..streams).map(|_| connection.begin_stream()).collect();
+        let pieces = streams.iter().map(|stream| piece(stream, 1 << 20)).collect();
+        for stream in &streams {
+            stream.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
+            begin(stream);
+        }
+        Self { streams, pieces, taking, now: after(0), turns: 0 }
+    }
+
+    /// A second of a socket that never has room for all; what becomes of the streams.
+    fn go_on(&mut self, bytes: u64) -> Judged {
+        self.now.age_ms += 1000;
+        self.now.blocked_ms += 1000;
+        self.now.written += bytes;
+        while self.now.written >= (self.turns as u64 + 1) * Self::FRAME_BYTES {
+            let now = self.now;
+            self.streams[self.turns % self.taking].take(Self::FRAME_BYTES, || now);
+            self.turns += 1;
+        }
+        Outgoing::judge(&self.streams, WINDOW, self.now)
+    }
+}
+
+#[tokio::test]
+async fn a_slow_client_that_reads_all_its_streams_in_turn_keeps_them() {
+    // Each has its turn every 80 seconds.
+    let mut slow = Crowded::new(10, 10);
+    for second in 0..600 {
+        let judged = slow.go_on(2 << 10);
+        assert_eq!((judged.reset, judged.lost), (0, false), "after {second} s");
+    }
+    assert!(slow.pieces.iter().all(Buf::has_remaining));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_less_than_its_streams_owe_together_loses_them() {
+    // A KiB in a window, as was enough for one.
+    let mut trickling = Crowded::new(100, 1);
+    let reset: u64 = (0..60).map(|_| trickling.go_on(35).reset).sum();
+    assert_eq!(reset, 100);
+}
+
+#[tokio::test]
+async fn a_stream_that_misses_its_turns_on_a_full_socket_is_ended_alone() {
+    // A download as fast as the socket can, beside an answer that nobody reads.
+    let mut beside = Crowded::new(2, 1);
+    let judged: Vec<_> = (0..40).map(|_| beside.go_on(64 << 10)).collect();
+    assert_eq!(judged.iter().map(|judged| judged.reset).sum::<u64>(), 1);
+    let [read, unread] = &beside.streams[..] else { unreachable!() };
+    assert!(unread.is_stalled() && !read.is_stalled());
 }
 
 #[test]
