@@ -391,6 +391,27 @@ async fn a_client_that_lets_its_socket_trickle_is_given_up() {
     gateway.wait_for_log(is_stalled).await;
 }
 
+/// Was: the library had all of it, and only the connection's end took it from there.
+#[tokio::test]
+async fn the_end_of_an_answer_that_is_not_read_leaves_other_streams_alone() {
+    let (mut script, _upstream, gateway) = wanting_readers().await;
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.send(WINDOW_UPDATE, NO_FLAGS, 0, &(1_u32 << 20).to_be_bytes()).await;
+    http2.request(1, &get("/open/events")).await;
+    let pieces = script.next().await.answer_streaming(Response::builder());
+    pieces.data("an event").await;
+    http2.request(3, &get("/open/unread")).await;
+    script.next().await.answer(Response::new(body(vec![b'x'; 100 << 10])));
+    assert_eq!(http2.outcome(3).await, Outcome::Answered(200));
+    assert_eq!(http2.outcome(3).await, Outcome::Reset(CANCEL));
+    gateway.counted(&["streams_stalled"], 1).await;
+    let line = gateway.wait_for_log(is_stalled).await;
+    assert_eq!(line["path"], "/open/unread", "{line}");
+    pieces.data("another").await;
+    drop(pieces);
+    assert_eq!(http2.read_body(1).await, 2, "the other piece and the end");
+}
+
 /// What is complete but for bytes in the library's hands is no stream of ours any more.
 #[tokio::test]
 async fn the_end_of_an_answer_that_is_not_read_ends_the_connection() {

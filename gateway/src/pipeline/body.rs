@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -309,7 +309,13 @@ pub struct ResponseBody {
 enum Content {
     Empty,
     Full(Bytes),
-    Upstream { incoming: Incoming, lease: Option<Holding>, watch: Option<PrincipalWatch> },
+    /// All has been handed over but the end, with its trailers if there are some.
+    Ending(Option<HeaderMap>),
+    Upstream {
+        incoming: Incoming,
+        lease: Option<Holding>,
+        watch: Option<PrincipalWatch>,
+    },
 }
 
 impl ResponseBody {
@@ -372,6 +378,10 @@ impl ResponseBody {
         self.outgoing = Some(outgoing);
     }
 
+    fn holds_end(&self) -> bool {
+        self.outgoing.as_ref().is_some_and(|outgoing| outgoing.holds_end())
+    }
+
     fn finished(&mut self) {
         if let Some(record) = self.record.take() {
             record.complete();
@@ -382,13 +392,16 @@ impl ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
-            let stalled = self.outgoing.as_ref().is_some_and(|outgoing| outgoing.is_stalled());
+            let outgoing = self.outgoing.as_ref();
+            let stalled = outgoing.is_some_and(|outgoing| outgoing.is_stalled());
+            let taken = outgoing.is_none_or(|outgoing| outgoing.is_taken());
             // What ends by itself has been completed above, but for bodies that
             // hyper knows to be empty or sends in one piece.
             match self.content {
                 _ if stalled || record.has_stalled() => record.stall(),
                 Content::Empty | Content::Full(_) => record.complete(),
-                Content::Upstream { .. } => record.abandon(),
+                Content::Ending(_) if taken => record.complete(),
+                Content::Ending(_) | Content::Upstream { .. } => record.abandon(),
             }
         }
     }
@@ -406,6 +419,14 @@ impl ResponseBody {
                 let bytes = std::mem::take(bytes);
                 this.content = Content::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Content::Ending(trailers) => {
+                if let Some(outgoing) = &this.outgoing {
+                    ready!(outgoing.poll_taken(cx));
+                }
+                let trailers = trailers.take();
+                this.content = Content::Empty;
+                Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
             }
             Content::Upstream { incoming, lease, watch } => {
                 if watch.as_mut().is_some_and(|watch| watch.has_ended(cx)) {
@@ -432,9 +453,10 @@ impl ResponseBody {
                 if let (Some(data), Some(record)) = (frame.data_ref(), &mut this.record) {
                     record.count_sent(data.len());
                 }
-                // A body of known length is not polled again after its last byte.
+                // A body of known length is not polled again after its last byte, and none
+                // after its trailers.
                 if let Content::Upstream { incoming, lease, .. } = &mut this.content
-                    && incoming.is_end_stream()
+                    && (incoming.is_end_stream() || frame.is_trailers())
                 {
                     if let Some(lease) = lease.take() {
                         lease.give_back();
@@ -442,7 +464,6 @@ impl ResponseBody {
                     this.content = Content::Empty;
                 }
             }
-            Poll::Ready(None) => this.finished(),
             Poll::Ready(Some(Err(error))) => {
                 if let Some(record) = this.record.take() {
                     record.break_off(match error {
@@ -451,7 +472,7 @@ impl ResponseBody {
                     });
                 }
             }
-            Poll::Pending => {}
+            Poll::Ready(None) | Poll::Pending => {}
         }
         polled
     }
@@ -466,26 +487,48 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, BodyError>>> {
         let this = &mut *self;
-        let polled = this.poll_bytes(cx);
-        polled.map_ok(|frame| {
-            frame.map_data(|bytes| match &this.outgoing {
-                Some(outgoing) => outgoing.hand_over(bytes),
-                None => bytes.into(),
-            })
-        })
+        loop {
+            let frame = match ready!(this.poll_bytes(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None if this.holds_end() => {
+                    this.content = Content::Ending(None);
+                    continue;
+                }
+                None => {
+                    this.finished();
+                    return Poll::Ready(None);
+                }
+            };
+            let frame = match frame.into_trailers() {
+                Ok(trailers) if this.holds_end() => {
+                    this.content = Content::Ending(Some(trailers));
+                    continue;
+                }
+                Ok(trailers) => Frame::trailers(trailers),
+                Err(frame) => frame.map_data(|bytes| match &this.outgoing {
+                    Some(outgoing) => outgoing.hand_over(bytes),
+                    None => bytes.into(),
+                }),
+            };
+            if matches!(this.content, Content::Empty) && this.holds_end() {
+                this.content = Content::Ending(None);
+            }
+            return Poll::Ready(Some(Ok(frame)));
+        }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Empty => true,
-            Content::Full(_) => false,
+            Content::Full(_) | Content::Ending(_) => false,
             Content::Upstream { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Empty => SizeHint::with_exact(0),
+            Content::Empty | Content::Ending(_) => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Content::Upstream { incoming, .. } => incoming.size_hint(),
         }

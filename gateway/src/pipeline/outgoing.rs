@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -16,6 +17,10 @@ pub const MIN_PROGRESS_BYTES: u64 = 1024;
 /// hold of it, and a piece. Twice, for a stream may have just missed its turn.
 const TURN_BYTES: u64 = 256 << 10;
 
+/// What every client has room for that does not say otherwise (RFC 9113 6.9.2): an answer
+/// that is no longer does not stay in the library's hands.
+const INITIAL_WINDOW_BYTES: u64 = 65_535;
+
 /// One stream's answer.
 pub struct Outgoing {
     connection: Arc<Connection>,
@@ -24,6 +29,10 @@ pub struct Outgoing {
     taken: AtomicU64,
     window: Mutex<Window>,
     stalled: AtomicBool,
+    /// Some of it was given up.
+    broken: AtomicBool,
+    /// Who waits for all to be taken.
+    waiter: Mutex<Option<Waker>>,
     /// What serves the stream.
     task: OnceLock<AbortHandle>,
 }
@@ -66,6 +75,8 @@ impl Outgoing {
             taken: AtomicU64::new(0),
             window: Mutex::new(Window { flow: Flow::default(), taken: 0 }),
             stalled: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            waiter: Mutex::default(),
             task: OnceLock::new(),
         }
     }
@@ -74,6 +85,26 @@ impl Outgoing {
     pub fn set_task(&self, task: AbortHandle) {
         // Told once, by whoever has just started it.
         let _ = self.task.set(task);
+    }
+
+    /// Whether its end has to wait until all else is taken. The stream's task lives until
+    /// then, and with it the stream can be ended by itself.
+    pub(super) fn holds_end(&self) -> bool {
+        self.handed.load(Ordering::Acquire) > INITIAL_WINDOW_BYTES && self.waits()
+    }
+
+    /// Ready when nothing is left in the library's hands.
+    pub(super) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.waits() {
+            *self.lock_waiter() = Some(cx.waker().clone());
+        }
+        // Again, for it may have been taken before the waker was in place.
+        if self.waits() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Whether all that was handed over has been written.
+    pub(super) fn is_taken(&self) -> bool {
+        !self.waits() && !self.broken.load(Ordering::Acquire)
     }
 
     /// Whether it was ended because its client took nothing.
@@ -99,6 +130,25 @@ impl Outgoing {
         if taken - self.lock_window().taken >= MIN_PROGRESS_BYTES {
             self.begin_window(taken, now());
         }
+        self.wake_if_taken();
+    }
+
+    fn give_up(&self, count: u64) {
+        self.broken.store(true, Ordering::Release);
+        self.taken.fetch_add(count, Ordering::AcqRel);
+        self.wake_if_taken();
+    }
+
+    fn wake_if_taken(&self) {
+        if !self.waits()
+            && let Some(waiter) = self.lock_waiter().take()
+        {
+            waiter.wake();
+        }
+    }
+
+    fn lock_waiter(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn begin_window(&self, taken: u64, flow: Flow) {
@@ -212,7 +262,7 @@ impl Drop for Piece {
             && self.bytes.has_remaining()
         {
             // Nobody waits for it any more.
-            outgoing.taken.fetch_add(self.bytes.remaining() as u64, Ordering::AcqRel);
+            outgoing.give_up(self.bytes.remaining() as u64);
         }
     }
 }
