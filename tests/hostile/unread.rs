@@ -5,7 +5,10 @@ use http::Response;
 
 use crate::support::client::{Client, body};
 use crate::support::eventually;
-use crate::support::frames::{CANCEL, DATA, END_STREAM, Http2, NO_FLAGS, Outcome, RST_STREAM};
+use crate::support::frames::{
+    CANCEL, DATA, END_STREAM, Http2, INITIAL_WINDOW_SIZE, NO_FLAGS, Outcome, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE,
+};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{Kind, Script, Upstream, text};
 
@@ -17,6 +20,25 @@ const GET: &[(&str, &str)] =
 /// More than one upstream connection has streams for.
 const UNREAD: u32 = 120;
 const ON_EACH_CONNECTION: u32 = 60;
+
+/// Was: a place was free again when the library had the answer, whoever read it.
+#[tokio::test]
+async fn a_request_has_its_place_until_its_answer_is_taken() {
+    for limit in ["requests_per_address", "connections_per_address"] {
+        let upstream = Upstream::http1(|_| async { text("ok") }).await;
+        let stage = Stage::before(upstream, &format!("{limit} = 1\n")).await;
+        let somebody = Client::anonymous(&stage.gateway).from_address("192.0.2.7");
+        let mut http2 = Http2::connect(&stage.gateway).await;
+        let one = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &1_u32.to_be_bytes()].concat();
+        http2.send(SETTINGS, NO_FLAGS, 0, &one).await;
+        http2.request(1, &[GET, &[("x-forwarded-for", "192.0.2.7")]].concat()).await;
+        assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
+        assert_eq!(somebody.get("/open").await.status, 429, "{limit}");
+        http2.send(WINDOW_UPDATE, NO_FLAGS, 1, &1_u32.to_be_bytes()).await;
+        let served = async || (somebody.get("/open").await.status == 200).then_some(());
+        eventually("a place", served).await;
+    }
+}
 
 /// Was: all clients shared the window of one connection, and five answers that nobody
 /// read filled it.

@@ -375,6 +375,9 @@ impl ResponseBody {
 
     /// What is handed over from now on is watched for being taken.
     pub fn watch(&mut self, outgoing: Arc<Outgoing>) {
+        if let Some(record) = &mut self.record {
+            outgoing.keep([record.place.take(), record.under_way.take()]);
+        }
         self.outgoing = Some(outgoing);
     }
 

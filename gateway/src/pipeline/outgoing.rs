@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use tokio::task::AbortHandle;
 
 use super::connection::{Connection, Flow};
+use super::slots::Place;
 
 /// A client takes at least this much of an answer in each window of `write_progress`.
 pub const MIN_PROGRESS_BYTES: u64 = 1024;
@@ -35,6 +36,8 @@ pub struct Outgoing {
     waiter: Mutex<Option<Waker>>,
     /// What serves the stream.
     task: OnceLock<AbortHandle>,
+    /// What the request has until nothing of its answer is left.
+    places: OnceLock<[Option<Place>; 2]>,
 }
 
 /// Where one begins.
@@ -78,6 +81,7 @@ impl Outgoing {
             broken: AtomicBool::new(false),
             waiter: Mutex::default(),
             task: OnceLock::new(),
+            places: OnceLock::new(),
         }
     }
 
@@ -85,6 +89,12 @@ impl Outgoing {
     pub fn set_task(&self, task: AbortHandle) {
         // Told once, by whoever has just started it.
         let _ = self.task.set(task);
+    }
+
+    /// Keeps places until the answer is taken or given up.
+    pub(super) fn keep(&self, places: [Option<Place>; 2]) {
+        // Told once, with the answer.
+        let _ = self.places.set(places);
     }
 
     /// Whether its end has to wait until all else is taken. The stream's task lives until
