@@ -5,7 +5,9 @@ import os
 import re
 import socket
 import ssl
+import struct
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,14 +96,23 @@ def bytes_each(server, count, connect):
     The caller gives a server that was just started: memory freed before would hide the cost.
     """
     # What is allocated once, for whoever comes first, is not of a connection.
-    connections = [connect() for _ in range(20)]
+    connections = [connect() for _ in range(min(count, 20))]
     try:
-        before = server.resident_bytes()
+        before = settled_bytes(server)
         connections += [connect() for _ in range(count)]
-        return (server.resident_bytes() - before) / count
+        return (settled_bytes(server) - before) / count
     finally:
         for connection in connections:
             connection.close()
+
+
+def settled_bytes(server):
+    """What the server holds once it has dealt with all that was sent."""
+    held, seen = server.resident_bytes(), 0
+    while held != seen:
+        time.sleep(0.5)
+        held, seen = server.resident_bytes(), held
+    return held
 
 
 def idle_connection(server):
@@ -135,15 +146,73 @@ def idle_agent(server):
     return connect
 
 
+def unread(server, requests=1):
+    """A way to make connections that ask for large answers and read nothing of them."""
+    context = tls(server)
+    field = ": ".join(server.credentials["bearer"])
+    text = f"GET {LARGE} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{field}\r\n\r\n" * requests
+
+    def connect():
+        connection = dial(server, context)
+        connection.sendall(text.encode())
+        return connection
+
+    return connect
+
+
+def unread_streams(server, streams):
+    """The same over HTTP/2, with windows as large as can be."""
+    context = tls(server, "h2")
+    window = struct.pack(">I", 0x7FFFFFFF)
+    fields = [(":method", "GET"), (":scheme", "https"), (":authority", f"127.0.0.1:{server.port}"), (":path", LARGE)]
+    name, value = server.credentials["bearer"]
+    head = b"".join(literal(*field) for field in [*fields, (name.lower(), value)])
+    sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, struct.pack(">H", 4) + window)
+    sent += frame(8, 0, 0, struct.pack(">I", 0x7FFFFFFF - 0xFFFF))
+    for stream in range(streams):
+        # Whole, with its head.
+        sent += frame(1, 0x1 | 0x4, 2 * stream + 1, head)
+
+    def connect():
+        connection = dial(server, context)
+        connection.sendall(sent)
+        return connection
+
+    return connect
+
+
+def frame(kind, flags, stream, payload):
+    """RFC 9113, section 4.1."""
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def literal(name, value):
+    """RFC 7541, section 6.2.3: a field that no table is to keep."""
+
+    def text(of):
+        # An integer with a prefix of 7 bits.
+        length, octets = len(of), b""
+        if length < 127:
+            return bytes([length]) + of.encode()
+        length -= 127
+        while length >= 128:
+            octets += bytes([length % 128 | 128])
+            length //= 128
+        return bytes([127]) + octets + bytes([length]) + of.encode()
+
+    return b"\x10" + text(name) + text(value)
+
+
+LARGE = "/large"
 UPGRADE = (
     "GET /agents HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
 
-def tls(server):
+def tls(server, protocol="http/1.1"):
     context = ssl.create_default_context(cafile=server.values["certificate"])
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols([protocol])
     return context
 
 

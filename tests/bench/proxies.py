@@ -41,6 +41,8 @@ class Server:
     # Statuses that a bad token gets; none where nobody is authenticated.
     refusal = ()
     schemes = ("bearer",)
+    # Seconds until it must have started.
+    patience = 20
 
     def __init__(self, name, place, cores, **values):
         self.name, self.place, self.cores = name, place, cores
@@ -86,7 +88,7 @@ class Server:
                 stdout=log,
                 stderr=errors,
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + self.patience
         while True:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 errors = (self.place / f"{self.name}.err").read_text()
@@ -179,7 +181,7 @@ class Gateway(Server):
 
     def start(self):
         super().start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + self.patience
         # It listens to clients a moment before it takes commands.
         check = [self.binary, "--config", self.config, "healthcheck"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

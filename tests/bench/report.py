@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from statistics import median
 
-from scenarios import GATEWAY, IDLE, IDLE_BYTES, MEMORY, SCENARIOS, TARGETS
+from scenarios import GATEWAY, MEMORY, SCENARIOS, TARGETS
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,10 @@ class Results:
                 what = f"{target.of}, {what}"
             ratios = self.ratios(target.scenario, target.of, target.proxy, target.against)
             yield verdict(what, spread(ratios), target.limit)
-        held = self.held[IDLE].get(GATEWAY)
-        seen = {"median": held / 1000, "low": held / 1000, "high": held / 1000} if held else None
-        yield verdict(f"{IDLE}: at most {IDLE_BYTES / 1000:g} KB a connection", seen, IDLE_BYTES / 1000)
+        for what, limit in [(what, held.limit) for what, held in MEMORY.items() if held.limit]:
+            held = self.held[what].get(GATEWAY)
+            seen = {"median": held / 1000, "low": held / 1000, "high": held / 1000} if held else None
+            yield verdict(f"{what}: at most {limit / 1000:g} KB a connection", seen, limit / 1000)
 
     def facts(self, machine):
         return {
@@ -109,7 +110,7 @@ def tables(facts):
         ]
     for what, each in facts["held_bytes"].items():
         if each:
-            yield ["proxy", f"KB for {MEMORY[what]}"], [[name, f"{held / 1000:.1f}"] for name, held in each.items()]
+            yield ["proxy", f"KB for {MEMORY[what].about}"], [[name, f"{held / 1000:.1f}"] for name, held in each.items()]
     yield ["target", "seen", "verdict"], [
         [target["target"], shown(target["seen"]), judged(target)] for target in facts["targets"]
     ]
@@ -138,5 +139,5 @@ def render(facts, form):
 
 
 def scenario_words():
-    words = [(one.name, one.about) for one in SCENARIOS] + [(name, f"memory for {what}") for name, what in MEMORY.items()]
-    return "\n".join(f"  {name:8} {about}" for name, about in words)
+    words = [(one.name, one.about) for one in SCENARIOS] + [(name, f"memory for {held.about}") for name, held in MEMORY.items()]
+    return "\n".join(f"  {name:10} {about}" for name, about in words)

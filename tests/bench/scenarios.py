@@ -29,11 +29,37 @@ SCENARIOS = (
     Scenario("body", "JWT, answers of 1 MiB, HTTP/1.1", partial(load.wrk, connections=8), path="/mib"),
 )
 
-# Memory is measured once, by itself.
-IDLE, AGENT = "idle", "agent"
+
+@dataclass(frozen=True)
+class Held:
+    """What a connection of this kind holds. Measured once, by itself."""
+
+    about: str
+    # Called with a server; gives what makes one.
+    connect: partial
+    connections: int = 2000
+    # Most bytes for each, for the gateway.
+    limit: int | None = None
+    # Whether only the gateway knows it.
+    own: bool = False
+
+
+UNREAD_BYTES = 128 << 10
 MEMORY = {
-    IDLE: "an idle TLS connection",
-    AGENT: "an idle agent: WebSocket over TLS, and its connection upstream",
+    "idle": Held("an idle TLS connection", load.idle_connection, limit=30_000),
+    "agent": Held(
+        "an idle agent: WebSocket over TLS, and its connection upstream", load.idle_agent, own=True
+    ),
+    "unread": Held("an answer over HTTP/1.1 that is not read", load.unread, 200, UNREAD_BYTES),
+    "pipelined": Held(
+        "500 requests in advance of answers that are not read", partial(load.unread, requests=500), 200, UNREAD_BYTES
+    ),
+    "unread-h2": Held(
+        "an answer over HTTP/2 that is not read", partial(load.unread_streams, streams=1), 200, UNREAD_BYTES
+    ),
+    "unread-100": Held(
+        "100 answers over HTTP/2 that are not read", partial(load.unread_streams, streams=100), 4
+    ),
 }
 
 
@@ -62,4 +88,3 @@ TARGETS = (
     Target("connect", 0.8, "nginx", "connect"),
     Target("body", 0.7, "nginx", "body"),
 )
-IDLE_BYTES = 30_000
