@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 /// Reads at most `limit` bytes into `out`, and says how many.
 pub fn poll_read_at_most<S: AsyncRead + Unpin>(
@@ -14,14 +14,7 @@ pub fn poll_read_at_most<S: AsyncRead + Unpin>(
     limit: usize,
 ) -> Poll<io::Result<usize>> {
     let before = out.filled().len();
-    if limit >= out.remaining() {
-        ready!(Pin::new(stream).poll_read(cx, out))?;
-    } else {
-        // Only near the end, for it writes zeros over the room first.
-        let mut part = ReadBuf::new(out.initialize_unfilled_to(limit));
-        ready!(Pin::new(stream).poll_read(cx, &mut part))?;
-        let read = part.filled().len();
-        out.advance(read);
-    }
+    // A part of the room that is borrowed as bytes would be filled with zeros first.
+    ready!(Pin::new(&mut stream.take(limit as u64)).poll_read(cx, out))?;
     Poll::Ready(Ok(out.filled().len() - before))
 }
