@@ -191,6 +191,8 @@ impl Throttle {
         let mut place = self.users.join(id, guest, caller.source);
         let user_turn = match place.begun()? {
             Some(turn) => turn,
+            // Others of that kind are waited for only, and each address waits once.
+            None if known => place.turn().await?,
             None => address_turn.without(place.turn()).await?,
         };
         // The wait may have been long.

@@ -1,9 +1,11 @@
 //! Attempts of one address: one after another, in order of arrival.
 //!
-//! An attempt that has to wait for its user steps aside, so that it keeps nobody else behind
-//! its address waiting. When it comes back it has the user's turn, which others wait for:
-//! it goes before those who came meanwhile, but for the one that stands at the door. Nobody
-//! who has an address's turn waits for anybody else's, so no two wait for each other.
+//! A stranger's attempt that has to wait for its user steps aside, so that it keeps nobody
+//! else behind its address waiting. When it comes back it has the user's turn, which others
+//! wait for: it goes before those who came meanwhile, but for the one that stands at the door.
+//!
+//! No two wait for each other: turns are taken in the order stranger's at a user, address,
+//! known address at a user, whichever of these an attempt needs.
 
 use std::hash::Hash;
 use std::sync::Arc;

@@ -99,6 +99,31 @@ async fn who_shares_an_address_with_an_attempt_on_a_crowded_user_does_not_wait_w
     }
 }
 
+/// Else who shares one of them with the user would fill the queue of all.
+#[tokio::test]
+async fn each_known_address_waits_once() {
+    let throttle = throttle_of(1_000, PAUSE).await;
+    let mut held = Vec::new();
+    for number in 1..=2 {
+        held.push(slow_of(&throttle, known(number), Ok(())).await);
+    }
+    for _ in 0..MAX_WAITING {
+        let throttle = Arc::clone(&throttle);
+        tokio::spawn(async move { guess(&throttle, &known(3), "ann").await });
+    }
+    tokio::task::yield_now().await;
+    let other = {
+        let throttle = Arc::clone(&throttle);
+        tokio::spawn(async move { succeed(&throttle, &known(4)).await })
+    };
+    tokio::task::yield_now().await;
+    for (attempt, finish) in held {
+        finish.notify_one();
+        attempt.await.unwrap().unwrap();
+    }
+    soon(other).await.unwrap().unwrap();
+}
+
 /// However many wait for a crowded user: who need not wait is served, and who must is
 /// refused beyond a bound.
 #[tokio::test]
