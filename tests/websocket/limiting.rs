@@ -58,6 +58,21 @@ async fn an_account_opens_so_many_websockets_and_others_are_not_concerned() {
     open[0].check_open().await;
 }
 
+/// Whoever they are is not known; the bounds of addresses hold them.
+#[tokio::test]
+async fn websockets_of_a_public_route_are_nobodys() {
+    let upstream = Upstream::websocket().await;
+    let limits = "[limits]\nstreams_per_account = 1\n";
+    let gateway = Gateway::start(&(upstream.routes() + limits)).await;
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        open.push(Tunnel::opened(&gateway, "/open", &[]).await);
+    }
+    for tunnel in &mut open {
+        tunnel.check_open().await;
+    }
+}
+
 #[tokio::test]
 async fn event_streams_count_among_them_and_other_answers_do_not() {
     let upstream = Upstream::http(Kind::Http1, |request| async move {

@@ -8,8 +8,9 @@ use super::perform;
 use crate::auth::account::{ADMIN_ROLE, Account};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::{Entity, Error};
-use crate::auth::ports::AccountLimits;
+use crate::auth::ports::{AccountLimits, Source};
 use crate::auth::principal::Principal;
+use crate::auth::secret::Secret;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::tests::{Bench, HERE, PASSWORD};
 use crate::auth::time::Seconds;
@@ -119,4 +120,37 @@ async fn an_account_has_a_thousand_keys_and_no_more_by_either_way() {
 
     run(&bench, &ann, Command::DeleteKey { key: Some(first.id) }).await.unwrap();
     create_key(&bench, &ann, Binding::None).await.unwrap();
+}
+
+/// By whichever door: from there it waits for no stranger from now on.
+#[tokio::test]
+async fn whoever_proves_an_account_is_known_where_they_did_and_nobody_else() {
+    let bench = Bench::new().await;
+    let caller = sign_in(&bench, "ann").await;
+    let ann = caller.account_id();
+    let login = || Command::Login { name: "ann".to_owned(), password: Secret::from(PASSWORD) };
+    let Ok(Outcome::SignedIn(_, pair)) = run(&bench, &caller, login()).await else {
+        panic!("no session")
+    };
+    let refresh = pair.refresh;
+    let (name, wrong) = (String::from("ann"), Secret::from("a wrong horse"));
+    let (password, new) = (Secret::from(PASSWORD), Secret::from("another horse 2"));
+    let attempts = [
+        (Command::Me, false),
+        (Command::Refresh { token: wrong.clone() }, false),
+        (Command::Login { name: name.clone(), password: wrong }, false),
+        (login(), true),
+        (Command::Refresh { token: refresh }, true),
+        (Command::ChangePassword { current: password, new }, true),
+    ];
+    let plain = Plain::new(settings("/api/v1"), true, false);
+    for (number, (command, proves)) in attempts.into_iter().enumerate() {
+        let from = Source::V4(u32::try_from(number).unwrap());
+        let what = format!("{command:?}");
+        let asked = (from, Some(&caller));
+        let _: Result<_, _> = perform(&bench.core, &plain, command, asked, health, &mut None).await;
+        let account = bench.core.standing().account(ann).unwrap();
+        let known = account.is_known_from(from, bench.core.clock().now());
+        assert_eq!(known, proves, "{what}");
+    }
 }
