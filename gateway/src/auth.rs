@@ -91,6 +91,7 @@ pub struct Core {
     /// In place of an account that there is not, where the same work is due.
     nobody: Arc<Account>,
     verified: verify::VerifiedTokens,
+    token_ends: logout::TokenEnds,
     basic: login::VerifiedPasswords,
 }
 
@@ -125,6 +126,7 @@ impl Core {
             mails: link::MailLimit::default(),
             nobody: Arc::new(link::nobody()),
             verified: verify::VerifiedTokens::new(),
+            token_ends: logout::TokenEnds::default(),
             basic,
         }
     }

@@ -1,11 +1,37 @@
 //! Ending what a credential gave.
 
+use moka::sync::Cache;
+
 use super::Core;
 use super::api_key::KeyId;
 use super::error::Error;
 use super::principal::{Principal, Proof};
 use super::time::Timestamp;
-use super::token::TokenKind;
+use super::token::{SessionId, TokenId, TokenKind};
+
+/// Tokens of one session that are ended one by one. With one more it ends itself: no
+/// sign-in fills what is kept of each.
+const ENDED_ONE_BY_ONE: u32 = 100;
+/// Sessions of which that is counted; the one that had an end least recently goes first.
+const MAX_SESSIONS: u64 = 50_000;
+
+/// How many tokens of a session have been ended one by one, at this gateway.
+pub(super) struct TokenEnds(Cache<SessionId, u32>);
+
+impl Default for TokenEnds {
+    fn default() -> Self {
+        Self(Cache::builder().max_capacity(MAX_SESSIONS).build())
+    }
+}
+
+impl TokenEnds {
+    fn count(&self, session: SessionId) -> u32 {
+        let one_more = |known: Option<moka::Entry<SessionId, u32>>| {
+            known.map_or(0, moka::Entry::into_value).saturating_add(1)
+        };
+        self.0.entry(session).and_upsert_with(one_more).into_value()
+    }
+}
 
 /// What somebody wants ended whose account cannot be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,11 +59,25 @@ impl Core {
     /// When the store fails; the token is then still good.
     pub async fn logout(&self, principal: &Principal) -> Result<(), Error> {
         match &principal.proof {
-            Proof::AccessToken { token, expires, .. } => {
-                Ok(self.store.revoke_token(*token, *expires).await?)
+            Proof::AccessToken { token, session, expires, .. } => {
+                self.end_token(*token, *session, *expires).await
             }
             Proof::Password | Proof::Key(_) | Proof::Ticket { .. } => Ok(()),
         }
+    }
+
+    async fn end_token(
+        &self,
+        token: TokenId,
+        session: SessionId,
+        expires: Timestamp,
+    ) -> Result<(), Error> {
+        if self.token_ends.count(session) > ENDED_ONE_BY_ONE {
+            self.store.end_session(session, self.clock.now()).await?;
+        } else {
+            self.store.revoke_token(token, expires).await?;
+        }
+        Ok(())
     }
 
     /// Ends what a token of ours gives a right to end, though memory does not know its
@@ -51,7 +91,7 @@ impl Core {
         match what {
             Unread::Token => {
                 let expires = Timestamp::from_seconds(claims.expires_at);
-                self.store.revoke_token(claims.id, expires).await?;
+                self.end_token(claims.id, claims.session, expires).await?;
             }
             Unread::Session => {
                 self.store.end_session(claims.session, self.clock.now()).await?;

@@ -63,9 +63,10 @@ pub struct EmbeddedStore {
     failures: Failures,
     coming: Coming,
     limits: AccountLimits,
-    /// How long the end of a session must be remembered after it: the longest
-    /// lifetime of a token that names it.
+    /// The longest lifetime of a token that names a session.
     token_ttl: Seconds,
+    /// The same of one that does not need the session's record.
+    access_ttl: Seconds,
 }
 
 /// Where the file lies.
@@ -104,6 +105,7 @@ impl EmbeddedStore {
             coming: Coming::default(),
             limits: AccountLimits::default(),
             token_ttl,
+            access_ttl: token_ttl,
         })
     }
 
@@ -111,6 +113,13 @@ impl EmbeddedStore {
     #[must_use]
     pub fn with_limits(self, limits: AccountLimits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// With the longest lifetime of an access token, for which the end of a session is
+    /// remembered.
+    #[must_use]
+    pub fn with_access_ttl(self, access_ttl: Seconds) -> Self {
+        Self { access_ttl, ..self }
     }
 
     /// Reads a store that nothing else has open and looks whether it is whole: each
@@ -155,10 +164,10 @@ impl EmbeddedStore {
     /// Ends it in the file; what the file does not take holds here at once, and is written
     /// later.
     async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
-        let token_ttl = self.token_ttl;
-        let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::AtOnce, token_ttl);
+        let access_ttl = self.access_ttl;
+        let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::AtOnce, access_ttl);
         let told = self.writer.submit(end).await;
-        self.held.hold(&self.standing, (ending, token_ttl), told)
+        self.held.hold(&self.standing, (ending, self.token_ttl), told)
     }
 
     /// A key as memory has it, which knows its last use.
@@ -439,7 +448,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
-        let token_ttl = self.token_ttl;
+        let (token_ttl, access_ttl) = (self.token_ttl, self.access_ttl);
         self.writer
             .submit(move |txn| {
                 let Some(mut session) = read_session(txn, rotation.session)? else {
@@ -471,7 +480,8 @@ impl Store for EmbeddedStore {
                     pair.access_ttl = pair.access_ttl.min(left);
                     return Ok(Step::unchanged(Rotated::Pair(pair)));
                 }
-                let ended = end_session_in(txn, &session, rotation.now, token_ttl)?;
+                let until = Told::AtOnce.last_token_ends(&session, rotation.now, access_ttl);
+                let ended = end_session_in(txn, &session, until)?;
                 Ok(Step::changed(Rotated::FamilyEnded, move |standing| {
                     standing.end_sessions(&[ended]);
                 }))
@@ -884,7 +894,7 @@ fn end_in(
     txn: &WriteTransaction,
     ending: Ending,
     told: Told,
-    token_ttl: Seconds,
+    access_ttl: Seconds,
 ) -> Result<Step<bool>, StoreError> {
     match ending {
         Ending::Token(token, expires) => {
@@ -899,7 +909,8 @@ fn end_in(
             if sessions::has_ended(txn, &session)? {
                 return Ok(Step::unchanged(false));
             }
-            let ended = end_session_in(txn, &session, now, token_ttl)?;
+            let until = told.last_token_ends(&session, now, access_ttl);
+            let ended = end_session_in(txn, &session, until)?;
             Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
         }
         Ending::Sessions(account, at) => {
@@ -1091,14 +1102,12 @@ fn write_session(txn: &WriteTransaction, session: &Session) -> Result<(), StoreE
     Ok(())
 }
 
-/// Removes a session and remembers its end for as long as a token may name it.
+/// Removes a session and remembers its end until then.
 fn end_session_in(
     txn: &WriteTransaction,
     session: &Session,
-    now: Timestamp,
-    token_ttl: Seconds,
+    until: Timestamp,
 ) -> Result<(SessionId, Timestamp), StoreError> {
-    let until = session.expires.max(now.plus(token_ttl));
     let id = *session.id.0.as_bytes();
     txn.open_table(SESSIONS)?.remove(id)?;
     txn.open_table(ACCOUNT_SESSIONS)?.remove((*session.account.0.as_bytes(), id))?;

@@ -71,6 +71,31 @@ async fn ending_a_session_ends_every_token_of_it_and_no_other_session() {
     assert!(matches!(nothing, Err(Error::NotASession)), "{nothing:?}");
 }
 
+/// Each that is ended by itself is kept for a day longer than it lives.
+#[tokio::test]
+async fn of_a_session_that_ends_its_tokens_one_by_one_little_is_kept() {
+    let bench = Bench::new().await;
+    let (pair, other) = (bench.login().await, bench.login().await);
+    let mut presented = bench.core.verify_access(pair.access.text.expose()).unwrap();
+    for logout in 1..=100 {
+        let (_, issued) = bench.core.reissue(&presented, ROTATING).await.unwrap();
+        bench.core.logout(&presented).await.unwrap();
+        assert_eq!(bench.judge(&issued.text), Ok(()), "after {logout}");
+        presented = bench.core.verify_access(issued.text.expose()).unwrap();
+    }
+    assert_eq!(bench.core.standing.sizes().revoked, 100);
+    let (_, issued) = bench.core.reissue(&presented, ROTATING).await.unwrap();
+    bench.core.logout(&presented).await.unwrap();
+    assert_eq!(bench.judge(&issued.text), Err(Refusal::SessionEnded));
+    let refreshed = bench.core.refresh(pair.refresh.expose(), ROTATING).await;
+    assert_eq!(refusal(refreshed), Some(Refusal::SessionEnded));
+    let sizes = bench.core.standing.sizes();
+    assert_eq!((sizes.revoked, sizes.ended), (100, 1));
+    let others = bench.core.verify_access(other.access.text.expose()).unwrap();
+    bench.core.logout(&others).await.unwrap();
+    bench.core.refresh(other.refresh.expose(), ROTATING).await.unwrap();
+}
+
 /// Nor is a hash spent on it.
 #[tokio::test]
 async fn a_password_that_is_remembered_opens_nothing_once_it_may_not() {

@@ -226,7 +226,7 @@ impl Engine {
             return;
         }
         self.remove_sessions(txn, owner, gone);
-        let until = self.remembered(now, now).0;
+        let until = now.plus(self.settings.access_ttl).plus(CLOCK_SLACK).0;
         txn.tell(Change::EndedAtOnce(owner));
         txn.tell(Change::Ended(gone.iter().map(|id| (*id, until)).collect()));
     }

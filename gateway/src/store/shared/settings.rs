@@ -62,8 +62,10 @@ pub struct Settings {
     pub durability: Durability,
     /// Of one trip, and of opening one connection.
     pub timeout: Duration,
-    /// How long the end of a session must be remembered after it: the longest
-    /// lifetime of a token that names it.
+    /// The longest lifetime of a token that names a session.
     pub token_ttl: Seconds,
+    /// The same of one that does not need the session's record: for so long its end is
+    /// remembered.
+    pub access_ttl: Seconds,
     pub limits: AccountLimits,
 }
