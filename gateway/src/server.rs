@@ -5,6 +5,7 @@ mod notices;
 mod own_files;
 mod permissions;
 pub mod reach;
+mod sweeping;
 
 pub use own_files::judge_store;
 
@@ -33,10 +34,10 @@ use crate::auth::ports::{
 };
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
-use crate::auth::time::{Gait, Seconds, Steadiness, Timestamp};
+use crate::auth::time::Seconds;
 use crate::auth::work::Work;
 use crate::auth::{Core, Policy, Ports};
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::config::warning::Warning;
 use crate::config::{
     self, Config, HttpTarget, NodeAddress, PathMatch, Target, Transport, UpstreamProtocol,
@@ -81,6 +82,8 @@ use crate::store::embedded::{
 use crate::store::shared::{self, Beginning, SharedArchive, SharedStore};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
+
+use sweeping::Sweeping;
 
 /// Why the gateway does not run. Printed once, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -851,7 +854,7 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
     let mut uses = tokio::time::interval(USES_SAVED);
     let mut poll = tokio::time::interval(ADVISORY_POLL);
     let mut dropped = 0;
-    let mut steadiness = Steadiness::default();
+    let mut sweeping = Sweeping::begin(gateway.core.clock().now(), clock::elapsed());
     loop {
         tokio::select! {
             _ = buckets.tick() => {
@@ -880,15 +883,8 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
                 }
             }
             _ = store.tick() => {
-                let now = gateway.core.clock().now();
-                match steadiness.judge(now, gateway.started.elapsed()) {
-                    Gait::Steady => sweep_store(&gateway, now).await,
-                    Gait::Unproven => {}
-                    Gait::Jumped(by) => tracing::warn!(
-                        seconds = by.as_secs(),
-                        "the clock jumped: for a day nothing that has expired is removed"
-                    ),
-                }
+                let (now, store) = (gateway.core.clock().now(), gateway.core.store());
+                sweeping.sweep(&**store, now, clock::elapsed()).await;
                 let now_dropped = gateway.sink.dropped();
                 if now_dropped > dropped {
                     tracing::warn!(lines = now_dropped - dropped, "log lines dropped: the output is too slow or fails");
@@ -903,14 +899,6 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
                 }
             }
         }
-    }
-}
-
-async fn sweep_store(gateway: &Gateway, now: Timestamp) {
-    match gateway.core.store().sweep(now).await {
-        Ok(0) => {}
-        Ok(records) => tracing::debug!(records, "expired records removed"),
-        Err(error) => tracing::warn!(%error, "expired records not removed"),
     }
 }
 

@@ -710,9 +710,9 @@ pub trait Store: Send + Sync {
     async fn forgive(&self, source: Source) -> Result<bool, StoreError>;
 
     /// Removes what has expired, what is kept of former passwords too; answers how many
-    /// records went. Sessions and what ends a credential stay for
-    /// [`super::time::SWEEP_SLACK`] more.
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// records went. Sessions and what ends a credential go when `past`, a moment that has
+    /// surely passed, is [`super::time::SWEEP_SLACK`] behind their end.
+    async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError>;
 
     /// The buckets that replicas have in common, where there are replicas.
     fn buckets(&self) -> Option<Arc<dyn Buckets>> {

@@ -666,8 +666,8 @@ impl Standing {
     }
 
     /// Forgets what has expired: tokens past their time are refused for that anyway.
-    pub fn sweep(&self, now: Timestamp) {
-        let long_ago = now.minus(SWEEP_SLACK);
+    pub fn sweep(&self, now: Timestamp, past: Timestamp) {
+        let long_ago = past.minus(SWEEP_SLACK);
         self.revoked.retain(|_, expires| *expires > long_ago);
         self.ended.retain(|_, expires| *expires > long_ago);
         self.lockouts.retain(|_, until| *until > now);

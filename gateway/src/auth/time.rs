@@ -17,47 +17,59 @@ pub const SWEEP_SLACK: Seconds = Seconds(86_400);
 
 /// A wall clock that was put forward or back by more than this has jumped.
 const JUMP: Duration = Duration::from_secs(60);
-/// From the start, before which nobody knows whether it jumped: as long as a machine may
-/// need to find the time.
-const STEADY_AT_START: Duration = Duration::from_secs(3_600);
-const STEADY_AFTER_JUMP: Duration = Duration::from_secs(86_400);
+/// From the start, before which nobody knows whether the clock is right: as long as a machine
+/// may need to find the time.
+const UNPROVEN: Duration = Duration::from_secs(900);
+/// A clock that was put forward is believed when it has gone evenly for so long.
+const PROVEN: Duration = Duration::from_secs(86_400);
 
-/// Whether a wall clock has gone as evenly as time for long enough to forget by it what
-/// has expired. Only monotonic time, since any moment, says so.
-#[derive(Debug, Default)]
-pub struct Steadiness {
-    last: Option<(Timestamp, Duration)>,
-    /// From when on it is steady.
-    from: Duration,
+/// Time as it has surely passed, whatever becomes of the wall clock: not later than that
+/// says, nor than the monotonic clock says since the wall clock was last believed.
+#[derive(Debug)]
+pub struct PassedTime {
+    /// Of the look before.
+    last: (Timestamp, Duration),
+    /// When the wall clock was last believed.
+    believed: (Timestamp, Duration),
+    started: Duration,
+    /// Since when the wall clock has gone evenly.
+    even_since: Duration,
 }
 
+/// What one look at both clocks has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gait {
-    Steady,
-    /// Not for long enough yet.
-    Unproven,
-    /// Just now, by so much.
-    Jumped(Duration),
+pub struct Passed {
+    /// A moment that has surely passed. Long ago, while nobody knows.
+    pub past: Timestamp,
+    /// By how much the wall clock has jumped since the look before.
+    pub jumped: Option<Duration>,
 }
 
-impl Steadiness {
-    /// `elapsed` is monotonic. To be asked often: what happens between two looks within
-    /// `JUMP` is not seen.
-    pub fn judge(&mut self, now: Timestamp, elapsed: Duration) -> Gait {
-        let Some((then, before)) = self.last.replace((now, elapsed)) else {
-            self.from = elapsed + STEADY_AT_START;
-            return Gait::Unproven;
+impl PassedTime {
+    /// `elapsed` is monotonic, since any moment, as everywhere here.
+    #[must_use]
+    pub fn from(now: Timestamp, elapsed: Duration) -> Self {
+        let look = (now, elapsed);
+        Self { last: look, believed: look, started: elapsed, even_since: elapsed }
+    }
+
+    /// To be asked often: what happens between two looks within `JUMP` is not seen.
+    pub fn look(&mut self, now: Timestamp, elapsed: Duration) -> Passed {
+        let expected = |(then, before): (Timestamp, Duration)| {
+            Timestamp(then.0.saturating_add(millis(elapsed.saturating_sub(before))))
         };
-        let expected = Timestamp(then.0.saturating_add(millis(elapsed.saturating_sub(before))));
-        let jumped = Duration::from_millis(now.0.abs_diff(expected.0));
-        if jumped > JUMP {
-            self.from = elapsed + STEADY_AFTER_JUMP;
-            Gait::Jumped(jumped)
-        } else if elapsed < self.from {
-            Gait::Unproven
-        } else {
-            Gait::Steady
+        let jumped = Duration::from_millis(now.0.abs_diff(expected(self.last).0));
+        let jumped = Some(jumped).filter(|jumped| *jumped > JUMP);
+        if jumped.is_some() {
+            self.even_since = elapsed;
         }
+        self.last = (now, elapsed);
+        if now < expected(self.believed) || elapsed.saturating_sub(self.even_since) >= PROVEN {
+            self.believed = self.last;
+        }
+        let unproven = elapsed.saturating_sub(self.started) < UNPROVEN;
+        let past = if unproven { Timestamp::default() } else { expected(self.believed) };
+        Passed { past, jumped }
     }
 }
 

@@ -291,24 +291,24 @@ pub(crate) async fn a_former_password_is_kept_until_its_end_or_the_next_change(e
     // What else changes leaves it alone.
     let upgraded = HashedPassword("new".to_owned());
     engine.store.upgrade_hash(account.id, &upgraded, upgraded.clone()).await.unwrap();
-    engine.store.sweep(later(300)).await.unwrap();
+    engine.store.sweep(later(300), later(300)).await.unwrap();
     assert_eq!(kept(&account).await, former(1, 300), "until its end and not before");
     // A change that keeps one for longer, and one that keeps none.
     replace(&account, former(3, 600)).await;
-    engine.store.sweep(later(301)).await.unwrap();
+    engine.store.sweep(later(301), later(301)).await.unwrap();
     assert_eq!(kept(&account).await, former(3, 600));
-    engine.store.sweep(later(601)).await.unwrap();
+    engine.store.sweep(later(601), later(601)).await.unwrap();
     assert_eq!(kept(&account).await, None);
     assert_eq!(kept(&other).await, former(2, 900));
     let version = engine.standing.account(account.id).unwrap().version;
     assert_eq!(version, account.version + 2, "a sweep ends nothing");
     replace(&other, None).await;
     assert_eq!(kept(&other).await, None);
-    engine.store.sweep(later(901)).await.unwrap();
+    engine.store.sweep(later(901), later(901)).await.unwrap();
     let gone = engine.with_account(3).await;
     replace(&gone, former(4, 1000)).await;
     engine.store.delete_account(gone.id, Administration::MayEnd, NOW).await.unwrap();
-    engine.store.sweep(later(1001)).await.unwrap();
+    engine.store.sweep(later(1001), later(1001)).await.unwrap();
     assert_eq!(engine.store.find_account("user3").await.unwrap(), None);
 }
 
@@ -552,16 +552,16 @@ pub(crate) async fn what_has_expired_is_swept_and_nothing_else(engine: Engine) {
     engine.store.revoke_token(TokenId(id(5)), later(10)).await.unwrap();
     engine.store.revoke_token(TokenId(id(6)), later(1_000_000)).await.unwrap();
     engine.store.issue_ticket([7; 32], ticket(&account)).await.unwrap();
-    assert_eq!(engine.store.sweep(later(5)).await.unwrap(), 0);
+    assert_eq!(engine.store.sweep(later(5), later(5)).await.unwrap(), 0);
     let (token, at) = (renewed.current.refresh, later(600_000));
     engine.store.rotate(rotation(&renewed, token, 200, at)).await.unwrap();
 
     // A session is kept for a day more, so that its end can still be said.
     let clock_ahead = session.expires.plus(Seconds(86_399));
-    engine.store.sweep(clock_ahead).await.unwrap();
+    engine.store.sweep(clock_ahead, clock_ahead).await.unwrap();
     assert!(engine.store.find_session(session.id, NOW).await.unwrap().is_some());
     let after = session.expires.plus(Seconds(86_401));
-    engine.store.sweep(after).await.unwrap();
+    engine.store.sweep(after, after).await.unwrap();
     let none = SessionId(id(0));
     assert!(engine.standing.check_token(TokenId(id(5)), none).is_ok());
     assert!(engine.standing.check_token(TokenId(id(6)), none).is_err());

@@ -847,15 +847,16 @@ impl Store for EmbeddedStore {
         Ok(self.failures.forgive(source))
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {
         self.failures.sweep(now);
-        self.standing.sweep(now);
-        self.held.sweep(now);
+        self.standing.sweep(now, past);
+        self.held.sweep(past);
         // What a restart has broken off.
         while self.writer.submit(sessions::clear_next).await? {}
         let mut total = 0;
         loop {
-            let swept = self.writer.submit(move |txn| schema::sweep(txn, now, SWEEP_BATCH)).await?;
+            let sweep = move |txn: &WriteTransaction| schema::sweep(txn, now, past, SWEEP_BATCH);
+            let swept = self.writer.submit(sweep).await?;
             total += swept as u64;
             if swept < SWEEP_BATCH {
                 return Ok(total);

@@ -363,17 +363,17 @@ fn what_is_refused_is_forgotten_when_it_would_have_ended_and_not_before() {
     standing.lock_out(source, until);
     assert_eq!(standing.check_token(other_token, other_session), Ok(()));
     for at in [NOW, just_before(until)] {
-        standing.sweep(at);
+        standing.sweep(at, at);
         let revoked = standing.check_token(token, other_session);
         assert_eq!(revoked, Err(Refusal::TokenRevoked), "{at:?}");
         let ended = standing.check_token(other_token, session);
         assert_eq!(ended, Err(Refusal::SessionEnded), "{at:?}");
         assert_eq!(standing.verdict(source, at), Verdict::LockedOut(until));
     }
-    standing.sweep(just_before(until.plus(SWEEP_SLACK)));
+    standing.sweep(just_before(until.plus(SWEEP_SLACK)), just_before(until.plus(SWEEP_SLACK)));
     assert_eq!(standing.check_token(token, other_session), Err(Refusal::TokenRevoked));
     assert_eq!(standing.check_token(other_token, session), Err(Refusal::SessionEnded));
-    standing.sweep(until.plus(SWEEP_SLACK));
+    standing.sweep(until.plus(SWEEP_SLACK), until.plus(SWEEP_SLACK));
     let Sizes { revoked, ended, lockouts, .. } = standing.sizes();
     assert_eq!((revoked, ended, lockouts), (0, 0, 0));
 }

@@ -111,7 +111,7 @@ shared! {
     fn count_registration(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
     fn list_failures(now: Timestamp) -> Vec<FailureCount>;
     fn forgive(source: Source) -> bool;
-    fn sweep(now: Timestamp) -> u64;
+    fn sweep(now: Timestamp, past: Timestamp) -> u64;
     fn take_notice(notice: Notice) -> bool;
     fn ping() -> ();
 }

@@ -45,7 +45,7 @@ pub(crate) async fn however_many_sessions_end_at_once_nothing_is_kept_of_each(en
     assert_eq!(engine.listed(Some(&mine)).await, []);
 
     let next = engine.with_session(6_000, &mine).await;
-    engine.store.sweep(later(1)).await.unwrap();
+    engine.store.sweep(later(1), later(1)).await.unwrap();
     assert!(!engine.is_ended(&next) && !engine.is_ended(&others));
     assert!(sessions.iter().all(|session| engine.is_ended(session)));
     assert_eq!(engine.listed(Some(&mine)).await, [next.id]);

@@ -58,10 +58,10 @@ pub(crate) async fn a_user_is_slowed_once_in_a_window_that_does_not_move(engine:
     for at in [0, 100] {
         assert_eq!(engine.fail_on(ANN, 1, later(at)).await, None);
     }
-    engine.store.sweep(later(150)).await.unwrap();
+    engine.store.sweep(later(150), later(150)).await.unwrap();
     assert_eq!(engine.fail_on(ANN, 1, later(200)).await, Some(later(300)));
     assert_eq!(engine.fail_on(ANN, 1, later(250)).await, None, "it is slow already");
-    engine.store.sweep(later(299)).await.unwrap();
+    engine.store.sweep(later(299), later(299)).await.unwrap();
     assert!(engine.standing.is_slowed(ANN, later(299)));
     // The next window begins with nothing.
     for at in [300, 301] {
@@ -71,7 +71,7 @@ pub(crate) async fn a_user_is_slowed_once_in_a_window_that_does_not_move(engine:
     assert_eq!(engine.fail_on(ANN, 1, later(302)).await, Some(later(600)));
     // A replica may hear of its own change once more, by the stream.
     for _ in 0..1_000 {
-        engine.store.sweep(later(700)).await.unwrap();
+        engine.store.sweep(later(700), later(700)).await.unwrap();
         if engine.standing.sizes().slowed == 0 {
             return;
         }

@@ -198,7 +198,7 @@ pub(crate) async fn registrations_are_counted_in_a_window_and_lock_nobody_out(en
     assert_eq!(count(there, 0).await.unwrap(), Verdict::Allowed);
     assert_eq!(engine.standing.verdict(here, later(3)), Verdict::Allowed, "it may sign in");
     assert_eq!(engine.store.list_failures(later(3)).await.unwrap(), [], "nothing has failed");
-    engine.store.sweep(later(3_601)).await.unwrap();
+    engine.store.sweep(later(3_601), later(3_601)).await.unwrap();
     assert_eq!(count(here, 3_602).await.unwrap(), Verdict::Allowed, "the second of its window");
     assert_eq!(count(here, 3_603).await.unwrap(), Verdict::LockedOut(later(7_200)));
 }

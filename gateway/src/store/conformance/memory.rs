@@ -14,7 +14,7 @@ const DAY: Seconds = Seconds(86_400);
 
 impl Engine {
     async fn sweep_at(&self, at: Timestamp) {
-        self.store.sweep(at).await.unwrap();
+        self.store.sweep(at, at).await.unwrap();
     }
 }
 

@@ -419,6 +419,13 @@ pub(super) enum Expiring {
     Former = 5,
 }
 
+impl Expiring {
+    /// Whether nothing is lost by removing one too early, by a clock that is ahead.
+    fn may_go_early(kind: u8) -> bool {
+        kind == Self::Ticket as u8 || kind == Self::Former as u8
+    }
+}
+
 /// Notes that a record may go after `at`.
 pub(super) fn expire(
     txn: &WriteTransaction,
@@ -440,11 +447,11 @@ fn sweep_end(
     txn: &WriteTransaction,
     table: TableDefinition<Id, u64>,
     id: Id,
-    now: Timestamp,
+    past: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut ends = txn.open_table(table)?;
     let stays = ends.get(id)?.map(|expires| Timestamp(expires.value()).plus(SWEEP_SLACK));
-    let stays = stays.filter(|until| *until > now);
+    let stays = stays.filter(|until| *until > past);
     if stays.is_none() {
         ends.remove(id)?;
     }
@@ -455,17 +462,22 @@ fn sweep_end(
 pub(super) fn sweep(
     txn: &WriteTransaction,
     now: Timestamp,
+    past: Timestamp,
     limit: usize,
 ) -> Result<Step<usize>, StoreError> {
     let mut due = Vec::new();
     let mut expiries = txn.open_table(EXPIRIES)?;
-    for entry in expiries.range(..(now.0, 0, [].as_slice()))?.take(limit) {
-        let (at, kind, id) = {
-            let key = entry?.0;
-            let (at, kind, id) = key.value();
-            (at, kind, id.to_vec())
-        };
-        due.push((at, kind, id));
+    let latest = now.max(past).0;
+    for entry in expiries.range(..(latest, 0, [].as_slice()))? {
+        let key = entry?.0;
+        let (at, kind, id) = key.value();
+        let until = if Expiring::may_go_early(kind) { now } else { past };
+        if at < until.0 {
+            due.push((at, kind, id.to_vec()));
+        }
+        if due.len() == limit {
+            break;
+        }
     }
     let mut changed = Vec::new();
     for (at, kind, id) in &due {
@@ -480,15 +492,15 @@ pub(super) fn sweep(
             continue;
         };
         let stays = if *kind == Expiring::Revocation as u8 {
-            sweep_end(txn, REVOKED, id, now)?
+            sweep_end(txn, REVOKED, id, past)?
         } else if *kind == Expiring::Ending as u8 {
-            sweep_end(txn, ENDED, id, now)?
+            sweep_end(txn, ENDED, id, past)?
         } else if *kind == Expiring::Former as u8 {
             changed.extend(sweep_former(txn, id, now)?);
             None
         } else {
             // Rotation may have lengthened the session since this note was made.
-            sweep_session(txn, id, now)?
+            sweep_session(txn, id, past)?
         };
         if let Some(until) = stays {
             expiries.insert((until.0, *kind, id.as_slice()), ())?;
@@ -527,7 +539,7 @@ fn sweep_former(
 fn sweep_session(
     txn: &WriteTransaction,
     id: Id,
-    now: Timestamp,
+    past: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut sessions = txn.open_table(SESSIONS)?;
     let session = match sessions.get(id)? {
@@ -535,7 +547,7 @@ fn sweep_session(
         None => return Ok(None),
     };
     match session {
-        Ok(session) if session.expires.plus(SWEEP_SLACK) > now => {
+        Ok(session) if session.expires.plus(SWEEP_SLACK) > past => {
             Ok(Some(session.expires.plus(SWEEP_SLACK)))
         }
         Ok(session) => {

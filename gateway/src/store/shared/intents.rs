@@ -671,11 +671,11 @@ impl Store for SharedStore {
         self.engine.forgive(source).await
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {
         self.engine.failures.sweep(now);
-        self.engine.standing().sweep(now);
-        self.engine.held.sweep(now);
-        self.engine.sweep(now).await
+        self.engine.standing().sweep(now, past);
+        self.engine.held.sweep(past);
+        self.engine.sweep(now, past).await
     }
 
     async fn take_notice(&self, notice: Notice) -> Result<bool, StoreError> {
@@ -1122,11 +1122,11 @@ impl Engine {
     }
 
     /// What Redis does not remove by itself. Any number of replicas may do it at once.
-    async fn sweep(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {
         let names = &self.names;
         let mut swept = 0;
         let until = |at: Timestamp| format!("({}", at.0);
-        let long_ago = now.minus(SWEEP_SLACK);
+        let long_ago = past.minus(SWEEP_SLACK);
         for (index, at) in [
             (names.revoked(), long_ago),
             (names.ended(), long_ago),

@@ -132,7 +132,7 @@ async fn a_damaged_session_is_swept_without_a_trace() {
         txn.open_table(SESSIONS).unwrap().insert(id(11), b"{".as_slice()).unwrap();
     });
     let engine = open(&Location::Simulated(disk.clone())).unwrap();
-    engine.store.sweep(later(10_000_000)).await.unwrap();
+    engine.store.sweep(later(10_000_000), later(10_000_000)).await.unwrap();
     drop(engine);
     let checked = EmbeddedStore::check(&Location::Simulated(disk)).unwrap();
     assert_eq!(checked.faults, Vec::<String>::new());

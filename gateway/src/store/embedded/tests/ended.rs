@@ -88,7 +88,7 @@ async fn what_a_kill_leaves_of_ended_sessions_has_ended_and_is_removed_later() {
         assert_eq!(store.rotate(refresh).await.unwrap(), Rotated::Unknown);
         assert_eq!(store.find_session(last.id, NOW).await.unwrap(), None);
         assert_eq!(store.list_sessions(None, None, 9).await.unwrap(), []);
-        store.sweep(later(1)).await.unwrap();
+        store.sweep(later(1), later(1)).await.unwrap();
         drop(store);
         let cleared = EmbeddedStore::check(&location).unwrap();
         assert_eq!((cleared.sessions, cleared.faults.len()), (0, 0), "{ending:?}");

@@ -76,7 +76,7 @@ async fn change_everything(store: &Arc<dyn Store>, mut done: impl FnMut()) {
         assert!(store.set_state(ben.id, state, NOW).await.unwrap());
         done();
     }
-    assert!(store.sweep(later(200 + 86_400)).await.unwrap() > 0);
+    assert!(store.sweep(later(200 + 86_400), later(200 + 86_400)).await.unwrap() > 0);
     done();
 }
 

@@ -108,7 +108,7 @@ async fn what_a_killed_gateway_leaves_of_ended_sessions_has_ended_and_is_removed
     assert!(is_ended(&one, last));
     assert_eq!(one.store.find_session(last.id, NOW).await.unwrap(), None);
     assert_eq!(one.store.list_sessions(None, None, 9).await.unwrap(), []);
-    one.store.sweep(NOW).await.unwrap();
+    one.store.sweep(NOW, NOW).await.unwrap();
     assert_eq!(left().await, 0);
 }
 
