@@ -412,6 +412,26 @@ async fn the_end_of_an_answer_that_is_not_read_leaves_other_streams_alone() {
     assert_eq!(http2.read_body(1).await, 2, "the other piece and the end");
 }
 
+/// Was: the last bytes of an answer were no use of the connection.
+#[tokio::test]
+async fn a_connection_whose_client_still_reads_is_not_idle() {
+    let upstream = Upstream::http1(|_| async { text("ok") }).await;
+    let config = format!("{}[timeouts]\nidle = \"1s\"\n", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    let mut reading = Http2::connect(&gateway).await;
+    let one = [&INITIAL_WINDOW_SIZE.to_be_bytes()[..], &1_u32.to_be_bytes()].concat();
+    reading.send(SETTINGS, NO_FLAGS, 0, &one).await;
+    reading.request(1, &get("/open")).await;
+    assert_eq!(reading.outcome(1).await, Outcome::Answered(200));
+    // Two more, one after the other, are idle meanwhile and end.
+    for _ in 0..2 {
+        let mut idle = Http2::connect(&gateway).await;
+        idle.request(1, &get("/open")).await;
+        idle.closed().await;
+    }
+    assert_eq!(reading.read_body(1).await, 2, "a byte, and one more");
+}
+
 /// What is complete but for bytes in the library's hands is no stream of ours any more.
 #[tokio::test]
 async fn the_end_of_an_answer_that_is_not_read_ends_the_connection() {

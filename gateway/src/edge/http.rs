@@ -158,7 +158,10 @@ async fn drive<C>(
                     connection.note_stalled();
                     return;
                 }
-                let left = match connection.idle_for(gateway.core.clock().now()) {
+                // Bytes that wait for the client are use, too.
+                let waiting = judged.next.is_some() || connection.is_blocked();
+                let idle = connection.idle_for(gateway.core.clock().now());
+                let left = match idle.filter(|_| !waiting) {
                     Some(so_far) if so_far >= idle_ms => {
                         gateway.counters.connections_idle_closed.increment();
                         shut_down(http.as_mut());
