@@ -221,6 +221,11 @@ impl Direction {
         direction
     }
 
+    /// Whether something waits to be taken by the other side.
+    fn waits(&self) -> bool {
+        !self.rest.is_empty() || self.unflushed
+    }
+
     /// Copies what there is; ready when the direction has ended and the end was passed on.
     fn poll(
         &mut self,
@@ -325,6 +330,10 @@ impl Direction {
         cx: &mut Context<'_>,
         to: &mut (impl AsyncWrite + Unpin),
     ) -> Poll<io::Result<()>> {
+        if self.boundary.is_closing() && !self.inserting {
+            // Too late for it.
+            self.insert = Bytes::new();
+        }
         while !self.insert.is_empty() && (self.inserting || self.boundary.is_between_frames()) {
             let written = ready!(poll_write_some(cx, to, &self.insert))?;
             self.unflushed = true;
@@ -366,7 +375,9 @@ async fn say_goodbye(
         to.write_all(&buffer[..read]).await?;
         boundary.advance(&buffer[..read]);
     }
-    to.write_all(&frame::close(code)).await?;
+    if !boundary.is_closing() {
+        to.write_all(&frame::close(code)).await?;
+    }
     to.flush().await
 }
 

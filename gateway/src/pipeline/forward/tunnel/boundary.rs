@@ -1,18 +1,28 @@
 //! Where one frame ends and the next begins (RFC 6455 5.2), without reading more than
 //! their headers.
 
+use crate::pipeline::frame::Opcode;
+
 /// Where in the stream of frames a direction stands.
 #[derive(Debug, Default, Clone)]
 pub struct FrameBoundary {
     header: [u8; 14],
     have: usize,
     payload_left: u64,
+    /// A close frame has begun.
+    closing: bool,
 }
 
 impl FrameBoundary {
     #[must_use]
     pub fn is_between_frames(&self) -> bool {
         self.have == 0 && self.payload_left == 0
+    }
+
+    /// Whether a close frame has come: none may follow it.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing
     }
 
     /// How much may be read without reading beyond the current frame's part.
@@ -49,6 +59,7 @@ impl FrameBoundary {
                 if let Some(length) = self.payload_length() {
                     self.have = 0;
                     self.payload_left = length;
+                    self.closing |= self.header[0] & 0x0f == Opcode::Close as u8;
                 }
             }
             if self.is_between_frames() {

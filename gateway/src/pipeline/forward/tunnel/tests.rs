@@ -297,6 +297,46 @@ async fn a_tunnel_is_closed_when_no_byte_has_moved_either_way() {
     drop(stop);
 }
 
+#[tokio::test]
+async fn a_tunnel_whose_client_still_takes_what_was_said_is_not_idle() {
+    let idle = Duration::from_millis(200);
+    let (long, more) = (frame_of(110, false), b"\x81\x01d");
+    let mut slow = kept(b"", Upkeep::Idle(idle));
+    slow.upstream.write_all(&long).await.unwrap();
+    // Begun later, and closed.
+    let quiet = kept(b"", Upkeep::Idle(idle));
+    assert_eq!(heard_to_end(quiet.client).await, frame::close(GOING_AWAY));
+    assert_eq!(heard(&mut slow.client, long.len()).await, long);
+    slow.upstream.write_all(more).await.unwrap();
+    assert_eq!(heard(&mut slow.client, more.len()).await, more);
+    assert_eq!(slow.counters.tunnels_idle_closed.value(), 0);
+    slow.ends().await;
+}
+
+#[tokio::test]
+async fn no_frame_of_ours_follows_a_close_frame() {
+    let Carried { client, mut upstream, carrying, counters, stop } = kept(b"", PINGS);
+    let close = frame::close(frame::NORMAL);
+    upstream.write_all(&close).await.unwrap();
+    assert_eq!(heard_to_end(client).await, close);
+    // Who does not answer that either is given up all the same.
+    assert_eq!(counters.agents_silent.value(), 1);
+    carrying.await.unwrap();
+    drop((upstream, stop));
+}
+
+#[tokio::test]
+async fn who_has_said_that_it_closes_is_not_pinged() {
+    let Carried { mut client, mut upstream, carrying, counters, stop } = kept(b"", PINGS);
+    let close = masked(0x88, &frame::NORMAL.to_be_bytes(), [1, 2, 3, 4]);
+    client.write_all(&close).await.unwrap();
+    assert_eq!(heard(&mut upstream, close.len()).await, close);
+    assert_eq!(heard_to_end(client).await, frame::close(GOING_AWAY));
+    assert_eq!(counters.agents_silent.value(), 1);
+    carrying.await.unwrap();
+    drop((upstream, stop));
+}
+
 /// First bytes: of messages in one piece or several, and of control frames between them.
 const FIRST: [u8; 7] = [0x81, 0x02, 0x00, 0x80, 0x89, 0x8a, 0x88];
 
@@ -427,7 +467,7 @@ proptest! {
     }
 
     /// Whenever a ping is due, it stands whole between two frames, at the next place for
-    /// it, and the frames arrive as they were said.
+    /// it but behind no close frame, and the frames arrive as they were said.
     #[test]
     fn only_pings_of_ours_are_put_in(
         frames in proptest::collection::vec((0..FIRST.len(), payload()), 1..12),
@@ -457,19 +497,23 @@ proptest! {
         }
         let heard = down.ends();
         let mut at = &heard[..];
+        let mut closing = false;
         for frame in &frames {
             while at.starts_with(&ping()) {
+                prop_assert!(!closing);
                 at = &at[ping().len()..];
                 pings -= 1;
             }
             prop_assert!(at.starts_with(frame));
             at = &at[frame.len()..];
+            closing |= frame[0] == 0x88;
         }
         while at.starts_with(&ping()) {
+            prop_assert!(!closing);
             at = &at[ping().len()..];
             pings -= 1;
         }
         prop_assert!(at.is_empty());
-        prop_assert_eq!(pings, 0);
+        prop_assert!(closing || pings == 0);
     }
 }

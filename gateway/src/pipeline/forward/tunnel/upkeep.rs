@@ -79,9 +79,10 @@ impl Keeper {
         up: &mut Direction,
         down: &mut Direction,
     ) -> Poll<Option<Unused>> {
-        // Who waits for the upstream to take what it has said is not silent.
-        let said = std::mem::take(&mut up.moved) || !up.rest.is_empty();
-        let heard = std::mem::take(&mut down.moved);
+        // Who waits for the other to take what it has said is not silent.
+        let said = std::mem::take(&mut up.moved) || up.waits();
+        let heard = std::mem::take(&mut down.moved) || down.waits();
+        let closing = up.boundary.is_closing() || down.boundary.is_closing();
         match &mut self.rule {
             Rule::Pings { every, frame, under_way, unanswered } => {
                 if said {
@@ -89,22 +90,27 @@ impl Keeper {
                     // cannot answer.
                     *unanswered = 0;
                 }
-                if *under_way {
-                    if !down.insert.is_empty() {
-                        return Poll::Pending;
+                loop {
+                    if *under_way {
+                        if !down.insert.is_empty() {
+                            return Poll::Pending;
+                        }
+                        // Only now does its time to answer begin.
+                        *under_way = false;
+                        *unanswered += 1;
+                        self.timer.as_mut().reset(Instant::now() + *every);
                     }
-                    // Only now does its time to answer begin.
-                    *under_way = false;
-                    *unanswered += 1;
-                    self.timer.as_mut().reset(Instant::now() + *every);
+                    ready!(self.timer.as_mut().poll(cx));
+                    if *unanswered >= MOST_UNANSWERED {
+                        return Poll::Ready(Some(Unused::Silent));
+                    }
+                    *under_way = true;
+                    // Who closes answers no ping any more; its time goes on without.
+                    if !closing {
+                        down.insert = frame.clone();
+                        return Poll::Ready(None);
+                    }
                 }
-                ready!(self.timer.as_mut().poll(cx));
-                if *unanswered >= MOST_UNANSWERED {
-                    return Poll::Ready(Some(Unused::Silent));
-                }
-                *under_way = true;
-                down.insert = frame.clone();
-                Poll::Ready(None)
             }
             Rule::Idle { limit, moved } => {
                 if said || heard {
