@@ -148,11 +148,13 @@ async fn a_safe_request_that_left_as_its_connection_was_closed_is_sent_once_more
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_after_its_time() {
-    let upstream = Upstream::http1(ok).await;
-    let section = upstream.section("app") + "idle_timeout = \"100ms\"\n";
-    let gateway = Gateway::start(&public_route(&section, "")).await;
-    Client::anonymous(&gateway).get("/").await.expect(200);
-    upstream.disconnected().await;
+    for kind in [Kind::Http1, Kind::H2c] {
+        let upstream = Upstream::http(kind, ok).await;
+        let section = upstream.section("app") + "idle_timeout = \"100ms\"\n";
+        let gateway = Gateway::start(&public_route(&section, "")).await;
+        Client::anonymous(&gateway).get("/").await.expect(200);
+        upstream.disconnected().await;
+    }
 }
 
 #[tokio::test]

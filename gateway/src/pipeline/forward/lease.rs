@@ -1,7 +1,8 @@
 //! The use of an upstream connection by one exchange.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
@@ -151,22 +152,52 @@ impl Drop for Http2Lease {
     }
 }
 
+/// How many streams a connection has.
+pub(super) struct Streams {
+    open: AtomicUsize,
+    begun: Instant,
+    /// When the last one ended, in milliseconds since then.
+    ended: AtomicU64,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self { open: AtomicUsize::new(0), begun: Instant::now(), ended: AtomicU64::new(0) }
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(super) fn are_idle_for(&self, limit: Duration) -> bool {
+        let ended = Duration::from_millis(self.ended.load(Ordering::Acquire));
+        self.open() == 0 && self.begun.elapsed().saturating_sub(ended) >= limit
+    }
+
+    fn end_one(&self) {
+        // First: whoever finds none open finds since when.
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ended.store(now, Ordering::Release);
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Counts one stream of a connection.
 pub struct StreamLease {
-    streams: Arc<AtomicUsize>,
+    streams: Arc<Streams>,
     freed: Arc<Notify>,
 }
 
 impl StreamLease {
-    pub(super) fn new(streams: &Arc<AtomicUsize>, freed: &Arc<Notify>) -> Self {
-        streams.fetch_add(1, Ordering::AcqRel);
+    pub(super) fn new(streams: &Arc<Streams>, freed: &Arc<Notify>) -> Self {
+        streams.open.fetch_add(1, Ordering::AcqRel);
         Self { streams: Arc::clone(streams), freed: Arc::clone(freed) }
     }
 }
 
 impl Drop for StreamLease {
     fn drop(&mut self) {
-        self.streams.fetch_sub(1, Ordering::AcqRel);
+        self.streams.end_one();
         self.freed.notify_one();
     }
 }

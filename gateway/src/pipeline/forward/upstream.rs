@@ -27,7 +27,7 @@ use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
 
 use super::gate::{Gate, Malformed, Question};
-use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamLease};
+use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamLease, Streams};
 use super::share::Shares;
 use super::uploads::Uploads;
 
@@ -79,7 +79,7 @@ pub(super) struct Idle {
 struct Shared {
     sender: Http2Sender,
     uploads: Uploads,
-    streams: Arc<AtomicUsize>,
+    streams: Arc<Streams>,
     /// Streams it may have now: what the other end allows, and no more than ours.
     allowed: Arc<AtomicUsize>,
     /// Held as long as the connection is in the list or in use.
@@ -189,7 +189,7 @@ impl Upstream {
         lock(&self.idle).retain(|one| {
             !one.connection.sender.is_closed() && now - one.since < self.idle_timeout
         });
-        lock(&self.shared).retain(|one| !one.sender.is_closed());
+        lock(&self.shared).retain(|one| self.is_usable(one));
         self.shares.sweep();
     }
 
@@ -266,15 +266,19 @@ impl Upstream {
         None
     }
 
+    /// Not closed, nor idle for too long. One that is given up closes itself.
+    fn is_usable(&self, shared: &Shared) -> bool {
+        !shared.sender.is_closed() && !shared.streams.are_idle_for(self.idle_timeout)
+    }
+
     /// The first HTTP/2 connection with room for a stream.
     fn pick_shared(&self) -> Option<Connected> {
         let mut shared = lock(&self.shared);
-        shared.retain(|one| !one.sender.is_closed());
+        shared.retain(|one| self.is_usable(one));
         shared
             .iter()
             .find(|one| {
-                let streams = one.streams.load(Ordering::Acquire);
-                one.sender.is_ready() && streams < one.allowed.load(Ordering::Acquire)
+                one.sender.is_ready() && one.streams.open() < one.allowed.load(Ordering::Acquire)
             })
             .map(|one| {
                 let stream = StreamLease::new(&one.streams, &self.freed);
@@ -359,12 +363,12 @@ impl Upstream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(protocol)?;
-        let streams = allowed_streams(&connection);
-        let allowed = Arc::new(AtomicUsize::new(streams));
-        self.shares.settle(streams);
+        let allowed_now = allowed_streams(&connection);
+        let allowed = Arc::new(AtomicUsize::new(allowed_now));
+        self.shares.settle(allowed_now);
         tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::clone(&self.shares)));
-        let permit = Arc::new(permit);
-        let shared = Shared { sender, uploads, streams: Arc::default(), allowed, _permit: permit };
+        let (streams, permit) = (Arc::new(Streams::new()), Arc::new(permit));
+        let shared = Shared { sender, uploads, streams, allowed, _permit: permit };
         let stream = StreamLease::new(&shared.streams, &self.freed);
         lock(&self.shared).push(shared.clone());
         // Those who waited for this one find room on it.
