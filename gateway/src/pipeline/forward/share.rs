@@ -53,7 +53,7 @@ impl Shares {
         self.places.sweep();
     }
 
-    /// A connection turned out to carry so many requests at once.
+    /// Connections carry so many requests at once.
     pub fn settle(&self, streams: usize) {
         self.places.allow(match self.each {
             Some(each) => each.saturating_mul(streams).max(1),

@@ -6,7 +6,7 @@
 //! sharing of HTTP/2, and a request that was not sent is sent again elsewhere.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::request::Parts;
@@ -66,7 +66,7 @@ pub struct Upstream {
     /// A stream of an HTTP/2 connection has ended.
     freed: Arc<Notify>,
     /// What of it each account may have.
-    pub(super) shares: Arc<Shares>,
+    pub(super) shares: Shares,
 }
 
 /// An HTTP/1.1 connection nobody uses now.
@@ -80,7 +80,8 @@ struct Shared {
     sender: Http2Sender,
     uploads: Uploads,
     streams: Arc<Streams>,
-    /// Streams it may have now: what the other end allows, and no more than ours.
+    /// Streams it may have now: what the other end allows, and no more than ours; none when
+    /// it has ended.
     allowed: Arc<AtomicUsize>,
     /// Held as long as the connection is in the list or in use.
     _permit: Arc<OwnedSemaphorePermit>,
@@ -102,7 +103,7 @@ impl Upstream {
         Self {
             name: config.name.as_str().into(),
             field_names: config.field_names,
-            shares: Arc::new(Shares::new(config, http2)),
+            shares: Shares::new(config, http2),
             multiplexes: AtomicBool::new(http2),
             target,
             tls,
@@ -271,6 +272,21 @@ impl Upstream {
         !shared.sender.is_closed() && !shared.streams.are_idle_for(self.idle_timeout)
     }
 
+    /// Gives accounts their shares of what the connections there are carry: the one that
+    /// carries most counts. Of one that may have no stream, for now or any more, nothing
+    /// is learnt.
+    fn settle(&self) {
+        let carried = if self.multiplexes.load(Ordering::Acquire) {
+            let allowed = |one: &Shared| one.allowed.load(Ordering::Acquire);
+            lock(&self.shared).iter().map(allowed).max().unwrap_or(0)
+        } else {
+            1
+        };
+        if carried > 0 {
+            self.shares.settle(carried);
+        }
+    }
+
     /// The first HTTP/2 connection with room for a stream.
     fn pick_shared(&self) -> Option<Connected> {
         let mut shared = lock(&self.shared);
@@ -297,7 +313,7 @@ impl Upstream {
             .unwrap_or_else(|_| Err(Reason::UpstreamConnectTimeout.into()))
     }
 
-    async fn open(&self, permit: OwnedSemaphorePermit) -> Result<Connected, Rejection> {
+    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Connected, Rejection> {
         let port = self.target.authority.port_u16().unwrap_or(match self.tls {
             Some(_) => 443,
             None => 80,
@@ -328,7 +344,7 @@ impl Upstream {
     }
 
     async fn handshake<IO>(
-        &self,
+        self: &Arc<Self>,
         io: IO,
         http2: bool,
         permit: OwnedSemaphorePermit,
@@ -339,7 +355,7 @@ impl Upstream {
         let protocol = |error: hyper::Error| Reason::UpstreamProtocol.because(error);
         self.multiplexes.store(http2, Ordering::Release);
         if !http2 {
-            self.shares.settle(1);
+            self.settle();
             let question = Arc::<Question>::default();
             let gate = Gate::new(io, Arc::clone(&question));
             let (sender, connection) = http1::Builder::new()
@@ -363,14 +379,14 @@ impl Upstream {
             .handshake(TokioIo::new(io))
             .await
             .map_err(protocol)?;
-        let allowed_now = allowed_streams(&connection);
-        let allowed = Arc::new(AtomicUsize::new(allowed_now));
-        self.shares.settle(allowed_now);
-        tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::clone(&self.shares)));
+        let allowed = Arc::new(AtomicUsize::new(allowed_streams(&connection)));
+        // It goes with the upstream, not the upstream with it.
+        tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::downgrade(self)));
         let (streams, permit) = (Arc::new(Streams::new()), Arc::new(permit));
         let shared = Shared { sender, uploads, streams, allowed, _permit: permit };
         let stream = StreamLease::new(&shared.streams, &self.freed);
         lock(&self.shared).push(shared.clone());
+        self.settle();
         // Those who waited for this one find room on it.
         self.freed.notify_waiters();
         Ok(Connected::Http2(shared, stream))
@@ -385,16 +401,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn drive<IO>(
     connection: http2::Connection<IO, RequestBody, Uploads>,
     allowed: Arc<AtomicUsize>,
-    shares: Arc<Shares>,
+    upstream: Weak<Upstream>,
 ) where
     IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     let mut connection = std::pin::pin!(connection);
     std::future::poll_fn(|cx| {
         let polled = connection.as_mut().poll(cx);
-        let streams = allowed_streams(&connection);
-        if allowed.swap(streams, Ordering::AcqRel) != streams {
-            shares.settle(streams);
+        let streams = if polled.is_ready() { 0 } else { allowed_streams(&connection) };
+        if allowed.swap(streams, Ordering::AcqRel) != streams
+            && let Some(upstream) = upstream.upgrade()
+        {
+            upstream.settle();
         }
         // Why it ended is told to the exchanges on it.
         polled.map(|_| ())
