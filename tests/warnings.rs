@@ -93,6 +93,25 @@ const CASES: &[Case] = &[
     ),
     ("[store]\nurl = \"rediss://redis.internal\"\npassword_file = \"secret\"\n", None),
     ("[store]\nurl = \"redis://localhost\"\n", None),
+    // Agents, of which each takes a connection.
+    (
+        "[limits]\nagents_per_owner = ^513\n[[route]]\npath = \"/ws\"\nagents = true\nupstream = \"http://127.0.0.1:3000\"\n",
+        Some("agents_over_share"),
+    ),
+    (
+        "[limits]\nagents_per_owner = 512\n[[route]]\npath = \"/ws\"\nagents = true\nupstream = \"http://127.0.0.1:3000\"\n",
+        None,
+    ),
+    (
+        "[limits]\nagents_per_owner = 513\n[upstream.app]\nurl = \"http://127.0.0.1:3000\"\nmax_connections_per_account = 513\n\
+         [[route]]\npath = \"/ws\"\nagents = true\nupstream = \"app\"\n",
+        None,
+    ),
+    (
+        "[limits]\nagents_per_owner = 513\n[[route]]\npath = \"/app\"\nupstream = \"http://127.0.0.1:3000\"\n",
+        None,
+    ),
+    ("[[route]]\npath = \"/ws\"\nagents = true\nupstream = \"http://127.0.0.1:3000\"\n", None),
 ];
 
 #[tokio::test]

@@ -574,6 +574,14 @@ pub struct Upstream {
     pub max_connections_per_account: Option<usize>,
 }
 
+impl Upstream {
+    /// How many of its connections one account may have.
+    #[must_use]
+    pub fn share_of_connections(&self) -> usize {
+        self.max_connections_per_account.unwrap_or(self.max_connections.div_ceil(2))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Target {
     /// The built-in upstream that answers what it was asked.

@@ -9,8 +9,8 @@ use crate::auth::register::Registering;
 
 use super::document::Section;
 use super::{
-    Access, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Topology, Transport,
-    UpstreamTls, warning,
+    Access, Agents, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Topology,
+    Transport, Upstream, UpstreamTls, warning,
 };
 
 /// Warns of what is exposed. Only of a configuration without a problem.
@@ -22,6 +22,7 @@ pub(super) fn warn(root: &Section<'_>, config: &Config) {
         warn_of_distant_store(&root.section("store"), shared);
     }
     warn_of_public_administration(&root.section("admin"), config);
+    warn_of_more_agents_than_a_share(&root.section("limits"), config);
 }
 
 /// Whether strangers can be expected to reach it: neither loopback, nor an address that is
@@ -143,6 +144,26 @@ fn warn_of_public_administration(section: &Section<'_>, config: &Config) {
     if !section.is_given("networks") {
         let message = format!("the admin API answers every address on {}", listener.address);
         section.warn(warning::ADMIN_PUBLIC, section.origin(), "networks", message);
+    }
+}
+
+/// Each agent takes a connection of its upstream, of which its owner has a share. Not of
+/// the default, which is for upstreams of any size.
+fn warn_of_more_agents_than_a_share(section: &Section<'_>, config: &Config) {
+    if !section.is_given("agents_per_owner") {
+        return;
+    }
+    let wanted = config.limits.agents_per_owner;
+    let routes = config.routes.iter().filter(|route| route.agents == Agents::Accepted);
+    let mut upstreams = routes.map(|route| &config.upstreams[route.upstream]);
+    let small = |upstream: &&Upstream| {
+        matches!(upstream.target, Target::Http(_)) && upstream.share_of_connections() < wanted
+    };
+    if let Some(upstream) = upstreams.find(small) {
+        let share = upstream.share_of_connections();
+        let message = format!("of upstream {:?} one account has {share} at most", upstream.name);
+        let origin = section.given_at("agents_per_owner");
+        section.warn(warning::AGENTS_OVER_SHARE, origin, "agents_per_owner", message);
     }
 }
 

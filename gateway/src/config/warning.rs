@@ -75,6 +75,12 @@ pub const SERVER_KEYS_REFUSED: Kind = kind(
     "If servers' keys come here, set `keys = \"any\"` or `keys = \"servers\"`; if not, nothing is left to do, or `keys = \"none\"`.",
 );
 
+pub const AGENTS_OVER_SHARE: Kind = kind(
+    "agents_over_share",
+    "`limits.agents_per_owner` lets an owner have more agents than connections of their upstream: those beyond its share wait, and are told that the upstream is saturated.",
+    "Set the upstream's `max_connections_per_account` to as many, or `max_connections` to twice as many.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -88,6 +94,7 @@ pub const KINDS: &[Kind] = &[
     SECRET_READABLE,
     UNVERIFIED_EMAIL_INJECTED,
     SERVER_KEYS_REFUSED,
+    AGENTS_OVER_SHARE,
 ];
 
 /// One occurrence.
