@@ -7,8 +7,9 @@
 //!
 //! A locked-out address is answered before anything is checked, right or wrong,
 //! so that the answer tells nothing. The attempts of one address go one after
-//! another, in order of arrival: the count is exact however many come at once,
-//! and the hashing queue behind holds one job of each address, which makes it fair.
+//! another, those on one user in one line: the count is exact however many come at once,
+//! the hashing queue behind holds one job of each address, and nobody waits for all that a
+//! neighbour behind the same address has sent.
 //! An attempt that has begun is finished and counted, whether or not its client
 //! waits for the answer.
 //!
@@ -77,6 +78,8 @@ const REGISTRATION_WINDOW: Seconds = Seconds(3_600);
 pub struct Throttle {
     core: Arc<Core>,
     limits: Limits,
+    /// Of an address's attempts on one user, or on none, one at a time comes to its lane.
+    lines: Lanes<(Source, Option<Guessed>)>,
     addresses: Lanes<Source>,
     users: Arc<Users>,
     sink: Sink,
@@ -94,7 +97,7 @@ impl Throttle {
     #[must_use]
     pub fn new(core: Arc<Core>, limits: Limits, sink: Sink) -> Self {
         let users = Arc::new(Users::new(Arc::clone(&core), limits.pause));
-        Self { core, limits, addresses: Lanes::default(), users, sink }
+        Self { core, limits, lines: Lanes::default(), addresses: Lanes::default(), users, sink }
     }
 
     #[must_use]
@@ -177,12 +180,15 @@ impl Throttle {
         check: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Rejection> {
         self.check(caller.source)?;
+        let user = name.map(|name| self.core.guessed(name).0);
+        let line_turn = self.lines.turn((caller.source, user)).await?;
         let mut address_turn = self.addresses.turn(caller.source).await?;
         // Again: the attempts before this one may have been the last that were allowed.
         self.check(caller.source)?;
         let Some(name) = name else {
-            return self.judge(caller, None, tried, address_turn, check).await;
+            return self.judge(caller, None, tried, (address_turn, line_turn), check).await;
         };
+        // As it is by now.
         let (id, account) = self.core.guessed(name);
         let now = self.core.clock().now();
         let known =
@@ -191,14 +197,13 @@ impl Throttle {
         let mut place = self.users.join(id, guest, caller.source);
         let user_turn = match place.begun()? {
             Some(turn) => turn,
-            // Others of that kind are waited for only, and each address waits once.
-            None if known => place.turn().await?,
             None => address_turn.without(place.turn()).await?,
         };
         // The wait may have been long.
         self.check(caller.source)?;
         let user = User { id, account };
-        self.judge(caller, Some(user), tried, (address_turn, user_turn), check).await
+        let turns = (address_turn, user_turn, line_turn);
+        self.judge(caller, Some(user), tried, turns, check).await
     }
 
     /// Like [`Self::attempt`], judged by another service: that may take long, and must

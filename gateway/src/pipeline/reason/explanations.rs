@@ -206,7 +206,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "attempts_queued",
-        "More than 64 attempts of one address wait for their turn, or as many for the turns of their users.",
+        "More than 64 attempts of one address on one user wait, or attempts on more than 64 users for their turn or for those of their users.",
         "None needed: this is what a guessing attack looks like. A client that signs in so often should keep its token.",
     ),
     of(

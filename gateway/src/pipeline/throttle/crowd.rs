@@ -1,8 +1,6 @@
 //! Strangers whose attempts on one user wait: who goes first, and who gives way when there
-//! are too many. Both are chosen at random, a network first, then an address in it and then
-//! one of its attempts, so that neither coming early nor coming often from one place counts.
-
-use std::collections::BTreeMap;
+//! are too many. Both are chosen at random, a network first and then one in it, so that
+//! neither coming early nor coming often from one network counts.
 
 use crate::auth::ports::Source;
 
@@ -11,8 +9,8 @@ pub(super) const MAX_WAITING: usize = 64;
 /// Of them, those of one network.
 pub(super) const MAX_OF_NETWORK: usize = 16;
 
-/// Attempts that wait, each with its address.
-pub(super) struct Crowd<W>(Vec<(Source, W)>);
+/// Attempts that wait, each with its network.
+pub(super) struct Crowd<W>(Vec<(Network, W)>);
 
 /// A /24 of IPv4 or a /48 of IPv6: what one owner is likely to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +38,7 @@ impl<W> Crowd<W> {
     }
 
     /// Adds an attempt. Where there are too many now, one gives way: of its network, or else
-    /// of one of those with most; there of one of the addresses with most.
+    /// of one of those with most.
     ///
     /// `random` draws a number below the one it is given.
     pub(super) fn join(
@@ -50,24 +48,28 @@ impl<W> Crowd<W> {
         random: &mut impl FnMut(usize) -> usize,
     ) -> Option<W> {
         let network = Network::of(source);
-        self.0.push((source, waiter));
-        let networks = self.networks();
-        let crowded = if networks.get(&network).is_some_and(|of_it| *of_it > MAX_OF_NETWORK) {
-            network
-        } else if self.0.len() > MAX_WAITING {
-            any(&largest(networks), random)?
-        } else {
+        self.0.push((network, waiter));
+        if self.of(network).count() > MAX_OF_NETWORK {
+            return self.take_of(network, random);
+        }
+        if self.0.len() <= MAX_WAITING {
             return None;
-        };
-        let source = any(&largest(self.addresses(crowded)), random)?;
-        self.take_of(source, random)
+        }
+        let mut networks = self.networks();
+        let most = networks.iter().map(|network| self.of(*network).count()).max();
+        networks.retain(|network| Some(self.of(*network).count()) == most);
+        let largest = *networks.get(random(networks.len()))?;
+        self.take_of(largest, random)
     }
 
     /// Takes out the next one.
     pub(super) fn choose(&mut self, random: &mut impl FnMut(usize) -> usize) -> Option<W> {
-        let network = any(&self.networks(), random)?;
-        let source = any(&self.addresses(network), random)?;
-        self.take_of(source, random)
+        let networks = self.networks();
+        if networks.is_empty() {
+            return None;
+        }
+        let network = *networks.get(random(networks.len()))?;
+        self.take_of(network, random)
     }
 
     /// Takes out those that do not wait any more.
@@ -75,41 +77,24 @@ impl<W> Crowd<W> {
         self.0.retain(|(_, waiter)| waits(waiter));
     }
 
-    fn networks(&self) -> Counted<Network> {
-        count(self.0.iter().map(|(source, _)| Network::of(*source)))
+    fn networks(&self) -> Vec<Network> {
+        let mut networks: Vec<_> = self.0.iter().map(|(network, _)| *network).collect();
+        networks.sort_unstable();
+        networks.dedup();
+        networks
     }
 
-    fn addresses(&self, network: Network) -> Counted<Source> {
-        let sources = self.0.iter().map(|(source, _)| *source);
-        count(sources.filter(|source| Network::of(*source) == network))
+    /// The places of a network's attempts.
+    fn of(&self, network: Network) -> impl Iterator<Item = usize> {
+        let places = self.0.iter().enumerate();
+        places.filter(move |(_, (of, _))| *of == network).map(|(place, _)| place)
     }
 
-    fn take_of(&mut self, source: Source, random: &mut impl FnMut(usize) -> usize) -> Option<W> {
-        let places = self.0.iter().enumerate().filter(|(_, (of, _))| *of == source);
-        let places: Vec<usize> = places.map(|(place, _)| place).collect();
-        let place = *places.get(random(places.len()))?;
+    fn take_of(&mut self, network: Network, random: &mut impl FnMut(usize) -> usize) -> Option<W> {
+        let drawn = random(self.of(network).count());
+        let place = self.of(network).nth(drawn)?;
         Some(self.0.swap_remove(place).1)
     }
-}
-
-/// How many attempts there are of each.
-type Counted<K> = BTreeMap<K, usize>;
-
-fn count<K: Ord>(all: impl Iterator<Item = K>) -> Counted<K> {
-    let mut counted = Counted::new();
-    all.for_each(|one| *counted.entry(one).or_default() += 1);
-    counted
-}
-
-/// Those with most.
-fn largest<K: Ord>(mut counted: Counted<K>) -> Counted<K> {
-    let most = counted.values().max().copied();
-    counted.retain(|_, attempts| Some(*attempts) == most);
-    counted
-}
-
-fn any<K: Copy>(of: &Counted<K>, random: &mut impl FnMut(usize) -> usize) -> Option<K> {
-    of.keys().nth(random(of.len())).copied()
 }
 
 #[cfg(test)]

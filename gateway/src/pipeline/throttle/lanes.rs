@@ -1,11 +1,10 @@
 //! Attempts of one address: one after another, in order of arrival.
 //!
-//! A stranger's attempt that has to wait for its user steps aside, so that it keeps nobody
-//! else behind its address waiting. When it comes back it has the user's turn, which others
-//! wait for: it goes before those who came meanwhile, but for the one that stands at the door.
-//!
-//! No two wait for each other: turns are taken in the order stranger's at a user, address,
-//! known address at a user, whichever of these an attempt needs.
+//! An attempt that has to wait for its user steps aside, so that it keeps nobody else behind
+//! its address waiting. When it comes back it has the user's turn, which others wait for:
+//! it goes before those who came meanwhile, but for the one that stands at the door. Nobody
+//! who has an address's turn waits for anything but the judgement, so no two wait for each
+//! other.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::pipeline::reason::{Reason, Rejection};
 
-/// Attempts of one address that may be in its lane, and as many that may be aside.
+/// Attempts that may be in one lane, and as many that may be aside.
 pub(super) const MAX_WAITING: usize = 64;
 
 /// Turns, one after another for each key.

@@ -65,23 +65,6 @@ fn each_attempt_of_a_network_has_the_same_chance() {
     assert!(wins.iter().all(|wins| (780..1_220).contains(wins)), "{wins:?}");
 }
 
-/// However often one address of it comes, and however early: neither the choice nor who
-/// gives way is by that.
-#[test]
-fn each_address_of_a_network_has_the_same_chance() {
-    let mut random = drawn(11);
-    let mut wins = [0; 2];
-    for _ in 0..2_000 {
-        let mut crowd = Crowd::default();
-        for _ in 0..2 * MAX_OF_NETWORK {
-            crowd.join(v4(1, 0), 0, &mut random);
-        }
-        assert_eq!(crowd.join(v4(1, 1), 1, &mut random), Some(0));
-        wins[crowd.choose(&mut random).unwrap()] += 1;
-    }
-    assert!(wins.iter().all(|wins| (780..1_220).contains(wins)), "{wins:?}");
-}
-
 /// A stranger from a network of its own is among those that wait, whoever came before and
 /// comes after.
 #[test]
@@ -158,7 +141,9 @@ proptest! {
             }
             prop_assert_eq!(crowd.0.len(), waiting.len());
             prop_assert!(crowd.0.len() <= MAX_WAITING);
-            prop_assert!(crowd.networks().values().all(|of_one| *of_one <= MAX_OF_NETWORK));
+            for network in crowd.networks() {
+                prop_assert!(crowd.of(network).count() <= MAX_OF_NETWORK);
+            }
         }
     }
 }

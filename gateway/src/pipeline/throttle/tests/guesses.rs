@@ -124,23 +124,47 @@ async fn each_known_address_waits_once() {
     soon(other).await.unwrap().unwrap();
 }
 
+/// Was: whoever shares an address with a user and signed in there many times at once kept
+/// that one waiting for all of it.
+#[tokio::test]
+async fn attempts_on_one_user_stand_in_one_line_and_others_of_the_address_go_between() {
+    let throttle = throttle_of(1_000, Duration::ZERO).await;
+    let (held, finish) = slow(&throttle).await;
+    let (done, mut order) = tokio::sync::mpsc::channel(64);
+    for name in [["eve"; 20].as_slice(), &["ben"]].concat() {
+        let (throttle, done) = (Arc::clone(&throttle), done.clone());
+        tokio::spawn(async move {
+            let caller = caller(1);
+            let attempt = throttle.attempt(&caller, Some(name), Tried::Password, async { Ok(()) });
+            attempt.await.unwrap();
+            done.send(name).await.unwrap();
+        });
+        tokio::task::yield_now().await;
+    }
+    finish.notify_one();
+    held.await.unwrap().unwrap();
+    let (first, second) = (soon(order.recv()).await, soon(order.recv()).await);
+    assert_eq!((first, second), (Some("eve"), Some("ben")));
+}
+
 /// However many wait for a crowded user: who need not wait is served, and who must is
 /// refused beyond a bound.
 #[tokio::test]
 async fn attempts_that_wait_for_crowded_users_are_bounded_for_each_address() {
     let throttle = throttle_of(1, PAUSE).await;
-    let names: Vec<String> = (0..5).map(|number| format!("nobody {number}")).collect();
+    let more = 6;
+    let names: Vec<String> =
+        (0..MAX_WAITING + more).map(|number| format!("nobody {number}")).collect();
     for (number, name) in names.iter().enumerate() {
         guess(&throttle, &stranger(u32::try_from(number).unwrap()), name).await.unwrap_err();
         assert!(is_slowed(&throttle, name), "strangers wait for the pause");
     }
-    // Of one network sixteen wait for one user.
     let mut waiting = Vec::new();
-    for name in names.iter().flat_map(|name| [name; 16]) {
-        let (throttle, name) = (Arc::clone(&throttle), name.clone());
+    for name in names {
+        let throttle = Arc::clone(&throttle);
         waiting.push(tokio::spawn(async move { guess(&throttle, &stranger(99), &name).await }));
     }
-    while waiting.iter().filter(|attempt| attempt.is_finished()).count() < 80 - MAX_WAITING {
+    while waiting.iter().filter(|attempt| attempt.is_finished()).count() < more {
         tokio::task::yield_now().await;
     }
     let other = soon(guess(&throttle, &stranger(99), "nobody else")).await;
