@@ -64,3 +64,20 @@ async fn who_has_its_share_waits_for_its_own_and_is_told_so_in_the_end() {
     shares.sweep();
     assert_eq!(shares.places.holders(), 0);
 }
+
+/// Was: places went from one to the next as long as somebody waited, however few there were.
+#[tokio::test]
+async fn who_waits_gets_none_while_more_are_taken_than_there_are_now() {
+    let shares = shares(8, None, false);
+    let mut held: Vec<_> = std::iter::from_fn(|| shares.places.take(SOMEBODY)).collect();
+    assert_eq!(held.len(), 4);
+    let mut waiting = std::pin::pin!(shares.places.wait(SOMEBODY));
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    shares.places.allow(2);
+    for _ in 0..2 {
+        held.pop();
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    }
+    held.pop();
+    assert!(futures_util::poll!(waiting.as_mut()).is_ready());
+}
