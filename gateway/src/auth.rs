@@ -46,7 +46,7 @@ use std::sync::Arc;
 use account::Account;
 use federation::IdentityProvider;
 use link::LinkPolicy;
-use ports::{Clock, Entropy, Mailer, PasswordHasher, Store, TokenSigner};
+use ports::{Clock, Entropy, FailureLimit, Mailer, PasswordHasher, Store, TokenSigner};
 use register::Registering;
 use standing::Standing;
 use time::Seconds;
@@ -67,6 +67,8 @@ pub struct Policy {
     pub clock_skew: Seconds,
     /// Who may make an account.
     pub registration: Registering,
+    /// The first registration of an address that is refused, and within what time.
+    pub registrations: FailureLimit,
     /// Whether passwords sign in at all (S2-09).
     pub local_accounts: bool,
     /// How long the password before a change is known as such: as long as failed

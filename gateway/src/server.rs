@@ -447,6 +447,7 @@ pub async fn open_core(
         ticket_ttl: seconds(auth.ticket_ttl),
         clock_skew: if config.store.shared.is_some() { CLOCK_SKEW } else { Seconds(0) },
         registration: auth.registration,
+        registrations: registration_limit(config),
         local_accounts: auth.local_accounts,
         failure_window: seconds(config.limits.login_window),
         links: config.links.as_ref().map(|settings| LinkPolicy {
@@ -477,6 +478,12 @@ fn warn_of_dear_hashes(standing: &Standing, bcrypt_cost: u32) {
             "a password hash costs more than auth.bcrypt_cost; so does every failed attempt"
         );
     }
+}
+
+/// Of one address in an hour.
+fn registration_limit(config: &Config) -> FailureLimit {
+    let (attempts, user_attempts) = (config.limits.registrations.saturating_add(1), u32::MAX);
+    FailureLimit { attempts, user_attempts, window: Seconds(3_600) }
 }
 
 fn mailer(config: &Config) -> Result<Option<Arc<dyn Mailer>>, StartError> {
@@ -660,7 +667,6 @@ fn assemble(
             window: Seconds(limits.login_window.as_secs()),
         },
         pause: limits.user_pause,
-        registrations: limits.registrations,
         counted: limits.counted,
     };
     let destinations =

@@ -75,6 +75,8 @@ async fn an_address_makes_so_many_accounts_an_hour_and_others_go_on() {
     // Nothing has failed: the address signs in as before.
     let client = Client::anonymous(&gateway).from_address("192.0.2.7");
     client.login("u1", "password123").await.expect(200);
-    gateway.wait_for_log(|line| line["reason"] == "registrations_over_limit").await;
+    let refused = |line: &Value| line["event"] == "register" && line["outcome"] == "refused";
+    let over = |line: &Value| refused(line) && line["reason"] == "registrations_over_limit";
+    gateway.wait_for_log(over).await;
     assert_eq!(counted(&gateway, "registrations_over_limit").await, 1);
 }

@@ -1,6 +1,8 @@
 //! What can go wrong, in domain words. Each reason has one stable code, which
 //! logs and metrics carry; what a client may be told is the dialects' affair.
 
+use std::time::Duration;
+
 pub use super::entity::{Entity, Name};
 use super::federation::FederationError;
 use super::password::Unacceptable;
@@ -42,6 +44,9 @@ pub enum Error {
     /// Nobody may register here.
     #[error("registration is closed")]
     RegistrationClosed,
+    /// As many have registered from there as may in a while.
+    #[error("too many registrations from there")]
+    TooManyRegistrations { retry_after: Duration },
     /// Nobody signs in with a password here.
     #[error("local accounts are disabled")]
     LocalAccountsDisabled,

@@ -1,13 +1,14 @@
 //! New accounts: by registration (S0-02, S2-07), and by somebody else's word.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Core;
 use super::account::{
     Account, AccountId, AccountState, PersonName, Username, canonical_name, is_plausible_email,
     is_valid_person_name,
 };
-use super::error::{Error, Name, Refusal};
+use super::error::{Error, Name, Refusal, Verdict};
 use super::federation::{FederatedIdentity, FederationError, Grant, Joined, Joining};
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
@@ -234,6 +235,21 @@ impl Core {
         named(self.store.create_account(account).await?)
     }
 
+    /// Counts a registration, whatever comes of it: a refused one tells who exists.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRegistrations`], and when it cannot be counted.
+    pub async fn count_registration(&self, from: Source) -> Result<(), Error> {
+        let (now, limit) = (self.clock.now(), self.policy.registrations);
+        match self.store.count_registration(from, limit, now).await? {
+            Verdict::Allowed => Ok(()),
+            Verdict::LockedOut(until) => {
+                let retry_after = Duration::from_millis(until.since(now));
+                Err(Error::TooManyRegistrations { retry_after })
+            }
+        }
+    }
+
     /// Redeems a code of GitHub's and signs in whom it stands for (S2-18).
     ///
     /// The number GitHub knows somebody by decides. Somebody new gets the account of
@@ -247,6 +263,7 @@ impl Core {
     pub async fn sign_in_with_github(
         &self,
         grant: Grant,
+        from: Source,
         issuance: Issuance,
         joined: &mut Option<Joined>,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
@@ -265,7 +282,9 @@ impl Core {
                 Some(account) => self.link(&account, email, &identity, joined).await?,
                 None => {
                     let restricted = provider.is_restricted();
-                    self.create_federated(email, &identity, restricted, joined).await?;
+                    let account = self.federated_account(email, &identity, restricted)?;
+                    self.count_registration(from).await?;
+                    self.create_federated(account, identity.subject, joined).await?;
                 }
             }
         }
@@ -307,13 +326,12 @@ impl Core {
         Ok(())
     }
 
-    async fn create_federated(
+    fn federated_account(
         &self,
         email: &str,
         identity: &FederatedIdentity,
         restricted: bool,
-        joined: &mut Option<Joined>,
-    ) -> Result<(), Error> {
+    ) -> Result<Account, Error> {
         // A list of organisations says who may come in; without one, all of GitHub could.
         // Closed in an incident is closed for everybody.
         let closed = self.policy.registration == Registering::Closed && !restricted;
@@ -324,14 +342,21 @@ impl Core {
         let name = names.into_iter().flatten().find(|name| is_valid_person_name(name));
         let name = name.map(PersonName::whole).unwrap_or_default();
         let account = self.unfinished_account(None, Some(email.to_owned()), name)?;
-        let account = Account {
+        Ok(Account {
             email_verified: true,
             github: Some(identity.subject),
             avatar: identity.avatar.clone(),
             ..account
-        };
-        let made =
-            Joined { account: account.id, subject: identity.subject, joining: Joining::Made };
+        })
+    }
+
+    async fn create_federated(
+        &self,
+        account: Account,
+        subject: u64,
+        joined: &mut Option<Joined>,
+    ) -> Result<(), Error> {
+        let made = Joined { account: account.id, subject, joining: Joining::Made };
         // Created or taken: the next look tells.
         if self.store.create_account(account).await? == Creation::Created {
             *joined = Some(made);

@@ -23,7 +23,7 @@ use super::link::LinkPolicy;
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
 use super::password::{Unacceptable, check_acceptable};
-use super::ports::{Clock, Mailer, Message, PasswordHasher, Priority, Source};
+use super::ports::{Clock, FailureLimit, Mailer, Message, PasswordHasher, Priority, Source};
 use super::principal::{Principal, Proof};
 use super::register::Registering;
 use super::secret::Secret;
@@ -114,6 +114,7 @@ pub(crate) fn core_over(
         ticket_ttl: Seconds(120),
         clock_skew: Seconds(0),
         registration: Registering::Open,
+        registrations: FailureLimit { attempts: 101, user_attempts: 1_000, window: Seconds(3_600) },
         local_accounts: true,
         failure_window: Seconds(300),
         links: Some(LinkPolicy { base: "https://gate.example/".to_owned(), ttl: Seconds(86_400) }),

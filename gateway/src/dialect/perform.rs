@@ -71,7 +71,7 @@ async fn carry_out(
         }
         Command::Github { code } => {
             let grant = Grant { code, verifier: None, redirect: None };
-            core.sign_in_with_github(grant, issuance, joined).await.map(signed_in)
+            core.sign_in_with_github(grant, from, issuance, joined).await.map(signed_in)
         }
         Command::BeginGithub { callback, return_to } => {
             let (flow, url) = core.begin_github(&callback.ok_or(Error::NotFederated)?)?;
@@ -84,7 +84,7 @@ async fn carry_out(
             let Kept { flow, return_to } = kept.filter(same).ok_or(Error::ForeignFlow)?;
             let code = returned.code.ok_or(Error::Federation(FederationError::CodeRefused))?;
             let grant = Grant { code, verifier: Some(flow.verifier), redirect: Some(redirect) };
-            let (account, pair) = core.sign_in_with_github(grant, issuance, joined).await?;
+            let (account, pair) = core.sign_in_with_github(grant, from, issuance, joined).await?;
             Ok(Outcome::BackFromGithub(account, pair, return_to))
         }
         Command::Refresh { token } => core.refresh(token.expose(), issuance).await.map(refreshed),

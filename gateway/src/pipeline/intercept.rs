@@ -266,11 +266,18 @@ async fn carry_out(
     caller: &Caller,
     principal: Option<&Arc<Principal>>,
 ) -> Result<dialect::Outcome, Rejection> {
-    let open = gateway.core.registration() == Registering::Open;
-    if open && matches!(command, Command::Register(_)) {
-        gateway.throttle.count_registration(caller).await?;
-    }
     let entries = Entry::of(gateway, &command, caller, principal).await;
+    let open = gateway.core.registration() == Registering::Open;
+    if open
+        && matches!(command, Command::Register(_))
+        && let Err(error) = gateway.core.count_registration(caller.source).await
+    {
+        let outcome = Err(error.clone());
+        for entry in entries {
+            entry.write(gateway, &outcome, Tried::Password);
+        }
+        return Err(Rejection::from_core(error, Tried::Password));
+    }
     // Whose password is tried.
     let name = match &command {
         Command::Login { name, .. } => Some(name.clone()),

@@ -291,6 +291,9 @@ impl Rejection {
             (Error::TooMany(entity), _) => Reason::TooMany(entity).into(),
             (Error::Past, _) => Reason::TimePassed.into(),
             (Error::RegistrationClosed, _) => Reason::RegistrationClosed.into(),
+            (Error::TooManyRegistrations { retry_after }, _) => {
+                Reason::RegistrationsOverLimit { retry_after }.into()
+            }
             (Error::LocalAccountsDisabled, _) => Reason::LocalAccountsDisabled.into(),
             (Error::LastAdministrator, _) => Reason::LastAdministrator.into(),
             (Error::LinksDisabled | Error::MailDisabled, _) => Reason::LinksDisabled.into(),

@@ -463,7 +463,7 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
             add_limit(headers, "attempts", limit.attempts, limit.window.0, seconds);
         }
         Reason::RegistrationsOverLimit { retry_after } => {
-            let limit = gateway.throttle.registrations();
+            let limit = gateway.core.policy().registrations;
             let seconds = retry_seconds(*retry_after);
             add_limit(headers, "registrations", limit.attempts - 1, limit.window.0, seconds);
         }

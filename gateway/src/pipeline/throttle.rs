@@ -34,7 +34,7 @@ use crate::auth::federation::FederationError;
 use crate::auth::guessed::Guessed;
 use crate::auth::ports::{Failure, FailureLimit, Source};
 use crate::auth::principal::Scheme;
-use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::time::Timestamp;
 use crate::config::Counted;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::sink::Sink;
@@ -68,12 +68,8 @@ pub struct Limits {
     pub failures: FailureLimit,
     /// Between strangers' attempts on a user who is guessed at.
     pub pause: Duration,
-    /// Registrations of an address in an hour.
-    pub registrations: u32,
     pub counted: Counted,
 }
-
-const REGISTRATION_WINDOW: Seconds = Seconds(3_600);
 
 pub struct Throttle {
     core: Arc<Core>,
@@ -140,29 +136,6 @@ impl Throttle {
             Verdict::LockedOut(until) => {
                 let retry_after = Duration::from_millis(until.since(now));
                 Err(Reason::LockedOut { retry_after }.into())
-            }
-        }
-    }
-
-    /// The first registration that is refused, and within what time.
-    #[must_use]
-    pub fn registrations(&self) -> FailureLimit {
-        let attempts = self.limits.registrations.saturating_add(1);
-        FailureLimit { attempts, window: REGISTRATION_WINDOW, ..self.limits.failures }
-    }
-
-    /// Counts a registration, whatever comes of it: a refused one tells who exists.
-    ///
-    /// # Errors
-    /// [`Reason::RegistrationsOverLimit`], and when it cannot be counted.
-    pub async fn count_registration(&self, caller: &Caller) -> Result<(), Rejection> {
-        let (now, limit) = (self.core.clock().now(), self.registrations());
-        let counted = self.core.store().count_registration(caller.source, limit, now).await;
-        match counted.map_err(|error| Rejection::from_core(error.into(), Tried::Password))? {
-            Verdict::Allowed => Ok(()),
-            Verdict::LockedOut(until) => {
-                let retry_after = Duration::from_millis(until.since(now));
-                Err(Reason::RegistrationsOverLimit { retry_after }.into())
             }
         }
     }

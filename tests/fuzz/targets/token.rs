@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
 use portcullis::auth::login::Issuance;
-use portcullis::auth::ports::{Clock, PasswordHasher, Priority, Source, TokenSigner};
+use portcullis::auth::ports::{Clock, FailureLimit, PasswordHasher, Priority, Source, TokenSigner};
 use portcullis::auth::register::Registering;
 use portcullis::auth::standing::Standing;
 use portcullis::auth::time::{Seconds, Timestamp};
@@ -64,6 +64,11 @@ impl Bench {
             ticket_ttl: Seconds(120),
             clock_skew: Seconds(0),
             registration: Registering::Closed,
+            registrations: FailureLimit {
+                attempts: 101,
+                user_attempts: 1_000,
+                window: Seconds(3_600),
+            },
             local_accounts: true,
             failure_window: Seconds(300),
             links: None,

@@ -56,7 +56,7 @@ impl Bench {
     async fn come_from_github(&self) -> SignedIn {
         let grant = Grant { code: "code".into(), verifier: None, redirect: None };
         let mut joined = None;
-        let outcome = self.core.sign_in_with_github(grant, ROTATING, &mut joined).await;
+        let outcome = self.core.sign_in_with_github(grant, HERE, ROTATING, &mut joined).await;
         (outcome, joined)
     }
 
@@ -253,4 +253,21 @@ async fn a_browser_that_comes_back_is_known_by_the_state_it_was_sent_with() {
     for foreign in [other.state.expose(), flow.verifier.expose(), &state[1..], ""] {
         assert!(!is_same(foreign), "{foreign}");
     }
+}
+
+#[tokio::test]
+async fn an_account_that_is_made_for_github_counts_as_a_registration() {
+    let mut bench = Bench::new().await;
+    bench.core.policy.registrations.attempts = 2;
+    bench.vouch_for("mona@example.com");
+    bench.come_from_github().await.0.unwrap();
+    let registered = bench.core.count_registration(HERE).await;
+    assert!(matches!(registered, Err(Error::TooManyRegistrations { .. })), "{registered:?}");
+    bench.come_from_github().await.0.unwrap();
+    let another = FederatedIdentity { subject: NUMBER + 1, ..identity("lisa@example.com") };
+    bench.core.github = Some(Arc::new(Vouched { identity: another, restricted: false }));
+    let (outcome, joined) = bench.come_from_github().await;
+    assert!(matches!(outcome, Err(Error::TooManyRegistrations { .. })));
+    assert_eq!(how(joined.as_ref()), None);
+    assert!(bench.core.standing.account_by_name("lisa@example.com").is_none());
 }

@@ -201,7 +201,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "registrations_over_limit",
-        "The address registered, or tried to, `limits.registrations` times within an hour.",
+        "The address registered, or tried to, or had an account made by signing in with GitHub, `limits.registrations` times within an hour.",
         "Wait as Retry-After says. If many share the address, see `rate_limited`, or raise the limit; `portcullis registration close` ends a flood from many addresses.",
     ),
     of(

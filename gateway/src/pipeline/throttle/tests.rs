@@ -25,7 +25,6 @@ fn throttle_at(bench: Bench, user_attempts: u32, pause: Duration) -> Arc<Throttl
     let limits = Limits {
         failures: FailureLimit { attempts: ATTEMPTS, user_attempts, window: Seconds(300) },
         pause,
-        registrations: 100,
         counted: Counted::Passwords,
     };
     let (sink, _) = Sink::start(Style::Json, std::io::sink(), std::io::sink()).expect("a thread");
