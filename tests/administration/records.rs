@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Caller, NOBODY, PASSWORD, id, refusal, start};
-use crate::support::client::Client;
+use crate::support::client::{Client, sign_in};
 use crate::support::gateway::ADMIN;
 
 fn has_members(record: &Value, names: &[&str]) {
@@ -53,6 +53,10 @@ async fn a_user_is_added_shown_changed_and_removed() {
 
     let client = Client::basic(&gateway, "ann@example.com", PASSWORD);
     client.get("/").await.expect(200);
+    sign_in(&gateway, "ann@example.com", PASSWORD).await;
+    let known = admin.get(&path).await;
+    assert_eq!(known["known_addresses"], 2, "each client comes from its own");
+    assert_time(&known["last_noted"]);
     let changed = admin.patch(&path, json!({ "roles": ["user"], "state": "disabled" })).await;
     assert_eq!((&changed["roles"], &changed["state"]), (&json!(["user"]), &json!("disabled")));
     assert_eq!(admin.patch(&path, json!({})).await, changed, "nothing given, nothing changed");

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountState};
 use crate::auth::api_key::ApiKey;
+use crate::auth::time::Timestamp;
 use crate::auth::token::Session as SignIn;
 use crate::auth::{register, server, workspace};
 use crate::telemetry::log::rfc3339;
@@ -77,6 +78,23 @@ pub struct User {
     /// Whether GitHub signs it in.
     pub github: bool,
     pub created: String,
+    /// From how many addresses it has signed in of late, and when one was last noted; where
+    /// it is shown alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_addresses: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_noted: Option<String>,
+}
+
+impl User {
+    pub fn shown_at(account: &Account, now: Timestamp) -> Self {
+        let known = account.known_addresses(now).map(|(_, noted)| noted);
+        Self {
+            known_addresses: Some(account.known_addresses(now).count()).filter(|count| *count > 0),
+            last_noted: known.max().map(rfc3339),
+            ..account.into()
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,6 +231,8 @@ impl From<&Account> for User {
             state: account.state.into(),
             github: account.github.is_some(),
             created: rfc3339(account.created),
+            known_addresses: None,
+            last_noted: None,
         }
     }
 }

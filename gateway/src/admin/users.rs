@@ -3,7 +3,7 @@
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::record::{Record, State};
+use super::record::{Record, State, User};
 use super::{By, Hidden, Import, NewUser, Reply, Span, Who, find, page};
 use crate::auth::Core;
 use crate::auth::account::{
@@ -90,7 +90,7 @@ pub(super) async fn list(core: &Core, span: Span) -> Result<Reply, Error> {
 
 pub(super) fn show(core: &Core, user: &Who) -> Result<Reply, Error> {
     let account = find(core, user)?;
-    Ok(Reply::Found(Record::User(account.as_ref().into())))
+    Ok(Reply::Found(Record::User(User::shown_at(&account, core.clock().now()))))
 }
 
 /// What is `None` stays.
