@@ -26,6 +26,8 @@ const BACKLOG: i32 = 4096;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 #[cfg(target_os = "linux")]
 const NOT_SENT_BYTES: u32 = 64 << 10;
+/// Encrypted, and not yet taken by the socket.
+const TLS_BUFFER_BYTES: usize = 16 << 10;
 /// After an accept that failed for want of descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
@@ -194,7 +196,8 @@ async fn secure(
             // On the heap, for a connection keeps the room of its largest step.
             let accept = Box::pin(listening.acceptor.accept(stream));
             match tokio::time::timeout_at(deadline, accept).await {
-                Ok(Ok(tls)) => {
+                Ok(Ok(mut tls)) => {
+                    tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
                     let settled = settled(tls.get_ref().1);
                     let http2 = settled.alpn == Some("h2");
                     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };

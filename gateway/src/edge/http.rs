@@ -41,7 +41,7 @@ pub struct Http2Limits {
 /// 0008).
 const STREAM_WINDOW_BYTES: u32 = 128 << 10;
 /// What we hold for a client that does not read.
-const SEND_BUFFER_BYTES: usize = 64 << 10;
+const SEND_BUFFER_BYTES: usize = 16 << 10;
 const BUFFER_BYTES: usize = 32 << 10;
 /// For GOAWAY and the last bytes of a connection that is ended.
 const PARTING: Duration = Duration::from_millis(500);
@@ -271,6 +271,9 @@ async fn answer(
     });
     if let Some(outgoing) = outgoing {
         response.body_mut().watch(outgoing);
+    } else if response.body().is_streamed() {
+        // Its connection is judged as a whole.
+        response.body_mut().watch(Arc::new(Outgoing::new(connection)));
     }
     Ok(response)
 }

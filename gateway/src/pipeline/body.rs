@@ -302,7 +302,7 @@ pub struct ResponseBody {
     record: Option<Box<RequestRecord>>,
     /// Who writes it instead.
     hand_over: Option<oneshot::Sender<Box<RequestRecord>>>,
-    /// Over HTTP/2: what its client takes of it.
+    /// What its client takes of it.
     outgoing: Option<Arc<Outgoing>>,
 }
 
@@ -381,6 +381,12 @@ impl ResponseBody {
         self.outgoing = Some(outgoing);
     }
 
+    /// Whether it comes piece by piece.
+    #[must_use]
+    pub fn is_streamed(&self) -> bool {
+        matches!(self.content, Content::Upstream { .. })
+    }
+
     fn holds_end(&self) -> bool {
         self.outgoing.as_ref().is_some_and(|outgoing| outgoing.holds_end())
     }
@@ -435,6 +441,9 @@ impl ResponseBody {
                 if watch.as_mut().is_some_and(|watch| watch.has_ended(cx)) {
                     Poll::Ready(Some(Err(BodyError::CredentialEnded)))
                 } else {
+                    if let Some(outgoing) = &this.outgoing {
+                        ready!(outgoing.poll_room(cx));
+                    }
                     match Pin::new(incoming).poll_frame(cx) {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(None) => {

@@ -1,5 +1,6 @@
-//! Answers on their way out: what a client of HTTP/2 was handed of each, and what it has
-//! taken. A stream that takes nothing is ended by itself, and no other with it.
+//! Answers on their way out: what a client was handed of each, and what it has taken.
+//! Little is handed over before the rest is taken, and a stream of HTTP/2 that takes
+//! nothing is ended by itself, and no other with it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -22,7 +23,11 @@ const TURN_BYTES: u64 = 256 << 10;
 /// that is no longer does not stay in the library's hands.
 const INITIAL_WINDOW_BYTES: u64 = 65_535;
 
-/// One stream's answer.
+/// While so much of an answer is in the library's hands, no more is asked of its upstream.
+/// Small pieces are written together up to here; one may come on top.
+const ENOUGH_BYTES: u64 = 8 << 10;
+
+/// One answer.
 pub struct Outgoing {
     connection: Arc<Connection>,
     /// Bytes given to the library, and of those, bytes written or given up.
@@ -32,9 +37,9 @@ pub struct Outgoing {
     stalled: AtomicBool,
     /// Some of it was given up.
     broken: AtomicBool,
-    /// Who waits for all to be taken.
+    /// Who waits for some of it, or all, to be taken.
     waiter: Mutex<Option<Waker>>,
-    /// What serves the stream.
+    /// What serves the stream; none over HTTP/1.1, where a connection is judged as a whole.
     task: OnceLock<AbortHandle>,
     /// What the request has until nothing of its answer is left.
     places: OnceLock<[Option<Place>; 2]>,
@@ -71,7 +76,8 @@ pub struct Judged {
 }
 
 impl Outgoing {
-    pub(super) fn new(connection: Arc<Connection>) -> Self {
+    #[must_use]
+    pub fn new(connection: Arc<Connection>) -> Self {
         Self {
             connection,
             handed: AtomicU64::new(0),
@@ -100,16 +106,27 @@ impl Outgoing {
     /// Whether its end has to wait until all else is taken. The stream's task lives until
     /// then, and with it the stream can be ended by itself.
     pub(super) fn holds_end(&self) -> bool {
-        self.handed.load(Ordering::Acquire) > INITIAL_WINDOW_BYTES && self.waits()
+        self.task.get().is_some()
+            && self.handed.load(Ordering::Acquire) > INITIAL_WINDOW_BYTES
+            && self.waits()
     }
 
     /// Ready when nothing is left in the library's hands.
     pub(super) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.waits() {
+        self.poll_until(cx, || !self.waits())
+    }
+
+    /// Ready when more may be handed over.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_until(cx, || self.has_room())
+    }
+
+    fn poll_until(&self, cx: &mut Context<'_>, is_so: impl Fn() -> bool) -> Poll<()> {
+        if !is_so() {
             *self.lock_waiter() = Some(cx.waker().clone());
         }
         // Again, for it may have been taken before the waker was in place.
-        if self.waits() { Poll::Pending } else { Poll::Ready(()) }
+        if is_so() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Whether all that was handed over has been written.
@@ -136,21 +153,21 @@ impl Outgoing {
     }
 
     fn take(&self, count: u64, now: impl FnOnce() -> Flow) {
-        let taken = self.taken.fetch_add(count, Ordering::AcqRel) + count;
+        let taken = self.taken.fetch_add(count, Ordering::SeqCst) + count;
         if taken - self.lock_window().taken >= MIN_PROGRESS_BYTES {
             self.begin_window(taken, now());
         }
-        self.wake_if_taken();
+        self.wake();
     }
 
     fn give_up(&self, count: u64) {
         self.broken.store(true, Ordering::Release);
-        self.taken.fetch_add(count, Ordering::AcqRel);
-        self.wake_if_taken();
+        self.taken.fetch_add(count, Ordering::SeqCst);
+        self.wake();
     }
 
-    fn wake_if_taken(&self) {
-        if !self.waits()
+    fn wake(&self) {
+        if self.has_room()
             && let Some(waiter) = self.lock_waiter().take()
         {
             waiter.wake();
@@ -171,7 +188,17 @@ impl Outgoing {
 
     /// Whether something of it is in the library's hands.
     fn waits(&self) -> bool {
-        self.handed.load(Ordering::Acquire) > self.taken.load(Ordering::Acquire)
+        self.left() > 0
+    }
+
+    fn has_room(&self) -> bool {
+        self.left() < ENOUGH_BYTES
+    }
+
+    /// Bytes in the library's hands.
+    fn left(&self) -> u64 {
+        let taken = self.taken.load(Ordering::SeqCst);
+        self.handed.load(Ordering::SeqCst).saturating_sub(taken)
     }
 
     /// Of one among so many that wait.
@@ -243,7 +270,6 @@ pub struct Piece {
 }
 
 impl From<Bytes> for Piece {
-    /// Over HTTP/1.1 the socket itself shows whether a client reads.
     fn from(bytes: Bytes) -> Self {
         Self { bytes, outgoing: None }
     }

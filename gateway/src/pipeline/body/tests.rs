@@ -171,7 +171,9 @@ fn answer_over_http2(length: usize) -> ResponseBody {
     let peer = (std::net::SocketAddr::from(([192, 0, 2, 1], 1)), PeerSource::Socket);
     let connection = Connection::new(peer, Protocol::Http2, None, 100, Timestamp(0), Box::new(()));
     let mut body = ResponseBody::full(vec![b'x'; length]);
-    body.watch(Arc::new(connection).begin_stream());
+    let outgoing = Arc::new(connection).begin_stream();
+    outgoing.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
+    body.watch(outgoing);
     body
 }
 

@@ -16,6 +16,13 @@ use crate::http1::{FramingFault, poll_read_at_most};
 use super::framing::{Asked, Scanner};
 
 const READ_BYTES: usize = 8 << 10;
+/// Of a body at once: what every client holds twice that does not read. Less than hyper's
+/// buffer has room for, which it would double, by the head of a frame of HTTP/2.
+const FEW_BYTES: usize = (8 << 10) - 9;
+/// Once so much has been passed on of one answer, more than we and the kernel keep for a
+/// client, it reads; larger pieces cost less.
+const TAKEN_BYTES: u64 = 256 << 10;
+const MANY_BYTES: usize = (32 << 10) - 18;
 
 /// What was asked on a connection and not yet answered, told by whoever sends.
 #[derive(Debug, Default)]
@@ -57,13 +64,26 @@ pub struct Gate<S> {
     buffer: BytesMut,
     /// Leading bytes of the buffer that hyper may have.
     passable: usize,
+    /// Of the present answer's body, without a look.
+    passed: u64,
     ended: bool,
 }
 
 impl<S> Gate<S> {
     pub fn new(inner: S, question: Arc<Question>) -> Self {
         let scanner = Scanner::default();
-        Self { inner, question, scanner, buffer: BytesMut::new(), passable: 0, ended: false }
+        let buffer = BytesMut::new();
+        Self { inner, question, scanner, buffer, passable: 0, passed: 0, ended: false }
+    }
+
+    /// Of a body at once.
+    fn most(&self) -> usize {
+        if self.passed < TAKEN_BYTES { FEW_BYTES } else { MANY_BYTES }
+    }
+
+    fn answered(&mut self) {
+        self.question.answered();
+        self.passed = 0;
     }
 }
 
@@ -94,14 +114,16 @@ impl<S: AsyncRead + Unpin> Gate<S> {
         out: &mut ReadBuf<'_>,
         unlooked: usize,
     ) -> Poll<io::Result<()>> {
-        let polled = poll_read_at_most(&mut self.inner, cx, out, unlooked);
+        let most = unlooked.min(self.most());
+        let polled = poll_read_at_most(&mut self.inner, cx, out, most);
         if polled.is_pending() {
             // Nor does one that waits for more of a body, nor a quiet tunnel.
             self.buffer = BytesMut::new();
         }
         let read = ready!(polled)?;
+        self.passed += read as u64;
         if self.scanner.skip(read as u64) {
-            self.question.answered();
+            self.answered();
         }
         Poll::Ready(Ok(()))
     }
@@ -116,10 +138,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
         let this = &mut *self;
         loop {
             if this.passable > 0 {
-                let length = this.passable.min(out.remaining());
+                let length = this.passable.min(out.remaining()).min(FEW_BYTES);
                 out.put_slice(&this.buffer[..length]);
                 this.buffer.advance(length);
                 this.passable -= length;
+                if this.buffer.is_empty() && this.scanner.unlooked() > 0 {
+                    // The rest goes past it.
+                    this.buffer = BytesMut::new();
+                }
                 return Poll::Ready(Ok(()));
             }
             if !this.buffer.is_empty() {
@@ -128,7 +154,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     Ok((passable, complete)) => {
                         this.passable = passable;
                         if complete {
-                            this.question.answered();
+                            this.answered();
                         }
                         continue;
                     }
