@@ -400,7 +400,7 @@ pub async fn find_beside_import(
 fn archive_settings(
     shared: &config::SharedStore,
 ) -> Result<(shared::Settings, Arc<dyn Entropy>), StartError> {
-    Ok((shared_settings(shared)?, Arc::new(SystemEntropy::default())))
+    Ok((shared_settings(shared, Seconds(0))?, Arc::new(SystemEntropy::default())))
 }
 
 /// An empty store to try things in, of which nothing is left behind.
@@ -435,7 +435,9 @@ pub async fn open_core(
     let auth = &config.auth;
     let standing = Arc::new(Standing::default());
     let seconds = |length: Duration| Seconds(length.as_secs());
-    let (store, embedded) = open_store(config, &standing).await?;
+    let access = config.dialects.all().map(|dialect| dialect.access_ttl);
+    let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
+    let (store, embedded) = open_store(config, &standing, seconds(longest)).await?;
     warn_of_dear_hashes(&standing, auth.bcrypt_cost);
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
     let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
@@ -496,21 +498,20 @@ fn mailer(config: &Config) -> Result<Option<Arc<dyn Mailer>>, StartError> {
 /// The engine, and once more if it is one that only this process can read.
 type Opened = (Arc<dyn Store>, Option<Arc<EmbeddedStore>>);
 
-async fn open_store(config: &Config, standing: &Arc<Standing>) -> Result<Opened, StartError> {
+async fn open_store(
+    config: &Config,
+    standing: &Arc<Standing>,
+    token_ttl: Seconds,
+) -> Result<Opened, StartError> {
     let standing = Arc::clone(standing);
-    let access = config.dialects.all().map(|dialect| dialect.access_ttl);
-    let access = access.into_iter().max().unwrap_or_default();
-    let ttl = [config.auth.refresh_ttl.max(access), access].map(|ttl| Seconds(ttl.as_secs()));
-    let [token_ttl, access_ttl] = ttl;
     let Some(shared) = &config.store.shared else {
         let location = Location::in_directory(&config.store.directory);
         let store = EmbeddedStore::open(&location, standing, token_ttl)?;
-        let store = store.with_limits(account_limits(config)).with_access_ttl(access_ttl);
-        let store = Arc::new(store);
+        let store = Arc::new(store.with_limits(account_limits(config)));
         return Ok((Arc::clone(&store) as Arc<dyn Store>, Some(store)));
     };
-    let limits = account_limits(config);
-    let settings = shared::Settings { token_ttl, access_ttl, limits, ..shared_settings(shared)? };
+    let settings = shared_settings(shared, token_ttl)?;
+    let settings = shared::Settings { limits: account_limits(config), ..settings };
     let entropy = Arc::new(SystemEntropy::default());
     Ok((Arc::new(SharedStore::open(settings, standing, entropy).await?), None))
 }
@@ -520,11 +521,12 @@ fn account_limits(config: &Config) -> AccountLimits {
     AccountLimits { sessions: limits.sessions_per_account, keys: limits.keys_per_account }
 }
 
-/// Of who ends no session.
-///
 /// # Errors
 /// When the authorities of its TLS cannot be read.
-fn shared_settings(shared: &config::SharedStore) -> Result<shared::Settings, StartError> {
+fn shared_settings(
+    shared: &config::SharedStore,
+    token_ttl: Seconds,
+) -> Result<shared::Settings, StartError> {
     let address = |node: &NodeAddress| shared::Address { host: node.host.clone(), port: node.port };
     let addresses = |nodes: &[NodeAddress]| nodes.iter().map(address).collect();
     let tls = match &shared.tls {
@@ -557,8 +559,7 @@ fn shared_settings(shared: &config::SharedStore) -> Result<shared::Settings, Sta
             config::Durability::Fast => shared::Durability::Fast,
         },
         timeout: shared.timeout,
-        token_ttl: Seconds(0),
-        access_ttl: Seconds(0),
+        token_ttl,
         limits: AccountLimits::default(),
     })
 }

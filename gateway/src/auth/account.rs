@@ -99,6 +99,13 @@ impl Account {
         self.ended = Some(EndedSessions { up_to, but });
     }
 
+    /// Ends every sign-in up to a moment, but not one that came later and goes on still.
+    pub fn end_up_to(&mut self, at: Timestamp) {
+        let last = SessionId::last_of(at);
+        let later = self.ended.and_then(|ended| ended.but).filter(|session| *session > last);
+        self.end_sessions(last, later);
+    }
+
     /// Ends its oldest sign-ins, which are given in order of age.
     pub fn end_oldest(&mut self, oldest: &[SessionId]) {
         if let Some(last) = oldest.last() {

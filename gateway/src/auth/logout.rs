@@ -1,5 +1,6 @@
 //! Ending what a credential gave.
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::Core;
@@ -20,7 +21,8 @@ pub(super) struct TokenEnds(Cache<SessionId, u32>);
 
 impl Default for TokenEnds {
     fn default() -> Self {
-        Self(Cache::builder().max_capacity(MAX_SESSIONS).build())
+        let builder = Cache::builder().eviction_policy(EvictionPolicy::lru());
+        Self(builder.max_capacity(MAX_SESSIONS).build())
     }
 }
 
@@ -72,9 +74,8 @@ impl Core {
         session: SessionId,
         expires: Timestamp,
     ) -> Result<(), Error> {
-        if self.token_ends.count(session) > ENDED_ONE_BY_ONE {
-            self.store.end_session(session, self.clock.now()).await?;
-        } else {
+        let many = self.token_ends.count(session) > ENDED_ONE_BY_ONE;
+        if !many || !self.store.end_session(session, self.clock.now()).await? {
             self.store.revoke_token(token, expires).await?;
         }
         Ok(())

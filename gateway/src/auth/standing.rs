@@ -501,7 +501,7 @@ impl Standing {
     /// heard of it.
     pub fn end_all_sessions(&self, account: AccountId, now: Timestamp) {
         let Some(mut known) = self.accounts.get_mut(&account) else { return };
-        Arc::make_mut(&mut known).end_sessions(SessionId::last_of(now), None);
+        Arc::make_mut(&mut known).end_up_to(now);
         drop(known);
         self.advance(Subject::Account(account));
     }

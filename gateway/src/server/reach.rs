@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
+use crate::auth::time::Seconds;
 use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
 use crate::store::shared;
 
@@ -78,7 +79,7 @@ pub async fn reach(config: &Config) -> Vec<Tried> {
 }
 
 async fn reach_store(store: &config::SharedStore) -> Found {
-    let settings = shared_settings(store).map_err(|error| error.to_string())?;
+    let settings = shared_settings(store, Seconds(0)).map_err(|error| error.to_string())?;
     let found = shared::inspect(&settings).await.map_err(|error| error.to_string())?;
     let schema = match found.schema {
         Some(schema) => format!("schema {schema}"),

@@ -41,8 +41,6 @@ pub(crate) struct Engine {
 pub(crate) const NOW: Timestamp = Timestamp(4_000_000_000_000);
 pub(crate) const WEEK: Seconds = Seconds(604_800);
 pub(crate) const TOKEN_TTL: Seconds = WEEK;
-/// Of tokens that need no session.
-pub(crate) const ACCESS_TTL: Seconds = Seconds(28_800);
 /// More sessions than records go in one step.
 pub(crate) const LIMITS: AccountLimits = AccountLimits { sessions: 300, keys: 40 };
 const GRACE: Seconds = Seconds(60);
@@ -69,7 +67,7 @@ pub(crate) fn account(number: u128) -> Account {
 
 pub(crate) fn minted(number: u128, at: Timestamp) -> Minted {
     let (access, refresh) = (TokenId(id(number)), TokenId(id(number + 1)));
-    Minted { access, refresh, issued_at: at, access_ttl: ACCESS_TTL.0 }
+    Minted { access, refresh, issued_at: at, access_ttl: 28_800 }
 }
 
 pub(crate) fn session(number: u128, account: &Account) -> Session {
@@ -1083,7 +1081,6 @@ macro_rules! conformance {
             an_account_is_known_where_it_was_proven_until_it_changes
             of_addresses_the_one_that_is_oldest_gives_way
             the_end_of_a_session_is_remembered_as_long_as_a_token_may_name_it
-            the_end_of_a_session_is_not_remembered_for_as_long_as_it_would_have_lived
             a_revocation_is_remembered_until_its_time
             a_lock_out_outlasts_every_sweep_until_its_window_ends
             registration_is_closed_until_that_is_taken_back
@@ -1137,6 +1134,5 @@ pub(crate) use limits::{
 pub(crate) use memory::{
     a_lock_out_outlasts_every_sweep_until_its_window_ends,
     a_revocation_is_remembered_until_its_time,
-    the_end_of_a_session_is_not_remembered_for_as_long_as_it_would_have_lived,
     the_end_of_a_session_is_remembered_as_long_as_a_token_may_name_it,
 };

@@ -63,10 +63,9 @@ pub struct EmbeddedStore {
     failures: Failures,
     coming: Coming,
     limits: AccountLimits,
-    /// The longest lifetime of a token that names a session.
+    /// How long the end of a session must be remembered after it: the longest
+    /// lifetime of a token that names it.
     token_ttl: Seconds,
-    /// The same of one that does not need the session's record.
-    access_ttl: Seconds,
 }
 
 /// Where the file lies.
@@ -105,7 +104,6 @@ impl EmbeddedStore {
             coming: Coming::default(),
             limits: AccountLimits::default(),
             token_ttl,
-            access_ttl: token_ttl,
         })
     }
 
@@ -113,13 +111,6 @@ impl EmbeddedStore {
     #[must_use]
     pub fn with_limits(self, limits: AccountLimits) -> Self {
         Self { limits, ..self }
-    }
-
-    /// With the longest lifetime of an access token, for which the end of a session is
-    /// remembered.
-    #[must_use]
-    pub fn with_access_ttl(self, access_ttl: Seconds) -> Self {
-        Self { access_ttl, ..self }
     }
 
     /// Reads a store that nothing else has open and looks whether it is whole: each
@@ -164,10 +155,10 @@ impl EmbeddedStore {
     /// Ends it in the file; what the file does not take holds here at once, and is written
     /// later.
     async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
-        let access_ttl = self.access_ttl;
-        let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::AtOnce, access_ttl);
+        let token_ttl = self.token_ttl;
+        let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::AtOnce, token_ttl);
         let told = self.writer.submit(end).await;
-        self.held.hold(&self.standing, (ending, self.token_ttl), told)
+        self.held.hold(&self.standing, (ending, token_ttl), told)
     }
 
     /// A key as memory has it, which knows its last use.
@@ -448,7 +439,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
-        let (token_ttl, access_ttl) = (self.token_ttl, self.access_ttl);
+        let token_ttl = self.token_ttl;
         self.writer
             .submit(move |txn| {
                 let Some(mut session) = read_session(txn, rotation.session)? else {
@@ -480,8 +471,7 @@ impl Store for EmbeddedStore {
                     pair.access_ttl = pair.access_ttl.min(left);
                     return Ok(Step::unchanged(Rotated::Pair(pair)));
                 }
-                let until = Told::AtOnce.last_token_ends(&session, rotation.now, access_ttl);
-                let ended = end_session_in(txn, &session, until)?;
+                let ended = end_session_in(txn, &session, rotation.now, token_ttl)?;
                 Ok(Step::changed(Rotated::FamilyEnded, move |standing| {
                     standing.end_sessions(&[ended]);
                 }))
@@ -895,7 +885,7 @@ fn end_in(
     txn: &WriteTransaction,
     ending: Ending,
     told: Told,
-    access_ttl: Seconds,
+    token_ttl: Seconds,
 ) -> Result<Step<bool>, StoreError> {
     match ending {
         Ending::Token(token, expires) => {
@@ -910,8 +900,7 @@ fn end_in(
             if sessions::has_ended(txn, &session)? {
                 return Ok(Step::unchanged(false));
             }
-            let until = told.last_token_ends(&session, now, access_ttl);
-            let ended = end_session_in(txn, &session, until)?;
+            let ended = end_session_in(txn, &session, now, token_ttl)?;
             Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
         }
         Ending::Sessions(account, at) => {
@@ -1103,12 +1092,14 @@ fn write_session(txn: &WriteTransaction, session: &Session) -> Result<(), StoreE
     Ok(())
 }
 
-/// Removes a session and remembers its end until then.
+/// Removes a session and remembers its end for as long as a token may name it.
 fn end_session_in(
     txn: &WriteTransaction,
     session: &Session,
-    until: Timestamp,
+    now: Timestamp,
+    token_ttl: Seconds,
 ) -> Result<(SessionId, Timestamp), StoreError> {
+    let until = session.expires.max(now.plus(token_ttl));
     let id = *session.id.0.as_bytes();
     txn.open_table(SESSIONS)?.remove(id)?;
     txn.open_table(ACCOUNT_SESSIONS)?.remove((*session.account.0.as_bytes(), id))?;

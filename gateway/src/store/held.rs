@@ -14,7 +14,7 @@ use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
 use crate::auth::standing::Standing;
 use crate::auth::time::{SWEEP_SLACK, Seconds, Timestamp};
-use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::token::{SessionId, TokenId};
 
 /// Beyond this nothing more holds, and its caller hears that nothing was done.
 const MAX_HELD: usize = 10_000;
@@ -40,24 +40,6 @@ pub(super) enum Told {
     AtOnce,
     /// After it has held here for a while. Who signed in meanwhile stays signed in.
     Late,
-}
-
-impl Told {
-    /// Until when a token may be good of a session that has been ended at a moment: of one
-    /// whose end the store hears of late, others may have made some since.
-    pub(super) fn last_token_ends(
-        self,
-        session: &Session,
-        at: Timestamp,
-        access_ttl: Seconds,
-    ) -> Timestamp {
-        let Minted { issued_at, access_ttl: known, .. } = session.current;
-        let last = at.plus(access_ttl).max(issued_at.plus(Seconds(known)));
-        match self {
-            Told::AtOnce => last,
-            Told::Late => last.max(session.expires),
-        }
-    }
 }
 
 /// Of what ends, and for whom: what one owner asks of a key says nothing for another.

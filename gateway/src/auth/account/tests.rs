@@ -200,3 +200,21 @@ fn what_has_ended_stays_so_whatever_is_told_of_the_account_later() {
     later.keep_ended(&known);
     assert_eq!(ended(&later), [true, false, true, true, false], "what is told with it counts");
 }
+
+/// An end that the store hears of late says nothing about who came after it.
+#[test]
+fn an_end_of_all_up_to_a_moment_leaves_the_session_that_a_later_one_kept() {
+    let kept = SessionId(Uuid::from_u128(SessionId::last_of(Timestamp(2_000)).0.as_u128() - 1));
+    let last = SessionId::last_of(Timestamp(2_000));
+    let changed = || {
+        let mut account = named("ann", None);
+        account.end_sessions(last, Some(kept));
+        account
+    };
+    let mut late = changed();
+    late.end_up_to(Timestamp(1_000));
+    assert!(!late.has_ended(kept) && late.has_ended(last));
+    let mut later = changed();
+    later.end_up_to(Timestamp(2_000));
+    assert!(later.has_ended(kept));
+}

@@ -1,11 +1,11 @@
 //! How long memory holds what ends a credential: not a sweep less, and not for ever.
 
-use super::{ACCESS_TTL, Engine, NOW, WEEK, change, id, later, session};
+use super::{Engine, NOW, TOKEN_TTL, WEEK, change, id, later};
 use crate::auth::account::AccountState;
 use crate::auth::error::{Refusal, Verdict};
-use crate::auth::ports::{AccountChanged, Administration, FailureLimit, Rotated, Source};
+use crate::auth::ports::{AccountChanged, Administration, FailureLimit, Source};
 use crate::auth::time::{Seconds, Timestamp};
-use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::token::{Session, SessionId, TokenId};
 
 /// What replicas' clocks may differ by, and a second.
 const SLACK: Seconds = Seconds(61);
@@ -43,7 +43,7 @@ pub(crate) async fn the_end_of_a_session_is_remembered_as_long_as_a_token_may_na
     let stray = super::rotation(&ended[5], TokenId(id(77)), 900, ended_at);
     store.rotate(stray).await.unwrap();
 
-    let last_token_ends = ended_at.plus(ACCESS_TTL);
+    let last_token_ends = ended_at.plus(TOKEN_TTL);
     for at in [ended_at.plus(Seconds(2)), later(WEEK.0 + 1), Timestamp(last_token_ends.0 - 1)] {
         engine.sweep_at(at).await;
         for session in &ended {
@@ -55,28 +55,6 @@ pub(crate) async fn the_end_of_a_session_is_remembered_as_long_as_a_token_may_na
     assert!(ended.iter().all(|session| engine.is_ended(session)));
     engine.sweep_at(last_token_ends.plus(DAY).plus(SLACK)).await;
     assert_eq!(engine.standing.sizes().ended, 0, "nothing is kept for ever");
-}
-
-/// Its refresh tokens need its record. One access token was made when they lived longer.
-pub(crate) async fn the_end_of_a_session_is_not_remembered_for_as_long_as_it_would_have_lived(
-    engine: Engine,
-) {
-    let account = engine.with_account(1).await;
-    let ended = engine.with_session(11, &account).await;
-    let long = Minted { access_ttl: 2 * ACCESS_TTL.0, ..ended.current };
-    let longer = Session { id: SessionId(id(12)), current: long, ..session(12, &account) };
-    engine.store.open_session(longer.clone(), account.version).await.unwrap();
-    for session in [&ended, &longer] {
-        assert!(engine.store.end_session(session.id, NOW).await.unwrap());
-    }
-    let forgotten = |ttl| NOW.plus(Seconds(ttl)).plus(DAY).plus(SLACK);
-    engine.sweep_at(forgotten(ACCESS_TTL.0)).await;
-    assert!(engine.is_ended(&longer));
-    assert_eq!(engine.standing.sizes().ended, 1);
-    engine.sweep_at(forgotten(long.access_ttl)).await;
-    assert_eq!(engine.standing.sizes().ended, 0);
-    let refresh = super::rotation(&ended, ended.current.refresh, 900, later(1));
-    assert_eq!(engine.store.rotate(refresh).await.unwrap(), Rotated::Unknown);
 }
 
 pub(crate) async fn a_revocation_is_remembered_until_its_time(engine: Engine) {

@@ -139,7 +139,7 @@ pub(super) fn end_up_to(
     account: &mut Account,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    account.end_sessions(SessionId::last_of(at), None);
+    account.end_up_to(at);
     clear(txn, account.id, account.ended).map(drop)
 }
 

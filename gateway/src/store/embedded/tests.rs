@@ -17,12 +17,12 @@ use redb::TableDefinition;
 
 use super::{EmbeddedStore, Location, OpenError};
 use crate::auth::standing::Standing;
-use crate::store::conformance::{ACCESS_TTL, Engine, LIMITS, TOKEN_TTL};
+use crate::store::conformance::{Engine, LIMITS, TOKEN_TTL};
 
 fn open(location: &Location) -> Result<Engine, OpenError> {
     let standing = Arc::new(Standing::default());
     let store = EmbeddedStore::open(location, Arc::clone(&standing), TOKEN_TTL)?;
-    let store = store.with_limits(LIMITS).with_access_ttl(ACCESS_TTL);
+    let store = store.with_limits(LIMITS);
     Ok(Engine { store: Arc::new(store), standing })
 }
 

@@ -780,7 +780,7 @@ impl Engine {
             pair.access_ttl = pair.access_ttl.min(left);
             return Ok((txn, Rotated::Pair(pair)));
         }
-        let ended = self.end_session(&mut txn, &session, rotation.now, Told::AtOnce);
+        let ended = self.end_session(&mut txn, &session, rotation.now);
         txn.tell(Change::Ended(vec![ended]));
         Ok((txn, Rotated::FamilyEnded))
     }
@@ -866,13 +866,16 @@ impl Engine {
         txn: &mut Transaction<'_>,
         session: &Session,
         now: Timestamp,
-        told: Told,
     ) -> (Uuid, u64) {
-        let last = told.last_token_ends(session, now, self.settings.access_ttl);
-        let ended = (session.id.0, last.plus(CLOCK_SLACK).0);
+        let ended = (session.id.0, self.remembered(session.expires, now).0);
         self.remove_sessions(txn, session.account.0, &[session.id.0]);
         txn.run("ZADD", self.names.ended(), [number(ended.1), text(ended.0)]);
         ended
+    }
+
+    /// Until when the end of a session is remembered: as long as a token may name it.
+    pub(super) fn remembered(&self, expires: Timestamp, now: Timestamp) -> Timestamp {
+        expires.max(now.plus(self.settings.token_ttl)).plus(CLOCK_SLACK)
     }
 
     pub(super) fn write_server(
@@ -983,7 +986,7 @@ impl Engine {
                         txn.confirm();
                         return Ok((txn, false));
                     };
-                    let ended = self.end_session(&mut txn, &session, now, told);
+                    let ended = self.end_session(&mut txn, &session, now);
                     txn.tell(Change::Ended(vec![ended]));
                     Ok((txn, true))
                 }

@@ -420,7 +420,6 @@ mod tests {
             durability,
             timeout: std::time::Duration::from_secs(1),
             token_ttl: crate::auth::time::Seconds(1),
-            access_ttl: crate::auth::time::Seconds(1),
             limits: crate::auth::ports::AccountLimits::default(),
         };
         let server = Server {

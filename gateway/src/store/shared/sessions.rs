@@ -173,7 +173,7 @@ impl Engine {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         txn.guard(account.id.0).await?;
-        account.end_sessions(SessionId::last_of(at), None);
+        account.end_up_to(at);
         self.clear(txn, account.id.0, account.ended, at).await?;
         self.end_tickets(txn, account.id, at).await
     }
@@ -226,7 +226,7 @@ impl Engine {
             return;
         }
         self.remove_sessions(txn, owner, gone);
-        let until = now.plus(self.settings.access_ttl).plus(CLOCK_SLACK).0;
+        let until = self.remembered(now, now).0;
         txn.tell(Change::EndedAtOnce(owner));
         txn.tell(Change::Ended(gone.iter().map(|id| (*id, until)).collect()));
     }

@@ -62,10 +62,8 @@ pub struct Settings {
     pub durability: Durability,
     /// Of one trip, and of opening one connection.
     pub timeout: Duration,
-    /// The longest lifetime of a token that names a session.
+    /// How long the end of a session must be remembered after it: the longest
+    /// lifetime of a token that names it.
     pub token_ttl: Seconds,
-    /// The same of one that does not need the session's record: for so long its end is
-    /// remembered.
-    pub access_ttl: Seconds,
     pub limits: AccountLimits,
 }

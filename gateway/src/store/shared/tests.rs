@@ -25,7 +25,7 @@ use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::crypto::entropy::SystemEntropy;
 use crate::store::conformance::{
-    ACCESS_TTL, Engine as Suite, LIMITS, NOW, TOKEN_TTL, account, conformance, failure, key, later,
+    Engine as Suite, LIMITS, NOW, TOKEN_TTL, account, conformance, failure, key, later,
 };
 use crate::store::failures::MAX_USERS;
 
@@ -63,7 +63,6 @@ impl Server {
             durability: Durability::Fast,
             timeout: Duration::from_secs(5),
             token_ttl: TOKEN_TTL,
-            access_ttl: ACCESS_TTL,
             limits: LIMITS,
         }
     }
