@@ -284,13 +284,15 @@ impl Connection {
     #[must_use]
     pub fn flow(&self) -> Flow {
         let age_ms = self.age_ms();
+        // First: what is added meanwhile is no more part of the other.
+        let blocked_ms = self.blocked_ms.load(Ordering::Acquire);
         let blocked = match self.blocked_since.load(Ordering::Acquire) {
             0 => 0,
             since => age_ms.saturating_sub(since - 1),
         };
         Flow {
             age_ms,
-            blocked_ms: self.blocked_ms.load(Ordering::Acquire) + blocked,
+            blocked_ms: blocked_ms + blocked,
             written: self.written.load(Ordering::Relaxed),
         }
     }

@@ -15,8 +15,8 @@ use super::slots::Place;
 
 /// A client takes at least this much of an answer in each window of `write_progress`.
 pub const MIN_PROGRESS_BYTES: u64 = 1024;
-/// More than the library writes of one stream before it comes to the next: what it may
-/// hold of it, and a piece. Twice, for a stream may have just missed its turn.
+/// A stream that could move has had several turns by the time so much was written for each
+/// that waits: the library writes a frame of one, and comes to the next.
 const TURN_BYTES: u64 = 256 << 10;
 
 /// What every client has room for that does not say otherwise (RFC 9113 6.9.2): an answer
@@ -51,6 +51,8 @@ struct Window {
     flow: Flow,
     /// What had been taken by then.
     taken: u64,
+    /// The most streams that were seen waiting together since.
+    most_waiting: u64,
 }
 
 /// How a client does with an answer.
@@ -82,7 +84,7 @@ impl Outgoing {
             connection,
             handed: AtomicU64::new(0),
             taken: AtomicU64::new(0),
-            window: Mutex::new(Window { flow: Flow::default(), taken: 0 }),
+            window: Mutex::new(Window { flow: Flow::default(), taken: 0, most_waiting: 0 }),
             stalled: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             waiter: Mutex::default(),
@@ -179,7 +181,7 @@ impl Outgoing {
     }
 
     fn begin_window(&self, taken: u64, flow: Flow) {
-        *self.lock_window() = Window { flow, taken };
+        *self.lock_window() = Window { flow, taken, most_waiting: 0 };
     }
 
     fn lock_window(&self) -> MutexGuard<'_, Window> {
@@ -206,8 +208,12 @@ impl Outgoing {
         if !self.waits() {
             return Pace::Idle;
         }
-        let began = self.lock_window().flow;
-        let waited = now.age_ms.saturating_sub(began.age_ms);
+        let began = {
+            let mut began = self.lock_window();
+            began.most_waiting = began.most_waiting.max(waiting);
+            *began
+        };
+        let waited = now.age_ms.saturating_sub(began.flow.age_ms);
         let waited = waited.saturating_sub(excused_ms(window, began, now, waiting));
         let left = window.saturating_sub(Duration::from_millis(waited));
         if left.is_zero() { Pace::Stalled } else { Pace::Waiting(left) }
@@ -247,9 +253,11 @@ impl Outgoing {
 /// Of the time since a window began, that for which no single stream is to blame: the
 /// socket had no room, and no turn was missed. Its client pays for it with what each of
 /// the streams that wait owes; who lets the socket trickle saves nothing.
-fn excused_ms(window: Duration, began: Flow, now: Flow, waiting: u64) -> u64 {
+fn excused_ms(window: Duration, began: Window, now: Flow, waiting: u64) -> u64 {
+    let Window { flow: began, most_waiting, .. } = began;
     let written = now.written.saturating_sub(began.written);
-    if written >= TURN_BYTES.saturating_mul(waiting) {
+    // Those that have ended since had their turns as well.
+    if written >= TURN_BYTES.saturating_mul(most_waiting) {
         return 0;
     }
     let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);

@@ -137,9 +137,13 @@ impl Crowded {
     const FRAME_BYTES: u64 = 16 << 10;
 
     fn new(streams: usize, taking: usize) -> Self {
+        Self::of(1 << 20, streams, taking)
+    }
+
+    fn of(length: usize, streams: usize, taking: usize) -> Self {
         let connection = connection();
         let streams: Vec<_> = (0..streams).map(|_| connection.begin_stream()).collect();
-        let pieces = streams.iter().map(|stream| piece(stream, 1 << 20)).collect();
+        let pieces = streams.iter().map(|stream| piece(stream, length)).collect();
         for stream in &streams {
             stream.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
             begin(stream);
@@ -170,6 +174,17 @@ async fn a_slow_client_that_reads_all_its_streams_in_turn_keeps_them() {
         assert_eq!((judged.reset, judged.lost), (0, false), "after {second} s");
     }
     assert!(slow.pieces.iter().all(Buf::has_remaining));
+}
+
+/// Was: what all had been written was held against the few that were left.
+#[tokio::test]
+async fn of_many_streams_that_end_together_the_last_are_kept() {
+    const FRAMES: usize = 13;
+    let mut slow = Crowded::of(FRAMES * (16 << 10), 100, 100);
+    while slow.turns < FRAMES * 100 {
+        let judged = slow.go_on(40 << 10);
+        assert_eq!((judged.reset, judged.lost), (0, false), "after {} frames", slow.turns);
+    }
 }
 
 #[tokio::test]
