@@ -276,9 +276,11 @@ impl Upstream {
     /// carries most counts. Of one that may have no stream, for now or any more, nothing
     /// is learnt.
     fn settle(&self) {
+        // Until they are given: else what has changed meanwhile would be undone.
+        let shared = lock(&self.shared);
         let carried = if self.multiplexes.load(Ordering::Acquire) {
             let allowed = |one: &Shared| one.allowed.load(Ordering::Acquire);
-            lock(&self.shared).iter().map(allowed).max().unwrap_or(0)
+            shared.iter().map(allowed).max().unwrap_or(0)
         } else {
             1
         };
