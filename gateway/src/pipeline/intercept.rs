@@ -319,7 +319,9 @@ async fn carry_out(
         }
     };
     let throttle = &gateway.throttle;
-    if endpoint.attempt == Attempt::Code {
+    // No turn is taken where nothing is counted: a neighbour's made-up tokens would be in the way.
+    let counts = endpoint.attempt != Attempt::RefreshToken || throttle.counts(caller, tried);
+    if endpoint.attempt == Attempt::Code || !counts {
         throttle.attempt_elsewhere(caller, tried, work).await
     } else if takes_turns {
         throttle.attempt(caller, name.as_deref(), tried, work).await

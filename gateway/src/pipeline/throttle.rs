@@ -154,7 +154,12 @@ impl Throttle {
     ) -> Result<T, Rejection> {
         self.check(caller.source)?;
         let user = name.map(|name| self.core.guessed(name).0);
-        let line_turn = self.lines.turn((caller.source, user)).await?;
+        // No longer than for the user: those before it in the line may each wait so long.
+        let line_turn = self.lines.turn((caller.source, user));
+        let Ok(line_turn) = tokio::time::timeout(self.users.longest(), line_turn).await else {
+            return Err(Reason::AttemptsQueued.into());
+        };
+        let line_turn = line_turn?;
         let mut address_turn = self.addresses.turn(caller.source).await?;
         // Again: the attempts before this one may have been the last that were allowed.
         self.check(caller.source)?;
@@ -179,8 +184,8 @@ impl Throttle {
         self.judge(caller, Some(user), tried, turns, check).await
     }
 
-    /// Like [`Self::attempt`], judged by another service: that may take long, and must
-    /// not keep the address's passwords waiting.
+    /// Like [`Self::attempt`], without a turn: where another service judges, which may take
+    /// long and must not keep the address's passwords waiting, or where nothing is counted.
     ///
     /// # Errors
     /// What the check answered, or why it was not made.

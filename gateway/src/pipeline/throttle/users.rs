@@ -157,6 +157,11 @@ impl Users {
         usize::try_from(u64::from_le_bytes(bytes) % (below.max(1) as u64)).unwrap_or(0)
     }
 
+    /// How long an attempt waits at most.
+    pub(super) fn longest(&self) -> Duration {
+        self.longest
+    }
+
     /// The same with another longest wait.
     #[cfg(test)]
     pub(super) fn waiting_at_most(self, longest: Duration) -> Self {

@@ -479,3 +479,16 @@ async fn an_account_is_guessed_at_under_its_id() {
     let (guessed, account) = bench.core.guessed("BEN");
     assert_eq!((AccountId(guessed.0), account.map(|ben| ben.id)), (ben, Some(ben)));
 }
+
+/// Those before it in its line may each wait as long as one may.
+#[tokio::test]
+async fn nobody_waits_longer_in_a_line_than_for_a_user() {
+    let mut throttle = throttle().await;
+    let users = Users::new(Arc::clone(&throttle.core), PAUSE).waiting_at_most(Duration::ZERO);
+    Arc::get_mut(&mut throttle).unwrap().users = Arc::new(users);
+    let (first, finish) = slow_of(&throttle, stranger(1), Ok(())).await;
+    assert_eq!(code(&guess(&throttle, &stranger(1), "ann").await), "attempts_queued");
+    finish.notify_one();
+    assert_eq!(code(&first.await.unwrap()), "ok");
+    assert!(throttle.lines.is_empty());
+}
