@@ -4,6 +4,7 @@
 mod damage;
 mod freeze;
 mod interrupted;
+mod orphans;
 mod round_trip;
 mod shared;
 

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::server;
 use crate::socket::{self, Answer, Question};
 use crate::store::archive::file::{Export, is_last};
-use crate::store::archive::{Copied, Counts, copy};
+use crate::store::archive::{Copied, Counts, Orphans, copy};
 
 use super::administer::{no_answer, prepare};
 use super::output::{complain, fail, say};
@@ -124,11 +124,19 @@ fn check_shared(place: &Place) -> Result<ExitCode, Failure> {
         let scratch = server::scratch_archive().map_err(|error| error.to_string())?;
         copy(&*archive, &scratch).await.map_err(|error| error.to_string())
     });
-    let Copied { counts, of_nobody } = checked?;
-    let left = if of_nobody.values().all(|count| *count == 0) {
+    let Copied { counts, orphans } = checked?;
+    if let Some(lost) = &orphans.lost {
+        let all = in_words(&orphans.counts);
+        return Err(format!(
+            "the store is damaged: {lost}; of what is not there are {all}; if gateways are at \
+             work, try again"
+        )
+        .into());
+    }
+    let left = if orphans.counts.is_empty() {
         String::new()
     } else {
-        format!("; left of what is gone: {}", in_words(&of_nobody))
+        format!("; left of what is gone: {}", in_words(&orphans.counts))
     };
     Ok(say(&format!("the store is whole: {}{left}\n", in_words(&counts))))
 }
@@ -206,7 +214,9 @@ async fn write_export<W: Write>(
         while let Some(lines) = export.next().await.map_err(|error| error.to_string())? {
             out.write_all(&lines).map_err(unwritten)?;
         }
-        return keep(out).map_err(unwritten);
+        keep(out).map_err(unwritten)?;
+        tell_left_out(export.orphans());
+        return Ok(());
     };
     let mut complete = false;
     loop {
@@ -237,6 +247,20 @@ async fn write_export<W: Write>(
                   it longer"
             .to_owned()),
     }
+}
+
+fn tell_left_out(orphans: &Orphans) {
+    if orphans.counts.is_empty() {
+        return;
+    }
+    let all = in_words(&orphans.counts);
+    complain(&match &orphans.lost {
+        None => format!("left out, of what is gone: {all}"),
+        Some(lost) => format!(
+            "left out, of what is not there: {all}: {lost}; `portcullis store check` looks \
+             whether the store is damaged"
+        ),
+    });
 }
 
 /// `3 accounts, 1 session`

@@ -74,6 +74,24 @@ impl Kind {
         }
     }
 
+    /// Whether one can belong to what is not there, and nothing is damaged. Sessions are
+    /// removed a part at a time, all else in one step with what it belongs to.
+    fn can_be_of_nobody(self, moment: Moment) -> bool {
+        match self {
+            Kind::Session => true,
+            // Of a key that has come since keys were read.
+            Kind::KeyUse => moment == Moment::Each,
+            Kind::Account
+            | Kind::Server
+            | Kind::Workspace
+            | Kind::Member
+            | Kind::Key
+            | Kind::RevokedToken
+            | Kind::EndedSession
+            | Kind::RegistrationClosed => false,
+        }
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -224,12 +242,22 @@ struct There {
     /// Hashes of accounts' names.
     names: HashSet<u64>,
     hasher: RandomState,
+    orphans: Orphans,
 }
 
 impl There {
     /// Whether an import would take this record too, behind those before it.
-    fn admits(&mut self, entry: &Entry) -> Result<bool, StoreError> {
-        if !entry.refers_to().iter().all(|other| self.records.contains(other)) {
+    fn admits(&mut self, entry: &Entry, moment: Moment) -> Result<bool, StoreError> {
+        let others = entry.refers_to();
+        if let Some((kind, id)) = others.into_iter().find(|other| !self.records.contains(other)) {
+            let missing = || format!("{entry} {}", Clash::Missing(kind, id));
+            if !entry.kind().can_be_of_nobody(moment) {
+                if moment == Moment::One {
+                    return Err(StoreError::Damaged(missing()));
+                }
+                self.orphans.lost.get_or_insert_with(missing);
+            }
+            *self.orphans.counts.entry(entry.kind()).or_default() += 1;
             return Ok(false);
         }
         match entry {
@@ -255,12 +283,19 @@ impl There {
     }
 }
 
+/// What is left out of a copy, as what it belongs to is not there.
+#[derive(Debug, Default)]
+pub struct Orphans {
+    pub counts: Counts,
+    /// The first that is damage, unless something has come or gone while it was read.
+    pub lost: Option<String>,
+}
+
 /// What was written into another store.
 #[derive(Debug, Default)]
 pub struct Copied {
     pub counts: Counts,
-    /// Left out, as what it belongs to is gone.
-    pub of_nobody: Counts,
+    pub orphans: Orphans,
 }
 
 /// Writes all records of one store into another.
@@ -275,22 +310,21 @@ pub async fn copy(from: &dyn Records, to: &dyn Archive) -> Result<Copied, StoreE
             let page = from.read(kind, last.as_ref(), PAGE).await?;
             let mut admitted = Vec::with_capacity(page.len());
             for entry in &page {
-                if there.admits(entry)? {
+                if there.admits(entry, from.moment())? {
                     admitted.push(entry.clone());
                 }
             }
             if let Written::Refused { index, clash } = to.write(&admitted).await? {
                 return Err(StoreError::Damaged(format!("{} {clash}", admitted[index])));
             }
-            let left_out = page.len() - admitted.len();
             *copied.counts.entry(kind).or_default() += admitted.len() as u64;
-            *copied.of_nobody.entry(kind).or_default() += left_out as u64;
             match page.into_iter().nth(PAGE - 1) {
                 Some(entry) => last = Some(entry),
                 None => break,
             }
         }
     }
+    copied.orphans = there.orphans;
     Ok(copied)
 }
 
@@ -298,6 +332,8 @@ pub async fn copy(from: &dyn Records, to: &dyn Archive) -> Result<Copied, StoreE
 /// ended before the first is known to have ended.
 #[async_trait]
 pub trait Records: Send + Sync {
+    fn moment(&self) -> Moment;
+
     /// Up to `limit` records of one kind, after one of them in an order that stays; fewer
     /// than `limit`, possibly none, only at the end.
     async fn read(
@@ -306,6 +342,15 @@ pub trait Records: Send + Sync {
         after: Option<&Entry>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
+}
+
+/// Of when the records are that are read one page after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// None comes or goes meanwhile.
+    One,
+    /// Each page is of its own.
+    Each,
 }
 
 /// A store whose records can be written as they are.

@@ -16,7 +16,7 @@ use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::WorkspaceId;
 use crate::store::record::{Record, check_member_role};
 
-use super::{Clash, Counts, Entry, Import, Kind, PAGE, Records, There, Written};
+use super::{Clash, Counts, Entry, Import, Kind, Orphans, PAGE, Records, There, Written};
 
 /// How the first line begins.
 pub const BEGINNING: &str = "{\"format\":\"portcullis-export\"";
@@ -234,7 +234,7 @@ impl<'a> Export<'a> {
                     };
                     let page = self.records.read(*kind, last.as_deref(), PAGE).await?;
                     for entry in &page {
-                        if !self.there.admits(entry)? {
+                        if !self.there.admits(entry, self.records.moment())? {
                             continue;
                         }
                         let line = entry.to_line().map_err(|error| damaged(&error))?;
@@ -250,6 +250,12 @@ impl<'a> Export<'a> {
             }
         }
         Ok(Some(lines))
+    }
+
+    /// What is not in it, once all lines are out.
+    #[must_use]
+    pub fn orphans(&self) -> &Orphans {
+        &self.there.orphans
     }
 
     /// How many records there are, once all lines are out.

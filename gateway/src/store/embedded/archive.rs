@@ -21,7 +21,7 @@ use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::files;
-use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Records, Written};
+use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
@@ -44,6 +44,10 @@ impl Snapshot {
 
 #[async_trait]
 impl Records for Snapshot {
+    fn moment(&self) -> Moment {
+        Moment::One
+    }
+
     async fn read(
         &self,
         kind: Kind,
@@ -135,6 +139,10 @@ impl Import for EmbeddedImport {
 
 #[async_trait]
 impl Records for EmbeddedArchive {
+    fn moment(&self) -> Moment {
+        Moment::One
+    }
+
     async fn read(
         &self,
         kind: Kind,

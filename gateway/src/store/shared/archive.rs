@@ -17,7 +17,7 @@ use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Records, Written};
+use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Written};
 use crate::store::record::{Record, check_member_role};
 
 use super::change::Change;
@@ -113,7 +113,8 @@ impl SharedArchive {
         let (mut entries, mut from, mut more) = (Vec::new(), from, true);
         while more && entries.len() < limit {
             let (wanted, key) = (limit - entries.len(), |id| names.session(id));
-            let page: Vec<Session> = self.0.page(&names.sessions(), from, wanted, key).await?;
+            let page: Vec<Session> =
+                self.0.page_of_all(&names.sessions(), from, wanted, key).await?;
             more = page.len() == wanted;
             from = page.last().map(|session| session.id.0).or(from);
             let owners: BTreeSet<Uuid> = page.iter().map(|session| session.account.0).collect();
@@ -385,6 +386,10 @@ struct Held {
 
 #[async_trait]
 impl Records for SharedArchive {
+    fn moment(&self) -> Moment {
+        Moment::Each
+    }
+
     async fn read(
         &self,
         kind: Kind,
@@ -396,23 +401,25 @@ impl Records for SharedArchive {
         match kind {
             Kind::Account => {
                 let key = |id| names.account(id);
-                let page: Vec<Account> = engine.page(&names.accounts(), from, limit, key).await?;
+                let page: Vec<Account> =
+                    engine.page_of_all(&names.accounts(), from, limit, key).await?;
                 Ok(page.into_iter().map(Entry::Account).collect())
             }
             Kind::Server => {
                 let key = |id| names.server(id);
-                let page: Vec<Server> = engine.page(&names.servers(), from, limit, key).await?;
+                let page: Vec<Server> =
+                    engine.page_of_all(&names.servers(), from, limit, key).await?;
                 Ok(page.into_iter().map(Entry::Server).collect())
             }
             Kind::Workspace => {
                 let (index, key) = (names.workspaces(), |id| names.workspace(id));
-                let page: Vec<Workspace> = engine.page(&index, from, limit, key).await?;
+                let page: Vec<Workspace> = engine.page_of_all(&index, from, limit, key).await?;
                 Ok(page.into_iter().map(Entry::Workspace).collect())
             }
             Kind::Session => self.sessions(from, limit).await,
             Kind::Key => {
                 let key = |id| names.key(id);
-                let page: Vec<ApiKey> = engine.page(&names.keys(), from, limit, key).await?;
+                let page: Vec<ApiKey> = engine.page_of_all(&names.keys(), from, limit, key).await?;
                 Ok(page.into_iter().map(Entry::Key).collect())
             }
             Kind::Member => self.members(after, limit).await,

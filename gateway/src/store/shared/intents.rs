@@ -1046,6 +1046,35 @@ impl Engine {
         key: impl Fn(Uuid) -> String,
         wanted: impl Fn(&T) -> bool,
     ) -> Result<Vec<T>, StoreError> {
+        let readable = |read: Result<T, StoreError>| match read {
+            Ok(record) => Ok(Some(record).filter(&wanted)),
+            Err(error) => {
+                tracing::error!(%error, "a stored record is passed over");
+                Ok(None)
+            }
+        };
+        self.page_by(index, after, limit, key, readable).await
+    }
+
+    /// As [`Self::page`]; one that does not read is an error.
+    pub(super) async fn page_of_all<T: Record>(
+        &self,
+        index: &str,
+        after: Option<Uuid>,
+        limit: usize,
+        key: impl Fn(Uuid) -> String,
+    ) -> Result<Vec<T>, StoreError> {
+        self.page_by(index, after, limit, key, |read: Result<T, _>| read.map(Some)).await
+    }
+
+    async fn page_by<T: Record>(
+        &self,
+        index: &str,
+        after: Option<Uuid>,
+        limit: usize,
+        key: impl Fn(Uuid) -> String,
+        take: impl Fn(Result<T, StoreError>) -> Result<Option<T>, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
         let (mut listed, mut after) = (Vec::new(), after);
         while listed.len() < limit {
             let count = (limit - listed.len()).min(500);
@@ -1064,11 +1093,7 @@ impl Engine {
             for (name, record) in keys.iter().zip(records) {
                 // Gone by its time since it was listed.
                 let Some(record) = record else { continue };
-                match T::decode(&record, name) {
-                    Ok(record) if wanted(&record) => listed.push(record),
-                    Ok(_) => {}
-                    Err(error) => tracing::error!(%error, "a stored record is passed over"),
-                }
+                listed.extend(take(T::decode(&record, name))?);
             }
             if !full {
                 break;

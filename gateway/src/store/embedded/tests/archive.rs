@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::auth::error::StoreError;
 use crate::store::archive::conformance::{archive_conformance, everything, one_of_each};
 use crate::store::archive::file::{Export, Part, Reading, import};
-use crate::store::archive::{Clash, Entry, Import, Kind, Records, Written, is_empty};
+use crate::store::archive::{Clash, Entry, Import, Kind, Moment, Records, Written, copy, is_empty};
 use crate::store::embedded::schema::NewFile;
 use crate::store::embedded::{EmbeddedArchive, EmbeddedImport, FILE, Location, OpenError, PARTIAL};
 
@@ -94,8 +94,31 @@ async fn a_store_that_was_made_meanwhile_stays_and_the_import_fails() {
 /// Accounts are read before their sessions: what has come since belongs to none.
 struct Moving(Vec<Entry>);
 
+/// The same records, none of which come or go.
+struct Still(Moving);
+
+#[async_trait]
+impl Records for Still {
+    fn moment(&self) -> Moment {
+        Moment::One
+    }
+
+    async fn read(
+        &self,
+        kind: Kind,
+        after: Option<&Entry>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.0.read(kind, after, limit).await
+    }
+}
+
 #[async_trait]
 impl Records for Moving {
+    fn moment(&self) -> Moment {
+        Moment::Each
+    }
+
     async fn read(
         &self,
         kind: Kind,
@@ -128,6 +151,50 @@ async fn an_export_of_records_that_come_and_go_can_be_imported() {
     let moving = Moving(one_of_each(1).into_iter().chain(late).collect());
     // Of the second, what belongs to nobody: its workspace, and what has ended.
     assert_eq!(carried_over(&moving).await, 9 + 3);
+}
+
+#[tokio::test]
+async fn of_one_moment_only_sessions_are_of_what_is_gone() {
+    for entry in one_of_each(1) {
+        let (kind, belongs) = (entry.kind(), !entry.refers_to().is_empty());
+        let still = Still(Moving(vec![entry]));
+        let (mut export, mut failed) = (Export::of(&still), None);
+        loop {
+            match export.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let copied = copy(&still, &EmbeddedArchive::scratch().unwrap()).await;
+        if belongs && kind != Kind::Session {
+            for error in [failed.unwrap(), copied.unwrap_err()] {
+                assert!(matches!(error, StoreError::Damaged(_)), "{kind:?}: {error}");
+                assert!(error.to_string().contains("which is not there"), "{error}");
+            }
+        } else {
+            assert!(failed.is_none(), "{kind:?}");
+            let left_out = (kind == Kind::Session).then_some((kind, 1));
+            assert!(export.orphans().counts.clone().into_iter().eq(left_out), "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_records_that_come_and_go_what_may_be_damage_is_named() {
+    for entry in one_of_each(1) {
+        let (kind, name, belongs) =
+            (entry.kind(), entry.to_string(), !entry.refers_to().is_empty());
+        let moving = Moving(vec![entry]);
+        let copied = copy(&moving, &EmbeddedArchive::scratch().unwrap()).await.unwrap();
+        assert!(copied.orphans.counts.into_iter().eq(belongs.then_some((kind, 1))), "{kind:?}");
+        let lost = belongs && !matches!(kind, Kind::Session | Kind::KeyUse);
+        assert_eq!(copied.orphans.lost.is_some(), lost, "{kind:?}");
+        assert!(copied.orphans.lost.is_none_or(|lost| lost.starts_with(&name)));
+    }
 }
 
 #[tokio::test]
