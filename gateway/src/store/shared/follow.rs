@@ -369,11 +369,14 @@ impl Engine {
         Ok(full)
     }
 
-    /// Tells the server what ended while it was away, or some of it. What it does not take
-    /// is tried again when all others have been.
+    /// Tells the server what ended while it was away, or some of it: each that is held now at
+    /// most once. What it does not take is tried again when all others have been, also those
+    /// that are left for the next time.
     async fn deliver(&self) {
         let (mut delivered, mut failed) = (0, 0);
-        for ending in self.held.turn(DELIVERED_AT_ONCE) {
+        for _ in 0..self.held.len().min(DELIVERED_AT_ONCE) {
+            // One at a time: its turn is over when it was tried, and not before.
+            let Some(ending) = self.held.turn(1).pop() else { break };
             match self.end(ending, Told::Late).await {
                 Ok(_) => {}
                 Err(error @ StoreError::Damaged(_)) => {

@@ -165,6 +165,39 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_delivered_stays_signed_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_much_a_server_does_not_take_all_else_is_delivered() {
+    let server = Server::start();
+    let one = server.replica("p").await;
+    let mut beside = server.connect().await;
+    let mut set = async |words: &[&str]| {
+        let mut set = cmd(words[0]);
+        set.arg(&words[1..]);
+        let _: Value = set.query_async(&mut beside).await.unwrap();
+    };
+    let mut accounts = Vec::new();
+    for number in 1..=12 {
+        let account = one.with_account(number).await;
+        // But for the last, written by somebody else.
+        if number < 12 {
+            set(&["SET", &Names::new("p").tickets_of(account.id.0), "of another type"]).await;
+        }
+        accounts.push(account);
+    }
+    accounts.sort_by_key(|account| account.id.0);
+    let session = one.with_session(11, accounts.last().unwrap()).await;
+    set(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    for account in &accounts {
+        assert!(one.store.end_sessions(account.id, NOW).await.is_err());
+    }
+    set(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    let undelivered = || one.store.health().map(|health| health.undelivered);
+    assert_eq!(undelivered(), Some(12));
+    eventually("the last is told", || undelivered() == Some(11)).await;
+    let late = server.replica("p").await;
+    assert!(is_ended(&late, &session));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_server_does_not_take_holds_up_nothing_else_that_ended() {
     let server = Server::start();
     let (one, two) = (server.replica("p").await, server.replica("p").await);
