@@ -102,7 +102,7 @@ impl Engine {
                 surplus.superseded.push(SessionId(*id));
             }
         }
-        let beyond = (with_new - surplus.expired.len()).saturating_sub(most);
+        let beyond = with_new.saturating_sub(surplus.expired.len()).saturating_sub(most);
         surplus.expired.truncate(CLEARED_AT_ONCE);
         surplus.superseded.truncate(beyond.min(SUPERSEDED_AT_ONCE));
         Ok(surplus)
