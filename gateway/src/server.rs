@@ -367,9 +367,19 @@ async fn begin_shared_import(
     let (settings, entropy) = archive_settings(shared)?;
     let import = SharedArchive::import(settings, entropy, export, beginning).await?;
     // A gateway may have begun there since it was looked at.
-    if beginning == Beginning::New && !is_empty(import.records()).await? {
-        Box::new(import).give_up().await?;
-        return Ok(None);
+    if beginning == Beginning::New {
+        match is_empty(import.records()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                Box::new(import).give_up().await?;
+                return Ok(None);
+            }
+            Err(error) => {
+                // Where the mark stays, whoever comes next is told.
+                let _ = Box::new(import).give_up().await;
+                return Err(error.into());
+            }
+        }
     }
     Ok(Some(Box::new(import)))
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::{Site, account, done, elsewhere, refused, sealed};
+use super::{Site, account, done, elsewhere, export_of, refused, sealed};
 use crate::support::client::{Client, Pair};
 use crate::support::gateway::{ADMIN_PASSWORD, ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
@@ -117,6 +117,38 @@ async fn nobody_begins_a_store_while_one_is_imported() {
     import.signal(rustix::process::Signal::CONT);
     done(import.end().await);
     done(place.run(&["store", "check"], None).await);
+}
+
+#[tokio::test]
+async fn an_import_beside_which_another_store_was_made_says_that_nothing_was_imported() {
+    let moving = Moving::new().await;
+    let place = moving.place();
+    let import = place.start(&IMPORT, None);
+    let partial = place.path("data/portcullis.partial");
+    let begun = async || std::fs::metadata(&partial).is_ok_and(|file| file.len() > 0).then_some(());
+    eventually("the import to begin", begun).await;
+    import.signal(rustix::process::Signal::STOP);
+    // By a program that knows nothing of locks.
+    place.write("data/portcullis.redb", "another");
+    import.signal(rustix::process::Signal::CONT);
+    let ended = import.end().await;
+    refused(&ended, &["another store was made there meanwhile", "nothing was imported"]);
+    assert!(!ended.stderr.contains("--resume"), "{ended:?}");
+    assert!(!partial.exists());
+}
+
+#[tokio::test]
+async fn an_import_that_cannot_look_for_records_leaves_no_mark() {
+    let redis = RedisServer::start().await;
+    let mut place = elsewhere();
+    place.write("moving.jsonl", &export_of([account(1, "ann")]));
+    settle(&mut place, redis.address());
+    // Written by somebody else.
+    redis.tell(&["SET", "{portcullis}:accounts", "of another type"]).await;
+    refused(&place.run(&IMPORT, None).await, &["WRONGTYPE"]);
+    assert_eq!(redis.tell(&["HEXISTS", META, "import"]).await, Reply::Number(0));
+    redis.tell(&["DEL", "{portcullis}:accounts"]).await;
+    done(place.run(&IMPORT, None).await);
 }
 
 /// Passes so many bytes on to a server, over all connections, and holds the rest.

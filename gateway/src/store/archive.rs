@@ -368,10 +368,21 @@ pub trait Import: Send {
     async fn write(&mut self, entries: &[Entry]) -> Result<Written, StoreError>;
 
     /// Makes what was written the store's.
-    async fn finish(self: Box<Self>) -> Result<(), StoreError>;
+    async fn finish(self: Box<Self>) -> Result<(), Unfinished>;
 
     /// Ends it without what was written, where the store can.
     async fn give_up(self: Box<Self>) -> Result<Left, StoreError>;
+}
+
+/// Why an import did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfinished {
+    /// The store is as it was.
+    #[error(transparent)]
+    Undone(StoreError),
+    /// It may have come to its end all the same.
+    #[error(transparent)]
+    Unknown(StoreError),
 }
 
 /// What an import leaves that was given up.

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::files;
 use crate::server;
 use crate::store::archive::file::{Part, Reading, import as write};
-use crate::store::archive::{Counts, Import, Left, copy};
+use crate::store::archive::{Counts, Import, Left, Unfinished, copy};
 use crate::store::embedded::EmbeddedArchive;
 use crate::store::shared::Beginning;
 
@@ -21,6 +21,7 @@ use super::{Failure, in_words};
 
 const PRESENT: &str = "the store holds records already; import into an empty one, or add to it what \
                        it lacks of the export (--resume)";
+const NOTHING: &str = "nothing was imported";
 const UNFINISHED: &str = "it is not finished; run it again, with --resume";
 const GOES_ON: &str = "no gateway uses what was imported; --resume goes on when that is mended";
 
@@ -88,13 +89,17 @@ impl Source {
     async fn import(&self, mut to: Box<dyn Import>) -> Result<u64, String> {
         let reason = match self.write(&mut *to).await {
             Ok(added) => {
-                let finished = to.finish().await;
-                return finished.map(|()| added).map_err(|error| format!("{error}\n{UNFINISHED}"));
+                let Err(error) = to.finish().await else { return Ok(added) };
+                let left = match error {
+                    Unfinished::Undone(_) => NOTHING,
+                    Unfinished::Unknown(_) => UNFINISHED,
+                };
+                return Err(format!("{error}\n{left}"));
             }
             Err(reason) => reason,
         };
         let left = match to.give_up().await {
-            Ok(Left::Nothing) => "nothing was imported".to_owned(),
+            Ok(Left::Nothing) => NOTHING.to_owned(),
             Ok(Left::Part) => GOES_ON.to_owned(),
             Err(error) => format!("{error}\n{GOES_ON}"),
         };

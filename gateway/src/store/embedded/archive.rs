@@ -21,7 +21,9 @@ use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::files;
-use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Written};
+use crate::store::archive::{
+    Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Unfinished, Written,
+};
 use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
@@ -119,15 +121,16 @@ impl Import for EmbeddedImport {
         add_all(&self.txn, entries)
     }
 
-    async fn finish(self: Box<Self>) -> Result<(), StoreError> {
+    async fn finish(self: Box<Self>) -> Result<(), Unfinished> {
         let Self { txn, database, new } = *self;
-        txn.commit()?;
+        txn.commit().map_err(|error| Unfinished::Undone(error.into()))?;
         let Some(new) = new else { return Ok(()) };
         let unmade = |reason: &dyn Display| StoreError::Unavailable(reason.to_string());
         match new.keep(database) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(unmade(&"another store was made there meanwhile")),
-            Err(error) => Err(unmade(&error)),
+            Ok(false) => Err(Unfinished::Undone(unmade(&"another store was made there meanwhile"))),
+            // It may have its name, and not for certain on the disk.
+            Err(error) => Err(Unfinished::Unknown(unmade(&error))),
         }
     }
 

@@ -17,7 +17,9 @@ use crate::auth::server::Server;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
-use crate::store::archive::{Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Written};
+use crate::store::archive::{
+    Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Unfinished, Written,
+};
 use crate::store::record::{Record, check_member_role};
 
 use super::change::Change;
@@ -359,8 +361,8 @@ impl Import for SharedImport {
         written
     }
 
-    async fn finish(self: Box<Self>) -> Result<(), StoreError> {
-        self.end(&self.mark.installation).await
+    async fn finish(self: Box<Self>) -> Result<(), Unfinished> {
+        self.end(&self.mark.installation).await.map_err(Unfinished::Unknown)
     }
 
     /// A mark of an earlier run, of which a part may be there, stays.

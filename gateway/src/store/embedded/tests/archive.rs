@@ -8,7 +8,9 @@ use tempfile::TempDir;
 use crate::auth::error::StoreError;
 use crate::store::archive::conformance::{archive_conformance, everything, one_of_each};
 use crate::store::archive::file::{Export, Part, Reading, import};
-use crate::store::archive::{Clash, Entry, Import, Kind, Moment, Records, Written, copy, is_empty};
+use crate::store::archive::{
+    Clash, Entry, Import, Kind, Moment, Records, Unfinished, Written, copy, is_empty,
+};
 use crate::store::embedded::schema::NewFile;
 use crate::store::embedded::{EmbeddedArchive, EmbeddedImport, FILE, Location, OpenError, PARTIAL};
 
@@ -86,6 +88,7 @@ async fn a_store_that_was_made_meanwhile_stays_and_the_import_fails() {
     // By a program that knows nothing of locks.
     std::fs::write(&store, "another").unwrap();
     let failed = Box::new(import).finish().await.unwrap_err();
+    assert!(matches!(failed, Unfinished::Undone(_)), "{failed}");
     assert!(failed.to_string().contains("another store was made there meanwhile"), "{failed}");
     assert_eq!(std::fs::read_to_string(&store).unwrap(), "another");
     assert!(!directory.path().join(PARTIAL).exists());
