@@ -10,7 +10,7 @@ use crate::auth::register::Registering;
 use super::document::Section;
 use super::{
     Access, Agents, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Topology,
-    Transport, Upstream, UpstreamTls, warning,
+    Transport, UpstreamTls, warning,
 };
 
 /// Warns of what is exposed. Only of a configuration without a problem.
@@ -154,12 +154,15 @@ fn warn_of_more_agents_than_a_share(section: &Section<'_>, config: &Config) {
         return;
     }
     let wanted = config.limits.agents_per_owner;
-    let routes = config.routes.iter().filter(|route| route.agents == Agents::Accepted);
-    let mut upstreams = routes.map(|route| &config.upstreams[route.upstream]);
-    let small = |upstream: &&Upstream| {
-        matches!(upstream.target, Target::Http(_)) && upstream.share_of_connections() < wanted
-    };
-    if let Some(upstream) = upstreams.find(small) {
+    for (index, upstream) in config.upstreams.iter().enumerate() {
+        let has_agents =
+            |route: &Route| route.agents == Agents::Accepted && route.upstream == index;
+        if upstream.share_of_connections() >= wanted
+            || !matches!(upstream.target, Target::Http(_))
+            || !config.routes.iter().any(has_agents)
+        {
+            continue;
+        }
         let share = upstream.share_of_connections();
         let message = format!("of upstream {:?} one account has {share} at most", upstream.name);
         let origin = section.given_at("agents_per_owner");
