@@ -373,7 +373,8 @@ impl ResponseBody {
         self
     }
 
-    /// What is handed over from now on is watched for being taken.
+    /// What is handed over from now on is watched for being taken, and the request's places
+    /// are kept until it is.
     pub fn watch(&mut self, outgoing: Arc<Outgoing>) {
         if let Some(record) = &mut self.record {
             outgoing.keep([record.place.take(), record.under_way.take()]);

@@ -14,7 +14,8 @@ pub struct Uploads(Arc<Mutex<Option<Arc<BodyProgress>>>>);
 impl Uploads {
     /// The library reads this body for the first time. If it cannot send all of it, that
     /// is what it has run next; else the wait for the answer, which ends with the
-    /// exchange as well.
+    /// exchange as well. (hyper, from 1.12 on, reads before it asks for room: else a task
+    /// would read for the first time, and the next one would be taken for its own.)
     pub fn begin(&self, progress: &Arc<BodyProgress>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(progress));
     }
