@@ -118,6 +118,8 @@ impl Http2 {
         const PIECE_BYTES: usize = 16 << 10;
         /// Of a stream, at its beginning.
         const WINDOW_BYTES: usize = 128 << 10;
+        // Before it has made its connection's window as large, more than 64 KiB are a fault.
+        assert!(self.answers_ping().await, "the connection works");
         let (mut room, mut left) = (WINDOW_BYTES, length);
         while left > 0 {
             let piece = left.min(PIECE_BYTES);
