@@ -5,6 +5,7 @@
 mod accounts;
 mod cookies;
 mod keys;
+mod members;
 mod sessions;
 mod settings;
 mod status;

@@ -114,12 +114,16 @@ async fn an_answer_that_is_not_as_documented_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_document_is_public_and_names_what_is_mounted() {
+async fn a_document_is_for_callers_with_a_credential_and_names_what_is_mounted() {
     let config = "[dialect.form]\nenabled = false\n\
                   [dialect.status]\nprefix = \"/gate\"\n\
                   [dialect.plain]\nprefix = \"/keys/v2\"\nkeys = false\n";
     let gateway = Gateway::start(&format!("{CONFIG}{config}")).await;
-    let client = Client::anonymous(&gateway);
+    let client = Client::admin(&gateway);
+    let anonymous = Client::anonymous(&gateway);
+    anonymous.get("/api/openapi/status.json").await.refused(401, "AUTHENTICATION_REQUIRED");
+    let public = Gateway::start(&format!("{CONFIG}[openapi]\npublic = true\n")).await;
+    Client::anonymous(&public).get("/api/openapi/status.json").await.expect(200);
     let paths = async |name: &str| {
         let document = client.get(&format!("/api/openapi/{name}.json")).await.expect(200);
         assert_eq!(document.field("content-type"), "application/json");
@@ -135,7 +139,7 @@ async fn a_document_is_public_and_names_what_is_mounted() {
         paths("plain").await,
         ["/keys/v2/auth/login", "/keys/v2/auth/logout", "/keys/v2/auth/refresh"]
     );
-    client.get("/api/openapi/form.json").await.expect(401);
+    anonymous.get("/api/openapi/form.json").await.expect(401);
     client.post("/api/openapi/plain.json").await.expect(405);
 }
 
@@ -192,7 +196,7 @@ impl Site {
     /// A document as it is served.
     async fn document(&self, name: &'static str) -> Document {
         let path = format!("/api/openapi/{name}.json");
-        let json = Client::anonymous(&self.gateway).get(&path).await.expect(200).json();
+        let json = Client::admin(&self.gateway).get(&path).await.expect(200).json();
         Document { name, json }
     }
 

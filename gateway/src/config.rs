@@ -54,6 +54,7 @@ pub struct Config {
     /// `None`: none is sent.
     pub mail: Option<Mail>,
     pub health: Health,
+    pub openapi: DocumentReaders,
     pub limits: Limits,
     pub timeouts: Timeouts,
     pub trusted_proxies: Vec<IpNet>,
@@ -306,6 +307,8 @@ pub struct Dialect {
 pub enum Delivery {
     Body,
     Cookie,
+    /// Cookies for pages of the gateway's own origin, the body for others.
+    Auto,
 }
 
 impl Dialects {
@@ -387,6 +390,13 @@ pub enum MailSecurity {
 pub struct Team {
     pub organization: String,
     pub slug: String,
+}
+
+/// Who may read the OpenAPI documents of our contracts (S1-04).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentReaders {
+    Authenticated,
+    Everybody,
 }
 
 #[derive(Debug, Clone)]

@@ -36,10 +36,11 @@ use crate::auth::password::PasswordRule;
 use crate::auth::ports::StoreHealth;
 use crate::auth::register::Registration;
 use crate::auth::secret::Secret;
-use crate::auth::server::ServerId;
+use crate::auth::server::{Server, ServerId};
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::workspace::WorkspaceId;
 
+use delivery::{Delivery, DeliveryRule};
 use flow::{Kept, Returned};
 
 /// The contracts, by the shape of what they say.
@@ -80,6 +81,7 @@ pub enum Operation {
     ListKeys,
     DeleteKey,
     RotateKey,
+    ListServers,
     /// Shows what a link is for; changes nothing.
     ShowLink,
     FollowLink,
@@ -216,6 +218,7 @@ pub enum Command {
     FinishGithub { callback: Option<String>, kept: Option<Kept>, returned: Returned },
     CreateKey(KeyRequest),
     ListKeys,
+    ListServers,
     DeleteKey { key: Option<KeyId> },
     RotateKey { key: Option<KeyId>, overlap: Seconds },
     ShowLink { link: Secret },
@@ -279,6 +282,8 @@ pub enum Outcome {
     Providers(Providers),
     KeyCreated(ApiKey, Secret),
     Keys(Vec<Arc<ApiKey>>),
+    /// Those of the caller.
+    Servers(Vec<Arc<Server>>),
     KeyDeleted,
     LinkShown(Arc<Account>, LinkKind, Secret),
     LinkFollowed(Arc<Account>, LinkKind, Presentation),
@@ -288,10 +293,13 @@ pub enum Outcome {
     Health(Health),
 }
 
-/// How one can sign in here (S2-03).
+/// How one can register and sign in here (S2-03, S2-06).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Providers {
-    pub local: bool,
+    /// Whether anybody can make an account with a password.
+    pub registration: bool,
+    /// Whether passwords sign in.
+    pub passwords: bool,
     pub github_client_id: Option<String>,
 }
 
@@ -355,6 +363,13 @@ pub struct ClientError<'a> {
     pub at: Timestamp,
 }
 
+/// What an outcome is encoded for.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    pub now: Timestamp,
+    pub delivery: Delivery,
+}
+
 /// An answer without its framing.
 #[derive(Debug)]
 pub struct Answer {
@@ -396,7 +411,7 @@ pub trait Dialect: Send + Sync {
     /// When the request is not what the operation takes.
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError>;
 
-    fn encode(&self, outcome: Outcome, now: Timestamp) -> Answer;
+    fn encode(&self, outcome: Outcome, context: Context) -> Answer;
 
     /// The body of a refusal; status and fields are chosen by the responder.
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8>;
@@ -412,8 +427,8 @@ pub trait Dialect: Send + Sync {
     }
 
     /// How clients get their tokens (S0-20).
-    fn delivery(&self) -> delivery::Delivery {
-        delivery::Delivery::Body
+    fn delivery(&self) -> DeliveryRule {
+        DeliveryRule::Always(Delivery::Body)
     }
 }
 
@@ -425,7 +440,7 @@ pub struct Settings {
     /// Of refresh tokens; how long a cookie with one is kept.
     pub refresh_ttl: Seconds,
     pub password: PasswordRule,
-    pub delivery: delivery::Delivery,
+    pub delivery: DeliveryRule,
 }
 
 /// An endpoint that a request may be for.
@@ -463,13 +478,18 @@ pub struct Ambiguous {
 impl Dialects {
     /// `mounted` in order of precedence: the first of those that share a path is its
     /// default, and the first of all shapes refusals below nobody's prefix (C14).
+    /// `readers` may read the OpenAPI documents (S1-04).
     ///
     /// # Errors
     /// When two paths are ambiguous.
-    pub fn new(mounted: Vec<Arc<dyn Dialect>>, health: HealthPaths) -> Result<Self, Ambiguous> {
+    pub fn new(
+        mounted: Vec<Arc<dyn Dialect>>,
+        health: HealthPaths,
+        readers: Admission,
+    ) -> Result<Self, Ambiguous> {
         let mut paths: Vec<(String, Vec<Candidate>)> = Vec::new();
         for dialect in &mounted {
-            let document = openapi::endpoint(dialect.contract());
+            let document = openapi::endpoint(dialect.contract(), readers);
             for endpoint in dialect.endpoints().iter().chain([&document]) {
                 if endpoint.operation == Operation::Health && health == HealthPaths::Upstream {
                     continue;
@@ -549,7 +569,7 @@ impl Dialects {
     /// Whether any dialect gives browsers their tokens in cookies.
     #[must_use]
     pub fn use_cookies(&self) -> bool {
-        self.mounted.iter().any(|dialect| dialect.delivery() == delivery::Delivery::Cookie)
+        self.mounted.iter().any(|dialect| dialect.delivery().uses_cookies())
     }
 }
 

@@ -45,7 +45,7 @@ use crate::auth::principal::Principal;
 use crate::canonical::path;
 use crate::config::page_origin::PageOrigin;
 use crate::config::{Access, Agents, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
-use crate::dialect::delivery::ACCESS_COOKIE;
+use crate::dialect::delivery::{ACCESS_COOKIE, Delivery};
 use crate::dialect::{self, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::access_log::Decision;
@@ -223,8 +223,9 @@ pub async fn handle(
             let mut response = respond::reject(&gateway, &connection, shape, &rejection);
             if record.signs_out && rejection.reason == Reason::HeldNotStored {
                 let dialect = record.dialect.as_ref();
-                let forgotten = dialect.map(|dialect| dialect.delivery().forget());
-                response.headers_mut().extend(forgotten.into_iter().flatten());
+                if dialect.is_some_and(|dialect| dialect.delivery().uses_cookies()) {
+                    response.headers_mut().extend(Delivery::Cookie.forget());
+                }
             }
             response
         }

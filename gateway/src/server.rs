@@ -47,13 +47,13 @@ use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, MIN_SECRET_BYTES, SecretTooShort};
 use crate::crypto::passwords::{HashingPool, hash_now};
 use crate::dialect::admin::Admin;
-use crate::dialect::delivery::Delivery;
+use crate::dialect::delivery::{Delivery, DeliveryRule};
 use crate::dialect::envelope::{CALLBACK, Envelope};
 use crate::dialect::form::Form;
 use crate::dialect::links::{self, Links};
 use crate::dialect::plain::Plain;
 use crate::dialect::status::Status;
-use crate::dialect::{Ambiguous, Dialect, Dialects, HealthPaths, Resolution, Settings};
+use crate::dialect::{self, Ambiguous, Dialect, Dialects, HealthPaths, Resolution, Settings};
 use crate::edge::accept::{self, Listening};
 use crate::edge::certificates::{self, CertificateError, Loaded};
 use crate::edge::framing::HeadLimits;
@@ -282,7 +282,11 @@ fn log_warnings(config: &Config) {
 /// When two of its endpoints cannot be told apart.
 pub fn own_endpoints(config: &Config) -> Result<Dialects, StartError> {
     let health = if config.health.enabled { HealthPaths::Own } else { HealthPaths::Upstream };
-    Ok(Dialects::new(mount(config), health)?)
+    let readers = match config.openapi {
+        config::DocumentReaders::Authenticated => dialect::Admission::Authenticated,
+        config::DocumentReaders::Everybody => dialect::Admission::Public,
+    };
+    Ok(Dialects::new(mount(config), health, readers)?)
 }
 
 /// The routes, of which each has requests: an exact one for a path of our own would not.
@@ -747,8 +751,9 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
         refresh_ttl: Seconds(config.auth.refresh_ttl.as_secs()),
         password: PasswordRule { special: dialect.require_special },
         delivery: match dialect.delivery {
-            config::Delivery::Body => Delivery::Body,
-            config::Delivery::Cookie => Delivery::Cookie,
+            config::Delivery::Body => DeliveryRule::Always(Delivery::Body),
+            config::Delivery::Cookie => DeliveryRule::Always(Delivery::Cookie),
+            config::Delivery::Auto => DeliveryRule::ByClient,
         },
     };
     let (form, status) = (&dialects.form, &dialects.status);

@@ -238,6 +238,7 @@ fn decisions() -> Vec<Row> {
         ("D-17", "POST /api/conform", Lie::Status(401)),
         ("D-18", CHANGE, Lie::Instead(200, SUCCESS)),
         ("D-18", LOCKOUTS, Lie::Set("/items/0/failures", json!(5))),
+        ("D-19", LOGIN, Lie::Replace("password", "body")),
     ]
 }
 

@@ -179,3 +179,43 @@ async fn the_envelope_leaves_its_token_out_too() {
         Request::post("/api/auth/refresh").body(body("")).expect("a request");
     browser.request(empty).await.expect(200);
 }
+
+/// Both can use one contract: a page of ours, whose scripts must not read tokens, and
+/// everything else, which keeps no cookies.
+#[tokio::test]
+async fn delivery_auto_gives_cookies_to_pages_of_this_origin_and_bodies_to_others() {
+    let auto = |name: &str| format!("[dialect.{name}]\ndelivery = \"auto\"\n");
+    let gateway = Gateway::start(&format!("{}{}{ECHO}", auto("status"), auto("plain"))).await;
+    let login = json!({ "username": ADMIN, "password": ADMIN_PASSWORD });
+    for fields in [
+        &[("origin", "https://localhost"), ("sec-fetch-site", "same-origin")][..],
+        &[("sec-fetch-site", "same-origin")],
+        // A browser that does not know the field.
+        &[("origin", "https://localhost")],
+    ] {
+        let page = fields
+            .iter()
+            .fold(Client::anonymous(&gateway), |client, (name, value)| client.with(name, value));
+        let answer = page.post_json("/api/auth/login", &login).await.expect(200);
+        assert_eq!(answer.json(), json!({ "status": "success", "token_type": "Bearer" }));
+        let before = page.clone().with("cookie", &jar(&answer));
+        before.get("/page").await.expect(200);
+        let renewed = before.post("/api/auth/refresh").await.expect(200);
+        assert_eq!(renewed.json(), answer.json(), "{fields:?}");
+        let left = page.with("cookie", &jar(&renewed)).post("/api/logout").await.expect(200);
+        assert!(left.fields("set-cookie").iter().all(|line| line.contains("Max-Age=0")));
+        assert_eq!(left.fields("set-cookie").len(), 2);
+    }
+    for fields in [&[][..], &[("sec-fetch-site", "none")], &[("user-agent", "Mozilla/5.0")]] {
+        let other = fields
+            .iter()
+            .fold(Client::anonymous(&gateway), |client, (name, value)| client.with(name, value));
+        let answer = other.post_json("/api/auth/login", &login).await.expect(200);
+        assert!(answer.fields("set-cookie").is_empty(), "{fields:?}");
+        let pair = answer.pair();
+        other.refresh(&pair.refresh).await.expect(200);
+        let plain = other.post_json("/api/v1/auth/login", &login).await.expect(200);
+        assert!(plain.fields("set-cookie").is_empty());
+        assert!(plain.json()["token"].is_string() && plain.json()["refreshToken"].is_string());
+    }
+}

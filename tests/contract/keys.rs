@@ -87,7 +87,8 @@ async fn what_a_key_is_to_be_is_checked() {
         (json!({ "expiresAt": 1 }), 400),
         (json!({ "serverId": "550e8400-e29b-41d4-a716-446655440000" }), 404),
         (json!({ "serverId": "nonsense" }), 404),
-        (json!({ "keyId": "mine" }), 400),
+        (json!({ "expires_at": "2100-01-01T00:00:00Z" }), 400),
+        (json!({ "scope": ["read"] }), 400),
         (json!({ "name": null, "expiresAt": "2100-01-01T00:00:00+01:00" }), 201),
     ] {
         let answer = admin.post_json(KEYS, &body).await;
@@ -102,4 +103,34 @@ async fn what_a_key_is_to_be_is_checked() {
         let answer = admin.request(request(Method::DELETE, &format!("{KEYS}/{id}"))).await;
         assert_eq!(answer.expect(404).json(), json!({ "error": "API key not found" }));
     }
+}
+
+/// S0-15: without these an owner cannot tell what a key of his may do, and where.
+#[tokio::test]
+async fn an_owner_sees_what_his_keys_are_narrowed_to_and_his_servers() {
+    let gateway = Gateway::start(ECHO).await;
+    gateway.add_user("ann", "a password of hers", &[]).await;
+    let ann = Client::basic(&gateway, "ann", "a password of hers");
+    assert_eq!(ann.get("/api/v1/auth/servers").await.expect(200).json(), json!([]));
+    let hers = gateway.manage(&["server", "add", "web", "--owner", "ann"], None).await;
+    gateway.manage(&["server", "add", "of nobody"], None).await;
+    let servers = ann.get("/api/v1/auth/servers").await.expect(200).json();
+    assert_eq!(servers.as_array().map(Vec::len), Some(1), "{servers}");
+    assert_eq!((&servers[0]["serverId"], &servers[0]["name"]), (&json!(hers), &json!("web")));
+    assert!(servers[0]["createdAt"].as_str().is_some_and(|time| time.ends_with('Z')));
+
+    let narrow = json!({
+        "name": "narrow", "serverId": hers, "scopes": ["read", "write"],
+        "expiresAt": "2100-01-01T00:00:00Z",
+    });
+    create(&ann, &narrow).await;
+    create(&ann, &json!({ "name": "wide" })).await;
+    let keys = ann.get(KEYS).await.expect(200).json();
+    for member in ["name", "serverId", "scopes", "expiresAt"] {
+        assert_eq!(keys[0][member], narrow[member], "{keys}");
+    }
+    assert_eq!(keys[1]["scopes"], json!([]));
+    assert_eq!((&keys[1]["serverId"], &keys[1]["expiresAt"]), (&Value::Null, &Value::Null));
+    let (_, key) = gateway.create_key("ann", &[], &[]).await;
+    Client::api_key(&gateway, &key).get("/api/v1/auth/servers").await.expect(403);
 }

@@ -119,7 +119,7 @@ async fn without_local_accounts_no_password_signs_in() {
     client.login(ADMIN, ADMIN_PASSWORD).await.refused(403, "LOCAL_AUTH_DISABLED");
     Client::admin(&gateway).get("/").await.refused(403, "LOCAL_AUTH_DISABLED");
     let providers = client.get("/api/auth/providers").await.expect(200).json();
-    assert_eq!(providers["data"], json!({ "local": false, "github": false }));
+    assert_eq!(providers["data"], json!({ "local": false, "login": false, "github": false }));
     let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
     Client::api_key(&gateway, &key).get("/").await.expect(200);
 }

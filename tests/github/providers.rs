@@ -12,11 +12,19 @@ async fn anybody_is_told_exactly_what_is_configured() {
     let github = GitHub::start().await;
     let without = Gateway::start(ECHO).await;
     let with = gateway(&github, "", "").await;
+    let open = Gateway::start(&format!("[auth]\nregistration = \"open\"\n{ECHO}")).await;
     let without_local = gateway(&github, "", "[auth]\nlocal_accounts = false\n").await;
     for (gateway, expected) in [
-        (&without, json!({ "local": true, "github": false })),
-        (&with, json!({ "local": true, "github": true, "githubClientId": CLIENT_ID })),
-        (&without_local, json!({ "local": false, "github": true, "githubClientId": CLIENT_ID })),
+        (&open, json!({ "local": true, "login": true, "github": false })),
+        (&without, json!({ "local": false, "login": true, "github": false })),
+        (
+            &with,
+            json!({ "local": true, "login": true, "github": true, "githubClientId": CLIENT_ID }),
+        ),
+        (
+            &without_local,
+            json!({ "local": false, "login": false, "github": true, "githubClientId": CLIENT_ID }),
+        ),
     ] {
         let answer = Client::anonymous(gateway).get("/api/auth/providers").await.expect(200);
         assert_eq!(data(&answer), expected);

@@ -326,6 +326,14 @@ impl Standing {
         self.servers.get(&id).map(|entry| Arc::clone(&entry))
     }
 
+    /// Servers of an account, in order of creation. Looks at all servers there are.
+    #[must_use]
+    pub fn servers_of(&self, owner: AccountId) -> Vec<Arc<Server>> {
+        let mut servers = self.servers();
+        servers.retain(|server| server.owner == Some(owner));
+        servers
+    }
+
     /// All servers, in order of creation.
     #[must_use]
     pub fn servers(&self) -> Vec<Arc<Server>> {

@@ -126,7 +126,8 @@ fn read_dialect(
     refresh_ttl: Duration,
 ) -> Dialect {
     let prefix = read_prefix(section, defaults.prefix);
-    let deliveries = [("body", Delivery::Body), ("cookie", Delivery::Cookie)];
+    let deliveries =
+        [("body", Delivery::Body), ("cookie", Delivery::Cookie), ("auto", Delivery::Auto)];
     let dialect = Dialect {
         enabled: section.boolean("enabled", true),
         prefix,

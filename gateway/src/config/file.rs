@@ -28,8 +28,8 @@ use super::routes::read_routes;
 use super::store::{SharedAt, read_store};
 use super::warning;
 use super::{
-    Auth, Config, Health, Hsts, LEVELS, LIBRARIES, Listener, Log, LogFormat, PARTS, ProxyProtocol,
-    SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
+    Auth, Config, DocumentReaders, Health, Hsts, LEVELS, LIBRARIES, Listener, Log, LogFormat,
+    PARTS, ProxyProtocol, SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -141,6 +141,7 @@ fn read(
         admin,
         github: read_github(reader, root.section("github"), files),
         health: read_health(root.section("health"), shared_at.is_some()),
+        openapi: read_openapi(root.section("openapi")),
         limits,
         timeouts: read_timeouts(root.section("timeouts")),
         trusted_proxies,
@@ -435,6 +436,12 @@ fn read_health(section: Section<'_>, shared: bool) -> Health {
     };
     section.finish();
     health
+}
+
+fn read_openapi(section: Section<'_>) -> DocumentReaders {
+    let public = section.boolean("public", false);
+    section.finish();
+    if public { DocumentReaders::Everybody } else { DocumentReaders::Authenticated }
 }
 
 fn read_timeouts(section: Section<'_>) -> Timeouts {

@@ -262,6 +262,20 @@ pub(super) const STATEMENTS: &[Statement] = &[
             fails_once(s, Call::post("/api/auth/login").json(&body)).await
         })
     }),
+    Statement::new("D-19", "further members are ignored, and an error names its member", |s| {
+        Box::pin(async move {
+            s.needs(&[Status])?;
+            let ann = s.ann().await?;
+            let more = json!({
+                "username": ann.username, "password": ann.password, "device_name": "conform",
+            });
+            s.send(Call::post("/api/auth/login").json(&more)).await?.status(200)?;
+            let less = json!({ "username": ann.username });
+            let refused = s.send(Call::post("/api/auth/login").json(&less)).await?;
+            let words = refused.status(400)?.text("/error")?;
+            ensure(words.contains("password"), || format!("{words:?} names no member"))
+        })
+    }),
 ];
 
 const WRONG: &str = "Wrong1@ wrong";

@@ -74,14 +74,17 @@ pub(super) const STATEMENTS: &[Statement] = &[
             })
         })
     }),
-    Statement::new("S2-06", "local says whether e-mail and password are taken", |s| {
+    Statement::new("S2-06", "local says whether one can register, login whether sign in", |s| {
         Box::pin(async move {
-            let said = providers(s).await?.at("/data/local")? == json!(true);
-            if said {
-                return login(s, s.ann().await?).await.map(drop);
+            let data = providers(s).await?.at("/data")?;
+            if data["login"] == json!(true) {
+                login(s, s.ann().await?).await?;
             }
-            let refused = s.send(Call::post(REGISTER).json(&registration(&s.stranger()))).await?;
-            error_is(&refused, 403, "LOCAL_AUTH_DISABLED")
+            let tried = s.send(Call::post(REGISTER).json(&registration(&s.stranger()))).await?;
+            if data["local"] == json!(true) {
+                return tried.status(201).map(drop);
+            }
+            error_is(&tried, 403, "LOCAL_AUTH_DISABLED")
         })
     }),
     Statement::new("S2-07", "registration takes four members and needs each", |s| {
@@ -106,12 +109,12 @@ pub(super) const STATEMENTS: &[Statement] = &[
             register(s, &Person { password: "SecurePass1@".to_owned(), ..who }).await.map(drop)
         })
     }),
-    Statement::new("S2-09", "registration is there when local authentication is", |s| {
+    Statement::new("S2-09", "nobody registers where passwords sign nobody in", |s| {
         Box::pin(async move {
-            let local = providers(s).await?.at("/data/local")? == json!(true);
+            let login = providers(s).await?.at("/data/login")? == json!(true);
             let tried = s.send(Call::post(REGISTER).json(&registration(&s.stranger()))).await?;
             match tried.status {
-                201 => ensure(local, || "registered, though local is false".to_owned()),
+                201 => ensure(login, || "registered, though login is false".to_owned()),
                 _ => error_is(&tried, 403, "LOCAL_AUTH_DISABLED"),
             }
         })

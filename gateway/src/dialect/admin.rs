@@ -5,20 +5,20 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::admin::record::{Record, Registering, State};
+use crate::admin::record::Record;
 use crate::admin::{Hidden, Invitation, NewKey, NewUser, Owner, Page, Reply, Request, Span, Who};
 use crate::auth::api_key::{DEFAULT_OVERLAP, MAX_OVERLAP};
 use crate::auth::time::Timestamp;
 
-use super::body::{coded_refusal, json, none};
+use super::body::{Given, Members, coded_refusal, none};
 use super::notation::{parse_id, parse_time};
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
-    Input, Operation, Outcome, Verb,
+    Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
+    Endpoint, Input, Operation, Outcome, Verb,
 };
 
 const DEFAULT_PAGE: usize = 50;
@@ -34,28 +34,35 @@ const TABLE: &[(Verb, &str, Decode)] = &[
         Ok(Request::ListUsers { page })
     }),
     (Verb::Post, "/users", |input| {
-        let NewUserBody { username, email, password, roles, full_name, first_name, last_name } =
-            object(input)?;
-        Ok(Request::AddUser(NewUser {
-            name: username,
-            email,
-            password: Hidden(password),
-            roles: roles.unwrap_or_default(),
-            full_name,
-            first_name,
-            last_name,
-        }))
+        let read = |body: &mut Members<'_>| {
+            Ok(NewUser {
+                name: body.text("username")?,
+                email: body.optional_text("email")?,
+                password: Hidden(body.text("password")?),
+                roles: body.texts("roles")?.unwrap_or_default(),
+                full_name: body.optional_text("full_name")?,
+                first_name: body.optional_text("first_name")?,
+                last_name: body.optional_text("last_name")?,
+            })
+        };
+        object(input, read).map(Request::AddUser)
     }),
     (Verb::Get, "/users/{id}", |input| bare(input, Request::ShowUser { user: user(input, 0) })),
     (Verb::Patch, "/users/{id}", |input| {
-        let UserChangeBody { roles, state, email_verified } = object(input)?;
-        Ok(Request::ChangeUser { user: user(input, 0), roles, state, email_verified })
+        object(input, |body| {
+            Ok(Request::ChangeUser {
+                user: user(input, 0),
+                roles: body.texts("roles")?,
+                state: body.optional("state", "\"enabled\" or \"disabled\"")?,
+                email_verified: body.optional("email_verified", "true or false")?,
+            })
+        })
     }),
     (Verb::Delete, "/users/{id}", |input| {
         bare(input, Request::RemoveUser { user: user(input, 0) })
     }),
     (Verb::Put, "/users/{id}/password", |input| {
-        let PasswordBody { password } = object(input)?;
+        let password = object(input, |body| body.text("password"))?;
         Ok(Request::SetPassword { user: user(input, 0), password: Hidden(password) })
     }),
     (Verb::Get, "/users/{id}/sessions", |input| {
@@ -66,13 +73,19 @@ const TABLE: &[(Verb, &str, Decode)] = &[
         bare(input, Request::EndSessions { user: user(input, 0) })
     }),
     (Verb::Post, "/users/{id}/reset-link", |input| {
-        let mail = if none(input.body).is_ok() { false } else { object::<MailBody>(input)?.mail };
+        let mail = none(input.body).is_err() && object(input, |body| body.flag("mail"))?;
         Ok(Request::MakeResetLink { user: user(input, 0), mail })
     }),
     (Verb::Post, "/invitations", |input| {
-        let InvitationBody { email, username, roles, mail } = object(input)?;
-        let roles = roles.unwrap_or_default();
-        Ok(Request::InviteUser(Invitation { email, name: username, roles, mail }))
+        let read = |body: &mut Members<'_>| {
+            Ok(Invitation {
+                email: body.text("email")?,
+                name: body.optional_text("username")?,
+                roles: body.texts("roles")?.unwrap_or_default(),
+                mail: body.flag("mail")?,
+            })
+        };
+        object(input, read).map(Request::InviteUser)
     }),
     (Verb::Get, "/sessions", |input| {
         let (page, [user]) = list(input, ["user"])?;
@@ -92,15 +105,17 @@ const TABLE: &[(Verb, &str, Decode)] = &[
         Ok(Request::ListKeys { owner, server, page })
     }),
     (Verb::Post, "/keys", |input| {
-        let NewKeyBody { owner, name, server, scopes, expires } = object(input)?;
-        let expires = expires.map(|text| time(&text)).transpose()?.map(|at| at.0);
-        Ok(Request::CreateKey(NewKey {
-            owner: who(&owner),
-            name: name.unwrap_or_default(),
-            server: server.as_deref().map(any_id),
-            scopes: scopes.unwrap_or_default(),
-            expires,
-        }))
+        let read = |body: &mut Members<'_>| {
+            let expires = body.optional_text("expires")?;
+            Ok(NewKey {
+                owner: who(&body.text("owner")?),
+                name: body.optional_text("name")?.unwrap_or_default(),
+                server: body.optional_text("server")?.as_deref().map(any_id),
+                scopes: body.texts("scopes")?.unwrap_or_default(),
+                expires: expires.map(|text| time(&text)).transpose()?.map(|at| at.0),
+            })
+        };
+        object(input, read).map(Request::CreateKey)
     }),
     (Verb::Delete, "/keys", |input| Ok(Request::RevokeKeys { owner: who(&only(input, "owner")?) })),
     (Verb::Get, "/keys/{id}", |input| bare(input, Request::ShowKey { id: id(input, 0) })),
@@ -113,13 +128,17 @@ const TABLE: &[(Verb, &str, Decode)] = &[
         Ok(Request::ListServers { page })
     }),
     (Verb::Post, "/servers", |input| {
-        let NewServerBody { name, owner } = object(input)?;
-        Ok(Request::AddServer { name, owner: owner.as_deref().map(who) })
+        object(input, |body| {
+            let owner = body.optional_text("owner")?;
+            Ok(Request::AddServer { name: body.text("name")?, owner: owner.as_deref().map(who) })
+        })
     }),
     (Verb::Get, "/servers/{id}", |input| bare(input, Request::ShowServer { id: id(input, 0) })),
     (Verb::Patch, "/servers/{id}", |input| {
-        let ServerChangeBody { name, owner } = object(input)?;
-        Ok(Request::ChangeServer { id: id(input, 0), name, owner })
+        object(input, |body| {
+            let (name, owner) = (body.optional_text("name")?, new_owner(body)?);
+            Ok(Request::ChangeServer { id: id(input, 0), name, owner })
+        })
     }),
     (Verb::Delete, "/servers/{id}", |input| {
         bare(input, Request::RemoveServer { id: id(input, 0) })
@@ -129,14 +148,13 @@ const TABLE: &[(Verb, &str, Decode)] = &[
         Ok(Request::ListWorkspaces { page })
     }),
     (Verb::Post, "/workspaces", |input| {
-        let NameBody { name } = object(input)?;
-        Ok(Request::AddWorkspace { name })
+        Ok(Request::AddWorkspace { name: object(input, |body| body.text("name"))? })
     }),
     (Verb::Get, "/workspaces/{id}", |input| {
         bare(input, Request::ShowWorkspace { id: id(input, 0) })
     }),
     (Verb::Patch, "/workspaces/{id}", |input| {
-        let NameBody { name } = object(input)?;
+        let name = object(input, |body| body.text("name"))?;
         Ok(Request::RenameWorkspace { id: id(input, 0), name })
     }),
     (Verb::Delete, "/workspaces/{id}", |input| {
@@ -147,7 +165,7 @@ const TABLE: &[(Verb, &str, Decode)] = &[
         Ok(Request::ListMembers { workspace: id(input, 0), page })
     }),
     (Verb::Put, "/workspaces/{id}/members/{user}", |input| {
-        let MemberBody { role } = object(input)?;
+        let role = object(input, |body| body.text("role"))?;
         Ok(Request::SetMember { workspace: id(input, 0), user: user(input, 1), role })
     }),
     (Verb::Delete, "/workspaces/{id}/members/{user}", |input| {
@@ -165,128 +183,30 @@ const TABLE: &[(Verb, &str, Decode)] = &[
     }),
     (Verb::Get, "/registration", |input| bare(input, Request::ShowRegistration)),
     (Verb::Put, "/registration", |input| {
-        let RegistrationBody { state } = object(input)?;
+        let kind = "\"open\" or \"closed\"";
+        let state = object(input, |body| body.required("state", kind))?;
         Ok(Request::SetRegistration { state })
     }),
 ];
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewUserBody {
-    username: String,
-    #[serde(default)]
-    email: Option<String>,
-    password: String,
-    #[serde(default)]
-    roles: Option<Vec<String>>,
-    #[serde(default)]
-    full_name: Option<String>,
-    #[serde(default)]
-    first_name: Option<String>,
-    #[serde(default)]
-    last_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserChangeBody {
-    #[serde(default)]
-    roles: Option<Vec<String>>,
-    #[serde(default)]
-    state: Option<State>,
-    #[serde(default)]
-    email_verified: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MailBody {
-    #[serde(default)]
-    mail: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct InvitationBody {
-    email: String,
-    #[serde(default)]
-    username: Option<String>,
-    #[serde(default)]
-    roles: Option<Vec<String>>,
-    #[serde(default)]
-    mail: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PasswordBody {
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewKeyBody {
-    owner: String,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    server: Option<String>,
-    #[serde(default)]
-    scopes: Option<Vec<String>>,
-    #[serde(default)]
-    expires: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RotateBody {
-    #[serde(default)]
-    overlap_seconds: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewServerBody {
-    name: String,
-    #[serde(default)]
-    owner: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServerChangeBody {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default, deserialize_with = "new_owner")]
-    owner: Owner,
+/// Reads all members of a body. One that this request does not take is refused: an
+/// operator means something by it.
+fn object<T>(
+    input: &Input<'_>,
+    read: impl FnOnce(&mut Members<'_>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let mut body = Members::read(input.content_type, input.body)?;
+    let found = read(&mut body)?;
+    body.finish().map(|()| found)
 }
 
 /// `null` is a word of its own here: nobody.
-fn new_owner<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owner, D::Error> {
-    let owner = Option::<String>::deserialize(deserializer)?;
-    Ok(owner.map_or(Owner::Nobody, |owner| Owner::User(who(&owner))))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NameBody {
-    name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MemberBody {
-    role: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegistrationBody {
-    state: Registering,
-}
-
-fn object<'a, T: Deserialize<'a>>(input: &Input<'a>) -> Result<T, DecodeError> {
-    json(input.content_type, input.body)
+fn new_owner(body: &mut Members<'_>) -> Result<Owner, DecodeError> {
+    Ok(match body.nullable::<String>("owner", "the id of a user, or null")? {
+        Given::Absent => Owner::Same,
+        Given::Null => Owner::Nobody,
+        Given::Value(owner) => Owner::User(who(&owner)),
+    })
 }
 
 /// What takes no body.
@@ -298,8 +218,8 @@ fn overlap(input: &Input<'_>) -> Result<u64, DecodeError> {
     if none(input.body).is_ok() {
         return Ok(DEFAULT_OVERLAP.0);
     }
-    let RotateBody { overlap_seconds } = object(input)?;
-    match overlap_seconds.unwrap_or(DEFAULT_OVERLAP.0) {
+    let wanted = object(input, |body| body.number("overlap_seconds"))?;
+    match wanted.unwrap_or(DEFAULT_OVERLAP.0) {
         length if length <= MAX_OVERLAP.0 => Ok(length),
         _ => Err(DecodeError::Malformed(format!(
             "overlap_seconds must be at most {}",
@@ -422,7 +342,7 @@ impl Dialect for Admin {
         decode(input).map(Command::Administer)
     }
 
-    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
+    fn encode(&self, outcome: Outcome, _context: Context) -> Answer {
         let Outcome::Administered(reply) = outcome else {
             return Answer::nothing();
         };

@@ -1,20 +1,23 @@
-//! Bodies as contracts send them: one JSON object, or one form, with exactly the
-//! documented members.
+//! Bodies as contracts send them: one JSON object, or one form. The documented members
+//! must be there once and of their types; further ones are ignored.
+
+mod members;
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 
 use super::{ClientError, DecodeError};
+
+pub(crate) use members::{Given, Members};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a body must be, in words for the client.
-const NOT_THE_OBJECT: &str =
-    "The body must be a JSON object with exactly the documented members, of the documented types";
-const NOT_THE_FORM: &str = "The body must be a form with exactly the documented fields, once each";
+const NOT_AN_OBJECT: &str = "The body must be a JSON object";
+const NOT_UTF8: &str = "The body must be a form in UTF-8";
 const NO_BODY: &str = "This request takes no body";
 
 /// The media type of a `Content-Type`, without its parameters (RFC 9110 8.3.1).
@@ -33,34 +36,16 @@ pub fn is_form(content_type: Option<&str>) -> bool {
     media_type(content_type).is_some_and(|name| name.eq_ignore_ascii_case(FORM))
 }
 
-/// Reads a JSON object.
-///
-/// # Errors
-/// When it is announced as something else, or is not the object that `T` describes.
-pub fn json<'a, T: Deserialize<'a>>(
-    content_type: Option<&str>,
-    body: &'a [u8],
-) -> Result<T, DecodeError> {
-    if !is_json(content_type) {
-        return Err(DecodeError::MediaType);
-    }
-    if body.trim_ascii_start().starts_with(b"[") {
-        // serde takes a list for an object's members in their order.
-        return Err(DecodeError::Malformed(NOT_THE_OBJECT.to_owned()));
-    }
-    serde_json::from_slice(body).map_err(|error| DecodeError::Malformed(describe(&error)))
-}
-
 /// What is wrong with a body, without repeating any of it.
-fn describe(error: &serde_json::Error) -> String {
+fn describe(error: &serde_json::Error) -> DecodeError {
     use serde_json::error::Category;
-    match error.classify() {
+    DecodeError::Malformed(match error.classify() {
         Category::Syntax | Category::Io => {
             format!("The body is not valid JSON (line {}, column {})", error.line(), error.column())
         }
         Category::Eof => "The body ends before its JSON does".to_owned(),
-        Category::Data => NOT_THE_OBJECT.to_owned(),
-    }
+        Category::Data => NOT_AN_OBJECT.to_owned(),
+    })
 }
 
 /// The member names of an object, for telling contracts apart; none when it is none.
@@ -74,32 +59,33 @@ pub fn members(body: &[u8]) -> Vec<String> {
     members.map(|members| members.into_keys().collect()).unwrap_or_default()
 }
 
-/// Reads a form's `wanted` fields, each exactly once; `ignored` ones may be there.
+/// Reads a form's `wanted` fields, each exactly once; others may be there.
 ///
 /// # Errors
-/// When it is announced as something else, or has other fields.
+/// When it is announced as something else, is not UTF-8, or lacks a field or has it twice.
 pub fn form<const N: usize>(
     content_type: Option<&str>,
     body: &[u8],
-    wanted: [&str; N],
-    ignored: &[&str],
+    wanted: [&'static str; N],
 ) -> Result<[String; N], DecodeError> {
     if !is_form(content_type) {
         return Err(DecodeError::MediaType);
     }
-    let malformed = || DecodeError::Malformed(NOT_THE_FORM.to_owned());
     // Percent-decoding replaces what is not UTF-8; a password must not change so.
-    let decoded = percent_decoded_is_text(body).then(|| form_urlencoded::parse(body));
+    if !percent_decoded_is_text(body) {
+        return Err(DecodeError::Malformed(NOT_UTF8.to_owned()));
+    }
+    let problem = |name, problem| DecodeError::Malformed(format!("The field \"{name}\" {problem}"));
     let mut found: [Option<String>; N] = [const { None }; N];
-    for (name, value) in decoded.ok_or_else(malformed)? {
+    for (name, value) in form_urlencoded::parse(body) {
         match wanted.iter().position(|wanted| *wanted == name) {
             Some(index) if found[index].is_none() => found[index] = Some(value.into_owned()),
-            None if ignored.contains(&name.as_ref()) => {}
-            _ => return Err(malformed()),
+            Some(index) => return Err(problem(wanted[index], "is there more than once")),
+            None => {}
         }
     }
-    if found.iter().any(Option::is_none) {
-        return Err(malformed());
+    if let Some(index) = found.iter().position(Option::is_none) {
+        return Err(problem(wanted[index], "is missing"));
     }
     Ok(found.map(Option::unwrap_or_default))
 }

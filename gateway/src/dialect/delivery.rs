@@ -7,6 +7,31 @@ use crate::auth::login::{AccessToken, TokenPair};
 use crate::auth::secret::Secret;
 use crate::auth::time::Seconds;
 
+/// How the clients of a contract get their tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryRule {
+    Always(Delivery),
+    /// Cookies for a browser on a page of the gateway's own origin, the body for others.
+    ByClient,
+}
+
+impl DeliveryRule {
+    #[must_use]
+    pub fn uses_cookies(self) -> bool {
+        self != DeliveryRule::Always(Delivery::Body)
+    }
+
+    /// For one request; `own_page` tells whether a page of our origin has sent it.
+    #[must_use]
+    pub fn choose(self, own_page: impl FnOnce() -> bool) -> Delivery {
+        match self {
+            DeliveryRule::Always(delivery) => delivery,
+            DeliveryRule::ByClient if own_page() => Delivery::Cookie,
+            DeliveryRule::ByClient => Delivery::Body,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     Body,

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::auth::account::{Account, PersonName};
 use crate::auth::login::{AccessToken, Issuance};
@@ -13,13 +13,13 @@ use crate::auth::secret::Secret;
 use crate::auth::time::Timestamp;
 use crate::auth::workspace::WorkspaceId;
 
-use super::body::{json, none, to_json};
-use super::delivery::Delivery;
+use super::body::{Members, to_json};
+use super::delivery::{Delivery, DeliveryRule};
 use super::flow;
 use super::notation::{envelope_user, millis, parse_id};
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
-    Input, Operation, Outcome, Settings, Verb,
+    Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
+    Endpoint, Input, Operation, Outcome, Settings, Verb,
 };
 
 /// Where GitHub sends browsers back to, below the prefix.
@@ -44,34 +44,6 @@ pub struct Envelope {
     pub callback: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RegisterBody {
-    email: String,
-    first_name: String,
-    last_name: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoginBody {
-    email: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GithubBody {
-    code: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct SwitchBody {
-    workspace_id: String,
-}
-
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the contract's names")]
 struct Success<T> {
@@ -84,6 +56,8 @@ struct Success<T> {
 #[serde(rename_all = "camelCase")]
 struct ProvidersData<'a> {
     local: bool,
+    /// Beyond the contract's three.
+    login: bool,
     github: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     github_client_id: Option<&'a str>,
@@ -100,7 +74,7 @@ struct SignedInData<'a> {
 #[serde(rename_all = "camelCase")]
 struct User<'a> {
     id: String,
-    email: &'a str,
+    email: Option<&'a str>,
     first_name: String,
     last_name: String,
     role: &'a str,
@@ -112,7 +86,7 @@ struct User<'a> {
 #[serde(rename_all = "camelCase")]
 struct Me<'a> {
     id: String,
-    email: &'a str,
+    email: Option<&'a str>,
     first_name: String,
     last_name: String,
     role: &'a str,
@@ -153,20 +127,22 @@ impl Dialect for Envelope {
         match operation {
             Operation::Providers => Ok(Command::Providers),
             Operation::Register => {
-                let body: RegisterBody = json(content_type, body)?;
+                let mut body = Members::read(content_type, body)?;
+                let (first, last) = (body.text("firstName")?, body.text("lastName")?);
                 Ok(Command::Register(Registration {
-                    email: body.email,
+                    email: body.text("email")?,
                     username: None,
-                    name: PersonName::in_parts(&body.first_name, &body.last_name),
-                    password: Secret::new(body.password),
+                    name: PersonName::in_parts(&first, &last),
+                    password: Secret::new(body.text("password")?),
                 }))
             }
             Operation::Login => {
-                let LoginBody { email, password } = json(content_type, body)?;
-                Ok(Command::Login { name: email, password: Secret::new(password) })
+                let mut body = Members::read(content_type, body)?;
+                let (name, password) = (body.text("email")?, body.text("password")?);
+                Ok(Command::Login { name, password: Secret::new(password) })
             }
             Operation::Github => {
-                let GithubBody { code } = json(content_type, body)?;
+                let code = Members::read(content_type, body)?.text("code")?;
                 Ok(Command::Github { code: Secret::new(code) })
             }
             Operation::BeginGithub => {
@@ -179,47 +155,51 @@ impl Dialect for Envelope {
                 returned: flow::returned(input.query)?,
             }),
             Operation::Me => Ok(Command::Me),
-            Operation::Reissue => none(body).map(|()| Command::Reissue),
+            // Whatever body comes with this has no meaning here and gets none.
+            Operation::Reissue => Ok(Command::Reissue),
             Operation::SwitchWorkspace => {
-                let SwitchBody { workspace_id } = json(content_type, body)?;
+                let id = Members::read(content_type, body)?.text("workspaceId")?;
                 // What is no id is the id of no workspace.
-                let workspace = parse_id(&workspace_id).map(WorkspaceId);
+                let workspace = parse_id(&id).map(WorkspaceId);
                 Ok(Command::SwitchWorkspace { workspace })
             }
             _ => Err(DecodeError::not_of_this_contract()),
         }
     }
 
-    fn encode(&self, outcome: Outcome, now: Timestamp) -> Answer {
+    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
+        let Context { now, delivery } = context;
         match outcome {
             Outcome::Providers(providers) => {
                 let github_client_id = providers.github_client_id.as_deref();
                 let github = github_client_id.is_some();
-                let data = ProvidersData { local: providers.local, github, github_client_id };
+                let data = ProvidersData {
+                    local: providers.registration,
+                    login: providers.passwords,
+                    github,
+                    github_client_id,
+                };
                 success(StatusCode::OK, data, now)
             }
             Outcome::Registered(account, pair) => {
-                self.signed_in(StatusCode::CREATED, &account, &pair.access, now)
+                let answer = signed_in(&account, &pair.access, context);
+                Answer { status: StatusCode::CREATED, ..answer }
             }
-            Outcome::SignedIn(account, pair) => {
-                self.signed_in(StatusCode::OK, &account, &pair.access, now)
-            }
+            Outcome::SignedIn(account, pair) => signed_in(&account, &pair.access, context),
             Outcome::SentToGithub(url, kept) => {
                 redirect(StatusCode::FOUND, &url).with(vec![flow::remember(&kept)])
             }
-            Outcome::BackFromGithub(account, pair, return_to) => match self.settings.delivery {
-                Delivery::Body => self.signed_in(StatusCode::OK, &account, &pair.access, now),
+            Outcome::BackFromGithub(account, pair, return_to) => match delivery {
+                Delivery::Body => signed_in(&account, &pair.access, context),
                 Delivery::Cookie => redirect(StatusCode::SEE_OTHER, &return_to)
                     .with(Delivery::Cookie.of_access(&pair.access)),
             },
-            Outcome::Reissued(account, access) => {
-                self.signed_in(StatusCode::OK, &account, &access, now)
-            }
+            Outcome::Reissued(account, access) => signed_in(&account, &access, context),
             Outcome::Me(account) => {
                 let (first_name, last_name) = account.name.parts();
                 let data = Me {
                     id: envelope_user(account.id),
-                    email: account.email.as_deref().unwrap_or_default(),
+                    email: account.email.as_deref(),
                     first_name,
                     last_name,
                     role: account.main_role(),
@@ -251,32 +231,24 @@ impl Dialect for Envelope {
         self.settings.password
     }
 
-    fn delivery(&self) -> Delivery {
+    fn delivery(&self) -> DeliveryRule {
         self.settings.delivery
     }
 }
 
-impl Envelope {
-    fn signed_in(
-        &self,
-        status: StatusCode,
-        account: &Account,
-        access: &AccessToken,
-        now: Timestamp,
-    ) -> Answer {
-        let (first_name, last_name) = account.name.parts();
-        let user = User {
-            id: envelope_user(account.id),
-            email: account.email.as_deref().unwrap_or_default(),
-            first_name,
-            last_name,
-            role: account.main_role(),
-            avatar_url: account.avatar.as_deref(),
-        };
-        let delivery = self.settings.delivery;
-        let data = SignedInData { token: delivery.shown(&access.text), user };
-        success(status, data, now).with(delivery.of_access(access))
-    }
+fn signed_in(account: &Account, access: &AccessToken, context: Context) -> Answer {
+    let Context { now, delivery } = context;
+    let (first_name, last_name) = account.name.parts();
+    let user = User {
+        id: envelope_user(account.id),
+        email: account.email.as_deref(),
+        first_name,
+        last_name,
+        role: account.main_role(),
+        avatar_url: account.avatar.as_deref(),
+    };
+    let data = SignedInData { token: delivery.shown(&access.text), user };
+    success(StatusCode::OK, data, now).with(delivery.of_access(access))
 }
 
 fn redirect(status: StatusCode, to: &str) -> Answer {

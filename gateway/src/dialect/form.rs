@@ -2,20 +2,19 @@
 //! (S0-01 to S0-12).
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::auth::account::{Account, PersonName};
 use crate::auth::login::{Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
 use crate::auth::register::Registration;
 use crate::auth::secret::Secret;
-use crate::auth::time::Timestamp;
 
-use super::body::{form, json, to_json};
-use super::delivery::Delivery;
+use super::body::{Members, form, to_json};
+use super::delivery::{Delivery, DeliveryRule};
 use super::{
-    Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint, Input,
-    Operation, Outcome, Settings, Verb,
+    Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
+    Input, Operation, Outcome, Settings, Verb,
 };
 
 const ENDPOINTS: &[Endpoint] = &[
@@ -24,31 +23,12 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh).trying(Attempt::RefreshToken),
 ];
 
-/// What clients of OAuth 2.0's password grant send along; it changes nothing here.
-const IGNORED_FIELDS: &[&str] = &["grant_type", "scope", "client_id", "client_secret"];
-
 pub struct Form(pub Settings);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegisterBody {
-    email: String,
-    username: String,
-    password: String,
-    password_confirm: String,
-    full_name: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RefreshBody {
-    refresh_token: String,
-}
 
 #[derive(Serialize)]
 struct User<'a> {
     id: String,
-    email: &'a str,
+    email: Option<&'a str>,
     username: &'a str,
     full_name: String,
 }
@@ -87,40 +67,41 @@ impl Dialect for Form {
         let Input { content_type, body, .. } = *input;
         match operation {
             Operation::Register => {
-                let body: RegisterBody = json(content_type, body)?;
-                if body.password != body.password_confirm {
+                let mut body = Members::read(content_type, body)?;
+                let password = body.text("password")?;
+                if password != body.text("password_confirm")? {
                     return Err(DecodeError::Malformed("The two passwords differ".to_owned()));
                 }
                 Ok(Command::Register(Registration {
-                    email: body.email,
-                    username: Some(body.username),
-                    name: PersonName::whole(&body.full_name),
-                    password: Secret::new(body.password),
+                    email: body.text("email")?,
+                    username: Some(body.text("username")?),
+                    name: PersonName::whole(&body.text("full_name")?),
+                    password: Secret::new(password),
                 }))
             }
             Operation::Login => {
-                let fields = form(content_type, body, ["username", "password"], IGNORED_FIELDS)?;
-                let [name, password] = fields;
+                let [name, password] = form(content_type, body, ["username", "password"])?;
                 Ok(Command::Login { name, password: Secret::new(password) })
             }
             Operation::Refresh => {
                 if let Some(token) = input.refresh_cookie {
                     return Ok(Command::Refresh { token: token.into() });
                 }
-                let RefreshBody { refresh_token } = json(content_type, body)?;
-                Ok(Command::Refresh { token: Secret::new(refresh_token) })
+                let token = Members::read(content_type, body)?.text("refresh_token")?;
+                Ok(Command::Refresh { token: Secret::new(token) })
             }
             _ => Err(DecodeError::not_of_this_contract()),
         }
     }
 
-    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
+    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
         match outcome {
             Outcome::Registered(account, pair) => {
-                self.tokens(StatusCode::CREATED, Some(&account), &pair, true)
+                let answer = self.tokens(&pair, Some(&account), true, context.delivery);
+                Answer { status: StatusCode::CREATED, ..answer }
             }
-            Outcome::SignedIn(_, pair) => self.tokens(StatusCode::OK, None, &pair, true),
-            Outcome::Refreshed(_, pair) => self.tokens(StatusCode::OK, None, &pair, false),
+            Outcome::SignedIn(_, pair) => self.tokens(&pair, None, true, context.delivery),
+            Outcome::Refreshed(_, pair) => self.tokens(&pair, None, false, context.delivery),
             _ => Answer::nothing(),
         }
     }
@@ -138,7 +119,7 @@ impl Dialect for Form {
         self.0.password
     }
 
-    fn delivery(&self) -> Delivery {
+    fn delivery(&self) -> DeliveryRule {
         self.0.delivery
     }
 }
@@ -146,15 +127,14 @@ impl Dialect for Form {
 impl Form {
     fn tokens(
         &self,
-        status: StatusCode,
-        account: Option<&Account>,
         pair: &TokenPair,
+        account: Option<&Account>,
         with_refresh: bool,
+        delivery: Delivery,
     ) -> Answer {
-        let delivery = self.0.delivery;
         let user = account.map(|account| User {
             id: account.id.0.to_string(),
-            email: account.email.as_deref().unwrap_or_default(),
+            email: account.email.as_deref(),
             username: account.username.as_str(),
             full_name: account.name.full(),
         });
@@ -163,15 +143,12 @@ impl Form {
         } else {
             delivery.of_access(&pair.access)
         };
-        Answer::json(
-            status,
-            &TokensAnswer {
-                user,
-                access_token: delivery.shown(&pair.access.text),
-                refresh_token: delivery.shown(&pair.refresh).filter(|_| with_refresh),
-                token_type: "bearer",
-            },
-        )
+        Answer::ok(&TokensAnswer {
+            user,
+            access_token: delivery.shown(&pair.access.text),
+            refresh_token: delivery.shown(&pair.refresh).filter(|_| with_refresh),
+            token_type: "bearer",
+        })
         .with(fields)
     }
 }

@@ -6,18 +6,17 @@
 
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::auth::account::Account;
 use crate::auth::link::LinkKind;
 use crate::auth::password::{MAX_BYTES, MIN_CHARS};
 use crate::auth::secret::Secret;
-use crate::auth::time::Timestamp;
 
-use super::body::{coded_refusal, is_form, json, none};
+use super::body::{Members, coded_refusal, is_form, none};
 use super::{
-    Admission, Answer, ClientError, Command, Contract, DecodeError, Dialect, Endpoint, Input,
-    Operation, Outcome, Presentation, Verb,
+    Admission, Answer, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
+    Input, Operation, Outcome, Presentation, Verb,
 };
 
 const LINKS: &[Endpoint] = &[
@@ -40,18 +39,6 @@ pub struct Links {
     pub prefix: String,
     /// Whether people can ask for links by mail.
     pub mail: bool,
-}
-
-#[derive(Deserialize)]
-struct FollowBody {
-    link: String,
-    #[serde(default)]
-    password: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct AddressBody {
-    email: String,
 }
 
 #[derive(Serialize)]
@@ -82,20 +69,21 @@ impl Dialect for Links {
             }
             Operation::FollowLink if is_form(input.content_type) => follow_form(input.body),
             Operation::FollowLink => {
-                let FollowBody { link, password } = json(input.content_type, input.body)?;
-                let (link, password) = (Secret::new(link), password.map(Secret::new));
+                let mut body = Members::read(input.content_type, input.body)?;
+                let link = Secret::new(body.text("link")?);
+                let password = body.optional_text("password")?.map(Secret::new);
                 Ok(Command::FollowLink { link, password, reply: Presentation::Json })
             }
             Operation::SendPasswordLink => {
-                let AddressBody { email } = json(input.content_type, input.body)?;
-                Ok(Command::SendPasswordLink { address: email })
+                let address = Members::read(input.content_type, input.body)?.text("email")?;
+                Ok(Command::SendPasswordLink { address })
             }
             Operation::SendAddressLink => none(input.body).map(|()| Command::SendAddressLink),
             _ => Err(DecodeError::not_of_this_contract()),
         }
     }
 
-    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
+    fn encode(&self, outcome: Outcome, _context: Context) -> Answer {
         match outcome {
             Outcome::LinkShown(account, kind, link) => {
                 page(StatusCode::OK, &self.form(&account, kind, &link))

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use super::body::to_json;
-use super::{Contract, Endpoint, Operation, Verb};
+use super::{Admission, Contract, Endpoint, Operation, Verb};
 
 /// A document as it is written.
 struct Written {
@@ -39,10 +39,12 @@ fn written(contract: Contract) -> Written {
     Written { served_at, prefix, text }
 }
 
-/// Where a contract's document is, wherever the contract itself is mounted.
+/// Where a contract's document is, wherever the contract itself is mounted, for those
+/// who may read it.
 #[must_use]
-pub fn endpoint(contract: Contract) -> Endpoint {
-    Endpoint::new(Verb::Get, written(contract).served_at, Operation::Describe).fixed()
+pub fn endpoint(contract: Contract, readers: Admission) -> Endpoint {
+    let served_at = written(contract).served_at;
+    Endpoint::new(Verb::Get, served_at, Operation::Describe).fixed().admitting(readers)
 }
 
 /// The document of a contract that is mounted at `prefix`, without what `is_there`

@@ -9,6 +9,7 @@ use crate::auth::error::{Entity, Error};
 use crate::auth::federation::{FederationError, Grant, Joined};
 use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
+use crate::auth::register::Registering;
 use crate::auth::server::ServerId;
 
 use super::flow::Kept;
@@ -108,11 +109,15 @@ async fn carry_out(
         Command::IssueTicket => core.issue_ticket(caller()?).await.map(Outcome::Ticket),
         Command::Me => Ok(Outcome::Me(Arc::clone(&caller()?.account))),
         Command::Providers => Ok(Outcome::Providers(Providers {
-            local: core.policy().local_accounts,
+            registration: core.policy().local_accounts && core.registration() == Registering::Open,
+            passwords: core.policy().local_accounts,
             github_client_id: core.github().map(|provider| provider.client_id().to_owned()),
         })),
         Command::CreateKey(wanted) => create_key(core, person(caller()?)?, wanted).await,
         Command::ListKeys => Ok(Outcome::Keys(core.standing().keys(Some(person(caller()?)?.id)))),
+        Command::ListServers => {
+            Ok(Outcome::Servers(core.standing().servers_of(person(caller()?)?.id)))
+        }
         Command::DeleteKey { key } => {
             let owner = person(caller()?)?.id;
             let key = key.ok_or(Error::Unknown(Entity::Key))?;

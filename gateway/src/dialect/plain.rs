@@ -2,22 +2,22 @@
 //! (S3-01 to S3-20).
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::auth::account::Account;
 use crate::auth::api_key::{ApiKey, DEFAULT_OVERLAP, KeyId, MAX_OVERLAP};
 use crate::auth::login::{Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
 use crate::auth::secret::Secret;
-use crate::auth::server::ServerId;
-use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::server::{Server, ServerId};
+use crate::auth::time::Seconds;
 
-use super::body::{json, none, to_json};
-use super::delivery::Delivery;
+use super::body::{Members, none, to_json};
+use super::delivery::{Delivery, DeliveryRule};
 use super::notation::{parse_id, parse_time, plain_key, plain_user, seconds};
 use super::{
-    Admission, Answer, Attempt, Binding, ClientError, Command, Contract, DecodeError, Dialect,
-    Endpoint, Input, KeyRequest, Operation, Outcome, Settings, Verb,
+    Admission, Answer, Attempt, Binding, ClientError, Command, Context, Contract, DecodeError,
+    Dialect, Endpoint, Input, KeyRequest, Operation, Outcome, Settings, Verb,
 };
 
 const SESSIONS: &[Endpoint] = &[
@@ -35,6 +35,8 @@ const KEYS: &[Endpoint] = &[
         .admitting(Admission::Authenticated),
     Endpoint::new(Verb::Post, "/auth/keys/{key}/rotate", Operation::RotateKey)
         .admitting(Admission::Authenticated),
+    Endpoint::new(Verb::Get, "/auth/servers", Operation::ListServers)
+        .admitting(Admission::Authenticated),
 ];
 
 pub struct Plain {
@@ -51,39 +53,6 @@ impl Plain {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoginBody {
-    username: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RefreshBody {
-    refresh_token: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct CreateKeyBody {
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    server_id: Option<String>,
-    #[serde(default)]
-    scopes: Option<Vec<String>>,
-    #[serde(default)]
-    expires_at: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct RotateKeyBody {
-    #[serde(default)]
-    overlap_seconds: Option<u64>,
-}
-
 #[derive(Serialize)]
 struct SignedInAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +67,7 @@ struct SignedInAnswer<'a> {
 struct User<'a> {
     id: String,
     username: &'a str,
-    email: &'a str,
+    email: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +98,18 @@ struct KeyAnswer<'a> {
     name: &'a str,
     created_at: String,
     last_used: Option<String>,
+    /// This and the following are beyond the contract's four.
+    scopes: &'a [String],
+    expires_at: Option<String>,
+    server_id: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServerAnswer<'a> {
+    server_id: String,
+    name: &'a str,
+    created_at: String,
 }
 
 #[derive(Serialize)]
@@ -154,20 +135,22 @@ impl Dialect for Plain {
         let key = || input.parameters.first().and_then(|text| parse_id(text)).map(KeyId);
         match operation {
             Operation::Login => {
-                let LoginBody { username, password } = json(content_type, body)?;
-                Ok(Command::Login { name: username, password: Secret::new(password) })
+                let mut body = Members::read(content_type, body)?;
+                let (name, password) = (body.text("username")?, body.text("password")?);
+                Ok(Command::Login { name, password: Secret::new(password) })
             }
             Operation::Refresh => {
                 if let Some(token) = input.refresh_cookie {
                     return Ok(Command::Refresh { token: token.into() });
                 }
-                let RefreshBody { refresh_token } = json(content_type, body)?;
-                Ok(Command::Refresh { token: Secret::new(refresh_token) })
+                let token = Members::read(content_type, body)?.text("refreshToken")?;
+                Ok(Command::Refresh { token: Secret::new(token) })
             }
             // Whatever body comes with this has no meaning here and gets none.
             Operation::EndSession => Ok(Command::EndSession),
             Operation::CreateKey => read_key_request(content_type, body).map(Command::CreateKey),
             Operation::ListKeys => Ok(Command::ListKeys),
+            Operation::ListServers => Ok(Command::ListServers),
             Operation::DeleteKey => Ok(Command::DeleteKey { key: key() }),
             Operation::RotateKey => {
                 let overlap = read_overlap(content_type, body)?;
@@ -177,10 +160,10 @@ impl Dialect for Plain {
         }
     }
 
-    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
-        let delivery = self.settings.delivery;
+    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
+        let delivery = context.delivery;
         match outcome {
-            Outcome::SignedIn(account, pair) => self.signed_in(&account, &pair),
+            Outcome::SignedIn(account, pair) => self.signed_in(&account, &pair, delivery),
             Outcome::Refreshed(_, pair) => {
                 let token = delivery.shown(&pair.access.text);
                 Answer::ok(&RefreshedAnswer { token, expires_in: pair.access.ttl.0 })
@@ -202,6 +185,9 @@ impl Dialect for Plain {
             Outcome::Keys(keys) => {
                 Answer::ok(&keys.iter().map(|key| describe(key)).collect::<Vec<_>>())
             }
+            Outcome::Servers(servers) => Answer::ok(
+                &servers.iter().map(|server| describe_server(server)).collect::<Vec<_>>(),
+            ),
             Outcome::KeyDeleted => Answer { status: StatusCode::NO_CONTENT, ..Answer::nothing() },
             _ => Answer::nothing(),
         }
@@ -226,14 +212,13 @@ impl Dialect for Plain {
         self.settings.password
     }
 
-    fn delivery(&self) -> Delivery {
+    fn delivery(&self) -> DeliveryRule {
         self.settings.delivery
     }
 }
 
 impl Plain {
-    fn signed_in(&self, account: &Account, pair: &TokenPair) -> Answer {
-        let delivery = self.settings.delivery;
+    fn signed_in(&self, account: &Account, pair: &TokenPair, delivery: Delivery) -> Answer {
         let answer = SignedInAnswer {
             token: delivery.shown(&pair.access.text),
             expires_in: pair.access.ttl.0,
@@ -241,7 +226,7 @@ impl Plain {
             user: User {
                 id: plain_user(account.id),
                 username: account.username.as_str(),
-                email: account.email.as_deref().unwrap_or_default(),
+                email: account.email.as_deref(),
             },
         };
         Answer::ok(&answer).with(delivery.of_pair(pair, self.settings.refresh_ttl))
@@ -254,6 +239,17 @@ fn describe(key: &ApiKey) -> KeyAnswer<'_> {
         name: &key.name,
         created_at: seconds(key.created),
         last_used: key.last_used.get().map(seconds),
+        scopes: &key.scopes,
+        expires_at: key.expires.map(seconds),
+        server_id: key.server.map(|server| server.0.to_string()),
+    }
+}
+
+fn describe_server(server: &Server) -> ServerAnswer<'_> {
+    ServerAnswer {
+        server_id: server.id.0.to_string(),
+        name: &server.name,
+        created_at: seconds(server.created),
     }
 }
 
@@ -262,29 +258,29 @@ fn read_key_request(content_type: Option<&str>, body: &[u8]) -> Result<KeyReques
     if body.is_empty() {
         return Ok(KeyRequest::default());
     }
-    let body: CreateKeyBody = json(content_type, body)?;
+    let mut body = Members::read(content_type, body)?;
     let not_a_time = || DecodeError::Malformed("expiresAt must be a time of RFC 3339".to_owned());
-    let expires =
-        body.expires_at.map(|text| parse_time(&text).ok_or_else(not_a_time)).transpose()?;
-    Ok(KeyRequest {
-        name: body.name.unwrap_or_default(),
-        server: match body.server_id {
+    let expires = body.optional_text("expiresAt")?;
+    let expires = expires.map(|text| parse_time(&text).ok_or_else(not_a_time)).transpose()?;
+    let wanted = KeyRequest {
+        name: body.optional_text("name")?.unwrap_or_default(),
+        server: match body.optional_text("serverId")? {
             None => Binding::None,
             Some(text) => {
                 parse_id(&text).map_or(Binding::Nothing, |id| Binding::Server(ServerId(id)))
             }
         },
-        scopes: body.scopes.unwrap_or_default(),
+        scopes: body.texts("scopes")?.unwrap_or_default(),
         expires,
-    })
+    };
+    body.refuse_misspelt(&["serverId", "scopes", "expiresAt"]).map(|()| wanted)
 }
 
 fn read_overlap(content_type: Option<&str>, body: &[u8]) -> Result<Seconds, DecodeError> {
     if none(body).is_ok() {
         return Ok(DEFAULT_OVERLAP);
     }
-    let RotateKeyBody { overlap_seconds } = json(content_type, body)?;
-    match overlap_seconds {
+    match Members::read(content_type, body)?.number("overlapSeconds")? {
         None => Ok(DEFAULT_OVERLAP),
         Some(length) if length <= MAX_OVERLAP.0 => Ok(Seconds(length)),
         Some(_) => {

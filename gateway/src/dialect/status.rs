@@ -2,19 +2,18 @@
 //! pairs, Basic beside bearer, WebSocket tickets (S1-01 to S1-35).
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::auth::login::Issuance;
 use crate::auth::password::PasswordRule;
 use crate::auth::secret::Secret;
-use crate::auth::time::Timestamp;
 
-use super::body::{json, to_json};
-use super::delivery::Delivery;
+use super::body::{Members, to_json};
+use super::delivery::DeliveryRule;
 use super::notation::StoreShown;
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, Contract, DecodeError, Dialect, Endpoint,
-    Health, Input, Operation, Outcome, Serving, Settings, Verb,
+    Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
+    Endpoint, Health, Input, Operation, Outcome, Serving, Settings, Verb,
 };
 
 const ENDPOINTS: &[Endpoint] = &[
@@ -33,26 +32,6 @@ const ENDPOINTS: &[Endpoint] = &[
 pub struct Status {
     pub settings: Settings,
     pub rotate: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoginBody {
-    username: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RefreshBody {
-    refresh_token: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChangePasswordBody {
-    current_password: String,
-    new_password: String,
 }
 
 #[derive(Serialize)]
@@ -112,22 +91,22 @@ impl Dialect for Status {
         let Input { content_type, body, .. } = *input;
         match operation {
             Operation::Login => {
-                let LoginBody { username, password } = json(content_type, body)?;
-                Ok(Command::Login { name: username, password: Secret::new(password) })
+                let mut body = Members::read(content_type, body)?;
+                let (name, password) = (body.text("username")?, body.text("password")?);
+                Ok(Command::Login { name, password: Secret::new(password) })
             }
             Operation::Refresh => {
                 if let Some(token) = input.refresh_cookie {
                     return Ok(Command::Refresh { token: token.into() });
                 }
-                let RefreshBody { refresh_token } = json(content_type, body)?;
-                Ok(Command::Refresh { token: Secret::new(refresh_token) })
+                let token = Members::read(content_type, body)?.text("refresh_token")?;
+                Ok(Command::Refresh { token: Secret::new(token) })
             }
             Operation::ChangePassword => {
-                let ChangePasswordBody { current_password, new_password } =
-                    json(content_type, body)?;
+                let mut body = Members::read(content_type, body)?;
                 Ok(Command::ChangePassword {
-                    current: Secret::new(current_password),
-                    new: Secret::new(new_password),
+                    current: Secret::new(body.text("current_password")?),
+                    new: Secret::new(body.text("new_password")?),
                 })
             }
             // Whatever body comes with these has no meaning here and gets none.
@@ -138,9 +117,9 @@ impl Dialect for Status {
         }
     }
 
-    fn encode(&self, outcome: Outcome, _now: Timestamp) -> Answer {
+    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
         let success = "success";
-        let delivery = self.settings.delivery;
+        let delivery = context.delivery;
         match outcome {
             Outcome::SignedIn(_, pair) | Outcome::Refreshed(_, pair) => Answer::ok(&PairAnswer {
                 status: success,
@@ -174,7 +153,7 @@ impl Dialect for Status {
         self.settings.password
     }
 
-    fn delivery(&self) -> Delivery {
+    fn delivery(&self) -> DeliveryRule {
         self.settings.delivery
     }
 }

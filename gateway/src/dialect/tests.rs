@@ -14,16 +14,16 @@ use crate::auth::password::PasswordRule;
 use crate::auth::ports::{StoreHealth, StoreState};
 use crate::auth::time::{Seconds, Timestamp};
 
-use super::delivery::{ACCESS_COOKIE, Delivery, REFRESH_COOKIE};
+use super::delivery::{ACCESS_COOKIE, Delivery, DeliveryRule, REFRESH_COOKIE};
 use super::envelope::Envelope;
 use super::form::Form;
 use super::notation::plain_user;
 use super::plain::Plain;
 use super::status::Status;
-use super::told_apart::{Telltale, choose};
+use super::told_apart::{Chosen, Telltale, choose};
 use super::{
-    Answer, Contract, Dialect, Dialects, Health, HealthPaths, Outcome, Resolution, Serving,
-    Settings, body,
+    Admission, Answer, Context, Contract, Dialect, Dialects, Health, HealthPaths, Outcome,
+    Resolution, Serving, Settings, body,
 };
 
 pub(super) fn settings(prefix: &str) -> Settings {
@@ -32,7 +32,7 @@ pub(super) fn settings(prefix: &str) -> Settings {
         access_ttl: Seconds(60),
         refresh_ttl: Seconds(600),
         password: PasswordRule::default(),
-        delivery: Delivery::Body,
+        delivery: DeliveryRule::Always(Delivery::Body),
     }
 }
 
@@ -46,7 +46,8 @@ fn contracts() -> Vec<Arc<dyn Dialect>> {
 }
 
 fn mounted(contracts: Vec<Arc<dyn Dialect>>) -> Dialects {
-    Dialects::new(contracts, HealthPaths::Own).expect("the paths are told apart")
+    Dialects::new(contracts, HealthPaths::Own, Admission::Authenticated)
+        .expect("the paths are told apart")
 }
 
 fn all() -> Dialects {
@@ -112,7 +113,14 @@ fn contracts_that_share_a_path_are_told_apart_by_the_request() {
                 authorization: *authorization,
                 refresh_cookie: *refresh_cookie,
             };
-            let chosen = choose(&candidates, &told).expect("somebody answers");
+            let (chosen, several) = match choose(&candidates, &told).expect("somebody answers") {
+                Chosen::One(chosen) => (chosen, false),
+                Chosen::Several(default) => (default, true),
+            };
+            let has = |name: &str| told.members.iter().any(|member| member == name);
+            let both =
+                has("username") && has("email") || has("refreshToken") && has("refresh_token");
+            assert_eq!(several, both, "{path} {text} {told:?}");
             let default = defaults[usize::from(path.starts_with("/api/v1"))];
             let expected = expected.unwrap_or(default);
             assert_eq!(chosen.dialect.contract(), expected, "{path} {text} {told:?}");
@@ -194,7 +202,7 @@ fn tokens_are_in_the_members_of_their_contract_or_in_cookies() {
         [Outcome::SignedIn(Arc::clone(&ann), pair()), Outcome::Refreshed(Arc::clone(&ann), pair())]
     };
     for delivery in [Delivery::Body, Delivery::Cookie] {
-        let settings = || Settings { delivery, ..settings("/api") };
+        let settings = || settings("/api");
         let status = json!({
             "status": "success", "access_token": "of access", "refresh_token": "of refresh",
             "token_type": "Bearer",
@@ -233,7 +241,7 @@ fn tokens_are_in_the_members_of_their_contract_or_in_cookies() {
         ];
         for (dialect, expected) in contracts {
             for (outcome, (mut body, by_cookie)) in outcomes().into_iter().zip(expected) {
-                let answer = dialect.encode(outcome, Timestamp(0));
+                let answer = dialect.encode(outcome, Context { now: Timestamp(0), delivery });
                 if delivery == Delivery::Cookie {
                     let members = body.as_object_mut().expect("an object");
                     members.retain(|_, value| *value != "of access" && *value != "of refresh");
@@ -301,7 +309,8 @@ fn health_tells_how_a_shared_store_is_and_nothing_of_one_s_own() {
         let dialect = Status { settings: settings("/api"), rotate: true };
         let health =
             Health { serving, version: "1.2.3", pending_update: None, cves: Vec::new(), store };
-        let answer = dialect.encode(Outcome::Health(health), Timestamp::from_seconds(0));
+        let context = Context { now: Timestamp(0), delivery: Delivery::Body };
+        let answer = dialect.encode(Outcome::Health(health), context);
         let mut expected = expected;
         expected["version"] = json!("1.2.3");
         assert_eq!(answer.status, status, "{expected}");

@@ -47,12 +47,20 @@ const RULES: &[Rule] = &[
     }),
 ];
 
-/// Whose request it is. One that fits none of several, or more than one, is the
-/// default's, which refuses it for what it lacks or has too much.
+/// Whose request for a shared path is.
+#[derive(Clone, Copy)]
+pub enum Chosen<'a> {
+    /// One that fits none is the path's default's, which refuses it for what it lacks.
+    One(&'a Candidate),
+    /// It has the marks of several, and is refused in the shape of the default.
+    Several(&'a Candidate),
+}
+
+/// Whose request it is; `None` only where there is no candidate.
 #[must_use]
-pub fn choose<'a>(candidates: &'a [Candidate], told: &Telltale<'_>) -> Option<&'a Candidate> {
+pub fn choose<'a>(candidates: &'a [Candidate], told: &Telltale<'_>) -> Option<Chosen<'a>> {
     let [first, second, ..] = candidates else {
-        return candidates.first();
+        return candidates.first().map(Chosen::One);
     };
     debug_assert!(first.dialect.contract() != second.dialect.contract());
     let mut fitting = candidates.iter().filter(|candidate| {
@@ -61,8 +69,9 @@ pub fn choose<'a>(candidates: &'a [Candidate], told: &Telltale<'_>) -> Option<&'
         };
         RULES.iter().find(own).is_some_and(|(_, _, fits)| fits(told))
     });
-    match (fitting.next(), fitting.next()) {
-        (Some(only), None) => Some(only),
-        _ => Some(first),
-    }
+    Some(match (fitting.next(), fitting.next()) {
+        (Some(only), None) => Chosen::One(only),
+        (Some(_), Some(_)) => Chosen::Several(first),
+        (None, _) => Chosen::One(first),
+    })
 }

@@ -35,6 +35,25 @@ pub fn check(parts: &Parts, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<
     judge(&parts.headers, asked, listed).map_err(|foreign| Reason::CrossSite.because(foreign))
 }
 
+/// Whether a page of the origin that was asked has sent a request: no client but a
+/// browser says so.
+#[must_use]
+pub fn is_own_page(headers: &HeaderMap, asked: Origin<'_>) -> bool {
+    let origin = only(headers.get_all(header::ORIGIN), "Origin");
+    let site = only(headers.get_all(SEC_FETCH_SITE), "Sec-Fetch-Site");
+    match (site, origin) {
+        (Ok(Some(site)), Ok(_)) => site == "same-origin",
+        (Ok(None), Ok(Some(origin))) => {
+            parse_page(origin).is_some_and(|page| is_asked(&page, asked))
+        }
+        _ => false,
+    }
+}
+
+fn parse_page(origin: &HeaderValue) -> Option<PageOrigin> {
+    PageOrigin::parse(origin.to_str().ok()?).ok()
+}
+
 /// What tells that a page is not ours.
 #[derive(Debug, PartialEq, Eq)]
 enum Foreign {
@@ -48,7 +67,7 @@ enum Foreign {
 fn judge(headers: &HeaderMap, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<(), Foreign> {
     let origin = only(headers.get_all(header::ORIGIN), "Origin")?;
     let site = only(headers.get_all(SEC_FETCH_SITE), "Sec-Fetch-Site")?;
-    let page = origin.and_then(|origin| PageOrigin::parse(origin.to_str().ok()?).ok());
+    let page = origin.and_then(parse_page);
     if page.as_ref().is_some_and(|page| listed.contains(page)) {
         return Ok(());
     }

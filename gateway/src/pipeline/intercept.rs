@@ -17,10 +17,10 @@ use crate::auth::federation::{Joined, Joining};
 use crate::auth::logout::Unread;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
-use crate::dialect::delivery::{Delivery, REFRESH_COOKIE};
+use crate::dialect::delivery::REFRESH_COOKIE;
 use crate::dialect::flow::FLOW_COOKIE;
 use crate::dialect::perform::perform;
-use crate::dialect::told_apart::{self, Telltale};
+use crate::dialect::told_apart::{self, Chosen, Telltale};
 use crate::dialect::{
     self, Admission, Attempt, Candidate, Command, DecodeError, Dialect, Endpoint, Input, Operation,
 };
@@ -42,6 +42,9 @@ use super::{Gateway, Origin, presented, prove};
 const MAX_BODY_BYTES: u64 = 64 * 1024;
 /// For the whole of such a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Which of them a client means decides whose rules hold.
+const OF_TWO_CONTRACTS: &str = "The body has the members of two contracts; send those of one";
 
 /// A request to one of our endpoints, with what was found out about it.
 pub struct Call<'a> {
@@ -81,7 +84,13 @@ pub async fn serve(
         several => {
             let body = collect(gateway, record, incoming).await?;
             let told = telltale(call.parts, &body)?;
-            let chosen = told_apart::choose(several, &told).ok_or(Reason::Internal)?;
+            let chosen = match told_apart::choose(several, &told).ok_or(Reason::Internal)? {
+                Chosen::One(chosen) => chosen,
+                Chosen::Several(default) => {
+                    record.dialect = Some(Arc::clone(&default.dialect));
+                    return Err(Reason::BodyMalformed(OF_TWO_CONTRACTS.to_owned()).into());
+                }
+            };
             record.dialect = Some(Arc::clone(&chosen.dialect));
             (chosen, admit(gateway, record, chosen, &call).await?, body)
         }
@@ -106,7 +115,12 @@ pub async fn serve(
     })?;
     let outcome =
         carry_out(gateway, (endpoint, dialect), command, call.caller, principal.as_ref()).await?;
-    Ok(own_answer(dialect.encode(outcome, gateway.core.clock().now())))
+    let delivery = dialect.delivery().choose(|| {
+        // GitHub sends a browser back by a redirect, which is a foreign page's.
+        record.ends_flow || cross_site::is_own_page(&call.parts.headers, call.origin)
+    });
+    let context = dialect::Context { now: gateway.core.clock().now(), delivery };
+    Ok(own_answer(dialect.encode(outcome, context)))
 }
 
 /// Who calls an endpoint, if it has to be known.
@@ -252,7 +266,7 @@ fn refresh_cookie<'a>(
     body: &[u8],
 ) -> Result<Option<&'a str>, Rejection> {
     let wanted = endpoint.attempt == Attempt::RefreshToken && body.is_empty();
-    if !wanted || dialect.delivery() == Delivery::Body {
+    if !wanted || !dialect.delivery().uses_cookies() {
         return Ok(None);
     }
     cookie::find(&call.parts.headers, REFRESH_COOKIE)
@@ -450,6 +464,7 @@ fn change_of(
         | Command::Me
         | Command::Providers
         | Command::ListKeys
+        | Command::ListServers
         | Command::ShowLink { .. }
         | Command::SendPasswordLink { .. }
         | Command::SendAddressLink

@@ -8,9 +8,12 @@ use super::{Links, escaped};
 use crate::auth::account::{Account, AccountId, Username};
 use crate::auth::link::LinkKind;
 use crate::auth::time::Timestamp;
+use crate::dialect::delivery::Delivery;
 use crate::dialect::{
-    Answer, Command, DecodeError, Dialect, Input, Operation, Outcome, Presentation,
+    Answer, Command, Context, DecodeError, Dialect, Input, Operation, Outcome, Presentation,
 };
+
+const CONTEXT: Context = Context { now: Timestamp(0), delivery: Delivery::Body };
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -39,7 +42,7 @@ fn follow(content_type: &str, body: &[u8]) -> Result<Followed, DecodeError> {
 }
 
 fn encode(outcome: Outcome) -> (Answer, String) {
-    let answer = links().encode(outcome, Timestamp(0));
+    let answer = links().encode(outcome, CONTEXT);
     let text = String::from_utf8(answer.body.clone()).expect("it is text");
     (answer, text)
 }

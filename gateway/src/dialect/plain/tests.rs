@@ -6,13 +6,16 @@ use super::Plain;
 use crate::auth::api_key::KeyId;
 use crate::auth::server::ServerId;
 use crate::auth::time::Timestamp;
+use crate::dialect::delivery::Delivery;
 use crate::dialect::notation::plain_key;
 use crate::dialect::tests::settings;
 use crate::dialect::{
-    Binding, ClientError, Command, DecodeError, Dialect, Input, KeyRequest, Operation, Outcome,
+    Binding, ClientError, Command, Context, DecodeError, Dialect, Input, KeyRequest, Operation,
+    Outcome,
 };
 
 const ID: &str = "01980000-0000-7000-8000-000000000001";
+const CONTEXT: Context = Context { now: Timestamp(0), delivery: Delivery::Body };
 
 fn plain(reveal_unknown_user: bool) -> Plain {
     Plain::new(settings("/api/v1"), true, reveal_unknown_user)
@@ -48,7 +51,7 @@ fn only_who_was_told_to_says_that_a_user_is_unknown() {
 
 #[test]
 fn of_a_deleted_key_there_is_nothing_to_say() {
-    let answer = plain(false).encode(Outcome::KeyDeleted, Timestamp(0));
+    let answer = plain(false).encode(Outcome::KeyDeleted, CONTEXT);
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert!(answer.body.is_empty() && answer.fields.is_empty(), "{answer:?}");
 }
@@ -77,7 +80,13 @@ fn a_key_is_what_was_asked_for() {
     // Else a key that somebody wanted bound would be free.
     let server = wanted(r#"{"serverId":"web"}"#).map(|wanted| wanted.server);
     assert_eq!(server, Ok(Binding::Nothing));
-    for body in [r#"{"expiresAt":"tomorrow"}"#, r#"{"expiresAt":""}"#, r#"{"server":"x"}"#, "[]"] {
+    for body in [
+        r#"{"expiresAt":"tomorrow"}"#,
+        r#"{"expiresAt":""}"#,
+        r#"{"server":"x"}"#,
+        r#"{"expires_at":null}"#,
+        "[]",
+    ] {
         assert!(matches!(wanted(body), Err(DecodeError::Malformed(_))), "{body}");
     }
 }

@@ -10,6 +10,7 @@ use crate::auth::password::PasswordRule;
 use crate::auth::ports::Source;
 use crate::auth::time::Seconds;
 use crate::auth::workspace::WorkspaceId;
+use crate::dialect::delivery::{Delivery, DeliveryRule};
 use crate::dialect::plain::Plain;
 use crate::dialect::{Settings, Verb};
 use crate::pipeline::throttle::Page;
@@ -80,14 +81,17 @@ fn a_refresh_token_in_a_cookie_counts_where_cookies_are_given_and_no_body_brings
     let cookie = format!("{REFRESH_COOKIE}=secret");
     let twice = format!("{cookie}; {cookie}");
     let found = Ok(Some("secret".to_owned()));
+    let (by_body, by_cookie) =
+        (DeliveryRule::Always(Delivery::Body), DeliveryRule::Always(Delivery::Cookie));
     for (delivery, attempt, body, cookie, expected) in [
-        (Delivery::Cookie, Attempt::RefreshToken, &b""[..], &*cookie, found),
-        (Delivery::Cookie, Attempt::RefreshToken, b"", "other=x", Ok(None)),
-        (Delivery::Cookie, Attempt::RefreshToken, b"", &twice, Err("credentials_conflict")),
-        (Delivery::Cookie, Attempt::RefreshToken, b"{}", &cookie, Ok(None)),
-        (Delivery::Cookie, Attempt::Password, b"", &cookie, Ok(None)),
-        (Delivery::Body, Attempt::RefreshToken, b"", &cookie, Ok(None)),
-        (Delivery::Body, Attempt::RefreshToken, b"", &twice, Ok(None)),
+        (by_cookie, Attempt::RefreshToken, &b""[..], &*cookie, found.clone()),
+        (DeliveryRule::ByClient, Attempt::RefreshToken, b"", &cookie, found),
+        (by_cookie, Attempt::RefreshToken, b"", "other=x", Ok(None)),
+        (by_cookie, Attempt::RefreshToken, b"", &twice, Err("credentials_conflict")),
+        (by_cookie, Attempt::RefreshToken, b"{}", &cookie, Ok(None)),
+        (by_cookie, Attempt::Password, b"", &cookie, Ok(None)),
+        (by_body, Attempt::RefreshToken, b"", &cookie, Ok(None)),
+        (by_body, Attempt::RefreshToken, b"", &twice, Ok(None)),
     ] {
         assert_eq!(refresh_token(delivery, attempt, body, cookie), expected, "{cookie} {body:?}");
     }
