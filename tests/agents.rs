@@ -26,7 +26,7 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
 async fn gateway_to(upstream: &Upstream, more: &str) -> Gateway {
-    let agents = format!("[[route]]\npath = \"{AGENTS}\"\nupstream = \"app\"\nagents = true\n");
+    let agents = format!("[[route]]\npath = \"{AGENTS}\"\nupstream = \"app\"\nagents = \"any\"\n");
     Gateway::start(&(upstream.section("app") + "[[route]]\nupstream = \"app\"\n" + &agents + more))
         .await
 }

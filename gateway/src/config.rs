@@ -712,8 +712,18 @@ pub enum CredentialForwarding {
 /// message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agents {
-    Accepted,
+    /// A key of a server (S0-16).
+    Keys,
+    /// A key of a server or an access token.
+    Any,
     NotAccepted,
+}
+
+impl Agents {
+    #[must_use]
+    pub fn are_accepted(self) -> bool {
+        self != Agents::NotAccepted
+    }
 }
 
 /// Whether a WebSocket upgrade may bring a ticket as `?token=`.

@@ -44,7 +44,7 @@ use crate::auth::ports::{Source, StoreHealth, StoreState};
 use crate::auth::principal::Principal;
 use crate::canonical::path;
 use crate::config::page_origin::PageOrigin;
-use crate::config::{Access, Agents, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
+use crate::config::{Access, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::delivery::{ACCESS_COOKIE, Delivery};
 use crate::dialect::{self, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
@@ -350,7 +350,7 @@ async fn process(
                 Ok(()) => {}
             }
             // An agent says who it is when the WebSocket is open.
-            if route.agents == Agents::Accepted
+            if route.agents.are_accepted()
                 && presented == Presented::Nothing
                 && let Some(handshake) = websocket::handshake(&parts, connection.protocol)?
             {

@@ -1,6 +1,6 @@
 //! Agents that get through, and what the upstream learns of them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 use crate::support::client::{Client, basic, sign_in_admin};
@@ -18,7 +18,7 @@ use super::{
 async fn a_key_in_the_first_message_opens_a_tunnel_under_its_identity() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "").await;
-    let (id, key) = gateway.create_key(ADMIN, &["report"], &[]).await;
+    let (id, key) = gateway.create_server_key(ADMIN, &["report"]).await;
     let mut agent = accepted(&gateway, by_key(&key)).await;
     agent.check_open().await;
     agent.check_echo(Message::binary(vec![7; 1 << 20])).await;
@@ -55,8 +55,14 @@ async fn an_access_token_opens_one_too_and_no_other_token_does() {
     let pair = sign_in_admin(&gateway).await;
     let mut agent = Tunnel::opened(&gateway, AGENTS, &[("origin", "https://app.example")]).await;
     let success = introduced(&mut agent, by_token(&pair.access)).await;
-    assert_eq!(success["type"], "auth_success");
-    assert_eq!(success["server_id"], Value::Null);
+    let me = Client::bearer(&gateway, &pair.access).get("/api/auth/me").await.expect(200).json();
+    let id = success["user_id"].as_str().expect("the user's id");
+    let user = Client::admin(&gateway).get(&format!("/api/admin/users/{id}")).await.expect(200);
+    assert_eq!(user.json()["email"], me["data"]["email"]);
+    let expected = json!({
+        "type": "auth_success", "user_id": id, "message": "Connected successfully",
+    });
+    assert_eq!(success, expected, "and no server's");
     agent.check_open().await;
     let asked = upstream.next_request().await;
     assert_eq!(asked.field("x-portcullis-scheme"), Some("bearer"));
@@ -72,7 +78,7 @@ async fn an_access_token_opens_one_too_and_no_other_token_does() {
 async fn what_comes_behind_the_first_message_is_not_lost() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let many: Vec<u8> = (0..=u8::MAX).cycle().take(60_000).collect();
     let mut bytes = handshake("").into_bytes();
     bytes.extend(frame(TEXT, by_key(&key).as_bytes()));
@@ -98,7 +104,7 @@ async fn what_comes_behind_the_first_message_is_not_lost() {
 async fn a_first_message_may_come_in_parts_with_pings_between_them() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let message = by_key(&key);
     let (begin, rest) = message.as_bytes().split_at(9);
     let (middle, end) = rest.split_at(40);
@@ -118,7 +124,7 @@ async fn a_first_message_may_come_in_parts_with_pings_between_them() {
 async fn the_first_subprotocol_is_agreed_and_no_extension_is() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let wishes = [
         ("sec-websocket-protocol", "agent.v2, agent.v1"),
         ("sec-websocket-extensions", "permessage-deflate"),
@@ -137,7 +143,7 @@ async fn the_first_subprotocol_is_agreed_and_no_extension_is() {
 async fn with_a_credential_in_the_request_the_route_is_like_any_other() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let token = format!("Bearer {}", sign_in_admin(&gateway).await.access);
     for (name, value) in [
         ("x-api-key", key.as_str()),
@@ -181,7 +187,7 @@ async fn roles_and_scopes_hold_for_agents() {
         ("olga", &["other"], Err("scope_missing")),
         (ADMIN, &["report"], Err("role_missing")),
     ] {
-        let (_, key) = gateway.create_key(owner, scopes, &[]).await;
+        let (_, key) = gateway.create_server_key(owner, scopes).await;
         match outcome {
             Ok(()) => accepted(&gateway, by_key(&key)).await.check_open().await,
             Err(reason) => {
@@ -200,9 +206,10 @@ async fn roles_and_scopes_hold_for_agents() {
 async fn the_built_in_upstream_returns_messages_to_agents_and_to_others() {
     let agents = format!("[[route]]\npath = \"{AGENTS}\"\nupstream = \"echo\"\nagents = true\n");
     let gateway = Gateway::start(&(ECHO.to_owned() + &agents)).await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
+    let (_, other_key) = gateway.create_key(ADMIN, &[], &[]).await;
     let agent = accepted(&gateway, by_key(&key)).await;
-    let other = Tunnel::opened(&gateway, "/any/path", &[("x-api-key", &key)]).await;
+    let other = Tunnel::opened(&gateway, "/any/path", &[("x-api-key", &other_key)]).await;
     for mut tunnel in [agent, other] {
         tunnel.check_open().await;
         tunnel.check_echo(Message::text("")).await;
@@ -218,7 +225,7 @@ async fn the_built_in_upstream_returns_messages_to_agents_and_to_others() {
 async fn the_built_in_upstream_ends_a_websocket_whose_frames_are_malformed() {
     let agents = format!("[[route]]\npath = \"{AGENTS}\"\nupstream = \"echo\"\nagents = true\n");
     let gateway = Gateway::start(&(ECHO.to_owned() + &agents)).await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     // A frame without a mask, and the end of a message that never began.
     for wrong in [b"\x81\x01x".to_vec(), frame(0x80, b"x")] {
         let mut agent = opened(&gateway).await;

@@ -59,7 +59,7 @@ async fn thousands_of_agents_are_connected_at_once_and_each_gets_a_message_throu
         "[[listener]]\naddress = \"127.0.0.1:0\"\ntls = false\n\
          [[route]]\npath = \"{AGENTS}\"\nupstream = \"echo\"\nagents = true\n\
          [client]\ntrusted_proxies = []\n\
-         [limits]\nrequests_per_second = 1000000\nburst = 1000000\nagents_per_key = {CROWD}\n"
+         [limits]\nrequests_per_second = 1000000\nburst = 1000000\nagents_per_server = {CROWD}\n"
     ))
     .await;
     let held = async || {
@@ -67,7 +67,7 @@ async fn thousands_of_agents_are_connected_at_once_and_each_gets_a_message_throu
         status["held"]["connections_open"].as_u64().expect("the connections are counted")
     };
     let nobody = held().await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let message = by_key(&key);
     let coming = (0..CROWD).map(|number| agent(&gateway, number, &message));
     let before = gateway.resident_bytes();

@@ -10,8 +10,8 @@ use super::{accepted, by_key, by_token, gateway_to, logged, opened, read_close};
 async fn a_revoked_key_closes_its_agents_and_no_others() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "").await;
-    let (id, key) = gateway.create_key(ADMIN, &[], &[]).await;
-    let (_, other_key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (id, key) = gateway.create_server_key(ADMIN, &[]).await;
+    let (_, other_key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut ended = accepted(&gateway, by_key(&key)).await;
     let mut stays = accepted(&gateway, by_key(&other_key)).await;
     for agent in [&mut ended, &mut stays] {
@@ -37,7 +37,7 @@ async fn logging_out_closes_the_agents_of_that_token() {
 async fn a_gateway_that_stops_closes_known_and_unknown_agents_with_going_away() {
     let upstream = Upstream::websocket().await;
     let mut gateway = gateway_to(&upstream, "").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut known = accepted(&gateway, by_key(&key)).await;
     known.check_open().await;
     let mut unknown = opened(&gateway).await;
@@ -52,7 +52,7 @@ async fn a_gateway_that_stops_closes_known_and_unknown_agents_with_going_away() 
 async fn an_upstream_that_leaves_closes_its_agents() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut agent = accepted(&gateway, by_key(&key)).await;
     agent.check_open().await;
     logged(&gateway, "ok").await;

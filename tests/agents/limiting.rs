@@ -45,7 +45,7 @@ async fn so_many_of_one_address_wait_and_no_more() {
 async fn so_many_wait_in_all_and_places_come_back() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "[limits]\nagents_unauthenticated = 3\n").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let (mut known, mut refused) = (opened(&gateway).await, opened(&gateway).await);
     let leaving = opened(&gateway).await;
     let mut one_too_many = raw(&gateway).await;
@@ -92,34 +92,38 @@ async fn check_one_too_many(gateway: &Gateway, key: &str, reason: &str) {
 #[tokio::test]
 async fn so_many_agents_of_a_server_a_key_and_an_owner_are_connected() {
     let upstream = Upstream::websocket().await;
-    let limits = "[limits]\nagents_per_server = 2\nagents_per_key = 3\nagents_per_owner = 6\n\
+    let limits = "keys = \"any\"\n[limits]\nagents_per_server = 2\nagents_per_key = 3\nagents_per_owner = 6\n\
                   streams_per_account = 1\n";
     let gateway = gateway_to(&upstream, limits).await;
     gateway.add_user("olga", "a password of hers", &[]).await;
     let server = async |name| gateway.manage(&["server", "add", name], None).await;
-    let (web, other) = (server("web").await, server("other").await);
+    let (web, other, third) = (server("web").await, server("other").await, server("third").await);
     let key = async |owner, server: &[&str]| gateway.create_key(owner, &[], server).await.1;
     let of_web = key(ADMIN, &["--server", &web]).await;
     let also_of_web = key(ADMIN, &["--server", &web]).await;
     let of_other = key(ADMIN, &["--server", &other]).await;
-    let (free, also_free) = (key(ADMIN, &[]).await, key(ADMIN, &[]).await);
+    let also_of_other = key(ADMIN, &["--server", &other]).await;
+    let free = key(ADMIN, &[]).await;
 
     let mut open = vec![
         accepted(&gateway, by_key(&of_web)).await,
         accepted(&gateway, by_key(&also_of_web)).await,
     ];
     check_one_too_many(&gateway, &of_web, "agents_over_server_limit").await;
+    // A key of no server comes in the request, and only where `keys` lets it.
     for _ in 0..3 {
-        open.push(accepted(&gateway, by_key(&free)).await);
+        open.push(Tunnel::opened(&gateway, AGENTS, &[("x-api-key", &free)]).await);
     }
-    check_one_too_many(&gateway, &free, "agents_over_key_limit").await;
+    let refused = Tunnel::open(&gateway, AGENTS, &[("x-api-key", &free)]).await;
+    assert_eq!(refused.err(), Some(429));
+    gateway.counted(&["agents_over_key_limit"], 1).await;
     open.push(accepted(&gateway, by_key(&of_other)).await);
-    check_one_too_many(&gateway, &also_free, "agents_over_owner_limit").await;
+    check_one_too_many(&gateway, &also_of_other, "agents_over_owner_limit").await;
 
     // A user's token is no agent's key, and others' agents are not concerned.
     let token = sign_in_admin(&gateway).await.access;
     accepted(&gateway, by_token(&token)).await.check_open().await;
-    let hers = key("olga", &[]).await;
+    let hers = key("olga", &["--server", &third]).await;
     accepted(&gateway, by_key(&hers)).await.check_open().await;
     for agent in &mut open {
         agent.check_open().await;

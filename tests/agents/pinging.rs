@@ -28,7 +28,7 @@ async fn introduced(agent: &mut RawStream, key: &str) {
 async fn an_agent_that_answers_no_ping_is_closed_and_others_are_not() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, OFTEN).await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut silent = opened(&gateway).await;
     introduced(&mut silent, &key).await;
     let mut lives = accepted(&gateway, by_key(&key)).await;
@@ -82,7 +82,7 @@ async fn a_pong_for_the_gateway_does_not_reach_the_upstream_and_its_own_does() {
     })
     .await;
     let gateway = gateway_to(&upstream, OFTEN).await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut agent = opened(&gateway).await;
     introduced(&mut agent, &key).await;
     assert_eq!(agent.read_frame().await, (PING, b"own".to_vec()));
@@ -106,9 +106,10 @@ async fn a_pong_for_the_gateway_does_not_reach_the_upstream_and_its_own_does() {
 async fn other_websockets_are_closed_when_they_are_idle_and_only_then() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "[timeouts]\ntunnel_idle = \"2s\"\n").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut agent = accepted(&gateway, by_key(&key)).await;
-    let fields = [("x-api-key", key.as_str())];
+    let (_, app_key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let fields = [("x-api-key", app_key.as_str())];
     let mut idle = Tunnel::opened(&gateway, "/app", &fields).await;
     let mut busy = Tunnel::opened(&gateway, "/app", &fields).await;
     let closed = Cell::new(false);

@@ -24,7 +24,6 @@ fn unacceptable() -> Vec<(Vec<u8>, u16, &'static str)> {
         (text("hello"), 4401, "first_message_malformed"),
         (text(r#"{"type":"auth"}"#), 4401, "first_message_malformed"),
         (text(r#"{"type":"login","api_key":"k"}"#), 4401, "first_message_malformed"),
-        (text(r#"{"type":"auth","api_key":"k","server":1}"#), 4401, "first_message_malformed"),
         (text(r#"{"type":"auth","api_key":"k","token":"t"}"#), 4401, "first_message_malformed"),
         (text(&by_key("sk_live_no_key_at_all")), 4401, "key_malformed"),
         (text(&by_token("sk_live_no_token_at_all")), 4401, "token_malformed"),
@@ -66,12 +65,41 @@ async fn a_first_message_is_one_of_two_and_nothing_else() {
     assert!(!said.contains("no_key_at_all") && !said.contains("no_token_at_all"));
 }
 
+/// S0-17: `server_id` is always there.
+#[tokio::test]
+async fn agents_are_refused_with_a_key_of_no_server_and_with_a_token_unless_those_are_taken() {
+    let upstream = Upstream::websocket().await;
+    let agents = format!(
+        "[[route]]\npath = \"{AGENTS}\"\nupstream = \"app\"\nagents = true\n\
+         [[route]]\npath = \"/loose\"\nupstream = \"app\"\nagents = \"any\"\nkeys = \"any\"\n"
+    );
+    let gateway = Gateway::start(&(upstream.section("app") + &agents)).await;
+    let (_, free) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, bound) = gateway.create_server_key(ADMIN, &[]).await;
+    let token = sign_in_admin(&gateway).await.access;
+    for (path, message, reason) in [
+        (AGENTS, by_key(&free), "key_not_bound"),
+        (AGENTS, by_token(&token), "first_message_token"),
+        ("/loose", by_key(&free), "key_not_bound"),
+    ] {
+        let mut agent = Tunnel::opened(&gateway, path, &[]).await;
+        assert_eq!(refused(&mut agent, message).await, Some(4401), "{path} {reason}");
+        logged(&gateway, reason).await;
+    }
+    assert!(upstream.requests().is_empty());
+    // Control.
+    accepted(&gateway, by_key(&bound)).await.check_open().await;
+    let mut agent = Tunnel::opened(&gateway, "/loose", &[]).await;
+    let success = super::introduced(&mut agent, by_token(&token)).await;
+    assert_eq!(success["type"], "auth_success");
+}
+
 #[tokio::test]
 async fn bad_keys_lock_their_address_out_where_they_are_counted() {
     let upstream = Upstream::websocket().await;
     let limits = "[limits]\nmax_login_attempts = 3\ncount = \"all\"\n";
     let gateway = gateway_to(&upstream, limits).await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let token = sign_in_admin(&gateway).await.access;
     let here = [("x-forwarded-for", "192.0.2.7")];
     let there = [("x-forwarded-for", "192.0.2.8")];
@@ -97,7 +125,7 @@ async fn bad_keys_lock_their_address_out_where_they_are_counted() {
 async fn bad_tokens_and_bad_messages_are_not_counted() {
     let upstream = Upstream::websocket().await;
     let gateway = gateway_to(&upstream, "[limits]\nmax_login_attempts = 1\n").await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     for message in [by_token("wrong"), "hello".to_owned(), by_token(&key)] {
         let mut agent = Tunnel::opened(&gateway, AGENTS, &[]).await;
         assert_eq!(refused(&mut agent, message).await, Some(4401));
@@ -140,7 +168,7 @@ async fn pings_and_pieces_do_not_lengthen_the_deadline() {
 #[tokio::test]
 async fn the_deadline_is_for_the_first_message_only() {
     let (_upstream, gateway) = hasty().await;
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut agent = accepted(&gateway, by_key(&key)).await;
     let mut silent = opened(&gateway).await;
     assert_eq!(read_refusal(&mut silent).await, 4401);

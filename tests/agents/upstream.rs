@@ -13,7 +13,7 @@ use super::{AGENTS, TEXT, by_key, frame, gateway_to, handshake, logged, read_clo
 
 /// Known, and told so; and then closed with 1014, for this reason.
 async fn check(gateway: &Gateway, fields: &str, reason: &str) {
-    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, key) = gateway.create_server_key(ADMIN, &[]).await;
     let mut agent = raw(gateway).await;
     agent.send(handshake(fields)).await;
     agent.read_response().await.expect(101);

@@ -239,6 +239,7 @@ fn decisions() -> Vec<Row> {
         ("D-18", CHANGE, Lie::Instead(200, SUCCESS)),
         ("D-18", LOCKOUTS, Lie::Set("/items/0/failures", json!(5))),
         ("D-19", LOGIN, Lie::Replace("password", "body")),
+        ("D-20", SOCKET, Lie::Socket(AUTH_SUCCESS, None)),
     ]
 }
 

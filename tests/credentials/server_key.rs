@@ -58,7 +58,7 @@ async fn a_route_takes_the_keys_that_it_names_and_people_always() {
     let token = sign_in_admin(&gateway).await.access;
     let cases = [
         ("/default", "ok", "key_bound_to_server"),
-        ("/agents", "ok", "ok"),
+        ("/agents", "key_not_bound", "ok"),
         ("/any", "ok", "ok"),
         ("/servers", "key_not_bound", "ok"),
         ("/none", "not_for_keys", "not_for_keys"),
@@ -124,21 +124,27 @@ async fn check_warns_of_a_route_for_keys_that_refuses_those_of_servers() {
 
 /// As a store of the version before is: nothing says that anybody was told.
 #[tokio::test]
-async fn the_first_start_says_once_how_many_keys_are_bound_to_servers() {
+async fn the_first_start_says_once_how_many_keys_are_refused_where_they_were_not() {
     let mut gateway = Gateway::start(ROUTES).await;
     keys(&gateway).await;
+    gateway.create_key(ADMIN, &[], &[]).await;
     let said = |gateway: &Gateway| {
         let lines = gateway.log_lines();
-        let wanted =
-            |line: &&Value| line["message"] == "keys bound to a server refused on most routes";
-        lines.iter().find(wanted).map(|line| line["keys"].clone())
+        let keys = |message: &str| {
+            let wanted = |line: &&Value| line["message"] == message;
+            lines.iter().find(wanted).map(|line| line["keys"].clone())
+        };
+        [
+            keys("keys bound to a server refused on most routes"),
+            keys("keys bound to no server refused on routes with agents"),
+        ]
     };
     gateway.stop().await;
     gateway.manage(&["store", "export", "--output", "old.jsonl"], None).await;
     std::fs::remove_dir_all(gateway.path("data")).expect("it can go");
     gateway.manage(&["store", "import", "old.jsonl"], None).await;
     gateway.restart().await;
-    assert_eq!(said(&gateway), Some(json!(1)));
+    assert_eq!(said(&gateway), [Some(json!(1)), Some(json!(2))]);
     gateway.restart().await;
-    assert_eq!(said(&gateway), None, "once is enough");
+    assert_eq!(said(&gateway), [None, None], "once is enough");
 }

@@ -58,7 +58,8 @@ async fn a_tunnel_ends_with_the_role_that_opened_it_whatever_the_credential() {
         Tunnel::opened(&gateway, &ticket, &[]).await,
         Tunnel::opened(&gateway, "/agents", &[]).await,
     ];
-    let message = json!({ "type": "auth", "api_key": key }).to_string();
+    let (_, agent_key) = gateway.create_server_key(ALICE, &[]).await;
+    let message = json!({ "type": "auth", "api_key": agent_key }).to_string();
     ending[4].send(Message::text(message)).await;
     let Message::Text(accepted) = ending[4].receive().await else { panic!("text") };
     assert!(accepted.contains("auth_success"), "{accepted}");

@@ -23,7 +23,7 @@ use Counts::{Always, Never, WithAll};
 
 const ROUTES: &str = "\
     [[route]]\nupstream = \"echo\"\n\
-    [[route]]\npath = \"/agents\"\nupstream = \"echo\"\nagents = true\n\
+    [[route]]\npath = \"/agents\"\nupstream = \"echo\"\nagents = \"any\"\n\
     [[route]]\npath = \"/logs\"\nupstream = \"echo\"\nws_token = true\n";
 
 struct Attempt {

@@ -333,6 +333,12 @@ impl Gateway {
         let text = |member: &str| key[member].as_str().expect("a member of text").to_owned();
         (text("id"), text("key"))
     }
+
+    /// The id and the text of a key that is bound to a server of its own, as agents have.
+    pub async fn create_server_key(&self, owner: &str, scopes: &[&str]) -> (String, String) {
+        let server = self.manage(&["server", "add", "of agents"], None).await;
+        self.create_key(owner, scopes, &["--server", &server]).await
+    }
 }
 
 fn parse_line(line: &str) -> Value {

@@ -486,6 +486,8 @@ pub enum Notice {
     UnverifiedEmail,
     /// Keys bound to a server are refused on most routes.
     ServerKeys,
+    /// Keys bound to no server are refused on routes for agents.
+    UnboundKeys,
 }
 
 impl Notice {
@@ -495,6 +497,7 @@ impl Notice {
         match self {
             Notice::UnverifiedEmail => "unverified_email",
             Notice::ServerKeys => "server_keys",
+            Notice::UnboundKeys => "unbound_keys",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::auth::secret::Secret;
-use crate::config::{Access, Agents, Config, SelfSigned};
+use crate::config::{Access, Config, SelfSigned};
 use crate::edge::certificates;
 use crate::server::Fact;
 use crate::telemetry::log::Style;
@@ -87,7 +87,7 @@ fn announce_ready(config: &Config, line: impl Fn(&str, &str)) {
     for route in &config.routes {
         let access = match &route.access {
             Access::Public => ", public",
-            Access::Authenticated { .. } if route.agents == Agents::Accepted => ", agents too",
+            Access::Authenticated { .. } if route.agents.are_accepted() => ", agents too",
             Access::Authenticated { .. } => "",
         };
         line(

@@ -56,8 +56,9 @@ fn access(route: &Route) -> String {
 /// Which keys it takes, if not those of a route that says nothing of them.
 fn keys_word(keys: KeyAccess, agents: Agents) -> Option<&'static str> {
     match keys {
-        KeyAccess::Any if agents == Agents::Accepted => None,
-        KeyAccess::Unbound => None,
+        KeyAccess::Servers if agents.are_accepted() => None,
+        KeyAccess::Unbound if !agents.are_accepted() => None,
+        KeyAccess::Unbound => Some("bound to no server"),
         KeyAccess::Any => Some("any"),
         KeyAccess::Servers => Some("servers"),
         KeyAccess::None => Some("none"),

@@ -371,6 +371,29 @@ impl<'d> Section<'d> {
         default
     }
 
+    /// `true`, `false`, or one of a few words.
+    #[must_use]
+    pub fn boolean_or<T: Copy>(
+        &self,
+        name: &'static str,
+        (on, off): (T, T),
+        words: &[(&str, T)],
+    ) -> T {
+        let listed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let expected = format!("true, false or {}", quoted(&listed));
+        let parse = |text: &str| match text {
+            "true" => Some(on),
+            "false" => Some(off),
+            _ => words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value),
+        };
+        let from_file = |value: &DeValue<'_>| match value {
+            DeValue::Boolean(truth) => Some(if *truth { on } else { off }),
+            // Booleans are no text here: "true" is a mistake.
+            _ => value.as_str().filter(|text| listed.contains(text)).and_then(parse),
+        };
+        self.scalar(name, &expected, from_file, parse).map_or(off, |found| found.value)
+    }
+
     /// A list of texts; in the environment separated by commas.
     #[must_use]
     pub fn texts(&self, name: &'static str, expected: &str) -> Vec<Located<String>> {

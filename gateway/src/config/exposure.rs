@@ -9,8 +9,8 @@ use crate::auth::register::Registering;
 
 use super::document::Section;
 use super::{
-    Access, Agents, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Topology,
-    Transport, UpstreamTls, warning,
+    Access, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Topology, Transport,
+    UpstreamTls, warning,
 };
 
 /// Warns of what is exposed. Only of a configuration without a problem.
@@ -155,8 +155,7 @@ fn warn_of_more_agents_than_a_share(section: &Section<'_>, config: &Config) {
     }
     let wanted = config.limits.agents_per_owner;
     for (index, upstream) in config.upstreams.iter().enumerate() {
-        let has_agents =
-            |route: &Route| route.agents == Agents::Accepted && route.upstream == index;
+        let has_agents = |route: &Route| route.agents.are_accepted() && route.upstream == index;
         if upstream.share_of_connections() >= wanted
             || !matches!(upstream.target, Target::Http(_))
             || !config.routes.iter().any(has_agents)

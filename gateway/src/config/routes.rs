@@ -106,11 +106,11 @@ fn read_route(
     let methods = read_methods(&section);
     let roles = read_words(&section, "roles");
     let scopes = read_words(&section, "scopes");
-    let agents =
-        if section.boolean("agents", false) { Agents::Accepted } else { Agents::NotAccepted };
+    let kinds = (Agents::Keys, Agents::NotAccepted);
+    let agents = section.boolean_or("agents", kinds, &[("any", Agents::Any)]);
     let keys = read_keys(&section, agents);
     let access = if section.boolean("public", false) {
-        if agents == Agents::Accepted {
+        if agents.are_accepted() {
             let message = "a public route asks nobody who they are, agents neither";
             section.note(section.origin(), "agents", message, None);
         }
@@ -171,10 +171,7 @@ fn read_route(
 
 /// Agents come with keys of their servers; elsewhere such a key must be wanted.
 fn read_keys(section: &Section<'_>, agents: Agents) -> KeyAccess {
-    let unwritten = match agents {
-        Agents::Accepted => KeyAccess::Any,
-        Agents::NotAccepted => KeyAccess::default(),
-    };
+    let unwritten = if agents.are_accepted() { KeyAccess::Servers } else { KeyAccess::default() };
     let words =
         [("any", KeyAccess::Any), ("servers", KeyAccess::Servers), ("none", KeyAccess::None)];
     section.choice("keys", &words, unwritten)

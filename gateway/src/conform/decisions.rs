@@ -276,6 +276,17 @@ pub(super) const STATEMENTS: &[Statement] = &[
             ensure(words.contains("password"), || format!("{words:?} names no member"))
         })
     }),
+    Statement::new("D-20", "a key of no server opens no agent's socket", |s| {
+        Box::pin(async move {
+            let key = free_key(s).await?;
+            let mut socket = agent_socket(s).await?;
+            socket.send(&auth_message(&key.text)).await?;
+            match socket.next().await? {
+                Message::Text(text) if text.contains(r#""auth_error""#) => Ok(()),
+                other => differs(format!("expected auth_error, found {other:?}")),
+            }
+        })
+    }),
 ];
 
 const WRONG: &str = "Wrong1@ wrong";

@@ -21,8 +21,10 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::auth::principal::Principal;
+use crate::config::Agents;
 use crate::telemetry::access_log::Decision;
 
 use super::authenticate::{self, Presented};
@@ -148,19 +150,21 @@ impl Arrival {
         let Self { gateway, connection, caller, client: origin, route, parts, path, host } = self;
         let listening = timeout(gateway.timeouts.agent_message, listen(client));
         let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
-        let presented = match &credential {
-            Credential::Key(key) => Presented::Key(key.expose()),
-            Credential::Token(token) => Presented::Bearer(token.expose()),
+        let presented = match (&credential, route.agents) {
+            (Credential::Key(key), _) => Presented::Key(key.expose()),
+            (Credential::Token(token), Agents::Any) => Presented::Bearer(token.expose()),
+            (Credential::Token(_), _) => return Err(Fault::Token.into()),
         };
         let judging =
             authenticate::authenticate(&gateway.core, &gateway.throttle, &caller, presented);
         let principal = judging.await?.ok_or(Reason::CredentialMissing)?;
         record.access.principal = Some(Arc::clone(&principal));
         authorize(&principal, &route.access)?;
+        let identity = Identity::of(&principal)?;
         let held = gateway.bounds.tunnel(Some(&principal), &route)?;
         record.allow(Decision::Allowed, Some(Arc::clone(&principal)));
         drop(places.take());
-        let words = success(&principal);
+        let words = success(identity);
         let telling = timeout(gateway.timeouts.agent_message, say(client, &words));
         telling.await.unwrap_or(Err(End::Left))?;
         let accepted = Accepted {
@@ -240,9 +244,30 @@ async fn say(client: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(),
 #[derive(Serialize)]
 struct Success {
     r#type: &'static str,
-    /// The key's; a token is no server's.
-    server_id: Option<uuid::Uuid>,
+    #[serde(flatten)]
+    identity: Identity,
     message: &'static str,
+}
+
+/// Who an agent is told to be: its key's server (S0-17), or the user of its token.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Identity {
+    ServerId(Uuid),
+    UserId(Uuid),
+}
+
+impl Identity {
+    /// A key of no server is no agent's, whatever else the route takes it for.
+    fn of(principal: &Principal) -> Result<Self, Reason> {
+        match principal.key() {
+            None => Ok(Identity::UserId(principal.account_id().0)),
+            Some(key) => {
+                let server = key.server.ok_or(Reason::KeyNotBound)?;
+                Ok(Identity::ServerId(server.0))
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -251,13 +276,8 @@ struct Failure {
     message: &'static str,
 }
 
-fn success(principal: &Principal) -> Vec<u8> {
-    let server = principal.key().and_then(|key| key.server);
-    text(&Success {
-        r#type: "auth_success",
-        server_id: server.map(|server| server.0),
-        message: "Connected successfully",
-    })
+fn success(identity: Identity) -> Vec<u8> {
+    text(&Success { r#type: "auth_success", identity, message: "Connected successfully" })
 }
 
 /// The same words whatever was wrong with a credential; which it was is for the log.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
-use crate::config::{self, Agents};
+use crate::config;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 use super::Gateway;
@@ -61,7 +61,7 @@ impl Bounds {
     ) -> Result<Vec<Place>, Reason> {
         let Some(principal) = principal else { return Ok(Vec::new()) };
         let owner = Holder::Account(principal.account_id());
-        let key = principal.key().filter(|_| route.agents == Agents::Accepted);
+        let key = principal.key().filter(|_| route.agents.are_accepted());
         let Some(key) = key else {
             return Ok(vec![self.streams.take(owner).ok_or(Reason::StreamsOverLimit)?]);
         };

@@ -112,9 +112,8 @@ impl Accepted<'_> {
     ) -> Terms<impl Future<Output = ()> + Send + use<>> {
         let timeouts = &gateway.timeouts;
         let upkeep = match self.route.agents {
-            Agents::Accepted => timeouts.agent_ping.map_or(Upkeep::None, |every| Upkeep::Pings {
-                every,
-                payload: gateway.ids.number().to_be_bytes(),
+            Agents::Keys | Agents::Any => timeouts.agent_ping.map_or(Upkeep::None, |every| {
+                Upkeep::Pings { every, payload: gateway.ids.number().to_be_bytes() }
             }),
             Agents::NotAccepted => timeouts.tunnel_idle.map_or(Upkeep::None, Upkeep::Idle),
         };

@@ -4,7 +4,7 @@
 use crate::auth::Core;
 use crate::auth::account::Account;
 use crate::auth::ports::Notice;
-use crate::config::{Config, UnverifiedEmail};
+use crate::config::{Access, Config, KeyAccess, Route, UnverifiedEmail};
 
 pub(super) async fn give(config: &Config, core: &Core) {
     // With the setting nothing is different; who takes it out is told then.
@@ -26,6 +26,19 @@ pub(super) async fn give(config: &Config, core: &Core) {
             tracing::warn!(keys, remedy, "keys bound to a server refused on most routes");
         }
     }
+    if config.routes.iter().any(refuses_unbound_agents) && is_first(core, Notice::UnboundKeys).await
+    {
+        let keys = core.standing().count_keys(|key| key.server.is_none());
+        if keys > 0 {
+            let remedy = "give agents keys of their servers (`portcullis key create --server`)";
+            tracing::warn!(keys, remedy, "keys bound to no server refused on routes with agents");
+        }
+    }
+}
+
+fn refuses_unbound_agents(route: &Route) -> bool {
+    let unbound = matches!(route.access, Access::Authenticated { keys: KeyAccess::Servers, .. });
+    route.agents.are_accepted() && unbound
 }
 
 /// Whether upstreams learn less about an account than they did.

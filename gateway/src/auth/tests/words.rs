@@ -77,6 +77,7 @@ fn refusals_are_called_by_their_words_in_logs_and_metrics() {
 fn notices_are_stored_under_the_words_of_the_version_before() {
     assert_eq!(Notice::UnverifiedEmail.as_str(), "unverified_email");
     assert_eq!(Notice::ServerKeys.as_str(), "server_keys");
+    assert_eq!(Notice::UnboundKeys.as_str(), "unbound_keys");
 }
 
 /// Monitoring asks for them; they stand in the description of the API.

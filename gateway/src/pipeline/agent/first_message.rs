@@ -6,6 +6,8 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::auth::secret::Secret;
+use crate::dialect::DecodeError;
+use crate::dialect::body::Members;
 use crate::pipeline::frame::{self, Header, Malformed, Opcode};
 
 /// Of the message, without the frames around its parts.
@@ -49,13 +51,15 @@ pub enum Fault {
     NotUtf8,
     /// No JSON, or not what was expected.
     NotUnderstood,
+    /// A token, where only keys are taken.
+    Token,
 }
 
 impl Fault {
     #[must_use]
     pub fn close_code(self) -> u16 {
         match self {
-            Fault::Late | Fault::NotUnderstood => frame::CREDENTIAL_ENDED,
+            Fault::Late | Fault::NotUnderstood | Fault::Token => frame::CREDENTIAL_ENDED,
             Fault::TooLarge => frame::TOO_BIG,
             Fault::TooManyFrames => frame::POLICY,
             Fault::Frame => frame::PROTOCOL_ERROR,
@@ -70,6 +74,7 @@ impl Fault {
         match self {
             Fault::Late => "first_message_late",
             Fault::TooLarge | Fault::TooManyFrames => "first_message_too_large",
+            Fault::Token => "first_message_token",
             _ => "first_message_malformed",
         }
     }
@@ -85,6 +90,9 @@ impl Fault {
             Fault::Binary => "it is binary",
             Fault::NotUtf8 => "it is not UTF-8",
             Fault::NotUnderstood => "it is not the JSON that was expected",
+            Fault::Token => {
+                "it brings a token, and the route's `agents` takes only keys of servers"
+            }
         }
     }
 }
@@ -158,34 +166,25 @@ impl Reader {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-enum Message {
-    Key {
-        #[serde(rename = "type")]
-        _kind: Kind,
-        api_key: String,
-    },
-    Token {
-        #[serde(rename = "type")]
-        _kind: Kind,
-        token: String,
-    },
+fn parse(text: &[u8]) -> Result<Credential, Fault> {
+    let text = std::str::from_utf8(text).map_err(|_| Fault::NotUtf8)?;
+    read(text).map_err(|_| Fault::NotUnderstood)
+}
+
+fn read(text: &str) -> Result<Credential, DecodeError> {
+    let mut message = Members::parse(text.as_bytes())?;
+    let Kind::Auth = message.required("type", "\"auth\"")?;
+    match (message.optional_text("api_key")?, message.optional_text("token")?) {
+        (Some(key), None) => Ok(Credential::Key(Secret::new(key))),
+        (None, Some(token)) => Ok(Credential::Token(Secret::new(token))),
+        _ => Err(DecodeError::Malformed("The message brings one credential".to_owned())),
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Auth,
-}
-
-fn parse(text: &[u8]) -> Result<Credential, Fault> {
-    let text = std::str::from_utf8(text).map_err(|_| Fault::NotUtf8)?;
-    match serde_json::from_str(text) {
-        Ok(Message::Key { api_key, .. }) => Ok(Credential::Key(Secret::new(api_key))),
-        Ok(Message::Token { token, .. }) => Ok(Credential::Token(Secret::new(token))),
-        Err(_) => Err(Fault::NotUnderstood),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::first_message::{Credential, Fault};
-use super::{End, close_code, listen, refusal, success};
+use super::{End, Identity, close_code, listen, refusal, success};
 use crate::auth::api_key::ApiKey;
 use crate::auth::principal::{Principal, Proof};
 use crate::auth::server::ServerId;
@@ -23,23 +23,22 @@ fn said(frames: &[u8]) -> (Value, &[u8]) {
 }
 
 #[test]
-fn an_agent_is_told_the_server_of_its_key() {
+fn an_agent_is_told_the_server_of_its_key_or_the_user_of_its_token() {
     let account = Arc::new(account(1));
     let server = ServerId(Uuid::from_u128(7));
     let of_server = ApiKey { server: Some(server), ..key(2, &account) };
     let of_nobody = key(3, &account);
     for (proof, expected) in [
-        (Proof::Key(Arc::new(of_server)), json!("00000000-0000-0000-0000-000000000007")),
-        (Proof::Key(Arc::new(of_nobody)), Value::Null),
-        (Proof::Password, Value::Null),
+        (Proof::Key(Arc::new(of_server)), Ok(("server_id", Uuid::from_u128(7)))),
+        (Proof::Key(Arc::new(of_nobody)), Err(Reason::KeyNotBound)),
+        (Proof::Password, Ok(("user_id", account.id.0))),
     ] {
-        let frames = success(&Principal { account: Arc::clone(&account), proof, workspace: None });
-        let expected = json!({
-            "type": "auth_success",
-            "server_id": expected,
-            "message": "Connected successfully",
+        let principal = Principal { account: Arc::clone(&account), proof, workspace: None };
+        let told = Identity::of(&principal).map(|identity| said(&success(identity)).0);
+        let expected = expected.map(|(member, id)| {
+            json!({ "type": "auth_success", member: id, "message": "Connected successfully" })
         });
-        assert_eq!(said(&frames), (expected, &[][..]));
+        assert_eq!(told, expected);
     }
 }
 

@@ -273,7 +273,12 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "first_message_malformed",
         "The first message of an agent is not what was expected; `detail` says how.",
-        "It is text: `{\"type\":\"auth\",\"api_key\":\"…\"}` or `{\"type\":\"auth\",\"token\":\"…\"}`, with no other member.",
+        "It is text: `{\"type\":\"auth\",\"api_key\":\"…\"}` or `{\"type\":\"auth\",\"token\":\"…\"}`, once each.",
+    ),
+    of(
+        "first_message_token",
+        "The first message of an agent brings a token, and the route takes keys of servers only (`agents = true`).",
+        "Give the agent a key of its server; for people's tokens set `agents = \"any\"`.",
     ),
     of(
         "credential_missing",
@@ -381,7 +386,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "key_not_bound",
-        "The route takes keys of servers only (`keys = \"servers\"`), and the key is bound to none.",
+        "The route takes keys of servers only (`keys = \"servers\"`, and routes with `agents`), and the key is bound to none.",
         "Make one for the server: `portcullis key create --server ID …`.",
     ),
     of(
