@@ -93,3 +93,27 @@ async fn blanks_around_values_are_neither_judged_nor_forwarded() {
     assert_eq!(received.field("host"), Some("localhost"));
     assert_eq!(received.field("x-portcullis-username"), Some("admin"));
 }
+
+/// Was: the library ended the connection for the first, and reset the streams of the others.
+#[tokio::test]
+async fn a_path_that_has_to_be_escaped_is_answered_and_the_connection_serves_on() {
+    let stage = Stage::start().await;
+    let mut http2 = Http2::connect(&stage.gateway).await;
+    let mut stream = 1;
+    // Into the table, and out of it; then one that fits.
+    let latin = b"\x82\x87\x41\x09localhost\x44\x08/open?\xe9\xe8";
+    let again = b"\x82\x87\xbf\xbe";
+    for block in [&latin[..], again, b"\x82\x87\xbf\x04\x08/open?<>"] {
+        http2.send(HEADERS, WHOLE, stream, block).await;
+        assert_eq!(http2.outcome(stream).await, Outcome::Answered(400), "{block:02x?}");
+        stream += 2;
+    }
+    let told = |line: &serde_json::Value| line["reason"] == "target_malformed";
+    let line = stage.gateway.wait_for_log(told).await;
+    assert_eq!(line["detail"], "an octet in :path that has to be escaped", "{line}");
+    http2.send(HEADERS, WHOLE, stream, &head("/open?%E9")).await;
+    assert_eq!(http2.outcome(stream).await, Outcome::Answered(200));
+    let targets = stage.upstream.requests();
+    let targets: Vec<&str> = targets.iter().map(Received::target).collect();
+    assert_eq!(targets, ["/open?%E9"]);
+}

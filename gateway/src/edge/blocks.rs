@@ -5,6 +5,10 @@
 //! by which the pipeline knows the fault and answers it, or one that makes the block
 //! malformed, so that the library resets the stream (RFC 9113 8.1.1). The last frame of a
 //! block is therefore held back until it is complete.
+//!
+//! A `:path` that the library does not take, for which it would reset the stream or end the
+//! connection without a word, is replaced by one that it takes, as long as the other: so
+//! both tables stay the same.
 
 use std::io;
 use std::pin::Pin;
@@ -12,11 +16,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::pipeline::message::FRAGMENT_MARK;
+use crate::pipeline::message::{FRAGMENT_MARK, UNFIT_MARK};
 
-use super::hpack::{Found, Reader};
+use super::hpack::{Found, Reader, Span};
 
 const PREFACE_BYTES: u64 = 24;
+/// No string is so long that its length takes more.
+const LENGTH_BYTES: usize = 5;
 const HEAD_BYTES: usize = 9;
 /// SETTINGS_MAX_FRAME_SIZE that nobody has changed. The library ends the connection for a
 /// longer frame.
@@ -99,6 +105,8 @@ enum Stop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Fragment,
+    /// With the place of the path in the frame's payload, unless it stands in the table.
+    UnfitPath(Option<Span>),
     PseudoTrailer,
     Unreadable,
 }
@@ -106,10 +114,15 @@ enum Fault {
 impl Fault {
     /// The frame with one field more, or with it in a frame behind it where it has no room.
     fn rewrite(self, frame: &[u8], out: &mut Vec<u8>) {
+        if let Fault::UnfitPath(Some(path)) = self {
+            let replaced = replace(frame, path);
+            return Fault::UnfitPath(None).rewrite(&replaced, out);
+        }
         let (head, payload) = frame.split_at(HEAD_BYTES);
         let (id, kind, flags) = (&head[5..], head[3], head[4] & !END_HEADERS);
         let field = match self {
             Fault::Fragment => literal(FRAGMENT_MARK),
+            Fault::UnfitPath(_) => literal(UNFIT_MARK),
             // HTTP/2 has no place for it (RFC 9113 8.2.2).
             Fault::PseudoTrailer => literal("connection"),
             Fault::Unreadable => {
@@ -143,6 +156,31 @@ impl Fault {
         out.extend_from_slice(id);
         out.extend(field);
     }
+}
+
+/// A frame with a path of the same length in the place of the one there.
+fn replace(frame: &[u8], path: Span) -> Vec<u8> {
+    let (head, payload) = frame.split_at(HEAD_BYTES);
+    let (before, behind) = (&payload[..path.from], &payload[path.to..]);
+    let value = [b"/", &b"_".repeat(path.octets.saturating_sub(1))[..]].concat();
+    let payload = [before, &string(&value), behind].concat();
+    [&three_octets(payload.len()), &head[3..], &payload].concat()
+}
+
+/// A string that is not in Huffman code (RFC 7541 5.1, 5.2).
+fn string(octets: &[u8]) -> Vec<u8> {
+    const PREFIX: usize = 0x7f;
+    let low_bits = |number: usize| number.to_le_bytes()[0] & 0x7f;
+    let mut written = vec![low_bits(octets.len().min(PREFIX))];
+    if let Some(mut rest) = octets.len().checked_sub(PREFIX) {
+        while rest >= 0x80 {
+            written.push(0x80 | low_bits(rest));
+            rest >>= 7;
+        }
+        written.push(low_bits(rest));
+    }
+    written.extend_from_slice(octets);
+    written
 }
 
 fn three_octets(length: usize) -> [u8; 3] {
@@ -237,13 +275,18 @@ impl Blocks {
             self.begun.extend_from_slice(fragment);
             return (self.begun.len() > MAX_BLOCK_BYTES).then_some(Fault::Unreadable);
         }
-        let read = if self.begun.is_empty() {
+        let before = self.begun.len();
+        let read = if before == 0 {
             self.reader.read(fragment)
         } else {
             self.begun.extend_from_slice(fragment);
             self.reader.read(&std::mem::take(&mut self.begun))
         };
         match read {
+            Ok(Found { unfit: true, value, .. }) if self.section == Section::Head => {
+                let Some(value) = value else { return Some(Fault::UnfitPath(None)) };
+                frame.place(value, before).map(|path| Fault::UnfitPath(Some(path)))
+            }
             Ok(Found { fragment: true, .. }) if self.section == Section::Head => {
                 Some(Fault::Fragment)
             }
@@ -307,6 +350,19 @@ impl Frame {
             RST_STREAM => true,
             _ => false,
         }
+    }
+
+    /// Where in the payload a part of the block is, of which so much came in frames before.
+    /// None if it is not all there, or would not fit when it is written anew: such a path is
+    /// nobody's but an attacker's, and the library resets its stream.
+    fn place(&self, part: Span, before: usize) -> Option<Span> {
+        let is_head = self.kind == HEADERS;
+        let has = |flag| usize::from(is_head && self.flags & flag != 0);
+        let begin = has(PADDED) + 5 * has(PRIORITY);
+        let from = part.from.checked_sub(before)? + begin;
+        let to = part.to.checked_sub(before)? + begin;
+        let fits = self.length + part.octets + LENGTH_BYTES <= MAX_FRAME_BYTES + (to - from);
+        fits.then_some(Span { from, to, octets: part.octets })
     }
 
     /// What of the payload belongs to the block (RFC 9113 6.2). None where the library

@@ -1,6 +1,7 @@
 //! Reads header blocks (RFC 7541) as far as it takes to know what the library does not
-//! tell: whether a `:path` holds a `#`, which the library cuts off, and whether there is
-//! any pseudo-header at all, which in trailers it passes over.
+//! tell: whether a `:path` holds a `#`, which the library cuts off, whether it is one for
+//! which the library resets the stream, and whether there is any pseudo-header at all,
+//! which in trailers it passes over.
 //!
 //! It is the library's own reading, done a second time: of a field in the dynamic table
 //! it remembers how long it is, so that both tables lose their entries at the same time,
@@ -11,11 +12,26 @@ mod huffman;
 
 use std::collections::VecDeque;
 
+use http::uri::PathAndQuery;
+
 /// What a block holds beside fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Found {
     pub pseudo: bool,
     pub fragment: bool,
+    /// The library does not take the `:path`.
+    pub unfit: bool,
+    /// Its value in this block; none if it stands in the table.
+    pub value: Option<Span>,
+}
+
+/// A string literal (RFC 7541 5.2) in a block, with its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub from: usize,
+    pub to: usize,
+    /// What it decodes to has so many.
+    pub octets: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,8 +63,9 @@ impl Reader {
             let entry = match first {
                 0x80.. => self.table.get(input.integer(7)?)?,
                 0x40..=0x7f => {
-                    let entry = self.literal(&mut input, 6, Kept::Indexed)?;
+                    let (entry, value) = self.literal(&mut input, 6, Kept::Indexed)?;
                     self.table.insert(entry);
+                    found.note_value(block, value);
                     entry
                 }
                 0x20..=0x3f if may_resize => {
@@ -56,16 +73,27 @@ impl Reader {
                     continue;
                 }
                 0x20..=0x3f => return Err(Unreadable),
-                0x00..=0x1f => self.literal(&mut input, 4, Kept::Nowhere)?,
+                0x00..=0x1f => {
+                    let (entry, value) = self.literal(&mut input, 4, Kept::Nowhere)?;
+                    found.note_value(block, value);
+                    entry
+                }
             };
             may_resize = false;
             found.pseudo |= entry.name != Name::Field;
             found.fragment |= entry.name == Name::Path && entry.fragment;
+            found.unfit |= entry.unfit;
         }
         Ok(found)
     }
 
-    fn literal(&self, input: &mut Input<'_>, prefix: u32, kept: Kept) -> Result<Entry, Unreadable> {
+    /// The field, and its value if the library does not take it.
+    fn literal<'a>(
+        &self,
+        input: &mut Input<'a>,
+        prefix: u32,
+        kept: Kept,
+    ) -> Result<(Entry, Option<Value<'a>>), Unreadable> {
         let (name, name_bytes) = match input.integer(prefix)? {
             0 => {
                 let mut spelled = Spelled::default();
@@ -81,12 +109,57 @@ impl Reader {
             // A token, mostly, with every request. The library ends the connection where
             // it is no string, so that nothing behind it is read by either.
             input.octets()?;
-            return Ok(Entry { name, name_bytes, value_bytes: 0, fragment: false });
+            let entry = Entry { name, name_bytes, value_bytes: 0, fragment: false, unfit: false };
+            return Ok((entry, None));
         }
-        let mut fragment = false;
-        let value_bytes = input.string(|octet| fragment |= octet == b'#')?;
-        Ok(Entry { name, name_bytes, value_bytes, fragment })
+        let (mut fragment, mut is_ordinary, mut is_first) = (false, true, true);
+        let before = input.0;
+        let value_bytes = input.string(|octet| {
+            fragment |= octet == b'#';
+            // One that begins with something else is no path, but an asterisk.
+            is_ordinary &= is_ordinary_in_path(octet) && (octet == b'/' || !is_first);
+            is_first = false;
+        })?;
+        let value = Value { from: before, octets: value_bytes as usize, rest: input.0.len() };
+        let unfit = name == Name::Path && !is_ordinary && !value.is_taken()?;
+        let entry = Entry { name, name_bytes, value_bytes, fragment, unfit };
+        Ok((entry, unfit.then_some(value)))
     }
+}
+
+impl Found {
+    /// The first: behind two the library resets the stream in any case.
+    fn note_value(&mut self, block: &[u8], value: Option<Value<'_>>) {
+        let span = |value: Value<'_>| Span {
+            from: block.len() - value.from.len(),
+            to: block.len() - value.rest,
+            octets: value.octets,
+        };
+        self.value = self.value.or(value.map(span));
+    }
+}
+
+/// A value of a `:path`.
+struct Value<'a> {
+    /// From its length on, with what stands behind it.
+    from: &'a [u8],
+    octets: usize,
+    /// How much stands behind it.
+    rest: usize,
+}
+
+impl Value<'_> {
+    /// Whether the library takes it; asked where it holds an octet that is seldom.
+    fn is_taken(&self) -> Result<bool, Unreadable> {
+        let mut text = Vec::with_capacity(self.octets);
+        Input(self.from).string(|octet| text.push(octet))?;
+        Ok(std::str::from_utf8(&text).is_ok() && PathAndQuery::try_from(&text[..]).is_ok())
+    }
+}
+
+/// Octets that the library takes in a path and in a query.
+fn is_ordinary_in_path(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"-._~/?&=%+:,@!$'()*;".contains(&octet)
 }
 
 /// Whether a literal becomes an entry of the table.
@@ -104,6 +177,8 @@ struct Entry {
     value_bytes: u32,
     /// Whether there is a `#` in the value.
     fragment: bool,
+    /// Whether it is a path that the library does not take.
+    unfit: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,7 +289,7 @@ impl Table {
                 };
                 // No entry of it is inserted, so that the length of its value is no matter.
                 let name_bytes = u32::from(name_bytes);
-                Ok(Entry { name, name_bytes, value_bytes: 0, fragment: false })
+                Ok(Entry { name, name_bytes, value_bytes: 0, fragment: false, unfit: false })
             }
             None => self.entries.get(before - STATIC_NAME_BYTES.len()).copied().ok_or(Unreadable),
         }

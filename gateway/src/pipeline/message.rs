@@ -16,6 +16,10 @@ use super::reason::{FramingFault, Reason, Rejection};
 /// client that sends it says the same of itself.
 pub const FRAGMENT_MARK: &str = "portcullis-path-fragment";
 
+/// The field by which the edge tells that another path stood where there is one now: the
+/// library would have reset the stream. A client that sends it says the same of itself.
+pub const UNFIT_MARK: &str = "portcullis-path-unfit";
+
 /// The host a request is for, in the form that routes compare: what was judged is what is
 /// forwarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +58,9 @@ pub fn check_target(parts: &Parts) -> Result<(), Rejection> {
     let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if parts.version == Version::HTTP_2 && !path.starts_with(['/', '*']) {
         return Err(Reason::TargetMalformed.because("a path that does not begin with a slash"));
+    }
+    if parts.version == Version::HTTP_2 && parts.headers.contains_key(UNFIT_MARK) {
+        return Err(Reason::TargetMalformed.because("an octet in :path that has to be escaped"));
     }
     if parts.version == Version::HTTP_2 && parts.headers.contains_key(FRAGMENT_MARK) {
         return Err(Reason::PathAmbiguous.because(Ambiguity::Fragment.as_str()));

@@ -94,6 +94,62 @@ fn a_head_whose_path_holds_a_fragment_is_marked_and_the_next_is_not() {
     }
 }
 
+const UNFIT_MARK: &[u8] = b"\x00\x15portcullis-path-unfit\x011";
+
+/// The library ends the connection for the first, and resets the stream for the others.
+#[test]
+fn a_path_that_the_library_does_not_take_is_replaced_by_one_as_long() {
+    for (block, passed) in [
+        (&b"\x82\x87\x44\x04/\xe9\xe8a"[..], &b"\x82\x87\x44\x04/___"[..]),
+        (b"\x82\x04\x03/ab\x87\x04\x03/?<", b"\x82\x04\x03/ab\x87\x04\x03/__"),
+        (b"\x82\x00\x05:path\x02\"a\x87", b"\x82\x00\x05:path\x02/_\x87"),
+        // In Huffman code.
+        (b"\x82\x44\x83\x63\xff\xe7", b"\x82\x44\x02/_"),
+    ] {
+        let flags = END_HEADERS | 1;
+        let frames = [
+            frame(HEADERS, flags, 1, block),
+            frame(
+                HEADERS,
+                flags | PADDED | PRIORITY,
+                3,
+                &[b"\x02\0\0\0\x01\x10", block, b"zz"].concat(),
+            ),
+            frame(HEADERS, 1, 5, &block[..1]),
+            frame(CONTINUATION, END_HEADERS, 5, &block[1..]),
+        ];
+        let marked = [passed, UNFIT_MARK].concat();
+        let expected = [
+            frame(HEADERS, flags, 1, &marked),
+            frame(
+                HEADERS,
+                flags | PADDED | PRIORITY,
+                3,
+                &[b"\x02\0\0\0\x01\x10", &marked[..], b"zz"].concat(),
+            ),
+            frames[2].clone(),
+            frame(CONTINUATION, END_HEADERS, 5, &marked[1..]),
+        ];
+        for piece in [1, 5, 4096] {
+            assert_eq!(through(&frames, piece), expected, "{block:02x?} in pieces of {piece}");
+        }
+    }
+}
+
+#[test]
+fn the_length_of_a_long_path_is_written_as_the_rfc_has_it() {
+    for (octets, length) in [
+        (126, &[0x7e][..]),
+        (127, &[0x7f, 0]),
+        (128, &[0x7f, 1]),
+        (255, &[0x7f, 0x80, 1]),
+        (1337, &[0x7f, 0xba, 9]),
+    ] {
+        let written = super::string(&vec![b'_'; octets]);
+        assert_eq!((&written[..length.len()], written.len()), (length, length.len() + octets));
+    }
+}
+
 #[test]
 fn trailers_with_any_pseudo_header_are_made_malformed() {
     for trailers in

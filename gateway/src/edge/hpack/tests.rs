@@ -22,8 +22,8 @@ fn text(coded: &[u8]) -> Result<Vec<u8>, Unreadable> {
     Ok(decoded)
 }
 
-const HEAD: Found = Found { pseudo: true, fragment: false };
-const FRAGMENT: Found = Found { pseudo: true, fragment: true };
+const HEAD: Found = Found { pseudo: true, fragment: false, unfit: false, value: None };
+const FRAGMENT: Found = Found { fragment: true, ..HEAD };
 
 /// RFC 7541 C.3 and C.4: the same three requests, plain and in Huffman code.
 #[test]

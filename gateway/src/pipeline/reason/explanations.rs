@@ -56,7 +56,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     // The message itself.
     of(
         "framing_request_line",
-        "The first line is not `method SP target SP HTTP-version`, or its target holds a fragment or control bytes. TLS sent to a plain listener, or no HTTP at all, looks like this too.",
+        "The first line is not `method SP target SP HTTP-version`, or its target holds a fragment, control bytes, or others that have to be escaped (`\"`, `<`, `>`; not UTF-8). TLS sent to a plain listener, or no HTTP at all, looks like this too.",
         SENDER,
     ),
     of(
@@ -166,7 +166,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "`tls.sni_must_match_host` is on, and the name in the TLS handshake is not the request's host.",
         "The client opens a connection of its own for each name; browsers do so after this answer (421).",
     ),
-    of("target_malformed", "The target is no path, e.g. `*`.", SENDER),
+    of(
+        "target_malformed",
+        "The target is no path, e.g. `*`; or over HTTP/2 an octet stands in it that has to be escaped: blanks, controls, `\"`, `<`, `>`, or one that is no UTF-8. The access log shows `_` for each octet then.",
+        "Escape such octets (`%22`, `%3C`, `%3E`), as browsers do.",
+    ),
     of(
         "path_ambiguous",
         "The path could be read in two ways: encoded slashes or backslashes, `;`, empty or dot segments, double encoding, overlong UTF-8.",

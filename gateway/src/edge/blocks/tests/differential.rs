@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::super::{BlockGate, END_HEADERS, HEADERS};
 use super::frame;
-use crate::pipeline::message::FRAGMENT_MARK;
+use crate::pipeline::message::{FRAGMENT_MARK, UNFIT_MARK};
 
 /// One field more of a request.
 #[derive(Debug, Clone)]
@@ -146,14 +146,16 @@ fn write(table: &mut Table, written: &Written) -> (Vec<u8>, String) {
     (block, path)
 }
 
-type Seen = Vec<(String, bool)>;
+/// The path, and the mark on it.
+type Seen = Vec<(String, Option<&'static str>)>;
 
 async fn served(blocks: Vec<Vec<u8>>) -> Seen {
     let (mut client, server) = tokio::io::duplex(1 << 20);
     let (note, mut noted) = tokio::sync::mpsc::channel(blocks.len());
     let service = service_fn(move |request: http::Request<Incoming>| {
-        let marked = request.headers().contains_key(FRAGMENT_MARK);
-        note.try_send((request.uri().to_string(), marked)).unwrap();
+        let has = |mark: &&str| request.headers().contains_key(*mark);
+        let mark = [FRAGMENT_MARK, UNFIT_MARK].into_iter().find(has);
+        note.try_send((request.uri().to_string(), mark)).unwrap();
         let answer = http::Response::new(http_body_util::Empty::<bytes::Bytes>::new());
         std::future::ready(Ok::<_, Infallible>(answer))
     });
@@ -182,7 +184,7 @@ async fn served(blocks: Vec<Vec<u8>>) -> Seen {
 fn neither_reads_on_behind_a_value_that_is_no_code() {
     let good = b"\x82\x87\x84\x1f\x08\x81\x1f".to_vec();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let root = ("/".to_owned(), false);
+    let root = ("/".to_owned(), None);
     let seen = runtime.block_on(served(vec![good.clone(), good.clone(), good.clone()]));
     assert_eq!(seen, vec![root.clone(); 3]);
     // An octet of padding, the end itself, padding of zeroes.
@@ -193,8 +195,17 @@ fn neither_reads_on_behind_a_value_that_is_no_code() {
     }
 }
 
+/// Of what the library does not take, in a path and in a query; and no path at all.
+const UNFIT: &str = "(/[a-c]{0,200}[<> `\u{1}][a-c#]{0,9}|/[a-c]{0,9}\\?[a-c\u{e9}]{0,9}[<>\" ][a-c]{0,9}|[a-c]{1,9})";
+
 fn path() -> impl Strategy<Value = String> {
-    prop_oneof!["/[a-c]{0,60}", "/[a-c]{0,9}#[a-c]{0,60}", "/[a-c]{0,9}\\?[a-c#]{0,9}"]
+    prop_oneof![
+        "/[a-c]{0,60}",
+        "/[a-c]{0,9}#[a-c]{0,60}",
+        "/[a-c]{0,9}\\?[a-c#]{0,9}",
+        "/[a-c]{0,9}\\?[a-c|{}^`\u{e9}]{0,9}",
+        UNFIT,
+    ]
 }
 
 proptest! {
@@ -230,8 +241,11 @@ proptest! {
         let expected: Seen = written
             .into_iter()
             .map(|(_, path)| {
+                if http::uri::PathAndQuery::try_from(&*path).is_err() {
+                    return ("/".to_owned() + &"_".repeat(path.len() - 1), Some(UNFIT_MARK));
+                }
                 let cut = path.split('#').next().unwrap_or_default().to_owned();
-                (cut, path.contains('#'))
+                (cut, path.contains('#').then_some(FRAGMENT_MARK))
             })
             .collect();
         prop_assert_eq!(seen, expected);
