@@ -6,6 +6,7 @@ mod browser;
 mod curl;
 mod grpc;
 mod http;
+mod npm;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

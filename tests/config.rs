@@ -216,7 +216,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[[route]]\nupstream = \"echo\"\npath = ^\"/a%2Fb\"\n",
-        "route.path: no request has such a path: an encoded slash or backslash",
+        "route.path: no request has such a path: an encoded slash",
         None,
     ),
     (

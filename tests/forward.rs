@@ -15,6 +15,7 @@ mod names;
 mod permission;
 mod shares;
 mod streaming;
+mod targets;
 
 /// One test for each way through the gateway: the client's protocol, then the
 /// upstream's.

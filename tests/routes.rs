@@ -133,10 +133,10 @@ async fn check_lists_routes_in_the_order_in_which_they_match() {
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     let expected = [
-        "app.example / and below * authenticated echo app",
-        "* /status itself * public echo status",
-        "* /adm and below * roles admin echo closed",
-        "* / and below * public echo open",
+        "app.example / and below * authenticated echo app strict route open to the same upstream has other rules",
+        "* /status itself * public echo status strict route closed to the same upstream has other rules",
+        "* /adm and below * roles admin echo closed strict route open to the same upstream has other rules",
+        "* / and below * public echo open strict route closed to the same upstream has other rules",
     ];
     assert_eq!(rows[..4], expected);
     // The route for one host has every path there, and asks for no role.

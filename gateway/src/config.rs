@@ -18,6 +18,7 @@ mod links;
 pub mod page_origin;
 pub mod problem;
 mod routes;
+pub mod rules;
 mod store;
 pub mod units;
 mod upstream;
@@ -645,6 +646,35 @@ pub struct Route {
     pub agents: Agents,
     /// As [`Config::origins`], which are among them.
     pub origins: Vec<PageOrigin>,
+    pub paths: Paths,
+}
+
+/// Which paths a route takes of those that servers read in several ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    pub form: PathForm,
+    pub chosen: Chosen,
+    /// A route to the same server with other rules, by its place among the routes.
+    pub beside: Option<usize>,
+    /// Routes to the same server that refuse whom this one lets through.
+    pub stricter: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathForm {
+    /// Only those that all servers read alike.
+    Strict,
+    /// Encoded slashes, empty segments, `;` and escapes of escapes too: what they mean is
+    /// the upstream's business.
+    Opaque,
+}
+
+/// Who has chosen a form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// Nobody: it follows from the other routes.
+    Auto,
+    Written,
 }
 
 /// Which hosts a route is for, in normal form.

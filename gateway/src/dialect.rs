@@ -550,6 +550,12 @@ impl Dialects {
         Resolution::Ours { candidates, parameters }
     }
 
+    /// Whether a path is one of an endpoint's.
+    #[must_use]
+    pub fn own(&self, path: &str) -> bool {
+        self.table.at(path).is_ok()
+    }
+
     /// The shape of a refusal on a path before, or without, an endpoint: that of the
     /// path's default, else of the longest prefix above it, else of the first (C14).
     #[must_use]

@@ -27,7 +27,6 @@ pub mod slots;
 pub mod throttle;
 pub mod watch;
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -295,19 +294,20 @@ async fn process(
         return Err(Reason::Misdirected.because(sni));
     }
 
-    // One normal form, before anybody compares a path with anything.
-    let written = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
-    if written.len() > gateway.uri_bytes {
+    // One normal form, before anybody compares a path with anything. It decides; what goes
+    // on is what was written.
+    let target = message::target(&parts.uri)?;
+    if target.as_str().len() > gateway.uri_bytes {
         return Err(Reason::Framing(reason::FramingFault::UriTooLong).into());
     }
-    let written_path = parts.uri.path().to_owned();
-    let path = path::normalise(&written_path)
+    let path = path::judge(target.path())
         .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
+    let readings = path.readings();
 
     // Ours or an upstream's? Ours are exact paths and come before any route.
     let origin =
         Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
-    match gateway.dialects.resolve(&parts.method, &path) {
+    match intercept::resolve(&gateway.dialects, (&path, &readings), &parts.method)? {
         Resolution::NotOurs => {}
         Resolution::WrongMethod(allow) => return Err(Reason::MethodNotAllowed { allow }.into()),
         Resolution::Ours { candidates, parameters } => {
@@ -318,22 +318,20 @@ async fn process(
     }
 
     message::check_forwarded(&parts.method)?;
-    let route = gateway.routes.find(&host.name, &path, &parts.method)?;
+    let route = gateway.routes.find_judged(&host.name, (&path, &readings), &parts.method)?;
     record.access.route = Some(Arc::clone(&route.id));
 
     // A ticket never goes on from where the route takes one, and counts only for what
     // it is made for. Elsewhere it is spent: it may be in somebody's log by now.
-    let (ticket, query) = match parts.uri.query() {
-        Some(query) if route.tickets == Tickets::Accepted => ticket::split_query(query)?,
-        query => (None, query.map(Cow::Borrowed)),
+    let (ticket, target) = match route.tickets {
+        Tickets::Accepted => ticket::split_target(&target)?,
+        Tickets::NotAccepted => (None, target.clone()),
     };
     let opens = route.access != Access::Public && websocket::is_upgrade(&parts);
     if let Some(ticket) = ticket.as_deref().filter(|_| !opens) {
         ticket::spend(&gateway.core, ticket).await?;
     }
     let ticket = ticket.as_deref().filter(|_| opens);
-
-    let path = query.map_or_else(|| path.to_string(), |query| format!("{path}?{query}"));
 
     // On a public route nobody is asked, and no credential is looked at.
     let principal = match route.access {
@@ -358,7 +356,7 @@ async fn process(
                 let (gateway, connection) = (Arc::clone(gateway), Arc::clone(connection));
                 let (route, host) = (Arc::clone(route), host.authority);
                 let arrival =
-                    Arrival { gateway, connection, caller, client, route, parts, path, host };
+                    Arrival { gateway, connection, caller, client, route, parts, target, host };
                 return arrival.receive(handshake);
             }
             let proven = prove(gateway, record, &caller, presented).await?;
@@ -374,7 +372,7 @@ async fn process(
     let accepted = Accepted {
         route,
         principal: principal.as_ref(),
-        path,
+        target,
         host: &host.authority,
         client: &client,
     };

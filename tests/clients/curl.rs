@@ -75,6 +75,29 @@ async fn curl_is_served_as_it_is_documented() {
     assert_eq!(status, "200", "{body}");
 }
 
+/// curl itself follows `..` unless it is told not to.
+#[tokio::test]
+async fn curl_reaches_paths_as_it_writes_them() {
+    let upstream = Upstream::http1(|_| async { text("ok") }).await;
+    let route = "[[route]]\npublic = true\nupstream = \"app\"\n";
+    let gateway = Gateway::start(&(upstream.section("app") + route)).await;
+    for protocol in ["--http2", "--http1.1"] {
+        for (path, expected) in [
+            ("/api/queues/%2F/orders", "200"),
+            ("/proxy/https://example.org/x", "200"),
+            ("/a;b/c%2Bd%21", "200"),
+            ("/a/../b", "400"),
+            ("/a%2F..%2Fb", "400"),
+        ] {
+            let (status, body) = curl(&gateway, protocol, &["--path-as-is"], path).await;
+            assert_eq!(status, expected, "{protocol} {path}: {body}");
+            if expected == "200" {
+                assert_eq!(upstream.next_request().await.target(), path);
+            }
+        }
+    }
+}
+
 /// One that another client of the same account holds open is one less for curl.
 #[tokio::test]
 async fn curl_reads_event_streams_as_long_as_its_account_may_have_one_more() {

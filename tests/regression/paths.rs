@@ -18,7 +18,7 @@ async fn an_escaped_spelling_of_a_protected_path_is_as_protected() {
     assert_eq!(upstream.next_request().await.target(), "/public");
     for spelling in ["/@internal/x", "/%40internal/x", "/%40%69nternal/x"] {
         Client::admin(&gateway).get(spelling).await.expect(200);
-        assert_eq!(upstream.next_request().await.target(), "/@internal/x");
+        assert_eq!(upstream.next_request().await.target(), spelling);
         anonymous.get(spelling).await.refused(401, "AUTHENTICATION_REQUIRED");
         alice.get(spelling).await.refused(403, "FORBIDDEN");
         let h2 = anonymous.clone().h2();

@@ -1,21 +1,26 @@
-//! The normal form of a request path: one form decides, and the same bytes are
-//! forwarded, so that no upstream can read another path than the one we judged.
+//! How a request path is read. Its normal form decides; what is forwarded are the bytes
+//! as they were written.
 //!
-//! Escapes of characters that may stand in a path as they are get decoded, for a
-//! route may be written with them; other escapes get upper-case digits, and
-//! characters that RFC 3986 has no place for are escaped. Whatever some
-//! server would read in another way is refused: encoded slashes, backslashes and
-//! controls, dot segments, empty segments, `;` parameters, double encoding, overlong
-//! UTF-8.
+//! That is safe only where every server reads the same segments in both. In the normal
+//! form escapes of characters that may stand in a path as they are get decoded, for a
+//! route may be written with them; other escapes get upper-case digits, and characters
+//! that RFC 3986 has no place for are escaped. No server tells these spellings apart but
+//! by their bytes. [`judge`] says of every other path whether servers read it in several
+//! ways (encoded slashes, empty segments, `;` parameters, escapes of escapes), which a
+//! route must allow, or refuses it: backslashes, controls, dot segments and overlong
+//! UTF-8, however deep they are encoded, lead out of what a route is for.
 
 use std::borrow::Cow;
 
-/// Why a path has no normal form.
+/// How often a path may be decoded on its way: by a server, and by one in front of it.
+const DECODINGS: usize = 2;
+
+/// Why a path has no normal form that all servers agree on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ambiguity {
     NoLeadingSlash,
     BrokenEscape,
-    EncodedSeparator,
+    EncodedSlash,
     EncodedControl,
     DoubleEncoding,
     Backslash,
@@ -32,10 +37,10 @@ impl Ambiguity {
         match self {
             Ambiguity::NoLeadingSlash => "the path does not begin with a slash",
             Ambiguity::BrokenEscape => "a % is not followed by two hexadecimal digits",
-            Ambiguity::EncodedSeparator => "an encoded slash or backslash",
+            Ambiguity::EncodedSlash => "an encoded slash",
             Ambiguity::EncodedControl => "an encoded control character",
             Ambiguity::DoubleEncoding => "an escape inside an escape",
-            Ambiguity::Backslash => "a backslash",
+            Ambiguity::Backslash => "a backslash, as it is or encoded",
             Ambiguity::Parameter => "a semicolon",
             Ambiguity::EmptySegment => "an empty segment",
             Ambiguity::DotSegment => "a . or .. segment",
@@ -45,73 +50,118 @@ impl Ambiguity {
     }
 }
 
-/// Brings a path (without query) to its normal form; borrowed when it is in it already.
+/// A path (without query) that may go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// As it came.
+    pub written: &'a str,
+    /// Borrowed when it was written so. Segments are those between the slashes that were
+    /// written as slashes; `;` and `%3B` are one.
+    pub normal: Cow<'a, str>,
+    pub reading: Reading,
+}
+
+/// How servers read the segments of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// All as in the normal form.
+    One,
+    /// All as in the normal form, but that some end a segment, or the path, at a delimiter
+    /// that is encoded (`%3B`, `%3F`, `%23`).
+    Delimited,
+    /// Some in another way than others.
+    Several(Ambiguity),
+}
+
+impl Judged<'_> {
+    /// The paths that servers may read in this one, in normal form; none where all read
+    /// the same. They are decoded up to twice, cut at `;` in each segment or in all at the
+    /// first delimiter, before, between or after that, and empty segments are kept or left
+    /// out.
+    #[must_use]
+    pub fn readings(&self) -> Vec<String> {
+        if self.reading == Reading::One {
+            return Vec::new();
+        }
+        let mut forms = vec![self.written.as_bytes().to_vec()];
+        let mut readings = Vec::new();
+        for _ in 0..=DECODINGS {
+            let cut = forms.iter().flat_map(|form| [cut_segments(form), cut_path(form)]);
+            let cut: Vec<Vec<u8>> = cut.collect();
+            forms.extend(cut);
+            forms.sort_unstable();
+            forms.dedup();
+            for form in &forms {
+                readings.extend([spell(form), spell(&without_empty_segments(form))]);
+            }
+            for form in &mut forms {
+                *form = decode(form);
+            }
+        }
+        readings.sort_unstable();
+        readings.dedup();
+        readings
+    }
+}
+
+/// Judges a path (without query).
 ///
 /// # Errors
-/// When two parsers could read it differently.
-pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguity> {
+/// When no route may let it through.
+pub fn judge(path: &str) -> Result<Judged<'_>, Ambiguity> {
     let bytes = path.as_bytes();
     if bytes.first() != Some(&b'/') {
         return Err(Ambiguity::NoLeadingSlash);
     }
     // Most paths are in normal form; they are only looked at.
-    if bytes.iter().all(|b| is_plain(*b)) {
-        return check_segments(path).map(|()| Cow::Borrowed(path));
+    if bytes.iter().all(|b| is_plain(*b)) && !has_empty_segment(path) {
+        check_dots(bytes)?;
+        return Ok(Judged { written: path, normal: Cow::Borrowed(path), reading: Reading::One });
     }
-    let mut normal = Vec::with_capacity(path.len() + 16);
-    let (mut rest, mut before) = (bytes, 0);
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        match byte {
-            b'%' => {
-                let (decoded, tail) = read_escape(tail)?;
-                rest = tail;
-                check_decoded(decoded)?;
-                check_utf8(std::mem::replace(&mut before, decoded), decoded)?;
-                if is_plain(decoded) {
-                    normal.push(decoded);
-                } else {
-                    push_escape(&mut normal, decoded);
-                }
-            }
-            b'\\' => return Err(Ambiguity::Backslash),
-            b';' => return Err(Ambiguity::Parameter),
-            b'#' | b'?' => return Err(Ambiguity::Fragment),
-            0..=0x20 | 0x7f => return Err(Ambiguity::EncodedControl),
-            _ => {
-                check_utf8(std::mem::replace(&mut before, byte), byte)?;
-                if is_plain(byte) {
-                    normal.push(byte);
-                } else {
-                    push_escape(&mut normal, byte);
-                }
+    check_octets(bytes)?;
+    let normal = spell(bytes);
+    let reading = reading_of(path, &normal);
+    if reading == Reading::One {
+        check_dots(normal.as_bytes())?;
+    } else {
+        check_decoded(bytes)?;
+    }
+    Ok(Judged { written: path, normal: Cow::Owned(normal), reading })
+}
+
+/// Brings a path (without query) to its normal form; borrowed when it is in it already.
+///
+/// # Errors
+/// When two servers could read other segments in it.
+pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguity> {
+    let judged = judge(path)?;
+    match judged.reading {
+        Reading::One | Reading::Delimited => Ok(judged.normal),
+        Reading::Several(ambiguity) => Err(ambiguity),
+    }
+}
+
+/// Judges each octet, as it was written or encoded once.
+fn check_octets(path: &[u8]) -> Result<(), Ambiguity> {
+    let mut before = 0;
+    for octet in Octets(path) {
+        match octet {
+            Octet::Raw(b'%') => return Err(Ambiguity::BrokenEscape),
+            Octet::Raw(b'#' | b'?') => return Err(Ambiguity::Fragment),
+            Octet::Raw(b' ') => return Err(Ambiguity::EncodedControl),
+            Octet::Raw(byte) | Octet::Encoded(byte) => {
+                check_octet(std::mem::replace(&mut before, byte), byte)?;
             }
         }
     }
-    if is_doubly_encoded(&normal) {
-        return Err(Ambiguity::DoubleEncoding);
-    }
-    let normal = String::from_utf8(normal).map_err(|_| Ambiguity::BrokenEscape)?;
-    check_segments(&normal)?;
-    Ok(Cow::Owned(normal))
+    Ok(())
 }
 
-fn read_escape(tail: &[u8]) -> Result<(u8, &[u8]), Ambiguity> {
-    let hex = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    match tail {
-        [high, low, rest @ ..] => match (hex(high), hex(low)) {
-            (Some(high), Some(low)) => Ok((high << 4 | low, rest)),
-            _ => Err(Ambiguity::BrokenEscape),
-        },
-        _ => Err(Ambiguity::BrokenEscape),
-    }
-}
-
-fn check_decoded(decoded: u8) -> Result<(), Ambiguity> {
-    match decoded {
-        b'/' | b'\\' => Err(Ambiguity::EncodedSeparator),
+fn check_octet(before: u8, byte: u8) -> Result<(), Ambiguity> {
+    match byte {
+        b'\\' => Err(Ambiguity::Backslash),
         0..=0x1f | 0x7f => Err(Ambiguity::EncodedControl),
-        _ => Ok(()),
+        _ => check_utf8(before, byte),
     }
 }
 
@@ -127,34 +177,153 @@ fn check_utf8(before: u8, byte: u8) -> Result<(), Ambiguity> {
     }
 }
 
+/// Judges what a path becomes each time it is decoded, and what is encoded then still by
+/// what it stands for.
+fn check_decoded(path: &[u8]) -> Result<(), Ambiguity> {
+    let mut form = Cow::Borrowed(path);
+    for _ in 0..=DECODINGS {
+        check_dots(&form)?;
+        form = Cow::Owned(decode(&form));
+        let mut before = 0;
+        for byte in form.iter() {
+            check_octet(std::mem::replace(&mut before, *byte), *byte)?;
+        }
+    }
+    check_dots(&form)
+}
+
+/// No segment is `.` or `..`, also where a server ends it at a delimiter.
+fn check_dots(path: &[u8]) -> Result<(), Ambiguity> {
+    let is_dots = |segment: &[u8]| {
+        segment.starts_with(b".") && matches!(up_to_delimiter(segment), b"." | b"..")
+    };
+    if path.split(|byte| *byte == b'/').any(is_dots) {
+        return Err(Ambiguity::DotSegment);
+    }
+    Ok(())
+}
+
+/// Of an octet in normal form, and of how `;` was written.
+fn reading_of(path: &str, normal: &str) -> Reading {
+    let encoded = |octets: &[u8]| {
+        Octets(normal.as_bytes())
+            .any(|octet| matches!(octet, Octet::Encoded(octet) if octets.contains(&octet)))
+    };
+    if encoded(b"/") {
+        Reading::Several(Ambiguity::EncodedSlash)
+    } else if path.contains(';') {
+        Reading::Several(Ambiguity::Parameter)
+    } else if is_doubly_encoded(normal.as_bytes()) {
+        Reading::Several(Ambiguity::DoubleEncoding)
+    } else if has_empty_segment(normal) {
+        Reading::Several(Ambiguity::EmptySegment)
+    } else if encoded(DELIMITERS) {
+        Reading::Delimited
+    } else {
+        Reading::One
+    }
+}
+
 /// Whether a second decoder would find an escape: `%25` before two hexadecimal
 /// digits, however those were written.
 fn is_doubly_encoded(normal: &[u8]) -> bool {
-    normal.windows(5).any(|window| window.starts_with(b"%25") && read_escape(&window[3..]).is_ok())
+    let is_escape =
+        |window: &[u8]| window.starts_with(b"%25") && window[3..].iter().all(u8::is_ascii_hexdigit);
+    normal.windows(5).any(is_escape)
 }
 
-fn push_escape(out: &mut Vec<u8>, byte: u8) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.push(b'%');
-    out.push(DIGITS[usize::from(byte >> 4)]);
-    out.push(DIGITS[usize::from(byte & 15)]);
+/// One slash at the end is ordinary.
+fn has_empty_segment(path: &str) -> bool {
+    path.contains("//")
 }
 
-fn check_segments(path: &str) -> Result<(), Ambiguity> {
-    let inner = &path[1..];
-    // One trailing slash is an ordinary path.
-    let inner = inner.strip_suffix('/').unwrap_or(inner);
-    if inner.is_empty() {
-        return if path.len() > 1 { Err(Ambiguity::EmptySegment) } else { Ok(()) };
+/// An octet of a path.
+#[derive(Clone, Copy)]
+enum Octet {
+    /// As it is; a `%` that begins no escape too.
+    Raw(u8),
+    /// `%` and two digits.
+    Encoded(u8),
+}
+
+/// The octets of a path, one after the other.
+struct Octets<'a>(&'a [u8]);
+
+impl Iterator for Octets<'_> {
+    type Item = Octet;
+
+    fn next(&mut self) -> Option<Octet> {
+        let (&first, rest) = self.0.split_first()?;
+        if let Some(byte) = escape(self.0) {
+            self.0 = &self.0[3..];
+            return Some(Octet::Encoded(byte));
+        }
+        self.0 = rest;
+        Some(Octet::Raw(first))
     }
-    for segment in inner.split('/') {
-        match segment {
-            "" => return Err(Ambiguity::EmptySegment),
-            "." | ".." => return Err(Ambiguity::DotSegment),
-            _ => {}
+}
+
+/// What `%` and two hexadecimal digits at the beginning stand for.
+fn escape(bytes: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    match *bytes {
+        [b'%', high, low, ..] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    }
+}
+
+/// Each escape replaced once; what is none stands for itself.
+fn decode(bytes: &[u8]) -> Vec<u8> {
+    let octet = |octet| match octet {
+        Octet::Raw(byte) | Octet::Encoded(byte) => byte,
+    };
+    Octets(bytes).map(octet).collect()
+}
+
+/// One spelling for each octet. Slashes stay what they are, encoded or not.
+fn spell(path: &[u8]) -> String {
+    let mut normal = String::with_capacity(path.len() + 16);
+    for octet in Octets(path) {
+        match octet {
+            Octet::Encoded(b'/') => push_escape(&mut normal, b'/'),
+            Octet::Raw(byte) | Octet::Encoded(byte) if is_plain(byte) => {
+                normal.push(char::from(byte));
+            }
+            Octet::Raw(byte) | Octet::Encoded(byte) => push_escape(&mut normal, byte),
         }
     }
-    Ok(())
+    normal
+}
+
+fn push_escape(out: &mut String, byte: u8) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push('%');
+    out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    out.push(char::from(DIGITS[usize::from(byte & 15)]));
+}
+
+/// Where some servers end a segment, or, once they have decoded it, the path.
+const DELIMITERS: &[u8] = b";?#";
+
+fn up_to_delimiter(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| DELIMITERS.contains(byte)).next().unwrap_or_default()
+}
+
+/// Without what follows a `;` in each segment.
+fn cut_segments(path: &[u8]) -> Vec<u8> {
+    let segments = path.split(|byte| *byte == b'/');
+    let cut = segments.map(|segment| segment.split(|byte| *byte == b';').next());
+    cut.map(Option::unwrap_or_default).collect::<Vec<_>>().join(&b'/')
+}
+
+fn cut_path(path: &[u8]) -> Vec<u8> {
+    up_to_delimiter(path).to_vec()
+}
+
+fn without_empty_segments(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|next, before| (*next, *before) == (b'/', b'/'));
+    merged
 }
 
 /// Unreserved characters (RFC 3986 2.3).
@@ -182,7 +351,7 @@ fn is_plain(byte: u8) -> bool {
         )
 }
 
-/// Whether `path` is `prefix` or lies below it.
+/// Whether `path` is `prefix` or lies below it; both in normal form.
 #[must_use]
 pub fn is_below(path: &str, prefix: &str) -> bool {
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);

@@ -8,12 +8,14 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::canonical::{host, path};
-use crate::config::{Access, Agents, Config, HostMatch, KeyAccess, PathMatch, Route};
+use crate::config::{
+    Access, Agents, Chosen, Config, HostMatch, KeyAccess, PathForm, PathMatch, Route,
+};
 use crate::dialect::Resolution;
-use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
 use crate::pipeline::route::Routes;
 use crate::pipeline::route::review::{Concern, Note, covers, in_match_order, review};
+use crate::pipeline::{intercept, message};
 use crate::server;
 
 use super::output::{fail, say, table};
@@ -77,6 +79,25 @@ fn extent(route: &Route) -> &'static str {
     }
 }
 
+/// Which paths it takes of those that servers read in several ways.
+fn paths(route: &Route) -> &'static str {
+    match route.paths.form {
+        PathForm::Strict => "strict",
+        PathForm::Opaque => "opaque",
+    }
+}
+
+fn paths_because(config: &Config, route: &Route) -> String {
+    let beside = route.paths.beside.map(|place| config.routes[place].id.as_str());
+    match (route.paths.chosen, beside) {
+        (Chosen::Written, _) => "as written".to_owned(),
+        (Chosen::Auto, Some(other)) => {
+            format!("route {other} to the same upstream has other rules")
+        }
+        (Chosen::Auto, None) => "no other route to the same upstream has other rules".to_owned(),
+    }
+}
+
 fn words(note: &Note<'_>) -> String {
     let (route, laxer) = (&note.route.id, &note.laxer.id);
     let asked = (access(note.route), access(note.laxer));
@@ -110,9 +131,11 @@ pub(super) fn list(config: &Config) -> Listed {
             access(route),
             config.upstreams[route.upstream].name.clone(),
             route.id.clone(),
+            paths(route).to_owned(),
+            paths_because(config, route),
         ]
     };
-    let heads = ["HOST", "PATH", "", "METHODS", "ACCESS", "UPSTREAM", "ROUTE"];
+    let heads = ["HOST", "PATH", "", "METHODS", "ACCESS", "UPSTREAM", "ROUTE", "PATHS", "BECAUSE"];
     Listed {
         table: table(&heads, ordered.iter().map(row).collect()),
         members: ordered.iter().map(|route| described(config, route)).collect(),
@@ -129,6 +152,8 @@ fn described(config: &Config, route: &Route) -> Value {
         "methods": methods(route),
         "access": access(route),
         "upstream": config.upstreams[route.upstream].name,
+        "paths": paths(route),
+        "paths_because": paths_because(config, route),
     })
 }
 
@@ -152,8 +177,8 @@ pub(super) fn tell(place: &Place, config: &Config, question: &Question) -> ExitC
 fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, String)>, String> {
     let written = question.path.as_deref().unwrap_or_default();
     let written = written.split_once('?').map_or(written, |(path, _)| path);
-    let normal =
-        path::normalise(written).map_err(|why| format!("path_ambiguous: {}", why.as_str()))?;
+    let path = path::judge(written).map_err(|why| format!("path_ambiguous: {}", why.as_str()))?;
+    let (normal, readings) = (&path.normal, path.readings());
     let host = match &question.host {
         Some(written) => host::host_name(written)
             .ok_or_else(|| format!("host_malformed: {written:?} is no host"))?,
@@ -169,7 +194,8 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
         ("path", normal.to_string()),
     ];
     let dialects = server::own_endpoints(config).map_err(|error| error.to_string())?;
-    match dialects.resolve(method, &normal) {
+    let resolution = intercept::resolve(&dialects, (&path, &readings), method).map_err(told)?;
+    match resolution {
         Resolution::NotOurs => {}
         Resolution::WrongMethod(allow) => {
             return Err(format!("method_not_allowed: the gateway's own endpoint takes {allow}"));
@@ -180,13 +206,15 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
         }
     }
     let routes = Routes::new(&config.routes);
-    let found = routes.find(&host, &normal, method).map_err(|rejection: Rejection| {
-        format!("{}: {} goes nowhere", rejection.reason.code(), normal)
+    let found = routes.find_judged(&host, (&path, &readings), method);
+    let found = found.map_err(|rejection| match rejection.detail {
+        Some(_) => told(rejection),
+        None => format!("{}: {normal} goes nowhere", rejection.reason.code()),
     })?;
     let route = &config.routes[found.index];
     let others: Vec<&str> = in_match_order(&config.routes)
         .into_iter()
-        .filter(|other| covers(other, &host, &normal) && !std::ptr::eq(*other, route))
+        .filter(|other| covers(other, &host, normal) && !std::ptr::eq(*other, route))
         .map(|other| other.id.as_str())
         .collect();
     let mut members = asked;
@@ -195,11 +223,17 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
         ("access", access(route)),
         ("upstream", config.upstreams[route.upstream].name.clone()),
         ("why", why(route, method)),
+        ("paths", format!("{}: {}", paths(route), paths_because(config, route))),
     ]);
     if !others.is_empty() {
         members.push(("passed_over", others.join(", ")));
     }
     Ok(members)
+}
+
+fn told(rejection: Rejection) -> String {
+    let detail = rejection.detail.unwrap_or_default();
+    format!("{}: {detail}", rejection.reason.code())
 }
 
 fn why(route: &Route, method: &Method) -> String {

@@ -99,7 +99,7 @@ fn help_for(text: &str, ambiguity: Ambiguity) -> Option<String> {
         Ambiguity::Parameter => Some("write `%3B` for a literal `;`".to_owned()),
         Ambiguity::BrokenEscape => Some("write `%25` for a literal `%`".to_owned()),
         Ambiguity::NoLeadingSlash
-        | Ambiguity::EncodedSeparator
+        | Ambiguity::EncodedSlash
         | Ambiguity::EncodedControl
         | Ambiguity::DoubleEncoding
         | Ambiguity::NotUtf8

@@ -13,8 +13,8 @@ use super::page_origin::read_origins;
 use super::problem::Origin;
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
-    Access, Agents, CredentialForwarding, HostMatch, KeyAccess, Limits, PathMatch, Route, Tickets,
-    Upstream, warning,
+    Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
+    PathMatch, Paths, Route, Tickets, Upstream, rules, warning,
 };
 
 pub(super) fn read_routes(
@@ -31,7 +31,9 @@ pub(super) fn read_routes(
     if let Some(to) = to {
         let place = Located { value: to, origin: Origin::CommandLine("--to") };
         let upstream = resolve_upstream(reader, "", &place, &mut upstreams).unwrap_or(0);
-        return (upstreams, vec![catch_all(upstream, limits.body_bytes)]);
+        let mut routes = vec![catch_all(upstream, limits.body_bytes)];
+        rules::settle_paths(&mut routes, &upstreams);
+        return (upstreams, routes);
     }
     if sections.is_empty() {
         let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
@@ -39,10 +41,11 @@ pub(super) fn read_routes(
         reader.note(Origin::Absent, "route", "nothing says where traffic goes", Some(help.into()));
     }
     let mut routes: Vec<Route> = Vec::new();
-    let mut scopes_at = Vec::new();
+    let (mut scopes_at, mut paths_at) = (Vec::new(), Vec::new());
     for section in sections {
         let origin = section.origin();
         let scopes = (section.given_at("scopes"), section.key("keys"));
+        let paths = (section.given_at("paths"), section.key("paths"));
         let Some(route) = read_route(reader, section, &mut upstreams, limits) else {
             continue;
         };
@@ -54,8 +57,11 @@ pub(super) fn read_routes(
         }
         routes.push(route);
         scopes_at.push(scopes);
+        paths_at.push(paths);
     }
+    rules::settle_paths(&mut routes, &upstreams);
     warn_of_refused_keys(reader, &routes, scopes_at);
+    warn_of_opaque_paths(reader, &routes, paths_at);
     (upstreams, routes)
 }
 
@@ -92,7 +98,13 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         tickets: Tickets::NotAccepted,
         agents: Agents::NotAccepted,
         origins: Vec::new(),
+        paths: unsettled(PathForm::Strict, Chosen::Auto),
     }
+}
+
+/// Until all routes are known.
+fn unsettled(form: PathForm, chosen: Chosen) -> Paths {
+    Paths { form, chosen, beside: None, stricter: Vec::new() }
 }
 
 fn read_route(
@@ -136,6 +148,7 @@ fn read_route(
     let tickets =
         if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
     let origins = read_origins(&section);
+    let paths = read_paths(&section);
     let id = section.text("id", "a short name").map(|found| found.value);
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
         Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
@@ -166,7 +179,18 @@ fn read_route(
         tickets,
         agents,
         origins,
+        paths,
     })
+}
+
+fn read_paths(section: &Section<'_>) -> Paths {
+    let words = [
+        ("auto", (PathForm::Strict, Chosen::Auto)),
+        ("strict", (PathForm::Strict, Chosen::Written)),
+        ("opaque", (PathForm::Opaque, Chosen::Written)),
+    ];
+    let (form, chosen) = section.choice("paths", &words, (PathForm::Strict, Chosen::Auto));
+    unsettled(form, chosen)
 }
 
 /// Agents come with keys of their servers; elsewhere such a key must be wanted.
@@ -189,6 +213,24 @@ fn warn_of_refused_keys(reader: &Reader, routes: &[Route], scopes_at: Vec<(Origi
         {
             let message = format!("route {} refuses keys that are bound to a server", route.id);
             reader.warn(warning::SERVER_KEYS_REFUSED, origin, &key, message);
+        }
+    }
+}
+
+/// Where somebody wants it so. What leads to a stricter route in a way that servers are
+/// known to read is refused all the same; a server may have ways of its own.
+fn warn_of_opaque_paths(reader: &Reader, routes: &[Route], paths_at: Vec<(Origin, String)>) {
+    for (route, (origin, key)) in routes.iter().zip(paths_at) {
+        let asks_more = |other: &&Route| rules::have_other_rules(route, other);
+        let mut stricter = route.paths.stricter.iter().map(|place| &routes[*place]);
+        if route.paths.form == PathForm::Opaque
+            && let Some(stricter) = stricter.find(asks_more)
+        {
+            let (id, stricter) = (&route.id, &stricter.id);
+            let message = format!(
+                "route {id} has an upstream in common with {stricter}, which asks for more"
+            );
+            reader.warn(warning::OPAQUE_BESIDE_STRICTER, origin, &key, message);
         }
     }
 }

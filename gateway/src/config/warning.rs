@@ -81,6 +81,12 @@ pub const AGENTS_OVER_SHARE: Kind = kind(
     "Set the upstream's `max_connections_per_account` to as many, or `max_connections` to twice as many.",
 );
 
+pub const OPAQUE_BESIDE_STRICTER: Kind = kind(
+    "opaque_beside_stricter",
+    "A route with `paths = \"opaque\"` shares its upstream with one that asks for more. Paths by which known servers would come to the other one are refused; a server that reads paths in a way of its own may still find one.",
+    "Leave `paths` out, or give what the other route protects an upstream of its own.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -95,6 +101,7 @@ pub const KINDS: &[Kind] = &[
     UNVERIFIED_EMAIL_INJECTED,
     SERVER_KEYS_REFUSED,
     AGENTS_OVER_SHARE,
+    OPAQUE_BESIDE_STRICTER,
 ];
 
 /// One occurrence.

@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -57,8 +58,8 @@ pub struct Arrival {
     pub client: super::client::Client,
     pub route: Arc<Route>,
     pub parts: Parts,
-    /// The normalised path with its query.
-    pub path: String,
+    /// As it was written, without a ticket.
+    pub target: PathAndQuery,
     pub host: String,
 }
 
@@ -147,7 +148,7 @@ impl Arrival {
         record: &mut RequestRecord,
         places: &mut Option<Waiting>,
     ) -> Result<(Bytes, Far, Terms<impl Future<Output = ()> + use<>>), End> {
-        let Self { gateway, connection, caller, client: origin, route, parts, path, host } = self;
+        let Self { gateway, connection, caller, client: origin, route, parts, target, host } = self;
         let listening = timeout(gateway.timeouts.agent_message, listen(client));
         let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
         let presented = match (&credential, route.agents) {
@@ -170,7 +171,7 @@ impl Arrival {
         let accepted = Accepted {
             route: &route,
             principal: Some(&principal),
-            path,
+            target,
             host: &host,
             client: &origin,
         };

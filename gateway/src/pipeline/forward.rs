@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 
@@ -81,8 +82,8 @@ impl Destination {
 pub struct Accepted<'a> {
     pub route: &'a Arc<Route>,
     pub principal: Option<&'a Arc<Principal>>,
-    /// The normalised path with its query.
-    pub path: String,
+    /// As it was written, without a ticket.
+    pub target: PathAndQuery,
     pub host: &'a str,
     pub client: &'a Client,
 }
@@ -175,7 +176,7 @@ pub async fn forward(
         Destination::Http(upstream) => upstream,
         Destination::Echo { .. } => {
             let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
-                return echo::answer(parts, body, &accepted.path).await;
+                return echo::answer(parts, body, accepted.target.as_str()).await;
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
@@ -327,7 +328,7 @@ async fn send(
 ) -> Result<(Response<Incoming>, Holding), Rejection> {
     let mut exchange = std::pin::pin!(async {
         let share = upstream.shares.take(accepted.holder()).await?;
-        let (response, lease) = upstream.send(parts, body, &accepted.path).await?;
+        let (response, lease) = upstream.send(parts, body, &accepted.target).await?;
         Ok((response, Holding::new(lease, share)))
     });
     let window = accepted.route.timeout;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::request::Parts;
-use http::{Response, header};
+use http::{Method, Response, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -17,12 +17,14 @@ use crate::auth::federation::{Joined, Joining};
 use crate::auth::logout::Unread;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
+use crate::canonical::path::{Judged, Reading};
 use crate::dialect::delivery::REFRESH_COOKIE;
 use crate::dialect::flow::FLOW_COOKIE;
 use crate::dialect::perform::perform;
 use crate::dialect::told_apart::{self, Chosen, Telltale};
 use crate::dialect::{
-    self, Admission, Attempt, Candidate, Command, DecodeError, Dialect, Endpoint, Input, Operation,
+    self, Admission, Attempt, Candidate, Command, DecodeError, Dialect, Dialects, Endpoint, Input,
+    Operation, Resolution,
 };
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
@@ -45,6 +47,29 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Which of them a client means decides whose rules hold.
 const OF_TWO_CONTRACTS: &str = "The body has the members of two contracts; send those of one";
+
+/// Whether a request is for one of our endpoints. `readings` are those of its path.
+///
+/// # Errors
+/// When a server might read one of our paths in what is none: it is neither ours nor an
+/// upstream's.
+pub fn resolve(
+    dialects: &Dialects,
+    (path, readings): (&Judged<'_>, &[String]),
+    method: &Method,
+) -> Result<Resolution, Rejection> {
+    let resolution = match path.reading {
+        Reading::One | Reading::Delimited => dialects.resolve(method, &path.normal),
+        Reading::Several(_) => Resolution::NotOurs,
+    };
+    let is_read_as_ours = || readings.iter().any(|reading| dialects.own(reading));
+    match resolution {
+        Resolution::NotOurs if is_read_as_ours() => {
+            Err(Reason::PathAmbiguous.because("the upstream may read a path of the gateway's own"))
+        }
+        resolution => Ok(resolution),
+    }
+}
 
 /// A request to one of our endpoints, with what was found out about it.
 pub struct Call<'a> {

@@ -4,7 +4,7 @@
 
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 
 use crate::canonical::host;
 use crate::canonical::method;
@@ -66,6 +66,23 @@ pub fn check_target(parts: &Parts) -> Result<(), Rejection> {
         return Err(Reason::PathAmbiguous.because(Ambiguity::Fragment.as_str()));
     }
     Ok(())
+}
+
+/// The target in origin form, octet by octet as it was written.
+///
+/// # Errors
+/// When it cannot be written so.
+pub fn target(uri: &Uri) -> Result<PathAndQuery, Rejection> {
+    match uri.path_and_query() {
+        Some(written) if written.as_str().starts_with('?') => {
+            // The absolute form may leave the path out (RFC 9112 3.2.1).
+            let whole = format!("/{}", written.as_str());
+            PathAndQuery::try_from(whole).map_err(|_| Reason::TargetMalformed.into())
+        }
+        Some(written) => Ok(written.clone()),
+        // The form of CONNECT, with another method.
+        None => Err(Reason::PathAmbiguous.because(Ambiguity::NoLeadingSlash.as_str())),
+    }
 }
 
 /// Blanks around a value are none of it (RFC 9110 5.5). Over HTTP/1 they are gone by now;

@@ -5,6 +5,9 @@
 //! path alone, else the longest that has what lies below it. Only then the method: a
 //! request whose path belongs to a route never slips to a shorter, laxer one because of
 //! its method.
+//!
+//! A path that servers read in several ways has a route only where that allows it, and
+//! where none of these ways leads to what a stricter route to the same server protects.
 
 pub mod review;
 
@@ -13,9 +16,11 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::canonical::path::is_below;
+use crate::canonical::path::{Judged, Reading, is_below};
 use crate::config::page_origin::PageOrigin;
-use crate::config::{self, Access, Agents, CredentialForwarding, HostMatch, PathMatch, Tickets};
+use crate::config::{
+    self, Access, Agents, CredentialForwarding, HostMatch, PathForm, PathMatch, Tickets,
+};
 
 use super::reason::{Reason, Rejection};
 
@@ -34,11 +39,17 @@ pub struct Route {
     pub tickets: Tickets,
     pub agents: Agents,
     pub origins: Vec<PageOrigin>,
+    paths: PathForm,
+    /// What stricter routes to the same server are for.
+    stricter: Vec<(String, PathMatch)>,
 }
 
 impl Route {
-    fn new(index: usize, route: &config::Route) -> Self {
+    fn new(index: usize, route: &config::Route, all: &[config::Route]) -> Self {
+        let stricter = route.paths.stricter.iter().filter_map(|place| all.get(*place));
         Self {
+            paths: route.paths.form,
+            stricter: stricter.map(|other| (other.path.clone(), other.extent)).collect(),
             id: route.id.as_str().into(),
             index,
             methods: route.methods.clone(),
@@ -81,7 +92,7 @@ impl Routes {
                 HostMatch::Label(suffix) => all.labels.entry(suffix.clone()).or_default(),
                 HostMatch::Any => &mut all.any,
             };
-            let route = Arc::new(Route::new(index, configured));
+            let route = Arc::new(Route::new(index, configured, routes));
             of_host.owners_at(&configured.path, configured.extent).push(route);
         }
         let hosts = all.names.values_mut().chain(all.labels.values_mut());
@@ -89,6 +100,47 @@ impl Routes {
             of_host.below.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
         }
         all
+    }
+
+    /// The route of a path that servers may read in several ways. `readings` are these.
+    ///
+    /// # Errors
+    /// As [`Self::find`]; and when the route does not take such a path, or somebody could
+    /// come by it to what another one protects.
+    pub fn find_judged(
+        &self,
+        host: &str,
+        (path, readings): (&Judged<'_>, &[String]),
+        method: &Method,
+    ) -> Result<&Arc<Route>, Rejection> {
+        let found = self.find(host, &path.normal, method);
+        let ambiguity = match path.reading {
+            Reading::One => return found,
+            Reading::Delimited => None,
+            Reading::Several(ambiguity) => Some(ambiguity),
+        };
+        let refuse = |ambiguity| Reason::PathAmbiguous.because(ambiguity);
+        let route = match (found, ambiguity) {
+            (Ok(route), Some(ambiguity)) if route.paths == PathForm::Strict => {
+                return Err(refuse(ambiguity.as_str()));
+            }
+            (Ok(route), _) => route,
+            // Where it would go is no matter: it goes nowhere.
+            (Err(_), Some(ambiguity)) => return Err(refuse(ambiguity.as_str())),
+            (Err(rejection), None) => return Err(rejection),
+        };
+        if readings.iter().any(|reading| self.leads_past(route, host, reading, method)) {
+            return Err(refuse("the upstream may read a path that a stricter route is for"));
+        }
+        Ok(route)
+    }
+
+    /// Whether what is read so belongs to another route, and a stricter one might protect
+    /// it. What the route has under its plain path as well is nothing more.
+    fn leads_past(&self, route: &Route, host: &str, reading: &str, method: &Method) -> bool {
+        let has = |(path, extent): &(String, PathMatch)| has_path(path, *extent, reading);
+        route.stricter.iter().any(has)
+            && !self.find(host, reading, method).is_ok_and(|found| found.index == route.index)
     }
 
     /// # Errors
@@ -126,6 +178,15 @@ impl OfHost {
         let below = || self.below.iter().find(|(prefix, _)| is_below(path, prefix));
         let exact = self.exact.get(path);
         exact.or_else(|| below().map(|(_, routes)| routes)).map(Vec::as_slice)
+    }
+}
+
+/// Whether a path, in normal form, is one of a route's.
+#[must_use]
+pub fn has_path(route: &str, extent: PathMatch, path: &str) -> bool {
+    match extent {
+        PathMatch::Exact => route == path,
+        PathMatch::Below => is_below(path, route),
     }
 }
 

@@ -1,10 +1,12 @@
-//! A path: its normal form is one, means the same, and is read the same further on.
+//! A path: its normal form is one, means the same, and is read the same further on, as is
+//! what was written; where servers read it in several ways, none of these leads elsewhere.
 
 use http::Uri;
-use portcullis::canonical::path::{is_below, normalise};
+use portcullis::canonical::path::{Reading, is_below, judge, normalise};
 
 pub(crate) fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
+    check_readings(text);
     let Ok(normal) = normalise(text) else { return };
     assert_eq!(normalise(&normal).as_deref(), Ok(&*normal), "the form of a form");
     assert!(normal.bytes().all(|byte| byte.is_ascii_graphic()));
@@ -38,6 +40,29 @@ pub(crate) fn run(data: &[u8]) {
         let route = &normal[..slash];
         assert!(is_below(&normal, route) && is_below(&normal, &normal[..=slash]));
         assert!(!is_below(&format!("{route}x"), route));
+    }
+}
+
+fn check_readings(text: &str) {
+    let Ok(judged) = judge(text) else { return };
+    let once = decode(text.as_bytes());
+    for form in [text.as_bytes(), &once, &decode(&once)] {
+        assert!(!form.iter().any(u8::is_ascii_control) && !form.contains(&b'\\'));
+        for segment in form.split(|byte| *byte == b'/') {
+            let cut = segment.split(|byte| b";?#".contains(byte)).next().unwrap_or_default();
+            assert!(cut != b"." && cut != b"..", "{text}");
+        }
+    }
+    let readings = judged.readings();
+    assert_eq!(readings.is_empty(), judged.reading == Reading::One);
+    assert!(readings.len() <= 78, "{text}: {}", readings.len());
+    let spelled = |reading: &String| *reading == judged.normal;
+    assert!(readings.is_empty() || readings.iter().any(spelled), "{text}");
+    for reading in readings {
+        assert!(reading.starts_with('/') && reading.is_ascii());
+        let dots = |segment: &str| segment == "." || segment == "..";
+        assert!(!reading.split('/').any(dots), "{text} is read as {reading}");
+        assert_eq!(judge(&reading).map(|read| read.normal.into_owned()), Ok(reading));
     }
 }
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Ambiguity, is_below, normalise};
+use super::{Ambiguity, Reading, is_below, judge, normalise};
 
 fn check(path: &str, expected: Result<&str, Ambiguity>) {
     assert_eq!(normalise(path), expected.map(Into::into), "{path}");
@@ -31,14 +31,14 @@ fn what_two_parsers_could_read_differently_is_refused() {
     check("", Err(Ambiguity::NoLeadingSlash));
     check("a", Err(Ambiguity::NoLeadingSlash));
     check("*", Err(Ambiguity::NoLeadingSlash));
-    check("/a%2Fb", Err(Ambiguity::EncodedSeparator));
-    check("/a%5cb", Err(Ambiguity::EncodedSeparator));
+    check("/a%2Fb", Err(Ambiguity::EncodedSlash));
+    check("/a%5cb", Err(Ambiguity::Backslash));
     check("/a\\b", Err(Ambiguity::Backslash));
     check("/a%00", Err(Ambiguity::EncodedControl));
     check("/a%0d%0a", Err(Ambiguity::EncodedControl));
     check("/a%7f", Err(Ambiguity::EncodedControl));
     check("/a;b", Err(Ambiguity::Parameter));
-    check("/..;/b", Err(Ambiguity::Parameter));
+    check("/..;/b", Err(Ambiguity::DotSegment));
     check("/a//b", Err(Ambiguity::EmptySegment));
     check("//", Err(Ambiguity::EmptySegment));
     check("/a//", Err(Ambiguity::EmptySegment));
@@ -46,12 +46,82 @@ fn what_two_parsers_could_read_differently_is_refused() {
     check("/a/..", Err(Ambiguity::DotSegment));
     check("/a/%2e%2E/b", Err(Ambiguity::DotSegment));
     check("/a/.%2e/", Err(Ambiguity::DotSegment));
-    check("/%252e", Err(Ambiguity::DoubleEncoding));
+    check("/%252e", Err(Ambiguity::DotSegment));
+    check("/%2541", Err(Ambiguity::DoubleEncoding));
+    check("/..%3Bx/b", Err(Ambiguity::DotSegment));
     check("/%25%32%66", Err(Ambiguity::DoubleEncoding));
     check("/a%2", Err(Ambiguity::BrokenEscape));
     check("/a%zz", Err(Ambiguity::BrokenEscape));
     check("/a#b", Err(Ambiguity::Fragment));
     check("/a b", Err(Ambiguity::EncodedControl));
+}
+
+/// What a path is compared as, and whether all servers read it alike.
+#[test]
+fn what_servers_read_differently_is_told_apart_from_what_leads_elsewhere() {
+    use Ambiguity::{
+        Backslash, BrokenEscape, DotSegment, DoubleEncoding, EmptySegment, EncodedControl,
+        EncodedSlash, NotUtf8, Parameter,
+    };
+    for (written, normal, reading) in [
+        ("/a%2Bb%21", "/a+b!", Reading::One),
+        ("/a%25zz", "/a%25zz", Reading::One),
+        ("/a%3bb", "/a%3Bb", Reading::Delimited),
+        ("/a%3Fb", "/a%3Fb", Reading::Delimited),
+        ("/a%23b", "/a%23b", Reading::Delimited),
+        ("/a;b", "/a%3Bb", Reading::Several(Parameter)),
+        ("/@x%2fy", "/@x%2Fy", Reading::Several(EncodedSlash)),
+        ("/p/https://e.org/x", "/p/https://e.org/x", Reading::Several(EmptySegment)),
+        ("//a", "//a", Reading::Several(EmptySegment)),
+        ("/a%252Fb", "/a%252Fb", Reading::Several(DoubleEncoding)),
+        ("/a%2520b", "/a%2520b", Reading::Several(DoubleEncoding)),
+        ("/a/...;x/..b", "/a/...%3Bx/..b", Reading::Several(Parameter)),
+    ] {
+        let judged = judge(written).unwrap_or_else(|why| panic!("{written}: {why:?}"));
+        assert_eq!((&*judged.normal, judged.reading), (normal, reading), "{written}");
+    }
+    for (written, why) in [
+        ("/a%2F..", DotSegment),
+        ("/a%2F..%2Fb", DotSegment),
+        ("/a/..%2fb", DotSegment),
+        ("/a/..%252fb", DotSegment),
+        ("/a/%252e%252e/b", DotSegment),
+        ("/a/.%252e;x/b", DotSegment),
+        ("/a//..", DotSegment),
+        ("/..;x", DotSegment),
+        ("/a;/.;b", DotSegment),
+        ("/a/..%253Bx", DotSegment),
+        ("/a/..%3F%2F", DotSegment),
+        ("/a;\\b", Backslash),
+        ("/a;%5Cb", Backslash),
+        ("/a%255Cb", Backslash),
+        ("/a;%00", EncodedControl),
+        ("/a%2500", EncodedControl),
+        ("/a/%25252e/b", DotSegment),
+        ("/a%250d", EncodedControl),
+        ("/a//%c0%af", NotUtf8),
+        ("/a%25c0%25ae", NotUtf8),
+        ("/a;%zz", BrokenEscape),
+    ] {
+        assert_eq!(judge(written).map(drop), Err(why), "{written}");
+    }
+}
+
+#[test]
+fn a_path_has_the_readings_of_servers_that_decode_cut_and_merge() {
+    let readings = |path| judge(path).expect("a path").readings();
+    assert_eq!(readings("/a%20b"), Vec::<String>::new());
+    assert_eq!(readings("/a%2Fb"), ["/a%2Fb", "/a/b"]);
+    assert_eq!(readings("//a"), ["//a", "/a"]);
+    assert_eq!(readings("/a;x/b"), ["/a", "/a%3Bx/b", "/a/b"]);
+    assert_eq!(readings("/a%3Bx"), ["/a", "/a%3Bx"]);
+    assert_eq!(readings("/a%3Fx"), ["/a", "/a%3Fx"]);
+    assert_eq!(readings("/%2561"), ["/%2561", "/a"]);
+    // Cut before it is decoded, and after.
+    let found = readings("/;%2Fq/a%3Bx");
+    for reading in ["/a", "/%3B/q/a%3Bx", "/q/a"] {
+        assert!(found.iter().any(|it| it == reading), "{reading} in {found:?}");
+    }
 }
 
 #[test]

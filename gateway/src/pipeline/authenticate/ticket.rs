@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use http::uri::PathAndQuery;
 use tokio::task::JoinError;
 
 use crate::auth::Core;
@@ -52,6 +53,27 @@ fn finished<T>(outcome: Result<Result<T, Error>, JoinError>) -> Result<T, Reject
         Ok(Err(error)) => Err(Rejection::from_core(error, TRIED)),
         Err(lost) => Err(Reason::Internal.because(lost)),
     }
+}
+
+/// What a target holds of a ticket, and the target without it, else as it was written.
+///
+/// # Errors
+/// As [`split_query`].
+pub fn split_target(
+    target: &PathAndQuery,
+) -> Result<(Option<Cow<'_, str>>, PathAndQuery), Rejection> {
+    let (ticket, rest) = match target.query() {
+        Some(query) => split_query(query)?,
+        None => (None, None),
+    };
+    if ticket.is_none() {
+        return Ok((None, target.clone()));
+    }
+    let path = target.path();
+    let rest = rest.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    // It was one before, and a part of its query is gone.
+    let rest = PathAndQuery::try_from(rest).map_err(|_| Reason::TargetMalformed)?;
+    Ok((ticket, rest))
 }
 
 /// What a query holds of a ticket, and the query without it; `None` when nothing is left.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
@@ -125,7 +126,7 @@ impl Upstream {
         self: &Arc<Self>,
         mut parts: Parts,
         mut body: RequestBody,
-        path: &str,
+        target: &PathAndQuery,
     ) -> Result<(Response<Incoming>, Lease), Rejection> {
         let host = parts.headers.remove(header::HOST);
         let host = host.ok_or_else(|| Rejection::from(Reason::HostMissing))?;
@@ -138,7 +139,7 @@ impl Upstream {
             chances -= 1;
             match self.connection(fresh).await? {
                 Connected::Http1 { connection, permit, idle_for } => {
-                    frame_http1(&mut parts, &body, &host, path)?;
+                    frame_http1(&mut parts, &body, &host, target);
                     let spare = (replay && idle_for.is_some_and(|idle| idle > DOUBTFUL_AFTER))
                         .then(|| parts.clone());
                     let upstream = Arc::clone(self);
@@ -168,7 +169,7 @@ impl Upstream {
                     }
                 }
                 Connected::Http2(mut shared, stream) => {
-                    frame_http2(&mut parts, &host, self.scheme(), path)?;
+                    frame_http2(&mut parts, &host, self.scheme(), target)?;
                     body.send_by(&shared.uploads);
                     // Held while we wait, as above.
                     let lease = Http2Lease::new(Arc::clone(&progress), stream);
@@ -431,14 +432,9 @@ where
 
 /// Origin form, and explicit framing: hyper leaves out the body of a GET whose
 /// length it does not know.
-fn frame_http1(
-    parts: &mut Parts,
-    body: &RequestBody,
-    host: &HeaderValue,
-    path: &str,
-) -> Result<(), Rejection> {
+fn frame_http1(parts: &mut Parts, body: &RequestBody, host: &HeaderValue, target: &PathAndQuery) {
     parts.version = Version::HTTP_11;
-    parts.uri = path.parse::<Uri>().map_err(|_| Rejection::from(Reason::TargetMalformed))?;
+    parts.uri = Uri::from(target.clone());
     let headers = &mut parts.headers;
     headers.insert(header::HOST, host.clone());
     // Beside a handshake `Connection` says something else already.
@@ -457,20 +453,19 @@ fn frame_http1(
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
-    Ok(())
 }
 
 fn frame_http2(
     parts: &mut Parts,
     host: &HeaderValue,
     scheme: &'static str,
-    path: &str,
+    target: &PathAndQuery,
 ) -> Result<(), Rejection> {
     parts.version = Version::HTTP_2;
     parts.uri = Uri::builder()
         .scheme(scheme)
         .authority(host.as_bytes())
-        .path_and_query(path)
+        .path_and_query(target.clone())
         .build()
         .map_err(|_| Rejection::from(Reason::TargetMalformed))?;
     // Set for an HTTP/1.1 connection that turned out closed.

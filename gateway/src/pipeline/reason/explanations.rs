@@ -173,8 +173,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "path_ambiguous",
-        "The path could be read in two ways: encoded slashes or backslashes, `;`, empty or dot segments, double encoding, overlong UTF-8.",
-        "Send the path in its plain form. What each case is stands in `detail`; the rules are in gateway/CONFIG.md, Paths.",
+        "Servers read the path in several ways: encoded slashes or backslashes, `;`, empty or dot segments, double encoding, overlong UTF-8. Some of that may pass by a route's `paths`; not where a server could come by it to what a stricter route, or the gateway itself, is for.",
+        "Send the path in its plain form. What each case is stands in `detail`. If the application needs such paths: `portcullis check` tells which routes take them and why others do not; the rules are in gateway/CONFIG.md, Paths.",
     ),
     of(
         "upgrade_malformed",

@@ -5,10 +5,9 @@ use std::cmp::Reverse;
 
 use http::Method;
 
-use crate::canonical::path::is_below;
 use crate::config::{Access, HostMatch, PathMatch, Route};
 
-use super::Routes;
+use super::{Routes, has_path};
 
 /// A protected route beside one that asks for less, to the same upstream.
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +57,7 @@ pub fn covers(route: &Route, host: &str, path: &str) -> bool {
         HostMatch::Name(name) => name == host,
         HostMatch::Label(suffix) => host.split_once('.').is_some_and(|(_, rest)| rest == suffix),
     };
-    host_fits
-        && match route.extent {
-            PathMatch::Exact => route.path == path,
-            PathMatch::Below => is_below(path, &route.path),
-        }
+    host_fits && has_path(&route.path, route.extent, path)
 }
 
 /// Pairs of routes of which the laxer may open what the other protects.

@@ -1,3 +1,5 @@
+mod spellings;
+
 use http::Method;
 use proptest::prelude::*;
 

@@ -42,7 +42,7 @@ fn a_request_without_a_body_says_so_where_one_is_expected() {
         // What the client said of its framing is never copied.
         let mut parts =
             request(&method, &[("content-length", "7"), ("transfer-encoding", "chunked")]);
-        frame_http1(&mut parts, &RequestBody::none(), &HOST, "/a?b").unwrap();
+        frame_http1(&mut parts, &RequestBody::none(), &HOST, &PathAndQuery::from_static("/a?b"));
         let expected = length.map(|length| ("content-length", length)).into_iter();
         let expected: Vec<_> = expected.chain([("host", "app.example")]).collect();
         assert_eq!(fields(&parts.headers), expected, "{method}");
@@ -54,7 +54,7 @@ fn a_request_without_a_body_says_so_where_one_is_expected() {
 fn trailers_are_asked_for_on_this_connection_but_not_beside_a_handshake() {
     let framed = |fields: &[_]| {
         let mut parts = request(&Method::GET, fields);
-        frame_http1(&mut parts, &RequestBody::none(), &HOST, "/").unwrap();
+        frame_http1(&mut parts, &RequestBody::none(), &HOST, &PathAndQuery::from_static("/"));
         parts.headers.get("connection").map(|value| value.to_str().unwrap().to_owned())
     };
     assert_eq!(framed(&[]), None);
@@ -67,8 +67,8 @@ fn trailers_are_asked_for_on_this_connection_but_not_beside_a_handshake() {
 #[test]
 fn over_http2_nothing_is_left_of_the_framing_of_http1() {
     let mut parts = request(&Method::POST, &[("te", "trailers"), ("x-kept", "1")]);
-    frame_http1(&mut parts, &RequestBody::none(), &HOST, "/a?b").unwrap();
-    frame_http2(&mut parts, &HOST, "https", "/a?b").unwrap();
+    frame_http1(&mut parts, &RequestBody::none(), &HOST, &PathAndQuery::from_static("/a?b"));
+    frame_http2(&mut parts, &HOST, "https", &PathAndQuery::from_static("/a?b")).unwrap();
     assert_eq!(fields(&parts.headers), [("te", "trailers"), ("x-kept", "1")]);
     assert_eq!(parts.version, Version::HTTP_2);
     assert_eq!(parts.uri.to_string(), "https://app.example/a?b");

@@ -1,0 +1,162 @@
+//! Which routes have the same rules. A server may read a path as that of another route:
+//! between routes with the same rules to the same server nobody gains by that.
+
+use std::net::IpAddr;
+
+use http::Method;
+
+use super::{
+    Access, Agents, Chosen, HttpTarget, KeyAccess, PathForm, Paths, Route, Target, Upstream,
+    UpstreamTls,
+};
+use crate::canonical::path::is_below;
+
+/// Decides for each route which others matter to its paths, and the form where nobody has
+/// chosen one: opaque only beside routes that have the same rules, or other servers.
+pub(super) fn settle_paths(routes: &mut [Route], upstreams: &[Upstream]) {
+    let settled: Vec<Paths> = routes.iter().map(|route| settle(route, routes, upstreams)).collect();
+    for (route, paths) in routes.iter_mut().zip(settled) {
+        route.paths = paths;
+    }
+}
+
+fn settle(route: &Route, routes: &[Route], upstreams: &[Upstream]) -> Paths {
+    let is_neighbour = |other: &Route| {
+        !std::ptr::eq(route, other)
+            && is_same_server(&upstreams[route.upstream], &upstreams[other.upstream])
+    };
+    let neighbours = || routes.iter().enumerate().filter(|(_, other)| is_neighbour(other));
+    let beside = neighbours().find(|(_, other)| have_other_rules(route, other));
+    let stricter = neighbours().filter(|(_, other)| !asks_no_less(route, other));
+    let form = match (route.paths.chosen, beside) {
+        (Chosen::Written, _) => route.paths.form,
+        (Chosen::Auto, None) => PathForm::Opaque,
+        (Chosen::Auto, Some(_)) => PathForm::Strict,
+    };
+    Paths {
+        form,
+        chosen: route.paths.chosen,
+        beside: beside.map(|(place, _)| place),
+        stricter: stricter.map(|(place, _)| place).collect(),
+    }
+}
+
+/// Whether two routes differ in whom they let through, to do what.
+///
+/// A route's rules are: whether it is public; its roles and scopes, and which keys it takes;
+/// its methods; and which foreign pages may act for their visitors (`origins`). No rules are
+/// where it matches (host and path), what it takes of the gateway (sizes and times), and
+/// what the upstream is told (credentials).
+///
+/// `agents` and `ws_token` are other ways to present a credential, which has to be as good.
+/// Where agents are taken, other keys are: that makes no other rules, unless a path of such
+/// a route can be read as one of the other's. The way back is looked at path by path: the
+/// route for agents is among the stricter ones.
+#[must_use]
+pub fn have_other_rules(left: &Route, right: &Route) -> bool {
+    !(asks_no_less(left, right) && asks_no_less(right, left)
+        || is_agents_way_beside(left, right)
+        || is_agents_way_beside(right, left))
+}
+
+/// Whether `route` is for agents what `other` is for everybody else, and none of its paths
+/// one of the other's: however a path below `/ws` is read, it stays below `/ws`.
+fn is_agents_way_beside(route: &Route, other: &Route) -> bool {
+    let with_its_keys = Route { access: with_keys(&route.access, &other.access), ..route.clone() };
+    (route.agents.are_accepted(), other.agents) == (true, Agents::NotAccepted)
+        && !is_below(&other.path, &route.path)
+        && asks_no_less(&with_its_keys, other)
+        && asks_no_less(other, &with_its_keys)
+}
+
+fn with_keys(access: &Access, of: &Access) -> Access {
+    match (access.clone(), of) {
+        (Access::Authenticated { roles, scopes, .. }, Access::Authenticated { keys, .. }) => {
+            Access::Authenticated { roles, scopes, keys: *keys }
+        }
+        (access, _) => access,
+    }
+}
+
+/// Whether nobody passes `route` whom `other` refuses.
+#[must_use]
+pub fn asks_no_less(route: &Route, other: &Route) -> bool {
+    // Every member is named, so that a new one has to be judged.
+    let Route {
+        access,
+        methods,
+        origins,
+        id: _,
+        host: _,
+        path: _,
+        extent: _,
+        upstream: _,
+        body_bytes: _,
+        timeout: _,
+        credential: _,
+        tickets: _,
+        agents: _,
+        paths: _,
+    } = route;
+    access_asks_no_less(access, &other.access)
+        && are_among(methods, &other.methods)
+        && origins.iter().all(|origin| other.origins.contains(origin))
+}
+
+fn access_asks_no_less(access: &Access, other: &Access) -> bool {
+    match (access, other) {
+        (_, Access::Public) => true,
+        (Access::Public, Access::Authenticated { .. }) => false,
+        (
+            Access::Authenticated { roles, scopes, keys },
+            Access::Authenticated { roles: wanted, scopes: wanted_scopes, keys: wanted_keys },
+        ) => {
+            // One of the roles is enough; all of the scopes are asked for.
+            let roles_suffice = wanted.is_empty()
+                || !roles.is_empty() && roles.iter().all(|role| wanted.contains(role));
+            roles_suffice
+                && wanted_scopes.iter().all(|scope| scopes.contains(scope))
+                && takes_no_more(*keys, *wanted_keys)
+        }
+    }
+}
+
+fn takes_no_more(keys: KeyAccess, others: KeyAccess) -> bool {
+    keys == others || keys == KeyAccess::None || others == KeyAccess::Any
+}
+
+/// None are all; HEAD comes with GET.
+fn are_among(methods: &[Method], others: &[Method]) -> bool {
+    let has = |method: &Method| {
+        others.contains(method) || *method == Method::HEAD && others.contains(&Method::GET)
+    };
+    others.is_empty() || !methods.is_empty() && methods.iter().all(has)
+}
+
+/// Whether two upstreams are one server, as far as their addresses tell: names are not
+/// looked up.
+#[must_use]
+pub fn is_same_server(left: &Upstream, right: &Upstream) -> bool {
+    match (&left.target, &right.target) {
+        (Target::Echo, Target::Echo) => true,
+        (Target::Http(left), Target::Http(right)) => address(left) == address(right),
+        (Target::Echo, Target::Http(_)) | (Target::Http(_), Target::Echo) => false,
+    }
+}
+
+/// Host and port in one spelling. All of loopback is one host.
+fn address(target: &HttpTarget) -> (String, u16) {
+    let default = if matches!(target.tls, UpstreamTls::Off) { 80 } else { 443 };
+    let host = target.authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
+    let host = host.strip_suffix('.').unwrap_or(&host);
+    let ip = host.parse::<IpAddr>().map(|ip| ip.to_canonical());
+    let host = match ip {
+        Ok(ip) if ip.is_loopback() => "localhost".to_owned(),
+        Ok(ip) => ip.to_string(),
+        Err(_) => host.to_owned(),
+    };
+    (host, target.authority.port_u16().unwrap_or(default))
+}
+
+#[cfg(test)]
+mod tests;

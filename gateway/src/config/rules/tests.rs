@@ -1,0 +1,130 @@
+use super::*;
+use crate::config::Config;
+use crate::config::PathForm::{Opaque, Strict};
+use crate::config::file::{Sources, load};
+
+fn configured(text: &str) -> Config {
+    let file = Some(("test".to_owned(), text.to_owned()));
+    load(Sources { file, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// Two routes at `/a` and `/b`, with these settings.
+fn pair(left: &str, right: &str) -> Config {
+    let route = |path: &str, settings: &str| {
+        let upstream = if settings.contains("upstream") { "" } else { "upstream = \"echo\"" };
+        format!("[[route]]\npath = \"{path}\"\n{upstream}\n{settings}\n")
+    };
+    configured(&(route("/a", left) + &route("/b", right)))
+}
+
+#[test]
+fn routes_have_other_rules_that_differ_in_whom_they_let_do_what() {
+    let (admin, user) = ("roles = [\"admin\"]", "roles = [\"admin\", \"user\"]");
+    for (left, right, other) in [
+        ("", "", false),
+        ("public = true", "public = true", false),
+        ("roles = [\"a\", \"b\"]", "roles = [\"b\", \"a\"]", false),
+        ("", "timeout = \"1s\"\nbody_size = 7", false),
+        ("", "forward_credential = true", false),
+        ("", "host = \"a.example\"", false),
+        ("", "exact = true", false),
+        ("", "ws_token = true", false),
+        ("", "agents = true", false),
+        (admin, "roles = [\"admin\"]\nagents = true\nws_token = true", false),
+        ("", "public = true", true),
+        ("", admin, true),
+        (admin, user, true),
+        ("", "scopes = [\"read\"]", true),
+        ("scopes = [\"read\"]", "scopes = [\"read\", \"write\"]", true),
+        ("", "keys = \"any\"", true),
+        ("keys = \"servers\"", "keys = \"none\"", true),
+        ("", "methods = [\"GET\"]", true),
+        ("methods = [\"GET\"]", "methods = [\"POST\"]", true),
+        ("", "origins = [\"https://a.example\"]", true),
+        // Agents that need less, or more.
+        (admin, "agents = true", true),
+        ("", "roles = [\"admin\"]\nagents = true", true),
+    ] {
+        let config = pair(left, right);
+        let [one, two] = &config.routes[..] else { panic!("two routes") };
+        assert_eq!(have_other_rules(one, two), other, "{left} | {right}");
+        assert_eq!(have_other_rules(two, one), other, "{right} | {left}");
+    }
+}
+
+/// Keys of servers are good where agents are, and would be below it as well.
+#[test]
+fn a_route_for_agents_above_another_has_other_rules() {
+    let text = |agents: &str, other: &str| {
+        format!(
+            "[[route]]\npath = \"{agents}\"\nagents = true\nupstream = \"echo\"\n\
+             [[route]]\npath = \"{other}\"\nupstream = \"echo\"\n"
+        )
+    };
+    for (agents, other, expected) in
+        [("/ws", "/", false), ("/ws", "/api", false), ("/", "/api", true), ("/ws", "/ws/x", true)]
+    {
+        let config = configured(&text(agents, other));
+        let [one, two] = &config.routes[..] else { panic!("two routes") };
+        assert_eq!(have_other_rules(one, two), expected, "{agents} {other}");
+    }
+}
+
+#[test]
+fn upstreams_with_one_address_are_one_server() {
+    for (left, right, same) in [
+        ("echo", "echo", true),
+        ("http://app:3000", "http://APP.:3000", true),
+        ("http://app", "http://app:80", true),
+        ("https://app", "https://app:443", true),
+        ("http://127.0.0.1:1", "http://localhost:1", true),
+        ("http://[::1]:1", "http://127.0.0.1:1", true),
+        ("http://[2001:db8::1]:1", "http://[2001:DB8:0::1]:1", true),
+        ("http://[::ffff:10.0.0.1]:1", "http://10.0.0.1:1", true),
+        ("http://app:3000", "https://app:3000", true),
+        ("http://app:3000", "http://app:3001", false),
+        ("http://app", "https://app", false),
+        ("http://app:1", "http://other:1", false),
+        ("echo", "http://app:1", false),
+    ] {
+        let upstream = |url: &str| format!("upstream = \"{url}\"");
+        let config = pair(&upstream(left), &upstream(right));
+        let [one, two] = [0, 1].map(|at| &config.upstreams[config.routes[at].upstream]);
+        assert_eq!(is_same_server(one, two), same, "{left} {right}");
+    }
+}
+
+#[test]
+fn paths_are_opaque_unless_another_route_to_the_server_has_other_rules() {
+    let (there, public) = ("upstream = \"http://b:1\"", "public = true");
+    let forms = |left: &str, right: &str| {
+        pair(left, right).routes.iter().map(|route| route.paths.form).collect::<Vec<_>>()
+    };
+
+    assert_eq!(forms("", ""), [Opaque, Opaque]);
+    assert_eq!(forms("", public), [Strict, Strict]);
+    assert_eq!(forms("host = \"a.example\"", public), [Strict, Strict]);
+    assert_eq!(forms(there, public), [Opaque, Opaque]);
+    assert_eq!(forms("paths = \"strict\"", ""), [Strict, Opaque]);
+    assert_eq!(forms("paths = \"opaque\"", public), [Opaque, Strict]);
+    assert_eq!(forms("paths = \"auto\"", public), [Strict, Strict]);
+    let to = load(Sources { to: Some("http://b:1".to_owned()), ..Sources::default() });
+    assert_eq!(to.expect("a configuration").routes[0].paths.form, Opaque);
+}
+
+/// Which of both matter to an opaque route is told by what they ask.
+#[test]
+fn an_opaque_route_is_warned_of_beside_a_stricter_one() {
+    for (left, right, warned) in [
+        ("paths = \"opaque\"\npublic = true", "", true),
+        ("paths = \"opaque\"", "roles = [\"admin\"]", true),
+        ("paths = \"opaque\"", "public = true", false),
+        ("paths = \"opaque\"", "", false),
+        ("public = true", "", false),
+    ] {
+        let warnings = pair(left, right).warnings;
+        let found =
+            warnings.iter().any(|it| it.kind == crate::config::warning::OPAQUE_BESIDE_STRICTER);
+        assert_eq!(found, warned, "{left} | {right}");
+    }
+}
