@@ -4,6 +4,7 @@
 mod addresses;
 mod drain;
 mod forwarding;
+mod hostless;
 mod proxy_protocol;
 mod slow;
 mod tls;

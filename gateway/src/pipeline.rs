@@ -288,7 +288,9 @@ async fn process(
     message::check_target(&parts)?;
     message::check_length(&parts.headers)?;
     let host = message::host(&parts)?;
+    // Who names no host contradicts nobody, and comes to no route that is for one.
     if gateway.sni == SniRule::MustMatchHost
+        && !host.name.is_empty()
         && let Some(sni) = connection.sni().filter(|sni| *sni != host.name)
     {
         return Err(Reason::Misdirected.because(sni));

@@ -107,6 +107,27 @@ impl Backend {
         Self::started(host, command, directory).await
     }
 
+    /// HAProxy before the gateway, which it finds up or down by such a check over TLS, and
+    /// prints what each check found.
+    pub async fn checker(gateway: &Gateway, check: &str) -> Self {
+        let directory = TempDir::with_prefix("portcullis-proxy-").expect("a directory can be made");
+        let host = fresh_host();
+        let config = format!(
+            "global\n  log stdout format raw local0\ndefaults\n  mode tcp\n  log global\n\
+             \x20 timeout connect 5s\n  timeout client 10s\n  timeout server 10s\n\
+             frontend site\n  bind {host}:{PORT}\n  default_backend gateway\n\
+             backend gateway\n  {check}\n  option log-health-checks\n\
+             \x20 server gateway {} check check-ssl verify none inter 200ms fall 1 rise 1\n",
+            gateway.address(),
+        );
+        std::fs::write(directory.path().join("haproxy.cfg"), config)
+            .expect("a file can be written");
+        let _ = &*ROOT;
+        let mut command = Command::new("/usr/sbin/haproxy");
+        command.arg("-db").arg("-f").arg(directory.path().join("haproxy.cfg"));
+        Self::started(host, command, directory).await
+    }
+
     /// aiosmtpd, which prints every message it takes.
     pub async fn smtp() -> Self {
         let host = fresh_host();

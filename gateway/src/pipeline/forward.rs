@@ -62,6 +62,14 @@ impl Destination {
         }
     }
 
+    /// Host and port as they are configured.
+    fn authority(&self) -> &str {
+        match self {
+            Destination::Echo { name, .. } => name,
+            Destination::Http(upstream) => upstream.authority(),
+        }
+    }
+
     /// What of a request may be named how. gRPC metadata have names with `_` and `.` by
     /// custom; a server that speaks gRPC hands them on as they are.
     fn field_names(&self, request: &HeaderMap, protocol: Protocol) -> FieldNames {
@@ -84,6 +92,7 @@ pub struct Accepted<'a> {
     pub principal: Option<&'a Arc<Principal>>,
     /// As it was written, without a ticket.
     pub target: PathAndQuery,
+    /// What the client asked for; empty when it named none.
     pub host: &'a str,
     pub client: &'a Client,
 }
@@ -289,11 +298,12 @@ fn prepare(
     parts: &mut Parts,
     (accepted, names): (&Accepted<'_>, FieldNames),
 ) -> Result<(), Rejection> {
+    let asked_host = Some(accepted.host).filter(|host| !host.is_empty());
     let facts = Facts {
         client: accepted.client.address,
         peer: connection.peer_ip(),
         scheme: accepted.client.scheme,
-        host: accepted.client.host.as_deref().unwrap_or(accepted.host),
+        host: accepted.client.host.as_deref().or(asked_host),
         port: accepted.client.port,
         request_id: &record.access.request_id,
         trace: &|| gateway.ids.traceparent(),
@@ -303,8 +313,10 @@ fn prepare(
     let removed = headers::prepare_request(&mut parts.headers, passing, &facts);
     gateway.removals.report(&accepted.route.id, &removed);
     record.access.trace = headers::trace_id(&parts.headers);
-    // From `:authority` or the absolute form when there was no field.
-    if let Ok(host) = HeaderValue::from_str(accepted.host) {
+    // From `:authority` or the absolute form when there was no field. Where no host was
+    // named the upstream is asked by its own: HTTP/1.1 wants one.
+    let destination = &gateway.destinations[accepted.route.upstream];
+    if let Ok(host) = HeaderValue::from_str(asked_host.unwrap_or(destination.authority())) {
         parts.headers.insert(header::HOST, host);
     }
     if let (Access::Authenticated { .. }, Some(principal)) =

@@ -21,8 +21,9 @@ pub const FRAGMENT_MARK: &str = "portcullis-path-fragment";
 pub const UNFIT_MARK: &str = "portcullis-path-unfit";
 
 /// The host a request is for, in the form that routes compare: what was judged is what is
-/// forwarded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// forwarded. Both are empty when the client names none, as HTTP/1.0 lets it: then only
+/// routes for every host are for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
     /// With the port that the client wrote; what upstreams are told.
     pub authority: String,
@@ -118,7 +119,8 @@ pub fn check_length(headers: &HeaderMap) -> Result<(), Rejection> {
 }
 
 /// The one host of a request: `:authority` or the absolute form's, and a `Host`
-/// field that says the same; else exactly one `Host` field.
+/// field that says the same; else exactly one `Host` field. HTTP/1.0 knows no such field,
+/// and balancers ask for health without it.
 ///
 /// # Errors
 /// When there is none, more than one, a malformed one, or they differ.
@@ -138,11 +140,12 @@ pub fn host(parts: &Parts) -> Result<Host, Rejection> {
             return Err(Reason::HostMismatch.into());
         }
         // RFC 9112 3.2 wants the field beside the absolute form as well.
-        (Some(_), None) if parts.version != Version::HTTP_2 => {
+        (Some(_), None) if parts.version == Version::HTTP_11 => {
             return Err(Reason::HostMissing.into());
         }
         (Some(authority), _) => authority,
         (None, Some(field)) => field,
+        (None, None) if parts.version == Version::HTTP_10 => return Ok(Host::default()),
         (None, None) => return Err(Reason::HostMissing.into()),
     };
     let (name, port) =

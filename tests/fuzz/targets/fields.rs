@@ -145,7 +145,7 @@ pub(crate) fn run(data: &[u8]) {
         client,
         peer: if choice & 32 == 0 { client } else { [10, 0, 0, 1].into() },
         scheme: "https",
-        host: HOST,
+        host: Some(HOST),
         port: None,
         request_id: REQUEST_ID,
         trace: &|| TRACE.to_owned(),

@@ -60,8 +60,8 @@ pub struct Facts<'a> {
     pub peer: std::net::IpAddr,
     /// `http` or `https`, as the client connected.
     pub scheme: &'static str,
-    /// What the client asked for, with port.
-    pub host: &'a str,
+    /// What the client asked for, with port; HTTP/1.0 need not tell.
+    pub host: Option<&'a str>,
     /// Where a proxy took the connection, if it is believed.
     pub port: Option<u16>,
     pub request_id: &'a str,
@@ -117,14 +117,17 @@ fn add_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {
         insert(headers, X_FORWARDED_FOR, &format!("{client}, {}", facts.peer));
     }
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(facts.scheme));
-    insert(headers, X_FORWARDED_HOST, facts.host);
+    if let Some(host) = facts.host {
+        insert(headers, X_FORWARDED_HOST, host);
+    }
     if let Some(port) = facts.port {
         headers.insert(X_FORWARDED_PORT, HeaderValue::from(port));
     }
     // An IPv6 address and a host with a port are quoted (RFC 7239 6).
     let (open, close) = if facts.client.is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+    let [before, host, behind] = facts.host.map_or([""; 3], |host| [";host=\"", host, "\""]);
     let forwarded =
-        ["for=", open, &client, close, ";host=\"", facts.host, "\";proto=", facts.scheme].concat();
+        ["for=", open, &client, close, before, host, behind, ";proto=", facts.scheme].concat();
     insert(headers, header::FORWARDED, &forwarded);
     insert(headers, REQUEST_ID, facts.request_id);
     if trace_id(headers).is_none() {

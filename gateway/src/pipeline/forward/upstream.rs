@@ -199,6 +199,12 @@ impl Upstream {
         lock(&self.idle).push(idle);
     }
 
+    /// Host and port as they are configured.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.target.authority.as_str()
+    }
+
     fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }

@@ -34,7 +34,7 @@ fn prepared_where(
         client: CLIENT.parse().unwrap(),
         peer: peer.parse().unwrap(),
         scheme: "https",
-        host: "a.example:8443",
+        host: Some("a.example:8443"),
         port: None,
         request_id: "id",
         trace: &|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
