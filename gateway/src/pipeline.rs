@@ -281,7 +281,7 @@ async fn process(
     if let Some(fault) = fault {
         return Err(Reason::Framing(fault).into());
     }
-    if parts.headers.len() > gateway.header_count {
+    if message::field_count(&parts.headers, parts.version) > gateway.header_count {
         return Err(Reason::Framing(reason::FramingFault::FieldCount).into());
     }
     message::check_method(&parts.method)?;

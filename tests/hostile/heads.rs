@@ -117,3 +117,25 @@ async fn a_path_that_has_to_be_escaped_is_answered_and_the_connection_serves_on(
     let targets: Vec<&str> = targets.iter().map(Received::target).collect();
     assert_eq!(targets, ["/open?%E9"]);
 }
+
+/// RFC 9113 8.2.3: browsers send each cookie as a line of its own.
+#[tokio::test]
+async fn cookie_lines_of_http2_count_as_one_field_and_arrive_as_one() {
+    let upstream = Upstream::http1(ok).await;
+    let route = "[[route]]\npublic = true\nupstream = \"app\"\n";
+    let gateway = crate::support::gateway::Gateway::start(&(upstream.section("app") + route)).await;
+    let cookies: Vec<String> = (0..120).map(|number| format!("c{number}=v{number}")).collect();
+    let mut http2 = Http2::connect(&gateway).await;
+    let head =
+        [(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "localhost")];
+    let lines = |name: &'static str| cookies.iter().map(move |cookie| (name, &**cookie));
+    let fields = |name| head.into_iter().chain(lines(name)).collect::<Vec<_>>();
+    http2.request(1, &fields("cookie")).await;
+    assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
+    let received = upstream.next_request().await;
+    assert_eq!(received.fields("cookie"), [cookies.join("; ")]);
+    // Lines of another name are as many fields.
+    http2.request(3, &fields("x-cookie")).await;
+    assert_eq!(http2.outcome(3).await, Outcome::Answered(431));
+    assert_eq!(upstream.requests().len(), 1);
+}

@@ -86,6 +86,18 @@ pub fn target(uri: &Uri) -> Result<PathAndQuery, Rejection> {
     }
 }
 
+/// How many fields there are. The lines in which HTTP/2 sends cookies one by one are a
+/// single field, as they are over HTTP/1 (RFC 9113 8.2.3).
+#[must_use]
+pub fn field_count(headers: &HeaderMap, version: Version) -> usize {
+    let lines = headers.len();
+    if version == Version::HTTP_2 {
+        lines - headers.get_all(header::COOKIE).iter().count().saturating_sub(1)
+    } else {
+        lines
+    }
+}
+
 /// Blanks around a value are none of it (RFC 9110 5.5). Over HTTP/1 they are gone by now;
 /// over HTTP/2 nobody has removed them, and they would be judged and forwarded.
 pub fn trim_values(headers: &mut HeaderMap) {
