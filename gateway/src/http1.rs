@@ -14,6 +14,8 @@ pub use read::poll_read_at_most;
 pub enum FramingFault {
     RequestLine,
     StatusLine,
+    /// An octet of the target has to be escaped.
+    TargetOctet,
     UriTooLong,
     MethodTooLong,
     Version,
@@ -41,6 +43,7 @@ impl FramingFault {
             FramingFault::StatusLine => "framing_status_line",
             FramingFault::UriTooLong => "uri_too_long",
             FramingFault::MethodTooLong => "method_malformed",
+            FramingFault::TargetOctet => "target_malformed",
             FramingFault::Version => "framing_version",
             FramingFault::LineEnding => "framing_line_ending",
             FramingFault::Field => "framing_field",

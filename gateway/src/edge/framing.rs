@@ -174,7 +174,10 @@ fn parse_request_line(line: &[u8], limits: HeadLimits) -> Result<Version, Framin
     }
     if !target.iter().all(|byte| is_ordinary(*byte)) || target[0] != b'/' {
         // What hyper's parser refuses, it would answer by itself, without a trace.
-        http::Uri::try_from(target).map_err(|_| FramingFault::RequestLine)?;
+        http::Uri::try_from(target).map_err(|_| match target[0] {
+            b'/' => FramingFault::TargetOctet,
+            _ => FramingFault::RequestLine,
+        })?;
     }
     parse_version(version, FramingFault::RequestLine)
 }

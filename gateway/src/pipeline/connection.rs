@@ -127,8 +127,9 @@ const MAX_INTERIM_BYTES: usize = 16 << 10;
 /// Turns of the connection's task that interim responses may wait for the socket.
 const INTERIM_CHANCES: u32 = 64;
 
-const FAULTS: [FramingFault; 15] = [
+const FAULTS: [FramingFault; 16] = [
     FramingFault::RequestLine,
+    FramingFault::TargetOctet,
     FramingFault::UriTooLong,
     FramingFault::MethodTooLong,
     FramingFault::Version,

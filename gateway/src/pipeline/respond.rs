@@ -330,6 +330,11 @@ fn framing_refusal(fault: FramingFault) -> Refusal {
             "HEADERS_TOO_LARGE",
             "The header section is too large",
         ),
+        FramingFault::TargetOctet => (
+            S::BAD_REQUEST,
+            "BAD_REQUEST",
+            "The request target holds an octet that has to be percent-encoded",
+        ),
         FramingFault::HeadTimeout => {
             (S::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request came too slowly")
         }

@@ -124,6 +124,13 @@ fn request_lines_have_one_form() {
     ] {
         fails(&format!("{line}\r\n\r\n"), FramingFault::RequestLine);
     }
+    for target in ["/a<b", "/a>", "/a`", "/a?b=<c>", "/a?\"b\""] {
+        fails(&format!("GET {target} HTTP/1.1\r\n\r\n"), FramingFault::TargetOctet);
+    }
+    let latin = b"GET /a?b=\xe9 HTTP/1.1\r\n\r\n";
+    assert_eq!(scan(latin, latin.len()), Err(FramingFault::TargetOctet));
+    passes("GET /a?b=|{}^`\\[]\u{e9} HTTP/1.1\r\n\r\n");
+    passes("GET /a\"b{}|^[] HTTP/1.1\r\n\r\n");
     fails("GET / HTTP/2.0\r\n\r\n", FramingFault::Version);
     fails("GET / HTTP/0.9\r\n\r\n", FramingFault::Version);
     fails(&format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(33)), FramingFault::MethodTooLong);

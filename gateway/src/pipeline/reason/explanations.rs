@@ -56,7 +56,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     // The message itself.
     of(
         "framing_request_line",
-        "The first line is not `method SP target SP HTTP-version`, or its target holds a fragment, control bytes, or others that have to be escaped (`\"`, `<`, `>`; not UTF-8). TLS sent to a plain listener, or no HTTP at all, looks like this too.",
+        "The first line is not `method SP target SP HTTP-version`, or its target holds a fragment or control bytes. TLS sent to a plain listener, or no HTTP at all, looks like this too.",
         SENDER,
     ),
     of(
@@ -168,7 +168,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "target_malformed",
-        "The target is no path, e.g. `*`; or over HTTP/2 an octet stands in it that has to be escaped: blanks, controls, `\"`, `<`, `>`, or one that is no UTF-8. The access log shows `_` for each octet then.",
+        "The target is no path, e.g. `*`, or holds an octet that has to be escaped: `\"`, `<`, `>`, one that is no UTF-8, over HTTP/2 a blank or a control too. The access log then shows `/` (HTTP/1.1), or `_` for each octet (HTTP/2).",
         "Escape such octets (`%22`, `%3C`, `%3E`), as browsers do.",
     ),
     of(
