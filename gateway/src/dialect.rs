@@ -153,6 +153,8 @@ impl Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
     Get,
+    /// Which balancers ask by OPTIONS as well: HAProxy does unless it is told otherwise.
+    Probe,
     Post,
     Put,
     Patch,
@@ -164,6 +166,7 @@ impl Verb {
         match self {
             // HEAD is a GET whose answer has no body (RFC 9110 9.3.2).
             Verb::Get => method == Method::GET || method == Method::HEAD,
+            Verb::Probe => Verb::Get.accepts(method) || method == Method::OPTIONS,
             Verb::Post => method == Method::POST,
             Verb::Put => method == Method::PUT,
             Verb::Patch => method == Method::PATCH,
@@ -176,6 +179,7 @@ impl Verb {
     pub fn allow(self) -> &'static str {
         match self {
             Verb::Get => "GET, HEAD",
+            Verb::Probe => "GET, HEAD, OPTIONS",
             Verb::Post => "POST",
             Verb::Put => "PUT",
             Verb::Patch => "PATCH",

@@ -27,6 +27,7 @@ async fn who_names_no_host_comes_to_our_endpoints_and_to_routes_for_every_host()
     let gateway = Gateway::start(&(upstream.section("app") + routes)).await;
     for (line, expected) in [
         ("GET /health HTTP/1.0", 200),
+        ("OPTIONS /health HTTP/1.0", 200),
         ("GET /any HTTP/1.0", 200),
         ("GET http://app.example/named HTTP/1.0", 200),
         ("GET /named HTTP/1.0", 404),
@@ -74,10 +75,13 @@ async fn who_names_no_host_contradicts_no_tls_name_and_gets_no_route_of_it() {
 #[tokio::test]
 async fn haproxy_finds_the_gateway_up_by_its_plain_health_check() {
     let gateway = Gateway::start(PUBLIC_ECHO).await;
-    let proxy = Backend::checker(&gateway, "option httpchk GET /health").await;
-    let checked = |line: &&String| line.contains("Health check");
-    let line = proxy.printed("a check", |lines| lines.iter().find(checked).cloned()).await;
-    assert!(line.contains("succeeded") && line.contains("code: 200"), "{line}");
-    let client = Client::anonymous(&gateway).by_way_of(proxy.address());
-    client.get("/").await.expect(200);
+    // Without a method it asks by OPTIONS.
+    for check in ["option httpchk GET /health", "option httpchk /health"] {
+        let proxy = Backend::checker(&gateway, check).await;
+        let checked = |line: &&String| line.contains("Health check");
+        let line = proxy.printed("a check", |lines| lines.iter().find(checked).cloned()).await;
+        assert!(line.contains("succeeded") && line.contains("code: 200"), "{check}: {line}");
+        let client = Client::anonymous(&gateway).by_way_of(proxy.address());
+        client.get("/").await.expect(200);
+    }
 }

@@ -67,7 +67,7 @@ async fn a_refused_method_is_told_which_are_taken() {
         ("TRACE", "/", forwarded),
         ("CONNECT", "localhost:443", forwarded),
         ("TRACE", "/api/auth/login", "POST"),
-        ("PATCH", "/health", "GET, HEAD"),
+        ("PATCH", "/health", "GET, HEAD, OPTIONS"),
     ] {
         let mut stream = raw(&gateway).await;
         stream.send(format!("{method} {path} HTTP/1.1\r\nHost: localhost:443\r\n\r\n")).await;

@@ -25,8 +25,8 @@ const ENDPOINTS: &[Endpoint] = &[
         .trying(Attempt::Password),
     Endpoint::new(Verb::Get, "/ws-token", Operation::IssueTicket)
         .admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Get, "/health", Operation::Health),
-    Endpoint::new(Verb::Get, "/health", Operation::Health).fixed(),
+    Endpoint::new(Verb::Probe, "/health", Operation::Health),
+    Endpoint::new(Verb::Probe, "/health", Operation::Health).fixed(),
 ];
 
 pub struct Status {
