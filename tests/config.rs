@@ -149,6 +149,65 @@ const MISTAKES: &[Mistake] = &[
         Some("write \"https://app.example\""),
     ),
     (
+        "[cors]\norigins = [\"https://a.example\", ^\"https://*.b.example/\"]\n",
+        "cors.origins: an origin is scheme, host and port",
+        None,
+    ),
+    (
+        "[cors]\norigins = [^\"https://a*.example\"]\n",
+        "cors.origins: a `*` stands for exactly one label",
+        Some("write an origin like \"https://*.app.example\""),
+    ),
+    (
+        "[cors]\ncredentials = true\norigins = [\"https://a.example\", ^\"https://*.b.example\"]\n",
+        "cors.origins: with `credentials` only exact origins",
+        Some("list each origin by itself"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\ncors = { origins = [^\"*\"], credentials = true }\n",
+        "route.cors.origins: with `credentials` only exact origins",
+        Some("list each origin by itself"),
+    ),
+    ("^[cors]\nmax_age = \"5m\"\n", "cors.origins: names no origin", Some("write an origin like")),
+    ("[cors]\norigins = ^[]\n", "cors.origins: names no origin", Some("write an origin like")),
+    (
+        "[cors]\norigins = [\"*\"]\n^origin = \"*\"\n",
+        "cors.origin: unknown key",
+        Some("did you mean `origins`?"),
+    ),
+    (
+        "[cors]\norigins = [\"*\"]\nfields = [\"X-A\", ^\"*\"]\n",
+        "cors.fields: a `*` is no name",
+        Some("name each field"),
+    ),
+    (
+        "[cors]\norigins = [\"*\"]\nexpose = [^\"X A\"]\n",
+        "cors.expose: expected the name of a field",
+        None,
+    ),
+    ("[cors]\norigins = [\"*\"]\nmax_age = ^\"2d\"\n", "cors.max_age: expected a duration", None),
+    (
+        "[[route]]\nupstream = \"echo\"\ncors = ^\"gatway\"\n",
+        "route.cors: expected one of `upstream`, `gateway`",
+        Some("did you mean `gateway`?"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\ncors = ^\"gateway\"\n",
+        "route.cors: there is no [cors] to apply here",
+        Some("write [cors] with origins"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\ncors = ^true\n",
+        "route.cors: expected a table, found true",
+        Some("write [route.cors]"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nmethods = [\"GET\"]\n\
+         cors = { origins = [\"*\"], methods = ^[\"HEAD\", \"PUT\"] }\n",
+        "route.cors.methods: the route takes no PUT",
+        None,
+    ),
+    (
         "[admin]\nnetworks = ^[]\n",
         "admin.networks: an empty list lets nobody in",
         Some("enabled = false switches"),

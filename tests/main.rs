@@ -12,6 +12,7 @@ mod config;
 mod conform;
 mod connections;
 mod contract;
+mod cors;
 mod credentials;
 mod cross_site;
 mod durability;

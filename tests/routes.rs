@@ -145,6 +145,33 @@ async fn check_lists_routes_in_the_order_in_which_they_match() {
 }
 
 #[tokio::test]
+async fn check_shows_which_pages_of_other_origins_may_read() {
+    let config = format!(
+        "{OPEN}{}cors = {{ origins = [\"https://*.app.example\", \"http://localhost:3000\"] }}\n\
+         {}cors = \"upstream\"\n[client]\norigins = [\"https://a.example\"]\n\
+         [cors]\norigins = [\"https://A.example:443\"]\ncredentials = true\n",
+        CLOSED.replace("closed\"", "own\"\npath = \"/own\""),
+        CLOSED.replace("closed\"", "up\"\npath = \"/up\""),
+    );
+    let ended = check(&config, &[]).await;
+    assert!(ended.status.success(), "{ended:?}");
+    for row in [
+        "own    https://*.app.example,http://localhost:3000",
+        "up     upstream",
+        "open   -",
+        "the auth API may be read by pages of https://a.example with credentials",
+    ] {
+        assert!(ended.stdout.contains(row), "{row}: {}", ended.stdout);
+    }
+    let told = check(&config, &["--path", "/up", "--format", "json"]).await;
+    let told: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert_eq!(told["cors"], "upstream");
+    let listed = check(&config, &["--format", "json"]).await;
+    let listed: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+    assert_eq!(listed["cors"], "https://a.example with credentials");
+}
+
+#[tokio::test]
 async fn check_tells_where_a_request_goes_and_why() {
     let config = format!(
         "{OPEN}{CLOSED}path = \"/adm\"\nroles = [\"admin\"]\n{}host = \"*.example\"\npath = \"/adm/x\"\n",

@@ -112,6 +112,42 @@ const CASES: &[Case] = &[
         None,
     ),
     ("[[route]]\npath = \"/ws\"\nagents = true\nupstream = \"http://127.0.0.1:3000\"\n", None),
+    // Pages of other origins.
+    ("[cors]\norigins = ^[\"https://*.example\"]\n", Some("cors_wildcard_wide")),
+    (
+        "[[route]]\npath = \"/app\"\nupstream = \"echo\"\ncors = { origins = ^[\"https://*.com\"] }\n",
+        Some("cors_wildcard_wide"),
+    ),
+    ("[cors]\norigins = [\"https://*.app.example\", \"http://*.localhost:3000\", \"*\"]\n", None),
+    (
+        "[client]\norigins = [\"https://a.example\"]\n\
+         [cors]\norigins = ^[\"https://a.example\", \"https://b.example\"]\n",
+        Some("cors_origin_cannot_act"),
+    ),
+    (
+        "[client]\norigins = [\"https://a.example\"]\n[cors]\norigins = [\"https://a.example\"]\n",
+        None,
+    ),
+    ("[cors]\norigins = [\"https://a.example\"]\nmethods = [\"GET\"]\n", None),
+    (
+        "[[route]]\npath = \"/app\"\nupstream = \"echo\"\n\
+         cors = { credentials = true, origins = ^[\"https://a.example\"] }\n",
+        Some("cors_origin_cannot_act"),
+    ),
+    (
+        "[[route]]\npath = \"/app\"\nupstream = \"echo\"\norigins = [\"https://a.example\"]\n\
+         cors = { credentials = true, origins = [\"https://a.example\"] }\n",
+        None,
+    ),
+    (
+        "[[route]]\npath = \"/app\"\nupstream = \"echo\"\nmethods = [\"GET\"]\n\
+         cors = { credentials = true, origins = [\"https://a.example\"] }\n",
+        None,
+    ),
+    (
+        "[[route]]\npath = \"/app\"\nupstream = \"echo\"\ncors = { origins = [\"https://a.example\"] }\n",
+        None,
+    ),
 ];
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! and nowhere else.
 
 mod client;
+pub mod cors;
 mod dialects;
 pub mod document;
 mod exposure;
@@ -35,6 +36,7 @@ use ipnet::IpNet;
 use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
 
+use cors::{Cors, CorsPolicy};
 use page_origin::PageOrigin;
 use warning::Warning;
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Whose pages may act for their visitors, beside our own.
     pub origins: Vec<PageOrigin>,
+    /// The auth API's: `None` lets no page of another origin read it.
+    pub cors: Option<CorsPolicy>,
     pub forwarding: Forwarding,
     pub identity: IdentityHeaders,
     pub field_overrides: FieldOverrides,
@@ -646,6 +650,7 @@ pub struct Route {
     pub agents: Agents,
     /// As [`Config::origins`], which are among them.
     pub origins: Vec<PageOrigin>,
+    pub cors: Cors,
     pub paths: Paths,
 }
 

@@ -554,10 +554,11 @@ impl Dialects {
         Resolution::Ours { candidates, parameters }
     }
 
-    /// Whether a path is one of an endpoint's.
+    /// Whose endpoint's a normalised path is: of several that share it, the default.
     #[must_use]
-    pub fn own(&self, path: &str) -> bool {
-        self.table.at(path).is_ok()
+    pub fn owner(&self, path: &str) -> Option<Contract> {
+        let found = self.table.at(path).ok()?;
+        found.value.first().map(|candidate| candidate.dialect.contract())
     }
 
     /// The shape of a refusal on a path before, or without, an endpoint: that of the

@@ -12,6 +12,7 @@ pub mod bounds;
 pub mod client;
 pub mod connection;
 pub mod cookie;
+pub mod cors;
 pub mod cross_site;
 pub mod forward;
 pub mod frame;
@@ -28,14 +29,16 @@ pub mod throttle;
 pub mod watch;
 
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
 
 use crate::auth::Core;
@@ -61,6 +64,7 @@ use bounds::{AgentBound, Bounds};
 use client::report::IgnoredReport;
 use client::{Client, Peer};
 use connection::{Connection, Protocol, Upgrade};
+use cors::Preflight;
 use forward::caching::{Credentials, keep_private};
 use forward::field_names::{FieldRules, RemovalReport};
 use forward::{Accepted, Destination, websocket};
@@ -98,6 +102,8 @@ pub struct Gateway {
     pub trusted_proxies: Vec<IpNet>,
     /// Whose pages may use the auth API beside our own; routes have theirs.
     pub origins: Vec<PageOrigin>,
+    /// Which pages may read what the auth API answers; routes have their own rule.
+    pub cors: Option<Arc<cors::Policy>>,
     /// From where the admin API may be used.
     pub admin_networks: Vec<IpNet>,
     pub forwarding: Forwarding,
@@ -153,6 +159,10 @@ impl Gateway {
         self.trusted_proxies.iter().any(|network| network.contains(&address))
     }
 
+    fn has_cors_policies(&self) -> bool {
+        self.cors.is_some() || self.routes.have_cors_policies()
+    }
+
     fn credentials(&self) -> Credentials {
         if self.cookies { Credentials::FieldsAndCookies } else { Credentials::Fields }
     }
@@ -199,6 +209,7 @@ pub async fn handle(
     let mut guard = CancelGuard::new(record);
     let grpc = forward::is_grpc(request.headers());
     let page = gateway.pages && respond::wants_page(request.headers());
+    let asking_page = cors::Page::of(&gateway, &request);
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
     let outcome = process(&gateway, &connection, guard.record(), fault, request).await;
     let mut record = guard.into_record();
@@ -236,6 +247,7 @@ pub async fn handle(
         respond::leave_out_body(&mut response);
     }
     record.access.status = response.status();
+    cors::share(&gateway, &record.cors, asking_page.as_deref(), &mut response);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(respond::REQUEST_ID, id);
@@ -277,24 +289,7 @@ async fn process(
     gateway.admission.admit(source)?;
     record.place = bounds::client(gateway, connection, address)?;
 
-    // What the bytes said before anything is read into them.
-    if let Some(fault) = fault {
-        return Err(Reason::Framing(fault).into());
-    }
-    if message::field_count(&parts.headers, parts.version) > gateway.header_count {
-        return Err(Reason::Framing(reason::FramingFault::FieldCount).into());
-    }
-    message::check_method(&parts.method)?;
-    message::check_target(&parts)?;
-    message::check_length(&parts.headers)?;
-    let host = message::host(&parts)?;
-    // Who names no host contradicts nobody, and comes to no route that is for one.
-    if gateway.sni == SniRule::MustMatchHost
-        && !host.name.is_empty()
-        && let Some(sni) = connection.sni().filter(|sni| *sni != host.name)
-    {
-        return Err(Reason::Misdirected.because(sni));
-    }
+    let host = check_head(gateway, connection, fault, &parts)?;
 
     // One normal form, before anybody compares a path with anything. It decides; what goes
     // on is what was written.
@@ -309,9 +304,13 @@ async fn process(
     // Ours or an upstream's? Ours are exact paths and come before any route.
     let origin =
         Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
+    let preflight = Preflight::read(&parts, incoming.is_end_stream());
     match intercept::resolve(&gateway.dialects, (&path, &readings), &parts.method)? {
         Resolution::NotOurs => {}
-        Resolution::WrongMethod(allow) => return Err(Reason::MethodNotAllowed { allow }.into()),
+        Resolution::WrongMethod(allow) => {
+            let preflight = preflight.as_deref();
+            return cors::answer_for_endpoint(gateway, record, &path.normal, preflight, allow);
+        }
         Resolution::Ours { candidates, parameters } => {
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
             // Apart, so that every other request's future is smaller.
@@ -320,8 +319,17 @@ async fn process(
     }
 
     message::check_forwarded(&parts.method)?;
-    let route = gateway.routes.find_judged(&host.name, (&path, &readings), &parts.method)?;
-    record.access.route = Some(Arc::clone(&route.id));
+    // No credential comes with a browser's question, so none is asked for.
+    let route = match cors::find_route(
+        gateway,
+        record,
+        (&host.name, (&path, &readings)),
+        &parts.method,
+        preflight.as_deref(),
+    )? {
+        ControlFlow::Break(answer) => return Ok(answer),
+        ControlFlow::Continue(route) => route,
+    };
 
     // A ticket never goes on from where the route takes one, and counts only for what
     // it is made for. Elsewhere it is spent: it may be in somebody's log by now.
@@ -338,6 +346,12 @@ async fn process(
     // On a public route nobody is asked, and no credential is looked at.
     let principal = match route.access {
         Access::Public => {
+            record.allow(Decision::Public, None);
+            None
+        }
+        // With `cors = "upstream"`: what is unjudged goes on without a credential.
+        Access::Authenticated { .. } if preflight.is_some() => {
+            cors::remove_credentials(&mut parts.headers);
             record.allow(Decision::Public, None);
             None
         }
@@ -385,6 +399,33 @@ async fn process(
         keep_private(method, status, response.headers_mut(), gateway.credentials());
     }
     Ok(response)
+}
+
+/// What the bytes said before anything is read into them, and the host that they name.
+fn check_head(
+    gateway: &Gateway,
+    connection: &Connection,
+    fault: Option<reason::FramingFault>,
+    parts: &Parts,
+) -> Result<message::Host, Rejection> {
+    if let Some(fault) = fault {
+        return Err(Reason::Framing(fault).into());
+    }
+    if message::field_count(&parts.headers, parts.version) > gateway.header_count {
+        return Err(Reason::Framing(reason::FramingFault::FieldCount).into());
+    }
+    message::check_method(&parts.method)?;
+    message::check_target(parts)?;
+    message::check_length(&parts.headers)?;
+    let host = message::host(parts)?;
+    // Who names no host contradicts nobody, and comes to no route that is for one.
+    if gateway.sni == SniRule::MustMatchHost
+        && !host.name.is_empty()
+        && let Some(sni) = connection.sni().filter(|sni| *sni != host.name)
+    {
+        return Err(Reason::Misdirected.because(sni));
+    }
+    Ok(host)
 }
 
 /// A place among the requests of an address, for what each may make us hold. A trusted
@@ -489,6 +530,7 @@ fn count(counters: &Counters, reason: &Reason) {
         Reason::UpstreamShareTaken => counters.upstream_shares_taken.increment(),
         Reason::FirstMessage(Fault::Late) => counters.agents_timed_out.increment(),
         Reason::CrossSite => counters.cross_site.increment(),
+        Reason::PreflightRefused => counters.preflights_refused.increment(),
         Reason::UpstreamProtocol => counters.upstream_faults.increment(),
         _ => {}
     }

@@ -65,6 +65,7 @@ use crate::mail::MailQueue;
 use crate::pipeline::admit::Admission;
 use crate::pipeline::bounds::Bounds;
 use crate::pipeline::client::report::IgnoredReport;
+use crate::pipeline::cors;
 use crate::pipeline::forward::Destination;
 use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::forward::upstream::Upstream;
@@ -712,6 +713,7 @@ fn assemble(
         removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
         trusted_proxies: config.trusted_proxies.clone(),
         origins: config.origins.clone(),
+        cors: config.cors.as_ref().map(|policy| Arc::new(cors::Policy::new(policy))),
         admin_networks: config.admin.networks.clone(),
         forwarding: config.forwarding.clone(),
         ignored: IgnoredReport::new(Arc::clone(&counters)),

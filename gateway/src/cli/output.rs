@@ -256,6 +256,9 @@ pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
             "routes": routes.members,
             "notes": routes.notes,
         });
+        if let Some(cors) = &routes.cors {
+            json["cors"] = json!(cors);
+        }
         if let Some(tried) = tried {
             json["connections"] = json!(tried);
         }
@@ -272,6 +275,9 @@ pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
             count => format!("the configuration is good, with {}\n", counted(count)),
         });
         say(&routes.table);
+        if let Some(cors) = &routes.cors {
+            say(&format!("the auth API may be read by pages of {cors}\n"));
+        }
         for note in &routes.notes {
             say(&format!("note: {note}\n"));
         }

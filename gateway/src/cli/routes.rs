@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::canonical::{host, path};
+use crate::config::cors::{AmbientCredentials, Cors, CorsPolicy};
 use crate::config::{
     Access, Agents, Chosen, Config, HostMatch, KeyAccess, PathForm, PathMatch, Route,
 };
@@ -117,13 +118,16 @@ fn words(note: &Note<'_>) -> String {
 pub(super) struct Listed {
     pub table: String,
     pub members: Vec<Value>,
+    /// Which pages of other origins the auth API lets read.
+    pub cors: Option<String>,
     pub notes: Vec<String>,
 }
 
 pub(super) fn list(config: &Config) -> Listed {
     let ordered = in_match_order(&config.routes);
+    let has_cors = config.routes.iter().any(|route| route.cors != Cors::Unset);
     let row = |route: &&Route| {
-        vec![
+        let mut cells = vec![
             route.host.to_string(),
             route.path.clone(),
             extent(route).to_owned(),
@@ -133,11 +137,20 @@ pub(super) fn list(config: &Config) -> Listed {
             route.id.clone(),
             paths(route).to_owned(),
             paths_because(config, route),
-        ]
+        ];
+        if has_cors {
+            cells.push(cors(&route.cors).unwrap_or_else(|| "-".to_owned()));
+        }
+        cells
     };
-    let heads = ["HOST", "PATH", "", "METHODS", "ACCESS", "UPSTREAM", "ROUTE", "PATHS", "BECAUSE"];
+    let mut heads =
+        vec!["HOST", "PATH", "", "METHODS", "ACCESS", "UPSTREAM", "ROUTE", "PATHS", "BECAUSE"];
+    if has_cors {
+        heads.push("CORS");
+    }
     Listed {
         table: table(&heads, ordered.iter().map(row).collect()),
+        cors: config.cors.as_ref().map(policy),
         members: ordered.iter().map(|route| described(config, route)).collect(),
         notes: review(&config.routes).iter().map(words).collect(),
     }
@@ -154,7 +167,26 @@ fn described(config: &Config, route: &Route) -> Value {
         "upstream": config.upstreams[route.upstream].name,
         "paths": paths(route),
         "paths_because": paths_because(config, route),
+        "cors": cors(&route.cors),
     })
+}
+
+/// Pages of which other origins may read.
+fn cors(cors: &Cors) -> Option<String> {
+    match cors {
+        Cors::Unset => None,
+        Cors::Upstream => Some("upstream".to_owned()),
+        Cors::Policy(found) => Some(policy(found)),
+    }
+}
+
+fn policy(policy: &CorsPolicy) -> String {
+    let origins: Vec<String> = policy.origins.iter().map(ToString::to_string).collect();
+    let with = match policy.credentials {
+        AmbientCredentials::Included => " with credentials",
+        AmbientCredentials::Omitted => "",
+    };
+    format!("{}{with}", origins.join(","))
 }
 
 /// Prints where a request would go and why; fails when it would go nowhere.
@@ -225,6 +257,7 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
         ("why", why(route, method)),
         ("paths", format!("{}: {}", paths(route), paths_because(config, route))),
     ]);
+    members.extend(cors(&route.cors).map(|cors| ("cors", cors)));
     if !others.is_empty() {
         members.push(("passed_over", others.join(", ")));
     }

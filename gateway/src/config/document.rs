@@ -194,6 +194,13 @@ impl<'d> Section<'d> {
         self.table.is_some_and(|table| table.contains_key(name))
     }
 
+    /// Whether a text stands under the key.
+    #[must_use]
+    pub fn is_text(&self, name: &str) -> bool {
+        let written = self.table.and_then(|table| table.get(name));
+        written.is_some_and(|value| value.get_ref().as_str().is_some())
+    }
+
     /// Whether the file or a variable gives the key.
     #[must_use]
     pub fn is_given(&self, name: &str) -> bool {

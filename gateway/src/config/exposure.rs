@@ -2,12 +2,15 @@
 
 use std::net::IpAddr;
 
+use http::Method;
 use ipnet::IpNet;
 
 use crate::auth::account::DEFAULT_ROLE;
 use crate::auth::register::Registering;
 
+use super::cors::{AmbientCredentials, Cors, CorsPolicy, OriginPattern};
 use super::document::Section;
+use super::page_origin::PageOrigin;
 use super::{
     Access, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Topology, Transport,
     UpstreamTls, warning,
@@ -23,6 +26,7 @@ pub(super) fn warn(root: &Section<'_>, config: &Config) {
     }
     warn_of_public_administration(&root.section("admin"), config);
     warn_of_more_agents_than_a_share(&root.section("limits"), config);
+    warn_of_pages(root, config);
 }
 
 /// Whether strangers can be expected to reach it: neither loopback, nor an address that is
@@ -166,6 +170,67 @@ fn warn_of_more_agents_than_a_share(section: &Section<'_>, config: &Config) {
         let message = format!("of upstream {:?} one account has {share} at most", upstream.name);
         let origin = section.given_at("agents_per_owner");
         section.warn(warning::AGENTS_OVER_SHARE, origin, "agents_per_owner", message);
+    }
+}
+
+fn warn_of_pages(root: &Section<'_>, config: &Config) {
+    if let Some(policy) = &config.cors {
+        let section = root.section("cors");
+        warn_of_wide_wildcards(&section, policy);
+        if may_change(&policy.methods) {
+            warn_of_pages_that_cannot_act(&section, policy, &config.origins);
+        }
+    }
+    // With `--to` there is one route, which has no policy.
+    for (route, section) in config.routes.iter().zip(root.sections("route")) {
+        let Cors::Policy(policy) = &route.cors else { continue };
+        if section.is_text("cors") {
+            continue;
+        }
+        let table = section.section("cors");
+        warn_of_wide_wildcards(&table, policy);
+        if acts_by_cookies(route, policy) {
+            warn_of_pages_that_cannot_act(&table, policy, &route.origins);
+        }
+    }
+}
+
+/// Whether pages can have anything changed that a browser's own credential pays for.
+fn acts_by_cookies(route: &Route, policy: &CorsPolicy) -> bool {
+    policy.credentials == AmbientCredentials::Included
+        && route.access != Access::Public
+        && may_change(&route.methods)
+        && may_change(&policy.methods)
+}
+
+/// No method named is every method.
+fn may_change(methods: &[Method]) -> bool {
+    let reads = |method: &Method| [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    methods.is_empty() || !methods.iter().all(reads)
+}
+
+fn warn_of_wide_wildcards(section: &Section<'_>, policy: &CorsPolicy) {
+    let wide = |pattern: &&OriginPattern| {
+        matches!(pattern, OriginPattern::Label(rest)
+            if !rest.host.contains('.') && rest.host != "localhost")
+    };
+    if let Some(pattern) = policy.origins.iter().find(wide) {
+        let message = format!("{pattern} is every site of a top-level domain");
+        let origin = section.given_at("origins");
+        section.warn(warning::CORS_WILDCARD_WIDE, origin, "origins", message);
+    }
+}
+
+/// Not of wildcards: what cannot be listed in `origins` is not meant to act.
+fn warn_of_pages_that_cannot_act(
+    section: &Section<'_>,
+    policy: &CorsPolicy,
+    acting: &[PageOrigin],
+) {
+    if let Some(page) = policy.exact_origins().find(|page| !acting.contains(page)) {
+        let message = format!("pages of {page} may read here, and not sign in or change anything");
+        let origin = section.given_at("origins");
+        section.warn(warning::CORS_ORIGIN_CANNOT_ACT, origin, "origins", message);
     }
 }
 

@@ -15,6 +15,7 @@ use crate::auth::secret::Secret;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 
 use super::client::read_client;
+use super::cors::read_cors;
 use super::dialects::{read_admin, read_dialects};
 use super::document::{Located, Reader, Section};
 use super::exposure;
@@ -109,7 +110,9 @@ fn read(
     let (trusted_proxies, forwarding) = read_client(client);
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
-    let (upstreams, mut routes) = read_routes(reader, &root, to.clone(), &limits, files);
+    let cors = read_cors(root.section("cors"));
+    let (upstreams, mut routes) =
+        read_routes(reader, &root, to.clone(), &limits, files, cors.as_ref());
     for route in &mut routes {
         route.origins.extend_from_slice(&origins);
     }
@@ -149,6 +152,7 @@ fn read(
         identity,
         field_overrides,
         origins,
+        cors,
         links,
         mail,
         log: read_log(root.section("log")),

@@ -86,7 +86,7 @@ impl fmt::Display for PageOrigin {
 }
 
 impl OriginFault {
-    fn message(self) -> &'static str {
+    pub(super) fn message(self) -> &'static str {
         match self {
             OriginFault::NoScheme => "expected an origin with its scheme",
             OriginFault::Scheme => "the scheme of an origin is a word like \"https\"",
@@ -105,7 +105,7 @@ impl OriginFault {
         }
     }
 
-    fn help(self, text: &str) -> String {
+    pub(super) fn help(self, text: &str) -> String {
         let nearest = match self {
             OriginFault::NoScheme => PageOrigin::parse(&format!("https://{text}")).ok(),
             OriginFault::Rest => without_rest(text),

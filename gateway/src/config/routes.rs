@@ -6,6 +6,7 @@ use http::Method;
 
 use crate::canonical::method;
 
+use super::cors::{Cors, CorsPolicy, read_route_cors};
 use super::document::{Located, Reader, Section};
 use super::file::{DAY, Files, SECOND};
 use super::form::{read_host, read_path};
@@ -23,6 +24,7 @@ pub(super) fn read_routes(
     to: Option<String>,
     limits: &Limits,
     files: Files,
+    cors: Option<&CorsPolicy>,
 ) -> (Vec<Upstream>, Vec<Route>) {
     let sections = root.named_sections("upstream").into_iter();
     let mut upstreams: Vec<Upstream> =
@@ -46,7 +48,7 @@ pub(super) fn read_routes(
         let origin = section.origin();
         let scopes = (section.given_at("scopes"), section.key("keys"));
         let paths = (section.given_at("paths"), section.key("paths"));
-        let Some(route) = read_route(reader, section, &mut upstreams, limits) else {
+        let Some(route) = read_route(reader, section, &mut upstreams, limits, cors) else {
             continue;
         };
         if routes.iter().any(|other| is_duplicate(other, &route)) {
@@ -99,6 +101,7 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         agents: Agents::NotAccepted,
         origins: Vec::new(),
         paths: unsettled(PathForm::Strict, Chosen::Auto),
+        cors: Cors::Unset,
     }
 }
 
@@ -112,6 +115,7 @@ fn read_route(
     section: Section<'_>,
     upstreams: &mut Vec<Upstream>,
     limits: &Limits,
+    of_auth_api: Option<&CorsPolicy>,
 ) -> Option<Route> {
     let host = read_route_host(&section);
     let (path, extent) = read_route_path(&section, limits);
@@ -149,6 +153,7 @@ fn read_route(
         if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
     let origins = read_origins(&section);
     let paths = read_paths(&section);
+    let cors = read_route_cors(&section, &methods, of_auth_api);
     let id = section.text("id", "a short name").map(|found| found.value);
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
         Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
@@ -180,6 +185,7 @@ fn read_route(
         agents,
         origins,
         paths,
+        cors,
     })
 }
 
@@ -263,7 +269,7 @@ fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch
 }
 
 /// Methods that a request can have: others never come as far as a route.
-fn read_methods(section: &Section<'_>) -> Vec<Method> {
+pub(super) fn read_methods(section: &Section<'_>) -> Vec<Method> {
     let mut methods = Vec::new();
     let found = section.texts("methods", "a method like \"GET\"");
     if found.is_empty() && section.is_written("methods") {

@@ -44,7 +44,7 @@ fn settle(route: &Route, routes: &[Route], upstreams: &[Upstream]) -> Paths {
 /// Whether two routes differ in whom they let through, to do what.
 ///
 /// A route's rules are: whether it is public; its roles and scopes, and which keys it takes;
-/// its methods; and which foreign pages may act for their visitors (`origins`). No rules are
+/// its methods; and which foreign pages may act for their visitors (`origins`) or read responses (`cors`). No rules are
 /// where it matches (host and path), what it takes of the gateway (sizes and times), and
 /// what the upstream is told (credentials).
 ///
@@ -97,10 +97,12 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         tickets: _,
         agents: _,
         paths: _,
+        cors,
     } = route;
     access_asks_no_less(access, &other.access)
         && are_among(methods, &other.methods)
         && origins.iter().all(|origin| other.origins.contains(origin))
+        && *cors == other.cors
 }
 
 fn access_asks_no_less(access: &Access, other: &Access) -> bool {

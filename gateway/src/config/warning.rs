@@ -87,6 +87,18 @@ pub const OPAQUE_BESIDE_STRICTER: Kind = kind(
     "Leave `paths` out, or give what the other route protects an upstream of its own.",
 );
 
+pub const CORS_WILDCARD_WIDE: Kind = kind(
+    "cors_wildcard_wide",
+    "A wildcard in `cors.origins` stands before a single label: every site of a whole top-level domain may read what is answered.",
+    "Name the domain that is yours (\"https://*.example.org\"), or list each origin by itself.",
+);
+
+pub const CORS_ORIGIN_CANNOT_ACT: Kind = kind(
+    "cors_origin_cannot_act",
+    "`cors` lets pages of an origin read responses that `origins` does not let act: their sign-ins, registrations and refreshes, and what they change by cookies and Basic, are refused (`cross_site`).",
+    "If the page is yours, list its origin in `client.origins`, or for one route in its `origins`; if it is only to read, set `methods = [\"GET\"]` beside `cors`' origins.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -102,6 +114,8 @@ pub const KINDS: &[Kind] = &[
     SERVER_KEYS_REFUSED,
     AGENTS_OVER_SHARE,
     OPAQUE_BESIDE_STRICTER,
+    CORS_WILDCARD_WIDE,
+    CORS_ORIGIN_CANNOT_ACT,
 ];
 
 /// One occurrence.

@@ -33,6 +33,7 @@ use super::authenticate::Presented;
 use super::authorize;
 use super::body::{BodyError, RequestBody, ResponseBody};
 use super::cookie;
+use super::cors::Applied;
 use super::cross_site;
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
@@ -62,7 +63,7 @@ pub fn resolve(
         Reading::One | Reading::Delimited => dialects.resolve(method, &path.normal),
         Reading::Several(_) => Resolution::NotOurs,
     };
-    let is_read_as_ours = || readings.iter().any(|reading| dialects.own(reading));
+    let is_read_as_ours = || readings.iter().any(|reading| dialects.owner(reading).is_some());
     match resolution {
         Resolution::NotOurs if is_read_as_ours() => {
             Err(Reason::PathAmbiguous.because("the upstream may read a path of the gateway's own"))
@@ -92,6 +93,7 @@ pub async fn serve(
     incoming: Incoming,
 ) -> Result<Response<ResponseBody>, Rejection> {
     record.access.decision = Decision::Own;
+    record.cors = Applied::of_endpoint(gateway, candidates);
     if candidates.iter().all(|candidate| takes_secret(&candidate.endpoint)) {
         call.check_page(gateway)?;
     }

@@ -104,6 +104,8 @@ pub enum Reason {
     NotASession,
     /// A request with an ambient credential that another site may have caused.
     CrossSite,
+    /// A page may not send what its browser asks about.
+    PreflightRefused,
     // Where it should have gone.
     RouteUnknown,
     UpstreamConnect,
@@ -128,6 +130,7 @@ pub enum Reason {
 impl Reason {
     /// Stable, for logs and metrics.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one row for each reason")]
     pub fn code(&self) -> &'static str {
         match self {
             Reason::Framing(fault) => fault.code(),
@@ -213,6 +216,7 @@ impl Reason {
             },
             Reason::NotASession => "not_a_session",
             Reason::CrossSite => "cross_site",
+            Reason::PreflightRefused => "preflight_refused",
             Reason::RouteUnknown => "route_unknown",
             Reason::UpstreamConnect => "upstream_connect",
             Reason::UpstreamConnectTimeout => "upstream_connect_timeout",

@@ -16,6 +16,7 @@ use crate::telemetry::sink::Sink;
 
 use super::body::BodyProgress;
 use super::connection::{Connection, InFlight, Protocol};
+use super::cors::Applied;
 use super::forward::headers;
 use super::slots::Place;
 
@@ -28,6 +29,8 @@ pub struct RequestRecord {
     pub ends_flow: bool,
     /// Whether a browser is to forget its tokens when what they name has ended.
     pub signs_out: bool,
+    /// Which pages of other origins may read the answer.
+    pub cors: Applied,
     pub body: Option<Arc<BodyProgress>>,
     /// The client's among requests that come through a trusted proxy; a tunnel keeps it.
     pub place: Option<Place>,
@@ -86,6 +89,7 @@ impl RequestRecord {
             dialect: None,
             ends_flow: false,
             signs_out: false,
+            cors: Applied::Unknown,
             body: None,
             place: None,
             under_way: None,

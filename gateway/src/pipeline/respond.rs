@@ -224,6 +224,9 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::CrossSite => {
             keep(S::FORBIDDEN, "CSRF", "The request does not come from a page of this site")
         }
+        Reason::PreflightRefused => {
+            keep(S::FORBIDDEN, "CORS", "Pages of this origin may not send this request")
+        }
         Reason::RouteUnknown => keep(S::NOT_FOUND, "NOT_FOUND", "Not found"),
         Reason::UpstreamConnect
         | Reason::UpstreamTls
@@ -435,6 +438,12 @@ pub fn own_answer(answer: Answer) -> Response<ResponseBody> {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// The answer to a preflight; its fields say what is allowed.
+#[must_use]
+pub fn preflight() -> Response<ResponseBody> {
+    own_answer(Answer { status: StatusCode::NO_CONTENT, body: Vec::new(), fields: Vec::new() })
 }
 
 /// What HEAD gets (RFC 9110 9.3.2). hyper leaves the body out over HTTP/1 only.

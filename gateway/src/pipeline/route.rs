@@ -22,7 +22,11 @@ use crate::config::{
     self, Access, Agents, CredentialForwarding, HostMatch, PathForm, PathMatch, Tickets,
 };
 
+use super::cors::Rule;
 use super::reason::{Reason, Rejection};
+
+/// A path, and what servers may read in it ([`Judged::readings`]).
+pub type ReadPath<'a> = (&'a Judged<'a>, &'a [String]);
 
 /// A route as requests see it.
 #[derive(Debug)]
@@ -42,6 +46,7 @@ pub struct Route {
     paths: PathForm,
     /// What stricter routes to the same server are for.
     stricter: Vec<(String, PathMatch)>,
+    pub cors: Rule,
 }
 
 impl Route {
@@ -61,7 +66,18 @@ impl Route {
             tickets: route.tickets,
             agents: route.agents,
             origins: route.origins.clone(),
+            cors: Rule::new(&route.cors),
         }
+    }
+
+    /// The methods it takes; none is every one.
+    #[must_use]
+    pub fn methods(&self) -> Vec<&str> {
+        let mut methods: Vec<&str> = self.methods.iter().map(Method::as_str).collect();
+        if methods.contains(&"GET") && !methods.contains(&"HEAD") {
+            methods.push("HEAD");
+        }
+        methods
     }
 }
 
@@ -72,6 +88,7 @@ pub struct Routes {
     /// By what follows the first label.
     labels: BTreeMap<String, OfHost>,
     any: OfHost,
+    cors_policies: bool,
 }
 
 /// The routes of one host. Those that share a path are for different methods.
@@ -93,6 +110,7 @@ impl Routes {
                 HostMatch::Any => &mut all.any,
             };
             let route = Arc::new(Route::new(index, configured, routes));
+            all.cors_policies |= matches!(route.cors, Rule::Policy(_));
             of_host.owners_at(&configured.path, configured.extent).push(route);
         }
         let hosts = all.names.values_mut().chain(all.labels.values_mut());
@@ -110,7 +128,7 @@ impl Routes {
     pub fn find_judged(
         &self,
         host: &str,
-        (path, readings): (&Judged<'_>, &[String]),
+        (path, readings): ReadPath<'_>,
         method: &Method,
     ) -> Result<&Arc<Route>, Rejection> {
         let found = self.find(host, &path.normal, method);
@@ -150,6 +168,18 @@ impl Routes {
             self.owners(host, path).ok_or_else(|| Rejection::from(Reason::RouteUnknown))?;
         choose(owners, method)
             .ok_or_else(|| Reason::MethodNotAllowed { allow: allowed(owners) }.into())
+    }
+
+    /// Whether the gateway answers pages of other origins on any of them.
+    #[must_use]
+    pub fn have_cors_policies(&self) -> bool {
+        self.cors_policies
+    }
+
+    /// The routes that share a path, each for its methods.
+    #[must_use]
+    pub fn at(&self, host: &str, path: &str) -> &[Arc<Route>] {
+        self.owners(host, path).unwrap_or_default()
     }
 
     fn owners(&self, host: &str, path: &str) -> Option<&[Arc<Route>]> {

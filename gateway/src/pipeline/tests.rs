@@ -40,6 +40,7 @@ fn refusals_that_operators_watch_are_counted_each_under_its_name() {
         (Reason::FirstMessage(Fault::Late), Some("agents_timed_out")),
         (Reason::FirstMessage(Fault::TooLarge), None),
         (Reason::CrossSite, Some("cross_site")),
+        (Reason::PreflightRefused, Some("preflights_refused")),
         (Reason::UpstreamProtocol, Some("upstream_faults")),
         (Reason::UpstreamClosed, None),
         (Reason::CredentialMissing, None),

@@ -87,6 +87,8 @@ counters! {
     limits_reached,
     /// Requests that another site's page may have caused.
     cross_site,
+    /// Preflights whose browser was not allowed to let its page go on.
+    preflights_refused,
     /// Password checks shed because too many were waiting.
     hashing_shed,
     /// Attempts on one user's password turned away because too many others waited.

@@ -518,6 +518,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "A request by a cookie or Basic, or with a password in its body, comes from another site's page; or a sign-in with GitHub did not begin in this browser. Nothing was verified or counted.",
         "If the page is yours, list its origin in `client.origins` or in the route's `origins`, or send a token in Authorization.",
     ),
+    of(
+        "preflight_refused",
+        "A browser asked whether a page of another origin may send a request (OPTIONS with Access-Control-Request-Method), and may not let it: `detail` says what is not listed. With status 204 the origin is, and the method or a field is not.",
+        "If the page is yours, list its origin, method or field in the route's `cors`, or for the auth API in `[cors]`. To sign in or to act by cookies and Basic it must be in `origins` too.",
+    ),
     // GitHub.
     of(
         "links_disabled",

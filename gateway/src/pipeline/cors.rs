@@ -1,0 +1,553 @@
+//! Which pages of other origins may read responses, and what they may send (Fetch 3.3).
+//!
+//! A browser asks before it sends what no form could (a preflight), and shows a page only
+//! responses that name the page's origin. Both are answered here by one policy: a route's,
+//! or the auth API's. Whom a policy does not list gets responses without these fields, and
+//! the browser keeps them from the page. What a page may cause all the same is judged in
+//! [`cross_site`], by another list.
+//!
+//! [`cross_site`]: super::cross_site
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+
+use crate::canonical::path;
+use crate::config::Access;
+use crate::config::cors::{AmbientCredentials, Cors, CorsPolicy, OriginPattern};
+use crate::config::page_origin::PageOrigin;
+use crate::dialect::{Candidate, Contract};
+use crate::telemetry::access_log::Decision;
+
+use super::body::ResponseBody;
+use super::forward::identity::is_credential;
+use super::reason::{Reason, Rejection};
+use super::record::RequestRecord;
+use super::respond;
+use super::route::{ReadPath, Route, Routes};
+use super::{Gateway, message, note};
+
+/// What all fields of the protocol begin with, in requests and responses.
+const FAMILY: &str = "access-control-";
+/// As `Vary` names the field.
+const ORIGIN: &str = "Origin";
+/// What pages may send with where neither route nor policy names methods.
+const USUAL_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+/// A name this long is no field's that an operator would look for.
+const SHOWN_NAME_BYTES: usize = 64;
+
+/// What a route says of pages of other origins.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    Unset,
+    /// The upstream's word counts, and preflights go to it.
+    Upstream,
+    Policy(Arc<Policy>),
+}
+
+impl Rule {
+    #[must_use]
+    pub fn new(cors: &Cors) -> Self {
+        match cors {
+            Cors::Unset => Self::Unset,
+            Cors::Upstream => Self::Upstream,
+            Cors::Policy(policy) => Self::Policy(Arc::new(Policy::new(policy))),
+        }
+    }
+
+    fn policy(&self) -> Option<&Arc<Policy>> {
+        match self {
+            Rule::Policy(policy) => Some(policy),
+            Rule::Unset | Rule::Upstream => None,
+        }
+    }
+}
+
+/// A policy, its fields written once.
+#[derive(Debug)]
+pub struct Policy {
+    origins: Vec<Entry>,
+    methods: Vec<Method>,
+    fields: Vec<HeaderName>,
+    allowed_fields: HeaderValue,
+    exposed_fields: HeaderValue,
+    max_age: HeaderValue,
+    credentials: AmbientCredentials,
+}
+
+/// An entry of `origins`, in the form in which browsers state origins: they are compared
+/// byte by byte (Fetch 4.10), so a second spelling of one is nobody's.
+#[derive(Debug)]
+enum Entry {
+    Every,
+    /// What stands before and behind the label.
+    Label {
+        before: String,
+        behind: String,
+    },
+    Exact(String),
+}
+
+impl Entry {
+    fn new(pattern: &OriginPattern) -> Self {
+        match pattern {
+            OriginPattern::Every => Self::Every,
+            OriginPattern::Exact(origin) => Self::Exact(origin.to_string()),
+            OriginPattern::Label(rest) => {
+                let before = format!("{}://", rest.scheme);
+                let behind = format!(".{}", &rest.to_string()[before.len()..]);
+                Self::Label { before, behind }
+            }
+        }
+    }
+
+    fn fits(&self, stated: &str) -> bool {
+        match self {
+            Entry::Exact(origin) => stated == origin,
+            Entry::Label { before, behind } => {
+                let rest = stated.strip_prefix(before.as_str());
+                rest.and_then(|rest| rest.strip_suffix(behind.as_str())).is_some_and(is_label)
+            }
+            // What cannot be listed is no origin either: `null` is any sandboxed page.
+            Entry::Every => PageOrigin::parse(stated).is_ok_and(|it| it.to_string() == stated),
+        }
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=63).contains(&text.len()) && text.bytes().all(fits)
+}
+
+/// What a response tells a browser beside whose pages may read it.
+enum Told<'a> {
+    Response,
+    /// The methods that may be used.
+    Preflight(&'a HeaderValue),
+}
+
+impl Policy {
+    #[must_use]
+    pub fn new(policy: &CorsPolicy) -> Self {
+        Self {
+            origins: policy.origins.iter().map(Entry::new).collect(),
+            methods: policy.methods.clone(),
+            fields: policy.fields.clone(),
+            allowed_fields: list(policy.fields.iter().map(HeaderName::as_str)),
+            exposed_fields: list(policy.exposed.iter().map(HeaderName::as_str)),
+            max_age: HeaderValue::from(policy.max_age.as_secs()),
+            credentials: policy.credentials,
+        }
+    }
+
+    /// Whether pages of the origin may read what it is the policy of.
+    fn lists(&self, origin: &HeaderValue) -> bool {
+        let stated = origin.to_str();
+        stated.is_ok_and(|stated| self.origins.iter().any(|entry| entry.fits(stated)))
+    }
+
+    /// The methods that pages may use, of those that there are; none named is every one.
+    fn methods<'a>(&'a self, there: &[&'a str]) -> Vec<&'a str> {
+        let named = self.methods.iter().map(Method::as_str);
+        match (self.methods.is_empty(), there.is_empty()) {
+            (true, true) => USUAL_METHODS.to_vec(),
+            (true, false) => there.to_vec(),
+            (false, true) => named.collect(),
+            (false, false) => named.filter(|method| there.contains(method)).collect(),
+        }
+    }
+
+    /// The one place where these fields are written. Whatever an upstream said of them
+    /// goes first, so that nobody is let in by it and no field comes twice.
+    fn write(&self, origin: Option<&HeaderValue>, told: Told<'_>, headers: &mut HeaderMap) {
+        remove_family(headers);
+        vary_by_origin(headers);
+        let Some(origin) = origin.filter(|origin| self.lists(origin)) else { return };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        if self.credentials == AmbientCredentials::Included {
+            let value = HeaderValue::from_static("true");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, value);
+        }
+        match told {
+            Told::Response => {
+                let exposed = self.exposed_fields.clone();
+                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+            }
+            Told::Preflight(methods) => {
+                let fields = self.allowed_fields.clone();
+                headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields);
+                headers.insert(header::ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
+            }
+        }
+    }
+}
+
+/// Names and methods are tokens, which every field can hold.
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> HeaderValue {
+    let text = words.collect::<Vec<_>>().join(", ");
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn remove_family(headers: &mut HeaderMap) {
+    let of_family = |name: &&HeaderName| name.as_str().starts_with(FAMILY);
+    let names: Vec<HeaderName> = headers.keys().filter(of_family).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// Said to everybody, also where no origin was stated: a cache would else give a page the
+/// response that it keeps from somebody else's request, without the fields.
+fn vary_by_origin(headers: &mut HeaderMap) {
+    let names = |value: &HeaderValue| {
+        let mut tokens = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        tokens.any(|token| token == b"*" || token.eq_ignore_ascii_case(ORIGIN.as_bytes()))
+    };
+    if !headers.get_all(header::VARY).iter().any(names) {
+        headers.append(header::VARY, HeaderValue::from_static(ORIGIN));
+    }
+}
+
+/// Under which policy the response to a request is.
+#[derive(Debug, Clone)]
+pub enum Applied {
+    /// The request did not get so far.
+    Unknown,
+    /// None: the fields stay as they are.
+    Nothing,
+    Policy(Arc<Policy>),
+    /// And these methods may be used.
+    Preflight(Arc<Policy>, HeaderValue),
+}
+
+impl Applied {
+    fn of(policy: Option<&Arc<Policy>>) -> Self {
+        policy.map_or(Self::Nothing, |policy| Self::Policy(Arc::clone(policy)))
+    }
+
+    /// Of the endpoints that share a path of ours.
+    #[must_use]
+    pub fn of_endpoint(gateway: &Gateway, candidates: &[Candidate]) -> Self {
+        let contract = candidates.first().map(|candidate| candidate.dialect.contract());
+        Self::of(contract.and_then(|contract| policy_of_contract(gateway, contract)))
+    }
+}
+
+/// The auth API's, links among it. A page that may use that is not one that may administer.
+fn policy_of_contract(gateway: &Gateway, contract: Contract) -> Option<&Arc<Policy>> {
+    match contract {
+        Contract::Form
+        | Contract::Status
+        | Contract::Envelope
+        | Contract::Plain
+        | Contract::Links => gateway.cors.as_ref(),
+        Contract::Admin => None,
+    }
+}
+
+/// What a page's request says of itself, kept until there is a response. Boxed, as what
+/// few requests have is, so that the others' futures stay small.
+pub struct Page {
+    /// `None`: it came more than once, so nobody knows which a browser wrote.
+    origin: Option<HeaderValue>,
+    /// Where the request was sent to, should it be refused before anybody else looks.
+    method: Method,
+    uri: Uri,
+    version: Version,
+    host: Option<HeaderValue>,
+}
+
+impl Page {
+    /// `None`: the request does not state an origin, or there is no policy to judge it by.
+    #[must_use]
+    pub fn of<B>(gateway: &Gateway, request: &Request<B>) -> Option<Box<Self>> {
+        let headers = request.headers();
+        if !headers.contains_key(header::ORIGIN) || !gateway.has_cors_policies() {
+            return None;
+        }
+        let asked = requested_method(headers).filter(|_| request.method() == Method::OPTIONS);
+        Some(Box::new(Self {
+            origin: only(headers, &header::ORIGIN).cloned(),
+            method: asked.unwrap_or_else(|| request.method().clone()),
+            uri: request.uri().clone(),
+            version: request.version(),
+            host: only(headers, &header::HOST).cloned(),
+        }))
+    }
+
+    /// The policy of a request that was refused before its route was known. Where none can
+    /// be, what we say is what the auth API might.
+    fn policy<'g>(&self, gateway: &'g Gateway) -> Option<&'g Arc<Policy>> {
+        let of_auth_api = gateway.cors.as_ref();
+        let written = self.uri.path();
+        let path = path::judge(written).ok().filter(|_| written.len() <= gateway.uri_bytes);
+        let Some(path) = path.map(|judged| judged.normal) else { return of_auth_api };
+        if let Some(contract) = gateway.dialects.owner(&path) {
+            return policy_of_contract(gateway, contract);
+        }
+        let Some(host) = self.host() else { return of_auth_api };
+        match gateway.routes.find(&host, &path, &self.method) {
+            Ok(route) => route.cors.policy(),
+            Err(lost) if lost.reason == Reason::RouteUnknown => of_auth_api,
+            // The path is somebody's, by another method.
+            Err(_) => {
+                let origin = self.origin.as_ref()?;
+                let mut rules = gateway.routes.at(&host, &path).iter().map(|route| &route.cors);
+                rules.find_map(|rule| rule.policy().filter(|policy| policy.lists(origin)))
+            }
+        }
+    }
+
+    fn host(&self) -> Option<String> {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.uri.clone_from(&self.uri);
+        head.version = self.version;
+        head.headers.extend(self.host.clone().map(|host| (header::HOST, host)));
+        message::host(&head).ok().map(|host| host.name)
+    }
+}
+
+/// Lets the page that asked read the response, if its origin is listed.
+pub fn share(
+    gateway: &Gateway,
+    applied: &Applied,
+    page: Option<&Page>,
+    response: &mut Response<ResponseBody>,
+) {
+    // No page reads the head of a WebSocket.
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return;
+    }
+    let (policy, told) = match applied {
+        Applied::Nothing => return,
+        Applied::Policy(policy) => (policy, Told::Response),
+        Applied::Preflight(policy, methods) => (policy, Told::Preflight(methods)),
+        Applied::Unknown => match page.and_then(|page| page.policy(gateway)) {
+            Some(policy) => (policy, Told::Response),
+            None => return,
+        },
+    };
+    let origin = page.and_then(|page| page.origin.as_ref());
+    policy.write(origin, told, response.headers_mut());
+}
+
+/// A browser's question whether a page may send a request (Fetch 4.8).
+#[derive(Debug)]
+pub struct Preflight {
+    /// `None`: more than one, or none at all.
+    origin: Option<HeaderValue>,
+    /// The method that the page would use; `None`: it is not one.
+    method: Option<Method>,
+    /// The fields that it would set.
+    fields: Vec<HeaderValue>,
+}
+
+impl Preflight {
+    /// `None`: the request is no preflight. Browsers send them with neither a body nor
+    /// an upgrade, and OPTIONS with either is judged as any request is.
+    #[must_use]
+    pub fn read(parts: &Parts, ends_with_head: bool) -> Option<Box<Self>> {
+        let headers = &parts.headers;
+        let is_one = parts.method == Method::OPTIONS
+            && headers.contains_key(header::ORIGIN)
+            && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+            && !headers.contains_key(header::UPGRADE)
+            && ends_with_head;
+        is_one.then(|| {
+            let fields = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS);
+            Box::new(Self {
+                origin: only(headers, &header::ORIGIN).cloned(),
+                method: requested_method(headers),
+                fields: fields.iter().cloned().collect(),
+            })
+        })
+    }
+
+    fn is_of_listed(&self, policy: &Policy) -> bool {
+        self.origin.as_ref().is_some_and(|origin| policy.lists(origin))
+    }
+
+    /// The first field that the policy does not let pages set.
+    fn unlisted_field(&self, policy: &Policy) -> Option<String> {
+        let values = self.fields.iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
+        let mut names = values.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+        let listed = |name: &&[u8]| {
+            policy.fields.iter().any(|field| name.eq_ignore_ascii_case(field.as_str().as_bytes()))
+        };
+        let unlisted = names.find(|name| !listed(name))?;
+        let shown = std::str::from_utf8(unlisted).ok().filter(|it| it.len() <= SHOWN_NAME_BYTES);
+        Some(shown.unwrap_or("a field").to_owned())
+    }
+}
+
+/// The value of a field that comes exactly once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+fn requested_method(headers: &HeaderMap) -> Option<Method> {
+    let value = only(headers, &header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    Method::from_bytes(value.as_bytes()).ok()
+}
+
+/// Answers a preflight for one of our endpoints, none of which takes OPTIONS itself.
+///
+/// # Errors
+/// When a page may not send what its browser asks about, and for what is no preflight.
+pub fn answer_for_endpoint(
+    gateway: &Gateway,
+    record: &mut RequestRecord,
+    path: &str,
+    preflight: Option<&Preflight>,
+    allow: String,
+) -> Result<Response<ResponseBody>, Rejection> {
+    let Some(preflight) = preflight else {
+        return Err(Reason::MethodNotAllowed { allow }.into());
+    };
+    let policy = gateway
+        .dialects
+        .owner(path)
+        .and_then(|contract| policy_of_contract(gateway, contract))
+        .ok_or_else(|| Reason::PreflightRefused.because("no [cors] for this endpoint"))?;
+    let there: Vec<&str> = allow.split(", ").collect();
+    answer(gateway, record, policy, preflight, &there)
+}
+
+/// The route that a request goes on by, or the answer to a preflight that does not.
+///
+/// # Errors
+/// When there is no route, or a page may not send what its browser asks about.
+pub fn find_route<'g>(
+    gateway: &'g Gateway,
+    record: &mut RequestRecord,
+    (host, path): (&str, ReadPath<'_>),
+    method: &Method,
+    preflight: Option<&Preflight>,
+) -> Result<ControlFlow<Response<ResponseBody>, &'g Arc<Route>>, Rejection> {
+    let Some(preflight) = preflight else {
+        let route = gateway.routes.find_judged(host, path, method)?;
+        return Ok(ControlFlow::Continue(go_on(record, route)));
+    };
+    match way(&gateway.routes, (host, path), preflight.method.as_ref()) {
+        Ok(Way::Upstream(route)) => Ok(ControlFlow::Continue(go_on(record, route))),
+        Ok(Way::Here(route)) => {
+            let policy = go_on(record, route).cors.policy();
+            let policy = policy
+                .ok_or_else(|| Reason::PreflightRefused.because("the route has no `cors`"))?;
+            answer(gateway, record, policy, preflight, &route.methods()).map(ControlFlow::Break)
+        }
+        Err(lost) => {
+            // So that its page can read the 404 of what is asked about.
+            let policy = gateway.cors.as_ref().filter(|policy| {
+                lost.reason == Reason::RouteUnknown && preflight.is_of_listed(policy)
+            });
+            let Some(policy) = policy else { return Err(lost) };
+            answer(gateway, record, policy, preflight, &[]).map(ControlFlow::Break)
+        }
+    }
+}
+
+/// Notes the route whose rules are a request's.
+fn go_on<'g>(record: &mut RequestRecord, route: &'g Arc<Route>) -> &'g Arc<Route> {
+    record.access.route = Some(Arc::clone(&route.id));
+    record.cors = Applied::of(route.cors.policy());
+    route
+}
+
+/// By whom a preflight is answered.
+#[derive(Debug)]
+enum Way<'r> {
+    Upstream(&'r Arc<Route>),
+    Here(&'r Arc<Route>),
+}
+
+/// The route that the request asked about would take decides. Where that one says nothing,
+/// OPTIONS passes if nobody needs a credential for it, as any request does. Else it ends
+/// here: it has none, and 401 would ask a browser for what it never sends with it.
+fn way<'r>(
+    routes: &'r Routes,
+    (host, path): (&str, ReadPath<'_>),
+    method: Option<&Method>,
+) -> Result<Way<'r>, Rejection> {
+    let found = routes.find_judged(host, path, method.unwrap_or(&Method::OPTIONS));
+    match found {
+        Ok(route) if matches!(route.cors, Rule::Upstream) => Ok(Way::Upstream(route)),
+        Ok(route) if matches!(route.cors, Rule::Policy(_)) => Ok(Way::Here(route)),
+        found => match open_to_options(routes, host, path) {
+            Some(open) => Ok(Way::Upstream(open)),
+            None => found.map(Way::Here),
+        },
+    }
+}
+
+/// The route that lets everybody send OPTIONS, if it leaves preflights to its upstream.
+fn open_to_options<'g>(
+    routes: &'g Routes,
+    host: &str,
+    path: ReadPath<'_>,
+) -> Option<&'g Arc<Route>> {
+    let route = routes.find_judged(host, path, &Method::OPTIONS).ok()?;
+    let open = route.access == Access::Public && route.cors.policy().is_none();
+    open.then_some(route)
+}
+
+/// The origin decides whether there is an answer. Of methods and fields the answer tells
+/// what is allowed: the browser compares, and names in its console what is not. It does
+/// not compare the methods of forms, so those are refused here.
+fn answer(
+    gateway: &Gateway,
+    record: &mut RequestRecord,
+    policy: &Arc<Policy>,
+    preflight: &Preflight,
+    there: &[&str],
+) -> Result<Response<ResponseBody>, Rejection> {
+    record.cors = Applied::Policy(Arc::clone(policy));
+    if !preflight.is_of_listed(policy) {
+        return Err(Reason::PreflightRefused.because(describe(preflight.origin.as_ref())));
+    }
+    let Some(method) = &preflight.method else {
+        return Err(Reason::PreflightRefused.because("the method to be used is not one method"));
+    };
+    let methods = policy.methods(there);
+    record.access.decision = Decision::Own;
+    if !methods.contains(&method.as_str()) {
+        let unmet = Reason::PreflightRefused.because("a method that `cors` does not allow here");
+        if [Method::GET, Method::HEAD, Method::POST].contains(method) {
+            return Err(unmet);
+        }
+        note(gateway, record, &unmet);
+    } else if let Some(name) = preflight.unlisted_field(policy) {
+        let unmet = format!("{name} is not in `cors.fields`");
+        note(gateway, record, &Reason::PreflightRefused.because(unmet));
+    }
+    record.cors = Applied::Preflight(Arc::clone(policy), list(methods.into_iter()));
+    Ok(respond::preflight())
+}
+
+/// An origin as the log has it: never the bytes that somebody sent.
+fn describe(origin: Option<&HeaderValue>) -> String {
+    let stated = origin.and_then(|origin| PageOrigin::parse(origin.to_str().ok()?).ok());
+    match (origin, stated) {
+        (None, _) => "more than one Origin field".to_owned(),
+        (_, Some(page)) => format!("{page} is not in `cors.origins`"),
+        (_, None) => "an origin that cannot be in `cors.origins`".to_owned(),
+    }
+}
+
+/// Takes from a preflight that goes upstream unjudged what an upstream could take for a
+/// credential that somebody has judged. Browsers send none with it (Fetch 4.8).
+pub fn remove_credentials(headers: &mut HeaderMap) {
+    let holds_one = |name: &&HeaderName| is_credential(name.as_str()) || **name == header::COOKIE;
+    let names: Vec<HeaderName> = headers.keys().filter(holds_one).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests;
