@@ -1,6 +1,8 @@
 //! Chromium, with pages of the gateway's own origin and of another's. It says itself
 //! where a request comes from, and adds Basic and cookies as it always does.
 
+mod cross_origin;
+
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
