@@ -6,7 +6,7 @@ mod read;
 
 use memchr::{memchr, memchr2};
 
-pub use body::BodyScanner;
+pub use body::{Blanks, BodyScanner};
 pub use read::poll_read_at_most;
 
 /// What is wrong with the bytes of a message.

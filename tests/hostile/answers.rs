@@ -16,6 +16,8 @@ enum Verdict {
     Whole,
     /// The same; the upstream then closes, for that is the end of the body.
     WholeAtClose,
+    /// 204 and nothing else, whatever it announces; the connection is not used again.
+    Bodiless,
     /// Nothing of it passes.
     Refused,
     /// The head may have passed; the body never looks complete.
@@ -23,7 +25,7 @@ enum Verdict {
     /// It passes, and what stands behind it does not.
     Cut,
 }
-use Verdict::{Broken, Cut, Refused, Whole, WholeAtClose};
+use Verdict::{Bodiless, Broken, Cut, Refused, Whole, WholeAtClose};
 
 const ANSWERS: &[(&str, &str, Verdict)] = &[
     ("a length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Whole),
@@ -150,10 +152,22 @@ const ANSWERS: &[(&str, &str, Verdict)] = &[
         "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         Refused,
     ),
-    ("a length on 204", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", Refused),
+    // 204 ends with its head (RFC 9112 6.3), whatever it says.
+    ("a length on 204", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n", Bodiless),
+    ("a body on 204", "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", Bodiless),
     (
         "a coding on 204",
         "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        Bodiless,
+    ),
+    (
+        "another answer in the body of 204",
+        "HTTP/1.1 204 No Content\r\nContent-Length: 46\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled",
+        Bodiless,
+    ),
+    (
+        "two lengths on 204",
+        "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\n",
         Refused,
     ),
     (
@@ -185,6 +199,21 @@ const ANSWERS: &[(&str, &str, Verdict)] = &[
     (
         "a space behind a chunk size",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2 \r\nok\r\n0\r\n\r\n",
+        Whole,
+    ),
+    (
+        "blanks behind chunk sizes",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1     \r\no\r\n1\t ;a\r\nk\r\n0     \r\n\r\n",
+        Whole,
+    ),
+    (
+        "a space before a chunk size",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 2\r\nok\r\n0\r\n\r\n",
+        Broken,
+    ),
+    (
+        "a space within a chunk size",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0 2\r\nok\r\n0\r\n\r\n",
         Broken,
     ),
     (
@@ -310,6 +339,11 @@ async fn an_answer_that_can_be_read_in_two_ways_is_nobodys() {
                         "{name}"
                     );
                 }
+                (Bodiless, Ok(got)) => {
+                    assert_eq!((got.status.as_u16(), &*got.body), (204, b"".as_slice()), "{name}");
+                    assert!(!got.headers.contains_key("content-length"), "{name}: {got:?}");
+                    assert!(!got.headers.contains_key("transfer-encoding"), "{name}: {got:?}");
+                }
                 (Refused | Broken, Ok(got)) => assert_eq!(got.status, 502, "{name}: {answer:?}"),
                 (Broken, Err(_)) => {}
                 (_, Err(error)) => panic!("{name}: {error}"),
@@ -342,4 +376,22 @@ async fn a_body_where_none_can_be_is_not_the_next_answer() {
     let asked_on = journal.last();
     assert_eq!(client.get("/open/next").await.expect(200).body, "ok");
     assert_ne!(journal.last(), asked_on, "the body that came with the HEAD is on that connection");
+}
+
+/// Fields are what servers add for caches, policies and cookies; clients send fewer.
+#[tokio::test]
+async fn an_answer_may_have_so_many_fields_and_no_more() {
+    for (fields, status) in [(254, 200), (300, 502)] {
+        let lines: Vec<String> = (0..fields).map(|number| format!("X-{number}: a\r\n")).collect();
+        let lines = lines.concat();
+        let upstream =
+            Upstream::saying(format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{lines}\r\nok"));
+        let upstream = upstream.await;
+        let gateway = Gateway::start(&upstream.routes()).await;
+        let got = Client::anonymous(&gateway).h2().get("/open").await;
+        assert_eq!(got.status, status, "{fields}");
+        let passed = got.headers.keys().filter(|name| name.as_str().starts_with("x-"));
+        // One more is the gateway's own, the request's id.
+        assert_eq!(passed.count(), if status == 200 { fields + 1 } else { 1 });
+    }
 }

@@ -7,8 +7,8 @@
 //! several codings, fragments, white space in odd places) never gets to it.
 
 use crate::http1::{
-    BodyScanner, FramingFault, Version, check_line_ends, find_end, is_token, lines, parse_version,
-    read_fields,
+    Blanks, BodyScanner, FramingFault, Version, check_line_ends, find_end, is_token, lines,
+    parse_version, read_fields,
 };
 
 /// Bounds on a head.
@@ -144,7 +144,9 @@ fn parse_head(head: &[u8], limits: HeadLimits) -> Result<State, FramingFault> {
     Ok(match framing.length {
         Some(0) => State::Head,
         Some(length) => State::Body(BodyScanner::of_length(length)),
-        None if framing.chunked => State::Body(BodyScanner::chunked(limits.fields)),
+        None if framing.chunked => {
+            State::Body(BodyScanner::chunked(limits.fields, Blanks::Refused))
+        }
         None if framing.upgrade => State::Upgrade,
         None => State::Head,
     })

@@ -12,16 +12,38 @@ const MAX_CHUNK_DIGITS: u8 = 15;
 #[derive(Debug)]
 pub struct BodyScanner {
     state: State,
+    /// Of extensions, and of blanks before them.
     extension_bytes: usize,
     max_trailers: usize,
+    blanks: Blanks,
+}
+
+/// What may stand between a chunk's size and what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blanks {
+    Refused,
+    /// Spaces and tabs, which old servers fill the size up with. Every reader ends the
+    /// number there.
+    Allowed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Length(u64),
-    ChunkSize { size: u64, digits: u8 },
-    ChunkExtension { size: u64 },
-    ChunkSizeLf { size: u64 },
+    ChunkSize {
+        size: u64,
+        digits: u8,
+    },
+    /// Behind a blank.
+    ChunkSizeEnd {
+        size: u64,
+    },
+    ChunkExtension {
+        size: u64,
+    },
+    ChunkSizeLf {
+        size: u64,
+    },
     ChunkData(u64),
     ChunkDataCr,
     ChunkDataLf,
@@ -34,12 +56,14 @@ impl BodyScanner {
     /// A body of known length; of length 0 it is complete.
     #[must_use]
     pub fn of_length(length: u64) -> Self {
-        Self { state: State::Length(length), extension_bytes: 0, max_trailers: 0 }
+        let state = State::Length(length);
+        Self { state, extension_bytes: 0, max_trailers: 0, blanks: Blanks::Refused }
     }
 
     #[must_use]
-    pub fn chunked(max_trailers: usize) -> Self {
-        Self { state: State::ChunkSize { size: 0, digits: 0 }, extension_bytes: 0, max_trailers }
+    pub fn chunked(max_trailers: usize, blanks: Blanks) -> Self {
+        let state = State::ChunkSize { size: 0, digits: 0 };
+        Self { state, extension_bytes: 0, max_trailers, blanks }
     }
 
     #[must_use]
@@ -100,10 +124,9 @@ impl BodyScanner {
                         State::ChunkSize { size: size << 4 | u64::from(digit), digits: digits + 1 }
                     }
                     None if digits == 0 => return Err(FramingFault::Chunk),
-                    None if byte == b'\r' => State::ChunkSizeLf { size },
-                    None if byte == b';' => State::ChunkExtension { size },
-                    None => return Err(FramingFault::Chunk),
+                    None => self.end_size(byte, size)?,
                 },
+                State::ChunkSizeEnd { size } => self.end_size(byte, size)?,
                 State::ChunkExtension { size } => {
                     self.extension_bytes += 1;
                     if byte == b'\r' {
@@ -129,6 +152,20 @@ impl BodyScanner {
             at += 1;
         }
         Ok(at)
+    }
+
+    /// What a byte behind the digits of a size means.
+    fn end_size(&mut self, byte: u8, size: u64) -> Result<State, FramingFault> {
+        match byte {
+            b'\r' => Ok(State::ChunkSizeLf { size }),
+            b';' => Ok(State::ChunkExtension { size }),
+            b' ' | b'\t' if self.blanks == Blanks::Allowed => {
+                self.extension_bytes += 1;
+                let few = self.extension_bytes <= MAX_EXTENSION_BYTES;
+                if few { Ok(State::ChunkSizeEnd { size }) } else { Err(FramingFault::Chunk) }
+            }
+            _ => Err(FramingFault::Chunk),
+        }
     }
 
     fn scan_trailers(&mut self, buffer: &[u8]) -> Result<usize, FramingFault> {

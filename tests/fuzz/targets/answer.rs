@@ -11,7 +11,8 @@ use http::{Method, Request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use portcullis::pipeline::forward::framing::{Asked, Scanner};
+use portcullis::http1::Blanks;
+use portcullis::pipeline::forward::framing::{Asked, MAX_FIELDS, Scanner};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::framing::{lines, read_chunks};
@@ -80,7 +81,7 @@ fn scan(bytes: &[u8], cuts: &[u8], mut asked: Asked) -> Option<Vec<u8>> {
 /// The final response, if it is all there.
 fn read_strictly(mut bytes: &[u8], method: &Method) -> Option<Answer> {
     loop {
-        let mut fields = [httparse::EMPTY_HEADER; 100];
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         let Ok(status) = response.parse(bytes) else { panic!("httparse refused what was passed") };
         let httparse::Status::Complete(head) = status else { return None };
@@ -108,7 +109,7 @@ fn read_strictly(mut bytes: &[u8], method: &Method) -> Option<Answer> {
                 Vec::new()
             }
             (_, Some(_), _) => {
-                let (body, length) = read_chunks(rest)?;
+                let (body, length) = read_chunks(rest, Blanks::Allowed)?;
                 assert_eq!(rest.len(), length, "more than one answer was passed");
                 body
             }
@@ -130,7 +131,9 @@ fn read_by_hyper(bytes: &[u8], cuts: &[u8], method: &Method) -> Option<Answer> {
     let stream = TokioIo::new(Pieces::answering(bytes, cuts));
     let request = Request::builder().method(method).uri("/").body(Empty::<Bytes>::new());
     RUNTIME.block_on(async {
-        let (mut sender, connection) = http1::handshake(stream).await.ok()?;
+        let mut builder = http1::Builder::new();
+        builder.max_headers(MAX_FIELDS);
+        let (mut sender, connection) = builder.handshake(stream).await.ok()?;
         let answer = async move {
             let request = request.expect("a request");
             let (head, body) = sender.send_request(request).await.ok()?.into_parts();

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use portcullis::edge::framing::{HeadLimits, Scanner};
-use portcullis::http1::FramingFault;
+use portcullis::http1::{Blanks, FramingFault};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::pieces::{Pieces, first_line, lengths};
@@ -129,7 +129,7 @@ fn read_strictly(mut bytes: &[u8]) -> (Vec<Message>, bool) {
             assert_eq!(request.version, Some(1));
         });
         let body = match (chunked, length) {
-            (Some(_), _) => read_chunks(&bytes[head..]),
+            (Some(_), _) => read_chunks(&bytes[head..], Blanks::Refused),
             (None, length) => {
                 let length: usize = length.unwrap_or(0);
                 bytes[head..].get(..length).map(|body| (body.to_vec(), length))
@@ -162,11 +162,14 @@ fn as_hyper_shows(target: &str) -> String {
 }
 
 /// The body and how many bytes it took, if it is all there.
-pub(crate) fn read_chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+pub(crate) fn read_chunks(bytes: &[u8], blanks: Blanks) -> Option<(Vec<u8>, usize)> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let line = bytes[at..].windows(2).position(|pair| pair == b"\r\n")?;
-        let size = bytes[at..at + line].split(|byte| *byte == b';').next().unwrap_or_default();
+        let mut size = bytes[at..at + line].split(|byte| *byte == b';').next().unwrap_or_default();
+        if blanks == Blanks::Allowed {
+            size = size.trim_ascii_end();
+        }
         let size =
             std::str::from_utf8(size).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
         let size = size.expect("the size of a chunk that was passed");

@@ -3,13 +3,14 @@
 //! nobody's answer, and what follows it must not become the next one's.
 
 use crate::http1::{
-    BodyScanner, FramingFault, check_line_ends, find_end, is_field_byte, lines, parse_version,
-    read_fields,
+    Blanks, BodyScanner, FramingFault, check_line_ends, find_end, is_field_byte, lines,
+    parse_version, read_fields,
 };
 
 const MAX_HEAD_BYTES: usize = 64 << 10;
-/// hyper's own bound.
-const MAX_FIELDS: usize = 100;
+/// Fields of a response, and of its trailers. Policies, cookies and caches add more to a
+/// response than clients send; the room they take together is bounded by its bytes.
+pub const MAX_FIELDS: usize = 256;
 
 /// The request whose response comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,8 @@ enum State {
     Body(BodyScanner),
     /// A body that ends with the connection, or another protocol.
     Rest,
+    /// Nothing more is read: what comes may be a body or a response, and is nobody's.
+    Over,
 }
 
 impl Default for Scanner {
@@ -47,11 +50,17 @@ impl Scanner {
         matches!(self.state, State::Head)
     }
 
+    /// Whether the connection ends here, whatever else comes on it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
     /// Bytes that need no look.
     #[must_use]
     pub fn unlooked(&self) -> u64 {
         match &self.state {
-            State::Head => 0,
+            State::Head | State::Over => 0,
             State::Body(body) => body.unlooked(),
             State::Rest => u64::MAX,
         }
@@ -65,7 +74,7 @@ impl Scanner {
                 body.skip(bytes);
                 self.end_body()
             }
-            State::Head | State::Rest => false,
+            State::Head | State::Rest | State::Over => false,
         }
     }
 
@@ -83,6 +92,7 @@ impl Scanner {
                 Ok((pass, self.end_body()))
             }
             State::Rest => Ok((buffer.len(), false)),
+            State::Over => Ok((0, false)),
         }
     }
 
@@ -105,13 +115,11 @@ impl Scanner {
         let (status, body) = parse_head(&buffer[..end - 4], asked)?;
         // An interim response; the final one is still to come.
         let interim = (100..200).contains(&status) && status != 101;
-        match body {
-            Some(state) => {
-                self.state = state;
-                Ok((end, false))
-            }
-            None => Ok((end, !interim)),
+        let complete = matches!(body, None | Some(State::Over)) && !interim;
+        if let Some(state) = body {
+            self.state = state;
         }
+        Ok((end, complete))
     }
 
     fn end_body(&mut self) -> bool {
@@ -134,12 +142,17 @@ fn parse_head(head: &[u8], asked: Asked) -> Result<(u16, Option<State>), Framing
     let body = match (status, framing.length) {
         (101, _) => Some(State::Rest),
         (100..=199 | 204, None | Some(0)) if !framing.chunked => None,
+        // It ends with its head (RFC 9110 15.3.5), and what follows, be it the body that it
+        // speaks of, must not become the next response.
+        (204, _) => Some(State::Over),
         // A length where no body can be: whoever believes it waits for the next answer.
-        (100..=199 | 204, _) => return Err(FramingFault::ContentLength),
+        (100..=199, _) => return Err(FramingFault::ContentLength),
         _ if asked == Asked::Head || status == 304 => None,
         (_, Some(0)) => None,
         (_, Some(length)) => Some(State::Body(BodyScanner::of_length(length))),
-        (_, None) if framing.chunked => Some(State::Body(BodyScanner::chunked(MAX_FIELDS))),
+        (_, None) if framing.chunked => {
+            Some(State::Body(BodyScanner::chunked(MAX_FIELDS, Blanks::Allowed)))
+        }
         (_, None) => Some(State::Rest),
     };
     Ok((status, body))

@@ -148,6 +148,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                 }
                 return Poll::Ready(Ok(()));
             }
+            if this.scanner.is_over() {
+                this.buffer = BytesMut::new();
+                return Poll::Ready(Ok(()));
+            }
             if !this.buffer.is_empty() {
                 match this.scanner.scan(&this.buffer, this.question.asked()) {
                     Ok((0, _)) => {}

@@ -27,6 +27,7 @@ use crate::config::{self, FieldNames, HttpTarget, UpstreamProtocol};
 use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
 
+use super::framing::MAX_FIELDS;
 use super::gate::{Gate, Malformed, Question};
 use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamLease, Streams};
 use super::share::Shares;
@@ -369,6 +370,7 @@ impl Upstream {
             let gate = Gate::new(io, Arc::clone(&question));
             let (sender, connection) = http1::Builder::new()
                 .max_buf_size(64 << 10)
+                .max_headers(MAX_FIELDS)
                 .handshake(TokioIo::new(gate))
                 .await
                 .map_err(protocol)?;

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{Asked, FramingFault, MAX_HEAD_BYTES, Scanner};
+use super::{Asked, FramingFault, MAX_FIELDS, MAX_HEAD_BYTES, Scanner};
 
 /// Feeds the bytes in pieces; says what was passed, and how many responses ended.
 fn scan(bytes: &[u8], piece: usize, asked: Asked) -> Result<(usize, usize), FramingFault> {
@@ -51,8 +51,6 @@ fn a_response_ends_where_its_fields_say() {
 fn an_answer_that_can_be_read_in_two_ways_is_a_fault() {
     let (line, length) = (FramingFault::StatusLine, FramingFault::ContentLength);
     for (head, fault) in [
-        ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", length),
-        ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", length),
         ("HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\n", length),
         ("HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n", length),
         ("HTTP/1.1 2x0 OK\r\n\r\n", line),
@@ -89,6 +87,54 @@ fn a_head_has_so_many_bytes_and_no_more() {
             assert_eq!(outcome, Err(FramingFault::HeadTooLarge));
         }
     }
+}
+
+/// What it announces can be its body, or the next response's beginning.
+#[test]
+fn a_204_that_announces_a_body_is_the_last_of_its_connection() {
+    let next = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for head in [
+        "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
+        for behind in ["", "0\r\n\r\n", "hello", next] {
+            for piece in [1, 7, 1 << 10] {
+                let bytes = format!("{head}{behind}");
+                let outcome = scan(bytes.as_bytes(), piece, Asked::Other);
+                assert_eq!(outcome, Ok((head.len(), 1)), "{bytes:?} in pieces of {piece}");
+            }
+        }
+    }
+}
+
+#[test]
+fn blanks_may_stand_behind_the_size_of_a_chunk_and_nowhere_else() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for size in ["2 ", "2\t", "02  \t ", "2 ;a=b", "2 ; a"] {
+        passes(&format!("{head}{size}\r\nok\r\n0  \r\n\r\n"), Asked::Other, 1);
+    }
+    for size in [" 2", "2 2", "2 x", " ", "2 \n", "2\u{b}"] {
+        let bytes = format!("{head}{size}\r\nok\r\n0\r\n\r\n");
+        for piece in [1, bytes.len()] {
+            let outcome = scan(bytes.as_bytes(), piece, Asked::Other);
+            assert_eq!(outcome, Err(FramingFault::Chunk), "{size:?}");
+        }
+    }
+    // As many as an extension may have bytes.
+    let endless = format!("{head}2{}", " ".repeat((16 << 10) + 1));
+    assert_eq!(scan(endless.as_bytes(), 1 << 10, Asked::Other), Err(FramingFault::Chunk));
+}
+
+#[test]
+fn a_response_has_so_many_fields_and_no_more() {
+    let response = |fields: usize| {
+        let more = "X-Field: a\r\n".repeat(fields - 1);
+        format!("HTTP/1.1 200 OK\r\n{more}Content-Length: 0\r\n\r\n")
+    };
+    passes(&response(MAX_FIELDS), Asked::Other, 1);
+    let many = response(MAX_FIELDS + 1);
+    let outcome = scan(many.as_bytes(), many.len(), Asked::Other);
+    assert_eq!(outcome, Err(FramingFault::FieldCount));
 }
 
 #[test]
