@@ -54,12 +54,16 @@ async fn an_upstream_that_cannot_be_used_is_named_with_the_reason() {
     let distrusted = Upstream::http(Kind::TlsHttp1, ok).await;
     let clear = Upstream::http1(ok).await;
     let full = Unreachable::new().await;
-    for (url, reason) in [
-        (distrusted.url(), "TLS: invalid peer certificate"),
-        (clear.url().replace("http:", "https:"), "TLS: "),
-        (full.url(), "no answer within 300ms"),
+    for (url, timeout, reason) in [
+        (
+            distrusted.url(),
+            "10s",
+            "TLS: the certificate is self-signed: put this certificate into `roots`",
+        ),
+        (clear.url().replace("http:", "https:"), "10s", "TLS: "),
+        (full.url(), "300ms", "no answer within 300ms"),
     ] {
-        let section = format!("[upstream.app]\nurl = \"{url}\"\nconnect_timeout = \"300ms\"\n");
+        let section = format!("[upstream.app]\nurl = \"{url}\"\nconnect_timeout = \"{timeout}\"\n");
         let ended = check(&format!("{section}{ECHO}"), &[]).await;
         assert_eq!(ended.status.code(), Some(1), "{ended:?}");
         assert!(ended.stderr.contains("1 of 1 cannot be used"), "{ended:?}");

@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod backends;
 pub mod balancer;
+pub mod certificate;
 pub mod client;
 pub mod dice;
 pub mod fault_proxy;

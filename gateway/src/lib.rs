@@ -43,3 +43,4 @@ pub mod mail;
 pub mod server;
 pub mod socket;
 pub mod telemetry;
+pub mod trust;

@@ -17,9 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use http::Method;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -83,6 +81,7 @@ use crate::store::embedded::{
 use crate::store::shared::{self, Beginning, SharedArchive, SharedStore};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
+use crate::trust::Connector;
 
 use sweeping::Sweeping;
 
@@ -547,7 +546,7 @@ fn shared_settings(
     let tls = match &shared.tls {
         UpstreamTls::Off => None,
         UpstreamTls::On { roots } => Some(
-            connector(roots.as_deref(), &[])
+            Connector::new(roots.as_deref(), &[])
                 .map_err(|reason| StartError::SharedStoreRoots { reason })?,
         ),
     };
@@ -811,8 +810,8 @@ fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
 /// # Errors
 /// When the authorities it is verified against cannot be read.
 pub fn github(config: &config::GitHub) -> Result<GitHub, StartError> {
-    let made = connector(config.roots.as_deref(), &[b"http/1.1"])
-        .and_then(|connector| GitHub::new(config, &connector));
+    let made = Connector::new(config.roots.as_deref(), &[b"http/1.1"])
+        .and_then(|connector| GitHub::new(config, connector.tls()));
     made.map_err(|reason| StartError::GitHub { reason })
 }
 
@@ -828,40 +827,7 @@ fn upstream_connector(
     let host = target.authority.host();
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    Ok((connector(roots, protocols)?, name))
-}
-
-/// TLS towards another server, always verified: against these authorities or the
-/// system's.
-fn connector(roots: Option<&Path>, protocols: &[&[u8]]) -> Result<TlsConnector, String> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        Some(path) => {
-            let file = |error| format!("roots {}: {error}", path.display());
-            for certificate in CertificateDer::pem_file_iter(path).map_err(file)? {
-                let certificate = certificate.map_err(file)?;
-                store.add(certificate).map_err(|error| format!("{}: {error}", path.display()))?;
-            }
-            if store.is_empty() {
-                return Err(format!("roots {} holds no certificate", path.display()));
-            }
-        }
-        None => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                // An image from scratch has none of its own.
-                store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            }
-        }
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(store)
-        .with_no_client_auth();
-    client.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Ok(TlsConnector::from(Arc::new(client)))
+    Ok((Connector::new(roots, protocols)?.tls().clone(), name))
 }
 
 const FIRST_ACCOUNT_RETRY: Duration = Duration::from_secs(1);

@@ -14,6 +14,7 @@ use rcgen::CertifiedKey;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::certificate::own_authority;
 use super::process::Process;
 use super::{eventually, fresh_host, within};
 
@@ -84,9 +85,7 @@ impl Builder {
         let mut lines =
             vec![format!("bind {}", self.host), format!("port {PORT}"), "save \"\"".to_owned()];
         if let Some(name) = &self.certified {
-            let CertifiedKey { cert, signing_key } =
-                rcgen::generate_simple_self_signed([name.clone()])
-                    .expect("a certificate can be made");
+            let CertifiedKey { cert, signing_key } = own_authority([name.clone()]);
             let write = |name: &str, text: String| {
                 std::fs::write(directory.path().join(name), text).expect("a file can be written");
             };

@@ -1,7 +1,6 @@
 //! An HTTPS client of its own: what the gateway's code takes for right is what is
 //! to be judged.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,15 +15,16 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+
+use crate::trust::Connector;
 
 use super::reply::Reply;
 use super::report::Fault;
@@ -41,7 +41,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub enum Trust {
     System,
-    /// PEM file of the authorities.
+    /// PEM file of the authorities, or of the gateway's own certificate.
     File(std::path::PathBuf),
     Anything,
 }
@@ -380,42 +380,24 @@ pub fn limit_of(reply: &Reply) -> Option<Limit> {
 }
 
 fn connector(trust: &Trust) -> Result<TlsConnector, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    let mut config = match trust {
-        Trust::Anything => config
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-            .with_no_client_auth(),
-        Trust::File(path) => {
-            config.with_root_certificates(authorities(path)?).with_no_client_auth()
+    const HTTP1: &[u8] = b"http/1.1";
+    let verified = |roots| Connector::new(roots, &[HTTP1]).map(|made| made.tls().clone());
+    match trust {
+        Trust::File(path) => verified(Some(path)),
+        Trust::System => verified(None),
+        Trust::Anything => {
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+                .with_safe_default_protocol_versions()
+                .map_err(|error| error.to_string())?;
+            let mut config = config
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+                .with_no_client_auth();
+            config.alpn_protocols = vec![HTTP1.to_vec()];
+            Ok(TlsConnector::from(Arc::new(config)))
         }
-        Trust::System => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                // An image from scratch has none of its own.
-                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            }
-            config.with_root_certificates(roots).with_no_client_auth()
-        }
-    };
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-fn authorities(path: &Path) -> Result<RootCertStore, String> {
-    let wrong = |error: String| format!("{}: {error}", path.display());
-    let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
     }
-    if roots.is_empty() { Err(wrong("no certificate in it".to_owned())) } else { Ok(roots) }
 }
 
 /// `--insecure`: whoever answers is believed to be the gateway.

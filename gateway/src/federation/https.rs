@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::federation::FederationError;
 use crate::config::ServiceUrl;
+use crate::trust;
 
 /// Where requests go.
 pub(super) struct Service {
@@ -66,7 +67,7 @@ impl Service {
         let tcp = TcpStream::connect((self.url.host(), port)).await;
         let tcp = tcp.map_err(|error| unavailable(&error))?;
         let tls = self.connector.connect(self.name.clone(), tcp).await;
-        let tls = tls.map_err(|error| unavailable(&error))?;
+        let tls = tls.map_err(|error| FederationError::Unavailable(trust::describe(&error)))?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(64 << 10)
             .handshake(TokioIo::new(tls))

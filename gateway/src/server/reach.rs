@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 use crate::auth::time::Seconds;
 use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
 use crate::store::shared;
+use crate::trust;
 
 use super::{shared_settings, upstream_connector};
 
@@ -118,7 +119,7 @@ async fn handshake(
     name: rustls::pki_types::ServerName<'static>,
     tcp: TcpStream,
 ) -> Result<String, String> {
-    let tls = connector.connect(name, tcp).await.map_err(|error| format!("TLS: {error}"))?;
+    let tls = connector.connect(name, tcp).await.map_err(|error| format!("TLS: {}", trust::describe(&error)))?;
     let (_, session) = tls.get_ref();
     let version = match session.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",

@@ -26,6 +26,7 @@ use tokio_rustls::TlsConnector;
 use crate::config::{self, FieldNames, HttpTarget, UpstreamProtocol};
 use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
+use crate::trust;
 
 use super::framing::MAX_FIELDS;
 use super::gate::{Gate, Malformed, Question};
@@ -346,7 +347,7 @@ impl Upstream {
                 let tls = connector
                     .connect(name.clone(), tcp)
                     .await
-                    .map_err(|error| Reason::UpstreamTls.because(error))?;
+                    .map_err(|error| Reason::UpstreamTls.because(trust::describe(&error)))?;
                 let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
                 self.handshake(tls, http2, permit).await
             }

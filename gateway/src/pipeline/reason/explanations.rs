@@ -603,7 +603,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "upstream_tls",
         "The upstream's TLS handshake or certificate failed; `detail` says why.",
-        "Name its authority in `roots`, and use a host name in `url` that the certificate has.",
+        "Put its authority's certificate, or its own, into `roots`, and use a host name in `url` that the certificate has. `portcullis check --connect` tries it.",
     ),
     of(
         "upstream_saturated",

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::auth::error::StoreError;
+use crate::trust;
 
 use super::settings::{Address, Settings};
 
@@ -280,10 +281,10 @@ pub(super) async fn connect_as(
             Some(tls) => {
                 let name = ServerName::try_from(address.host.clone())
                     .map_err(|error| LinkError::Tls(address.clone(), error.to_string()))?;
-                let stream = tls.connect(name, tcp).await.map_err(|error| {
+                let stream = tls.tls().connect(name, tcp).await.map_err(|error| {
                     // A server that hangs up is not one with a wrong certificate.
                     if error.kind() == std::io::ErrorKind::InvalidData {
-                        LinkError::Tls(address.clone(), error.to_string())
+                        LinkError::Tls(address.clone(), trust::describe(&error))
                     } else {
                         unreachable(error)
                     }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio_rustls::TlsConnector;
-
 use crate::auth::ports::AccountLimits;
 use crate::auth::secret::Secret;
 use crate::auth::time::Seconds;
+use crate::trust::Connector;
 
 /// A server's host (without brackets) and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +52,7 @@ pub enum Durability {
 #[derive(Clone)]
 pub struct Settings {
     pub topology: Topology,
-    pub tls: Option<TlsConnector>,
+    pub tls: Option<Connector>,
     pub username: Option<String>,
     pub password: Option<Secret>,
     pub database: u32,
