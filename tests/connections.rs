@@ -1,5 +1,6 @@
 //! `check --connect`: what the configuration names, tried from here.
 
+mod certificates;
 mod store;
 
 use serde_json::{Value, json};

@@ -6,6 +6,7 @@ mod caching;
 mod connections;
 mod failures;
 mod fields;
+mod going_away;
 mod grpc;
 mod interim;
 mod limits;
@@ -15,7 +16,9 @@ mod names;
 mod permission;
 mod shares;
 mod streaming;
+mod switching;
 mod targets;
+mod trust;
 
 /// One test for each way through the gateway: the client's protocol, then the
 /// upstream's.

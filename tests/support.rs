@@ -12,6 +12,7 @@ pub mod frames;
 pub mod gateway;
 pub mod github;
 pub mod installation;
+pub mod nginx;
 pub mod process;
 pub mod property;
 pub mod raw;

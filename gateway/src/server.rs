@@ -17,10 +17,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 use http::Method;
-use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 
 use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
@@ -38,8 +37,7 @@ use crate::auth::{Core, Policy, Ports};
 use crate::clock::{self, SystemClock};
 use crate::config::warning::Warning;
 use crate::config::{
-    self, Config, HttpTarget, NodeAddress, PathMatch, Target, Transport, UpstreamProtocol,
-    UpstreamTls,
+    self, Config, HttpTarget, NodeAddress, PathMatch, Target, Transport, UpstreamTls,
 };
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, MIN_SECRET_BYTES, SecretTooShort};
@@ -67,6 +65,7 @@ use crate::pipeline::cors;
 use crate::pipeline::forward::Destination;
 use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::forward::upstream::Upstream;
+use crate::pipeline::forward::upstream::tls::OutboundTls;
 use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::Challenges;
 use crate::pipeline::route::Routes;
@@ -795,13 +794,8 @@ fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
         }
         Target::Http(target) => target,
     };
-    let tls = match &target.tls {
-        UpstreamTls::Off => None,
-        UpstreamTls::On { roots } => Some(
-            upstream_connector(target, roots.as_deref())
-                .map_err(|reason| StartError::Upstream { name: upstream.name.clone(), reason })?,
-        ),
-    };
+    let tls = upstream_tls(target)
+        .map_err(|reason| StartError::Upstream { name: upstream.name.clone(), reason })?;
     Ok(Destination::Http(Arc::new(Upstream::new(upstream, target.clone(), tls))))
 }
 
@@ -815,19 +809,14 @@ pub fn github(config: &config::GitHub) -> Result<GitHub, StartError> {
     made.map_err(|reason| StartError::GitHub { reason })
 }
 
-fn upstream_connector(
-    target: &HttpTarget,
-    roots: Option<&Path>,
-) -> Result<(TlsConnector, ServerName<'static>), String> {
-    let protocols: &[&[u8]] = match target.protocol {
-        UpstreamProtocol::Auto => &[b"h2", b"http/1.1"],
-        UpstreamProtocol::Http1 => &[b"http/1.1"],
-        UpstreamProtocol::Http2 => &[b"h2"],
-    };
-    let host = target.authority.host();
-    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    Ok((Connector::new(roots, protocols)?.tls().clone(), name))
+fn upstream_tls(target: &HttpTarget) -> Result<Option<OutboundTls>, String> {
+    match &target.tls {
+        UpstreamTls::Off => Ok(None),
+        UpstreamTls::On { roots } => {
+            let host = target.authority.host();
+            OutboundTls::new(host, target.protocol, roots.as_deref()).map(Some)
+        }
+    }
 }
 
 const FIRST_ACCOUNT_RETRY: Duration = Duration::from_secs(1);

@@ -32,6 +32,8 @@ pub struct Backend {
 }
 
 impl Backend {
+    pub const PORT: u16 = PORT;
+
     /// lighttpd with a CGI program that returns its environment: every byte of a field's
     /// name that is no letter or digit has become `_`.
     pub async fn cgi() -> Self {
@@ -140,6 +142,12 @@ impl Backend {
     /// What it has printed, once `find` finds something in it.
     pub async fn printed<T>(&self, what: &str, find: impl FnMut(&[String]) -> Option<T>) -> T {
         within(what, self.process.stdout.find(find)).await.expect("the backend runs")
+    }
+
+    /// Another's program, once what all of them need is installed.
+    pub async fn installed(host: IpAddr, command: Command, directory: TempDir) -> Self {
+        let _ = &*ROOT;
+        Self::started(host, command, directory).await
     }
 
     async fn started(host: IpAddr, mut command: Command, directory: TempDir) -> Self {

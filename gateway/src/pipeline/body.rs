@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use tokio::time::{Instant, Sleep};
 
 use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Holding;
-use super::forward::uploads::Uploads;
 use super::message::trim_values;
 use super::outgoing::{Outgoing, Piece};
 use super::record::RequestRecord;
@@ -48,7 +47,7 @@ pub struct BodyProgress {
     /// Once the upstream has begun to answer, the two talk at their own pace.
     answered: AtomicBool,
     /// What sends it, over HTTP/2.
-    task: OnceLock<AbortHandle>,
+    task: Mutex<Option<AbortHandle>>,
 }
 
 impl BodyProgress {
@@ -68,17 +67,20 @@ impl BodyProgress {
         self.answered.store(true, Ordering::Release);
     }
 
-    /// What sends it, and is to end with the exchange.
+    /// What sends it from now on, and is to end with the exchange.
     pub fn set_task(&self, task: AbortHandle) {
-        // Told once, by whoever has just started it.
-        let _ = self.task.set(task);
+        *self.lock_task() = Some(task);
     }
 
     /// Nobody waits for the upstream any more: what is not sent yet never is.
     pub fn abandon(&self) {
-        if let Some(task) = self.task.get() {
+        if let Some(task) = self.lock_task().take() {
             task.abort();
         }
+    }
+
+    fn lock_task(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[must_use]
@@ -109,8 +111,6 @@ const MIN_PROGRESS_BYTES: u64 = 1024;
 pub struct RequestBody {
     inner: Option<Incoming>,
     progress: Arc<BodyProgress>,
-    /// To be told when it is read for the first time.
-    uploads: Option<Uploads>,
     trailers: Option<TrailerFilter>,
     limit: Option<u64>,
     window: Duration,
@@ -140,7 +140,6 @@ impl RequestBody {
         Ok(Self {
             inner: (!empty).then_some(incoming),
             progress,
-            uploads: None,
             trailers,
             limit,
             window,
@@ -159,7 +158,6 @@ impl RequestBody {
         Self {
             inner: None,
             progress,
-            uploads: None,
             trailers: None,
             limit: None,
             window: Duration::MAX,
@@ -173,11 +171,6 @@ impl RequestBody {
     #[must_use]
     pub fn progress(&self) -> Arc<BodyProgress> {
         Arc::clone(&self.progress)
-    }
-
-    /// It is about to be sent over an HTTP/2 connection that runs these.
-    pub fn send_by(&mut self, uploads: &Uploads) {
-        self.uploads = Some(uploads.clone());
     }
 
     fn note_waiting(
@@ -244,9 +237,6 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        if let Some(uploads) = this.uploads.take() {
-            uploads.begin(&this.progress);
-        }
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };

@@ -9,6 +9,7 @@ mod gate;
 pub mod headers;
 pub mod identity;
 pub mod lease;
+pub mod replay;
 mod share;
 pub mod tunnel;
 pub mod uploads;

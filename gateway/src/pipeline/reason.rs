@@ -111,6 +111,12 @@ pub enum Reason {
     UpstreamConnect,
     UpstreamConnectTimeout,
     UpstreamTls,
+    /// It talks to nobody without a certificate of the client's.
+    UpstreamClientCertificate,
+    /// Where the configuration says that it speaks HTTP/2.
+    UpstreamNoHttp2,
+    /// No HTTP/1.1 is spoken with it, which a switch of protocols needs.
+    UpstreamNoUpgrade,
     UpstreamSaturated,
     /// By the account itself, or by the address of those without one.
     UpstreamShareTaken,
@@ -221,6 +227,9 @@ impl Reason {
             Reason::UpstreamConnect => "upstream_connect",
             Reason::UpstreamConnectTimeout => "upstream_connect_timeout",
             Reason::UpstreamTls => "upstream_tls",
+            Reason::UpstreamClientCertificate => "upstream_client_certificate",
+            Reason::UpstreamNoHttp2 => "upstream_no_http2",
+            Reason::UpstreamNoUpgrade => "upstream_no_upgrade",
             Reason::UpstreamSaturated => "upstream_saturated",
             Reason::UpstreamShareTaken => "upstream_share_taken",
             Reason::UpstreamTimeout => "upstream_timeout",

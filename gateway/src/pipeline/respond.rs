@@ -230,6 +230,9 @@ fn refusal(reason: &Reason) -> Refusal {
         Reason::RouteUnknown => keep(S::NOT_FOUND, "NOT_FOUND", "Not found"),
         Reason::UpstreamConnect
         | Reason::UpstreamTls
+        | Reason::UpstreamClientCertificate
+        | Reason::UpstreamNoHttp2
+        | Reason::UpstreamNoUpgrade
         | Reason::UpstreamClosed
         | Reason::UpstreamProtocol
         | Reason::UpstreamUpgrade => {

@@ -4,16 +4,23 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::auth::time::Seconds;
 use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
+use crate::pipeline::forward::upstream::Need;
+use crate::pipeline::forward::upstream::tls::OutboundTls;
+use crate::pipeline::reason::{Reason, Rejection};
 use crate::store::shared;
-use crate::trust;
+use crate::trust::{self, Fault};
 
-use super::{shared_settings, upstream_connector};
+use super::{shared_settings, upstream_tls};
+
+/// For a server to refuse who has shown no certificate.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 /// One thing that was tried.
 #[derive(Debug, Serialize)]
@@ -90,41 +97,68 @@ async fn reach_store(store: &config::SharedStore) -> Found {
 }
 
 async fn reach_upstream(target: &HttpTarget, timeout: Duration) -> Found {
-    let tls = match &target.tls {
-        UpstreamTls::Off => None,
-        UpstreamTls::On { roots } => Some(upstream_connector(target, roots.as_deref())?),
-    };
+    let tls = upstream_tls(target)?;
     let connecting = async {
         let port = target.authority.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
         let host = target.authority.host().trim_start_matches('[').trim_end_matches(']');
         let tcp = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
         let peer = tcp.peer_addr().map_err(|error| error.to_string())?;
         match tls {
-            None => Ok(peer.to_string()),
-            Some((connector, name)) => {
-                let spoken = handshake(&connector, name, tcp).await?;
-                Ok(format!("{peer}, {spoken}"))
+            None => Ok((peer.to_string(), Vec::new())),
+            Some(tls) => {
+                let (spoken, warnings) = handshake(&tls, tcp).await?;
+                Ok((format!("{peer}, {spoken}"), warnings))
             }
         }
     };
     match tokio::time::timeout(timeout, connecting).await {
-        Ok(reached) => reached.map(|detail| (detail, Vec::new())),
+        Ok(reached) => reached,
         Err(_) => Err(format!("no answer within {timeout:?}")),
     }
 }
 
 /// The version of TLS and, if ALPN settled it, the protocol above.
-async fn handshake(
-    connector: &TlsConnector,
-    name: rustls::pki_types::ServerName<'static>,
-    tcp: TcpStream,
-) -> Result<String, String> {
-    let tls = connector.connect(name, tcp).await.map_err(|error| format!("TLS: {}", trust::describe(&error)))?;
+async fn handshake(outbound: &OutboundTls, tcp: TcpStream) -> Found {
+    let connected = outbound.connect(tcp, Need::Any).await;
+    let mut tls = connected.map_err(|rejection| in_words(&rejection))?;
+    let mut warnings = Vec::new();
+    if outbound.has_been_asked() {
+        hear_refusal(outbound, &mut tls).await?;
+        warnings.push(
+            "it asks for a client certificate, and the gateway has none: requests may be refused"
+                .to_owned(),
+        );
+    }
     let (_, session) = tls.get_ref();
     let version = match session.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
         _ => "TLS 1.2",
     };
     let protocol = session.alpn_protocol().map(String::from_utf8_lossy);
-    Ok(protocol.map_or_else(|| version.to_owned(), |protocol| format!("{version}, {protocol}")))
+    let spoken =
+        protocol.map_or_else(|| version.to_owned(), |protocol| format!("{version}, {protocol}"));
+    Ok((spoken, warnings))
+}
+
+/// With TLS 1.3 a server refuses who has no certificate when the handshake is over for the
+/// client; one that does not refuse says nothing before it is asked something.
+async fn hear_refusal(
+    outbound: &OutboundTls,
+    tls: &mut TlsStream<TcpStream>,
+) -> Result<(), String> {
+    let mut first = [0];
+    match tokio::time::timeout(REFUSAL, tls.read(&mut first)).await {
+        Ok(Err(error)) if outbound.judge(&error) == Fault::WantsCertificate => {
+            Err(in_words(&Reason::UpstreamClientCertificate.because(trust::describe(&error))))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn in_words(rejection: &Rejection) -> String {
+    let detail = rejection.detail.as_deref().unwrap_or_default();
+    match &rejection.reason {
+        Reason::UpstreamTls => format!("TLS: {detail}"),
+        reason => format!("{}: {detail}", reason.code()),
+    }
 }

@@ -12,7 +12,7 @@ use crate::pipeline::body::BodyProgress;
 use crate::pipeline::slots::Place;
 
 use super::gate::Question;
-use super::upstream::{Http1Sender, Idle, Upstream};
+use super::upstream::{Http1Sender, Idle, Need, Upstream};
 
 /// Given back when the exchange is complete on both sides; dropped otherwise,
 /// which closes the connection (HTTP/1.1) or resets the stream (HTTP/2).
@@ -68,6 +68,8 @@ pub(super) struct Http1Connection {
     pub(super) task: JoinHandle<hyper::Result<()>>,
     /// What its gate expects an answer to.
     pub(super) question: Arc<Question>,
+    /// It carries what needs no more, and goes back among those.
+    pub(super) opened_for: Need,
 }
 
 impl Lease {

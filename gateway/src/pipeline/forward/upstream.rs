@@ -3,7 +3,11 @@
 //!
 //! The pool is ours, on hyper's client connections, because its policy is: a cap
 //! on connections with a bounded wait, the most recently used first, stream-aware
-//! sharing of HTTP/2, and a request that was not sent is sent again elsewhere.
+//! sharing of HTTP/2, and a request that was not sent, or not looked at, is sent again
+//! elsewhere.
+
+mod preface;
+pub mod tls;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,27 +19,28 @@ use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
 
 use crate::config::{self, FieldNames, HttpTarget, UpstreamProtocol};
 use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
-use crate::trust;
+use crate::trust::Fault;
 
 use super::framing::MAX_FIELDS;
 use super::gate::{Gate, Malformed, Question};
 use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamLease, Streams};
+use super::replay::Sent;
 use super::share::Shares;
 use super::uploads::Uploads;
+use preface::Preface;
+use tls::{OutboundTls, speaks_http2};
 
-pub(super) type Http1Sender = http1::SendRequest<RequestBody>;
-type Http2Sender = http2::SendRequest<RequestBody>;
+pub(super) type Http1Sender = http1::SendRequest<Sent>;
+type Http2Sender = http2::SendRequest<Sent>;
 
 /// A connection that has just come back may need a moment to be ready.
 const SETTLE: Duration = Duration::from_millis(10);
@@ -49,18 +54,34 @@ const DOUBTFUL_AFTER: Duration = Duration::from_millis(2);
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 pub(super) const STREAMS: u32 = 100;
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS * STREAM_WINDOW_BYTES;
+/// How often one request is sent, the first time included, to an upstream that has not
+/// looked at it. Servers that end a connection after so many requests return all that
+/// come behind, some of them more than once.
+const TRIES: u32 = 5;
+
+/// What an exchange needs of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Whatever it settles on.
+    Any,
+    /// HTTP/1.1, which alone can switch to another protocol.
+    Http1,
+}
 
 pub struct Upstream {
     pub name: Arc<str>,
     pub field_names: FieldNames,
     target: HttpTarget,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<OutboundTls>,
+    /// It has been told that this one asks for a client certificate.
+    told: AtomicBool,
     connect_timeout: Duration,
     idle_timeout: Duration,
+    max_connections: usize,
     /// HTTP/1.1 connections in use and HTTP/2 connections there are. Idle ones hold
     /// none: whoever waits for a place gets it when a connection comes back.
     permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<IdleConnections>,
     shared: Mutex<Vec<Shared>>,
     /// Whether the last connection settled on HTTP/2.
     multiplexes: AtomicBool,
@@ -70,6 +91,33 @@ pub struct Upstream {
     freed: Arc<Notify>,
     /// What of it each account may have.
     pub(super) shares: Shares,
+}
+
+/// HTTP/1.1 connections nobody uses now. Those that were opened for a switch of protocols
+/// carry nothing else: where ALPN would have settled on HTTP/2, a call of gRPC has no use
+/// for them.
+#[derive(Default)]
+struct IdleConnections {
+    any: Vec<Idle>,
+    http1: Vec<Idle>,
+}
+
+impl IdleConnections {
+    fn of(&mut self, need: Need) -> &mut Vec<Idle> {
+        match need {
+            Need::Any => &mut self.any,
+            Need::Http1 => &mut self.http1,
+        }
+    }
+
+    fn pop(&mut self, need: Need) -> Option<Idle> {
+        let own = self.of(need).pop();
+        if need == Need::Http1 { own.or_else(|| self.any.pop()) } else { own }
+    }
+
+    fn len(&self) -> usize {
+        self.any.len() + self.http1.len()
+    }
 }
 
 /// An HTTP/1.1 connection nobody uses now.
@@ -86,6 +134,8 @@ struct Shared {
     /// Streams it may have now: what the other end allows, and no more than ours; none when
     /// it has ended.
     allowed: Arc<AtomicUsize>,
+    /// Whether its other end has answered in HTTP/1.
+    answered_http1: Arc<AtomicBool>,
     /// Held as long as the connection is in the list or in use.
     _permit: Arc<OwnedSemaphorePermit>,
 }
@@ -97,11 +147,7 @@ enum Connected {
 
 impl Upstream {
     #[must_use]
-    pub fn new(
-        config: &config::Upstream,
-        target: HttpTarget,
-        tls: Option<(TlsConnector, ServerName<'static>)>,
-    ) -> Self {
+    pub fn new(config: &config::Upstream, target: HttpTarget, tls: Option<OutboundTls>) -> Self {
         let http2 = target.protocol == UpstreamProtocol::Http2;
         Self {
             name: config.name.as_str().into(),
@@ -110,8 +156,10 @@ impl Upstream {
             multiplexes: AtomicBool::new(http2),
             target,
             tls,
+            told: AtomicBool::new(false),
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
+            max_connections: config.max_connections,
             permits: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
             idle: Mutex::default(),
             shared: Mutex::default(),
@@ -127,23 +175,24 @@ impl Upstream {
     pub async fn send(
         self: &Arc<Self>,
         mut parts: Parts,
-        mut body: RequestBody,
+        body: RequestBody,
         target: &PathAndQuery,
     ) -> Result<(Response<Incoming>, Lease), Rejection> {
         let host = parts.headers.remove(header::HOST);
         let host = host.ok_or_else(|| Rejection::from(Reason::HostMissing))?;
+        let need = self.need(&parts)?;
         let progress = body.progress();
-        let replay = is_repeatable(&parts.method, &body);
-        // How often a connection may turn out closed before somebody is told.
-        let mut chances = 3;
-        let mut fresh = false;
+        let repeatable = is_repeatable(&parts.method, &body);
+        let mut body = Sent::new(body);
+        let (mut tries, mut fresh, mut blamed) = (TRIES, false, false);
         loop {
-            chances -= 1;
-            match self.connection(fresh).await? {
+            tries -= 1;
+            match self.connection(need, fresh).await? {
                 Connected::Http1 { connection, permit, idle_for } => {
                     frame_http1(&mut parts, &body, &host, target);
-                    let spare = (replay && idle_for.is_some_and(|idle| idle > DOUBTFUL_AFTER))
-                        .then(|| parts.clone());
+                    let once = body.once().ok_or(Reason::Internal)?;
+                    let spare = (repeatable && idle_for.is_some_and(|idle| idle > DOUBTFUL_AFTER))
+                        .then(|| Box::new(parts.clone()));
                     let upstream = Arc::clone(self);
                     let request = Arc::clone(&progress);
                     // Held while we wait: should the client leave, the connection goes.
@@ -152,53 +201,115 @@ impl Upstream {
                         return Err(Reason::Internal.into());
                     };
                     question.ask(&parts.method);
-                    match sender.try_send_request(Request::from_parts(parts, body)).await {
+                    match sender.try_send_request(Request::from_parts(parts, once)).await {
                         Ok(response) => return Ok((response, Lease::Http1(lease))),
                         Err(mut error) => match (error.take_message(), spare) {
                             // Never left: the connection had been closed meanwhile.
-                            (Some(request), _) if idle_for.is_some() && chances > 0 => {
+                            (Some(request), _) if idle_for.is_some() && tries > 0 => {
                                 (parts, body) = request.into_parts();
                             }
                             // Left on a connection that was closed as it did; safe and
                             // without a body, it may be sent again (RFC 9110 9.2.2).
-                            (None, Some(again)) if is_closed(error.error()) => {
-                                parts = again;
-                                body = RequestBody::none();
+                            (None, Some(again)) if tries > 0 && is_closed(error.error()) => {
+                                parts = *again;
+                                body = Sent::new(RequestBody::none());
                                 fresh = true;
                             }
-                            _ => return Err(failure(error.error())),
+                            _ => return Err(self.failure(error.error())),
                         },
                     }
                 }
                 Connected::Http2(mut shared, stream) => {
                     frame_http2(&mut parts, &host, self.scheme(), target)?;
-                    body.send_by(&shared.uploads);
+                    let (again, lent) = body.lend(&shared.uploads).ok_or(Reason::Internal)?;
+                    // What the upstream does not look at is not given back.
+                    let spare = Box::new(parts.clone());
                     // Held while we wait, as above.
                     let lease = Http2Lease::new(Arc::clone(&progress), stream);
-                    match shared.sender.try_send_request(Request::from_parts(parts, body)).await {
-                        Ok(response) => return Ok((response, Lease::Http2(lease))),
-                        Err(mut error) => match error.take_message() {
-                            Some(request) if chances > 0 => (parts, body) = request.into_parts(),
-                            _ => return Err(failure(error.error())),
-                        },
+                    let sending = shared.sender.try_send_request(Request::from_parts(parts, again));
+                    let mut error = match sending.await {
+                        Ok(response) => {
+                            lent.settle();
+                            return Ok((response, Lease::Http2(lease)));
+                        }
+                        Err(error) => error,
+                    };
+                    if shared.answered_http1.load(Ordering::Acquire) {
+                        return Err(Reason::UpstreamNoHttp2.because("it answers in HTTP/1"));
                     }
+                    let returned = error.take_message().map(Request::into_parts);
+                    let again = match (returned, unprocessed(error.error())) {
+                        (Some(request), _) => Some(request),
+                        // For its connection's other requests' sake: this one may be why.
+                        (None, Some(Unprocessed::Failing)) if blamed => None,
+                        (None, Some(why)) => {
+                            if why != Unprocessed::Refused {
+                                self.retire(&shared);
+                            }
+                            blamed |= why == Unprocessed::Failing;
+                            lent.take_back().map(|body| (*spare, body))
+                        }
+                        (None, None) => None,
+                    };
+                    (parts, body) =
+                        again.filter(|_| tries > 0).ok_or_else(|| self.failure(error.error()))?;
                 }
             }
         }
     }
 
+    /// No request more goes over a connection that its other end is about to close; those
+    /// that it carries may end.
+    fn retire(&self, leaving: &Shared) {
+        lock(&self.shared).retain(|one| !Arc::ptr_eq(&one.streams, &leaving.streams));
+    }
+
+    /// What a request needs. The only `Upgrade` field on its way upstream is the gateway's
+    /// own, where it takes a handshake further.
+    fn need(&self, parts: &Parts) -> Result<Need, Rejection> {
+        if !parts.headers.contains_key(header::UPGRADE) {
+            return Ok(Need::Any);
+        }
+        if self.target.protocol == UpstreamProtocol::Http2 {
+            return Err(Reason::UpstreamNoUpgrade.because("protocol is \"http2\""));
+        }
+        // Of others each connection speaks HTTP/1.1.
+        let chooses = self.tls.as_ref().is_some_and(OutboundTls::chooses);
+        Ok(if chooses { Need::Http1 } else { Need::Any })
+    }
+
     /// Closes what has been idle too long.
     pub fn sweep(&self) {
         let now = Instant::now();
-        lock(&self.idle).retain(|one| {
-            !one.connection.sender.is_closed() && now - one.since < self.idle_timeout
-        });
+        let mut idle = lock(&self.idle);
+        for need in [Need::Any, Need::Http1] {
+            idle.of(need).retain(|one| {
+                !one.connection.sender.is_closed() && now - one.since < self.idle_timeout
+            });
+        }
+        drop(idle);
         lock(&self.shared).retain(|one| self.is_usable(one));
         self.shares.sweep();
     }
 
     pub(super) fn put_idle(&self, idle: Idle) {
-        lock(&self.idle).push(idle);
+        lock(&self.idle).of(idle.connection.opened_for).push(idle);
+    }
+
+    /// What an error on a connection says about the upstream.
+    fn failure(&self, error: &hyper::Error) -> Rejection {
+        let Some(tls) = self.tls.as_ref() else { return failure(error) };
+        if tls.judge(error) == Fault::WantsCertificate {
+            return Reason::UpstreamClientCertificate.because(describe(error));
+        }
+        let mut rejection = failure(error);
+        if let Some(detail) = &mut rejection.detail
+            && rejection.reason == Reason::UpstreamClosed
+            && tls.has_been_asked()
+        {
+            detail.push_str("; it has asked for a client certificate, and the gateway has none");
+        }
+        rejection
     }
 
     /// Host and port as they are configured.
@@ -212,19 +323,13 @@ impl Upstream {
     }
 
     /// A connection to use, within the time that connecting may take.
-    async fn connection(self: &Arc<Self>, fresh: bool) -> Result<Connected, Rejection> {
+    async fn connection(self: &Arc<Self>, need: Need, fresh: bool) -> Result<Connected, Rejection> {
         let deadline = Instant::now() + self.connect_timeout;
-        if self.multiplexes.load(Ordering::Acquire) {
+        if need == Need::Any && self.multiplexes.load(Ordering::Acquire) {
             return self.stream(deadline).await;
         }
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => timeout_at(deadline, Arc::clone(&self.permits).acquire_owned())
-                .await
-                .map_err(|_| Rejection::from(Reason::UpstreamSaturated))?
-                .map_err(|_| Rejection::from(Reason::Internal))?,
-        };
-        while let Some(mut idle) = self.pop_idle().filter(|_| !fresh) {
+        let permit = self.permit(deadline).await?;
+        while let Some(mut idle) = self.pop_idle(need).filter(|_| !fresh) {
             let sender = &mut idle.connection.sender;
             let ready =
                 sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(())));
@@ -237,7 +342,27 @@ impl Upstream {
                 });
             }
         }
-        self.dial(permit, deadline).await
+        self.dial(need, permit, deadline).await
+    }
+
+    /// The right to a connection of HTTP/1.1.
+    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Rejection> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        self.close_unused_shared();
+        timeout_at(deadline, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| Rejection::from(Reason::UpstreamSaturated))?
+            .map_err(|_| Rejection::from(Reason::Internal))
+    }
+
+    /// One HTTP/2 connection without a stream makes room for another connection.
+    fn close_unused_shared(&self) {
+        let mut shared = lock(&self.shared);
+        if let Some(at) = shared.iter().position(|one| one.streams.open() == 0) {
+            shared.swap_remove(at);
+        }
     }
 
     /// A stream of an HTTP/2 connection, opening one when all are full.
@@ -256,19 +381,21 @@ impl Upstream {
                 return Ok(shared);
             }
             if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-                return self.dial(permit, deadline).await;
+                return self.dial(Need::Any, permit, deadline).await;
             }
             drop(turn);
             tokio::select! {
                 () = self.freed.notified() => {}
+                // A tunnel has ended, say: then there is one for this turn.
+                permit = self.permits.acquire() => drop(permit),
                 () = sleep_until(deadline) => return Err(Reason::UpstreamSaturated.into()),
             }
         }
     }
 
-    fn pop_idle(&self) -> Option<Idle> {
+    fn pop_idle(&self, need: Need) -> Option<Idle> {
         let mut idle = lock(&self.idle);
-        while let Some(one) = idle.pop() {
+        while let Some(one) = idle.pop(need) {
             if !one.connection.sender.is_closed() && one.since.elapsed() < self.idle_timeout {
                 return Some(one);
             }
@@ -315,16 +442,33 @@ impl Upstream {
 
     async fn dial(
         self: &Arc<Self>,
+        need: Need,
         permit: OwnedSemaphorePermit,
         deadline: Instant,
     ) -> Result<Connected, Rejection> {
+        self.make_room();
         // On the heap: few requests connect, and all would carry the room for it.
-        timeout_at(deadline, Box::pin(self.open(permit)))
+        timeout_at(deadline, Box::pin(self.open(need, permit)))
             .await
             .unwrap_or_else(|_| Err(Reason::UpstreamConnectTimeout.into()))
     }
 
-    async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Connected, Rejection> {
+    /// Idle connections that are of no use to who connects count as well.
+    fn make_room(&self) {
+        let in_use = self.max_connections.saturating_sub(self.permits.available_permits());
+        let mut idle = lock(&self.idle);
+        while idle.len() > 0 && idle.len() + in_use > self.max_connections {
+            let need = if idle.any.is_empty() { Need::Http1 } else { Need::Any };
+            // The one that has been idle for longest.
+            idle.of(need).remove(0);
+        }
+    }
+
+    async fn open(
+        self: &Arc<Self>,
+        need: Need,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Connected, Rejection> {
         let port = self.target.authority.port_u16().unwrap_or(match self.tls {
             Some(_) => 443,
             None => 80,
@@ -341,22 +485,31 @@ impl Upstream {
         match &self.tls {
             None => {
                 let http2 = self.target.protocol == UpstreamProtocol::Http2;
-                self.handshake(tcp, http2, permit).await
+                self.handshake(tcp, need, http2, permit).await
             }
-            Some((connector, name)) => {
-                let tls = connector
-                    .connect(name.clone(), tcp)
-                    .await
-                    .map_err(|error| Reason::UpstreamTls.because(trust::describe(&error)))?;
-                let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.handshake(tls, http2, permit).await
+            Some(outbound) => {
+                let tls = outbound.connect(tcp, need).await?;
+                self.tell_of_request(outbound);
+                let http2 = speaks_http2(&tls);
+                self.handshake(tls, need, http2, permit).await
             }
+        }
+    }
+
+    /// Some servers say in TLS that they want a client certificate, and refuse who has none
+    /// in HTTP, with a response like any other.
+    fn tell_of_request(&self, tls: &OutboundTls) {
+        if tls.has_been_asked() && !self.told.swap(true, Ordering::AcqRel) {
+            let code = Reason::UpstreamClientCertificate.code();
+            let upstream = &*self.name;
+            tracing::warn!(upstream, code, "an upstream asks for a client certificate");
         }
     }
 
     async fn handshake<IO>(
         self: &Arc<Self>,
         io: IO,
+        need: Need,
         http2: bool,
         permit: OwnedSemaphorePermit,
     ) -> Result<Connected, Rejection>
@@ -364,7 +517,10 @@ impl Upstream {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let protocol = |error: hyper::Error| Reason::UpstreamProtocol.because(error);
-        self.multiplexes.store(http2, Ordering::Release);
+        // What a connection for a switch of protocols speaks says nothing of others.
+        if need == Need::Any {
+            self.multiplexes.store(http2, Ordering::Release);
+        }
         if !http2 {
             self.settle();
             let question = Arc::<Question>::default();
@@ -376,10 +532,10 @@ impl Upstream {
                 .await
                 .map_err(protocol)?;
             let task = tokio::spawn(connection.with_upgrades());
-            let connection = Http1Connection { sender, task, question };
+            let connection = Http1Connection { sender, task, question, opened_for: need };
             return Ok(Connected::Http1 { connection, permit, idle_for: None });
         }
-        let uploads = Uploads::default();
+        let (uploads, answered_http1) = (Uploads::default(), Arc::<AtomicBool>::default());
         let (sender, connection) = http2::Builder::new(uploads.clone())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -388,14 +544,14 @@ impl Upstream {
             .max_header_list_size(64 << 10)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
-            .handshake(TokioIo::new(io))
+            .handshake(TokioIo::new(Preface::new(io, Arc::clone(&answered_http1))))
             .await
             .map_err(protocol)?;
         let allowed = Arc::new(AtomicUsize::new(allowed_streams(&connection)));
         // It goes with the upstream, not the upstream with it.
         tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::downgrade(self)));
         let (streams, permit) = (Arc::new(Streams::new()), Arc::new(permit));
-        let shared = Shared { sender, uploads, streams, allowed, _permit: permit };
+        let shared = Shared { sender, uploads, streams, allowed, answered_http1, _permit: permit };
         let stream = StreamLease::new(&shared.streams, &self.freed);
         lock(&self.shared).push(shared.clone());
         self.settle();
@@ -411,7 +567,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Runs an HTTP/2 connection and keeps what its other end allows up to date.
 async fn drive<IO>(
-    connection: http2::Connection<IO, RequestBody, Uploads>,
+    connection: http2::Connection<IO, Sent, Uploads>,
     allowed: Arc<AtomicUsize>,
     upstream: Weak<Upstream>,
 ) where
@@ -432,7 +588,7 @@ async fn drive<IO>(
     .await;
 }
 
-fn allowed_streams<IO>(connection: &http2::Connection<IO, RequestBody, Uploads>) -> usize
+fn allowed_streams<IO>(connection: &http2::Connection<IO, Sent, Uploads>) -> usize
 where
     IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
@@ -441,7 +597,7 @@ where
 
 /// Origin form, and explicit framing: hyper leaves out the body of a GET whose
 /// length it does not know.
-fn frame_http1(parts: &mut Parts, body: &RequestBody, host: &HeaderValue, target: &PathAndQuery) {
+fn frame_http1(parts: &mut Parts, body: &impl Body, host: &HeaderValue, target: &PathAndQuery) {
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(target.clone());
     let headers = &mut parts.headers;
@@ -505,6 +661,30 @@ fn is_closed(error: &hyper::Error) -> bool {
                 use std::io::ErrorKind as K;
                 matches!(io.kind(), K::ConnectionReset | K::BrokenPipe | K::ConnectionAborted)
             })
+}
+
+/// Why a request is surely not carried out by the upstream that it was sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unprocessed {
+    /// It ends the connection, and says that it has not come to this stream (RFC 9113 6.8).
+    Leaving,
+    /// The same, because something is wrong with the connection.
+    Failing,
+    /// It refuses the stream (RFC 9113 8.7).
+    Refused,
+}
+
+/// h2 gives the error of a GOAWAY only to streams above its last id, and to requests that
+/// come too late to be a stream of it.
+fn unprocessed(error: &hyper::Error) -> Option<Unprocessed> {
+    let cause = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
+    let reason = cause.reason().filter(|_| cause.is_remote())?;
+    if cause.is_go_away() {
+        let graceful = reason == h2::Reason::NO_ERROR;
+        Some(if graceful { Unprocessed::Leaving } else { Unprocessed::Failing })
+    } else {
+        (cause.is_reset() && reason == h2::Reason::REFUSED_STREAM).then_some(Unprocessed::Refused)
+    }
 }
 
 fn failure(error: &hyper::Error) -> Rejection {

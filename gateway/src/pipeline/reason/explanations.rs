@@ -606,6 +606,21 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Put its authority's certificate, or its own, into `roots`, and use a host name in `url` that the certificate has. `portcullis check --connect` tries it.",
     ),
     of(
+        "upstream_client_certificate",
+        "The upstream demands a client certificate (mutual TLS), and the gateway has none.",
+        "Let the upstream accept the gateway without one, by its network for example, or put a proxy that has one between the two.",
+    ),
+    of(
+        "upstream_no_http2",
+        "`protocol = \"http2\"` is set, and the upstream speaks HTTP/1 only: by ALPN, or by its answer on a connection in clear.",
+        "Leave `protocol` out, or switch HTTP/2 on at the upstream.",
+    ),
+    of(
+        "upstream_no_upgrade",
+        "A WebSocket or another switch of protocols needs HTTP/1.1, and the upstream is spoken to in HTTP/2 alone: `protocol = \"http2\"` says so, or it offers nothing else.",
+        "Leave `protocol` out: over TLS, plain requests then use HTTP/2 where the upstream offers it, and WebSockets HTTP/1.1. In clear, give WebSockets a route to an upstream of their own.",
+    ),
+    of(
         "upstream_saturated",
         "All `max_connections` to the upstream were in use, and none came free in time.",
         "Raise `max_connections`, or make the upstream faster.",

@@ -127,7 +127,7 @@ async fn connect(upstream: &Arc<Upstream>, streams: u32) -> AbortHandle {
     let serving = tokio::spawn(serving).abort_handle();
     let permit = Arc::clone(&upstream.permits).try_acquire_owned().expect("a connection");
     // The lease of the first stream ends here.
-    drop(upstream.handshake(near, true, permit).await.expect("a connection"));
+    drop(upstream.handshake(near, Need::Any, true, permit).await.expect("a connection"));
     serving
 }
 
