@@ -8,6 +8,7 @@ mod failures;
 mod fields;
 mod going_away;
 mod grpc;
+mod host;
 mod interim;
 mod limits;
 mod messages;

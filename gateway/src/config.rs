@@ -581,6 +581,7 @@ impl LogFormat {
 pub struct Upstream {
     pub name: String,
     pub target: Target,
+    pub host: UpstreamHost,
     pub field_names: FieldNames,
     pub connect_timeout: Duration,
     pub idle_timeout: Duration,
@@ -595,6 +596,18 @@ impl Upstream {
     pub fn share_of_connections(&self) -> usize {
         self.max_connections_per_account.unwrap_or(self.max_connections.div_ceil(2))
     }
+}
+
+/// Which host an upstream is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum UpstreamHost {
+    /// The one that the client asked for.
+    #[default]
+    Pass,
+    /// That of the upstream's URL.
+    Own,
+    /// This one, perhaps with a port.
+    Name(String),
 }
 
 #[derive(Debug, Clone)]

@@ -6,9 +6,13 @@ use http::Uri;
 use http::uri::{Authority, Scheme};
 use rustls::pki_types::CertificateDer;
 
+use crate::canonical::host;
+
 use super::document::{Located, Reader, Section, nearest};
 use super::file::{DAY, Files, SECOND, check_pem, small};
-use super::{FieldNames, HttpTarget, Target, Upstream, UpstreamProtocol, UpstreamTls};
+use super::{
+    FieldNames, HttpTarget, Target, Upstream, UpstreamHost, UpstreamProtocol, UpstreamTls,
+};
 
 pub(super) fn read_upstream(
     (name, section): (Located<String>, Section<'_>),
@@ -21,6 +25,7 @@ pub(super) fn read_upstream(
         ("http2", UpstreamProtocol::Http2),
     ];
     let protocol = section.choice("protocol", &protocols, UpstreamProtocol::Auto);
+    let host = read_upstream_host(&section);
     let roots = section.text("roots", "the path of a PEM file");
     let connect_timeout =
         section.duration("connect_timeout", SECOND * 5, Duration::from_millis(10)..=SECOND * 600);
@@ -77,11 +82,34 @@ pub(super) fn read_upstream(
     Upstream {
         name: name.value,
         target,
+        host,
         field_names,
         connect_timeout,
         idle_timeout,
         max_connections,
         max_connections_per_account: per_account,
+    }
+}
+
+fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
+    let expected = "\"pass\", \"upstream\" or a host name";
+    let Some(found) = section.text("host", expected) else { return UpstreamHost::default() };
+    match found.value.as_str() {
+        "pass" => UpstreamHost::Pass,
+        "upstream" => UpstreamHost::Own,
+        name if host::split(name).is_some() => UpstreamHost::Name(found.value),
+        name => {
+            let message = format!("expected {expected}, found {name:?}");
+            let bare = name.split_once("://").map_or(name, |(_, rest)| rest);
+            let bare = bare.split(['/', '?', '#']).next().unwrap_or(bare);
+            let help = if bare != name && host::split(bare).is_some() {
+                Some(format!("write \"{bare}\""))
+            } else {
+                nearest(name, ["pass", "upstream"].into_iter())
+            };
+            section.note(found.origin, "host", message, help);
+            UpstreamHost::default()
+        }
     }
 }
 
@@ -122,6 +150,7 @@ pub(super) fn resolve_upstream(
     upstreams.push(Upstream {
         name: found.value.clone(),
         target,
+        host: UpstreamHost::default(),
         field_names: FieldNames::Strict,
         connect_timeout: SECOND * 5,
         idle_timeout: SECOND * 30,

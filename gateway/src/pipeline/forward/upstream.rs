@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use crate::config::{self, FieldNames, HttpTarget, UpstreamProtocol};
+use crate::config::{self, FieldNames, HttpTarget, UpstreamHost, UpstreamProtocol};
 use crate::pipeline::body::RequestBody;
 use crate::pipeline::reason::{Reason, Rejection};
 use crate::trust::Fault;
@@ -75,6 +75,8 @@ pub struct Upstream {
     tls: Option<OutboundTls>,
     /// It has been told that this one asks for a client certificate.
     told: AtomicBool,
+    /// Said to it in place of the client's.
+    host: Option<HeaderValue>,
     connect_timeout: Duration,
     idle_timeout: Duration,
     max_connections: usize,
@@ -149,6 +151,12 @@ impl Upstream {
     #[must_use]
     pub fn new(config: &config::Upstream, target: HttpTarget, tls: Option<OutboundTls>) -> Self {
         let http2 = target.protocol == UpstreamProtocol::Http2;
+        let host = match &config.host {
+            UpstreamHost::Pass => None,
+            // What is allowed in an authority is allowed in a field.
+            UpstreamHost::Own => HeaderValue::from_str(target.authority.as_str()).ok(),
+            UpstreamHost::Name(name) => HeaderValue::from_str(name).ok(),
+        };
         Self {
             name: config.name.as_str().into(),
             field_names: config.field_names,
@@ -157,6 +165,7 @@ impl Upstream {
             target,
             tls,
             told: AtomicBool::new(false),
+            host,
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
             max_connections: config.max_connections,
@@ -180,6 +189,7 @@ impl Upstream {
     ) -> Result<(Response<Incoming>, Lease), Rejection> {
         let host = parts.headers.remove(header::HOST);
         let host = host.ok_or_else(|| Rejection::from(Reason::HostMissing))?;
+        let host = self.host.clone().unwrap_or(host);
         let need = self.need(&parts)?;
         let progress = body.progress();
         let repeatable = is_repeatable(&parts.method, &body);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::auth::ports::Source;
-use crate::config::{FieldNames, Target, Upstream};
+use crate::config::{FieldNames, Target, Upstream, UpstreamHost};
 
 const SOMEBODY: Holder = Holder::Address(Source::V4(1));
 
@@ -8,6 +8,7 @@ fn shares(max_connections: usize, each: Option<usize>, http2: bool) -> Shares {
     let upstream = Upstream {
         name: "app".to_owned(),
         target: Target::Echo,
+        host: UpstreamHost::Pass,
         field_names: FieldNames::Strict,
         connect_timeout: Duration::from_millis(10),
         idle_timeout: Duration::from_secs(1),

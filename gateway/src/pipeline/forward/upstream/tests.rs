@@ -97,6 +97,7 @@ fn multiplexing() -> Arc<Upstream> {
     let config = config::Upstream {
         name: "app".to_owned(),
         target: Target::Http(target.clone()),
+        host: UpstreamHost::Pass,
         field_names: FieldNames::Strict,
         connect_timeout: Duration::from_millis(10),
         idle_timeout: Duration::from_secs(60),
