@@ -99,3 +99,20 @@ async fn a_websocket_to_an_upstream_of_http2_alone_is_refused_for_that_reason() 
         client.get("/").await.expect(200);
     }
 }
+
+/// A handshake of Java's and .NET's clients.
+#[tokio::test]
+async fn a_handshake_that_says_it_has_no_body_opens_a_tunnel() {
+    let upstream = Upstream::websocket().await;
+    let gateway = Gateway::start(&upstream.routes()).await;
+    for length in ["0", "00"] {
+        let mut tunnel = Tunnel::opened(&gateway, "/open", &[("content-length", length)]).await;
+        tunnel.check_open().await;
+        let received = upstream.next_request().await;
+        assert_eq!(received.field("content-length"), None);
+    }
+    for (name, value) in [("content-length", "1"), ("transfer-encoding", "chunked")] {
+        let refused = Tunnel::open(&gateway, "/open", &[(name, value)]).await;
+        assert_eq!(refused.err(), Some(400), "{name}: {value}");
+    }
+}

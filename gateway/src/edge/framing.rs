@@ -142,13 +142,12 @@ fn parse_head(head: &[u8], limits: HeadLimits) -> Result<State, FramingFault> {
     let version = parse_request_line(lines.next().unwrap_or(Ok(b""))?, limits)?;
     let framing = read_fields(lines, version, limits.fields)?;
     Ok(match framing.length {
-        Some(0) => State::Head,
-        Some(length) => State::Body(BodyScanner::of_length(length)),
+        Some(length @ 1..) => State::Body(BodyScanner::of_length(length)),
         None if framing.chunked => {
             State::Body(BodyScanner::chunked(limits.fields, Blanks::Refused))
         }
-        None if framing.upgrade => State::Upgrade,
-        None => State::Head,
+        None | Some(0) if framing.upgrade => State::Upgrade,
+        None | Some(0) => State::Head,
     })
 }
 

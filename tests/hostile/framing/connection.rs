@@ -132,7 +132,7 @@ const TUNNELS: Table = Table {
         ),
         (
             "a body",
-            b"GET /open HTTP/1.1\r\nContent-Length: 0\r\n\
+            b"GET /open HTTP/1.1\r\nContent-Length: 1\r\n\
               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
             Refused(UPGRADE),
         ),

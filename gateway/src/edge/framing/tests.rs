@@ -177,7 +177,11 @@ fn chunks_are_framed_exactly() {
 #[test]
 fn bytes_behind_a_request_to_switch_are_held_back() {
     let head = "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
-    check(&format!("{head}GET /smuggled HTTP/1.1\r\n\r\n"), Ok(head.len()));
+    let behind = "GET /smuggled HTTP/1.1\r\n\r\n";
+    check(&format!("{head}{behind}"), Ok(head.len()));
+    // The same with no body that is said to be none.
+    let empty = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n";
+    check(&format!("{empty}{behind}"), Ok(empty.len()));
 }
 
 proptest! {

@@ -35,7 +35,9 @@ pub fn handshake(parts: &Parts, protocol: Protocol) -> Result<Option<Handshake>,
     if parts.version != Version::HTTP_11 || parts.method != Method::GET {
         return malformed("not a GET of HTTP/1.1");
     }
-    if parts.headers.contains_key(header::CONTENT_LENGTH)
+    // Java and .NET clients say that there is none.
+    let empty = |length: &HeaderValue| length.as_bytes().iter().all(|digit| *digit == b'0');
+    if parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| !empty(length))
         || parts.headers.contains_key(header::TRANSFER_ENCODING)
     {
         return malformed("a body before the handshake");
