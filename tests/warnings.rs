@@ -93,6 +93,27 @@ const CASES: &[Case] = &[
     ),
     ("[store]\nurl = \"rediss://redis.internal\"\npassword_file = \"secret\"\n", None),
     ("[store]\nurl = \"redis://localhost\"\n", None),
+    // What needs HTTP/1.1, to an upstream of HTTP/2 alone.
+    (
+        "[upstream.h2]\nurl = \"http://127.0.0.1:3000\"\nprotocol = \"http2\"\n[[route]]\npath = \"/ws\"\nupstream = \"h2\"\nagents = ^true\n",
+        Some("upgrade_over_http2"),
+    ),
+    (
+        "[upstream.h2]\nurl = \"http://127.0.0.1:3000\"\nprotocol = \"http2\"\n[[route]]\npath = \"/ws\"\nupstream = \"h2\"\nws_token = ^true\n",
+        Some("upgrade_over_http2"),
+    ),
+    (
+        "[upstream.h2]\nurl = \"http://127.0.0.1:3000\"\nprotocol = \"http2\"\n[[route]]\npath = \"/ws\"\nupstream = \"h2\"\nupgrades = ^[\"tcp\"]\n",
+        Some("upgrade_over_http2"),
+    ),
+    (
+        "[upstream.h2]\nurl = \"http://127.0.0.1:3000\"\nprotocol = \"http2\"\n[[route]]\npath = \"/ws\"\nupstream = \"h2\"\n",
+        None,
+    ),
+    (
+        "[upstream.h2]\nurl = \"http://127.0.0.1:3000\"\n[[route]]\npath = \"/ws\"\nupstream = \"h2\"\nagents = true\nws_token = true\nupgrades = [\"tcp\"]\n",
+        None,
+    ),
     // Agents, of which each takes a connection.
     (
         "[limits]\nagents_per_owner = ^513\n[[route]]\npath = \"/ws\"\nagents = true\nupstream = \"http://127.0.0.1:3000\"\n",

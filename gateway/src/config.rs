@@ -661,6 +661,8 @@ pub struct Route {
     pub credential: CredentialForwarding,
     pub tickets: Tickets,
     pub agents: Agents,
+    /// Protocols beside WebSocket that a connection may switch to.
+    pub upgrades: Vec<RawProtocol>,
     /// As [`Config::origins`], which are among them.
     pub origins: Vec<PageOrigin>,
     pub cors: Cors,
@@ -771,6 +773,29 @@ impl Agents {
     #[must_use]
     pub fn are_accepted(self) -> bool {
         self != Agents::NotAccepted
+    }
+}
+
+/// A protocol that is carried without being read, once client and upstream have switched
+/// to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RawProtocol {
+    /// What Docker's clients attach with.
+    Tcp,
+    /// What Kubernetes' clients run commands with.
+    Spdy,
+}
+
+impl RawProtocol {
+    pub const ALL: [RawProtocol; 2] = [RawProtocol::Tcp, RawProtocol::Spdy];
+
+    /// As `Upgrade` names it; any case is the same.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            RawProtocol::Tcp => "tcp",
+            RawProtocol::Spdy => "SPDY/3.1",
+        }
     }
 }
 

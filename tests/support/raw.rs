@@ -139,6 +139,18 @@ impl RawStream {
         self.stream.read_buf(&mut self.unread).await.unwrap_or(0)
     }
 
+    /// So many bytes behind a switch of protocols.
+    pub async fn read_exactly(&mut self, length: usize) -> Vec<u8> {
+        within("bytes", self.take(length)).await
+    }
+
+    /// Says that nothing more comes, and goes on reading.
+    pub async fn close_input(&mut self) {
+        within("the end to be taken", self.stream.shutdown())
+            .await
+            .expect("the connection is open");
+    }
+
     /// All that still comes until the other side closes.
     pub async fn read_to_end(&mut self) -> Vec<u8> {
         within("the connection to close", async { while self.fill().await > 0 {} }).await;

@@ -12,8 +12,8 @@ use super::cors::{AmbientCredentials, Cors, CorsPolicy, OriginPattern};
 use super::document::Section;
 use super::page_origin::PageOrigin;
 use super::{
-    Access, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Topology, Transport,
-    UpstreamTls, warning,
+    Access, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Tickets, Topology,
+    Transport, Upstream, UpstreamProtocol, UpstreamTls, warning,
 };
 
 /// Warns of what is exposed. Only of a configuration without a problem.
@@ -27,6 +27,7 @@ pub(super) fn warn(root: &Section<'_>, config: &Config) {
     warn_of_public_administration(&root.section("admin"), config);
     warn_of_more_agents_than_a_share(&root.section("limits"), config);
     warn_of_pages(root, config);
+    warn_of_upgrades_over_http2(root, config);
 }
 
 /// Whether strangers can be expected to reach it: neither loopback, nor an address that is
@@ -231,6 +232,31 @@ fn warn_of_pages_that_cannot_act(
         let message = format!("pages of {page} may read here, and not sign in or change anything");
         let origin = section.given_at("origins");
         section.warn(warning::CORS_ORIGIN_CANNOT_ACT, origin, "origins", message);
+    }
+}
+
+/// Only the keys that say that a connection will switch: a WebSocket can come on any route.
+fn warn_of_upgrades_over_http2(root: &Section<'_>, config: &Config) {
+    // `--to` gives one route, which has none of them.
+    for (route, section) in config.routes.iter().zip(root.sections("route")) {
+        let upstream = config.upstreams.get(route.upstream);
+        let http2 = |upstream: &Upstream| match &upstream.target {
+            Target::Http(target) => target.protocol == UpstreamProtocol::Http2,
+            Target::Echo => false,
+        };
+        let key = match route.tickets {
+            _ if route.agents.are_accepted() => "agents",
+            Tickets::Accepted => "ws_token",
+            Tickets::NotAccepted if !route.upgrades.is_empty() => "upgrades",
+            Tickets::NotAccepted => continue,
+        };
+        if let Some(upstream) = upstream.filter(|upstream| http2(upstream)) {
+            let message = format!(
+                "route {} goes to upstream {:?}, which is spoken to in HTTP/2 alone",
+                route.id, upstream.name
+            );
+            section.warn(warning::UPGRADE_OVER_HTTP2, section.given_at(key), key, message);
+        }
     }
 }
 

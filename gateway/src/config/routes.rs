@@ -7,7 +7,7 @@ use http::Method;
 use crate::canonical::method;
 
 use super::cors::{Cors, CorsPolicy, read_route_cors};
-use super::document::{Located, Reader, Section};
+use super::document::{Located, Reader, Section, nearest};
 use super::file::{DAY, Files, SECOND};
 use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
@@ -15,7 +15,7 @@ use super::problem::Origin;
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
     Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
-    PathMatch, Paths, Route, Tickets, Upstream, rules, warning,
+    PathMatch, Paths, RawProtocol, Route, Tickets, Upstream, rules, warning,
 };
 
 pub(super) fn read_routes(
@@ -99,6 +99,7 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         credential: CredentialForwarding::Strip,
         tickets: Tickets::NotAccepted,
         agents: Agents::NotAccepted,
+        upgrades: Vec::new(),
         origins: Vec::new(),
         paths: unsettled(PathForm::Strict, Chosen::Auto),
         cors: Cors::Unset,
@@ -151,6 +152,7 @@ fn read_route(
     };
     let tickets =
         if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
+    let upgrades = read_upgrades(&section, &access);
     let origins = read_origins(&section);
     let paths = read_paths(&section);
     let cors = read_route_cors(&section, &methods, of_auth_api);
@@ -183,6 +185,7 @@ fn read_route(
         credential,
         tickets,
         agents,
+        upgrades,
         origins,
         paths,
         cors,
@@ -205,6 +208,31 @@ fn read_keys(section: &Section<'_>, agents: Agents) -> KeyAccess {
     let words =
         [("any", KeyAccess::Any), ("servers", KeyAccess::Servers), ("none", KeyAccess::None)];
     section.choice("keys", &words, unwritten)
+}
+
+fn read_upgrades(section: &Section<'_>, access: &Access) -> Vec<RawProtocol> {
+    let expected = "\"tcp\" or \"spdy/3.1\"";
+    let mut upgrades = Vec::new();
+    for found in section.texts("upgrades", expected) {
+        let named = |one: &RawProtocol| one.name().eq_ignore_ascii_case(&found.value);
+        match RawProtocol::ALL.into_iter().find(named) {
+            Some(protocol) => upgrades.push(protocol),
+            None => {
+                let message = format!("expected {expected}, found {:?}", found.value);
+                let help = match found.value.to_ascii_lowercase().as_str() {
+                    "websocket" => Some("WebSockets pass on every route without it".to_owned()),
+                    "h2c" => Some("HTTP/2 in clear is never switched to".to_owned()),
+                    _ => nearest(&found.value, ["tcp", "spdy/3.1"].into_iter()),
+                };
+                section.note(found.origin, "upgrades", message, help);
+            }
+        }
+    }
+    if *access == Access::Public && !upgrades.is_empty() {
+        let message = "has no effect on a public route: no credential ends what was opened";
+        section.note(section.given_at("upgrades"), "upgrades", message, None);
+    }
+    upgrades
 }
 
 /// A route that names scopes is meant for keys. Beside agents, those are likely bound to

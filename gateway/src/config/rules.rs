@@ -98,11 +98,13 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         agents: _,
         paths: _,
         cors,
+        upgrades,
     } = route;
     access_asks_no_less(access, &other.access)
         && are_among(methods, &other.methods)
         && origins.iter().all(|origin| other.origins.contains(origin))
         && *cors == other.cors
+        && upgrades.iter().all(|upgrade| other.upgrades.contains(upgrade))
 }
 
 fn access_asks_no_less(access: &Access, other: &Access) -> bool {

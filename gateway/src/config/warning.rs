@@ -99,6 +99,12 @@ pub const CORS_ORIGIN_CANNOT_ACT: Kind = kind(
     "If the page is yours, list its origin in `client.origins`, or for one route in its `origins`; if it is only to read, set `methods = [\"GET\"]` beside `cors`' origins.",
 );
 
+pub const UPGRADE_OVER_HTTP2: Kind = kind(
+    "upgrade_over_http2",
+    "A route with `agents`, `ws_token` or `upgrades` goes to an upstream with `protocol = \"http2\"`: what it is for needs HTTP/1.1, and is answered 502 (`upstream_no_upgrade`).",
+    "Leave the upstream's `protocol` out, or give the route an upstream that speaks HTTP/1.1.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -116,6 +122,7 @@ pub const KINDS: &[Kind] = &[
     OPAQUE_BESIDE_STRICTER,
     CORS_WILDCARD_WIDE,
     CORS_ORIGIN_CANNOT_ACT,
+    UPGRADE_OVER_HTTP2,
 ];
 
 /// One occurrence.

@@ -25,6 +25,8 @@ const MAX_METHOD_BYTES: usize = 32;
 pub struct Scanner {
     limits: HeadLimits,
     state: State,
+    /// The request whose body comes asks to switch protocols behind it.
+    upgrade_behind: bool,
     /// How much of an incomplete head has been looked at.
     looked_at: usize,
 }
@@ -40,7 +42,7 @@ enum State {
 impl Scanner {
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
-        Self { limits, state: State::Head, looked_at: 0 }
+        Self { limits, state: State::Head, upgrade_behind: false, looked_at: 0 }
     }
 
     #[must_use]
@@ -51,6 +53,12 @@ impl Scanner {
     #[must_use]
     pub fn awaits_upgrade(&self) -> bool {
         matches!(self.state, State::Upgrade)
+    }
+
+    /// Whether the request whose head has come asks to switch, now or behind its body.
+    #[must_use]
+    pub fn asks_upgrade(&self) -> bool {
+        self.upgrade_behind || self.awaits_upgrade()
     }
 
     /// The request to switch was refused; the next bytes are a head.
@@ -97,7 +105,8 @@ impl Scanner {
         if let State::Body(body) = &self.state
             && body.is_complete()
         {
-            self.state = State::Head;
+            let asked = std::mem::take(&mut self.upgrade_behind);
+            self.state = if asked { State::Upgrade } else { State::Head };
         }
     }
 
@@ -123,7 +132,9 @@ impl Scanner {
         if head.len() > self.limits.bytes {
             return Err(self.too_large(head));
         }
-        self.state = parse_head(&head[..end - 4], self.limits)?;
+        let (state, upgrade) = parse_head(&head[..end - 4], self.limits)?;
+        self.upgrade_behind = upgrade && matches!(state, State::Body(_));
+        self.state = state;
         Ok(skipped + end)
     }
 
@@ -136,19 +147,21 @@ impl Scanner {
     }
 }
 
-/// Judges a head without its last CRLFs, and says what follows it.
-fn parse_head(head: &[u8], limits: HeadLimits) -> Result<State, FramingFault> {
+/// Judges a head without its last CRLFs, and says what follows it and whether it asks to
+/// switch protocols.
+fn parse_head(head: &[u8], limits: HeadLimits) -> Result<(State, bool), FramingFault> {
     let mut lines = lines(head);
     let version = parse_request_line(lines.next().unwrap_or(Ok(b""))?, limits)?;
     let framing = read_fields(lines, version, limits.fields)?;
-    Ok(match framing.length {
+    let state = match framing.length {
         Some(length @ 1..) => State::Body(BodyScanner::of_length(length)),
         None if framing.chunked => {
             State::Body(BodyScanner::chunked(limits.fields, Blanks::Refused))
         }
         None | Some(0) if framing.upgrade => State::Upgrade,
         None | Some(0) => State::Head,
-    })
+    };
+    Ok((state, framing.upgrade))
 }
 
 /// `method SP request-target SP HTTP-version`, with single spaces.

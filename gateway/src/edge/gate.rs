@@ -224,7 +224,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     Ok(passable) => {
                         this.passable = passable;
                         this.head_timer = None;
-                        if this.scanner.awaits_upgrade() {
+                        if in_head && this.scanner.asks_upgrade() {
                             // Before hyper sees it: an older decision is not about this one.
                             this.connection.decide_upgrade(Upgrade::Undecided);
                         }

@@ -32,7 +32,7 @@ use super::authenticate::{self, Presented};
 use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::connection::{Connection, Upgrade};
-use super::forward::tunnel::{self, Far, Terms};
+use super::forward::tunnel::{self, Carries, Far, Terms};
 use super::forward::websocket::{Agreement, Handshake};
 use super::forward::{self, Accepted};
 use super::frame::{self, Opcode};
@@ -179,7 +179,7 @@ impl Arrival {
         let opening = forward::open_far(&gateway, &connection, record, asked, &accepted);
         let (far, share) = opening.await?;
         let held = held.into_iter().chain(share).collect();
-        let terms = accepted.terms(&gateway, record, held);
+        let terms = accepted.terms(&gateway, record, Carries::Frames, held);
         Ok((ahead, far, terms))
     }
 }

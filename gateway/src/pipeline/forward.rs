@@ -11,6 +11,7 @@ pub mod identity;
 pub mod lease;
 pub mod replay;
 mod share;
+pub mod switch;
 pub mod tunnel;
 pub mod uploads;
 pub mod upstream;
@@ -43,10 +44,14 @@ use echo::socket::EchoSocket;
 use field_names::TrailerFilter;
 use headers::{Facts, Passing};
 use lease::Holding;
+use switch::Switching;
 use tunnel::upkeep::Upkeep;
-use tunnel::{Far, Terms};
+use tunnel::{Carries, Far, Terms};
 use upstream::Upstream;
 use websocket::Agreement;
+
+/// How long a raw tunnel of which one side has ended may be quiet.
+const HALF_CLOSED: Duration = Duration::from_secs(600);
 
 /// Where a route's requests go.
 pub enum Destination {
@@ -119,17 +124,24 @@ impl Accepted<'_> {
         &self,
         gateway: &Gateway,
         record: &mut RequestRecord,
+        carries: Carries,
         mut held: Vec<Place>,
     ) -> Terms<impl Future<Output = ()> + Send + use<>> {
         let timeouts = &gateway.timeouts;
-        let upkeep = match self.route.agents {
-            Agents::Keys | Agents::Any => timeouts.agent_ping.map_or(Upkeep::None, |every| {
-                Upkeep::Pings { every, payload: gateway.ids.number().to_be_bytes() }
-            }),
-            Agents::NotAccepted => timeouts.tunnel_idle.map_or(Upkeep::None, Upkeep::Idle),
+        let idle = timeouts.tunnel_idle.map(Upkeep::Idle);
+        let upkeep = match (self.route.agents, carries) {
+            (_, Carries::Bytes) => idle.unwrap_or(Upkeep::HalfClosed(HALF_CLOSED)),
+            (Agents::Keys | Agents::Any, Carries::Frames) => {
+                timeouts.agent_ping.map_or(Upkeep::None, |every| Upkeep::Pings {
+                    every,
+                    payload: gateway.ids.number().to_be_bytes(),
+                })
+            }
+            (Agents::NotAccepted, Carries::Frames) => idle.unwrap_or(Upkeep::None),
         };
         held.extend(record.place.take());
         Terms {
+            carries,
             watch: self.watch(gateway),
             going_away: gateway.lifecycle.drain_started(),
             upkeep,
@@ -151,18 +163,18 @@ pub async fn forward(
 ) -> Result<Response<ResponseBody>, Rejection> {
     let destination = &gateway.destinations[accepted.route.upstream];
     record.access.upstream = Some(Arc::clone(destination.name()));
-    let handshake = websocket::handshake(&parts, connection.protocol)?;
+    let switching = Switching::asked(&parts, connection.protocol, accepted.route)?;
     // hyper hands the bytes over once the answer is 101; taken before the request is.
     let client_upgrade =
-        handshake.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
+        switching.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
     let field_names = destination.field_names(&parts.headers, connection.protocol);
     prepare(gateway, connection, record, &mut parts, (&accepted, field_names))?;
     let principal = accepted.principal.map(AsRef::as_ref);
     let mut held = Vec::new();
-    if handshake.is_some() {
+    if let Some(switching) = &switching {
         // Before the upstream is asked: what may not stay open is not opened.
         held = gateway.bounds.tunnel(principal, accepted.route)?;
-        websocket::Handshake::add_to(&mut parts.headers);
+        switching.add_to(&mut parts.headers);
     }
     let pace = if is_grpc(&parts.headers) && connection.protocol == Protocol::Http2 {
         // A stream that both sides keep open and use now and then; the number of
@@ -185,12 +197,13 @@ pub async fn forward(
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
         Destination::Echo { .. } => {
-            let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
+            let (Some(Switching::WebSocket(handshake)), Some(client)) = (switching, client_upgrade)
+            else {
                 return echo::answer(parts, body, accepted.target.as_str()).await;
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
-            let terms = accepted.terms(gateway, record, held);
+            let terms = accepted.terms(gateway, record, Carries::Frames, held);
             return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
     };
@@ -222,14 +235,15 @@ pub async fn forward(
         let answer = Answered { response, holding, method };
         return Ok(stream_back(record, answer, watch));
     }
-    let (Some(handshake), Some(client)) = (handshake, client_upgrade) else {
+    let (Some(switching), Some(client)) = (switching, client_upgrade) else {
         // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
         return Err(Reason::UpstreamUpgrade.because("unsolicited 101"));
     };
-    handshake.check_answer(response.headers())?;
-    let (response, far, share) = switch(record, response, holding);
+    switching.check_answer(response.headers())?;
+    let (mut response, far, share) = switch(record, response, holding);
+    switching.add_to(response.headers_mut());
     held.push(share);
-    let terms = accepted.terms(gateway, record, held);
+    let terms = accepted.terms(gateway, record, switching.carries(), held);
     Ok(tunnel::open(gateway, connection, client, (response, far), terms))
 }
 
@@ -281,7 +295,6 @@ fn switch(
     if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
         headers::prepare_response(&mut parts.headers, &request_id, false);
     }
-    websocket::Handshake::add_to(&mut parts.headers);
     parts.extensions.clear();
     (Response::from_parts(parts, ()), far, share)
 }

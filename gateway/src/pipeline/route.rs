@@ -19,7 +19,8 @@ use http::Method;
 use crate::canonical::path::{Judged, Reading, is_below};
 use crate::config::page_origin::PageOrigin;
 use crate::config::{
-    self, Access, Agents, CredentialForwarding, HostMatch, PathForm, PathMatch, Tickets,
+    self, Access, Agents, CredentialForwarding, HostMatch, PathForm, PathMatch, RawProtocol,
+    Tickets,
 };
 
 use super::cors::Rule;
@@ -42,6 +43,7 @@ pub struct Route {
     pub credential: CredentialForwarding,
     pub tickets: Tickets,
     pub agents: Agents,
+    pub upgrades: Vec<RawProtocol>,
     pub origins: Vec<PageOrigin>,
     paths: PathForm,
     /// What stricter routes to the same server are for.
@@ -65,6 +67,7 @@ impl Route {
             credential: route.credential,
             tickets: route.tickets,
             agents: route.agents,
+            upgrades: route.upgrades.clone(),
             origins: route.origins.clone(),
             cors: Rule::new(&route.cors),
         }

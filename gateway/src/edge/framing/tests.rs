@@ -179,9 +179,14 @@ fn bytes_behind_a_request_to_switch_are_held_back() {
     let head = "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     let behind = "GET /smuggled HTTP/1.1\r\n\r\n";
     check(&format!("{head}{behind}"), Ok(head.len()));
-    // The same with no body that is said to be none.
+    // The same with no body that is said to be none, and behind a body.
     let empty = "GET / HTTP/1.1\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n";
     check(&format!("{empty}{behind}"), Ok(empty.len()));
+    let body = "POST / HTTP/1.1\r\nUpgrade: tcp\r\nContent-Length: 2\r\n\r\n{}";
+    check(&format!("{body}{behind}"), Ok(body.len()));
+    let chunks =
+        "POST / HTTP/1.1\r\nUpgrade: tcp\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
+    check(&format!("{chunks}{behind}"), Ok(chunks.len()));
 }
 
 proptest! {

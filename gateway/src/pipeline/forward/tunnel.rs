@@ -1,5 +1,6 @@
 //! An open WebSocket: bytes pass unread, but for the frame boundaries, so that a frame
-//! of the gateway's own stands between two frames and not in one.
+//! of the gateway's own stands between two frames and not in one. Of another protocol
+//! nothing is known, so nothing is said in it.
 //!
 //! A tunnel ends when a side closes, when nobody uses it any more or the gateway stops
 //! (1001), and when the credential or the permission that opened it ends (4401).
@@ -49,8 +50,18 @@ pub enum Far {
     },
 }
 
+/// What is known of the bytes of a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// WebSocket's.
+    Frames,
+    /// Nothing. Whoever has closed its side may have no more to say, and still listen.
+    Bytes,
+}
+
 /// What may end a tunnel beside its ends, and what it holds until then.
 pub struct Terms<D> {
+    pub carries: Carries,
     pub watch: Option<PrincipalWatch>,
     pub going_away: D,
     pub upkeep: Upkeep,
@@ -105,8 +116,9 @@ async fn carry(
     mut upstream: impl AsyncRead + AsyncWrite + Unpin,
     terms: Terms<impl Future<Output = ()>>,
 ) {
-    let mut up = Direction::behind(ahead, terms.upkeep);
-    let mut down = Direction::default();
+    let carries = terms.carries;
+    let mut up = Direction::behind(ahead, carries, terms.upkeep);
+    let mut down = Direction::new(carries);
     let mut keeper = Keeper::new(terms.upkeep);
     let credential_ended = async {
         match terms.watch {
@@ -124,25 +136,28 @@ async fn carry(
                         down.poll(cx, &mut upstream, &mut client).is_ready(),
                     ];
                     if ended.into_iter().filter(|ended| *ended).count() >= wanted {
-                        return Poll::Ready(None);
+                        let [_, down] = ended;
+                        return Poll::Ready(Ok(down));
                     }
                     let Some(keeper) = &mut keeper else { return Poll::Pending };
                     if let Some(unused) = ready!(keeper.poll(cx, &mut up, &mut down)) {
-                        return Poll::Ready(Some(unused));
+                        return Poll::Ready(Err(unused));
                     }
                 }
             })
             .await
         };
         let ends = async {
-            if let Some(unused) = both(1).await {
-                return Some(unused);
+            let upstream_ended = both(1).await?;
+            if carries == Carries::Bytes && !upstream_ended {
+                // The input of a command has ended, and the command has not.
+                return both(2).await;
             }
             // The other is soon of no use: it gets its time to say what was under way.
-            tokio::time::timeout(HALF_CLOSED, both(2)).await.ok().flatten()
+            tokio::time::timeout(HALF_CLOSED, both(2)).await.unwrap_or(Ok(true))
         };
         tokio::select! {
-            unused = ends => unused.map(|unused| {
+            ended = ends => ended.err().map(|unused| {
                 note_unused(&terms.counters, &terms.request_id, unused);
                 GOING_AWAY
             }),
@@ -151,8 +166,10 @@ async fn carry(
         }
     };
     if let Some(code) = code {
-        let farewell = say_goodbye(&mut upstream, &mut client, &mut down, code);
-        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        if carries == Carries::Frames {
+            let farewell = say_goodbye(&mut upstream, &mut client, &mut down, code);
+            let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        }
         let _ = tokio::time::timeout(FAREWELL, upstream.shutdown()).await;
     }
     part(client).await;
@@ -181,11 +198,12 @@ pub async fn part(mut client: impl AsyncRead + AsyncWrite + Unpin) {
 }
 
 /// One direction of a tunnel. While nothing moves it holds no buffer.
-#[derive(Default)]
+#[derive(Debug)]
 struct Direction {
     /// Read, and not taken by the other side yet.
     rest: Bytes,
     unflushed: bool,
+    carries: Carries,
     boundary: FrameBoundary,
     stage: Stage,
     /// A frame of ours that is to stand between two of theirs, or what is left of it.
@@ -197,7 +215,7 @@ struct Direction {
     moved: bool,
 }
 
-#[derive(Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 enum Stage {
     #[default]
     Open,
@@ -207,9 +225,23 @@ enum Stage {
 }
 
 impl Direction {
+    fn new(carries: Carries) -> Self {
+        Self {
+            rest: Bytes::new(),
+            unflushed: false,
+            carries,
+            boundary: FrameBoundary::default(),
+            stage: Stage::default(),
+            insert: Bytes::new(),
+            inserting: false,
+            pongs: None,
+            moved: false,
+        }
+    }
+
     /// The client's, behind what has been read of it already.
-    fn behind(ahead: Bytes, upkeep: Upkeep) -> Self {
-        let mut direction = Self { rest: ahead, ..Self::default() };
+    fn behind(ahead: Bytes, carries: Carries, upkeep: Upkeep) -> Self {
+        let mut direction = Self { rest: ahead, ..Self::new(carries) };
         if let Upkeep::Pings { payload, .. } = upkeep {
             let mut pongs = PongFilter::new(payload);
             let mut ahead = Vec::from(direction.rest);
@@ -320,7 +352,9 @@ impl Direction {
         }
         let written = ready!(poll_write_some(cx, to, bytes))?;
         self.unflushed = true;
-        self.boundary.advance(&bytes[..written]);
+        if self.carries == Carries::Frames {
+            self.boundary.advance(&bytes[..written]);
+        }
         Poll::Ready(Ok(written))
     }
 

@@ -1,10 +1,10 @@
-//! The WebSocket opening handshake (RFC 6455 4): the only upgrade that passes,
-//! and only on the upstream's own proof that it speaks it.
+//! The WebSocket opening handshake (RFC 6455 4): it passes on every route, and only on
+//! the upstream's own proof that it speaks it.
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
 
@@ -22,8 +22,7 @@ pub struct Handshake {
 /// The only version there is.
 const VERSION: &str = "13";
 
-/// The handshake in a request, if it asks for a WebSocket. Any other `Upgrade`
-/// is no business of ours and is stripped with the hop-by-hop fields.
+/// The handshake in a request, if it asks for a WebSocket.
 ///
 /// # Errors
 /// When it asks for one in another way than RFC 6455 4.2.1 wants.
@@ -57,15 +56,22 @@ pub fn is_upgrade(parts: &Parts) -> bool {
 
 /// `Upgrade: websocket`, and `Connection` says so.
 fn agrees(headers: &HeaderMap) -> bool {
-    let has = |name, wanted: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value: &HeaderValue| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|token| token.trim().eq_ignore_ascii_case(wanted))
-    };
-    has(header::UPGRADE, "websocket") && has(header::CONNECTION, "upgrade")
+    lists(headers, &header::UPGRADE, "websocket") && switches(headers)
+}
+
+/// Whether `Connection` says that `Upgrade` is for this hop.
+#[must_use]
+pub(super) fn switches(headers: &HeaderMap) -> bool {
+    lists(headers, &header::CONNECTION, "upgrade")
+}
+
+fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value: &HeaderValue| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|token| token.trim().eq_ignore_ascii_case(wanted))
 }
 
 fn is_key(key: &HeaderValue) -> bool {

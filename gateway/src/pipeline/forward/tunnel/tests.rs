@@ -24,8 +24,12 @@ fn carried(ahead: &'static [u8]) -> Carried {
     kept(ahead, Upkeep::None)
 }
 
-/// The buffers between are small: nobody takes all at once.
 fn kept(ahead: &'static [u8], upkeep: Upkeep) -> Carried {
+    carrying(Carries::Frames, ahead, upkeep)
+}
+
+/// The buffers between are small: nobody takes all at once.
+fn carrying(carries: Carries, ahead: &'static [u8], upkeep: Upkeep) -> Carried {
     let (client, near) = duplex(64);
     let (upstream, far) = duplex(64);
     let (stop, stopped) = oneshot::channel();
@@ -36,6 +40,7 @@ fn kept(ahead: &'static [u8], upkeep: Upkeep) -> Carried {
     };
     let counters = Arc::<Counters>::default();
     let terms = Terms {
+        carries,
         watch: None,
         going_away,
         upkeep,
@@ -403,7 +408,7 @@ impl Course {
 fn a_ping_waits_for_the_end_of_the_frame_under_way() {
     let whole = frame_of(300, false);
     for cut in 0..whole.len() {
-        let mut down = Course::new(Direction::default());
+        let mut down = Course::new(Direction::new(Carries::Frames));
         let (begin, end) = whole.split_at(cut);
         down.say(begin);
         down.direction.insert = ping().into();
@@ -457,7 +462,7 @@ proptest! {
             _ => passed.truncate(passed.len() - if last.0 { 0 } else { left_out }),
         }
         let (ahead, rest) = said.split_at(ahead.min(said.len()));
-        let mut up = Course::new(Direction::behind(Bytes::copy_from_slice(ahead), PINGS));
+        let mut up = Course::new(Direction::behind(Bytes::copy_from_slice(ahead), Carries::Frames, PINGS));
         for piece in pieces(rest, &cuts) {
             up.say(piece);
             let held = up.direction.pongs.as_ref().unwrap().held().len();
@@ -486,7 +491,7 @@ proptest! {
                 frame
             })
             .collect();
-        let mut down = Course::new(Direction::default());
+        let mut down = Course::new(Direction::new(Carries::Frames));
         let mut pings = 0;
         for (piece, due) in pieces(&frames.concat(), &cuts).zip(due.iter().cycle()) {
             if *due && down.direction.insert.is_empty() {
@@ -516,4 +521,52 @@ proptest! {
         prop_assert!(at.is_empty());
         prop_assert!(closing || pings == 0);
     }
+}
+
+/// Was: whatever was carried was taken for a WebSocket, and ended with a close frame.
+#[tokio::test]
+async fn nothing_is_said_in_a_protocol_that_is_not_known() {
+    let Carried { mut client, mut upstream, carrying, mut stop, .. } =
+        carrying(Carries::Bytes, b"ahead", HALF_CLOSED);
+    assert_eq!(heard(&mut upstream, 5).await, b"ahead");
+    // As a frame it would have a payload that never ends.
+    let output = b"\x81\x7f\x7f\xff\xff\xff";
+    upstream.write_all(output).await.unwrap();
+    assert_eq!(heard(&mut client, output.len()).await, output);
+    stop.take().unwrap().send(()).unwrap();
+    assert_eq!(heard_to_end(client).await, b"");
+    carrying.await.unwrap();
+}
+
+const HALF_CLOSED: Upkeep = Upkeep::HalfClosed(Duration::from_millis(200));
+
+#[tokio::test]
+async fn who_has_closed_its_side_of_a_raw_tunnel_may_listen_on() {
+    let Carried { mut client, mut upstream, carrying, counters, stop } =
+        carrying(Carries::Bytes, b"", HALF_CLOSED);
+    client.shutdown().await.unwrap();
+    assert_eq!(upstream.read(&mut [0]).await.unwrap(), 0);
+    upstream.write_all(b"line").await.unwrap();
+    assert_eq!(heard(&mut client, 4).await, b"line");
+    // Who is gone for good looks the same, and is not waited for without end.
+    assert_eq!(heard_to_end(client).await, b"");
+    assert_eq!(counters.tunnels_idle_closed.value(), 1);
+    carrying.await.unwrap();
+    drop((upstream, stop));
+}
+
+#[tokio::test]
+async fn a_raw_tunnel_that_is_open_both_ways_may_be_quiet() {
+    let open = carrying(Carries::Bytes, b"", HALF_CLOSED);
+    // Begun later, and half closed.
+    let mut half = carrying(Carries::Bytes, b"", HALF_CLOSED);
+    half.client.shutdown().await.unwrap();
+    assert_eq!(heard_to_end(half.client).await, b"");
+    let Carried { client, mut upstream, carrying, counters, stop } = open;
+    assert_eq!(counters.tunnels_idle_closed.value(), 0);
+    // The end of a command ends what was typed into it.
+    upstream.shutdown().await.unwrap();
+    assert_eq!(heard_to_end(client).await, b"");
+    carrying.await.unwrap();
+    drop((stop, half.upstream, half.stop));
 }

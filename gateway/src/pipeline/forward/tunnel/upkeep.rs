@@ -13,8 +13,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::pipeline::frame::{self, Opcode};
 
-use super::Direction;
 use super::boundary::FrameBoundary;
+use super::{Direction, Stage};
 
 /// What stands in a ping, and is returned in its pong. A number of its own for each
 /// tunnel, so that no pong meant for the upstream is taken for it.
@@ -38,6 +38,9 @@ pub enum Upkeep {
     },
     /// No byte either way for so long.
     Idle(Duration),
+    /// No byte for so long since a side has ended: one that has gone for good looks like
+    /// one that only listens.
+    HalfClosed(Duration),
 }
 
 /// Why nobody uses it.
@@ -55,7 +58,20 @@ pub(super) struct Keeper {
 
 enum Rule {
     Pings { every: Duration, frame: Bytes, under_way: bool, unanswered: u32 },
-    Idle { limit: Duration, moved: Instant },
+    Idle { limit: Duration, moved: Instant, counts: Counts },
+}
+
+/// When quiet counts.
+#[derive(PartialEq)]
+enum Counts {
+    Always,
+    WhenASideHasEnded,
+}
+
+impl Rule {
+    fn idle(limit: Duration, counts: Counts) -> Self {
+        Rule::Idle { limit, moved: Instant::now(), counts }
+    }
 }
 
 impl Keeper {
@@ -66,7 +82,8 @@ impl Keeper {
                 let frame = frame::frame(Opcode::Ping, &payload).into();
                 (every, Rule::Pings { every, frame, under_way: false, unanswered: 0 })
             }
-            Upkeep::Idle(limit) => (limit, Rule::Idle { limit, moved: Instant::now() }),
+            Upkeep::Idle(limit) => (limit, Rule::idle(limit, Counts::Always)),
+            Upkeep::HalfClosed(limit) => (limit, Rule::idle(limit, Counts::WhenASideHasEnded)),
         };
         Some(Self { timer: Box::pin(sleep(first)), rule })
     }
@@ -112,8 +129,9 @@ impl Keeper {
                     }
                 }
             }
-            Rule::Idle { limit, moved } => {
-                if said || heard {
+            Rule::Idle { limit, moved, counts } => {
+                let both_open = up.stage == Stage::Open && down.stage == Stage::Open;
+                if said || heard || (*counts == Counts::WhenASideHasEnded && both_open) {
                     *moved = Instant::now();
                 }
                 loop {
