@@ -3,6 +3,7 @@
 
 mod addresses;
 mod drain;
+mod early;
 mod forwarding;
 mod hostless;
 mod proxy_protocol;

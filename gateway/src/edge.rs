@@ -8,6 +8,7 @@ pub mod framing;
 pub mod gate;
 pub mod hpack;
 pub mod http;
+pub mod linger;
 pub mod meter;
 pub mod pace;
 pub mod proxy_protocol;

@@ -23,6 +23,7 @@ pub mod outgoing;
 pub mod reason;
 pub mod record;
 pub mod respond;
+pub mod rest;
 pub mod route;
 pub mod slots;
 pub mod throttle;
@@ -38,7 +39,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::auth::Core;
@@ -59,7 +60,7 @@ use agent::Arrival;
 use agent::first_message::Fault;
 use authenticate::Presented;
 use authenticate::ticket;
-use body::{BodyError, ResponseBody};
+use body::{BodyError, ClientBody, ResponseBody};
 use bounds::{AgentBound, Bounds};
 use client::report::IgnoredReport;
 use client::{Client, Peer};
@@ -72,6 +73,7 @@ use intercept::Call;
 use reason::{Reason, Rejection};
 use record::{CancelGuard, RequestRecord};
 use respond::{Challenges, Shape};
+use rest::Lingering;
 use route::Routes;
 use slots::{Holder, Place, Places, Slots};
 use throttle::{Caller, Page, Throttle};
@@ -119,6 +121,8 @@ pub struct Gateway {
     /// Whether health is bad while a shared store is not live.
     pub require_store: bool,
     pub ids: ids::Ids,
+    /// Clients that go on sending what nobody wants.
+    pub lingering: Arc<Lingering>,
     pub lifecycle: Lifecycle,
     pub started: Instant,
     pub counters: Arc<Counters>,
@@ -161,6 +165,12 @@ impl Gateway {
 
     fn has_cors_policies(&self) -> bool {
         self.cors.is_some() || self.routes.have_cors_policies()
+    }
+
+    /// For whose address a client that lingers counts: nobody's if it speaks for others.
+    #[must_use]
+    pub fn lingering_source(&self, peer: IpAddr) -> Option<Source> {
+        (!self.is_trusted_proxy(peer)).then(|| Source::of(peer))
     }
 
     fn credentials(&self) -> Credentials {
@@ -211,7 +221,10 @@ pub async fn handle(
     let page = gateway.pages && respond::wants_page(request.headers());
     let asking_page = cors::Page::of(&gateway, &request);
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
-    let outcome = process(&gateway, &connection, guard.record(), fault, request).await;
+    let (parts, incoming) = request.into_parts();
+    let body = ClientBody::new(incoming, &parts.headers, &connection);
+    guard.record().body = body.progress();
+    let outcome = process(&gateway, &connection, guard.record(), fault, (parts, body)).await;
     let mut record = guard.into_record();
     let mut response = match outcome {
         Ok(response) => response,
@@ -264,7 +277,13 @@ pub async fn handle(
         && connection.protocol == Protocol::Http1
         && !headers.contains_key(header::UPGRADE)
     {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        respond::close(headers);
+    }
+    // Last, for it must know whether the connection closes anyway.
+    if let Some(body) = record.body.as_ref().filter(|body| !body.ended())
+        && rest::settle(&gateway, &connection, body, respond::closes(headers)).await
+    {
+        respond::close(headers);
     }
     response.map(|body| body.with_record(record))
 }
@@ -275,10 +294,8 @@ async fn process(
     connection: &Arc<Connection>,
     record: &mut RequestRecord,
     fault: Option<reason::FramingFault>,
-    request: Request<Incoming>,
+    (mut parts, body): (Parts, ClientBody),
 ) -> Result<Response<ResponseBody>, Rejection> {
-    let (mut parts, incoming) = request.into_parts();
-
     // The bucket first: it is cheap, and everything after costs more. It covers
     // malformed requests too, and needs to know nothing but the address.
     let client = identify_client(gateway, connection, &parts.headers);
@@ -304,7 +321,7 @@ async fn process(
     // Ours or an upstream's? Ours are exact paths and come before any route.
     let origin =
         Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
-    let preflight = Preflight::read(&parts, incoming.is_end_stream());
+    let preflight = Preflight::read(&parts, body.is_empty());
     match intercept::resolve(&gateway.dialects, (&path, &readings), &parts.method)? {
         Resolution::NotOurs => {}
         Resolution::WrongMethod(allow) => {
@@ -314,7 +331,7 @@ async fn process(
         Resolution::Ours { candidates, parameters } => {
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
             // Apart, so that every other request's future is smaller.
-            return Box::pin(intercept::serve(gateway, record, &candidates, call, incoming)).await;
+            return Box::pin(intercept::serve(gateway, record, &candidates, call, body)).await;
         }
     }
 
@@ -393,7 +410,7 @@ async fn process(
         client: &client,
     };
     let mut response =
-        forward::forward(gateway, connection, record, (parts, incoming), accepted).await?;
+        forward::forward(gateway, connection, record, (parts, body), accepted).await?;
     if principal.is_some() {
         let (method, status) = (&record.access.method, response.status());
         keep_private(method, status, response.headers_mut(), gateway.credentials());

@@ -68,6 +68,7 @@ use crate::pipeline::forward::upstream::Upstream;
 use crate::pipeline::forward::upstream::tls::OutboundTls;
 use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::Challenges;
+use crate::pipeline::rest::Lingering;
 use crate::pipeline::route::Routes;
 use crate::pipeline::slots::{Places, Slots};
 use crate::pipeline::throttle::{self, Throttle};
@@ -724,6 +725,7 @@ fn assemble(
         advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
         require_store: config.health.require_store,
         ids: Ids::new(clock, &SystemEntropy::default()),
+        lingering: Arc::new(Lingering::new(lifecycle.clone(), Arc::clone(&counters))),
         lifecycle,
         started: std::time::Instant::now(),
         counters,
@@ -843,6 +845,7 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
                     gateway.admission.sweep();
                     gateway.throttle.sweep();
                     gateway.bounds.sweep();
+                    gateway.lingering.sweep();
                     for places in [&gateway.under_way, &gateway.proxied] {
                         places.sweep();
                     }

@@ -194,7 +194,7 @@ async fn a_body_that_stalls_is_given_up_and_never_completed() {
     http2.head(1, POST).await;
     http2.send(DATA, NO_FLAGS, 1, b"01234").await;
     let outcome = http2.outcome(1).await;
-    assert!(matches!(outcome, Outcome::Answered(408) | Outcome::Reset(_)), "{outcome:?}");
+    assert_eq!(outcome, Outcome::Answered(408));
     upstream.disconnected().await;
     assert_eq!(upstream.completed().len(), 1);
     gateway.counted(&["bodies_stalled"], 2).await;
@@ -286,9 +286,11 @@ async fn an_upload_to_an_http2_upstream_ends_with_its_answer() {
     http2.head(1, POST).await;
     http2.upload(1, 5).await;
     assert_eq!(http2.outcome(1).await, Outcome::Answered(200));
-    assert_eq!(http2.outcome(1).await, Outcome::Reset(NO_ERROR));
     let complete = within("the upstream's end of it", uploads.recv()).await;
     assert_eq!(complete, Some(false));
+    // What its client goes on sending is taken for a while, and is nobody's.
+    http2.upload(1, 64 << 10).await;
+    assert_eq!(http2.outcome(1).await, Outcome::Reset(NO_ERROR));
 }
 
 fn get(path: &str) -> [(&str, &str); 4] {

@@ -13,7 +13,7 @@ use crate::support::frames::{
     WINDOW_UPDATE, block,
 };
 use crate::support::gateway::Gateway;
-use crate::support::socket::{Dial, send};
+use crate::support::socket::{Dial, read_until, send};
 use crate::support::upstream::{Kind, Upstream, read_head};
 
 const KIB: u64 = 1 << 10;
@@ -26,6 +26,8 @@ const UNREAD: u64 = 224 * KIB;
 const UNREAD_WINDOW: u64 = 96 * KIB;
 /// And where its client has sent more requests than are looked at.
 const IN_ADVANCE: u64 = 96 * KIB;
+/// And where only the socket is left of a connection. Was: some 60.
+const LINGERING: u64 = 16 * KIB;
 const OFFERED: usize = 16 << 20;
 /// Of each, before anything is measured: what is allocated once is nobody's cost.
 const FIRST: u32 = 16;
@@ -201,6 +203,22 @@ async fn an_upload_that_no_upstream_reads_is_not_kept() {
                 pending::<()>().await;
             });
             uploading
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn of_a_connection_that_lingers_little_is_left() {
+    Stage::before(Upstream::http1(|_| async { Response::new(body("")) }).await)
+        .await
+        .check(LINGERING, async |gateway| {
+            let mut stream = Dial::new(gateway).tls().await;
+            let head =
+                format!("POST /closed HTTP/1.1\r\nHost: a\r\nContent-Length: {OFFERED}\r\n\r\n");
+            send(&mut stream, head.as_bytes()).await;
+            let response = read_until(&mut stream, "\r\n\r\n").await.expect("a response");
+            assert!(response.starts_with("HTTP/1.1 401 "), "{response}");
+            stream
         })
         .await;
 }

@@ -219,6 +219,25 @@ impl Http2 {
         self.find(pong).await.is_some()
     }
 
+    /// Whether a PING comes back before a frame of this kind comes.
+    pub async fn answers_ping_before(&mut self, kind: u8) -> bool {
+        self.send(PING, NO_FLAGS, 0, b"portcull").await;
+        let first = self.find(|frame| {
+            let pong = frame.kind == PING && frame.flags & ACK != 0;
+            (pong || frame.kind == kind).then_some(pong)
+        });
+        first.await == Some(true)
+    }
+
+    /// Reads until a frame of the stream will do, by its kind and flags; these.
+    pub async fn next_of(&mut self, stream: u32, wanted: impl Fn(u8, u8) -> bool) -> Option<u8> {
+        self.find(|frame| {
+            let of_stream = frame.stream == stream && frame.kind != WINDOW_UPDATE;
+            (of_stream && wanted(frame.kind, frame.flags)).then_some(frame.flags)
+        })
+        .await
+    }
+
     /// Reads frames until one will do, acknowledging what wants to be; none at the
     /// connection's end.
     async fn find<T>(&mut self, wanted: impl Fn(&Frame) -> Option<T>) -> Option<T> {

@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.0\r\nhost: malformed.invalid\r\n\r\n";
 const READ_BYTES: usize = 8 << 10;
 
 pub struct Gate<S> {
-    inner: S,
+    /// There until it is left behind.
+    inner: Option<S>,
     connection: Arc<Connection>,
     scanner: Scanner,
     buffer: BytesMut,
@@ -37,25 +38,43 @@ pub struct Gate<S> {
     passable: usize,
     stand_in: Option<&'static [u8]>,
     ended: bool,
+    /// A body was malformed: nothing behind that is read.
+    broken: bool,
     head_timeout: Duration,
     /// Runs from a head's first byte; for the first head from the start.
     head_timer: Option<Pin<Box<Sleep>>>,
     /// Interim responses on their way out.
     interim: Bytes,
-    linger: Option<Linger>,
+    left: Left<S>,
     counters: Arc<Counters>,
 }
 
-/// Reading on after the last byte was written.
-struct Linger {
-    deadline: Pin<Box<Sleep>>,
-    left: usize,
+/// What a gate leaves behind when it is closed for writing and its client may still be
+/// sending: to linger, without hyper and its buffers.
+pub struct Left<S>(Arc<Mutex<Option<S>>>);
+
+impl<S> Clone for Left<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
-/// A client still sending when we close would be reset, and lose the answer that
-/// says why. This much of what it sends is read and thrown away first.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 << 10;
+impl<S> Default for Left<S> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<S> Left<S> {
+    #[must_use]
+    pub fn take(&self) -> Option<S> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl<S> Gate<S> {
     pub fn new(
@@ -66,19 +85,26 @@ impl<S> Gate<S> {
         counters: Arc<Counters>,
     ) -> Self {
         Self {
-            inner,
+            inner: Some(inner),
             connection,
             scanner: Scanner::new(limits),
             buffer: BytesMut::new(),
             passable: 0,
             stand_in: None,
             ended: false,
+            broken: false,
             head_timeout,
             head_timer: Some(Box::pin(tokio::time::sleep(head_timeout))),
             interim: Bytes::new(),
-            linger: None,
+            left: Left::default(),
             counters,
         }
+    }
+
+    /// Where the connection will be when it is to linger.
+    #[must_use]
+    pub fn left(&self) -> Left<S> {
+        self.left.clone()
     }
 
     fn pass(&mut self, out: &mut ReadBuf<'_>) {
@@ -88,11 +114,20 @@ impl<S> Gate<S> {
         self.passable -= length;
     }
 
+    fn inner(&mut self) -> io::Result<Pin<&mut S>>
+    where
+        S: Unpin,
+    {
+        self.inner.as_mut().map(Pin::new).ok_or_else(left_behind)
+    }
+
     /// Whether the client may be in the middle of sending something.
     fn is_cut_short(&self) -> bool {
-        !self.ended
-            && (!self.scanner.in_head() || self.stand_in.is_some() || !self.buffer.is_empty())
-            && self.connection.upgrade() != Upgrade::Tunnel
+        let in_message = self.broken
+            || self.stand_in.is_some()
+            || !self.scanner.in_head()
+            || !self.buffer.is_empty();
+        in_message && !self.ended && self.connection.upgrade() != Upgrade::Tunnel
     }
 
     fn fail(&mut self, fault: FramingFault) {
@@ -108,7 +143,8 @@ impl<S: AsyncRead + Unpin> Gate<S> {
         if self.buffer.capacity() == self.buffer.len() {
             self.buffer.reserve(READ_BYTES);
         }
-        match tokio_util::io::poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.buffer)? {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(Err(left_behind())) };
+        match tokio_util::io::poll_read_buf(Pin::new(inner), cx, &mut self.buffer)? {
             Poll::Ready(0) => {
                 self.ended = true;
                 Poll::Ready(Ok(()))
@@ -147,26 +183,6 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Gate<S> {
-    /// Until the client has closed its side, or has had its chance.
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut scratch = [0; 4096];
-        while let Some(linger) = &mut self.linger {
-            if linger.left == 0 || linger.deadline.as_mut().poll(cx).is_ready() {
-                break;
-            }
-            let mut out = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut out)) {
-                Ok(()) if !out.filled().is_empty() => {
-                    linger.left = linger.left.saturating_sub(out.filled().len());
-                }
-                _ => break,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
 impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -197,7 +213,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                         this.scanner.upgrade_refused();
                     }
                     Upgrade::Tunnel if this.buffer.is_empty() => {
-                        let polled = Pin::new(&mut this.inner).poll_read(cx, out);
+                        let polled = this.inner()?.poll_read(cx, out);
                         if polled.is_pending() {
                             // A quiet tunnel holds no memory.
                             this.buffer = BytesMut::new();
@@ -213,7 +229,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
             let unlooked = usize::try_from(this.scanner.unlooked()).unwrap_or(usize::MAX);
             if unlooked > 0 && this.buffer.is_empty() {
                 // A body of known length goes straight into hyper's buffer.
-                let read = ready!(poll_read_at_most(&mut this.inner, cx, out, unlooked))?;
+                let inner = this.inner.as_mut().ok_or_else(left_behind)?;
+                let read = ready!(poll_read_at_most(inner, cx, out, unlooked))?;
                 this.scanner.skip(read as u64);
                 return Poll::Ready(Ok(()));
             }
@@ -236,7 +253,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     }
                     Err(fault) => {
                         this.connection.set_fault(fault);
-                        this.ended = true;
+                        this.broken = true;
                         this.buffer.clear();
                         return Poll::Ready(Err(io::Error::new(
                             io::ErrorKind::InvalidData,
@@ -245,7 +262,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     }
                 }
             }
-            if this.ended {
+            if this.ended || this.broken {
                 return Poll::Ready(Ok(()));
             }
             ready!(this.poll_fill(cx))?;
@@ -257,7 +274,8 @@ impl<S: AsyncWrite + Unpin> Gate<S> {
     /// Finishes interim bytes that have begun to go out.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.interim.is_empty() {
-            let written = ready!(Pin::new(&mut self.inner).poll_write(cx, &self.interim))?;
+            let inner = self.inner.as_mut().ok_or_else(left_behind)?;
+            let written = ready!(Pin::new(inner).poll_write(cx, &self.interim))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -274,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        self.inner()?.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -283,11 +301,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+        self.inner()?.poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        self.inner.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     /// hyper flushes when it has nothing left to write: only then do interim
@@ -299,18 +317,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
             self.interim = interim;
         }
         ready!(self.poll_interim(cx))?;
-        Pin::new(&mut self.inner).poll_flush(cx)
+        self.inner()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.linger.is_none() {
-            ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
-            if !self.is_cut_short() {
-                return Poll::Ready(Ok(()));
-            }
-            let deadline = Box::pin(tokio::time::sleep(LINGER));
-            self.linger = Some(Linger { deadline, left: LINGER_BYTES });
+        let Some(inner) = &mut self.inner else { return Poll::Ready(Ok(())) };
+        ready!(Pin::new(inner).poll_shutdown(cx))?;
+        if self.is_cut_short() {
+            let inner = self.inner.take();
+            *self.left.lock() = inner;
         }
-        self.poll_linger(cx)
+        Poll::Ready(Ok(()))
     }
+}
+
+fn left_behind() -> io::Error {
+    io::ErrorKind::NotConnected.into()
 }

@@ -21,11 +21,12 @@ use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Abuse, Connection, Protocol, Upgrade};
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::reason::FramingFault;
-use crate::pipeline::{self, Gateway};
+use crate::pipeline::{self, Gateway, respond};
 
 use super::accept::Listening;
 use super::blocks::BlockGate;
 use super::gate::Gate;
+use super::linger::{Transport, linger};
 use super::meter::Meter;
 use super::pace::Paced;
 
@@ -52,14 +53,11 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 pub type Serving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Serves HTTP/1.0 and 1.1 until the connection ends.
-pub fn serve_http1<S>(
+pub fn serve_http1<S: Transport>(
     listening: &Listening,
     stream: Paced<S>,
     connection: Arc<Connection>,
-) -> Serving<'_>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) -> Serving<'_> {
     let gateway = &listening.gateway;
     let gate = Gate::new(
         stream,
@@ -68,6 +66,7 @@ where
         gateway.timeouts.request_head,
         Arc::clone(&gateway.counters),
     );
+    let left = gate.left();
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         // The gate keeps the deadline, from a head's first byte instead of from idle.
@@ -75,8 +74,15 @@ where
         .max_buf_size(BUFFER_BYTES.max(listening.head.bytes + 1024))
         .serve_connection(TokioIo::new(gate), service(gateway, &connection, None))
         .with_upgrades();
+    let http = Box::pin(http);
     let shut_down = hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown;
-    Box::pin(drive(gateway, connection, Box::pin(http), shut_down))
+    Box::pin(async move {
+        drive(gateway, Arc::clone(&connection), http, shut_down).await;
+        // hyper has gone by now, and its buffers.
+        if let Some(stream) = left.take() {
+            linger(gateway, &connection, stream.into_inner().into_socket()).await;
+        }
+    })
 }
 
 /// Serves HTTP/2 until the connection ends.
@@ -139,6 +145,8 @@ async fn drive<C>(
                 leaving = true;
                 shut_down(http.as_mut());
             }
+            // Being polled is all that hyper needs to see it.
+            () = connection.body_let_go.notified() => {}
             () = connection.abort.notified() => {
                 let (counter, what) = match connection.abuse() {
                     Abuse::Resets => (&gateway.counters.reset_floods, "resets"),
@@ -267,6 +275,10 @@ async fn answer(
         connection.decide_upgrade(Upgrade::Refused);
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        if connection.protocol == Protocol::Http1 {
+            // What was left of the request is not known.
+            respond::close(response.headers_mut());
+        }
         response
     });
     if let Some(outgoing) = outgoing {

@@ -37,6 +37,11 @@ impl<S> Paced<S> {
         Self { inner, connection, window, counters, stall: None, written: 0 }
     }
 
+    /// Nothing more is written, so nothing has to be watched.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
     fn poll_stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         self.connection.note_blocked();
         let window = self.window;

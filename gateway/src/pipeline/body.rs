@@ -8,18 +8,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
+use super::connection::Connection;
 use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Holding;
 use super::message::trim_values;
 use super::outgoing::{Outgoing, Piece};
 use super::record::RequestRecord;
+use super::rest::{self, Rest};
 use super::watch::PrincipalWatch;
 
 /// Why a body did not come to its end.
@@ -41,6 +43,10 @@ pub enum BodyError {
 /// and the pipeline, which must know how it fared.
 #[derive(Debug, Default)]
 pub struct BodyProgress {
+    /// What its head says it is long, if it does.
+    declared: Option<u64>,
+    /// The client asked for a word before it sends the body (RFC 9110 10.1.1).
+    expects: bool,
     received: AtomicU64,
     failure: AtomicU8,
     ended: AtomicBool,
@@ -48,6 +54,7 @@ pub struct BodyProgress {
     answered: AtomicBool,
     /// What sends it, over HTTP/2.
     task: Mutex<Option<AbortHandle>>,
+    pub(super) rest: Rest,
 }
 
 impl BodyProgress {
@@ -60,6 +67,23 @@ impl BodyProgress {
     #[must_use]
     pub fn ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether a connection of HTTP/1.1 can go on behind the body, and be told so before it
+    /// has come: what is left is short, and the client is bound to send it.
+    pub(super) async fn comes_soon(&self) -> bool {
+        if self.ended() {
+            return true;
+        }
+        let received = self.received();
+        if self.expects && received == 0 {
+            // It may leave the body out now, or send it.
+            return false;
+        }
+        match self.declared {
+            Some(declared) => declared.saturating_sub(received) <= rest::SHORT_BYTES,
+            None => self.rest.has_arrived().await,
+        }
     }
 
     /// The upstream has begun to answer: the deadline for progress is lifted.
@@ -104,12 +128,80 @@ impl BodyProgress {
     }
 }
 
+/// The body of a request, from its client. Whoever drops it before it has ended leaves the
+/// rest to be discarded.
+pub struct ClientBody(Option<Coming>);
+
+/// One that has not ended.
+struct Coming {
+    /// There until it is dropped.
+    incoming: Option<Incoming>,
+    progress: Arc<BodyProgress>,
+    connection: Arc<Connection>,
+}
+
+impl ClientBody {
+    #[must_use]
+    pub fn new(incoming: Incoming, headers: &HeaderMap, connection: &Arc<Connection>) -> Self {
+        if incoming.is_end_stream() {
+            return Self(None);
+        }
+        let progress = Arc::new(BodyProgress {
+            declared: incoming.size_hint().exact(),
+            expects: headers.contains_key(header::EXPECT),
+            ..BodyProgress::default()
+        });
+        let connection = Arc::clone(connection);
+        Self(Some(Coming { incoming: Some(incoming), progress, connection }))
+    }
+
+    /// Whether the request ends with its head.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Of a body that there is.
+    #[must_use]
+    pub fn progress(&self) -> Option<Arc<BodyProgress>> {
+        self.0.as_ref().map(|coming| Arc::clone(&coming.progress))
+    }
+}
+
+impl Coming {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.incoming.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let ended = self.progress.ended() || self.progress.failure() == Some(BodyError::Broken);
+        if let Some(incoming) = self.incoming.take().filter(|body| !ended && !body.is_end_stream())
+        {
+            self.progress.rest.let_go(incoming);
+            self.connection.body_let_go.notify_one();
+        }
+    }
+}
+
 /// A client sends at least this much in each window of the progress deadline.
 const MIN_PROGRESS_BYTES: u64 = 1024;
 
 /// The body of a request, as the upstream's connection pulls it.
 pub struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Option<Coming>,
     progress: Arc<BodyProgress>,
     trailers: Option<TrailerFilter>,
     limit: Option<u64>,
@@ -125,29 +217,20 @@ impl RequestBody {
     /// # Errors
     /// [`BodyError::TooLarge`] when the declared length is over the limit.
     pub fn new(
-        incoming: Incoming,
+        body: ClientBody,
         limit: Option<u64>,
         window: Duration,
         trailers: Option<TrailerFilter>,
     ) -> Result<Self, BodyError> {
-        let declared = incoming.size_hint().lower();
-        if limit.is_some_and(|limit| declared > limit) {
+        let Some(coming) = body.0 else {
+            return Ok(Self::none());
+        };
+        let declared = coming.progress.declared;
+        if declared.zip(limit).is_some_and(|(declared, limit)| declared > limit) {
             return Err(BodyError::TooLarge);
         }
-        let progress = Arc::new(BodyProgress::default());
-        let empty = incoming.is_end_stream();
-        progress.ended.store(empty, Ordering::Release);
-        Ok(Self {
-            inner: (!empty).then_some(incoming),
-            progress,
-            trailers,
-            limit,
-            window,
-            waited: Duration::ZERO,
-            waiting_since: None,
-            window_bytes: 0,
-            timer: None,
-        })
+        let progress = Arc::clone(&coming.progress);
+        Ok(Self { trailers, limit, window, ..Self::of(Some(coming), progress) })
     }
 
     /// A body without content.
@@ -155,8 +238,12 @@ impl RequestBody {
     pub fn none() -> Self {
         let progress = Arc::new(BodyProgress::default());
         progress.ended.store(true, Ordering::Release);
+        Self::of(None, progress)
+    }
+
+    fn of(inner: Option<Coming>, progress: Arc<BodyProgress>) -> Self {
         Self {
-            inner: None,
+            inner,
             progress,
             trailers: None,
             limit: None,
@@ -240,16 +327,17 @@ impl Body for RequestBody {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(None);
         };
-        match Pin::new(inner).poll_frame(cx) {
+        match inner.poll_frame(cx) {
             Poll::Pending => this.note_waiting(cx),
             Poll::Ready(None) => {
-                this.inner = None;
                 this.progress.ended.store(true, Ordering::Release);
+                this.inner = None;
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(_))) => {
+                let error = this.progress.fail(BodyError::Broken);
                 this.inner = None;
-                Poll::Ready(Some(Err(this.progress.fail(BodyError::Broken))))
+                Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(Some(Ok(frame))) => {
                 let frame = match frame.into_data() {
@@ -268,7 +356,7 @@ impl Body for RequestBody {
                         (Err(frame), _) => frame,
                     },
                 };
-                if this.inner.as_ref().is_some_and(Body::is_end_stream) {
+                if this.inner.as_ref().is_some_and(Coming::is_end_stream) {
                     this.progress.ended.store(true, Ordering::Release);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -277,11 +365,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Body::is_end_stream)
+        self.inner.as_ref().is_none_or(Coming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Coming::size_hint)
     }
 }
 
@@ -551,7 +639,6 @@ fn clean_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
 
 /// Fields that RFC 9110 6.5.1 forbids in a trailer section.
 pub fn remove_framing(trailers: &mut HeaderMap) {
-    use http::header;
     for name in [
         header::TRANSFER_ENCODING,
         header::CONTENT_LENGTH,

@@ -45,6 +45,9 @@ pub struct Connection {
     /// Ends the connection at once.
     pub abort: Notify,
     flooded: AtomicBool,
+    /// Over HTTP/1 somebody let go of a request's body while its next bytes were waited for,
+    /// which by itself wakes nobody.
+    pub body_let_go: Notify,
     /// Interim responses (1xx) waiting to be written in front of the final one.
     interim: Mutex<Interim>,
     /// Wakes the request, and with it the connection, when there are some.
@@ -176,6 +179,7 @@ impl Connection {
             max_resets,
             abort: Notify::new(),
             flooded: AtomicBool::new(false),
+            body_let_go: Notify::new(),
             interim: Mutex::default(),
             interim_pushed: Notify::new(),
             _places: places,

@@ -31,7 +31,7 @@ use crate::auth::principal::Principal;
 use crate::config::{Access, Agents, FieldNames};
 
 use super::Gateway;
-use super::body::{BodyProgress, RequestBody, ResponseBody};
+use super::body::{BodyProgress, ClientBody, RequestBody, ResponseBody};
 use super::client::Client;
 use super::connection::{self, Connection, Protocol};
 use super::intercept::reason_of;
@@ -158,7 +158,7 @@ pub async fn forward(
     gateway: &Arc<Gateway>,
     connection: &Arc<Connection>,
     record: &mut RequestRecord,
-    (mut parts, incoming): (Parts, Incoming),
+    (mut parts, body): (Parts, ClientBody),
     accepted: Accepted<'_>,
 ) -> Result<Response<ResponseBody>, Rejection> {
     let destination = &gateway.destinations[accepted.route.upstream];
@@ -189,7 +189,7 @@ pub async fn forward(
         route: Arc::clone(&accepted.route.id),
         report: Arc::clone(&gateway.removals),
     };
-    let body = RequestBody::new(incoming, accepted.route.body_bytes, pace, Some(trailers))
+    let body = RequestBody::new(body, accepted.route.body_bytes, pace, Some(trailers))
         .map_err(|error| Rejection::from(reason_of(error)))?;
     let progress = body.progress();
     record.body = Some(Arc::clone(&progress));

@@ -8,7 +8,6 @@ use http::request::Parts;
 use http::{Method, Response, header};
 use http_body::Body;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use crate::admin::change::Change;
 use crate::auth::account::canonical_name;
@@ -31,7 +30,7 @@ use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 use super::authenticate::Presented;
 use super::authorize;
-use super::body::{BodyError, RequestBody, ResponseBody};
+use super::body::{BodyError, ClientBody, RequestBody, ResponseBody};
 use super::cookie;
 use super::cors::Applied;
 use super::cross_site;
@@ -90,7 +89,7 @@ pub async fn serve(
     record: &mut RequestRecord,
     candidates: &[Candidate],
     call: Call<'_>,
-    incoming: Incoming,
+    body: ClientBody,
 ) -> Result<Response<ResponseBody>, Rejection> {
     record.access.decision = Decision::Own;
     record.cors = Applied::of_endpoint(gateway, candidates);
@@ -106,10 +105,10 @@ pub async fn serve(
             record.dialect = Some(Arc::clone(&only.dialect));
             // Before the body is read: nobody uploads to be told 401.
             let principal = admit(gateway, record, only, &call).await?;
-            (only, principal, collect(gateway, record, incoming).await?)
+            (only, principal, collect(gateway, record, body).await?)
         }
         several => {
-            let body = collect(gateway, record, incoming).await?;
+            let body = collect(gateway, record, body).await?;
             let told = telltale(call.parts, &body)?;
             let chosen = match told_apart::choose(several, &told).ok_or(Reason::Internal)? {
                 Chosen::One(chosen) => chosen,
@@ -547,10 +546,10 @@ fn came_to(gateway: &Gateway, change: Change, done: &dialect::Outcome) -> Vec<Ch
 async fn collect(
     gateway: &Gateway,
     record: &mut RequestRecord,
-    incoming: Incoming,
+    body: ClientBody,
 ) -> Result<BytesMut, Rejection> {
     let window = gateway.timeouts.body_progress;
-    let mut body = RequestBody::new(incoming, Some(MAX_BODY_BYTES), window, None)
+    let mut body = RequestBody::new(body, Some(MAX_BODY_BYTES), window, None)
         .map_err(|error| Rejection::from(reason_of(error)))?;
     record.body = Some(body.progress());
     let expected = usize::try_from(body.size_hint().lower().min(MAX_BODY_BYTES)).unwrap_or(0);

@@ -134,12 +134,14 @@ impl RequestRecord {
     /// The answer ended early, and not by the client's doing.
     pub fn break_off(mut self: Box<Self>, reason: &'static str) {
         self.access.reason = reason;
+        self.give_up_body();
         self.write();
     }
 
     /// The client was given up, for it did not read.
     pub fn stall(mut self: Box<Self>) {
         self.access.reason = "write_stalled";
+        self.give_up_body();
         self.write();
     }
 
@@ -149,7 +151,16 @@ impl RequestRecord {
             self.access.reason = "incomplete";
         }
         self.connection.count_reset(self.clock.now());
+        self.give_up_body();
         self.write();
+    }
+
+    /// Nobody reads the answer to its end: what is left of the request's body holds up
+    /// nothing, such as the reset of its stream.
+    fn give_up_body(&self) {
+        if let Some(body) = &self.body {
+            body.rest.give_up();
+        }
     }
 
     fn write(mut self: Box<Self>) {

@@ -414,9 +414,20 @@ pub fn reject(
     };
     add_fields(gateway, &rejection.reason, refusal.status, response.headers_mut());
     if refusal.fate == Fate::Close && connection.protocol == Protocol::Http1 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        close(response.headers_mut());
     }
     response
+}
+
+/// Says that a connection of HTTP/1 closes behind the answer.
+pub fn close(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Whether an answer of ours says so.
+#[must_use]
+pub fn closes(headers: &HeaderMap) -> bool {
+    headers.get(header::CONNECTION).is_some_and(|value| value == "close")
 }
 
 fn message<'a>(reason: &'a Reason, refusal: &Refusal) -> &'a str {

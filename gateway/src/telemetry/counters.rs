@@ -63,6 +63,9 @@ counters! {
     streams_stalled,
     /// Request bodies that came too slowly.
     bodies_stalled,
+    /// Connections closed, and streams of HTTP/2 reset, at once while their clients were still
+    /// sending what nobody wanted, because too many others were.
+    lingering_over_limit,
     /// HTTP/2 connections ended because the client cancelled too many streams.
     reset_floods,
     /// HTTP/2 connections ended because the client sent too many frames without a reason.

@@ -7,6 +7,9 @@ use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::auth::time::Timestamp;
+use crate::pipeline::body::ClientBody;
+use crate::pipeline::connection::{Connection, PeerSource, Protocol};
 
 /// The body of a request that a client sends, and the client's end of its connection.
 async fn body(head: &str) -> (RequestBody, DuplexStream) {
@@ -23,7 +26,10 @@ async fn body(head: &str) -> (RequestBody, DuplexStream) {
     let head = format!("POST / HTTP/1.1\r\nhost: a\r\n{head}\r\n\r\n");
     client.write_all(head.as_bytes()).await.unwrap();
     let incoming = received.recv().await.unwrap();
-    (RequestBody::new(incoming, None, std::time::Duration::MAX, None).unwrap(), client)
+    let peer = (std::net::SocketAddr::from(([192, 0, 2, 1], 1)), PeerSource::Socket);
+    let connection = Connection::new(peer, Protocol::Http1, None, 0, Timestamp(0), Box::new(()));
+    let body = ClientBody::new(incoming, &http::HeaderMap::new(), &Arc::new(connection));
+    (RequestBody::new(body, None, std::time::Duration::MAX, None).unwrap(), client)
 }
 
 /// What is sent now, as the library would see it.
