@@ -465,6 +465,8 @@ pub struct Timeouts {
     pub request_head: Duration,
     pub idle: Duration,
     pub body_progress: Duration,
+    /// The same of who has proven to be somebody.
+    pub body_progress_authenticated: Duration,
     pub write_progress: Duration,
     pub agent_message: Duration,
     /// Between two pings of an agent; `None` sends none.

@@ -1,16 +1,18 @@
 //! Responses that are there before the request's body is: read by clients that send first,
 //! and followed by what they say of the connection.
 
+use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::client::{body, sign_in_admin};
+use crate::support::client::{Client, basic, body, sign_in_admin};
 use crate::support::frames::{DATA, END_STREAM, Http2, NO_ERROR, NO_FLAGS, Outcome, RST_STREAM};
-use crate::support::gateway::Gateway;
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, Gateway};
 use crate::support::raw::raw;
 use crate::support::socket::{Dial, read_to_end, read_until, send};
-use crate::support::upstream::{Recording, Upstream};
+use crate::support::streaming::streaming;
+use crate::support::upstream::{Kind, Recording, Script, Upstream, text};
 use crate::support::within;
 
 const LARGE: usize = 10 << 20;
@@ -225,4 +227,74 @@ async fn an_upload_that_pauses_is_told_so_over_http2_and_logged() {
     assert!(http2.answers_ping_before(RST_STREAM).await, "it may not have read it yet");
     let line = gateway.wait_for_log(|line| line["reason"] == "body_stalled").await;
     assert_eq!((&line["status"], &line["bytes_in"]), (&408.into(), &5.into()));
+}
+
+/// An upstream that is waited for no longer than this.
+fn quick(upstream: &Upstream) -> String {
+    let quick = "upstream = \"app\"\ntimeout = \"200ms\"\n";
+    let open = "[[route]]\npath = \"/open\"\npublic = true\n";
+    format!("{}[[route]]\n{quick}{open}{quick}", upstream.section("app"))
+}
+
+/// That what nobody proved to be has been given up meanwhile is the sign that time has passed.
+#[tokio::test]
+async fn an_upload_may_pause_once_a_credential_is_proven() {
+    let upstream = Upstream::http1(crate::support::upstream::ok).await;
+    let config = format!("[timeouts]\nbody_progress = \"200ms\"\n{}", quick(&upstream));
+    let gateway = Gateway::start(&config).await;
+    let credential = format!("Authorization: {}\r\n", basic(ADMIN, ADMIN_PASSWORD));
+    let (mut proven, mut own) = (raw(&gateway).await, raw(&gateway).await);
+    let length = "Content-Length: 10\r\n";
+    proven.send(head("POST", "/thing", &(credential.clone() + length)) + "01234").await;
+    let token = sign_in_admin(&gateway).await.access;
+    let change = serde_json::json!({
+        "current_password": "not it", "new_password": "another good password",
+    })
+    .to_string();
+    let fields = format!(
+        "Authorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n",
+        change.len()
+    );
+    own.send(head("POST", "/api/auth/change-password", &fields) + &change[..10]).await;
+    upstream.reached().await;
+    for _ in 0..2 {
+        let mut stranger = raw(&gateway).await;
+        stranger.send(head("POST", "/open/thing", length) + "01234").await;
+        stranger.read_response().await.refused(408, "REQUEST_TIMEOUT");
+    }
+    proven.send("56789").await;
+    proven.read_response().await.expect(200);
+    own.send(&change[10..]).await;
+    let answer = own.read_response().await;
+    assert_ne!(answer.status, 408, "{answer:?}");
+}
+
+#[tokio::test]
+async fn the_first_message_of_a_call_may_take_as_long_as_its_client_waits() {
+    const MESSAGE: &[u8] = b"\0\0\0\0\x05hello";
+    let (mut script, handler) = Script::new();
+    let upstream = Upstream::http(Kind::H2c, handler).await;
+    let gateway = Gateway::start(&quick(&upstream)).await;
+    let call = |timeout: &[(&str, &str)], body| {
+        let mut call = Request::post("/echo.Echo/Chat").header(CONTENT_TYPE, "application/grpc");
+        for (name, value) in timeout {
+            call = call.header(*name, *value);
+        }
+        call.body(body).expect("a request")
+    };
+    let mut patient = Client::admin(&gateway).h2().connect().await;
+    let (pieces, waiting) = streaming();
+    let timeout = [("grpc-timeout", "1H")];
+    let (answer, ()) = tokio::join!(patient.send(call(&timeout, waiting)), async {
+        let mut exchange = script.next().await;
+        // Whoever names no time has that of the route.
+        let (_held, silent) = streaming();
+        let answer = Client::admin(&gateway).h2().request(call(&[], silent)).await.expect(200);
+        assert_eq!(answer.field("grpc-status"), "14");
+        pieces.data(MESSAGE).await;
+        assert_eq!(exchange.piece().await.expect("a message"), MESSAGE);
+        exchange.answer(text("hello yourself"));
+    });
+    assert_eq!(answer.expect(200).body, "hello yourself");
 }

@@ -457,6 +457,7 @@ fn read_timeouts(section: Section<'_>) -> Timeouts {
         request_head: length("request_head", 10),
         idle: length("idle", 60),
         body_progress: length("body_progress", 10),
+        body_progress_authenticated: length("body_progress_authenticated", 60),
         write_progress: length("write_progress", 30),
         agent_message: length("agent_message", 5),
         agent_ping: section.or_off("agent_ping", Some(SECOND * 30), SECOND..=DAY),

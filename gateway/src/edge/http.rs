@@ -47,6 +47,9 @@ const BUFFER_BYTES: usize = 32 << 10;
 /// For GOAWAY and the last bytes of a connection that is ended.
 const PARTING: Duration = Duration::from_millis(500);
 const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// For the answer to a PING, at least. A client of one thread that waits for what it is to
+/// upload answers none meanwhile.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The service of one connection. hyper's part is on the heap, and made outside of
 /// any future: a future would keep the room of what was moved into it as well.
@@ -107,7 +110,7 @@ where
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(100)
         .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT.max(gateway.timeouts.body_progress_authenticated))
         .serve_connection(TokioIo::new(stream), service(gateway, &connection, Some(streams)));
     let shut_down = hyper::server::conn::http2::Connection::graceful_shutdown;
     Box::pin(drive(gateway, connection, Box::pin(http), shut_down))

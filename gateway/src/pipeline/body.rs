@@ -15,6 +15,9 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
+use crate::auth::principal::Principal;
+use crate::config::Timeouts;
+
 use super::connection::Connection;
 use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Holding;
@@ -50,6 +53,8 @@ pub struct BodyProgress {
     received: AtomicU64,
     failure: AtomicU8,
     ended: AtomicBool,
+    /// The client is waited for, and has a deadline of its own.
+    paused: AtomicBool,
     /// Once the upstream has begun to answer, the two talk at their own pace.
     answered: AtomicBool,
     /// What sends it, over HTTP/2.
@@ -67,6 +72,12 @@ impl BodyProgress {
     #[must_use]
     pub fn ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether the client is to blame for nothing coming, and only for so long.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
     }
 
     /// Whether a connection of HTTP/1.1 can go on behind the body, and be told so before it
@@ -196,6 +207,16 @@ impl Drop for Coming {
     }
 }
 
+/// How long a client may take to bring a little more of a body. Who has proven to be somebody
+/// may pause: an application may make what it uploads meanwhile.
+#[must_use]
+pub fn window(timeouts: &Timeouts, principal: Option<&Principal>) -> Duration {
+    match principal {
+        Some(_) => timeouts.body_progress_authenticated.max(timeouts.body_progress),
+        None => timeouts.body_progress,
+    }
+}
+
 /// A client sends at least this much in each window of the progress deadline.
 const MIN_PROGRESS_BYTES: u64 = 1024;
 
@@ -268,7 +289,10 @@ impl RequestBody {
             return Poll::Pending;
         }
         let now = Instant::now();
-        let since = *self.waiting_since.get_or_insert(now);
+        let since = *self.waiting_since.get_or_insert_with(|| {
+            self.progress.paused.store(true, Ordering::Release);
+            now
+        });
         let deadline = since + self.window.saturating_sub(self.waited);
         let timer = match &mut self.timer {
             Some(timer) => {
@@ -301,6 +325,7 @@ impl RequestBody {
         let total = self.progress.received.fetch_add(length, Ordering::Relaxed) + length;
         self.window_bytes += length;
         if let Some(since) = self.waiting_since.take() {
+            self.progress.paused.store(false, Ordering::Release);
             self.waited += since.elapsed();
             // Only time spent waiting for the client counts, and a window in
             // which enough came is done with; a drip never lengthens one.

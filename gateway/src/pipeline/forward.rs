@@ -6,6 +6,7 @@ pub mod echo;
 pub mod field_names;
 pub mod framing;
 mod gate;
+mod grpc_timeout;
 pub mod headers;
 pub mod identity;
 pub mod lease;
@@ -31,7 +32,7 @@ use crate::auth::principal::Principal;
 use crate::config::{Access, Agents, FieldNames};
 
 use super::Gateway;
-use super::body::{BodyProgress, ClientBody, RequestBody, ResponseBody};
+use super::body::{self, BodyProgress, ClientBody, RequestBody, ResponseBody};
 use super::client::Client;
 use super::connection::{self, Connection, Protocol};
 use super::intercept::reason_of;
@@ -176,12 +177,15 @@ pub async fn forward(
         held = gateway.bounds.tunnel(principal, accepted.route)?;
         switching.add_to(&mut parts.headers);
     }
+    let mut window = accepted.route.timeout;
     let pace = if is_grpc(&parts.headers) && connection.protocol == Protocol::Http2 {
+        // The first message, of either side, may take as long as the client waits for it.
+        window = grpc_timeout::read(&parts.headers).map_or(window, |wait| wait.max(window));
         // A stream that both sides keep open and use now and then; the number of
         // streams of a connection is what bounds it.
         Duration::MAX
     } else {
-        gateway.timeouts.body_progress
+        body::window(&gateway.timeouts, principal)
     };
     let trailers = TrailerFilter {
         rules: Arc::clone(&gateway.field_rules),
@@ -213,7 +217,8 @@ pub async fn forward(
     // A call may stream for hours before its answer begins.
     let mut watch = if is_grpc(&parts.headers) { accepted.watch(gateway) } else { None };
     let outcome =
-        send(connection, upstream, parts, body, &accepted, &progress, watch.as_mut()).await;
+        send(connection, upstream, (parts, body), &accepted, &progress, window, watch.as_mut())
+            .await;
     record.note_upstream(asked);
     if let Some(exchange) = listening {
         connection.end_interim(exchange, outcome.is_ok()).await;
@@ -271,7 +276,9 @@ pub async fn open_far(
     let body = RequestBody::none();
     let progress = body.progress();
     let asked = Instant::now();
-    let outcome = send(connection, upstream, parts, body, accepted, &progress, None).await;
+    let window = accepted.route.timeout;
+    let outcome =
+        send(connection, upstream, (parts, body), accepted, &progress, window, None).await;
     record.note_upstream(asked);
     let (response, holding) = outcome?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -342,14 +349,15 @@ fn prepare(
 }
 
 /// Waits for the head of the answer. The deadline begins anew while the client is
-/// still sending its body: an upload may take longer than an answer.
+/// still sending its body, or pauses as long as it may: an upload may take longer than an
+/// answer.
 async fn send(
     connection: &Connection,
     upstream: &Arc<Upstream>,
-    parts: Parts,
-    body: RequestBody,
+    (parts, body): (Parts, RequestBody),
     accepted: &Accepted<'_>,
     progress: &BodyProgress,
+    window: Duration,
     mut watch: Option<&mut PrincipalWatch>,
 ) -> Result<(Response<Incoming>, Holding), Rejection> {
     let mut exchange = std::pin::pin!(async {
@@ -357,7 +365,6 @@ async fn send(
         let (response, lease) = upstream.send(parts, body, &accepted.target).await?;
         Ok((response, Holding::new(lease, share)))
     });
-    let window = accepted.route.timeout;
     let mut deadline = std::pin::pin!(tokio::time::sleep(window));
     let mut received = progress.received();
     loop {
@@ -372,7 +379,8 @@ async fn send(
             // Being polled is all the connection needs to write them.
             () = connection.interim_pushed.notified() => {}
             () = &mut deadline => {
-                if progress.ended() || progress.received() == received {
+                let waits = progress.received() == received && !progress.is_paused();
+                if progress.ended() || waits {
                     return Err(Reason::UpstreamTimeout.into());
                 }
                 received = progress.received();

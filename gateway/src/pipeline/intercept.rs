@@ -30,7 +30,7 @@ use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 use super::authenticate::Presented;
 use super::authorize;
-use super::body::{BodyError, ClientBody, RequestBody, ResponseBody};
+use super::body::{self, BodyError, ClientBody, RequestBody, ResponseBody};
 use super::cookie;
 use super::cors::Applied;
 use super::cross_site;
@@ -42,8 +42,9 @@ use super::{Gateway, Origin, presented, prove};
 
 /// No body of the auth API needs more.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
-/// For the whole of such a body.
+/// For the whole of such a body, and of one from somebody who has proven who that is.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
+const BODY_DEADLINE_AUTHENTICATED: Duration = Duration::from_secs(90);
 
 /// Which of them a client means decides whose rules hold.
 const OF_TWO_CONTRACTS: &str = "The body has the members of two contracts; send those of one";
@@ -548,7 +549,9 @@ async fn collect(
     record: &mut RequestRecord,
     body: ClientBody,
 ) -> Result<BytesMut, Rejection> {
-    let window = gateway.timeouts.body_progress;
+    let principal = record.access.principal.as_deref();
+    let deadline = principal.map_or(BODY_DEADLINE, |_| BODY_DEADLINE_AUTHENTICATED);
+    let window = body::window(&gateway.timeouts, principal);
     let mut body = RequestBody::new(body, Some(MAX_BODY_BYTES), window, None)
         .map_err(|error| Rejection::from(reason_of(error)))?;
     record.body = Some(body.progress());
@@ -562,7 +565,7 @@ async fn collect(
         }
         Ok(())
     };
-    match tokio::time::timeout(BODY_DEADLINE, read).await {
+    match tokio::time::timeout(deadline, read).await {
         Ok(Ok(())) => Ok(collected),
         Ok(Err(error)) => Err(reason_of(error).into()),
         Err(_) => Err(Reason::BodyStalled.into()),

@@ -188,7 +188,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "body_stalled",
-        "Less than 1 KiB of the body came within `timeouts.body_progress`.",
+        "Less than 1 KiB of the body came within `timeouts.body_progress`, or `timeouts.body_progress_authenticated` once a credential was proven.",
         "None needed for idle clients. For very slow networks raise the limit.",
     ),
     of("body_broken", "The connection ended before the body did.", "None needed: the client left."),
