@@ -12,7 +12,7 @@ use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, Gateway};
 use crate::support::raw::raw;
 use crate::support::socket::{Dial, read_to_end, read_until, send};
 use crate::support::streaming::streaming;
-use crate::support::upstream::{Kind, Recording, Script, Upstream, text};
+use crate::support::upstream::{Kind, Recording, Script, Upstream, read_head, text};
 use crate::support::within;
 
 const LARGE: usize = 10 << 20;
@@ -166,6 +166,26 @@ async fn many_who_linger_are_bounded_for_each_address() {
         lingering.push(stream);
     }
     gateway.counted(&["lingering_over_limit"], 10).await;
+}
+
+/// An upstream that answers and closes at once, with what it was sent unread: a reset.
+#[tokio::test]
+async fn the_response_of_an_upstream_that_hangs_up_is_not_lost() {
+    let upstream = Upstream::raw(|mut wire| async move {
+        if read_head(&mut wire).await.is_some() {
+            let response = "HTTP/1.1 413 Payload Too Large\r\nContent-Length: 5\r\n\r\nlarge";
+            send(&mut wire, response.as_bytes()).await;
+        }
+    })
+    .await;
+    let gateway = Gateway::start(&format!("{LISTENERS}{}", upstream.routes())).await;
+    let message = [long("/open", "").as_bytes(), &vec![b'x'; LARGE]].concat();
+    for _ in 0..10 {
+        let response = send_first(in_clear(&gateway).await, &message).await;
+        assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+        assert!(response.ends_with("large"), "{response}");
+    }
+    assert_eq!(upstream.connections(), 10, "none is used again");
 }
 
 /// Those of a request over HTTP/2 with a body.

@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
@@ -26,7 +26,11 @@ const MANY_BYTES: usize = (32 << 10) - 18;
 
 /// What was asked on a connection and not yet answered, told by whoever sends.
 #[derive(Debug, Default)]
-pub struct Question(AtomicU8);
+pub struct Question {
+    asked: AtomicU8,
+    /// The upstream takes nothing more; it may have said why before.
+    unheard: AtomicBool,
+}
 
 const NOTHING: u8 = 0;
 const HEAD: u8 = 1;
@@ -36,15 +40,20 @@ impl Question {
     /// Before the request is handed over.
     pub fn ask(&self, method: &Method) {
         let asked = if method == Method::HEAD { HEAD } else { OTHER };
-        self.0.store(asked, Ordering::Release);
+        self.asked.store(asked, Ordering::Release);
     }
 
     fn answered(&self) {
-        self.0.store(NOTHING, Ordering::Release);
+        self.asked.store(NOTHING, Ordering::Release);
+    }
+
+    /// Whether some of what was asked went nowhere. Nothing more is asked here.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.unheard.load(Ordering::Acquire)
     }
 
     fn asked(&self) -> Asked {
-        match self.0.load(Ordering::Acquire) {
+        match self.asked.load(Ordering::Acquire) {
             HEAD => Asked::Head,
             OTHER => Asked::Other,
             _ => Asked::Nothing,
@@ -84,6 +93,23 @@ impl<S> Gate<S> {
     fn answered(&mut self) {
         self.question.answered();
         self.passed = 0;
+    }
+
+    /// An upstream may answer before it has read a request, and close: hyper would give up
+    /// at the write that fails, with the answer unread. So it goes on, and the rest of the
+    /// request nowhere; what there is to read says how the exchange ends.
+    fn outlive(&self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
+        use io::ErrorKind as K;
+        match written {
+            Poll::Ready(Err(error))
+                if matches!(error.kind(), K::BrokenPipe | K::ConnectionReset)
+                    && self.question.asked() != Asked::Nothing =>
+            {
+                self.question.unheard.store(true, Ordering::Release);
+                Poll::Ready(Ok(length))
+            }
+            written => written,
+        }
     }
 }
 
@@ -186,7 +212,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        if self.question.is_unheard() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.outlive(written, bytes.len())
     }
 
     fn poll_write_vectored(
@@ -194,7 +224,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, slices)
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if self.question.is_unheard() {
+            return Poll::Ready(Ok(length));
+        }
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.outlive(written, length)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -202,7 +237,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        if self.question.is_unheard() {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx).map_ok(|()| 0);
+        self.outlive(flushed, 0).map_ok(|_| ())
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

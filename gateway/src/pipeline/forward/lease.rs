@@ -102,10 +102,10 @@ impl Http1Lease {
     }
 
     fn give_back(mut self) {
-        let complete = self
-            .0
-            .as_ref()
-            .is_some_and(|held| held.request.ended() && !held.connection.sender.is_closed());
+        let complete = self.0.as_ref().is_some_and(|held| {
+            let Http1Connection { sender, question, .. } = &held.connection;
+            held.request.ended() && !question.is_unheard() && !sender.is_closed()
+        });
         if complete && let Some(held) = self.0.take() {
             let Held { upstream, connection, permit, .. } = *held;
             upstream.put_idle(Idle { connection, since: Instant::now() });
