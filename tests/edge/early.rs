@@ -318,3 +318,22 @@ async fn the_first_message_of_a_call_may_take_as_long_as_its_client_waits() {
     });
     assert_eq!(answer.expect(200).body, "hello yourself");
 }
+
+#[tokio::test]
+async fn http_in_clear_where_tls_is_spoken_is_told_so() {
+    let gateway = Gateway::start("[[route]]\nupstream = \"echo\"\n").await;
+    for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "G", "post / HTTP/1.0\r\n"] {
+        let response = send_first(Dial::new(&gateway).tcp().await, request.as_bytes()).await;
+        let (head, words) = response.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{response}");
+        assert!(head.contains("\r\nConnection: close"), "{response}");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", words.len())), "{response}");
+        assert!(words.contains("speaks TLS"), "{response}");
+    }
+    let upload = [long("/", "").as_bytes(), &vec![b'x'; 1 << 20]].concat();
+    let response = send_first(Dial::new(&gateway).tcp().await, &upload).await;
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+    gateway.counted(&["clear_http_on_tls"], 4).await;
+    let status = gateway.status().await;
+    assert_eq!(status["counters"]["handshakes_failed"], 0);
+}

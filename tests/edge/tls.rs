@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::support::client::{Body, Client, Protocol, body};
 use crate::support::gateway::Gateway;
-use crate::support::socket::{Dial, ask, read_to_end, send};
+use crate::support::socket::{Dial, ask, send};
 use crate::support::within;
 
 use super::PUBLIC_ECHO;
@@ -77,18 +77,22 @@ async fn old_versions_and_weak_suites_get_an_alert() {
 #[tokio::test]
 async fn http2_is_preferred_and_http1_is_what_is_left() {
     let gateway = Gateway::start(PUBLIC_ECHO).await;
-    let choices: [(&[&str], Option<&[u8]>); 5] = [
+    let choices: [(&[&str], Option<&[u8]>); 7] = [
         (&["h2", "http/1.1"], Some(b"h2")),
         (&["http/1.1", "h2"], Some(b"h2")),
         (&["h2"], Some(b"h2")),
         (&["http/1.1"], Some(b"http/1.1")),
+        (&["http/1.0", "http/1.1"], Some(b"http/1.1")),
+        (&["http/1.0"], Some(b"http/1.0")),
         (&[], None),
     ];
     for (offered, agreed) in choices {
         let stream = Dial::new(&gateway).protocols(offered).tls().await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), agreed, "{offered:?}");
     }
-    ask(Dial::new(&gateway).tls().await, get("/")).await.expect(200);
+    for offered in [&[][..], &["http/1.0"]] {
+        ask(Dial::new(&gateway).protocols(offered).tls().await, get("/")).await.expect(200);
+    }
 }
 
 #[tokio::test]
@@ -115,15 +119,6 @@ async fn a_plain_listener_speaks_http_and_says_so() {
     assert_eq!(told["headers"]["x-forwarded-proto"][0], "http");
     let forwarded = told["headers"]["forwarded"][0].as_str().expect("a forwarded field");
     assert!(forwarded.contains("proto=http") && !forwarded.contains("proto=https"), "{forwarded}");
-}
-
-#[tokio::test]
-async fn plain_http_on_a_tls_listener_gets_nothing() {
-    let gateway = Gateway::start(PUBLIC_ECHO).await;
-    let mut stream = Dial::new(&gateway).tcp().await;
-    send(&mut stream, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    let answer = read_to_end(&mut stream).await;
-    assert!(!answer.starts_with(b"HTTP/1.1 2"), "{answer:?}");
 }
 
 #[tokio::test]

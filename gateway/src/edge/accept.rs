@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -18,6 +19,7 @@ use crate::pipeline::connection::{Connection, PeerSource, Protocol, Tls};
 use crate::pipeline::slots::{Full, Place, Slot, Slots};
 
 use super::framing::HeadLimits;
+use super::linger::linger;
 use super::pace::Paced;
 use super::{http, proxy_protocol};
 
@@ -193,6 +195,13 @@ async fn secure(
             http::serve_http1(listening, stream, connection)
         }
         Transport::Tls => {
+            if is_clear_http(&stream, deadline).await {
+                counters.clear_http_on_tls.increment();
+                tracing::debug!(peer = %peer.0, "HTTP in clear on a port that speaks TLS");
+                let connection = connection(Protocol::Http1, None);
+                refuse_clear_http(listening, stream, &connection, deadline).await;
+                return;
+            }
             // On the heap, for a connection keeps the room of its largest step.
             let accept = Box::pin(listening.acceptor.accept(stream));
             match tokio::time::timeout_at(deadline, accept).await {
@@ -225,13 +234,49 @@ async fn secure(
     serving.await;
 }
 
+/// Told in words to whoever speaks HTTP in clear where TLS is spoken.
+const CLEAR_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Content-Length: 74\r\n\
+    Cache-Control: no-store\r\n\
+    Connection: close\r\n\r\n\
+    This port speaks TLS, and the request came in clear: use https://, please\n";
+
+/// Whether a connection begins with a letter, as every method does and no TLS record: that
+/// begins with its type, 22. The byte stays unread.
+async fn is_clear_http(stream: &TcpStream, deadline: tokio::time::Instant) -> bool {
+    let mut first = [0];
+    let peeked = tokio::time::timeout_at(deadline, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(1))) && first[0].is_ascii_alphabetic()
+}
+
+/// Nothing of the request is read before it is answered: what it is does not matter.
+async fn refuse_clear_http(
+    listening: &Listening,
+    mut stream: TcpStream,
+    connection: &Connection,
+    deadline: tokio::time::Instant,
+) {
+    let refusing = async {
+        stream.write_all(CLEAR_HTTP).await?;
+        stream.shutdown().await
+    };
+    if let Ok(Ok(())) = tokio::time::timeout_at(deadline, refusing).await {
+        linger(&listening.gateway, connection, stream).await;
+    }
+}
+
 fn settled(session: &rustls::ServerConnection) -> Tls {
     Tls {
         version: match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
             _ => "1.3",
         },
-        alpn: session.alpn_protocol().map(|name| if name == b"h2" { "h2" } else { "http/1.1" }),
+        alpn: session.alpn_protocol().map(|name| match name {
+            b"h2" => "h2",
+            b"http/1.0" => "http/1.0",
+            _ => "http/1.1",
+        }),
         sni: session
             .server_name()
             .map(|name| normalise(name).unwrap_or_else(|| name.to_ascii_lowercase())),

@@ -66,6 +66,8 @@ counters! {
     /// Connections closed, and streams of HTTP/2 reset, at once while their clients were still
     /// sending what nobody wanted, because too many others were.
     lingering_over_limit,
+    /// Connections that spoke HTTP in clear to a listener with TLS.
+    clear_http_on_tls,
     /// HTTP/2 connections ended because the client cancelled too many streams.
     reset_floods,
     /// HTTP/2 connections ended because the client sent too many frames without a reason.
