@@ -7,6 +7,7 @@ mod curl;
 mod grpc;
 mod http;
 mod npm;
+mod uploads;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
