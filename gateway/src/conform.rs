@@ -20,6 +20,7 @@ mod stage;
 mod status;
 mod token;
 mod traces;
+mod upload;
 
 use std::pin::{Pin, pin};
 use std::time::Instant;

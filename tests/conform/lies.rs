@@ -240,6 +240,7 @@ fn decisions() -> Vec<Row> {
         ("D-18", LOCKOUTS, Lie::Set("/items/0/failures", json!(5))),
         ("D-19", LOGIN, Lie::Replace("password", "body")),
         ("D-20", SOCKET, Lie::Socket(AUTH_SUCCESS, None)),
+        ("D-21", "POST /api/conform", Lie::Status(200)),
     ]
 }
 

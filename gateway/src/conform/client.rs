@@ -31,7 +31,7 @@ use super::report::Fault;
 use super::socket::{Socket, accept_of};
 
 /// For a connection or for one whole answer.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Waits for the rate limit before an answer is given up.
 const MAX_WAITS: u32 = 60;
@@ -166,7 +166,7 @@ struct Place {
     in_flight: Arc<RwLock<()>>,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Client {
@@ -334,19 +334,33 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+    pub fn authority(&self) -> &str {
+        &self.0.authority
+    }
+
+    /// A connection of its own on which this protocol is offered, and what was agreed.
+    pub async fn dial(
+        &self,
+        protocol: &[u8],
+    ) -> Result<(Box<dyn Stream>, Option<Vec<u8>>), String> {
         let tcp = TcpStream::connect((self.0.host.as_str(), self.0.port))
             .await
             .map_err(|error| format!("{}: {error}", self.0.authority))?;
         let _ = tcp.set_nodelay(true);
-        let stream: Box<dyn Stream> = match &self.0.tls {
-            None => Box::new(tcp),
-            Some((connector, name)) => {
-                let tls = connector.connect(name.clone(), tcp).await;
-                let hint = "; name its authority with --ca";
-                Box::new(tls.map_err(|error| format!("{}: {error}{hint}", self.0.authority))?)
-            }
+        let Some((connector, name)) = &self.0.tls else {
+            return Ok((Box::new(tcp), None));
         };
+        let mut config = ClientConfig::clone(connector.config());
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let tls = TlsConnector::from(Arc::new(config)).connect(name.clone(), tcp).await;
+        let hint = "; name its authority with --ca";
+        let tls = tls.map_err(|error| format!("{}: {error}{hint}", self.0.authority))?;
+        let agreed = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        Ok((Box::new(tls), agreed))
+    }
+
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        let (stream, _) = self.dial(b"http/1.1").await?;
         let (sender, driver) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(driver.with_upgrades());
@@ -380,8 +394,7 @@ pub fn limit_of(reply: &Reply) -> Option<Limit> {
 }
 
 fn connector(trust: &Trust) -> Result<TlsConnector, String> {
-    const HTTP1: &[u8] = b"http/1.1";
-    let verified = |roots| Connector::new(roots, &[HTTP1]).map(|made| made.tls().clone());
+    let verified = |roots| Connector::new(roots, &[]).map(|made| made.tls().clone());
     match trust {
         Trust::File(path) => verified(Some(path)),
         Trust::System => verified(None),
@@ -390,11 +403,10 @@ fn connector(trust: &Trust) -> Result<TlsConnector, String> {
             let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
                 .with_safe_default_protocol_versions()
                 .map_err(|error| error.to_string())?;
-            let mut config = config
+            let config = config
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
                 .with_no_client_auth();
-            config.alpn_protocols = vec![HTTP1.to_vec()];
             Ok(TlsConnector::from(Arc::new(config)))
         }
     }

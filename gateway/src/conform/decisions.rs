@@ -13,7 +13,7 @@ use super::limits::no_failures;
 use super::report::{Check, Fault, differs, ensure, unseen};
 use super::socket::Message;
 use super::stage::{Person, Stage};
-use super::{Statement, form, plain, status};
+use super::{Statement, form, plain, status, upload};
 
 pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("D-01", "form: a registration is answered with 201", |s| {
@@ -286,6 +286,9 @@ pub(super) const STATEMENTS: &[Statement] = &[
                 other => differs(format!("expected auth_error, found {other:?}")),
             }
         })
+    }),
+    Statement::new("D-21", "an upload that is refused before it has come is told why", |s| {
+        Box::pin(upload::refused_in_words(s))
     }),
 ];
 
