@@ -36,7 +36,6 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -221,10 +220,12 @@ pub async fn handle(
     let page = gateway.pages && respond::wants_page(request.headers());
     let asking_page = cors::Page::of(&gateway, &request);
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
-    let (parts, incoming) = request.into_parts();
-    let body = ClientBody::new(incoming, &parts.headers, &connection);
-    guard.record().body = body.progress();
-    let outcome = process(&gateway, &connection, guard.record(), fault, (parts, body)).await;
+    let expect = request.headers().get(header::EXPECT).cloned();
+    // Taken apart where it is used: else this future had room for its parts as well.
+    let request = request.map(|incoming| ClientBody::new(incoming, expect.as_ref(), &connection));
+    drop(expect);
+    guard.record().body = request.body().progress();
+    let outcome = process(&gateway, &connection, guard.record(), fault, request).await;
     let mut record = guard.into_record();
     let mut response = match outcome {
         Ok(response) => response,
@@ -294,8 +295,10 @@ async fn process(
     connection: &Arc<Connection>,
     record: &mut RequestRecord,
     fault: Option<reason::FramingFault>,
-    (mut parts, body): (Parts, ClientBody),
+    request: Request<ClientBody>,
 ) -> Result<Response<ResponseBody>, Rejection> {
+    let (mut parts, body) = request.into_parts();
+
     // The bucket first: it is cheap, and everything after costs more. It covers
     // malformed requests too, and needs to know nothing but the address.
     let client = identify_client(gateway, connection, &parts.headers);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
@@ -141,29 +141,39 @@ impl BodyProgress {
 
 /// The body of a request, from its client. Whoever drops it before it has ended leaves the
 /// rest to be discarded.
-pub struct ClientBody(Option<Coming>);
+pub struct ClientBody(Option<Box<Coming>>);
 
-/// One that has not ended.
+/// One that has not ended; on the heap, for many futures have room for it.
 struct Coming {
     /// There until it is dropped.
     incoming: Option<Incoming>,
     progress: Arc<BodyProgress>,
     connection: Arc<Connection>,
+    trailers: Option<TrailerFilter>,
 }
 
 impl ClientBody {
     #[must_use]
-    pub fn new(incoming: Incoming, headers: &HeaderMap, connection: &Arc<Connection>) -> Self {
+    pub fn new(
+        incoming: Incoming,
+        expect: Option<&HeaderValue>,
+        connection: &Arc<Connection>,
+    ) -> Self {
         if incoming.is_end_stream() {
             return Self(None);
         }
         let progress = Arc::new(BodyProgress {
             declared: incoming.size_hint().exact(),
-            expects: headers.contains_key(header::EXPECT),
+            expects: expect.is_some(),
             ..BodyProgress::default()
         });
         let connection = Arc::clone(connection);
-        Self(Some(Coming { incoming: Some(incoming), progress, connection }))
+        Self(Some(Box::new(Coming {
+            incoming: Some(incoming),
+            progress,
+            connection,
+            trailers: None,
+        })))
     }
 
     /// Whether the request ends with its head.
@@ -222,9 +232,8 @@ const MIN_PROGRESS_BYTES: u64 = 1024;
 
 /// The body of a request, as the upstream's connection pulls it.
 pub struct RequestBody {
-    inner: Option<Coming>,
+    inner: Option<Box<Coming>>,
     progress: Arc<BodyProgress>,
-    trailers: Option<TrailerFilter>,
     limit: Option<u64>,
     window: Duration,
     /// Time spent waiting for the client in this window, and bytes it brought.
@@ -243,7 +252,7 @@ impl RequestBody {
         window: Duration,
         trailers: Option<TrailerFilter>,
     ) -> Result<Self, BodyError> {
-        let Some(coming) = body.0 else {
+        let Some(mut coming) = body.0 else {
             return Ok(Self::none());
         };
         let declared = coming.progress.declared;
@@ -251,7 +260,8 @@ impl RequestBody {
             return Err(BodyError::TooLarge);
         }
         let progress = Arc::clone(&coming.progress);
-        Ok(Self { trailers, limit, window, ..Self::of(Some(coming), progress) })
+        coming.trailers = trailers;
+        Ok(Self { limit, window, ..Self::of(Some(coming), progress) })
     }
 
     /// A body without content.
@@ -262,11 +272,10 @@ impl RequestBody {
         Self::of(None, progress)
     }
 
-    fn of(inner: Option<Coming>, progress: Arc<BodyProgress>) -> Self {
+    fn of(inner: Option<Box<Coming>>, progress: Arc<BodyProgress>) -> Self {
         Self {
             inner,
             progress,
-            trailers: None,
             limit: None,
             window: Duration::MAX,
             waited: Duration::ZERO,
@@ -313,6 +322,10 @@ impl RequestBody {
         self.waiting_since = Some(now);
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn filter(&self) -> Option<&TrailerFilter> {
+        self.inner.as_ref()?.trailers.as_ref()
     }
 
     fn begin_window(&mut self) {
@@ -370,7 +383,7 @@ impl Body for RequestBody {
                         this.note_data(data.len())?;
                         Frame::data(data)
                     }
-                    Err(frame) => match (frame.into_trailers(), &this.trailers) {
+                    Err(frame) => match (frame.into_trailers(), this.filter()) {
                         (Ok(mut trailers), filter) => {
                             trim_values(&mut trailers);
                             Frame::trailers(match filter {
@@ -381,7 +394,7 @@ impl Body for RequestBody {
                         (Err(frame), _) => frame,
                     },
                 };
-                if this.inner.as_ref().is_some_and(Coming::is_end_stream) {
+                if this.inner.as_ref().is_some_and(|body| body.is_end_stream()) {
                     this.progress.ended.store(true, Ordering::Release);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -390,11 +403,11 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().is_none_or(Coming::is_end_stream)
+        self.inner.as_ref().is_none_or(|body| body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Coming::size_hint)
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), |body| body.size_hint())
     }
 }
 

@@ -216,9 +216,16 @@ pub async fn forward(
     let asked = Instant::now();
     // A call may stream for hours before its answer begins.
     let mut watch = if is_grpc(&parts.headers) { accepted.watch(gateway) } else { None };
-    let outcome =
-        send(connection, upstream, (parts, body), &accepted, &progress, window, watch.as_mut())
-            .await;
+    let outcome = send(
+        connection,
+        upstream,
+        Request::from_parts(parts, body),
+        &accepted,
+        &progress,
+        window,
+        watch.as_mut(),
+    )
+    .await;
     record.note_upstream(asked);
     if let Some(exchange) = listening {
         connection.end_interim(exchange, outcome.is_ok()).await;
@@ -277,8 +284,16 @@ pub async fn open_far(
     let progress = body.progress();
     let asked = Instant::now();
     let window = accepted.route.timeout;
-    let outcome =
-        send(connection, upstream, (parts, body), accepted, &progress, window, None).await;
+    let outcome = send(
+        connection,
+        upstream,
+        Request::from_parts(parts, body),
+        accepted,
+        &progress,
+        window,
+        None,
+    )
+    .await;
     record.note_upstream(asked);
     let (response, holding) = outcome?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -354,7 +369,7 @@ fn prepare(
 async fn send(
     connection: &Connection,
     upstream: &Arc<Upstream>,
-    (parts, body): (Parts, RequestBody),
+    request: Request<RequestBody>,
     accepted: &Accepted<'_>,
     progress: &BodyProgress,
     window: Duration,
@@ -362,6 +377,8 @@ async fn send(
 ) -> Result<(Response<Incoming>, Holding), Rejection> {
     let mut exchange = std::pin::pin!(async {
         let share = upstream.shares.take(accepted.holder()).await?;
+        // Taken apart here: else the future had room for the parts twice.
+        let (parts, body) = request.into_parts();
         let (response, lease) = upstream.send(parts, body, &accepted.target).await?;
         Ok((response, Holding::new(lease, share)))
     });
