@@ -16,6 +16,7 @@ pub mod cors;
 pub mod cross_site;
 pub mod forward;
 pub mod frame;
+pub mod grpc;
 pub mod ids;
 pub mod intercept;
 pub mod message;
@@ -216,7 +217,7 @@ pub async fn handle(
     );
     // Dropped before the end, it counts the request as cancelled by the client.
     let mut guard = CancelGuard::new(record);
-    let grpc = forward::is_grpc(request.headers());
+    let grpc = grpc::Form::of(request.headers());
     let page = gateway.pages && respond::wants_page(request.headers());
     let asking_page = cors::Page::of(&gateway, &request);
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
@@ -237,8 +238,8 @@ pub async fn handle(
             let is_link = |dialect: &&Arc<dyn dialect::Dialect>| {
                 dialect.contract() == dialect::Contract::Links
             };
-            let shape = if grpc {
-                Shape::Grpc
+            let shape = if let Some(form) = grpc {
+                Shape::Grpc(form)
             } else if page && dialect.as_ref().is_some_and(is_link) {
                 Shape::Page
             } else {

@@ -1,4 +1,4 @@
-//! gRPC by grpcio, gRPC-web by Google's client.
+//! gRPC by grpcio, gRPC-web by Google's client and by Buf's, Connect by Buf's.
 
 use http::header::CONTENT_TYPE;
 use http::{Request, Response};
@@ -11,7 +11,7 @@ use crate::support::client::{Body, body, sign_in_admin};
 use crate::support::gateway::Gateway;
 use crate::support::upstream::{Recording, Upstream};
 
-use super::{node, python, succeeds, url};
+use super::{CLIENTS, node, python, succeeds, url};
 
 #[tokio::test]
 async fn grpcio_calls_streams_and_is_told_outcomes() {
@@ -35,6 +35,17 @@ async fn grpc_web_calls_and_is_told_outcomes() {
     let token = sign_in_admin(&gateway).await.access;
     let mut client = node("grpc_web.js");
     client.args([&url(&gateway, "https"), &token]);
+    succeeds(client, &gateway).await;
+}
+
+/// Its Connect calls read a refusal by its status.
+#[tokio::test]
+async fn connect_web_calls_and_is_told_outcomes() {
+    let upstream = Upstream::http1(serve).await;
+    let gateway = Gateway::start(&upstream.routes()).await;
+    let token = sign_in_admin(&gateway).await.access;
+    let mut client = node("connect_web.mjs");
+    client.arg(CLIENTS.join("package.json")).args([&url(&gateway, "https"), &token]);
     succeeds(client, &gateway).await;
 }
 

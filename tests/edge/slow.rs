@@ -200,6 +200,21 @@ async fn a_body_that_stalls_is_given_up_and_never_completed() {
     gateway.counted(&["bodies_stalled"], 2).await;
 }
 
+/// A call of gRPC sends messages when it likes; one of gRPC-Web has a single one to send.
+#[tokio::test]
+async fn a_message_of_grpc_web_that_stalls_is_given_up() {
+    let upstream = Upstream::http1(ok).await;
+    let config = format!("{}[timeouts]\nbody_progress = \"200ms\"\n", upstream.routes());
+    let gateway = Gateway::start(&config).await;
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.head(1, &[POST, &[("content-type", "application/grpc-web+proto")]].concat()).await;
+    http2.send(DATA, NO_FLAGS, 1, b"\0\0\0\0\x05").await;
+    let outcome = http2.outcome(1).await;
+    assert!(matches!(outcome, Outcome::Answered(200) | Outcome::Reset(_)), "{outcome:?}");
+    upstream.disconnected().await;
+    gateway.counted(&["bodies_stalled"], 1).await;
+}
+
 /// Answers the next request without end, until the gateway lets go of it.
 async fn answer_until_abandoned(script: &mut Script) {
     let pieces = script.next().await.answer_streaming(Response::builder());

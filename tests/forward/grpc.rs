@@ -5,7 +5,7 @@ use http::header::{CONTENT_TYPE, TE};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 
-use crate::support::client::{Answer, Body, Client, body};
+use crate::support::client::{Answer, Body, Client, Protocol, body};
 use crate::support::gateway::{ECHO, Gateway};
 use crate::support::streaming::{fields, streaming};
 use crate::support::upstream::{Refusing, Upstream};
@@ -87,6 +87,36 @@ async fn a_call_without_a_credential_ends_with_unauthenticated() {
     assert_eq!(say(&Client::admin(&gateway).h2()).await.body, HELLO);
     check_refusal(&say(&Client::anonymous(&gateway).h2()).await, "16");
     assert_eq!(upstream.requests().len(), 1);
+}
+
+/// What begins like gRPC's type, and is another, is refused like it.
+#[tokio::test]
+async fn a_refusal_is_in_the_form_of_its_calls_type() {
+    let gateway = Gateway::start(ECHO).await;
+    for (sent, answered) in [
+        ("application/grpc", Some("application/grpc")),
+        ("application/grpc+json", Some("application/grpc")),
+        ("application/grpc;v=1", Some("application/grpc")),
+        ("application/grpc-web", Some("application/grpc-web")),
+        ("application/grpc-web+proto", Some("application/grpc-web+proto")),
+        ("application/grpc-web-text", Some("application/grpc-web-text")),
+        ("application/grpc-web-text+proto", Some("application/grpc-web-text+proto")),
+        ("application/grpc-other", None),
+        ("application/grpcx", None),
+        ("application/connect+proto", None),
+        ("application/proto", None),
+    ] {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let client = Client::anonymous(&gateway).protocol(protocol).with("content-type", sent);
+            let answer = client.post("/echo.Echo/Say").await;
+            let Some(answered) = answered else {
+                answer.refused(401, "AUTHENTICATION_REQUIRED");
+                continue;
+            };
+            check_refusal(&answer, "16");
+            assert_eq!(answer.field("content-type"), answered);
+        }
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ use super::Gateway;
 use super::body::{self, BodyProgress, ClientBody, RequestBody, ResponseBody};
 use super::client::Client;
 use super::connection::{self, Connection, Protocol};
+use super::grpc::{self, is_grpc};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
@@ -85,7 +86,7 @@ impl Destination {
             Destination::Http(upstream) => upstream.field_names,
         };
         match configured {
-            FieldNames::Strict if protocol == Protocol::Http2 && has_grpc_type(request) => {
+            FieldNames::Strict if protocol == Protocol::Http2 && is_grpc(request) => {
                 FieldNames::Any
             }
             configured => configured,
@@ -426,27 +427,12 @@ fn stream_back(
 
 /// Answers that last as long as somebody listens.
 fn is_stream(headers: &HeaderMap) -> bool {
-    is_grpc(headers) || is_event_stream(headers)
+    // A stream of gRPC-Web goes only this way.
+    grpc::Form::of(headers).is_some() || is_event_stream(headers)
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
     has_type(headers, "text/event-stream")
-}
-
-/// Whether a message is gRPC, whose clients read another kind of refusal.
-#[must_use]
-pub fn is_grpc(headers: &HeaderMap) -> bool {
-    has_type(headers, "application/grpc")
-}
-
-/// Whether a message is of gRPC's very type, or one of its formats. Everything else that
-/// begins so is some other type, which a client may choose at will.
-fn has_grpc_type(headers: &HeaderMap) -> bool {
-    let behind = |value: &HeaderValue| {
-        let rest = value.as_bytes().strip_prefix(b"application/grpc")?;
-        Some(matches!(rest.first(), None | Some(b'+' | b';')))
-    };
-    headers.get(header::CONTENT_TYPE).and_then(behind).unwrap_or(false)
 }
 
 fn has_type(headers: &HeaderMap, prefix: &str) -> bool {

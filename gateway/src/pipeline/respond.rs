@@ -16,6 +16,7 @@ use super::Gateway;
 use super::admit::retry_seconds;
 use super::body::ResponseBody;
 use super::connection::{Connection, Protocol};
+use super::grpc;
 use super::reason::{FramingFault, Reason, Rejection};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,8 +33,8 @@ pub enum Shape<'a> {
     Dialect(Option<&'a dyn Dialect>),
     /// For a person with a browser.
     Page,
-    /// Trailers-Only, as gRPC clients understand it.
-    Grpc,
+    /// Without a body, and the outcome in fields.
+    Grpc(grpc::Form),
 }
 
 /// What becomes of the connection after the answer.
@@ -397,7 +398,7 @@ pub fn reject(
     let refusal = refusal(&rejection.reason);
     let message = message(&rejection.reason, &refusal);
     let mut response = match shape {
-        Shape::Grpc => grpc_answer(refusal.status, message),
+        Shape::Grpc(form) => grpc_answer(form, refusal.status, message),
         Shape::Page => own_answer(links::refusal_page(refusal.status, message)),
         Shape::Dialect(dialect) => {
             let body = dialect.map_or_else(Vec::new, |dialect| {
@@ -467,10 +468,10 @@ pub fn leave_out_body(response: &mut Response<ResponseBody>) {
     }
 }
 
-fn grpc_answer(status: StatusCode, message: &str) -> Response<ResponseBody> {
+fn grpc_answer(form: grpc::Form, status: StatusCode, message: &str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(grpc_status(status))));
     if let Ok(message) = HeaderValue::from_str(message) {
         headers.insert(GRPC_MESSAGE, message);
