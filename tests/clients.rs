@@ -4,6 +4,7 @@
 mod agents;
 mod browser;
 mod curl;
+mod git;
 mod grpc;
 mod http;
 mod npm;
@@ -11,7 +12,7 @@ mod uploads;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -60,18 +61,32 @@ fn go() -> Command {
 
 /// Runs a client that trusts the gateway's certificate, and is expected to get what it
 /// asks for.
-async fn succeeds(mut command: Command, gateway: &Gateway) -> String {
-    let certificate = gateway.path("server.pem");
-    for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
-        command.env(name, &certificate);
-    }
+async fn succeeds(command: Command, gateway: &Gateway) -> String {
     let what = format!("{command:?}");
-    let running = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output());
-    let output = running.await.expect("it is waited for").expect("the client starts");
+    let output = run(command, gateway).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{what}: {stdout}\n{stderr}");
     stdout
+}
+
+/// The same of one that is expected to be refused: what it says for people.
+async fn fails(command: Command, gateway: &Gateway) -> String {
+    let what = format!("{command:?}");
+    let output = run(command, gateway).await;
+    assert!(!output.status.success(), "{what}: {output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+async fn run(mut command: Command, gateway: &Gateway) -> Output {
+    let certificate = gateway.path("server.pem");
+    for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+        command.env(name, &certificate);
+    }
+    // Before it starts: what it needs is there.
+    let _ = &*CLIENTS;
+    let running = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output());
+    running.await.expect("it is waited for").expect("the client starts")
 }
 
 fn url(gateway: &Gateway, scheme: &str) -> String {

@@ -34,6 +34,7 @@ async fn curl_is_served_as_it_is_documented() {
     let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
     let user = format!("{ADMIN}:{ADMIN_PASSWORD}");
     let bearer = format!("Authorization: Bearer {token}");
+    let key_as_password = format!("__token__:{key}");
     let key = format!("X-API-Key: {key}");
     let json = format!(r#"{{"username":"{ADMIN}","password":"{ADMIN_PASSWORD}"}}"#);
     let password = format!("password={ADMIN_PASSWORD}");
@@ -48,6 +49,7 @@ async fn curl_is_served_as_it_is_documented() {
         (&["-u", &user, "-X", "POST"], "/api/logout", "200"),
         (&["-u", "admin:wrong"], "/api/things", "401"),
         (&["-H", &key], "/api/things", "200"),
+        (&["-u", &key_as_password], "/api/things", "200"),
         (&["-H", is_json, "-d", &json], "/api/auth/login", "200"),
         (&["-H", is_json, "-d", &json], "/api/v1/auth/login", "200"),
         (&["-d", "username=admin", "--data-urlencode", &password], "/api/v1/auth/login", "200"),

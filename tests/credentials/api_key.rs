@@ -133,3 +133,55 @@ async fn a_key_is_kept_as_its_digest_only() {
         }
     }
 }
+
+/// Clients that know nothing but Basic: twine, pip, git, container clients.
+#[tokio::test]
+async fn a_key_is_taken_as_the_password_of_basic_under_any_user_name() {
+    let gateway = Gateway::start(ECHO).await;
+    let (id, key) = gateway.create_key(ADMIN, &["deploy"], &[]).await;
+    for name in ["__token__", ADMIN, "nobody", ""] {
+        let client = Client::basic(&gateway, name, &key);
+        let answer = client.get("/").await.expect(200);
+        let seen = answer.json()["headers"].clone();
+        assert_eq!(seen["x-portcullis-scheme"], json!(["api-key"]), "{name}");
+        assert_eq!(seen["x-portcullis-key-id"], json!([id]), "{name}");
+        assert_eq!(seen["x-portcullis-username"], json!([ADMIN]), "{name}");
+        assert_eq!(seen["authorization"], json!(null), "{name}");
+        let request_id = answer.field("x-request-id").to_owned();
+        let line = gateway
+            .wait_for_log(|line| line["type"] == "access" && line["request_id"] == *request_id)
+            .await;
+        assert_eq!(line["scheme"], "api-key", "{line}");
+        // A browser keeps it, and sends it for any page.
+        let foreign = client.with("sec-fetch-site", "cross-site");
+        foreign.post("/").await.refused(403, "CSRF");
+    }
+}
+
+#[tokio::test]
+async fn a_key_as_a_password_is_good_for_what_it_is_elsewhere_and_costs_no_attempt() {
+    let routes = format!(
+        "{ECHO}[[route]]\npath = \"/deploys\"\nupstream = \"echo\"\nscopes = [\"deploy\"]\n\
+         [[route]]\npath = \"/people\"\nupstream = \"echo\"\nkeys = \"none\"\n"
+    );
+    let gateway = Gateway::start(&routes).await;
+    let (id, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let (_, deploying) = gateway.create_key(ADMIN, &["deploy"], &[]).await;
+    let caller = |key: &str| Client::basic(&gateway, "__token__", key).from_address("203.0.113.9");
+    caller(&deploying).get("/deploys").await.expect(200);
+    caller(&key).get("/deploys").await.refused(403, "FORBIDDEN");
+    caller(&key).get("/people").await.refused(403, "FORBIDDEN");
+    gateway.manage(&["key", "revoke", &id], None).await;
+    // More often than a password may be wrong.
+    for _ in 0..10 {
+        caller(&key).get("/").await.refused(401, "INVALID_CREDENTIALS");
+    }
+    caller(&deploying).get("/").await.expect(200);
+    Client::admin(&gateway).from_address("203.0.113.9").get("/").await.expect(200);
+    // What is not a key by its checksum is a password, and counts.
+    let typo = format!("{}!", &deploying[..deploying.len() - 1]);
+    for _ in 0..5 {
+        caller(&typo).get("/").await.refused(401, "INVALID_CREDENTIALS");
+    }
+    caller(&deploying).get("/").await.refused(429, "TOO_MANY_ATTEMPTS");
+}

@@ -20,6 +20,8 @@ use super::time::{Seconds, Timestamp};
 pub const PREFIX: &str = "sk_live_";
 const RANDOM_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
+/// How long each key is, in bytes.
+pub const LENGTH: usize = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
 /// How much of the text may be shown for support.
 const SHOWN_LENGTH: usize = PREFIX.len() + 6;
 
@@ -250,6 +252,12 @@ impl Core {
         Ok(Principal::new(account, Proof::Key(key)))
     }
 
+    /// Whether a text is a key by its form and checksum, good or not.
+    #[must_use]
+    pub fn is_key(&self, text: &str) -> bool {
+        is_well_formed(text, self.signer.as_ref())
+    }
+
     /// Writes down when keys were last used, all at once, away from any request.
     ///
     /// # Errors
@@ -270,7 +278,7 @@ impl Core {
 fn generate(entropy: &dyn Entropy, signer: &dyn TokenSigner) -> Secret {
     let mut random = [0u8; 32];
     entropy.fill(&mut random);
-    let mut text = String::with_capacity(PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH);
+    let mut text = String::with_capacity(LENGTH);
     text.push_str(PREFIX);
     text.push_str(&base62::<RANDOM_LENGTH>(&random));
     let sum = checksum(&text, signer);
@@ -279,7 +287,7 @@ fn generate(entropy: &dyn Entropy, signer: &dyn TokenSigner) -> Secret {
 }
 
 fn is_well_formed(text: &str, signer: &dyn TokenSigner) -> bool {
-    text.len() == PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH
+    text.len() == LENGTH
         && text.starts_with(PREFIX)
         && text.bytes().skip(PREFIX.len()).all(|b| b.is_ascii_alphanumeric())
         && checksum(&text[..PREFIX.len() + RANDOM_LENGTH], signer)

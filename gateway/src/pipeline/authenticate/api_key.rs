@@ -1,4 +1,5 @@
-//! An API key, in `X-API-Key` or as a bearer token that begins `sk_live_`.
+//! An API key, in `X-API-Key`, as a bearer token that begins `sk_live_`, or as the
+//! password of Basic.
 
 use std::sync::Arc;
 

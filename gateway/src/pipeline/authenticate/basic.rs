@@ -1,4 +1,5 @@
-//! HTTP Basic (RFC 7617): `base64(user ":" password)`.
+//! HTTP Basic (RFC 7617): `base64(user ":" password)`. Clients that know nothing else send
+//! an API key as the password, under any user name (twine, pip, git, container clients).
 
 use std::sync::Arc;
 
@@ -12,14 +13,22 @@ use crate::auth::secret::Secret;
 use crate::pipeline::reason::{Reason, Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
 
+use super::api_key;
+
 pub(super) async fn check(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
     caller: &Caller,
     encoded: &str,
 ) -> Result<Principal, Rejection> {
-    throttle.check(caller.source)?;
     let credential = decode(encoded);
+    // Told by its form: it is no guess at a password, and costs no hash.
+    if let Some((_, key)) = &credential
+        && core.is_key(key.expose())
+    {
+        return api_key::check(core, throttle, caller, key.expose()).await;
+    }
+    throttle.check(caller.source)?;
     if let Some((name, password)) = &credential {
         // The common case: verified lately, no turn and no hash needed.
         if let Some(principal) = core.recall_basic(name, password.expose()) {
