@@ -208,6 +208,36 @@ const MISTAKES: &[Mistake] = &[
         None,
     ),
     (
+        "[[route]]\nupstream = \"echo\"\nschemes = [\"cookie\", ^\"baisc\"]\n",
+        "route.schemes: expected one of `cookie`, `basic`, `bearer`, `key`, found \"baisc\"",
+        Some("did you mean `basic`?"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nschemes = [\"cookie\", ^\"cookie\"]\n",
+        "route.schemes: \"cookie\" is there twice",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nschemes = ^[]\n",
+        "route.schemes: names no scheme",
+        Some("leave it out for all, or set public = true"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\npublic = true\nschemes = ^[\"basic\"]\n",
+        "route.schemes: has no effect on a public route",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nschemes = [\"cookie\"]\nkeys = ^\"any\"\n",
+        "route.keys: has no effect: by none of the route's `schemes` does a key come",
+        Some("name \"key\" or \"basic\""),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nschemes = [\"bearer\"]\nscopes = ^[\"deploy\"]\n",
+        "route.scopes: has no effect",
+        None,
+    ),
+    (
         "[admin]\nnetworks = ^[]\n",
         "admin.networks: an empty list lets nobody in",
         Some("enabled = false switches"),

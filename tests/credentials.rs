@@ -3,6 +3,7 @@
 
 mod account_limits;
 mod api_key;
+mod applications;
 mod basic;
 mod bearer;
 mod counted;

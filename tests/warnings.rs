@@ -49,6 +49,16 @@ const CASES: &[Case] = &[
         Some("admin_public"),
     ),
     ("[admin]\nnetworks = [\"10.0.0.0/8\"]\n[[listener]]\naddress = \"192.0.2.1:8080\"\n", None),
+    // Routes by our cookies alone.
+    (
+        "[[route]]\npath = \"/app\"\nupstream = \"echo\"\nschemes = ^[\"cookie\"]\n",
+        Some("cookies_not_given"),
+    ),
+    ("[[route]]\npath = \"/app\"\nupstream = \"echo\"\nschemes = [\"cookie\", \"basic\"]\n", None),
+    (
+        "[dialect.status]\ndelivery = \"cookie\"\n[[route]]\npath = \"/app\"\nupstream = \"echo\"\nschemes = [\"cookie\"]\n",
+        None,
+    ),
     // Open registration: what matters is whether a new account gets anywhere.
     ("[auth]\nregistration = \"open\"\n", None),
     (

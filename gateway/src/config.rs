@@ -20,6 +20,7 @@ pub mod page_origin;
 pub mod problem;
 mod routes;
 pub mod rules;
+pub mod schemes;
 mod store;
 pub mod units;
 mod upstream;
@@ -38,6 +39,7 @@ use crate::auth::secret::Secret;
 
 use cors::{Cors, CorsPolicy};
 use page_origin::PageOrigin;
+use schemes::Schemes;
 use warning::Warning;
 
 pub use store::ADMIN_SOCKET;
@@ -667,6 +669,8 @@ pub struct Route {
     pub upgrades: Vec<RawProtocol>,
     /// As [`Config::origins`], which are among them.
     pub origins: Vec<PageOrigin>,
+    /// By which a caller proves who it is. Credentials by others are the application's.
+    pub schemes: Schemes,
     pub cors: Cors,
     pub paths: Paths,
 }

@@ -37,6 +37,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -47,8 +48,9 @@ use crate::auth::ports::{Source, StoreHealth, StoreState};
 use crate::auth::principal::Principal;
 use crate::canonical::path;
 use crate::config::page_origin::PageOrigin;
+use crate::config::schemes::{CallerScheme, Schemes};
 use crate::config::{Access, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
-use crate::dialect::delivery::{ACCESS_COOKIE, Delivery};
+use crate::dialect::delivery::Delivery;
 use crate::dialect::{self, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::access_log::Decision;
@@ -377,7 +379,7 @@ async fn process(
             None
         }
         Access::Authenticated { .. } => {
-            let presented = presented(gateway, &parts.headers, ticket)?;
+            let presented = presented(gateway, record, &parts.headers, route.schemes, ticket)?;
             // Before it is verified: a foreign page costs its visitor no attempt.
             match cross_site::check(&parts, origin, &route.origins) {
                 Err(foreign) if presented.is_ambient() => return Err(foreign),
@@ -481,17 +483,19 @@ pub struct Origin<'a> {
     pub scheme: &'static str,
 }
 
-/// The one credential of a request; a cookie only if there is no other.
+/// The one credential of a request by these schemes, and into its record what becomes of
+/// the fields. Our cookies are none where no contract gives them.
 fn presented<'a>(
     gateway: &Gateway,
+    record: &mut RequestRecord,
     headers: &'a HeaderMap,
+    schemes: Schemes,
     ticket: Option<&'a str>,
 ) -> Result<Presented<'a>, Rejection> {
-    let presented = authenticate::presented(headers, ticket)?;
-    if presented != Presented::Nothing || !gateway.cookies {
-        return Ok(presented);
-    }
-    Ok(cookie::find(headers, ACCESS_COOKIE)?.map_or(Presented::Nothing, Presented::Cookie))
+    let schemes = if gateway.cookies { schemes } else { schemes.without(CallerScheme::Cookie) };
+    let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, ticket)?;
+    record.fields = found.fields;
+    Ok(found.presented)
 }
 
 /// Who is asking. Remembered for the log as soon as it is known.

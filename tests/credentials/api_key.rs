@@ -162,7 +162,9 @@ async fn a_key_is_taken_as_the_password_of_basic_under_any_user_name() {
 async fn a_key_as_a_password_is_good_for_what_it_is_elsewhere_and_costs_no_attempt() {
     let routes = format!(
         "{ECHO}[[route]]\npath = \"/deploys\"\nupstream = \"echo\"\nscopes = [\"deploy\"]\n\
-         [[route]]\npath = \"/people\"\nupstream = \"echo\"\nkeys = \"none\"\n"
+         [[route]]\npath = \"/people\"\nupstream = \"echo\"\nkeys = \"none\"\n\
+         [[route]]\npath = \"/keys\"\nupstream = \"echo\"\nschemes = [\"key\"]\n\
+         [[route]]\npath = \"/tokens\"\nupstream = \"echo\"\nschemes = [\"bearer\"]\n"
     );
     let gateway = Gateway::start(&routes).await;
     let (id, key) = gateway.create_key(ADMIN, &[], &[]).await;
@@ -171,6 +173,8 @@ async fn a_key_as_a_password_is_good_for_what_it_is_elsewhere_and_costs_no_attem
     caller(&deploying).get("/deploys").await.expect(200);
     caller(&key).get("/deploys").await.refused(403, "FORBIDDEN");
     caller(&key).get("/people").await.refused(403, "FORBIDDEN");
+    caller(&key).get("/keys").await.expect(200);
+    caller(&key).get("/tokens").await.refused(401, "AUTHENTICATION_REQUIRED");
     gateway.manage(&["key", "revoke", &id], None).await;
     // More often than a password may be wrong.
     for _ in 0..10 {

@@ -53,16 +53,22 @@ async fn a_ticket_beside_another_credential_is_refused_and_not_used_up() {
     open_socket(&anonymous, &path).await.expect(101);
 }
 
-/// An empty or broken one beside the right one is still two.
+/// A broken one of ours beside the right one is still two. What cannot be ours is no
+/// credential: `applications` tells what becomes of it.
 #[tokio::test]
 async fn a_right_credential_beside_a_broken_one_is_refused() {
     let gateway = Gateway::start(ECHO).await;
+    let token = sign_in_admin(&gateway).await.access;
     let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
     Client::api_key(&gateway, &key).get("/").await.expect(200);
     Client::admin(&gateway).get("/").await.expect(200);
-    for broken in ["", "Basic", "x"] {
+    let half_token = format!("Bearer {}", &token[..token.len() / 2]);
+    let half_key = &key[..key.len() / 2];
+    for broken in ["Basic", "Basic x", &half_token, &format!("Bearer {half_key}")] {
         let beside_key = Client::api_key(&gateway, &key).with(AUTHORIZATION, broken);
         beside_key.get("/").await.refused(400, "BAD_REQUEST");
+    }
+    for broken in ["sk_live_", half_key] {
         let beside_basic = Client::admin(&gateway).with(API_KEY, broken);
         beside_basic.get("/").await.refused(400, "BAD_REQUEST");
     }

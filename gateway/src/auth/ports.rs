@@ -85,6 +85,10 @@ pub trait TokenSigner: Send + Sync {
     /// Why the text is not one of our tokens.
     fn open(&self, token: &str) -> Result<Claims, Refusal>;
 
+    /// Whether a text is under the header of our tokens and names no other issuer than
+    /// this: it may be one of ours, whole or damaged. Says nothing of its signature.
+    fn may_be_from(&self, issuer: &str, token: &str) -> bool;
+
     /// SHA-256.
     fn digest(&self, bytes: &[u8]) -> [u8; 32];
 

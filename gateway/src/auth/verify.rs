@@ -71,6 +71,12 @@ impl Core {
         Ok(principal)
     }
 
+    /// Whether a text may be a token of ours, good or not, and not another issuer's.
+    #[must_use]
+    pub fn may_be_token(&self, text: &str) -> bool {
+        self.signer.may_be_from(&self.policy.issuer, text)
+    }
+
     /// Signature, issuer, kind and times of a token of ours.
     pub(super) fn open_token(&self, token: &str, kind: TokenKind) -> Result<Claims, Refusal> {
         if token.len() > MAX_TOKEN_BYTES {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::canonical::{host, path};
 use crate::config::cors::{AmbientCredentials, Cors, CorsPolicy};
+use crate::config::schemes::Schemes;
 use crate::config::{
     Access, Agents, Chosen, Config, HostMatch, KeyAccess, PathForm, PathMatch, Route,
 };
@@ -51,6 +52,9 @@ fn access(route: &Route) -> String {
             let mut named: Vec<String> =
                 named.map(|(name, words)| format!("{name} {}", words.join(","))).collect();
             named.extend(keys_word(*keys, route.agents).map(|word| format!("keys {word}")));
+            if route.schemes != Schemes::ALL {
+                named.push(format!("schemes {}", route.schemes.words().join(",")));
+            }
             if named.is_empty() { "authenticated".to_owned() } else { named.join("; ") }
         }
     }

@@ -11,9 +11,10 @@ use crate::auth::register::Registering;
 use super::cors::{AmbientCredentials, Cors, CorsPolicy, OriginPattern};
 use super::document::Section;
 use super::page_origin::PageOrigin;
+use super::schemes::{CallerScheme, Schemes};
 use super::{
-    Access, Config, NodeAddress, ProxyProtocol, Route, SharedStore, Target, Tickets, Topology,
-    Transport, Upstream, UpstreamProtocol, UpstreamTls, warning,
+    Access, Config, Delivery, Dialect, NodeAddress, ProxyProtocol, Route, SharedStore, Target,
+    Tickets, Topology, Transport, Upstream, UpstreamProtocol, UpstreamTls, warning,
 };
 
 /// Warns of what is exposed. Only of a configuration without a problem.
@@ -28,6 +29,7 @@ pub(super) fn warn(root: &Section<'_>, config: &Config) {
     warn_of_more_agents_than_a_share(&root.section("limits"), config);
     warn_of_pages(root, config);
     warn_of_upgrades_over_http2(root, config);
+    warn_of_routes_for_missing_cookies(root, config);
 }
 
 /// Whether strangers can be expected to reach it: neither loopback, nor an address that is
@@ -101,6 +103,27 @@ fn is_open_to_newcomers(access: &Access) -> bool {
 /// registry's largest block of IPv6 is as large.
 const WIDEST_V4: u8 = 8;
 const WIDEST_V6: u8 = 12;
+
+/// Where a route takes our cookies alone, and nobody has one.
+fn warn_of_routes_for_missing_cookies(root: &Section<'_>, config: &Config) {
+    let given = |dialect: &&Dialect| dialect.enabled && dialect.delivery != Delivery::Body;
+    if config.dialects.all().iter().any(given) {
+        return;
+    }
+    let cookies: Schemes = [CallerScheme::Cookie].into_iter().collect();
+    for (route, section) in config.routes.iter().zip(root.sections("route")) {
+        let otherwise = route.agents.are_accepted() || route.tickets == Tickets::Accepted;
+        if route.schemes == cookies && route.access != Access::Public && !otherwise {
+            let message = format!("route {} takes cookies, and no contract gives any", route.id);
+            section.warn(
+                warning::COOKIES_NOT_GIVEN,
+                section.given_at("schemes"),
+                "schemes",
+                message,
+            );
+        }
+    }
+}
 
 fn warn_of_wide_trust(section: &Section<'_>, proxies: &[IpNet]) {
     let wide = |network: &&IpNet| {

@@ -12,6 +12,7 @@ use super::file::{DAY, Files, SECOND};
 use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
 use super::problem::Origin;
+use super::schemes::{Schemes, check_beside, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
     Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
@@ -103,6 +104,7 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         origins: Vec::new(),
         paths: unsettled(PathForm::Strict, Chosen::Auto),
         cors: Cors::Unset,
+        schemes: Schemes::ALL,
     }
 }
 
@@ -126,6 +128,7 @@ fn read_route(
     let kinds = (Agents::Keys, Agents::NotAccepted);
     let agents = section.boolean_or("agents", kinds, &[("any", Agents::Any)]);
     let keys = read_keys(&section, agents);
+    let schemes = read_schemes(&section);
     let access = if section.boolean("public", false) {
         if agents.are_accepted() {
             let message = "a public route asks nobody who they are, agents neither";
@@ -143,6 +146,7 @@ fn read_route(
     } else {
         Access::Authenticated { roles, scopes, keys }
     };
+    check_beside(&section, schemes, &access, agents);
     let timeout = section.duration("timeout", SECOND * 60, Duration::from_millis(10)..=DAY);
     let body_bytes = section.size("body_size", limits.body_bytes);
     let credential = if section.boolean("forward_credential", false) {
@@ -189,6 +193,7 @@ fn read_route(
         origins,
         paths,
         cors,
+        schemes,
     })
 }
 

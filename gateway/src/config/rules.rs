@@ -99,11 +99,13 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         paths: _,
         cors,
         upgrades,
+        schemes,
     } = route;
     access_asks_no_less(access, &other.access)
         && are_among(methods, &other.methods)
         && origins.iter().all(|origin| other.origins.contains(origin))
         && *cors == other.cors
+        && schemes.are_among(other.schemes)
         && upgrades.iter().all(|upgrade| other.upgrades.contains(upgrade))
 }
 

@@ -105,6 +105,12 @@ pub const UPGRADE_OVER_HTTP2: Kind = kind(
     "Leave the upstream's `protocol` out, or give the route an upstream that speaks HTTP/1.1.",
 );
 
+pub const COOKIES_NOT_GIVEN: Kind = kind(
+    "cookies_not_given",
+    "The `schemes` of a route name our cookies alone, and every contract gives its tokens in the body: no request passes the route.",
+    "Set `delivery = \"cookie\"` on the contract that browsers sign in by, such as [dialect.status], or name more `schemes`.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -123,6 +129,7 @@ pub const KINDS: &[Kind] = &[
     CORS_WILDCARD_WIDE,
     CORS_ORIGIN_CANNOT_ACT,
     UPGRADE_OVER_HTTP2,
+    COOKIES_NOT_GIVEN,
 ];
 
 /// One occurrence.

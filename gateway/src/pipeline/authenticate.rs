@@ -1,32 +1,41 @@
 //! Which credential a request presents, and what it proves.
 //!
 //! Each scheme answers absent, accepted or refused. A refused credential is
-//! never passed over for another: two at once are a conflict, not a choice.
+//! never passed over for another: two at once are a conflict, not a choice. Only what
+//! cannot be a credential of ours, by its form or because the route does not take its
+//! scheme, is no part of that: it is the application's.
 
 mod api_key;
 pub mod basic;
 mod bearer;
+pub mod own;
 pub mod ticket;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, header};
+use http::header::GetAll;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::auth::Core;
 use crate::auth::api_key::PREFIX;
 use crate::auth::principal::Principal;
+use crate::config::schemes::{CallerScheme, Schemes};
+use crate::dialect::delivery::ACCESS_COOKIE;
 
+use super::cookie;
 use super::reason::{Reason, Rejection};
 use super::throttle::{Caller, Throttle};
+
+use own::Own;
 
 /// The field for API keys beside `Authorization`.
 pub const API_KEY_FIELD: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What a request presents.
-#[derive(Debug, PartialEq, Eq)]
+/// The credential of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presented<'a> {
     Nothing,
-    /// The encoded part of `Authorization: Basic`.
+    /// The encoded part of `Authorization: Basic`: name and password, or an API key.
     Basic(&'a str),
     Bearer(&'a str),
     /// An access token that a browser sent along by itself.
@@ -51,6 +60,20 @@ impl Presented<'_> {
         }
     }
 
+    /// Whether it is of a form that could be a credential of the gateway's. A key that is
+    /// mistyped is meant for the gateway all the same, and so is a token.
+    fn can_be_ours(&self, own: &impl Own) -> bool {
+        match self {
+            Presented::Nothing => false,
+            Presented::Bearer(token) => own.may_be_token(token),
+            Presented::Key(key) => key.starts_with(PREFIX),
+            Presented::Basic(_)
+            | Presented::Cookie(_)
+            | Presented::Ticket(_)
+            | Presented::Unreadable => true,
+        }
+    }
+
     /// An access token, whichever way it came.
     #[must_use]
     pub fn token(&self) -> Option<&str> {
@@ -61,25 +84,115 @@ impl Presented<'_> {
     }
 }
 
-/// Finds the one credential of a request.
+/// What a request presents, and what becomes of its credential fields.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    pub presented: Presented<'a>,
+    pub fields: Fields,
+}
+
+/// What becomes of the fields that can hold a credential, unless the route forwards them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fields {
+    pub authorization: Fate,
+    pub api_key: Fate,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It was presented to the gateway, and ends here.
+    #[default]
+    Ends,
+    /// It is the application's.
+    Passes,
+    /// It was not presented, and holds something of ours all the same.
+    Withheld,
+}
+
+impl Fields {
+    /// That of a field by its name, if it can hold a credential.
+    #[must_use]
+    pub fn fate(self, name: &HeaderName) -> Option<Fate> {
+        if *name == header::AUTHORIZATION {
+            Some(self.authorization)
+        } else {
+            (*name == API_KEY_FIELD).then_some(self.api_key)
+        }
+    }
+}
+
+/// A credential and the field it stands in, unless that is the query.
+type Candidate<'a> = (Presented<'a>, Option<HeaderName>);
+
+/// Finds the one credential of a request among those that are the gateway's: by these
+/// schemes, and of a form that can be ours. What cannot be ours is the application's
+/// beside one that can; alone it is presented, and refused. A cookie counts only where
+/// nothing else can be ours.
 ///
 /// # Errors
 /// [`Reason::CredentialsConflict`] when there is more than one.
 pub fn presented<'a>(
+    own: &impl Own,
     headers: &'a HeaderMap,
+    schemes: Schemes,
     ticket: Option<&'a str>,
-) -> Result<Presented<'a>, Rejection> {
-    let authorization = only(headers, &header::AUTHORIZATION)?;
-    let key = only(headers, &API_KEY_FIELD)?;
-    match (authorization, key, ticket) {
-        (None, None, None) => Ok(Presented::Nothing),
-        (Some(Field::Text(value)), None, None) => Ok(parse_authorization(value)),
-        (None, Some(Field::Text(value)), None) => Ok(Presented::Key(value)),
-        (None, None, Some(ticket)) => Ok(Presented::Ticket(ticket)),
-        (Some(Field::Unreadable(value)), None, None) => Ok(name_unreadable(value)),
-        // No key of ours, and nothing that could be guessed.
-        (None, Some(Field::Unreadable(_)), None) => Ok(Presented::Key("")),
-        _ => Err(Reason::CredentialsConflict.into()),
+) -> Result<Found<'a>, Rejection> {
+    // Two lines are refused whoever they are for: servers differ in which one counts.
+    let authorization = only(headers, &header::AUTHORIZATION)?
+        .and_then(|field| read_authorization(own, &field, schemes))
+        .map(|presented| (presented, Some(header::AUTHORIZATION)));
+    let key = if schemes.has(CallerScheme::Key) { only(headers, &API_KEY_FIELD)? } else { None };
+    let key = key.map(|field| (read_key(&field), Some(API_KEY_FIELD)));
+    let ticket = ticket.map(|ticket| (Presented::Ticket(ticket), None));
+    let cookies = schemes.has(CallerScheme::Cookie).then_some(headers);
+    let (presented, field) = choose(own, [authorization, key, ticket], cookies)?;
+    let fate = |name| match &field {
+        Some(field) if *field == name => Fate::Ends,
+        _ => fate(own, headers.get_all(name)),
+    };
+    let fields =
+        Fields { authorization: fate(header::AUTHORIZATION), api_key: fate(API_KEY_FIELD) };
+    Ok(Found { presented, fields })
+}
+
+fn choose<'a>(
+    own: &impl Own,
+    candidates: [Option<Candidate<'a>>; 3],
+    cookies: Option<&'a HeaderMap>,
+) -> Result<Candidate<'a>, Rejection> {
+    let cookies = cookies.filter(|headers| headers.contains_key(header::COOKIE));
+    let mut all = candidates.iter().flatten();
+    let (first, second) = (all.next(), all.next());
+    // Alone it is judged whatever its form, which costs nothing to tell.
+    if let (Some(only), None, None) = (first, second, cookies) {
+        return Ok(only.clone());
+    }
+    let mut ours = candidates.iter().flatten().filter(|(found, _)| found.can_be_ours(own));
+    match (ours.next(), ours.next()) {
+        (Some(only), None) => return Ok(only.clone()),
+        (Some(_), Some(_)) => return Err(Reason::CredentialsConflict.into()),
+        (None, _) => {}
+    }
+    let cookie = match cookies {
+        Some(headers) => cookie::find(headers, ACCESS_COOKIE)?,
+        None => None,
+    };
+    match (cookie, first, second) {
+        (Some(cookie), ..) => Ok((Presented::Cookie(cookie), None)),
+        (None, Some(_), Some(_)) => Err(Reason::CredentialsConflict.into()),
+        (None, first, _) => Ok(first.cloned().unwrap_or((Presented::Nothing, None))),
+    }
+}
+
+/// What becomes of a field that was not presented.
+fn fate(own: &impl Own, lines: GetAll<'_, HeaderValue>) -> Fate {
+    let mut lines = lines.iter().peekable();
+    if lines.peek().is_none() {
+        Fate::Ends
+    } else if lines.any(|line| own::stands_in(own, line.as_bytes())) {
+        Fate::Withheld
+    } else {
+        Fate::Passes
     }
 }
 
@@ -99,21 +212,48 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<Field<'a
     Ok(Some(first.to_str().map_or(Field::Unreadable(first.as_bytes()), Field::Text)))
 }
 
+fn read_key<'a>(field: &Field<'a>) -> Presented<'a> {
+    match field {
+        Field::Text(text) => Presented::Key(text),
+        // No key of ours, and nothing that could be guessed.
+        Field::Unreadable(_) => Presented::Key(""),
+    }
+}
+
+/// What an `Authorization` presents by one of these schemes; by none, it is none of ours.
+fn read_authorization<'a>(
+    own: &impl Own,
+    field: &Field<'a>,
+    schemes: Schemes,
+) -> Option<Presented<'a>> {
+    let presented = match field {
+        Field::Text(value) => parse_authorization(value)?,
+        Field::Unreadable(value) => name_unreadable(value),
+    };
+    let is_taken = match presented {
+        Presented::Basic(encoded) => {
+            let by_key = || schemes.has(CallerScheme::Key) && basic::holds_key(own, encoded);
+            schemes.has(CallerScheme::Basic) || by_key()
+        }
+        Presented::Unreadable => schemes.has(CallerScheme::Basic),
+        Presented::Key(_) => schemes.has(CallerScheme::Key),
+        _ => schemes.has(CallerScheme::Bearer),
+    };
+    is_taken.then_some(presented)
+}
+
 /// `scheme SP credentials` (RFC 9110 11.4); the scheme in any case.
-fn parse_authorization(value: &str) -> Presented<'_> {
+fn parse_authorization(value: &str) -> Option<Presented<'_>> {
     let (scheme, credentials) = value.split_once(' ').unwrap_or((value, ""));
     let credentials = credentials.trim_matches(' ');
     if scheme.eq_ignore_ascii_case("basic") {
-        Presented::Basic(credentials)
+        Some(Presented::Basic(credentials))
     } else if scheme.eq_ignore_ascii_case("bearer") {
-        if credentials.starts_with(PREFIX) {
-            Presented::Key(credentials)
-        } else {
-            Presented::Bearer(credentials)
-        }
+        let is_key = credentials.starts_with(PREFIX);
+        Some(if is_key { Presented::Key(credentials) } else { Presented::Bearer(credentials) })
     } else {
         // A scheme that is not ours proves nothing here.
-        Presented::Nothing
+        None
     }
 }
 

@@ -345,8 +345,12 @@ fn prepare(
         request_id: &record.access.request_id,
         trace: &|| gateway.ids.traceparent(),
     };
-    let passing =
-        Passing { rules: &gateway.field_rules, names, credential: accepted.route.credential };
+    let passing = Passing {
+        rules: &gateway.field_rules,
+        names,
+        credential: accepted.route.credential,
+        fields: record.fields,
+    };
     let removed = headers::prepare_request(&mut parts.headers, passing, &facts);
     gateway.removals.report(&accepted.route.id, &removed);
     record.access.trace = headers::trace_id(&parts.headers);

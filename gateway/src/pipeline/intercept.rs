@@ -17,6 +17,7 @@ use crate::auth::logout::Unread;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
 use crate::canonical::path::{Judged, Reading};
+use crate::config::schemes::Schemes;
 use crate::dialect::delivery::REFRESH_COOKIE;
 use crate::dialect::flow::FLOW_COOKIE;
 use crate::dialect::perform::perform;
@@ -175,7 +176,7 @@ async fn admit(
             return Err(Reason::AdminNetwork.into());
         }
     }
-    let presented = presented(gateway, &call.parts.headers, None)?;
+    let presented = presented(gateway, record, &call.parts.headers, Schemes::ALL, None)?;
     if presented.is_ambient() {
         call.check_page(gateway)?;
     }

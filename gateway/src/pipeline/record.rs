@@ -14,6 +14,7 @@ use crate::telemetry::access_log::{AccessRecord, Agent, Decision};
 use crate::telemetry::log::Style;
 use crate::telemetry::sink::Sink;
 
+use super::authenticate::Fields;
 use super::body::BodyProgress;
 use super::connection::{Connection, InFlight, Protocol};
 use super::cors::Applied;
@@ -25,6 +26,8 @@ pub struct RequestRecord {
     pub access: AccessRecord,
     /// The contract of ours that the request turned out to speak.
     pub dialect: Option<Arc<dyn Dialect>>,
+    /// What becomes of its credential fields.
+    pub fields: Fields,
     /// Whether the answer, whatever it is, ends a browser's flow to GitHub.
     pub ends_flow: bool,
     /// Whether a browser is to forget its tokens when what they name has ended.
@@ -87,6 +90,7 @@ impl RequestRecord {
                 }),
             },
             dialect: None,
+            fields: Fields::default(),
             ends_flow: false,
             signs_out: false,
             cors: Applied::Unknown,

@@ -18,6 +18,7 @@ use http::Method;
 
 use crate::canonical::path::{Judged, Reading, is_below};
 use crate::config::page_origin::PageOrigin;
+use crate::config::schemes::Schemes;
 use crate::config::{
     self, Access, Agents, CredentialForwarding, HostMatch, PathForm, PathMatch, RawProtocol,
     Tickets,
@@ -49,6 +50,7 @@ pub struct Route {
     /// What stricter routes to the same server are for.
     stricter: Vec<(String, PathMatch)>,
     pub cors: Rule,
+    pub schemes: Schemes,
 }
 
 impl Route {
@@ -70,6 +72,7 @@ impl Route {
             upgrades: route.upgrades.clone(),
             origins: route.origins.clone(),
             cors: Rule::new(&route.cors),
+            schemes: route.schemes,
         }
     }
 

@@ -1,4 +1,5 @@
-//! What a request presents: one credential, whole, or a conflict; never one of two. And
+//! What a request presents: one credential, whole, or a conflict; never one of two that can
+//! be ours, and none of ours goes on as an application's. And
 //! the origin of a page, which has one form.
 //!
 //! The first line of an input is the query or the origin, every other one a header field.
@@ -7,10 +8,13 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
+use portcullis::auth::api_key;
 use portcullis::config::page_origin::PageOrigin;
+use portcullis::config::schemes::{CallerScheme, Schemes};
+use portcullis::pipeline::authenticate::own::Own;
 use portcullis::pipeline::authenticate::ticket::split_query;
-use portcullis::pipeline::authenticate::{Presented, basic, presented};
+use portcullis::pipeline::authenticate::{Fate, Found, Presented, basic, presented};
 
 use crate::fields::parse;
 use crate::pieces::first_line;
@@ -74,27 +78,63 @@ fn decode(text: &str) -> Vec<u8> {
     decoded
 }
 
+/// Tokens of ours begin `own`, and a key is any text of a key's length.
+struct Ours;
+
+impl Own for Ours {
+    fn may_be_token(&self, text: &str) -> bool {
+        text.starts_with("own")
+    }
+
+    fn is_key(&self, text: &str) -> bool {
+        text.starts_with("sk_live_") && text.len() == api_key::LENGTH
+    }
+}
+
+/// Whether a field could hold a credential of ours on a route of every scheme.
+fn can_be_ours(name: &str, value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else {
+        let first = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+        return name == "authorization" && !first.eq_ignore_ascii_case(b"bearer");
+    };
+    let (scheme, rest) = scheme(text);
+    match (name, &*scheme) {
+        ("authorization", "basic") => true,
+        ("authorization", "bearer") => rest.starts_with("own") || rest.starts_with("sk_live_"),
+        ("authorization", _) => false,
+        _ => text.starts_with("sk_live_"),
+    }
+}
+
 fn check_presented(headers: &HeaderMap, ticket: Option<&str>) {
     let authorization: Vec<_> = headers.get_all("authorization").iter().collect();
     let keys: Vec<_> = headers.get_all("x-api-key").iter().collect();
-    let count = authorization.len() + keys.len() + usize::from(ticket.is_some());
-    let Ok(found) = presented(headers, ticket) else {
-        return assert!(count > 1, "a conflict of one");
+    let lines = [("authorization", &authorization), ("x-api-key", &keys)];
+    let ours = lines.iter().flat_map(|(name, lines)| lines.iter().map(|line| (*name, *line)));
+    let ours = ours.filter(|(name, line)| can_be_ours(name, line)).count();
+    let ours = ours + usize::from(ticket.is_some());
+    // Cookies are another matter.
+    let schemes = Schemes::ALL.without(CallerScheme::Cookie);
+    let Ok(Found { presented, fields }) = presented(&Ours, headers, schemes, ticket) else {
+        let twice = authorization.len() > 1 || keys.len() > 1;
+        let neither = ours == 0 && authorization.len() + keys.len() > 1;
+        return assert!(ours > 1 || twice || neither, "a conflict of one");
     };
-    assert!(count <= 1, "one of several was chosen: {found:?}");
-    let field = authorization.first().or(keys.first()).map(|value| value.to_str());
-    let is_text = field.as_ref().is_none_or(Result::is_ok);
-    match found {
-        Presented::Nothing => {
-            assert!(keys.is_empty() && ticket.is_none());
-            let scheme = field.and_then(Result::ok).map(|value| scheme(value).0);
-            assert!(!matches!(scheme.as_deref(), Some("basic" | "bearer")));
+    assert!(authorization.len() <= 1 && keys.len() <= 1, "one of several lines was chosen");
+    assert!(ours <= 1, "one of several was chosen: {presented:?}");
+    for ((name, lines), fate) in lines.into_iter().zip([fields.authorization, fields.api_key]) {
+        for line in lines {
+            assert!(fate != Fate::Passes || !can_be_ours(name, line), "{name} goes on");
         }
+    }
+    let is_text = |lines: &[&HeaderValue]| lines.iter().all(|line| line.to_str().is_ok());
+    match presented {
+        Presented::Nothing => assert!(ours == 0 && keys.is_empty()),
         Presented::Cookie(_) => panic!("cookies are not looked at here"),
         Presented::Ticket(text) => assert_eq!(Some(text), ticket),
-        Presented::Unreadable => assert!(keys.is_empty() && !is_text),
-        Presented::Bearer("") if !is_text => assert!(keys.is_empty()),
-        Presented::Key("") if !is_text => assert!(authorization.is_empty()),
+        Presented::Unreadable => assert!(!is_text(&authorization)),
+        Presented::Bearer("") if !is_text(&authorization) => assert!(keys.is_empty()),
+        Presented::Key("") if !is_text(&keys) => assert!(authorization.is_empty() || ours == 0),
         Presented::Basic(text) => {
             let value = authorization[0].to_str().expect("it was read");
             assert_eq!(scheme(value), ("basic".to_owned(), text));
@@ -105,14 +145,14 @@ fn check_presented(headers: &HeaderMap, ticket: Option<&str>) {
             assert_eq!(scheme(value), ("bearer".to_owned(), text));
             assert!(!text.starts_with("sk_live_"));
         }
-        Presented::Key(text) => match authorization.first() {
-            Some(value) => {
-                let value = value.to_str().expect("it was read");
-                assert_eq!(scheme(value), ("bearer".to_owned(), text));
-                assert!(text.starts_with("sk_live_"));
-            }
-            None => assert_eq!(keys[0].to_str().ok(), Some(text)),
-        },
+        Presented::Key(text) if fields.api_key == Fate::Ends && !keys.is_empty() => {
+            assert_eq!(keys[0].to_str().ok(), Some(text));
+        }
+        Presented::Key(text) => {
+            let value = authorization[0].to_str().expect("it was read");
+            assert_eq!(scheme(value), ("bearer".to_owned(), text));
+            assert!(text.starts_with("sk_live_"));
+        }
     }
 }
 

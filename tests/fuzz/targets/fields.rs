@@ -15,6 +15,7 @@ use portcullis::auth::principal::{Principal, Proof};
 use portcullis::auth::time::Timestamp;
 use portcullis::config::identity::{PRESETS, preset};
 use portcullis::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
+use portcullis::pipeline::authenticate::Fields;
 use portcullis::pipeline::forward::field_names::FieldRules;
 use portcullis::pipeline::forward::headers::{Facts, Passing, prepare_request, prepare_response};
 use portcullis::pipeline::forward::identity::inject;
@@ -152,7 +153,8 @@ pub(crate) fn run(data: &[u8]) {
     };
 
     let mut headers = original.clone();
-    let passing = Passing { rules: &rules, names: forms, credential };
+    let fields = Fields::default();
+    let passing = Passing { rules: &rules, names: forms, credential, fields };
     let _removed = prepare_request(&mut headers, passing, &facts);
     check_request(&original, &headers, &facts, passing);
     let mut again = headers.clone();

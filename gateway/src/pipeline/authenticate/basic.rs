@@ -14,6 +14,7 @@ use crate::pipeline::reason::{Reason, Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
 
 use super::api_key;
+use super::own::Own;
 
 pub(super) async fn check(
     core: &Arc<Core>,
@@ -51,6 +52,11 @@ pub(super) async fn check(
         Ok(principal)
     };
     throttle.attempt(caller, name.as_deref(), Tried::Credential(Scheme::Basic), verify).await
+}
+
+/// Whether the password is an API key, by its form and checksum.
+pub(super) fn holds_key(own: &impl Own, encoded: &str) -> bool {
+    decode(encoded).is_some_and(|(_, password)| own.is_key(password.expose()))
 }
 
 /// The name ends at the first colon; a password may hold more of them.

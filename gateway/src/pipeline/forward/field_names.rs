@@ -149,6 +149,8 @@ pub enum Removal {
     Form,
     /// It asserts what only the gateway, or a proxy, may.
     Asserted,
+    /// It holds a token or key of the gateway's where that is no credential.
+    Own,
 }
 
 impl Removal {
@@ -158,6 +160,7 @@ impl Removal {
         match self {
             Removal::Form => "field_name_form",
             Removal::Asserted => "field_asserted",
+            Removal::Own => "field_holds_own_credential",
         }
     }
 }

@@ -8,11 +8,11 @@ use http::HeaderMap;
 use http::header::{self, Entry, HeaderName, HeaderValue};
 
 use crate::config::{CredentialForwarding, FieldNames};
+use crate::pipeline::authenticate::{Fate, Fields};
 use crate::pipeline::cookie;
 use crate::pipeline::respond::REQUEST_ID;
 
-use super::field_names::{FieldRules, Removed};
-use super::identity::is_credential;
+use super::field_names::{FieldRules, Removal, Removed};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -47,6 +47,8 @@ pub struct Passing<'a> {
     pub rules: &'a FieldRules,
     pub names: FieldNames,
     pub credential: CredentialForwarding,
+    /// What becomes of a credential where the route strips them.
+    pub fields: Fields,
 }
 
 /// What the gateway says itself, whatever a client or a proxy said.
@@ -77,18 +79,19 @@ pub fn prepare_request(
     passing: Passing<'_>,
     facts: &Facts<'_>,
 ) -> Vec<Removed> {
-    let Passing { rules, names, credential } = passing;
+    let Passing { rules, names, credential, fields } = passing;
+    let strips = credential == CredentialForwarding::Strip;
     let accepts_trailers = accepts_trailers(headers);
     remove_nominated(headers);
     let mut removed = Vec::new();
     let mut unwanted: Vec<HeaderName> = Vec::new();
     for field in headers.keys() {
         let name = field.as_str();
-        if is_hop_by_hop(field)
-            || (credential == CredentialForwarding::Strip && is_credential(name))
-            || REPLACED.contains(field)
-        {
+        let fate = fields.fate(field).filter(|_| strips);
+        if is_hop_by_hop(field) || fate == Some(Fate::Ends) || REPLACED.contains(field) {
             unwanted.push(field.clone());
+        } else if fate == Some(Fate::Withheld) {
+            removed.push(Removed { name: field.clone(), why: Removal::Own });
         } else if let Err(why) = rules.check(name, names) {
             removed.push(Removed { name: field.clone(), why });
         }
@@ -96,7 +99,7 @@ pub fn prepare_request(
     for name in removed.iter().map(|removed| &removed.name).chain(&unwanted) {
         headers.remove(name);
     }
-    if credential == CredentialForwarding::Strip {
+    if strips {
         cookie::strip(headers);
     }
     join_cookies(headers);

@@ -137,6 +137,11 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "None needed for a client's own claim. If the application wants what its clients say under this name, list it in `identity.allow`.",
     ),
     of(
+        "field_holds_own_credential",
+        "A request field did not go upstream, because it holds a token or API key of the gateway's on a route that does not take it so: the application could use it in its owner's name.",
+        "Let the client send it to routes whose `schemes` take it. If the application is to see its callers' credentials, set `forward_credential` on the route.",
+    ),
+    of(
         "method_malformed",
         "The method is longer than 32 bytes, or holds something beside `A-Z` and `-`.",
         SENDER,
@@ -292,7 +297,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "credentials_conflict",
         "The request has several credentials. Which one counts is never guessed.",
-        "Send one: either Authorization or X-API-Key or `?token=`.",
+        "Send one: either Authorization or X-API-Key or `?token=`. Where one of them is an application's own, name the gateway's in the route's `schemes`.",
     ),
     of(
         "credential_malformed",

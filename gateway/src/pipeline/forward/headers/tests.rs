@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::{Facts, Passing, prepare_request, prepare_response};
 use crate::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
 use crate::dialect::delivery::ACCESS_COOKIE;
+use crate::pipeline::authenticate::Fields;
 use crate::pipeline::forward::field_names::FieldRules;
 
 const CLIENT: &str = "192.0.2.1";
@@ -40,9 +41,9 @@ fn prepared_where(
         trace: &|| "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
     };
     let rules = FieldRules::new(&IdentityHeaders::default(), &FieldOverrides::default());
-    let names = FieldNames::Strict;
-    let _removed =
-        prepare_request(&mut headers, Passing { rules: &rules, names, credential }, &facts);
+    let (names, fields) = (FieldNames::Strict, Fields::default());
+    let passing = Passing { rules: &rules, names, credential, fields };
+    let _removed = prepare_request(&mut headers, passing, &facts);
     headers
 }
 
