@@ -238,6 +238,31 @@ const MISTAKES: &[Mistake] = &[
         None,
     ),
     (
+        "[[route]]\nupstream = \"echo\"\nchallenge = [^\"digest\"]\n",
+        "route.challenge: expected \"basic\", \"bearer\" or a whole challenge like",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nchallenge = [\"basic\", ^'Basic realm=\"b\"']\n",
+        "route.challenge: offers Basic twice",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nchallenge = ^[]\n",
+        "route.challenge: names no challenge",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nschemes = [\"cookie\"]\nchallenge = [^\"basic\"]\n",
+        "route.challenge: offers Basic, which `schemes` does not take",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\npublic = true\nchallenge = ^[\"basic\"]\n",
+        "route.challenge: has no effect on a public route",
+        None,
+    ),
+    (
         "[admin]\nnetworks = ^[]\n",
         "admin.networks: an empty list lets nobody in",
         Some("enabled = false switches"),

@@ -6,6 +6,7 @@ mod api_key;
 mod applications;
 mod basic;
 mod bearer;
+mod challenge;
 mod counted;
 mod hashes;
 mod refresh_token;

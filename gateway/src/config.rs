@@ -39,7 +39,7 @@ use crate::auth::secret::Secret;
 
 use cors::{Cors, CorsPolicy};
 use page_origin::PageOrigin;
-use schemes::Schemes;
+use schemes::{Challenge, Schemes};
 use warning::Warning;
 
 pub use store::ADMIN_SOCKET;
@@ -671,6 +671,8 @@ pub struct Route {
     pub origins: Vec<PageOrigin>,
     /// By which a caller proves who it is. Credentials by others are the application's.
     pub schemes: Schemes,
+    /// What a 401 offers, unless it is left to who asks.
+    pub challenge: Option<Vec<Challenge>>,
     pub cors: Cors,
     pub paths: Paths,
 }

@@ -74,7 +74,8 @@ use forward::{Accepted, Destination, websocket};
 use intercept::Call;
 use reason::{Reason, Rejection};
 use record::{CancelGuard, RequestRecord};
-use respond::{Challenges, Shape};
+use respond::challenge::{Asker, Challenges};
+use respond::{Asked, Shape};
 use rest::Lingering;
 use route::Routes;
 use slots::{Holder, Place, Places, Slots};
@@ -222,6 +223,7 @@ pub async fn handle(
     let grpc = grpc::Form::of(request.headers());
     let page = gateway.pages && respond::wants_page(request.headers());
     let asking_page = cors::Page::of(&gateway, &request);
+    let asker = Asker::of(request.headers());
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
     let expect = request.headers().get(header::EXPECT).cloned();
     // Taken apart where it is used: else this future had room for its parts as well.
@@ -247,7 +249,8 @@ pub async fn handle(
             } else {
                 Shape::Dialect(dialect.map(AsRef::as_ref))
             };
-            let mut response = respond::reject(&gateway, &connection, shape, &rejection);
+            let asked = Asked { by: asker, route: record.route, path };
+            let mut response = respond::reject(&gateway, &connection, shape, &rejection, asked);
             if record.signs_out && rejection.reason == Reason::HeldNotStored {
                 let dialect = record.dialect.as_ref();
                 if dialect.is_some_and(|dialect| dialect.delivery().uses_cookies()) {

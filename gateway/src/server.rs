@@ -67,7 +67,7 @@ use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::forward::upstream::Upstream;
 use crate::pipeline::forward::upstream::tls::OutboundTls;
 use crate::pipeline::ids::Ids;
-use crate::pipeline::respond::Challenges;
+use crate::pipeline::respond::challenge::Challenges;
 use crate::pipeline::rest::Lingering;
 use crate::pipeline::route::Routes;
 use crate::pipeline::slots::{Places, Slots};
@@ -720,7 +720,7 @@ fn assemble(
         timeouts: config.timeouts.clone(),
         uri_bytes: limits.uri_bytes,
         header_count: limits.header_count,
-        challenges: Challenges::new(&config.auth.realm),
+        challenges: Challenges::new(&config.auth.realm, &config.routes),
         hsts: config.tls.hsts.as_ref().map(hsts),
         advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
         require_store: config.health.require_store,

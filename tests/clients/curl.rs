@@ -50,6 +50,9 @@ async fn curl_is_served_as_it_is_documented() {
         (&["-u", "admin:wrong"], "/api/things", "401"),
         (&["-H", &key], "/api/things", "200"),
         (&["-u", &key_as_password], "/api/things", "200"),
+        // curl asks first what is offered.
+        (&["--anyauth", "-u", &user], "/api/things", "200"),
+        (&["--anyauth", "-u", &user], "/v2/", "200"),
         (&["-H", is_json, "-d", &json], "/api/auth/login", "200"),
         (&["-H", is_json, "-d", &json], "/api/v1/auth/login", "200"),
         (&["-d", "username=admin", "--data-urlencode", &password], "/api/v1/auth/login", "200"),

@@ -282,7 +282,8 @@ fn absolute(uri: &Uri, host: &str) -> Uri {
     Uri::builder().scheme("https").authority(host).path_and_query(path).build().expect("a URI")
 }
 
-const BASIC_CHALLENGE: &str = r#"Basic realm="portcullis", charset="UTF-8""#;
+pub const BEARER_CHALLENGE: &str = r#"Bearer realm="portcullis""#;
+pub const BASIC_CHALLENGE: &str = r#"Basic realm="portcullis", charset="UTF-8""#;
 
 /// A whole answer.
 #[derive(Debug)]
@@ -354,17 +355,22 @@ impl Answer {
     #[track_caller]
     pub fn assert_token_challenge(&self) {
         let lines = self.fields("www-authenticate");
-        let [bearer, basic] = lines[..] else { panic!("two challenges: {self:?}") };
+        let [basic, bearer] = lines[..] else { panic!("two challenges: {self:?}") };
         let refused = r#"Bearer realm="portcullis", error="invalid_token""#;
         assert!(bearer.starts_with(refused), "{self:?}");
         assert_eq!(basic, BASIC_CHALLENGE, "{self:?}");
     }
 
+    /// The refusal asks for these, in this order.
+    #[track_caller]
+    pub fn assert_challenges(&self, expected: &[&str]) {
+        assert_eq!(self.fields("www-authenticate"), expected, "{self:?}");
+    }
+
     /// The refusal asks for either credential.
     #[track_caller]
     pub fn assert_challenge(&self) {
-        let expected = [r#"Bearer realm="portcullis""#, BASIC_CHALLENGE];
-        assert_eq!(self.fields("www-authenticate"), expected, "{self:?}");
+        self.assert_challenges(&[BASIC_CHALLENGE, BEARER_CHALLENGE]);
     }
 
     #[track_caller]

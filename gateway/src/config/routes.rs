@@ -12,7 +12,7 @@ use super::file::{DAY, Files, SECOND};
 use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
 use super::problem::Origin;
-use super::schemes::{Schemes, check_beside, read_schemes};
+use super::schemes::{Schemes, check_beside, read_challenge, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
     Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
@@ -105,6 +105,7 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         paths: unsettled(PathForm::Strict, Chosen::Auto),
         cors: Cors::Unset,
         schemes: Schemes::ALL,
+        challenge: None,
     }
 }
 
@@ -129,6 +130,7 @@ fn read_route(
     let agents = section.boolean_or("agents", kinds, &[("any", Agents::Any)]);
     let keys = read_keys(&section, agents);
     let schemes = read_schemes(&section);
+    let challenge = read_challenge(&section, schemes);
     let access = if section.boolean("public", false) {
         if agents.are_accepted() {
             let message = "a public route asks nobody who they are, agents neither";
@@ -194,6 +196,7 @@ fn read_route(
         paths,
         cors,
         schemes,
+        challenge,
     })
 }
 

@@ -100,6 +100,7 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         cors,
         upgrades,
         schemes,
+        challenge: _,
     } = route;
     access_asks_no_less(access, &other.access)
         && are_among(methods, &other.methods)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Dialect::{Envelope, Form, Plain, Status};
 use super::client::Call;
-use super::reply::{Precision, has_prefix, is_uuid, time};
+use super::reply::{Precision, Reply, has_prefix, is_uuid, time};
 use super::report::{Check, Fault, ensure, unseen};
 use super::stage::{Person, Stage};
 use super::token::Token;
@@ -253,36 +253,38 @@ pub(super) const STATEMENTS: &[Statement] = &[
             plain::refresh(s, &session).await?.status(401).map(drop)
         })
     }),
-    Statement::new("C14", "a refusal speaks the path's dialect and names both schemes", |s| {
-        Box::pin(async move {
-            let below_v1 = s.send(Call::get(&s.proxied_v1)).await?;
-            if s.needs(&[Plain]).is_ok() {
-                below_v1.body_is(json!({ "error": "Authentication required" }))?;
-            }
-            let elsewhere = s.send(Call::get(&s.proxied)).await?;
-            if s.needs(&[Status]).is_ok() {
-                is_error_of(Status, &elsewhere.json()?)?;
-            }
-            for reply in [below_v1, elsewhere] {
-                reply.status(401)?;
-                let mut schemes: Vec<String> = reply
-                    .headers
-                    .get_all("www-authenticate")
-                    .iter()
-                    .filter_map(|value| value.to_str().ok()?.split(' ').next().map(str::to_owned))
-                    .collect();
-                schemes.sort_unstable();
-                ensure(schemes == ["Basic", "Bearer"], || {
-                    format!("expected the schemes Basic and Bearer, found {schemes:?}")
-                })?;
-            }
-            let grpc = Call::post(&s.proxied).field("content-type", "application/grpc");
-            let refused = s.send(grpc).await?;
-            ensure(refused.field("grpc-status") == Some("16"), || {
-                format!("gRPC: expected grpc-status 16, found {:?}", refused.field("grpc-status"))
+    Statement::new(
+        "C14",
+        "a refusal speaks the path's dialect and asks as its client can bear",
+        |s| {
+            Box::pin(async move {
+                let below_v1 = s.send(Call::get(&s.proxied_v1)).await?;
+                if s.needs(&[Plain]).is_ok() {
+                    below_v1.body_is(json!({ "error": "Authentication required" }))?;
+                }
+                let elsewhere = s.send(Call::get(&s.proxied)).await?;
+                if s.needs(&[Status]).is_ok() {
+                    is_error_of(Status, &elsewhere.json()?)?;
+                }
+                offers(below_v1, &["Basic", "Bearer"])?;
+                offers(elsewhere, &["Basic", "Bearer"])?;
+                for (mode, offered) in
+                    [("cors", "Bearer"), ("no-cors", "Bearer"), ("navigate", "Basic")]
+                {
+                    let of_browser = Call::get(&s.proxied).field("sec-fetch-mode", mode);
+                    offers(s.send(of_browser).await?, &[offered])?;
+                }
+                let grpc = Call::post(&s.proxied).field("content-type", "application/grpc");
+                let refused = s.send(grpc).await?;
+                ensure(refused.field("grpc-status") == Some("16"), || {
+                    format!(
+                        "gRPC: expected grpc-status 16, found {:?}",
+                        refused.field("grpc-status")
+                    )
+                })
             })
-        })
-    }),
+        },
+    ),
     Statement::new("C15", "every token has the one header, to the letter", |s| {
         Box::pin(async move {
             let tokens = access_tokens(s).await?.into_iter().map(|(_, token)| token);
@@ -333,6 +335,15 @@ async fn refresh_tokens(s: &Stage) -> Result<Vec<Token>, Fault> {
         tokens.push(Token::read(&plain::signed_in(s).await?.text("/refreshToken")?)?);
     }
     Ok(tokens)
+}
+
+/// A refusal that asks for these schemes, in this order.
+fn offers(reply: Reply, schemes: &[&str]) -> Check {
+    let reply = reply.status(401)?;
+    let lines = reply.headers.get_all("www-authenticate").iter();
+    let found: Vec<&str> =
+        lines.filter_map(|value| value.to_str().ok()?.split(' ').next()).collect();
+    ensure(found == schemes, || format!("expected the challenges {schemes:?}, found {found:?}"))
 }
 
 /// The members of an error of each dialect.

@@ -454,7 +454,7 @@ pub fn find_route<'g>(
 
 /// Notes the route whose rules are a request's.
 fn go_on<'g>(record: &mut RequestRecord, route: &'g Arc<Route>) -> &'g Arc<Route> {
-    record.access.route = Some(Arc::clone(&route.id));
+    record.note_route(route);
     record.cors = Applied::of(route.cors.policy());
     route
 }

@@ -19,6 +19,7 @@ use super::body::BodyProgress;
 use super::connection::{Connection, InFlight, Protocol};
 use super::cors::Applied;
 use super::forward::headers;
+use super::route::Route;
 use super::slots::Place;
 
 /// One request's entry. Dropped before it is completed, it counts as a reset.
@@ -26,6 +27,8 @@ pub struct RequestRecord {
     pub access: AccessRecord,
     /// The contract of ours that the request turned out to speak.
     pub dialect: Option<Arc<dyn Dialect>>,
+    /// The place of its route among the configured ones.
+    pub route: Option<usize>,
     /// What becomes of its credential fields.
     pub fields: Fields,
     /// Whether the answer, whatever it is, ends a browser's flow to GitHub.
@@ -90,6 +93,7 @@ impl RequestRecord {
                 }),
             },
             dialect: None,
+            route: None,
             fields: Fields::default(),
             ends_flow: false,
             signs_out: false,
@@ -108,6 +112,11 @@ impl RequestRecord {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub fn note_route(&mut self, route: &Route) {
+        self.access.route = Some(Arc::clone(&route.id));
+        self.route = Some(route.index);
     }
 
     pub fn allow(&mut self, decision: Decision, principal: Option<Arc<Principal>>) {

@@ -4,6 +4,8 @@
 //! Unknown user and wrong password are one answer here and two reasons in the
 //! log. Nothing a client sent is repeated to it.
 
+pub mod challenge;
+
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
@@ -18,6 +20,8 @@ use super::body::ResponseBody;
 use super::connection::{Connection, Protocol};
 use super::grpc;
 use super::reason::{FramingFault, Reason, Rejection};
+
+use challenge::Asker;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -35,6 +39,15 @@ pub enum Shape<'a> {
     Page,
     /// Without a body, and the outcome in fields.
     Grpc(grpc::Form),
+}
+
+/// By whom, and for what, a request that is refused was.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub by: Asker,
+    /// The route's place among the configured ones, if it had come so far.
+    pub route: Option<usize>,
+    pub path: &'a str,
 }
 
 /// What becomes of the connection after the answer.
@@ -394,6 +407,7 @@ pub fn reject(
     connection: &Connection,
     shape: Shape<'_>,
     rejection: &Rejection,
+    asked: Asked<'_>,
 ) -> Response<ResponseBody> {
     let refusal = refusal(&rejection.reason);
     let message = message(&rejection.reason, &refusal);
@@ -413,7 +427,7 @@ pub fn reject(
             own_answer(Answer { status: refusal.status, body, fields: Vec::new() })
         }
     };
-    add_fields(gateway, &rejection.reason, refusal.status, response.headers_mut());
+    add_fields(gateway, &rejection.reason, refusal.status, asked, response.headers_mut());
     if refusal.fate == Fate::Close && connection.protocol == Protocol::Http1 {
         close(response.headers_mut());
     }
@@ -479,7 +493,13 @@ fn grpc_answer(form: grpc::Form, status: StatusCode, message: &str) -> Response<
     response
 }
 
-fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &mut HeaderMap) {
+fn add_fields(
+    gateway: &Gateway,
+    reason: &Reason,
+    status: StatusCode,
+    asked: Asked<'_>,
+    headers: &mut HeaderMap,
+) {
     match reason {
         Reason::RateLimited { retry_after } => {
             let admission = &gateway.admission;
@@ -499,11 +519,8 @@ fn add_fields(gateway: &Gateway, reason: &Reason, status: StatusCode, headers: &
         other => add_way_out(other, headers),
     }
     if status == StatusCode::UNAUTHORIZED {
-        let refused_token = matches!(reason, Reason::CredentialRefused(Scheme::Bearer, _));
-        let bearer =
-            if refused_token { &gateway.challenges.refused } else { &gateway.challenges.bearer };
-        headers.append(header::WWW_AUTHENTICATE, bearer.clone());
-        headers.append(header::WWW_AUTHENTICATE, gateway.challenges.basic.clone());
+        let token_refused = matches!(reason, Reason::CredentialRefused(Scheme::Bearer, _));
+        gateway.challenges.add(headers, asked.by, (asked.route, asked.path), token_refused);
     }
 }
 
@@ -550,30 +567,6 @@ fn add_limit(headers: &mut HeaderMap, name: &str, quota: u32, window: u64, wait:
     if let (Ok(policy), Ok(state)) = (policy.parse(), state.parse()) {
         headers.insert(RATE_LIMIT_POLICY, policy);
         headers.insert(RATE_LIMIT, state);
-    }
-}
-
-/// The `WWW-Authenticate` values, written once (RFC 6750 3, RFC 7617 2).
-pub struct Challenges {
-    bearer: HeaderValue,
-    refused: HeaderValue,
-    basic: HeaderValue,
-}
-
-impl Challenges {
-    /// `realm` has been checked to fit into a quoted string.
-    #[must_use]
-    pub fn new(realm: &str) -> Self {
-        let value = |text: String| {
-            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
-        };
-        Self {
-            bearer: value(format!("Bearer realm=\"{realm}\"")),
-            refused: value(format!(
-                "Bearer realm=\"{realm}\", error=\"invalid_token\", error_description=\"The token is invalid or has expired\""
-            )),
-            basic: value(format!("Basic realm=\"{realm}\", charset=\"UTF-8\"")),
-        }
     }
 }
 
