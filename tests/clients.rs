@@ -8,6 +8,7 @@ mod git;
 mod grpc;
 mod http;
 mod npm;
+mod registry;
 mod uploads;
 
 use std::ffi::OsStr;

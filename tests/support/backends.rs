@@ -130,6 +130,24 @@ impl Backend {
         Self::started(host, command, directory).await
     }
 
+    /// Docker's registry, which asks nobody who they are.
+    pub async fn registry() -> Self {
+        let directory =
+            TempDir::with_prefix("portcullis-registry-").expect("a directory can be made");
+        let host = fresh_host();
+        let config = format!(
+            "version: 0.1\nlog:\n  level: warn\n\
+             storage:\n  filesystem:\n    rootdirectory: {}/images\n\
+             http:\n  addr: {host}:{PORT}\n",
+            directory.path().display(),
+        );
+        std::fs::write(directory.path().join("config.yml"), config).expect("a file can be written");
+        let _ = &*ROOT;
+        let mut command = Command::new("/usr/bin/docker-registry");
+        command.arg("serve").arg(directory.path().join("config.yml"));
+        Self::started(host, command, directory).await
+    }
+
     /// aiosmtpd, which prints every message it takes.
     pub async fn smtp() -> Self {
         let host = fresh_host();
