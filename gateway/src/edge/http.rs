@@ -8,6 +8,7 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -222,6 +223,14 @@ where
 {
     fn execute(&self, future: F) {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A refusal that waits for nothing is complete before the connection writes any of
+        // it. Else a client that stops its upload at the head would have the stream reset
+        // for what is missing of it, and lose the rest of the response.
+        let mut future = Box::pin(future);
+        let mut nobody = Context::from_waker(Waker::noop());
+        if future.as_mut().poll(&mut nobody).is_ready() {
+            return;
+        }
         let task = tokio::spawn(future);
         if let Some(stream) = begun {
             stream.set_task(task.abort_handle());
