@@ -554,6 +554,12 @@ impl Dialects {
         Resolution::Ours { candidates, parameters }
     }
 
+    /// The methods of a normalised path that is ours, as `Allow` lists them.
+    #[must_use]
+    pub fn methods(&self, path: &str) -> String {
+        self.table.at(path).map_or_else(|_| String::new(), |found| allowed(found.value))
+    }
+
     /// Whose endpoint's a normalised path is: of several that share it, the default.
     #[must_use]
     pub fn owner(&self, path: &str) -> Option<Contract> {

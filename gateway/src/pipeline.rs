@@ -51,7 +51,7 @@ use crate::config::page_origin::PageOrigin;
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::config::{Access, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
 use crate::dialect::delivery::Delivery;
-use crate::dialect::{self, Dialects, Resolution, Serving};
+use crate::dialect::{self, Candidate, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::counters::Counters;
@@ -77,7 +77,7 @@ use record::{CancelGuard, RequestRecord};
 use respond::challenge::{Asker, Challenges};
 use respond::{Asked, Shape};
 use rest::Lingering;
-use route::Routes;
+use route::{Route, Routes};
 use slots::{Holder, Place, Places, Slots};
 use throttle::{Caller, Page, Throttle};
 
@@ -317,44 +317,22 @@ async fn process(
 
     let host = check_head(gateway, connection, fault, &parts)?;
 
-    // One normal form, before anybody compares a path with anything. It decides; what goes
-    // on is what was written.
     let target = message::target(&parts.uri)?;
     if target.as_str().len() > gateway.uri_bytes {
         return Err(Reason::Framing(reason::FramingFault::UriTooLong).into());
     }
-    let path = path::judge(target.path())
-        .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
-    let readings = path.readings();
-
-    // Ours or an upstream's? Ours are exact paths and come before any route.
     let origin =
         Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
     let preflight = Preflight::read(&parts, body.is_empty());
-    match intercept::resolve(&gateway.dialects, (&path, &readings), &parts.method)? {
-        Resolution::NotOurs => {}
-        Resolution::WrongMethod(allow) => {
-            let preflight = preflight.as_deref();
-            return cors::answer_for_endpoint(gateway, record, &path.normal, preflight, allow);
-        }
-        Resolution::Ours { candidates, parameters } => {
+    let sent_to = (host.name.as_str(), &target);
+    let route = match find_way(gateway, record, &parts, sent_to, preflight.as_deref())? {
+        Way::Answered(response) => return Ok(response),
+        Way::Own(candidates, parameters) => {
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
             // Apart, so that every other request's future is smaller.
             return Box::pin(intercept::serve(gateway, record, &candidates, call, body)).await;
         }
-    }
-
-    message::check_forwarded(&parts.method)?;
-    // No credential comes with a browser's question, so none is asked for.
-    let route = match cors::find_route(
-        gateway,
-        record,
-        (&host.name, (&path, &readings)),
-        &parts.method,
-        preflight.as_deref(),
-    )? {
-        ControlFlow::Break(answer) => return Ok(answer),
-        ControlFlow::Continue(route) => route,
+        Way::Route(route) => route,
     };
 
     // A ticket never goes on from where the route takes one, and counts only for what
@@ -425,6 +403,51 @@ async fn process(
         keep_private(method, status, response.headers_mut(), gateway.credentials());
     }
     Ok(response)
+}
+
+/// What a request is for.
+enum Way<'g> {
+    /// One of our endpoints, with what stands for the segments in braces of its path.
+    Own(Vec<Candidate>, Vec<String>),
+    Route(&'g Arc<Route>),
+    /// It goes nowhere.
+    Answered(Response<ResponseBody>),
+}
+
+/// Ours or an upstream's? Ours are exact paths and come before any route.
+fn find_way<'g>(
+    gateway: &'g Gateway,
+    record: &mut RequestRecord,
+    parts: &Parts,
+    (host, target): (&str, &PathAndQuery),
+    preflight: Option<&Preflight>,
+) -> Result<Way<'g>, Rejection> {
+    // One normal form, before anybody compares a path with anything. It decides; what goes
+    // on is what was written.
+    let path = path::judge(target.path())
+        .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
+    let readings = path.readings();
+    let ours = intercept::resolve(&gateway.dialects, (&path, &readings), &parts.method)?;
+    let allow = match (ours, preflight) {
+        (Resolution::NotOurs, _) => None,
+        (Resolution::Ours { candidates, parameters }, None) => {
+            return Ok(Way::Own(candidates, parameters));
+        }
+        (Resolution::Ours { .. }, Some(_)) => Some(gateway.dialects.methods(&path.normal)),
+        (Resolution::WrongMethod(allow), _) => Some(allow),
+    };
+    if let Some(allow) = allow {
+        let answer = cors::answer_for_endpoint(gateway, record, &path.normal, preflight, allow);
+        return answer.map(Way::Answered);
+    }
+    message::check_forwarded(&parts.method)?;
+    // No credential comes with a browser's question, so none is asked for.
+    let read = (host, (&path, &readings[..]));
+    let found = cors::find_route(gateway, record, read, &parts.method, preflight)?;
+    Ok(match found {
+        ControlFlow::Break(answer) => Way::Answered(answer),
+        ControlFlow::Continue(route) => Way::Route(route),
+    })
 }
 
 /// What the bytes said before anything is read into them, and the host that they name.

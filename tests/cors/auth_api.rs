@@ -31,7 +31,7 @@ async fn endpoints_tell_pages_the_methods_that_they_have() {
     for (path, method, methods) in [
         ("/api/auth/login", "POST", "POST"),
         ("/api/auth/me", "GET", "GET, HEAD"),
-        ("/health", "GET", "GET, HEAD"),
+        ("/health", "GET", "GET, HEAD, OPTIONS"),
         ("/api/v1/auth/keys", "POST", "GET, HEAD, POST"),
         ("/api/links", "POST", "GET, HEAD, POST"),
     ] {

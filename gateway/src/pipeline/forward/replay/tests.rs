@@ -28,7 +28,7 @@ async fn body(head: &str) -> (RequestBody, DuplexStream) {
     let incoming = received.recv().await.unwrap();
     let peer = (std::net::SocketAddr::from(([192, 0, 2, 1], 1)), PeerSource::Socket);
     let connection = Connection::new(peer, Protocol::Http1, None, 0, Timestamp(0), Box::new(()));
-    let body = ClientBody::new(incoming, &http::HeaderMap::new(), &Arc::new(connection));
+    let body = ClientBody::new(incoming, None, &Arc::new(connection));
     (RequestBody::new(body, None, std::time::Duration::MAX, None).unwrap(), client)
 }
 
