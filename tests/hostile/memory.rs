@@ -26,8 +26,8 @@ const UNREAD: u64 = 224 * KIB;
 const UNREAD_WINDOW: u64 = 96 * KIB;
 /// And where its client has sent more requests than are looked at.
 const IN_ADVANCE: u64 = 96 * KIB;
-/// And where only the socket is left of a connection. Was: some 60.
-const LINGERING: u64 = 16 * KIB;
+/// And where only the socket is left of a connection.
+const LINGERING: u64 = 24 * KIB;
 const OFFERED: usize = 16 << 20;
 /// Of each, before anything is measured: what is allocated once is nobody's cost.
 const FIRST: u32 = 16;
