@@ -133,7 +133,7 @@ def idle_connection(server):
 def idle_agent(server):
     """A way to make WebSockets over TLS that have had their first message."""
     context = tls(server)
-    message = json.dumps({"type": "auth", "api_key": server.credentials["key"][1]}).encode()
+    message = json.dumps({"type": "auth", "api_key": server.credentials["agent"][1]}).encode()
     # A text frame under a mask that changes nothing.
     text = UPGRADE.encode() + bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message
 

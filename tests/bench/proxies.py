@@ -202,6 +202,8 @@ class Gateway(Server):
         """Makes a user and a key, signs the user in, and gives the field of each scheme."""
         self.ask("user", "add", USER, text=PASSWORD + "\n")
         key = self.ask("key", "create", "--owner", USER, "--name", "bench")
+        server = self.ask("server", "add", "bench")
+        agent = self.ask("key", "create", "--owner", USER, "--server", server)
         login = json.dumps({"username": USER, "password": PASSWORD})
         status, answer = self.request("/api/auth/login", {"Content-Type": "application/json"}, login)
         if status != 200:
@@ -211,6 +213,7 @@ class Gateway(Server):
             "bearer": ("Authorization", "Bearer " + json.loads(answer)["access_token"]),
             "basic": ("Authorization", f"Basic {basic}"),
             "key": ("X-API-Key", key),
+            "agent": ("X-API-Key", agent),
         }
 
 

