@@ -48,11 +48,11 @@ fn is_slowed(throttle: &Throttle, name: &str) -> bool {
 }
 
 /// Strangers who try until the test ends, while one of them is being judged until the
-/// returned one is notified.
+/// returned one is notified. One more may wait: beyond that, one drawn of all gives way.
 async fn besieged(throttle: &Arc<Throttle>) -> Arc<Notify> {
     let wrong = Err(Refusal::PasswordWrong.into());
     let (_, finish) = slow_of(throttle, stranger(0), wrong).await;
-    for number in 1..=CROWD {
+    for number in 1..CROWD {
         let throttle = Arc::clone(throttle);
         tokio::spawn(async move { guess(&throttle, &stranger(number), "ann").await });
     }
