@@ -207,6 +207,7 @@ const MISTAKES: &[Mistake] = &[
         "route.cors.methods: the route takes no PUT",
         None,
     ),
+    ("[limits]\nwait = ^\"2m\"\n", "limits.wait: expected a duration", None),
     (
         "[[route]]\nupstream = \"echo\"\nschemes = [\"cookie\", ^\"baisc\"]\n",
         "route.schemes: expected one of `cookie`, `basic`, `bearer`, `key`, found \"baisc\"",

@@ -9,6 +9,7 @@ mod hostless;
 mod proxy_protocol;
 mod slow;
 mod tls;
+mod turns;
 
 /// Everything to the built-in upstream, for everybody.
 const PUBLIC_ECHO: &str = "[[route]]\npublic = true\nupstream = \"echo\"\n";

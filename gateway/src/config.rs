@@ -418,6 +418,8 @@ pub struct Health {
 pub struct Limits {
     pub requests_per_second: u32,
     pub burst: u32,
+    /// How long a browser's request waits for a token; zero is not at all.
+    pub wait: Duration,
     pub max_login_attempts: u32,
     pub login_window: Duration,
     pub counted: Counted,

@@ -58,6 +58,7 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
 use admit::Admission;
+use admit::turn::{self, Turns};
 use agent::Arrival;
 use agent::first_message::Fault;
 use authenticate::Presented;
@@ -86,6 +87,8 @@ pub struct Gateway {
     pub core: Arc<Core>,
     pub throttle: Arc<Throttle>,
     pub admission: Admission,
+    /// Of browsers whose address has no token left.
+    pub turns: Turns,
     /// Places of requests on their way to upstreams and back.
     pub under_way: Arc<Places>,
     /// Places of agents that have not said who they are.
@@ -312,7 +315,11 @@ async fn process(
     record.access.client = address;
     let request_id = Arc::clone(&record.access.request_id);
     let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
-    gateway.admission.admit(source)?;
+    if let Err(retry_after) = gateway.admission.take(source) {
+        // Boxed: hardly any request waits, and none else needs the room.
+        let bucket = (&gateway.admission, source);
+        Box::pin(turn::wait(gateway, connection, &parts.headers, bucket, retry_after)).await?;
+    }
     record.place = bounds::client(gateway, connection, address)?;
 
     let host = check_head(gateway, connection, fault, &parts)?;
@@ -380,6 +387,7 @@ async fn process(
                 return arrival.receive(handshake);
             }
             let proven = prove(gateway, record, &caller, presented).await?;
+            gateway.turns.note_proven(&gateway.core, connection, &parts.headers, presented);
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
             record.allow(Decision::Allowed, Some(Arc::clone(&proven)));

@@ -59,6 +59,7 @@ use crate::files::{Directory, Fault};
 use crate::lifecycle::Lifecycle;
 use crate::mail::MailQueue;
 use crate::pipeline::admit::Admission;
+use crate::pipeline::admit::turn::Turns;
 use crate::pipeline::bounds::Bounds;
 use crate::pipeline::client::report::IgnoredReport;
 use crate::pipeline::cors;
@@ -701,6 +702,7 @@ fn assemble(
             None => Admission::new(limits.requests_per_second, limits.burst),
             Some(buckets) => Admission::shared(limits.requests_per_second, limits.burst, buckets),
         },
+        turns: Turns::new(limits.wait),
         core,
         cookies: dialects.use_cookies(),
         pages: config.links.is_some(),
@@ -843,6 +845,7 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
                 // With many addresses this takes milliseconds.
                 let _ = tokio::task::spawn_blocking(move || {
                     gateway.admission.sweep();
+                    gateway.turns.sweep();
                     gateway.throttle.sweep();
                     gateway.bounds.sweep();
                     gateway.lingering.sweep();

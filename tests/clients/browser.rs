@@ -2,6 +2,7 @@
 //! where a request comes from, and adds Basic and cookies as it always does.
 
 mod cross_origin;
+mod pages;
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;

@@ -294,6 +294,11 @@ impl Gateway {
         serde_json::from_str(&status).expect("the status is JSON")
     }
 
+    /// How far a counter has come.
+    pub async fn count(&self, name: &str) -> u64 {
+        self.status().await["counters"][name].as_u64().expect("such a counter")
+    }
+
     /// Waits until one of these counters, or all together, have come this far.
     pub async fn counted(&self, names: &[&str], least: u64) {
         eventually(&format!("{least} of {names:?}"), async || {

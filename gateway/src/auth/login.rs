@@ -294,6 +294,12 @@ impl Core {
         }
     }
 
+    /// By what a Basic credential, as it was sent, is known again in this process.
+    #[must_use]
+    pub fn basic_mark(&self, encoded: &str) -> [u8; 32] {
+        self.signer.keyed_digest(&self.basic.key, &[b"as sent", encoded.as_bytes()])
+    }
+
     fn basic_key(&self, account: &Account, password: &str) -> Option<[u8; 32]> {
         let hash = account.password.as_ref()?;
         let parts: [&[u8]; 3] = [account.id.0.as_bytes(), hash.0.as_bytes(), password.as_bytes()];

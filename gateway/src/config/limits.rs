@@ -46,6 +46,7 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
     let limits = Limits {
         requests_per_second: narrow(section.integer("requests_per_second", 20, 1..=1_000_000)),
         burst: narrow(section.integer("burst", 60, 1..=10_000_000)),
+        wait: section.duration("wait", SECOND * 3, Duration::ZERO..=SECOND * 60),
         max_login_attempts: narrow(attempts),
         login_window: Duration::from_secs(window),
         user_attempts: narrow(section.integer("user_attempts", 20, 1..=1_000_000)),

@@ -1,7 +1,9 @@
 //! The token bucket of each address, before anything expensive (S1-33, S1-34).
 
 pub mod shares;
+pub mod turn;
 
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,20 +17,33 @@ use governor::{Quota, RateLimiter};
 use crate::auth::bucket::BucketLimit;
 use crate::auth::ports::{Buckets, Source};
 
-use super::reason::{Reason, Rejection};
+use super::reason::Reason;
+use super::slots::{Holder, Places};
 use shares::{Shares, micros};
 
 /// Addresses whose buckets are kept apart. Beyond this, which takes more
 /// connections a second than one machine accepts, neighbours share a bucket.
 const MAX_ADDRESSES: usize = 1_000_000;
 
+/// How soon those who wait look again at the least.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// Buckets of one size, one for each address.
 pub struct Admission<C: Clock = DefaultClock> {
     limiter: RateLimiter<Source, DashMapStateStore<Source>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     crowded: AtomicBool,
     /// In place of the limiter where replicas count together.
     shared: Option<(Arc<Shares>, Instant)>,
-    /// For the `RateLimit-Policy` field: what fits into which time.
+    /// Of each address, who waits for its next token stand in it.
+    lines: Arc<Places>,
+    policy: Policy,
+}
+
+/// What fits into which time, as the `RateLimit-Policy` field says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub name: &'static str,
     pub burst: u32,
     pub window_seconds: u32,
 }
@@ -60,26 +75,41 @@ impl<C: Clock + Clone> Admission<C> {
             clock,
             crowded: AtomicBool::new(false),
             shared: None,
-            burst: burst.get(),
-            window_seconds: burst.get().div_ceil(per_second.get()).max(1),
+            lines: Places::new(1),
+            policy: Policy {
+                name: "ip",
+                burst: burst.get(),
+                window_seconds: burst.get().div_ceil(per_second.get()).max(1),
+            },
         }
     }
 
     /// Takes one token.
     ///
     /// # Errors
-    /// [`Reason::RateLimited`] when there is none.
-    pub fn admit(&self, source: Source) -> Result<(), Rejection> {
+    /// How long until there may be one.
+    pub fn take(&self, source: Source) -> Result<(), Duration> {
         if let Some((shares, started)) = &self.shared {
-            return shares
-                .take(source, micros(*started))
-                .map_err(|retry_after| Reason::RateLimited { retry_after }.into());
+            return shares.take(source, micros(*started));
         }
         let key = if self.crowded.load(Ordering::Relaxed) { coarse(source) } else { source };
-        self.limiter.check_key(&key).map_err(|not_until| {
-            let retry_after = not_until.wait_time_from(self.clock.now());
-            Reason::RateLimited { retry_after }.into()
-        })
+        let taken = self.limiter.check_key(&key);
+        taken.map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+    }
+
+    /// Takes one token as soon as there is one. Those who wait for an address's stand in
+    /// line; who comes when a token is there need not.
+    async fn wait(&self, source: Source) {
+        let _front = self.lines.wait(Holder::Address(source)).await;
+        while let Err(wait) = self.take(source) {
+            tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
+        }
+    }
+
+    /// What is said to who has taken no token.
+    #[must_use]
+    pub fn refusal(&self, retry_after: Duration) -> Reason {
+        Reason::RateLimited { retry_after, policy: self.policy }
     }
 
     /// Forgets full buckets; they are as good as new ones. Takes a few
@@ -90,6 +120,13 @@ impl<C: Clock + Clone> Admission<C> {
         }
         self.limiter.retain_recent();
         self.crowded.store(self.limiter.len() >= MAX_ADDRESSES, Ordering::Relaxed);
+        self.lines.sweep();
+    }
+}
+
+impl<C: Clock> fmt::Debug for Admission<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 

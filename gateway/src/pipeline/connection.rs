@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::auth::time::Timestamp;
 
+use super::admit::turn::Proven;
 use super::outgoing::{Judged, Outgoing};
 use super::reason::FramingFault;
 
@@ -52,6 +53,8 @@ pub struct Connection {
     interim: Mutex<Interim>,
     /// Wakes the request, and with it the connection, when there are some.
     pub interim_pushed: Notify,
+    /// What those who wait for their turn may be known by.
+    pub proven: Proven,
     /// Its places among the open connections. A tunnel that goes on after HTTP
     /// keeps the connection, and with it these.
     _places: Box<dyn Send + Sync>,
@@ -182,6 +185,7 @@ impl Connection {
             body_let_go: Notify::new(),
             interim: Mutex::default(),
             interim_pushed: Notify::new(),
+            proven: Proven::default(),
             _places: places,
         }
     }

@@ -9,6 +9,7 @@ use crate::auth::federation::FederationError;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 
+use super::admit::Policy;
 use super::agent::first_message::Fault;
 use super::bounds::AgentBound;
 
@@ -42,6 +43,7 @@ pub enum Reason {
     // Limits.
     RateLimited {
         retry_after: Duration,
+        policy: Policy,
     },
     LockedOut {
         retry_after: Duration,

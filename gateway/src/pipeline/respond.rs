@@ -501,10 +501,9 @@ fn add_fields(
     headers: &mut HeaderMap,
 ) {
     match reason {
-        Reason::RateLimited { retry_after } => {
-            let admission = &gateway.admission;
-            let seconds = retry_seconds(*retry_after);
-            add_limit(headers, "ip", admission.burst, admission.window_seconds.into(), seconds);
+        Reason::RateLimited { retry_after, policy } => {
+            let (seconds, window) = (retry_seconds(*retry_after), policy.window_seconds.into());
+            add_limit(headers, policy.name, policy.burst, window, seconds);
         }
         Reason::LockedOut { retry_after } => {
             let limit = gateway.throttle.limit();

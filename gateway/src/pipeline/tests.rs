@@ -24,9 +24,10 @@ impl<S: tracing::Subscriber> Layer<S> for Logged {
 #[test]
 fn refusals_that_operators_watch_are_counted_each_under_its_name() {
     let retry_after = Duration::ZERO;
+    let policy = admit::Policy { name: "ip", burst: 60, window_seconds: 3 };
     for (reason, counted) in [
         (Reason::Framing(reason::FramingFault::Chunk), Some("framing_faults")),
-        (Reason::RateLimited { retry_after }, Some("rate_limited")),
+        (Reason::RateLimited { retry_after, policy }, Some("rate_limited")),
         (Reason::LockedOut { retry_after }, Some("locked_out")),
         (Reason::RegistrationsOverLimit { retry_after }, Some("registrations_over_limit")),
         (Reason::TooMany(crate::auth::error::Entity::Key), Some("limits_reached")),

@@ -82,6 +82,8 @@ counters! {
     fields_removed,
     /// Requests over the token bucket of their address.
     rate_limited,
+    /// Requests of browsers that waited for a token of their address, also in vain.
+    rate_waited,
     /// Credential attempts from a locked-out address.
     locked_out,
     /// Registrations of an address that made too many.

@@ -1,0 +1,204 @@
+//! Pages that ask for more at once than fits into the bucket of their address.
+
+use http::{Method, Request};
+use tokio::task::JoinSet;
+
+use crate::support::client::{Answer, Body, Client, Connection, basic, request, sign_in_admin};
+use crate::support::eventually;
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
+use crate::support::raw::raw;
+
+/// What a page's script and image requests say of themselves.
+const MODE: (&str, &str) = ("sec-fetch-mode", "no-cors");
+/// One request a second, and whoever may wait long enough for all of a test.
+const SLOW: &str = "[limits]\nrequests_per_second = 1\nburst = 1\nwait = \"60s\"\n";
+
+async fn signed_in(gateway: &Gateway) -> Client {
+    let token = sign_in_admin(gateway).await.access;
+    Client::bearer(gateway, &token)
+}
+
+fn in_browser(client: Client) -> Client {
+    client.with(MODE.0, MODE.1)
+}
+
+/// So many requests of one address at once, each on a connection of its own.
+async fn at_once(client: &Client, requests: usize) -> Vec<Answer> {
+    let mut page = JoinSet::new();
+    for mut connection in connections(client, requests).await {
+        page.spawn(async move { connection.get("/part").await });
+    }
+    page.join_all().await
+}
+
+async fn connections(client: &Client, count: usize) -> Vec<Connection> {
+    let mut connecting = JoinSet::new();
+    for _ in 0..count {
+        let client = client.clone();
+        connecting.spawn(async move { client.connect().await });
+    }
+    connecting.join_all().await
+}
+
+fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
+/// Asks on until there is a refusal: an address that waits never gets one.
+async fn is_refused_at_once(what: &str, mut ask: impl AsyncFnMut() -> Answer) {
+    eventually(what, async || (ask().await.status == 429).then_some(())).await;
+}
+
+/// Was: JupyterLab's page is 91 requests, and blank if one of them is refused.
+#[tokio::test]
+async fn a_page_of_91_requests_comes_whole_under_the_default_limit() {
+    let gateway = Gateway::start(&format!("[limits]\nwait = \"9s\"\n{ECHO}")).await;
+    let client = signed_in(&gateway).await;
+    let page = at_once(&in_browser(client.clone()), 91).await;
+    assert_eq!(count(&page, 200), 91, "{page:?}");
+    gateway.counted(&["rate_waited"], 1).await;
+    // Control: the limit is there, and whoever is no browser meets it.
+    let mut connection = client.connect().await;
+    is_refused_at_once("the limit", async || connection.get("/part").await).await;
+}
+
+#[tokio::test]
+async fn each_credential_that_memory_knows_waits() {
+    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
+    let token = sign_in_admin(&gateway).await.access;
+    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    for client in [
+        Client::bearer(&gateway, &token),
+        Client::api_key(&gateway, &key),
+        Client::basic(&gateway, "anybody", &key),
+    ] {
+        let page = at_once(&in_browser(client), 3).await;
+        assert_eq!(count(&page, 200), 3, "{page:?}");
+    }
+    gateway.counted(&["rate_waited"], 3).await;
+}
+
+#[tokio::test]
+async fn a_cookie_waits_where_a_contract_gives_them() {
+    let cookies = "[dialect.status]\ndelivery = \"cookie\"\n";
+    let gateway = Gateway::start(&format!("{cookies}{SLOW}{ECHO}")).await;
+    let client = Client::anonymous(&gateway);
+    let answer = client.login(ADMIN, ADMIN_PASSWORD).await.expect(200);
+    let cookie = answer.fields("set-cookie").into_iter().find(|line| line.contains("access"));
+    let cookie = cookie.and_then(|line| line.split(';').next()).expect("a token").to_owned();
+    let browser = in_browser(Client::anonymous(&gateway).with("cookie", &cookie));
+    let page = at_once(&browser, 3).await;
+    assert_eq!(count(&page, 200), 3, "{page:?}");
+    // Beside what may be the application's, as on a route that leaves it that.
+    let beside = browser.from_address("203.0.113.9").with("x-api-key", "the application's");
+    let page = at_once(&beside, 3).await;
+    assert_eq!(count(&page, 200), 3, "{page:?}");
+}
+
+#[tokio::test]
+async fn who_is_no_browser_or_brings_nothing_good_is_refused_at_once() {
+    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
+    let good = signed_in(&gateway).await;
+    let twice = in_browser(in_browser(good.clone()));
+    let wrong = in_browser(Client::bearer(&gateway, "no.token.atall"));
+    let key = in_browser(Client::api_key(&gateway, "sk_live_unknown"));
+    let nothing = in_browser(Client::anonymous(&gateway));
+    // Nobody has proven it on these connections.
+    let basic = in_browser(Client::admin(&gateway));
+    for client in [good, twice, wrong, key, nothing, basic] {
+        is_refused_at_once("a refusal", async || client.get("/part").await).await;
+    }
+    assert_eq!(gateway.count("rate_waited").await, 0);
+}
+
+/// Else whoever is over the limit could try as many passwords as go through the network.
+#[tokio::test]
+async fn a_password_waits_on_the_connection_that_has_proven_it_until_that_brings_another() {
+    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
+    let client = in_browser(Client::anonymous(&gateway));
+    let ask = |password: &str| -> Request<Body> {
+        let mut request = request(Method::GET, "/part");
+        let value = basic(ADMIN, password).parse().expect("a field value");
+        request.headers_mut().insert("authorization", value);
+        request
+    };
+    let mut connection = client.connect().await;
+    connection.send(ask(ADMIN_PASSWORD)).await.expect(200);
+    for _ in 0..3 {
+        connection.send(ask(ADMIN_PASSWORD)).await.expect(200);
+    }
+    gateway.counted(&["rate_waited"], 1).await;
+    let waited = gateway.count("rate_waited").await;
+    is_refused_at_once("a guess to be refused", async || connection.send(ask("a guess")).await)
+        .await;
+    is_refused_at_once("the right one after it", async || {
+        connection.send(ask(ADMIN_PASSWORD)).await
+    })
+    .await;
+    assert_eq!(gateway.count("rate_waited").await, waited);
+}
+
+#[tokio::test]
+async fn a_framing_fault_waits_for_nobody() {
+    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
+    let token = sign_in_admin(&gateway).await.access;
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Sec-Fetch-Mode: cors\r\nX-Forwarded-For: 203.0.113.7\r\nContent-Length: 1, 1\r\n\r\n"
+    );
+    is_refused_at_once("a refusal", async || {
+        let mut stream = raw(&gateway).await;
+        stream.send(&head).await;
+        stream.read_response().await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_account_has_128_that_wait_and_places_are_free_when_their_clients_leave() {
+    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
+    let browser = in_browser(signed_in(&gateway).await);
+    let mut page = JoinSet::new();
+    for _ in 0..140 {
+        let browser = browser.clone();
+        page.spawn(async move { browser.get("/part").await });
+    }
+    // One of 140 passes each second.
+    let refused = eventually("a refusal", async || {
+        let answer = page.join_next().await.expect("all of them wait").expect("an answer");
+        (answer.status == 429).then_some(answer)
+    })
+    .await;
+    let id = refused.field("x-request-id").to_owned();
+    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    assert_eq!(line["detail"], "too many others wait for their turn", "{line}");
+    assert!(gateway.count("rate_waited").await >= 128);
+    page.shutdown().await;
+    eventually("a place to wait", async || {
+        Some(browser.get("/part").await).filter(|answer| answer.status == 200)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_has_waited_in_vain_is_refused_and_the_log_says_so() {
+    let limits = "[limits]\nrequests_per_second = 1\nburst = 1\nwait = \"100ms\"\n";
+    let gateway = Gateway::start(&format!("{limits}{ECHO}")).await;
+    let browser = in_browser(signed_in(&gateway).await);
+    let refused = eventually("a refusal", async || {
+        Some(browser.get("/part").await).filter(|answer| answer.status == 429)
+    })
+    .await;
+    let id = refused.field("x-request-id").to_owned();
+    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    assert_eq!(line["detail"], "it has waited for its turn as long as it may", "{line}");
+}
+
+#[tokio::test]
+async fn with_no_time_to_wait_nobody_waits() {
+    let limits = "[limits]\nrequests_per_second = 1\nburst = 1\nwait = \"0s\"\n";
+    let gateway = Gateway::start(&format!("{limits}{ECHO}")).await;
+    let browser = in_browser(signed_in(&gateway).await);
+    is_refused_at_once("a refusal", async || browser.get("/part").await).await;
+    assert_eq!(gateway.count("rate_waited").await, 0);
+}
