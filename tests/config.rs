@@ -209,6 +209,31 @@ const MISTAKES: &[Mistake] = &[
     ),
     ("[limits]\nwait = ^\"2m\"\n", "limits.wait: expected a duration", None),
     (
+        "[[route]]\nupstream = \"echo\"\nrate = ^\"non\"\n",
+        "route.rate: expected one of `none`",
+        Some("did you mean `none`?"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nrate = ^100\n",
+        "route.rate: expected a table, found 100",
+        Some("write [route.rate]"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nrate = { requests_per_second = ^0 }\n",
+        "route.rate.requests_per_second: expected a whole number from 1 to 1000000",
+        None,
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nrate = ^{ burst = 5 }\n",
+        "route.rate.requests_per_second: missing",
+        Some("write rate = { requests_per_second"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nrate = { requests_per_second = 5, ^bursts = 5 }\n",
+        "route.rate.bursts: unknown key",
+        Some("did you mean `burst`?"),
+    ),
+    (
         "[[route]]\nupstream = \"echo\"\nschemes = [\"cookie\", ^\"baisc\"]\n",
         "route.schemes: expected one of `cookie`, `basic`, `bearer`, `key`, found \"baisc\"",
         Some("did you mean `basic`?"),

@@ -173,6 +173,26 @@ async fn check_shows_which_pages_of_other_origins_may_read() {
 }
 
 #[tokio::test]
+async fn check_shows_which_routes_have_a_rate() {
+    let config = format!(
+        "{OPEN}{}rate = \"none\"\n{}rate = {{ requests_per_second = 5 }}\n",
+        CLOSED.replace("closed\"", "assets\"\npath = \"/assets\""),
+        CLOSED.replace("closed\"", "slow\"\npath = \"/slow\""),
+    );
+    let ended = check(&config, &["--format", "json"]).await;
+    let listed: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let routes = listed["routes"].as_array().expect("routes");
+    let rate = |id: &str| &routes.iter().find(|route| route["route"] == id).expect("it")["rate"];
+    assert_eq!(rate("open"), &Value::Null);
+    assert_eq!(rate("assets"), "none");
+    assert_eq!(rate("slow"), "5/s, 15 at once");
+    let told = check(&config, &["--path", "/slow"]).await;
+    assert!(told.stdout.contains("5/s, 15 at once"), "{told:?}");
+    let table = check(&config, &[]).await;
+    assert!(table.stdout.contains("RATE"), "{table:?}");
+}
+
+#[tokio::test]
 async fn check_tells_where_a_request_goes_and_why() {
     let config = format!(
         "{OPEN}{CLOSED}path = \"/adm\"\nroles = [\"admin\"]\n{}host = \"*.example\"\npath = \"/adm/x\"\n",

@@ -677,6 +677,19 @@ pub struct Route {
     pub challenge: Option<Vec<Challenge>>,
     pub cors: Cors,
     pub paths: Paths,
+    pub rate: Rate,
+}
+
+/// How often an address may ask for what a route has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// As [`Limits`] say, all such routes together.
+    Common,
+    Own {
+        requests_per_second: u32,
+        burst: u32,
+    },
+    Unlimited,
 }
 
 /// Which paths a route takes of those that servers read in several ways.

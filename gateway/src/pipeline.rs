@@ -78,7 +78,7 @@ use record::{CancelGuard, RequestRecord};
 use respond::challenge::{Asker, Challenges};
 use respond::{Asked, Shape};
 use rest::Lingering;
-use route::{Route, Routes};
+use route::{Rate, Route, Routes};
 use slots::{Holder, Place, Places, Slots};
 use throttle::{Caller, Page, Throttle};
 
@@ -315,10 +315,14 @@ async fn process(
     record.access.client = address;
     let request_id = Arc::clone(&record.access.request_id);
     let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
-    if let Err(retry_after) = gateway.admission.take(source) {
+    let preflight = Preflight::read(&parts, body.is_empty());
+    let bucket = bucket(gateway, fault, &parts, preflight.as_deref());
+    if let Some(bucket) = bucket
+        && let Err(retry_after) = bucket.take(source)
+    {
         // Boxed: hardly any request waits, and none else needs the room.
-        let bucket = (&gateway.admission, source);
-        Box::pin(turn::wait(gateway, connection, &parts.headers, bucket, retry_after)).await?;
+        let wait = turn::wait(gateway, connection, &parts.headers, (bucket, source), retry_after);
+        Box::pin(wait).await?;
     }
     record.place = bounds::client(gateway, connection, address)?;
 
@@ -330,7 +334,6 @@ async fn process(
     }
     let origin =
         Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
-    let preflight = Preflight::read(&parts, body.is_empty());
     let sent_to = (host.name.as_str(), &target);
     let route = match find_way(gateway, record, &parts, sent_to, preflight.as_deref())? {
         Way::Answered(response) => return Ok(response),
@@ -411,6 +414,44 @@ async fn process(
         keep_private(method, status, response.headers_mut(), gateway.credentials());
     }
     Ok(response)
+}
+
+/// The bucket that a request takes a token from; `None`: it needs none. Where no route has a
+/// rate, nothing is asked of the request.
+fn bucket<'g>(
+    gateway: &'g Gateway,
+    fault: Option<reason::FramingFault>,
+    parts: &Parts,
+    preflight: Option<&Preflight>,
+) -> Option<&'g Admission> {
+    if !gateway.routes.have_rates() || fault.is_some() {
+        return Some(&gateway.admission);
+    }
+    match route_ahead(gateway, parts, preflight).map(|route| &route.rate) {
+        None | Some(Rate::Common) => Some(&gateway.admission),
+        Some(Rate::Own(admission)) => Some(admission),
+        Some(Rate::Unlimited) => None,
+    }
+}
+
+/// The route that a request comes to if nothing refuses it before.
+fn route_ahead<'g>(
+    gateway: &'g Gateway,
+    parts: &Parts,
+    preflight: Option<&Preflight>,
+) -> Option<&'g Arc<Route>> {
+    let host = message::host(parts).ok()?;
+    let target = message::target(&parts.uri).ok()?;
+    let path = path::judge(target.path()).ok()?;
+    let readings = path.readings();
+    let read = (&path, &readings[..]);
+    match intercept::resolve(&gateway.dialects, read, &parts.method) {
+        Ok(Resolution::NotOurs) => {
+            let to = (host.name.as_str(), read);
+            cors::route_of(&gateway.routes, to, &parts.method, preflight).ok()
+        }
+        _ => None,
+    }
 }
 
 /// What a request is for.

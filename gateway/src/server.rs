@@ -845,6 +845,7 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
                 // With many addresses this takes milliseconds.
                 let _ = tokio::task::spawn_blocking(move || {
                     gateway.admission.sweep();
+                    gateway.routes.sweep();
                     gateway.turns.sweep();
                     gateway.throttle.sweep();
                     gateway.bounds.sweep();

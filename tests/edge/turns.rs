@@ -1,12 +1,17 @@
-//! Pages that ask for more at once than fits into the bucket of their address.
+//! Pages that ask for more at once than fits into the bucket of their address, and routes
+//! with buckets of their own.
 
 use http::{Method, Request};
 use tokio::task::JoinSet;
 
-use crate::support::client::{Answer, Body, Client, Connection, basic, request, sign_in_admin};
+use crate::support::client::{
+    Answer, Body, Client, Connection, basic, body, request, sign_in_admin,
+};
 use crate::support::eventually;
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
 use crate::support::raw::raw;
+
+use super::PUBLIC_ECHO;
 
 /// What a page's script and image requests say of themselves.
 const MODE: (&str, &str) = ("sec-fetch-mode", "no-cors");
@@ -201,4 +206,67 @@ async fn with_no_time_to_wait_nobody_waits() {
     let browser = in_browser(signed_in(&gateway).await);
     is_refused_at_once("a refusal", async || browser.get("/part").await).await;
     assert_eq!(gateway.count("rate_waited").await, 0);
+}
+
+/// `/assets` has no bucket, `/slow` a small one, all else the common one.
+async fn with_rates() -> Gateway {
+    let routes = "[[route]]\npath = \"/assets\"\npublic = true\nupstream = \"echo\"\nrate = \"none\"\n\
+                  [[route]]\npath = \"/slow\"\npublic = true\nupstream = \"echo\"\nmethods = [\"POST\"]\n\
+                  cors = { origins = [\"https://app.example\"] }\n\
+                  [route.rate]\nrequests_per_second = 1\nburst = 1\n";
+    let limits = "[limits]\nrequests_per_second = 1\nburst = 3\n";
+    Gateway::start(&format!("{limits}{PUBLIC_ECHO}{routes}")).await
+}
+
+#[tokio::test]
+async fn a_route_without_a_rate_takes_no_tokens() {
+    let gateway = with_rates().await;
+    let client = Client::anonymous(&gateway);
+    for _ in 0..20 {
+        client.get("/assets/logo.svg").await.expect(200);
+    }
+    for _ in 0..3 {
+        client.get("/").await.expect(200);
+    }
+    is_refused_at_once("the common bucket to be empty", async || client.get("/").await).await;
+    client.get("/assets/logo.svg").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_route_with_a_rate_has_buckets_of_its_own() {
+    let gateway = with_rates().await;
+    let client = Client::anonymous(&gateway);
+    let refused = eventually("the route's bucket to be empty", async || {
+        Some(client.post("/slow").await).filter(|answer| answer.status == 429)
+    })
+    .await;
+    assert_eq!(refused.field("ratelimit-policy"), "\"route\";q=1;w=1");
+    client.get("/").await.expect(200);
+    // What a page asks about costs what it asks for.
+    let preflight = || {
+        Request::builder()
+            .method("OPTIONS")
+            .uri("/slow")
+            .header("origin", "https://app.example")
+            .header("access-control-request-method", "POST")
+            .body(body(""))
+            .expect("a request")
+    };
+    is_refused_at_once("the route's bucket to be empty", async || {
+        client.request(preflight()).await
+    })
+    .await;
+}
+
+/// A path that goes nowhere, and the gateway's own endpoints, whatever route has them.
+#[tokio::test]
+async fn what_comes_to_no_route_takes_the_common_tokens() {
+    let every = "[[route]]\npublic = true\nupstream = \"echo\"\nrate = \"none\"\n";
+    let limits = "[limits]\nrequests_per_second = 1\nburst = 3\n";
+    let gateway = Gateway::start(&format!("{limits}{every}")).await;
+    for path in ["/health", "/%2e%2e/%00", "/api/v1/auth/login"] {
+        let client = Client::anonymous(&gateway);
+        is_refused_at_once(path, async || client.get(path).await).await;
+        client.get("/anything").await.expect(200);
+    }
 }

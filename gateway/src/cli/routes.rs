@@ -11,7 +11,7 @@ use crate::canonical::{host, path};
 use crate::config::cors::{AmbientCredentials, Cors, CorsPolicy};
 use crate::config::schemes::Schemes;
 use crate::config::{
-    Access, Agents, Chosen, Config, HostMatch, KeyAccess, PathForm, PathMatch, Route,
+    Access, Agents, Chosen, Config, HostMatch, KeyAccess, PathForm, PathMatch, Rate, Route,
 };
 use crate::dialect::Resolution;
 use crate::pipeline::reason::Rejection;
@@ -130,6 +130,7 @@ pub(super) struct Listed {
 pub(super) fn list(config: &Config) -> Listed {
     let ordered = in_match_order(&config.routes);
     let has_cors = config.routes.iter().any(|route| route.cors != Cors::Unset);
+    let has_rates = config.routes.iter().any(|route| route.rate != Rate::Common);
     let row = |route: &&Route| {
         let mut cells = vec![
             route.host.to_string(),
@@ -145,12 +146,18 @@ pub(super) fn list(config: &Config) -> Listed {
         if has_cors {
             cells.push(cors(&route.cors).unwrap_or_else(|| "-".to_owned()));
         }
+        if has_rates {
+            cells.push(rate(route.rate).unwrap_or_else(|| "-".to_owned()));
+        }
         cells
     };
     let mut heads =
         vec!["HOST", "PATH", "", "METHODS", "ACCESS", "UPSTREAM", "ROUTE", "PATHS", "BECAUSE"];
     if has_cors {
         heads.push("CORS");
+    }
+    if has_rates {
+        heads.push("RATE");
     }
     Listed {
         table: table(&heads, ordered.iter().map(row).collect()),
@@ -172,7 +179,19 @@ fn described(config: &Config, route: &Route) -> Value {
         "paths": paths(route),
         "paths_because": paths_because(config, route),
         "cors": cors(&route.cors),
+        "rate": rate(route.rate),
     })
+}
+
+/// How often an address may ask, if not as it may on all others.
+fn rate(rate: Rate) -> Option<String> {
+    match rate {
+        Rate::Common => None,
+        Rate::Own { requests_per_second, burst } => {
+            Some(format!("{requests_per_second}/s, {burst} at once"))
+        }
+        Rate::Unlimited => Some("none".to_owned()),
+    }
 }
 
 /// Pages of which other origins may read.
@@ -262,6 +281,7 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
         ("paths", format!("{}: {}", paths(route), paths_because(config, route))),
     ]);
     members.extend(cors(&route.cors).map(|cors| ("cors", cors)));
+    members.extend(rate(route.rate).map(|rate| ("rate", rate)));
     if !others.is_empty() {
         members.push(("passed_over", others.join(", ")));
     }

@@ -8,7 +8,7 @@ use crate::canonical::method;
 
 use super::cors::{Cors, CorsPolicy, read_route_cors};
 use super::document::{Located, Reader, Section, nearest};
-use super::file::{DAY, Files, SECOND};
+use super::file::{DAY, Files, SECOND, narrow};
 use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
 use super::problem::Origin;
@@ -16,7 +16,7 @@ use super::schemes::{Schemes, check_beside, read_challenge, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
     Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
-    PathMatch, Paths, RawProtocol, Route, Tickets, Upstream, rules, warning,
+    PathMatch, Paths, Rate, RawProtocol, Route, Tickets, Upstream, rules, warning,
 };
 
 pub(super) fn read_routes(
@@ -106,6 +106,7 @@ fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
         cors: Cors::Unset,
         schemes: Schemes::ALL,
         challenge: None,
+        rate: Rate::Common,
     }
 }
 
@@ -161,6 +162,7 @@ fn read_route(
     let upgrades = read_upgrades(&section, &access);
     let origins = read_origins(&section);
     let paths = read_paths(&section);
+    let rate = read_rate(&section);
     let cors = read_route_cors(&section, &methods, of_auth_api);
     let id = section.text("id", "a short name").map(|found| found.value);
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
@@ -197,7 +199,28 @@ fn read_route(
         cors,
         schemes,
         challenge,
+        rate,
     })
+}
+
+/// A table, or a word.
+fn read_rate(section: &Section<'_>) -> Rate {
+    if section.is_text("rate") {
+        return section.choice("rate", &[("none", Rate::Unlimited)], Rate::Unlimited);
+    }
+    let table = section.section("rate");
+    if !table.is_present() {
+        return Rate::Common;
+    }
+    if !table.is_written("requests_per_second") {
+        let help = "write rate = { requests_per_second = 100, burst = 300 }, or \"none\"";
+        table.note(table.origin(), "requests_per_second", "missing", Some(help.to_owned()));
+    }
+    let requests_per_second = table.integer("requests_per_second", 20, 1..=1_000_000);
+    // As one is to the other by default for all.
+    let burst = table.integer("burst", requests_per_second * 3, 1..=10_000_000);
+    table.finish();
+    Rate::Own { requests_per_second: narrow(requests_per_second), burst: narrow(burst) }
 }
 
 fn read_paths(section: &Section<'_>) -> Paths {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use http::Method;
 
 use super::{
-    Access, Agents, Chosen, HttpTarget, KeyAccess, PathForm, Paths, Route, Target, Upstream,
+    Access, Agents, Chosen, HttpTarget, KeyAccess, PathForm, Paths, Rate, Route, Target, Upstream,
     UpstreamTls,
 };
 use crate::canonical::path::is_below;
@@ -101,6 +101,7 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         upgrades,
         schemes,
         challenge: _,
+        rate,
     } = route;
     access_asks_no_less(access, &other.access)
         && are_among(methods, &other.methods)
@@ -108,6 +109,7 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         && *cors == other.cors
         && schemes.are_among(other.schemes)
         && upgrades.iter().all(|upgrade| other.upgrades.contains(upgrade))
+        && is_no_faster(*rate, other.rate)
 }
 
 fn access_asks_no_less(access: &Access, other: &Access) -> bool {
@@ -125,6 +127,19 @@ fn access_asks_no_less(access: &Access, other: &Access) -> bool {
                 && wanted_scopes.iter().all(|scope| scopes.contains(scope))
                 && takes_no_more(*keys, *wanted_keys)
         }
+    }
+}
+
+/// Whether as good a limit holds for whoever is past this one. Whose bucket it is does not
+/// matter where both are of one size.
+fn is_no_faster(rate: Rate, other: Rate) -> bool {
+    match (rate, other) {
+        (_, Rate::Unlimited) => true,
+        (
+            Rate::Own { requests_per_second: rate, burst },
+            Rate::Own { requests_per_second: other_rate, burst: other_burst },
+        ) => rate <= other_rate && burst <= other_burst,
+        (rate, other) => rate == other,
     }
 }
 

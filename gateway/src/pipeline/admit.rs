@@ -1,4 +1,5 @@
-//! The token bucket of each address, before anything expensive (S1-33, S1-34).
+//! The token bucket of each address, before anything expensive (S1-33, S1-34). A route can
+//! have buckets of its own, or none.
 
 pub mod shares;
 pub mod turn;
@@ -52,6 +53,13 @@ impl Admission<DefaultClock> {
     #[must_use]
     pub fn new(per_second: u32, burst: u32) -> Self {
         Self::with_clock(per_second, burst, DefaultClock::default())
+    }
+
+    /// Of one route. Each replica counts for itself.
+    #[must_use]
+    pub fn of_route(per_second: u32, burst: u32) -> Self {
+        let all = Self::new(per_second, burst);
+        Self { policy: Policy { name: "route", ..all.policy }, ..all }
     }
 
     /// Counts together with the other replicas, and reports as long as the process lives.

@@ -24,6 +24,7 @@ use crate::config::{
     Tickets,
 };
 
+use super::admit::Admission;
 use super::cors::Rule;
 use super::reason::{Reason, Rejection};
 
@@ -51,6 +52,29 @@ pub struct Route {
     stricter: Vec<(String, PathMatch)>,
     pub cors: Rule,
     pub schemes: Schemes,
+    pub rate: Rate,
+}
+
+/// Where the requests of an address take their tokens.
+#[derive(Debug)]
+pub enum Rate {
+    /// From its bucket for all of the gateway.
+    Common,
+    /// From one for this route.
+    Own(Box<Admission>),
+    Unlimited,
+}
+
+impl Rate {
+    fn new(rate: config::Rate) -> Self {
+        match rate {
+            config::Rate::Common => Self::Common,
+            config::Rate::Own { requests_per_second, burst } => {
+                Self::Own(Box::new(Admission::of_route(requests_per_second, burst)))
+            }
+            config::Rate::Unlimited => Self::Unlimited,
+        }
+    }
 }
 
 impl Route {
@@ -73,6 +97,7 @@ impl Route {
             origins: route.origins.clone(),
             cors: Rule::new(&route.cors),
             schemes: route.schemes,
+            rate: Rate::new(route.rate),
         }
     }
 
@@ -95,6 +120,8 @@ pub struct Routes {
     labels: BTreeMap<String, OfHost>,
     any: OfHost,
     cors_policies: bool,
+    /// Those that have a bucket of their own, or none.
+    rates: Vec<Arc<Route>>,
 }
 
 /// The routes of one host. Those that share a path are for different methods.
@@ -117,6 +144,9 @@ impl Routes {
             };
             let route = Arc::new(Route::new(index, configured, routes));
             all.cors_policies |= matches!(route.cors, Rule::Policy(_));
+            if !matches!(route.rate, Rate::Common) {
+                all.rates.push(Arc::clone(&route));
+            }
             of_host.owners_at(&configured.path, configured.extent).push(route);
         }
         let hosts = all.names.values_mut().chain(all.labels.values_mut());
@@ -180,6 +210,21 @@ impl Routes {
     #[must_use]
     pub fn have_cors_policies(&self) -> bool {
         self.cors_policies
+    }
+
+    /// Whether the bucket depends on the route.
+    #[must_use]
+    pub fn have_rates(&self) -> bool {
+        !self.rates.is_empty()
+    }
+
+    /// Forgets full buckets.
+    pub fn sweep(&self) {
+        for route in &self.rates {
+            if let Rate::Own(admission) = &route.rate {
+                admission.sweep();
+            }
+        }
     }
 
     /// The routes that share a path, each for its methods.

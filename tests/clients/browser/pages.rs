@@ -1,9 +1,13 @@
 //! Pages that ask for more at once than an address may, as Chromium asks for it.
 
+use crate::support::backends::Backend;
+
 use super::*;
 
 /// What JupyterLab's page asks for.
 const PARTS: usize = 90;
+/// Modules of a front end under development, each a request.
+const MODULES: usize = 310;
 
 fn html(text: String) -> Response<Body> {
     Response::builder().header(CONTENT_TYPE, "text/html").body(body(text)).expect("a page")
@@ -54,4 +58,57 @@ async fn a_page_of_many_parts_comes_whole_under_the_default_limit() {
     let done = arrived(&app, "/done").await;
     assert_eq!(String::from_utf8_lossy(&done.body), PARTS.to_string());
     assert_eq!(refused(&gateway), Vec::<Value>::new());
+}
+
+/// Vite's development server with a front end of so many modules.
+async fn vite() -> Backend {
+    use std::fmt::Write as _;
+    let directory = TempDir::with_prefix("portcullis-vite-").expect("a directory can be made");
+    let write = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).expect("a file can be written");
+    };
+    write("index.html", "<script type=module src=/main.js></script>");
+    let mut main = String::new();
+    for module in 0..MODULES {
+        write(&format!("m{module}.js"), "export const one = 1;");
+        let _ = writeln!(main, "import {{ one as one{module} }} from './m{module}.js';");
+    }
+    let sum: Vec<String> = (0..MODULES).map(|module| format!("one{module}")).collect();
+    let _ = writeln!(main, "fetch('/done/' + ({}));", sum.join(" + "));
+    write("main.js", &main);
+    let host = fresh_host();
+    let mut command = Command::new("node");
+    command.arg(CLIENTS.join("node_modules/vite/bin/vite.js")).arg(directory.path());
+    command.args(["--host", &host.to_string(), "--port", &Backend::PORT.to_string()]);
+    command.arg("--strictPort");
+    Backend::installed(host, command, directory).await
+}
+
+/// More than may wait for an address: such a route has a rate of its own, or none.
+#[tokio::test]
+async fn a_front_end_under_development_comes_whole_from_a_route_without_a_rate() {
+    let vite = vite().await;
+    let start = Upstream::http1(|_| async {
+        let user = json!({ "username": ADMIN, "password": ADMIN_PASSWORD });
+        html(format!(
+            "<script>const headers = {{ 'content-type': 'application/json' }};
+             fetch('/api/auth/login', {{ method: 'POST', headers, body: JSON.stringify({user}) }})
+                 .then(() => location = '/')</script>"
+        ))
+    })
+    .await;
+    let config = format!(
+        "[dialect.status]\ndelivery = \"cookie\"\n{}{}\
+         [[route]]\nupstream = \"vite\"\nrate = \"none\"\n\
+         [[route]]\npath = \"/start\"\nupstream = \"start\"\npublic = true\n",
+        vite.section("vite"),
+        start.section("start"),
+    );
+    let gateway = Gateway::start(&config).await;
+    let _browser = Browser::at(&format!("{}/start", url(&gateway, "https")));
+    logged(&gateway, &format!("/done/{MODULES}")).await;
+    assert_eq!(refused(&gateway), Vec::<Value>::new());
+    // What tells the page of changes is a WebSocket.
+    let log = gateway.log_lines();
+    assert!(lines(&log, "/m0.js").iter().all(|line| line["status"] == 200));
 }

@@ -41,6 +41,11 @@ fn routes_have_other_rules_that_differ_in_whom_they_let_do_what() {
         ("", "methods = [\"GET\"]", true),
         ("methods = [\"GET\"]", "methods = [\"POST\"]", true),
         ("", "origins = [\"https://a.example\"]", true),
+        ("", "rate = \"none\"", true),
+        ("rate = { requests_per_second = 5 }", "", true),
+        ("rate = { requests_per_second = 5 }", "rate = { requests_per_second = 6 }", true),
+        ("rate = { requests_per_second = 5 }", "rate = { requests_per_second = 5 }", false),
+        ("rate = \"none\"", "rate = \"none\"", false),
         // Agents that need less, or more.
         (admin, "agents = true", true),
         ("", "roles = [\"admin\"]\nagents = true", true),
@@ -49,6 +54,24 @@ fn routes_have_other_rules_that_differ_in_whom_they_let_do_what() {
         let [one, two] = &config.routes[..] else { panic!("two routes") };
         assert_eq!(have_other_rules(one, two), other, "{left} | {right}");
         assert_eq!(have_other_rules(two, one), other, "{right} | {left}");
+    }
+}
+
+/// Else who may ask seldom for one path would ask often by a spelling of it.
+#[test]
+fn a_route_with_a_slower_rate_is_the_stricter_one() {
+    for (slow, fast) in [
+        ("", "rate = \"none\""),
+        ("rate = { requests_per_second = 5 }", "rate = \"none\""),
+        (
+            "rate = { requests_per_second = 5, burst = 9 }",
+            "rate = { requests_per_second = 5, burst = 10 }",
+        ),
+    ] {
+        let config = pair(slow, fast);
+        let [slow, fast] = &config.routes[..] else { panic!("two routes") };
+        assert!(asks_no_less(slow, fast) && !asks_no_less(fast, slow), "{slow:?} {fast:?}");
+        assert_eq!((&slow.paths.stricter[..], &fast.paths.stricter[..]), (&[][..], &[0][..]));
     }
 }
 

@@ -125,3 +125,9 @@ async fn nobody_waits_for_another_address() {
     assert!(!here.is_finished());
     here.abort();
 }
+
+#[test]
+fn a_routes_buckets_are_named_so() {
+    let policy = Admission::of_route(5, 11).policy;
+    assert_eq!(policy, Policy { name: "route", burst: 11, window_seconds: 3 });
+}

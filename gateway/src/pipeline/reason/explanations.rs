@@ -200,8 +200,8 @@ pub const EXPLANATIONS: &[Explanation] = &[
     // Limits.
     of(
         "rate_limited",
-        "The address used up its token bucket (`limits.requests_per_second`, `limits.burst`), and the request was none that may wait (`limits.wait`), or waited in vain.",
-        "If many clients share the address, name the proxy in front in `client.trusted_proxies`, so that each is counted by itself. Else raise the limits.",
+        "The address used up its token bucket (`limits.requests_per_second`, `limits.burst`, or the route's `rate`), and the request was none that may wait (`limits.wait`), or waited in vain.",
+        "If many clients share the address, name the proxy in front in `client.trusted_proxies`, so that each is counted by itself. Where pages ask for more at once give their route a `rate`; else raise the limits.",
     ),
     of(
         "locked_out",
