@@ -8,6 +8,7 @@ mod git;
 mod grpc;
 mod http;
 mod npm;
+mod pip;
 mod registry;
 mod uploads;
 
