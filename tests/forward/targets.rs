@@ -10,7 +10,8 @@ use crate::support::upstream::{Kind, Upstream, ok};
 
 on_every_way!(targets_arrive_as_they_were_written);
 
-/// As the documentation of these applications has them; no client of theirs ran.
+/// What clients of these applications typically ask for, written by hand: npm's alone runs,
+/// among the clients.
 const OF_APPLICATIONS: &[&str] = &[
     // RabbitMQ's virtual host is `/`.
     "/api/queues/%2F/orders",
