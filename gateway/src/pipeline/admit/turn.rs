@@ -15,6 +15,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 
 use crate::auth::Core;
+use crate::auth::account::AccountId;
 use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::config::schemes::{CallerScheme, Schemes};
@@ -22,7 +23,7 @@ use crate::pipeline::Gateway;
 use crate::pipeline::authenticate::{self, Presented, basic};
 use crate::pipeline::connection::Connection;
 use crate::pipeline::reason::Rejection;
-use crate::pipeline::slots::{Holder, Places, Slots};
+use crate::pipeline::slots::{Holder, Place, Places, Slot, Slots};
 
 use super::Admission;
 
@@ -47,6 +48,13 @@ impl Turns {
     pub fn new(longest: Duration) -> Self {
         let places = Slots::new(MOST, MOST_OF_ADDRESS);
         Self { longest, places, of_account: Places::new(MOST_OF_ACCOUNT) }
+    }
+
+    /// A place among those that wait, if there is one.
+    fn join(&self, source: Source, account: AccountId) -> Option<(Slot, Place, Place)> {
+        let of_account = self.of_account.take(Holder::Account(account))?;
+        let of_address = self.places.take_for(source).ok()?;
+        Some((self.places.take().ok()?, of_address, of_account))
     }
 
     /// Forgets who does not wait.
@@ -116,10 +124,7 @@ pub async fn wait(
         return Err(refusal().into());
     }
     let caller = known(gateway, connection, headers).ok_or_else(refusal)?;
-    let account = Holder::Account(caller.account_id());
-    let places =
-        (turns.places.take(), turns.places.take_for(source), turns.of_account.take(account));
-    let (Ok(_of_all), Ok(_of_address), Some(_of_account)) = places else {
+    let Some(_place) = turns.join(source, caller.account_id()) else {
         return Err(refusal().because("too many others wait for their turn"));
     };
     gateway.counters.rate_waited.increment();
@@ -169,10 +174,39 @@ fn judge(core: &Core, connection: &Connection, presented: Presented<'_>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::Proven;
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::{MOST, MOST_OF_ACCOUNT, MOST_OF_ADDRESS, Proven, Turns};
+    use crate::auth::account::AccountId;
+    use crate::auth::ports::Source;
 
     const OURS: [u8; 32] = [1; 32];
     const ANOTHER: [u8; 32] = [2; 32];
+
+    /// As many of these as get a place.
+    fn joined(turns: &Turns, who: impl Iterator<Item = (u32, u128)>) -> usize {
+        let join =
+            |(source, account)| turns.join(Source::V4(source), AccountId(Uuid::from_u128(account)));
+        let places: Vec<_> = who.map_while(join).collect();
+        places.len()
+    }
+
+    #[test]
+    fn so_many_wait_of_an_account_of_an_address_and_in_all() {
+        let turns = Turns::new(Duration::from_secs(3));
+        // Twice, for the first ones have given their places back.
+        for _ in 0..2 {
+            assert_eq!(joined(&turns, (0..).map(|number| (number, 1))), MOST_OF_ACCOUNT);
+            let of_address = (0..).map(|number| (1, u128::from(number / 100u32)));
+            assert_eq!(joined(&turns, of_address), MOST_OF_ADDRESS);
+            let all = (0..).map(|number| (number / 100, u128::from(number / 100u32)));
+            assert_eq!(joined(&turns, all), MOST);
+        }
+        turns.sweep();
+        assert_eq!(turns.of_account.holders(), 0);
+    }
 
     #[test]
     fn a_connection_knows_what_it_has_proven_first_and_nothing_else() {
