@@ -196,8 +196,8 @@ fn parse_request_line(line: &[u8], limits: HeadLimits) -> Result<Version, Framin
     parse_version(version, FramingFault::RequestLine)
 }
 
-/// Bytes that any parser takes in a target.
-fn is_ordinary(byte: u8) -> bool {
+/// Octets that any parser takes in a path and in a query.
+pub(super) fn is_ordinary(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~/?&=%+:,@!$'()*;".contains(&byte)
 }
 

@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 
 use http::uri::PathAndQuery;
 
+use super::framing::is_ordinary;
+
 /// What a block holds beside fields.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Found {
@@ -112,16 +114,16 @@ impl Reader {
             let entry = Entry { name, name_bytes, value_bytes: 0, fragment: false, unfit: false };
             return Ok((entry, None));
         }
-        let (mut fragment, mut is_ordinary, mut is_first) = (false, true, true);
+        let (mut fragment, mut all_ordinary, mut is_first) = (false, true, true);
         let before = input.0;
         let value_bytes = input.string(|octet| {
             fragment |= octet == b'#';
             // One that begins with something else is no path, but an asterisk.
-            is_ordinary &= is_ordinary_in_path(octet) && (octet == b'/' || !is_first);
+            all_ordinary &= is_ordinary(octet) && (octet == b'/' || !is_first);
             is_first = false;
         })?;
         let value = Value { from: before, octets: value_bytes as usize, rest: input.0.len() };
-        let unfit = name == Name::Path && !is_ordinary && !value.is_taken()?;
+        let unfit = name == Name::Path && !all_ordinary && !value.is_taken()?;
         let entry = Entry { name, name_bytes, value_bytes, fragment, unfit };
         Ok((entry, unfit.then_some(value)))
     }
@@ -155,11 +157,6 @@ impl Value<'_> {
         Input(self.from).string(|octet| text.push(octet))?;
         Ok(std::str::from_utf8(&text).is_ok() && PathAndQuery::try_from(&text[..]).is_ok())
     }
-}
-
-/// Octets that the library takes in a path and in a query.
-fn is_ordinary_in_path(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-._~/?&=%+:,@!$'()*;".contains(&octet)
 }
 
 /// Whether a literal becomes an entry of the table.
