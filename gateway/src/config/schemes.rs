@@ -1,6 +1,8 @@
 //! `schemes` and `challenge` of a route: which credentials are the gateway's there, and
 //! which of them a 401 asks for.
 
+use http::HeaderName;
+
 use super::document::{Located, Section, nearest};
 use super::{Access, Agents, KeyAccess};
 
@@ -158,10 +160,9 @@ fn behind_value(text: &str) -> Option<&str> {
     None
 }
 
-/// RFC 9110 5.6.2.
+/// A token (RFC 9110 5.6.2), as names of fields are.
 fn is_token(text: &str) -> bool {
-    let is_mark = |byte| b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || is_mark(byte))
+    HeaderName::from_bytes(text.as_bytes()).is_ok()
 }
 
 /// `schemes`: all unless some are named.
