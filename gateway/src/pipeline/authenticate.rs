@@ -23,6 +23,7 @@ use crate::config::schemes::{CallerScheme, Schemes};
 use crate::dialect::delivery::ACCESS_COOKIE;
 
 use super::cookie;
+use super::message::{self, Repeated};
 use super::reason::{Reason, Rejection};
 use super::throttle::{Caller, Throttle};
 
@@ -138,10 +139,10 @@ pub fn presented<'a>(
     ticket: Option<&'a str>,
 ) -> Result<Found<'a>, Rejection> {
     // Two lines are refused whoever they are for: servers differ in which one counts.
-    let authorization = only(headers, &header::AUTHORIZATION)?
+    let authorization = find(headers, &header::AUTHORIZATION)?
         .and_then(|field| read_authorization(own, &field, schemes))
         .map(|presented| (presented, Some(header::AUTHORIZATION)));
-    let key = if schemes.has(CallerScheme::Key) { only(headers, &API_KEY_FIELD)? } else { None };
+    let key = if schemes.has(CallerScheme::Key) { find(headers, &API_KEY_FIELD)? } else { None };
     let key = key.map(|field| (read_key(&field), Some(API_KEY_FIELD)));
     let ticket = ticket.map(|ticket| (Presented::Ticket(ticket), None));
     let cookies = schemes.has(CallerScheme::Cookie).then_some(headers);
@@ -201,15 +202,9 @@ enum Field<'a> {
     Unreadable(&'a [u8]),
 }
 
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<Field<'a>>, Rejection> {
-    let mut lines = headers.get_all(name).iter();
-    let Some(first) = lines.next() else {
-        return Ok(None);
-    };
-    if lines.next().is_some() {
-        return Err(Reason::CredentialsConflict.into());
-    }
-    Ok(Some(first.to_str().map_or(Field::Unreadable(first.as_bytes()), Field::Text)))
+fn find<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<Field<'a>>, Rejection> {
+    let line = message::only(headers, name).map_err(|Repeated| Reason::CredentialsConflict)?;
+    Ok(line.map(|line| line.to_str().map_or(Field::Unreadable(line.as_bytes()), Field::Text)))
 }
 
 fn read_key<'a>(field: &Field<'a>) -> Presented<'a> {

@@ -271,11 +271,11 @@ impl Page {
         }
         let asked = requested_method(headers).filter(|_| request.method() == Method::OPTIONS);
         Some(Box::new(Self {
-            origin: only(headers, &header::ORIGIN).cloned(),
+            origin: once(headers, &header::ORIGIN).cloned(),
             method: asked.unwrap_or_else(|| request.method().clone()),
             uri: request.uri().clone(),
             version: request.version(),
-            host: only(headers, &header::HOST).cloned(),
+            host: once(headers, &header::HOST).cloned(),
         }))
     }
 
@@ -360,7 +360,7 @@ impl Preflight {
         is_one.then(|| {
             let fields = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS);
             Box::new(Self {
-                origin: only(headers, &header::ORIGIN).cloned(),
+                origin: once(headers, &header::ORIGIN).cloned(),
                 method: requested_method(headers),
                 fields: fields.iter().cloned().collect(),
             })
@@ -385,13 +385,12 @@ impl Preflight {
 }
 
 /// The value of a field that comes exactly once.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
+fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    message::only(headers, name).ok().flatten()
 }
 
 fn requested_method(headers: &HeaderMap) -> Option<Method> {
-    let value = only(headers, &header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let value = once(headers, &header::ACCESS_CONTROL_REQUEST_METHOD)?;
     Method::from_bytes(value.as_bytes()).ok()
 }
 

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use http::header::{self, GetAll, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{HeaderName, Method};
 
@@ -18,6 +18,7 @@ use crate::config::page_origin::PageOrigin;
 
 use super::Origin;
 use super::forward::websocket;
+use super::message::{self, Repeated};
 use super::reason::{Reason, Rejection};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -39,8 +40,8 @@ pub fn check(parts: &Parts, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<
 /// browser says so.
 #[must_use]
 pub fn is_own_page(headers: &HeaderMap, asked: Origin<'_>) -> bool {
-    let origin = only(headers.get_all(header::ORIGIN), "Origin");
-    let site = only(headers.get_all(SEC_FETCH_SITE), "Sec-Fetch-Site");
+    let origin = message::only(headers, &header::ORIGIN);
+    let site = message::only(headers, &SEC_FETCH_SITE);
     match (site, origin) {
         (Ok(Some(site)), Ok(_)) => site == "same-origin",
         (Ok(None), Ok(Some(origin))) => {
@@ -65,8 +66,9 @@ enum Foreign {
 }
 
 fn judge(headers: &HeaderMap, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<(), Foreign> {
-    let origin = only(headers.get_all(header::ORIGIN), "Origin")?;
-    let site = only(headers.get_all(SEC_FETCH_SITE), "Sec-Fetch-Site")?;
+    let repeated = |name| move |Repeated| Foreign::Repeated(name);
+    let origin = message::only(headers, &header::ORIGIN).map_err(repeated("Origin"))?;
+    let site = message::only(headers, &SEC_FETCH_SITE).map_err(repeated("Sec-Fetch-Site"))?;
     let page = origin.and_then(parse_page);
     if page.as_ref().is_some_and(|page| listed.contains(page)) {
         return Ok(());
@@ -78,18 +80,6 @@ fn judge(headers: &HeaderMap, asked: Origin<'_>, listed: &[PageOrigin]) -> Resul
         (None, None) => origin.is_none(),
     };
     if same { Ok(()) } else { Err(page.map_or(Foreign::Nameless, Foreign::Unlisted)) }
-}
-
-/// The value of a field that comes once or not at all.
-fn only<'a>(
-    values: GetAll<'a, HeaderValue>,
-    name: &'static str,
-) -> Result<Option<&'a HeaderValue>, Foreign> {
-    let mut values = values.iter();
-    match (values.next(), values.next()) {
-        (_, Some(_)) => Err(Foreign::Repeated(name)),
-        (value, None) => Ok(value),
-    }
 }
 
 /// Whether the page is of the origin that the request was sent to.

@@ -4,7 +4,7 @@
 
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 
 use crate::canonical::host;
 use crate::canonical::method;
@@ -28,6 +28,26 @@ pub struct Host {
     /// With the port that the client wrote; what upstreams are told.
     pub authority: String,
     pub name: String,
+}
+
+/// A field stands on more than one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated;
+
+/// The value of a field that comes once or not at all. Readers differ in which of two
+/// lines counts.
+///
+/// # Errors
+/// When it comes more than once.
+pub fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Repeated> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (_, Some(_)) => Err(Repeated),
+        (line, None) => Ok(line),
+    }
 }
 
 /// # Errors
@@ -137,11 +157,8 @@ pub fn check_length(headers: &HeaderMap) -> Result<(), Rejection> {
 /// # Errors
 /// When there is none, more than one, a malformed one, or they differ.
 pub fn host(parts: &Parts) -> Result<Host, Rejection> {
-    let mut fields = parts.headers.get_all(header::HOST).iter();
-    let field = fields.next();
-    if fields.next().is_some() {
-        return Err(Reason::HostMalformed.because("more than one Host field"));
-    }
+    let field = only(&parts.headers, &header::HOST)
+        .map_err(|Repeated| Reason::HostMalformed.because("more than one Host field"))?;
     let field = match field {
         Some(value) => Some(value.to_str().map_err(|_| Rejection::from(Reason::HostMalformed))?),
         None => None,
