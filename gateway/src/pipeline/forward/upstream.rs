@@ -36,7 +36,6 @@ use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamL
 use super::replay::Sent;
 use super::share::Shares;
 use super::uploads::Uploads;
-use preface::Preface;
 use tls::{OutboundTls, speaks_http2};
 
 pub(super) type Http1Sender = http1::SendRequest<Sent>;
@@ -554,7 +553,7 @@ impl Upstream {
             .max_header_list_size(64 << 10)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
-            .handshake(TokioIo::new(Preface::new(io, Arc::clone(&answered_http1))))
+            .handshake(TokioIo::new(preface::watch(io, Arc::clone(&answered_http1))))
             .await
             .map_err(protocol)?;
         let allowed = Arc::new(AtomicUsize::new(allowed_streams(&connection)));
