@@ -14,16 +14,16 @@ use crate::canonical::path::is_below;
 /// Decides for each route which others matter to its paths, and the form where nobody has
 /// chosen one: opaque only beside routes that have the same rules, or other servers.
 pub(super) fn settle_paths(routes: &mut [Route], upstreams: &[Upstream]) {
-    let settled: Vec<Paths> = routes.iter().map(|route| settle(route, routes, upstreams)).collect();
+    let servers: Vec<Option<Address>> = upstreams.iter().map(server).collect();
+    let settled: Vec<Paths> = routes.iter().map(|route| settle(route, routes, &servers)).collect();
     for (route, paths) in routes.iter_mut().zip(settled) {
         route.paths = paths;
     }
 }
 
-fn settle(route: &Route, routes: &[Route], upstreams: &[Upstream]) -> Paths {
+fn settle(route: &Route, routes: &[Route], servers: &[Option<Address>]) -> Paths {
     let is_neighbour = |other: &Route| {
-        !std::ptr::eq(route, other)
-            && is_same_server(&upstreams[route.upstream], &upstreams[other.upstream])
+        !std::ptr::eq(route, other) && servers[route.upstream] == servers[other.upstream]
     };
     let neighbours = || routes.iter().enumerate().filter(|(_, other)| is_neighbour(other));
     let beside = neighbours().find(|(_, other)| have_other_rules(route, other));
@@ -44,9 +44,10 @@ fn settle(route: &Route, routes: &[Route], upstreams: &[Upstream]) -> Paths {
 /// Whether two routes differ in whom they let through, to do what.
 ///
 /// A route's rules are: whether it is public; its roles and scopes, and which keys it takes;
-/// its methods; and which foreign pages may act for their visitors (`origins`) or read responses (`cors`). No rules are
-/// where it matches (host and path), what it takes of the gateway (sizes and times), and
-/// what the upstream is told (credentials).
+/// by which `schemes` credentials come; its methods, and which protocols a connection may
+/// switch to (`upgrades`); and which foreign pages may act for their visitors (`origins`) or
+/// read responses (`cors`). No rules are where it matches (host and path), what it takes of
+/// the gateway (sizes and times), and what the upstream is told (credentials).
 ///
 /// `agents` and `ws_token` are other ways to present a credential, which has to be as good.
 /// Where agents are taken, other keys are: that makes no other rules, unless a path of such
@@ -62,11 +63,13 @@ pub fn have_other_rules(left: &Route, right: &Route) -> bool {
 /// Whether `route` is for agents what `other` is for everybody else, and none of its paths
 /// one of the other's: however a path below `/ws` is read, it stays below `/ws`.
 fn is_agents_way_beside(route: &Route, other: &Route) -> bool {
+    if (route.agents.are_accepted(), other.agents) != (true, Agents::NotAccepted)
+        || is_below(&other.path, &route.path)
+    {
+        return false;
+    }
     let with_its_keys = Route { access: with_keys(&route.access, &other.access), ..route.clone() };
-    (route.agents.are_accepted(), other.agents) == (true, Agents::NotAccepted)
-        && !is_below(&other.path, &route.path)
-        && asks_no_less(&with_its_keys, other)
-        && asks_no_less(other, &with_its_keys)
+    asks_no_less(&with_its_keys, other) && asks_no_less(other, &with_its_keys)
 }
 
 fn with_keys(access: &Access, of: &Access) -> Access {
@@ -155,19 +158,26 @@ fn are_among(methods: &[Method], others: &[Method]) -> bool {
     others.is_empty() || !methods.is_empty() && methods.iter().all(has)
 }
 
+/// Host and port.
+type Address = (String, u16);
+
 /// Whether two upstreams are one server, as far as their addresses tell: names are not
 /// looked up.
 #[must_use]
 pub fn is_same_server(left: &Upstream, right: &Upstream) -> bool {
-    match (&left.target, &right.target) {
-        (Target::Echo, Target::Echo) => true,
-        (Target::Http(left), Target::Http(right)) => address(left) == address(right),
-        (Target::Echo, Target::Http(_)) | (Target::Http(_), Target::Echo) => false,
+    server(left) == server(right)
+}
+
+/// `None` for the echo, which has no address.
+fn server(upstream: &Upstream) -> Option<Address> {
+    match &upstream.target {
+        Target::Echo => None,
+        Target::Http(target) => Some(address(target)),
     }
 }
 
-/// Host and port in one spelling. All of loopback is one host.
-fn address(target: &HttpTarget) -> (String, u16) {
+/// In one spelling. All of loopback is one host.
+fn address(target: &HttpTarget) -> Address {
     let default = if matches!(target.tls, UpstreamTls::Off) { 80 } else { 443 };
     let host = target.authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
     let host = host.strip_suffix('.').unwrap_or(&host);

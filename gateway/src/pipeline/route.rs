@@ -48,8 +48,8 @@ pub struct Route {
     pub upgrades: Vec<RawProtocol>,
     pub origins: Vec<PageOrigin>,
     paths: PathForm,
-    /// What stricter routes to the same server are for.
-    stricter: Vec<(String, PathMatch)>,
+    /// Stricter routes to the same server, by their places in [`Routes::paths`].
+    stricter: Vec<usize>,
     pub cors: Rule,
     pub schemes: Schemes,
     pub rate: Rate,
@@ -78,11 +78,10 @@ impl Rate {
 }
 
 impl Route {
-    fn new(index: usize, route: &config::Route, all: &[config::Route]) -> Self {
-        let stricter = route.paths.stricter.iter().filter_map(|place| all.get(*place));
+    fn new(index: usize, route: &config::Route) -> Self {
         Self {
             paths: route.paths.form,
-            stricter: stricter.map(|other| (other.path.clone(), other.extent)).collect(),
+            stricter: route.paths.stricter.clone(),
             id: route.id.as_str().into(),
             index,
             methods: route.methods.clone(),
@@ -119,6 +118,8 @@ pub struct Routes {
     /// By what follows the first label.
     labels: BTreeMap<String, OfHost>,
     any: OfHost,
+    /// What each is for, in the order of the configured ones.
+    paths: Vec<(String, PathMatch)>,
     cors_policies: bool,
     /// Those that have a bucket of their own, or none.
     rates: Vec<Arc<Route>>,
@@ -142,12 +143,13 @@ impl Routes {
                 HostMatch::Label(suffix) => all.labels.entry(suffix.clone()).or_default(),
                 HostMatch::Any => &mut all.any,
             };
-            let route = Arc::new(Route::new(index, configured, routes));
+            let route = Arc::new(Route::new(index, configured));
             all.cors_policies |= matches!(route.cors, Rule::Policy(_));
             if !matches!(route.rate, Rate::Common) {
                 all.rates.push(Arc::clone(&route));
             }
             of_host.owners_at(&configured.path, configured.extent).push(route);
+            all.paths.push((configured.path.clone(), configured.extent));
         }
         let hosts = all.names.values_mut().chain(all.labels.values_mut());
         for of_host in hosts.chain([&mut all.any]) {
@@ -193,7 +195,7 @@ impl Routes {
     /// it. What the route has under its plain path as well is nothing more.
     fn leads_past(&self, route: &Route, host: &str, reading: &str, method: &Method) -> bool {
         let has = |(path, extent): &(String, PathMatch)| has_path(path, *extent, reading);
-        route.stricter.iter().any(has)
+        route.stricter.iter().filter_map(|place| self.paths.get(*place)).any(has)
             && !self.find(host, reading, method).is_ok_and(|found| found.index == route.index)
     }
 
