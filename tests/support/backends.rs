@@ -101,12 +101,7 @@ impl Backend {
             directory.path().display(),
             gateway.address(),
         );
-        std::fs::write(directory.path().join("haproxy.cfg"), config)
-            .expect("a file can be written");
-        let _ = &*ROOT;
-        let mut command = Command::new("/usr/sbin/haproxy");
-        command.arg("-db").arg("-f").arg(directory.path().join("haproxy.cfg"));
-        Self::started(host, command, directory).await
+        Self::haproxy(host, directory, &config).await
     }
 
     /// HAProxy before the gateway, which it finds up or down by such a check over TLS, and
@@ -122,12 +117,15 @@ impl Backend {
              \x20 server gateway {} check check-ssl verify none inter 200ms fall 1 rise 1\n",
             gateway.address(),
         );
-        std::fs::write(directory.path().join("haproxy.cfg"), config)
-            .expect("a file can be written");
-        let _ = &*ROOT;
+        Self::haproxy(host, directory, &config).await
+    }
+
+    async fn haproxy(host: IpAddr, directory: TempDir, config: &str) -> Self {
+        let file = directory.path().join("haproxy.cfg");
+        std::fs::write(&file, config).expect("a file can be written");
         let mut command = Command::new("/usr/sbin/haproxy");
-        command.arg("-db").arg("-f").arg(directory.path().join("haproxy.cfg"));
-        Self::started(host, command, directory).await
+        command.arg("-db").arg("-f").arg(file);
+        Self::installed(host, command, directory).await
     }
 
     /// Docker's registry, which asks nobody who they are.
