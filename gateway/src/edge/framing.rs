@@ -4,7 +4,12 @@
 //! passed on. A head is passed when it is complete and can be read in one way
 //! only: CRLF line ends, one of Content-Length and a single `chunked`, no folding,
 //! no control bytes. What hyper would accept beside that (bare LF, both lengths,
-//! several codings, fragments, white space in odd places) never gets to it.
+//! several codings, fragments, white space in odd places) never gets to it. What it would
+//! refuse in a query and other proxies pass on is escaped; nothing else is changed.
+
+mod query;
+
+use bytes::Bytes;
 
 use crate::http1::{
     Blanks, BodyScanner, FramingFault, Version, check_line_ends, find_end, is_token, lines,
@@ -29,6 +34,16 @@ pub struct Scanner {
     upgrade_behind: bool,
     /// How much of an incomplete head has been looked at.
     looked_at: usize,
+    /// Of the head that has just been judged.
+    line: Option<Line>,
+}
+
+/// What to pass on in place of a request line whose query had to be escaped.
+#[derive(Debug)]
+pub struct Line {
+    /// How many leading bytes of the head it stands for.
+    pub written: usize,
+    pub escaped: Bytes,
 }
 
 #[derive(Debug)]
@@ -42,7 +57,7 @@ enum State {
 impl Scanner {
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
-        Self { limits, state: State::Head, upgrade_behind: false, looked_at: 0 }
+        Self { limits, state: State::Head, upgrade_behind: false, looked_at: 0, line: None }
     }
 
     #[must_use]
@@ -85,7 +100,7 @@ impl Scanner {
 
     /// How many leading bytes of `buffer`, which holds all that was not passed on
     /// yet, may be passed on. Zero: more must come first. Never goes beyond the
-    /// end of a message.
+    /// end of a message. After a head, [`Self::take_line`] says what to change in it.
     ///
     /// # Errors
     /// What is wrong. Nothing more may be passed on.
@@ -99,6 +114,12 @@ impl Scanner {
                 Ok(pass)
             }
         }
+    }
+
+    /// The request line of the head that [`Self::scan`] has just let pass, unless it may be
+    /// passed on as it came.
+    pub fn take_line(&mut self) -> Option<Line> {
+        self.line.take()
     }
 
     fn end_body(&mut self) {
@@ -132,7 +153,15 @@ impl Scanner {
         if head.len() > self.limits.bytes {
             return Err(self.too_large(head));
         }
-        let (state, upgrade) = parse_head(&head[..end - 4], self.limits)?;
+        let (state, upgrade, line) = parse_head(&head[..end - 4], self.limits)?;
+        if let Some(mut line) = line {
+            // It counts as it will be read.
+            if end - line.written + line.escaped.len() > self.limits.bytes {
+                return Err(FramingFault::HeadTooLarge);
+            }
+            line.written += skipped;
+            self.line = Some(line);
+        }
         self.upgrade_behind = upgrade && matches!(state, State::Body(_));
         self.state = state;
         Ok(skipped + end)
@@ -147,11 +176,14 @@ impl Scanner {
     }
 }
 
-/// Judges a head without its last CRLFs, and says what follows it and whether it asks to
-/// switch protocols.
-fn parse_head(head: &[u8], limits: HeadLimits) -> Result<(State, bool), FramingFault> {
+/// Judges a head without its last CRLFs, and says what follows it, whether it asks to
+/// switch protocols and what its first line is to be, if not what it is.
+fn parse_head(
+    head: &[u8],
+    limits: HeadLimits,
+) -> Result<(State, bool, Option<Line>), FramingFault> {
     let mut lines = lines(head);
-    let version = parse_request_line(lines.next().unwrap_or(Ok(b""))?, limits)?;
+    let (version, line) = parse_request_line(lines.next().unwrap_or(Ok(b""))?, limits)?;
     let framing = read_fields(lines, version, limits.fields)?;
     let state = match framing.length {
         Some(length @ 1..) => State::Body(BodyScanner::of_length(length)),
@@ -161,11 +193,14 @@ fn parse_head(head: &[u8], limits: HeadLimits) -> Result<(State, bool), FramingF
         None | Some(0) if framing.upgrade => State::Upgrade,
         None | Some(0) => State::Head,
     };
-    Ok((state, framing.upgrade))
+    Ok((state, framing.upgrade, line))
 }
 
 /// `method SP request-target SP HTTP-version`, with single spaces.
-fn parse_request_line(line: &[u8], limits: HeadLimits) -> Result<Version, FramingFault> {
+fn parse_request_line(
+    line: &[u8],
+    limits: HeadLimits,
+) -> Result<(Version, Option<Line>), FramingFault> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -186,14 +221,24 @@ fn parse_request_line(line: &[u8], limits: HeadLimits) -> Result<Version, Framin
     if target.is_empty() || !target.iter().all(allowed) {
         return Err(FramingFault::RequestLine);
     }
+    let mut escaped = None;
     if !target.iter().all(|byte| is_ordinary(*byte)) || target[0] != b'/' {
+        escaped = query::escape(target);
+        let read = escaped.as_deref().unwrap_or(target);
+        if read.len() > limits.uri_bytes {
+            return Err(FramingFault::UriTooLong);
+        }
         // What hyper's parser refuses, it would answer by itself, without a trace.
-        http::Uri::try_from(target).map_err(|_| match target[0] {
+        http::Uri::try_from(read).map_err(|_| match target[0] {
             b'/' => FramingFault::TargetOctet,
             _ => FramingFault::RequestLine,
         })?;
     }
-    parse_version(version, FramingFault::RequestLine)
+    let line = escaped.map(|target| Line {
+        written: line.len(),
+        escaped: [method, &target, version].join(&b' ').into(),
+    });
+    Ok((parse_version(version, FramingFault::RequestLine)?, line))
 }
 
 /// Octets that any parser takes in a path and in a query.

@@ -1,5 +1,6 @@
 //! The byte gate of an HTTP/1 connection: reads for hyper, and lets through only
-//! what the scanner has judged.
+//! what the scanner has judged, as it came. Only a request line whose query hyper would
+//! refuse goes through as the scanner has escaped it.
 //!
 //! A malformed head is replaced by a stand-in request, and the fault is noted on
 //! the connection: so the refusal takes the ordinary way through the pipeline,
@@ -22,7 +23,7 @@ use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::reason::FramingFault;
 use crate::telemetry::counters::Counters;
 
-use super::framing::{HeadLimits, Scanner};
+use super::framing::{HeadLimits, Line, Scanner};
 
 /// Read in place of a malformed head. The connection closes after its answer.
 const STAND_IN: &[u8] = b"GET / HTTP/1.0\r\nhost: malformed.invalid\r\n\r\n";
@@ -36,6 +37,8 @@ pub struct Gate<S> {
     buffer: BytesMut,
     /// Leading bytes of the buffer that hyper may have.
     passable: usize,
+    /// Before these: the request line as it was escaped.
+    line: Bytes,
     stand_in: Option<&'static [u8]>,
     ended: bool,
     /// A body was malformed: nothing behind that is read.
@@ -90,6 +93,7 @@ impl<S> Gate<S> {
             scanner: Scanner::new(limits),
             buffer: BytesMut::new(),
             passable: 0,
+            line: Bytes::new(),
             stand_in: None,
             ended: false,
             broken: false,
@@ -108,10 +112,20 @@ impl<S> Gate<S> {
     }
 
     fn pass(&mut self, out: &mut ReadBuf<'_>) {
+        let length = self.line.len().min(out.remaining());
+        out.put_slice(&self.line.split_to(length));
         let length = self.passable.min(out.remaining());
         out.put_slice(&self.buffer[..length]);
         self.buffer.advance(length);
         self.passable -= length;
+    }
+
+    /// Puts a line in place of the one that was sent. The rest of its head stays passable, so
+    /// that the line is passed on with it.
+    fn replace(&mut self, line: Line) {
+        self.buffer.advance(line.written);
+        self.passable -= line.written;
+        self.line = line.escaped;
     }
 
     fn inner(&mut self) -> io::Result<Pin<&mut S>>
@@ -241,6 +255,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
                     Ok(passable) => {
                         this.passable = passable;
                         this.head_timer = None;
+                        if let Some(line) = this.scanner.take_line() {
+                            this.replace(line);
+                        }
                         if in_head && this.scanner.asks_upgrade() {
                             // Before hyper sees it: an older decision is not about this one.
                             this.connection.decide_upgrade(Upgrade::Undecided);
@@ -334,3 +351,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
 fn left_behind() -> io::Error {
     io::ErrorKind::NotConnected.into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The first bytes of a connection: what the scanner passes on, a strict reader and
-//! hyper read as the same messages; and its verdict does not depend on the cuts.
+//! hyper read as the same messages; and its verdict does not depend on the cuts. What it
+//! changes are octets of a query, to their escapes.
 //!
 //! The first line of an input says where to cut, the rest is the connection.
 
@@ -13,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use portcullis::edge::framing::{HeadLimits, Scanner};
+use portcullis::edge::framing::{HeadLimits, Line, Scanner};
 use portcullis::http1::{Blanks, FramingFault};
 use tokio::runtime::{Builder, Runtime};
 
@@ -70,7 +71,18 @@ fn scan(bytes: &[u8], cuts: &[u8]) -> (Vec<u8>, Option<FramingFault>) {
             match scanner.scan(&buffer) {
                 Err(fault) => return (passed, Some(fault)),
                 Ok(0) if skipped == 0 && !scanner.awaits_upgrade() => break,
-                Ok(pass) => passed.extend(buffer.drain(..pass)),
+                Ok(pass) => {
+                    let bytes: Vec<u8> = buffer.drain(..pass).collect();
+                    match scanner.take_line() {
+                        None => passed.extend(bytes),
+                        Some(Line { written, escaped }) => {
+                            check_escaped(&bytes[..written], &escaped);
+                            let head = [&escaped[..], &bytes[written..]].concat();
+                            assert!(head.len() <= LIMITS.bytes, "a head beyond its limit");
+                            passed.extend(head);
+                        }
+                    }
+                }
             }
         }
         if rest.is_empty() {
@@ -78,6 +90,23 @@ fn scan(bytes: &[u8], cuts: &[u8]) -> (Vec<u8>, Option<FramingFault>) {
         }
     }
     (passed, None)
+}
+
+/// A line that is passed on in place of another says the same: behind the first `?` some
+/// octets that a reader of queries decodes have become their escapes.
+fn check_escaped(written: &[u8], escaped: &[u8]) {
+    let written = written.strip_prefix(b"\r\n").unwrap_or(written);
+    let query = written.iter().position(|octet| *octet == b'?').expect("a query") + 1;
+    let (before, mut rest) = escaped.split_at(query);
+    assert_eq!(before, &written[..query], "changed before the query");
+    for octet in &written[query..] {
+        let escape = format!("%{octet:02X}");
+        let changed = rest.strip_prefix(&[*octet]).is_none();
+        assert!(!changed || matches!(octet, b'"' | b'<' | b'>' | 0x80..), "{octet:#04x} escaped");
+        let behind = if changed { rest.strip_prefix(escape.as_bytes()) } else { rest.get(1..) };
+        rest = behind.expect("the octet or its escape");
+    }
+    assert!(rest.is_empty() && escaped.len() > written.len(), "more than was written");
 }
 
 fn check_readers(passed: &[u8], cuts: &[u8]) {

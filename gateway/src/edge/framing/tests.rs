@@ -17,7 +17,12 @@ fn scan(bytes: &[u8], piece: usize) -> Result<Vec<u8>, FramingFault> {
             if pass == 0 {
                 break;
             }
-            passed.extend(buffer.drain(..pass));
+            let mut bytes = buffer.drain(..pass);
+            if let Some(line) = scanner.take_line() {
+                bytes.by_ref().take(line.written).for_each(drop);
+                passed.extend(line.escaped);
+            }
+            passed.extend(bytes);
         }
     }
     Ok(passed)
@@ -124,10 +129,10 @@ fn request_lines_have_one_form() {
     ] {
         fails(&format!("{line}\r\n\r\n"), FramingFault::RequestLine);
     }
-    for target in ["/a<b", "/a>", "/a`", "/a?b=<c>", "/a?\"b\""] {
+    for target in ["/a<b", "/a>", "/a`", "/a<?b", "/a<b?\"c\""] {
         fails(&format!("GET {target} HTTP/1.1\r\n\r\n"), FramingFault::TargetOctet);
     }
-    let latin = b"GET /a?b=\xe9 HTTP/1.1\r\n\r\n";
+    let latin = b"GET /\xe9?b=\xe9 HTTP/1.1\r\n\r\n";
     assert_eq!(scan(latin, latin.len()), Err(FramingFault::TargetOctet));
     passes("GET /a?b=|{}^`\\[]\u{e9} HTTP/1.1\r\n\r\n");
     passes("GET /a\"b{}|^[] HTTP/1.1\r\n\r\n");
@@ -135,6 +140,68 @@ fn request_lines_have_one_form() {
     fails("GET / HTTP/0.9\r\n\r\n", FramingFault::Version);
     fails(&format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(33)), FramingFault::MethodTooLong);
     fails(&format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(256)), FramingFault::UriTooLong);
+}
+
+/// The target that is passed on of one with this query, however the bytes are cut.
+fn target_of(query: &[u8], piece: usize) -> Result<Vec<u8>, FramingFault> {
+    let head = [b"\r\nGET /a?", query, b" HTTP/1.1\r\nX: \"\r\n\r\n"].concat();
+    let next = "GET /next?\"<|\u{e9} HTTP/1.1\r\n\r\n".as_bytes();
+    let passed = scan(&[&head[..], next].concat(), piece)?;
+    let rest = "\r\nX: \"\r\n\r\nGET /next?%22%3C|\u{e9} HTTP/1.1\r\n\r\n";
+    let line = passed.strip_suffix(rest.as_bytes()).expect("nothing else is changed");
+    let line = line.strip_prefix(b"\r\n").unwrap_or(line);
+    let target = line.strip_prefix(b"GET ").and_then(|line| line.strip_suffix(b" HTTP/1.1"));
+    Ok(target.expect("the line is as it was").to_vec())
+}
+
+#[test]
+fn each_octet_of_a_query_is_taken_escaped_or_refused() {
+    for octet in 0..=u8::MAX {
+        let target = target_of(&[octet], usize::MAX);
+        match octet {
+            ..=b' ' | b'#' | 0x7f => assert!(target.is_err(), "{octet:#04x}"),
+            b'"' | b'<' | b'>' | 0x80.. => {
+                assert_eq!(target, Ok(format!("/a?%{octet:02X}").into_bytes()));
+                http::Uri::try_from(&[b"/a?", &[octet][..]].concat()[..]).expect_err("the reason");
+            }
+            _ => assert_eq!(target, Ok([b"/a?", &[octet][..]].concat())),
+        }
+    }
+}
+
+#[test]
+fn of_a_query_only_what_the_library_refuses_is_escaped() {
+    for (query, passed) in [
+        (&b"a=\"b\"&c=<d>"[..], "a=%22b%22&c=%3Cd%3E"),
+        (b"?a=%e9%2b+|{}^`\\[]'", "?a=%e9%2b+|{}^`\\[]'"),
+        (b"caf\xc3\xa9=\xe9&\xc3\xa9\xc3", "caf\u{e9}=%E9&\u{e9}%C3"),
+        // Overlong, a surrogate, and a character that breaks off.
+        (b"\xc0\xae\xed\xa0\x80\xf0\x9f\x98", "%C0%AE%ED%A0%80%F0%9F%98"),
+    ] {
+        for piece in [1, 2, 3, 7, usize::MAX] {
+            let expected = format!("/a?{passed}").into_bytes();
+            assert_eq!(target_of(query, piece), Ok(expected), "{passed}");
+        }
+    }
+    let absolute = b"GET http://a?\" HTTP/1.1\r\n\r\n";
+    assert_eq!(scan(absolute, 1), Ok(b"GET http://a?%22 HTTP/1.1\r\n\r\n".to_vec()));
+    fails("GET ?\" HTTP/1.1\r\n\r\n", FramingFault::RequestLine);
+    fails("GET a?b://c\" HTTP/1.1\r\n\r\n", FramingFault::RequestLine);
+}
+
+/// What a client can make the gateway hold and read is bounded as it will be read.
+#[test]
+fn an_escaped_query_counts_as_it_is_passed_on() {
+    let get = |quotes: usize, field: usize| {
+        let (query, value) = ("\"".repeat(quotes), "x".repeat(field));
+        format!("GET /?{query} HTTP/1.1\r\nX: {value}\r\n\r\n")
+    };
+    let passed = |text: &str| scan(text.as_bytes(), text.len()).map(|passed| passed.len());
+    assert_eq!(passed(&get(84, 0)), Ok(get(3 * 84, 0).len()));
+    fails(&get(85, 0), FramingFault::UriTooLong);
+    let field = LIMITS.bytes - get(3 * 84, 0).len();
+    assert_eq!(passed(&get(84, field)), Ok(LIMITS.bytes));
+    fails(&get(84, field + 1), FramingFault::HeadTooLarge);
 }
 
 #[test]
@@ -189,7 +256,50 @@ fn bytes_behind_a_request_to_switch_are_held_back() {
     check(&format!("{chunks}{behind}"), Ok(chunks.len()));
 }
 
+/// Undoes escapes; whoever reads a query reads this.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut rest = text;
+    while let [octet, behind @ ..] = rest {
+        let digits = behind.first_chunk::<2>().filter(|_| *octet == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(escaped) => {
+                plain.push(escaped);
+                rest = &behind[2..];
+            }
+            None => {
+                plain.push(*octet);
+                rest = behind;
+            }
+        }
+    }
+    plain
+}
+
 proptest! {
+    /// Whatever a query holds, it is refused or says upstream what it said.
+    #[test]
+    fn an_escaped_query_says_what_it_said(
+        query in proptest::collection::vec(
+            prop_oneof![
+                any::<u8>().prop_map(|octet| vec![octet]), any::<char>().prop_map(|it| it.to_string().into()),
+                Just(b"\"<>".to_vec()), Just(b"%22".to_vec()), Just(b"%".to_vec()), Just(b"?a=b&".to_vec()),
+            ], 0..16),
+        piece in 1..32usize,
+    ) {
+        let query = query.concat();
+        let refused = query.iter().any(|octet| matches!(octet, 0..=b' ' | b'#' | 0x7f));
+        let target = target_of(&query, piece);
+        prop_assert_eq!(target.is_err(), refused);
+        if let Ok(target) = target {
+            prop_assert!(http::Uri::try_from(&target[..]).is_ok());
+            prop_assert_eq!(unescape(&target[3..]), unescape(&query));
+            let as_it_was = target[3..] == query;
+            prop_assert_eq!(as_it_was, http::Uri::try_from(&[b"/a?", &query[..]].concat()[..]).is_ok());
+        }
+    }
+
     /// Whatever comes, the scanner neither panics nor depends on how it is cut.
     #[test]
     fn the_cut_of_the_bytes_changes_nothing(

@@ -173,7 +173,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     ),
     of(
         "target_malformed",
-        "The target is no path, e.g. `*`, or holds an octet that has to be escaped: `\"`, `<`, `>`, one that is no UTF-8, over HTTP/2 a blank or a control too. The access log then shows `/` (HTTP/1.1), or `_` for each octet (HTTP/2).",
+        "The target is no path, e.g. `*`, or holds an octet that has to be escaped: `<`, `>` or one that is no UTF-8 in a path; over HTTP/2 in a query too, where `\"` is another, and blanks and controls. The access log then shows `/` (HTTP/1.1), or `_` for each octet (HTTP/2).",
         "Escape such octets (`%22`, `%3C`, `%3E`), as browsers do.",
     ),
     of(
