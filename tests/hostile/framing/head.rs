@@ -93,6 +93,16 @@ const TARGETS: Table = Table {
     rows: &[
         ("a path", b"/open", Passes("")),
         ("a path and a query", b"/open?a=b", Passes("")),
+        ("quotes in a query", b"/open?a=\"<b>\"", Passes("")),
+        ("Latin in a query", b"/open?a=\xe9", Passes("")),
+        ("a second question mark", b"/open?a?\"", Passes("")),
+        ("an angle bracket in a path", b"/open<?a", Refused(TARGET)),
+        ("Latin in a path", b"/open\xe9?a", Refused(TARGET)),
+        ("a space behind a quote", b"/open?\" b", Refused(REQUEST_LINE)),
+        ("a tab in a query", b"/open?a\t", Refused(REQUEST_LINE)),
+        ("a NUL in a query", b"/open?\"\0", Refused(REQUEST_LINE)),
+        ("a delete in a query", b"/open?\x7f\"", Refused(REQUEST_LINE)),
+        ("a line end in a query", b"/open?\"\r\nX: a", Refused(REQUEST_LINE)),
         ("a space", b"/open /closed", Refused(REQUEST_LINE)),
         ("a NUL", b"/open\0", Refused(REQUEST_LINE)),
         ("a control", b"/open\x01", Refused(REQUEST_LINE)),
@@ -100,6 +110,7 @@ const TARGETS: Table = Table {
         ("a delete", b"/open\x7f", Refused(REQUEST_LINE)),
         ("a fragment", b"/open#a", Refused(REQUEST_LINE)),
         ("a fragment in a query", b"/open?a#b", Refused(REQUEST_LINE)),
+        ("a fragment behind a quote", b"/open?\"#b", Refused(REQUEST_LINE)),
         ("no slash", b"open", Refused(OTHER_HOST)),
         ("the host", b"a", Answered(PATH)),
         ("an asterisk", b"*", Answered(PATH)),
@@ -173,6 +184,7 @@ const ABSOLUTE: Table = Table {
         ("the same", b"https://a/open HTTP/1.1\r\nHost: a", Passes("")),
         ("the same in capitals", b"https://A/open HTTP/1.1\r\nHost: a", Passes("")),
         ("in clear", b"http://a/open HTTP/1.1\r\nHost: a", Passes("")),
+        ("a quote in its query", b"http://a/open?\" HTTP/1.1\r\nHost: a", Passes("")),
         ("another", b"https://b/open HTTP/1.1\r\nHost: a", Refused(OTHER_HOST)),
         ("another port", b"https://a:1/open HTTP/1.1\r\nHost: a:2", Refused(OTHER_HOST)),
         ("no field", b"https://a/open HTTP/1.1\r\nX: a", Refused(NO_HOST)),
@@ -283,7 +295,8 @@ pub(super) fn bounds() -> impl Iterator<Item = Case> {
     let target = |size: usize| format!("/open?{}", "x".repeat(size - "/open?".len()));
     let endless = [b"GET /open HTTP/1.1\r\n", "X: x\r\n".repeat(20_000).as_bytes()].concat();
     let name = format!("{}: x\r\n", "X".repeat(33 << 10));
-    let rows: [(_, _, Verdict); 13] = [
+    let quotes = |size: usize| format!("/open?{}", "\"".repeat(size));
+    let rows: [(_, _, Verdict); 16] = [
         ("a large field", get("/open", &field(16 << 10)), Passes("")),
         ("a field too large", get("/open", &field(33 << 10)), Refused(LARGE_HEAD)),
         ("a name too large", get("/open", &name), Refused(LARGE_HEAD)),
@@ -294,6 +307,13 @@ pub(super) fn bounds() -> impl Iterator<Item = Case> {
         ("a long target", get(&target(8 << 10), ""), Passes("")),
         ("a target too long", get(&target((8 << 10) + 1), ""), Refused(LONG_TARGET)),
         ("a target far too long", get(&target(64 << 10), ""), Refused(LONG_TARGET)),
+        ("quotes as many as fit", get(&quotes(2728), &field(16 << 10)), Passes("")),
+        ("quotes that make a target too long", get(&quotes(3 << 10), ""), Refused(LONG_TARGET)),
+        (
+            "quotes that make a head too large",
+            get(&quotes(2 << 10), &field(29 << 10)),
+            Refused(LARGE_HEAD),
+        ),
         ("a method without an end", vec![b'G'; 256 << 10], Refused(LONG_TARGET)),
         ("fields without an end", endless, Refused(LARGE_HEAD)),
         ("line ends without an end", b"\r\n".repeat(64 << 10), Refused(REQUEST_LINE)),
