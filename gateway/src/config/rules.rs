@@ -45,9 +45,10 @@ fn settle(route: &Route, routes: &[Route], servers: &[Option<Address>]) -> Paths
 ///
 /// A route's rules are: whether it is public; its roles and scopes, and which keys it takes;
 /// by which `schemes` credentials come; its methods, and which protocols a connection may
-/// switch to (`upgrades`); and which foreign pages may act for their visitors (`origins`) or
-/// read responses (`cors`). No rules are where it matches (host and path), what it takes of
-/// the gateway (sizes and times), and what the upstream is told (credentials).
+/// switch to (`upgrades`); how often an address may ask (`rate`); and which foreign pages may
+/// act for their visitors (`origins`) or read responses (`cors`). No rules are where it
+/// matches (host and path), what it takes of the gateway (sizes and times), and what the
+/// upstream is told (credentials).
 ///
 /// `agents` and `ws_token` are other ways to present a credential, which has to be as good.
 /// Where agents are taken, other keys are: that makes no other rules, unless a path of such

@@ -22,6 +22,7 @@ use crate::config::schemes::{CallerScheme, Schemes};
 use crate::pipeline::Gateway;
 use crate::pipeline::authenticate::{self, Presented, basic};
 use crate::pipeline::connection::Connection;
+use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
 use crate::pipeline::slots::{Holder, Place, Places, Slot, Slots};
 
@@ -135,8 +136,7 @@ pub async fn wait(
 }
 
 fn is_of_browser(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(FETCH_MODE).iter();
-    lines.next().is_some() && lines.next().is_none()
+    matches!(message::only(headers, &FETCH_MODE), Ok(Some(_)))
 }
 
 /// Who asks, as far as memory tells. Which schemes the route takes is not known yet: our
