@@ -214,6 +214,11 @@ const MISTAKES: &[Mistake] = &[
         Some("did you mean `none`?"),
     ),
     (
+        "[[route]]\nupstream = \"echo\"\nws_token = true\nrate = ^\"none\"\n",
+        "route.rate: a route with `ws_token` needs a limit",
+        Some("write rate = { requests_per_second = 100 }"),
+    ),
+    (
         "[[route]]\nupstream = \"echo\"\nrate = ^100\n",
         "route.rate: expected a table, found 100",
         Some("write [route.rate]"),

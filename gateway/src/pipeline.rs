@@ -78,8 +78,8 @@ use record::{CancelGuard, RequestRecord};
 use respond::challenge::{Asker, Challenges};
 use respond::{Asked, Shape};
 use rest::Lingering;
-use route::{Rate, Route, Routes};
-use slots::{Holder, Place, Places, Slots};
+use route::{Route, Routes};
+use slots::{Holder, Places, Slots};
 use throttle::{Caller, Page, Throttle};
 
 /// Everything a request may need, shared by all of them.
@@ -308,34 +308,26 @@ async fn process(
 ) -> Result<Response<ResponseBody>, Rejection> {
     let (mut parts, body) = request.into_parts();
 
-    // The bucket first: it is cheap, and everything after costs more. It covers
-    // malformed requests too, and needs to know nothing but the address.
     let client = identify_client(gateway, connection, &parts.headers);
     let (address, source) = (client.address, Source::of(client.address));
     record.access.client = address;
     let request_id = Arc::clone(&record.access.request_id);
     let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
     let preflight = Preflight::read(&parts, body.is_empty());
-    let bucket = bucket(gateway, fault, &parts, preflight.as_deref());
-    if let Some(bucket) = bucket
-        && let Err(retry_after) = bucket.take(source)
-    {
-        // Boxed: hardly any request waits, and none else needs the room.
-        let wait = turn::wait(gateway, connection, &parts.headers, (bucket, source), retry_after);
-        Box::pin(wait).await?;
-    }
-    record.place = bounds::client(gateway, connection, address)?;
-
-    let host = check_head(gateway, connection, fault, &parts)?;
-
-    let target = message::target(&parts.uri)?;
-    if target.as_str().len() > gateway.uri_bytes {
-        return Err(Reason::Framing(reason::FramingFault::UriTooLong).into());
-    }
+    let read = |record: &mut _| {
+        read_head(gateway, (connection, fault), record, &parts, preflight.as_deref())
+    };
+    // A token first: it is cheap, and what comes after costs more. It covers malformed
+    // requests too. Only where routes have buckets of their own the route is found before.
+    let ahead = gateway.routes.have_rates().then(|| read(record));
+    take_token(gateway, connection, record, &parts.headers, &client).await?;
+    let Head { host, target, way } = match ahead {
+        Some(head) => head?,
+        None => read(record)?,
+    };
     let origin =
         Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
-    let sent_to = (host.name.as_str(), &target);
-    let route = match find_way(gateway, record, &parts, sent_to, preflight.as_deref())? {
+    let route = match way {
         Way::Answered(response) => return Ok(response),
         Way::Own(candidates, parameters) => {
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
@@ -390,7 +382,7 @@ async fn process(
                 return arrival.receive(handshake);
             }
             let proven = prove(gateway, record, &caller, presented).await?;
-            gateway.turns.note_proven(&gateway.core, connection, &parts.headers, presented);
+            turn::note_proven(gateway, connection, &client, &parts.headers, presented);
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
             record.allow(Decision::Allowed, Some(Arc::clone(&proven)));
@@ -398,7 +390,7 @@ async fn process(
         }
     };
 
-    record.under_way = place_under_way(gateway, &client)?;
+    take_place_under_way(gateway, record, &client)?;
     parts.headers.remove(header::HOST);
     let accepted = Accepted {
         route,
@@ -416,42 +408,49 @@ async fn process(
     Ok(response)
 }
 
-/// The bucket that a request takes a token from; `None`: it needs none. Where no route has a
-/// rate, nothing is asked of the request.
-fn bucket<'g>(
-    gateway: &'g Gateway,
-    fault: Option<reason::FramingFault>,
-    parts: &Parts,
-    preflight: Option<&Preflight>,
-) -> Option<&'g Admission> {
-    if !gateway.routes.have_rates() || fault.is_some() {
-        return Some(&gateway.admission);
-    }
-    match route_ahead(gateway, parts, preflight).map(|route| &route.rate) {
-        None | Some(Rate::Common) => Some(&gateway.admission),
-        Some(Rate::Own(admission)) => Some(admission),
-        Some(Rate::Unlimited) => None,
-    }
+/// Takes a token of the client's address, at once or in its turn.
+async fn take_token(
+    gateway: &Gateway,
+    connection: &Connection,
+    record: &mut RequestRecord,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<(), Rejection> {
+    let source = Source::of(client.address);
+    let bucket = gateway.routes.bucket(record.route, &gateway.admission);
+    let taken = bucket.map_or(Ok(()), |bucket| bucket.take(source));
+    record.place = bounds::client(gateway, connection, client.address)?;
+    let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(()) };
+    take_place_under_way(gateway, record, client)?;
+    record.waits = true;
+    // Boxed: hardly any request waits, and none else needs the room.
+    let turn = turn::wait(gateway, connection, client, headers, (bucket, retry_after));
+    let outcome = Box::pin(turn).await;
+    record.waits = false;
+    outcome
 }
 
-/// The route that a request comes to if nothing refuses it before.
-fn route_ahead<'g>(
+/// What the head says, once it is judged.
+struct Head<'g> {
+    host: message::Host,
+    target: PathAndQuery,
+    way: Way<'g>,
+}
+
+fn read_head<'g>(
     gateway: &'g Gateway,
+    (connection, fault): (&Connection, Option<reason::FramingFault>),
+    record: &mut RequestRecord,
     parts: &Parts,
     preflight: Option<&Preflight>,
-) -> Option<&'g Arc<Route>> {
-    let host = message::host(parts).ok()?;
-    let target = message::target(&parts.uri).ok()?;
-    let path = path::judge(target.path()).ok()?;
-    let readings = path.readings();
-    let read = (&path, &readings[..]);
-    match intercept::resolve(&gateway.dialects, read, &parts.method) {
-        Ok(Resolution::NotOurs) => {
-            let to = (host.name.as_str(), read);
-            cors::route_of(&gateway.routes, to, &parts.method, preflight).ok()
-        }
-        _ => None,
+) -> Result<Head<'g>, Rejection> {
+    let host = check_head(gateway, connection, fault, parts)?;
+    let target = message::target(&parts.uri)?;
+    if target.as_str().len() > gateway.uri_bytes {
+        return Err(Reason::Framing(reason::FramingFault::UriTooLong).into());
     }
+    let way = find_way(gateway, record, parts, (&host.name, &target), preflight)?;
+    Ok(Head { host, target, way })
 }
 
 /// What a request is for.
@@ -526,14 +525,18 @@ fn check_head(
     Ok(host)
 }
 
-/// A place among the requests of an address, for what each may make us hold. A trusted
-/// proxy that names no client is nobody's address.
-fn place_under_way(gateway: &Gateway, client: &Client) -> Result<Option<Place>, Rejection> {
-    if gateway.is_trusted_proxy(client.address) {
-        return Ok(None);
+/// A place among the requests of an address, for what each may make us hold, unless it has
+/// one. A trusted proxy that names no client is nobody's address.
+fn take_place_under_way(
+    gateway: &Gateway,
+    record: &mut RequestRecord,
+    client: &Client,
+) -> Result<(), Rejection> {
+    if record.under_way.is_none() && !gateway.is_trusted_proxy(client.address) {
+        let place = gateway.under_way.take(Holder::Address(Source::of(client.address)));
+        record.under_way = Some(place.ok_or(Reason::RequestsOverAddressLimit)?);
     }
-    let place = gateway.under_way.take(Holder::Address(Source::of(client.address)));
-    place.map(Some).ok_or_else(|| Reason::RequestsOverAddressLimit.into())
+    Ok(())
 }
 
 /// Whom a request is from, by the connection and what trusted proxies say.

@@ -56,7 +56,7 @@ async fn is_refused_at_once(what: &str, mut ask: impl AsyncFnMut() -> Answer) {
 
 /// Was: JupyterLab's page is 91 requests, and blank if one of them is refused.
 #[tokio::test]
-async fn a_page_of_91_requests_comes_whole_under_the_default_limit() {
+async fn a_page_of_91_requests_comes_whole() {
     let gateway = Gateway::start(&format!("[limits]\nwait = \"9s\"\n{ECHO}")).await;
     let client = signed_in(&gateway).await;
     let page = at_once(&in_browser(client.clone()), 91).await;
@@ -116,59 +116,101 @@ async fn who_is_no_browser_or_brings_nothing_good_is_refused_at_once() {
     assert_eq!(gateway.count("rate_waited").await, 0);
 }
 
+/// A browser by itself, without a proxy.
+async fn direct(limits: &str) -> (Gateway, Client) {
+    let gateway = Gateway::start(&format!("{limits}[client]\ntrusted_proxies = []\n{ECHO}")).await;
+    let client = in_browser(Client::anonymous(&gateway));
+    (gateway, client)
+}
+
+fn by_password(password: &str) -> Request<Body> {
+    let mut request = request(Method::GET, "/part");
+    let value = basic(ADMIN, password).parse().expect("a field value");
+    request.headers_mut().insert("authorization", value);
+    request
+}
+
+/// Asks on a connection until a token was waited for.
+async fn waits(gateway: &Gateway, connection: &mut Connection) {
+    let before = gateway.count("rate_waited").await;
+    eventually("a request to wait", async || {
+        connection.send(by_password(ADMIN_PASSWORD)).await.expect(200);
+        (gateway.count("rate_waited").await > before).then_some(())
+    })
+    .await;
+}
+
 /// Else whoever is over the limit could try as many passwords as go through the network.
 #[tokio::test]
-async fn a_password_waits_on_the_connection_that_has_proven_it_until_that_brings_another() {
-    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
-    let client = in_browser(Client::anonymous(&gateway));
-    let ask = |password: &str| -> Request<Body> {
-        let mut request = request(Method::GET, "/part");
-        let value = basic(ADMIN, password).parse().expect("a field value");
-        request.headers_mut().insert("authorization", value);
-        request
-    };
+async fn a_password_waits_on_the_connection_that_has_proven_it_until_another_is_compared() {
+    let (gateway, client) = direct(SLOW).await;
     let mut connection = client.connect().await;
-    connection.send(ask(ADMIN_PASSWORD)).await.expect(200);
-    for _ in 0..3 {
-        connection.send(ask(ADMIN_PASSWORD)).await.expect(200);
-    }
-    gateway.counted(&["rate_waited"], 1).await;
+    eventually("a guess to be judged", async || {
+        (connection.send(by_password("a guess")).await.status == 401).then_some(())
+    })
+    .await;
+    // Not what came first is known, but what was proven.
+    eventually("the right one to be judged", async || {
+        (connection.send(by_password(ADMIN_PASSWORD)).await.status == 200).then_some(())
+    })
+    .await;
+    waits(&gateway, &mut connection).await;
     let waited = gateway.count("rate_waited").await;
-    is_refused_at_once("a guess to be refused", async || connection.send(ask("a guess")).await)
-        .await;
+    is_refused_at_once("a guess", async || connection.send(by_password("a guess")).await).await;
     is_refused_at_once("the right one after it", async || {
-        connection.send(ask(ADMIN_PASSWORD)).await
+        connection.send(by_password(ADMIN_PASSWORD)).await
     })
     .await;
     assert_eq!(gateway.count("rate_waited").await, waited);
 }
 
 #[tokio::test]
-async fn a_framing_fault_waits_for_nobody() {
-    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
-    let token = sign_in_admin(&gateway).await.access;
-    let head = format!(
-        "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
-         Sec-Fetch-Mode: cors\r\nX-Forwarded-For: 203.0.113.7\r\nContent-Length: 1, 1\r\n\r\n"
-    );
-    is_refused_at_once("a refusal", async || {
-        let mut stream = raw(&gateway).await;
-        stream.send(&head).await;
-        stream.read_response().await
+async fn a_password_that_was_changed_waits_no_more() {
+    let (gateway, client) = direct(SLOW).await;
+    let mut connection = client.connect().await;
+    eventually("the password to be judged", async || {
+        (connection.send(by_password(ADMIN_PASSWORD)).await.status == 200).then_some(())
     })
     .await;
+    waits(&gateway, &mut connection).await;
+    gateway.manage(&["user", "passwd", ADMIN], Some("another long one\n")).await;
+    let waited = gateway.count("rate_waited").await;
+    is_refused_at_once("the former password", async || {
+        connection.send(by_password(ADMIN_PASSWORD)).await
+    })
+    .await;
+    assert_eq!(gateway.count("rate_waited").await, waited);
+}
+
+/// On the connection of a proxy come the passwords of many, and guesses at them.
+#[tokio::test]
+async fn no_password_waits_on_the_connection_of_a_proxy() {
+    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
+    for address in ["203.0.113.7", "127.0.0.1"] {
+        let client = in_browser(Client::anonymous(&gateway)).from_address(address);
+        let mut connection = client.connect().await;
+        eventually("the password to be judged", async || {
+            (connection.send(by_password(ADMIN_PASSWORD)).await.status == 200).then_some(())
+        })
+        .await;
+        is_refused_at_once("the same again", async || {
+            connection.send(by_password(ADMIN_PASSWORD)).await
+        })
+        .await;
+    }
+    assert_eq!(gateway.count("rate_waited").await, 0);
 }
 
 #[tokio::test]
 async fn an_account_has_128_that_wait_and_places_are_free_when_their_clients_leave() {
-    let gateway = Gateway::start(&format!("{SLOW}{ECHO}")).await;
+    let limits = "[limits]\nrequests_per_second = 3\nburst = 1\nwait = \"60s\"\n";
+    let gateway = Gateway::start(&format!("{limits}{ECHO}")).await;
     let browser = in_browser(signed_in(&gateway).await);
     let mut page = JoinSet::new();
     for _ in 0..140 {
         let browser = browser.clone();
         page.spawn(async move { browser.get("/part").await });
     }
-    // One of 140 passes each second.
     let refused = eventually("a refusal", async || {
         let answer = page.join_next().await.expect("all of them wait").expect("an answer");
         (answer.status == 429).then_some(answer)
@@ -198,6 +240,22 @@ async fn whoever_has_waited_in_vain_is_refused_and_the_log_says_so() {
     let id = refused.field("x-request-id").to_owned();
     let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
     assert_eq!(line["detail"], "it has waited for its turn as long as it may", "{line}");
+}
+
+/// Of 20 requests at once 3 have a chance within so long; the others learn at once when to
+/// come again.
+#[tokio::test]
+async fn who_would_wait_in_vain_is_refused_at_once() {
+    let limits = "[limits]\nrequests_per_second = 1\nburst = 1\nwait = \"2s\"\n";
+    let gateway = Gateway::start(&format!("{limits}{ECHO}")).await;
+    let browser = in_browser(signed_in(&gateway).await);
+    let page = at_once(&browser, 20).await;
+    let refused: Vec<&Answer> = page.iter().filter(|answer| answer.status == 429).collect();
+    assert!(refused.len() >= 10, "{page:?}");
+    assert!(refused.iter().any(|answer| answer.field("retry-after") == "3"), "{refused:?}");
+    let id = refused[0].field("x-request-id").to_owned();
+    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("as long as it may")));
 }
 
 #[tokio::test]
@@ -243,6 +301,10 @@ async fn a_route_with_a_rate_has_buckets_of_its_own() {
     .await;
     assert_eq!(refused.field("ratelimit-policy"), "\"route\";q=1;w=1");
     client.get("/").await.expect(200);
+    // The log says which bucket it was.
+    let id = refused.field("x-request-id").to_owned();
+    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    assert_eq!((&line["reason"], &line["route"]), (&"rate_limited".into(), &"/slow".into()));
     // What a page asks about costs what it asks for.
     let preflight = || {
         Request::builder()
@@ -259,7 +321,28 @@ async fn a_route_with_a_rate_has_buckets_of_its_own() {
     .await;
 }
 
-/// A path that goes nowhere, and the gateway's own endpoints, whatever route has them.
+#[tokio::test]
+async fn a_browser_waits_for_a_token_of_its_route() {
+    let limits = "[limits]\nrequests_per_second = 1\nburst = 1\nwait = \"60s\"\n";
+    let routes = "[[route]]\npath = \"/own\"\nupstream = \"echo\"\nhost = \"app.example\"\n\
+                  rate = { requests_per_second = 50, burst = 1 }\n";
+    let gateway = Gateway::start(&format!("{limits}{ECHO}{routes}")).await;
+    let browser = in_browser(signed_in(&gateway).await);
+    // As many would take a minute elsewhere.
+    let mut connection = browser.clone().host("app.example").connect().await;
+    for _ in 0..60 {
+        connection.get("/own").await.expect(200);
+    }
+    gateway.counted(&["rate_waited"], 1).await;
+    // That path of another host is another route's.
+    let waited = gateway.count("rate_waited").await;
+    let page = at_once(&browser, 3).await;
+    assert_eq!(count(&page, 200), 3, "{page:?}");
+    assert!(gateway.count("rate_waited").await > waited);
+}
+
+/// A path that goes nowhere, a malformed head, and the gateway's own endpoints, whatever
+/// route has them.
 #[tokio::test]
 async fn what_comes_to_no_route_takes_the_common_tokens() {
     let every = "[[route]]\npublic = true\nupstream = \"echo\"\nrate = \"none\"\n";
@@ -270,4 +353,10 @@ async fn what_comes_to_no_route_takes_the_common_tokens() {
         is_refused_at_once(path, async || client.get(path).await).await;
         client.get("/anything").await.expect(200);
     }
+    is_refused_at_once("a malformed head", async || {
+        let mut stream = raw(&gateway).await;
+        stream.send("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1, 1\r\n\r\n").await;
+        stream.read_response().await
+    })
+    .await;
 }

@@ -4,12 +4,13 @@
 //! checksum, so that a typing error is refused without a look-up. Only the
 //! SHA-256 of the text is kept; a fast digest suffices for 256 random bits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
 use super::Core;
-use super::account::{AccountId, is_valid_role};
+use super::account::{Account, AccountId, is_valid_role};
 use super::error::{Entity, Error, Name, Refusal, StoreError};
 use super::ports::{Entropy, KeyCreation, KeyRotated, TokenSigner};
 use super::principal::{Principal, Proof};
@@ -238,18 +239,25 @@ impl Core {
     /// # Errors
     /// Why it is refused.
     pub fn verify_key(&self, text: &str) -> Result<Principal, Refusal> {
+        let (account, key) = self.recall_key(text)?;
+        self.standing.note_use(&key, self.clock.now());
+        Ok(Principal::new(account, Proof::Key(key)))
+    }
+
+    /// The same of a key that is not used thereby: its owner and itself.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub fn recall_key(&self, text: &str) -> Result<(Arc<Account>, Arc<ApiKey>), Refusal> {
         if !is_well_formed(text, self.signer.as_ref()) {
             return Err(Refusal::KeyMalformed);
         }
         let digest = self.signer.digest(text.as_bytes());
         let key = self.standing.key(&digest).ok_or(Refusal::KeyUnknown)?;
-        let now = self.clock.now();
-        if key.has_ended(now) {
+        if key.has_ended(self.clock.now()) {
             return Err(Refusal::KeyExpired);
         }
-        let account = self.standing.enabled_account(key.owner)?;
-        self.standing.note_use(&key, now);
-        Ok(Principal::new(account, Proof::Key(key)))
+        Ok((self.standing.enabled_account(key.owner)?, key))
     }
 
     /// Whether a text is a key by its form and checksum, good or not.

@@ -150,6 +150,7 @@ fn read_route(
         Access::Authenticated { roles, scopes, keys }
     };
     check_beside(&section, schemes, &access, agents);
+    let rate = read_rate(&section);
     let timeout = section.duration("timeout", SECOND * 60, Duration::from_millis(10)..=DAY);
     let body_bytes = section.size("body_size", limits.body_bytes);
     let credential = if section.boolean("forward_credential", false) {
@@ -159,10 +160,16 @@ fn read_route(
     };
     let tickets =
         if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
+    if rate == Rate::Unlimited && tickets == Tickets::Accepted {
+        let message =
+            "a route with `ws_token` needs a limit: each ticket is a question to the store";
+        let help =
+            "write rate = { requests_per_second = 100 }, or give its WebSocket a route".into();
+        section.note(section.given_at("rate"), "rate", message, Some(help));
+    }
     let upgrades = read_upgrades(&section, &access);
     let origins = read_origins(&section);
     let paths = read_paths(&section);
-    let rate = read_rate(&section);
     let cors = read_route_cors(&section, &methods, of_auth_api);
     let id = section.text("id", "a short name").map(|found| found.value);
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {

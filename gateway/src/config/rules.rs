@@ -45,8 +45,9 @@ fn settle(route: &Route, routes: &[Route], servers: &[Option<Address>]) -> Paths
 ///
 /// A route's rules are: whether it is public; its roles and scopes, and which keys it takes;
 /// by which `schemes` credentials come; its methods, and which protocols a connection may
-/// switch to (`upgrades`); how often an address may ask (`rate`); and which foreign pages may
-/// act for their visitors (`origins`) or read responses (`cors`). No rules are where it
+/// switch to (`upgrades`); and which foreign pages may act for their visitors (`origins`) or
+/// read responses (`cors`). How often an address may ask (`rate`) decides with them which of
+/// two routes is the stricter one, and not which form their paths have. No rules are where it
 /// matches (host and path), what it takes of the gateway (sizes and times), and what the
 /// upstream is told (credentials).
 ///
@@ -56,7 +57,7 @@ fn settle(route: &Route, routes: &[Route], servers: &[Option<Address>]) -> Paths
 /// route for agents is among the stricter ones.
 #[must_use]
 pub fn have_other_rules(left: &Route, right: &Route) -> bool {
-    !(asks_no_less(left, right) && asks_no_less(right, left)
+    !(lets_no_more_through(left, right) && lets_no_more_through(right, left)
         || is_agents_way_beside(left, right)
         || is_agents_way_beside(right, left))
 }
@@ -70,7 +71,7 @@ fn is_agents_way_beside(route: &Route, other: &Route) -> bool {
         return false;
     }
     let with_its_keys = Route { access: with_keys(&route.access, &other.access), ..route.clone() };
-    asks_no_less(&with_its_keys, other) && asks_no_less(other, &with_its_keys)
+    lets_no_more_through(&with_its_keys, other) && lets_no_more_through(other, &with_its_keys)
 }
 
 fn with_keys(access: &Access, of: &Access) -> Access {
@@ -82,9 +83,13 @@ fn with_keys(access: &Access, of: &Access) -> Access {
     }
 }
 
-/// Whether nobody passes `route` whom `other` refuses.
+/// Whether nobody passes `route` whom `other` refuses, nor more often.
 #[must_use]
 pub fn asks_no_less(route: &Route, other: &Route) -> bool {
+    lets_no_more_through(route, other) && is_no_faster(route.rate, other.rate)
+}
+
+fn lets_no_more_through(route: &Route, other: &Route) -> bool {
     // Every member is named, so that a new one has to be judged.
     let Route {
         access,
@@ -105,7 +110,7 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         upgrades,
         schemes,
         challenge: _,
-        rate,
+        rate: _,
     } = route;
     access_asks_no_less(access, &other.access)
         && are_among(methods, &other.methods)
@@ -113,7 +118,6 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
         && *cors == other.cors
         && schemes.are_among(other.schemes)
         && upgrades.iter().all(|upgrade| other.upgrades.contains(upgrade))
-        && is_no_faster(*rate, other.rate)
 }
 
 fn access_asks_no_less(access: &Access, other: &Access) -> bool {
@@ -134,17 +138,10 @@ fn access_asks_no_less(access: &Access, other: &Access) -> bool {
     }
 }
 
-/// Whether as good a limit holds for whoever is past this one. Whose bucket it is does not
-/// matter where both are of one size.
+/// Whether as good a limit holds for whoever is past this one. Two buckets of routes are
+/// more than one, however large they are.
 fn is_no_faster(rate: Rate, other: Rate) -> bool {
-    match (rate, other) {
-        (_, Rate::Unlimited) => true,
-        (
-            Rate::Own { requests_per_second: rate, burst },
-            Rate::Own { requests_per_second: other_rate, burst: other_burst },
-        ) => rate <= other_rate && burst <= other_burst,
-        (rate, other) => rate == other,
-    }
+    other == Rate::Unlimited || rate == Rate::Common && other == Rate::Common
 }
 
 fn takes_no_more(keys: KeyAccess, others: KeyAccess) -> bool {

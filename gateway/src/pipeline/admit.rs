@@ -38,6 +38,7 @@ pub struct Admission<C: Clock = DefaultClock> {
     shared: Option<(Arc<Shares>, Instant)>,
     /// Of each address, who waits for its next token stand in it.
     lines: Arc<Places>,
+    per_second: NonZeroU32,
     policy: Policy,
 }
 
@@ -84,6 +85,7 @@ impl<C: Clock + Clone> Admission<C> {
             crowded: AtomicBool::new(false),
             shared: None,
             lines: Places::new(1),
+            per_second,
             policy: Policy {
                 name: "ip",
                 burst: burst.get(),
@@ -106,12 +108,18 @@ impl<C: Clock + Clone> Admission<C> {
     }
 
     /// Takes one token as soon as there is one. Those who wait for an address's stand in
-    /// line; who comes when a token is there need not.
+    /// line. Who comes when a token is there does not ask whether somebody stands in it.
     async fn wait(&self, source: Source) {
         let _front = self.lines.wait(Holder::Address(source)).await;
         while let Err(wait) = self.take(source) {
             tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
         }
+    }
+
+    /// How long the last in the line of an address has to wait at the least.
+    fn expected_wait(&self, source: Source) -> Duration {
+        let others = self.lines.wanted(Holder::Address(source));
+        Duration::from_secs(others.try_into().unwrap_or(u64::MAX)) / self.per_second.get()
     }
 
     /// What is said to who has taken no token.

@@ -90,6 +90,14 @@ pub enum Abuse {
     Frames,
 }
 
+/// What a stream that its client cancelled has cost: one that waited for a token was looked
+/// at and went nowhere. A page that is loaded anew leaves many of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Waiting = 1,
+    UnderWay = 10,
+}
+
 /// What became of a request to switch protocols; the gate holds back the bytes
 /// that follow it until this is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +131,7 @@ struct Interim {
 
 struct ResetWindow {
     began: Timestamp,
-    count: u32,
+    weight: u64,
 }
 
 const RESET_WINDOW_MS: u64 = 10_000;
@@ -178,7 +186,7 @@ impl Connection {
             written: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             streams: Mutex::default(),
-            resets: Mutex::new(ResetWindow { began: now, count: 0 }),
+            resets: Mutex::new(ResetWindow { began: now, weight: 0 }),
             max_resets,
             abort: Notify::new(),
             flooded: AtomicBool::new(false),
@@ -352,16 +360,16 @@ impl Connection {
     /// Counts a stream that ended before its answer did. hyper and h2 count only
     /// resets of requests not yet accepted; requests accepted, forwarded and then
     /// cancelled would be unlimited (CVE-2023-44487).
-    pub fn count_reset(&self, now: Timestamp) {
+    pub fn count_reset(&self, left: Left, now: Timestamp) {
         if self.protocol != Protocol::Http2 {
             return;
         }
         let mut window = self.resets.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(window.began) > RESET_WINDOW_MS {
-            *window = ResetWindow { began: now, count: 0 };
+            *window = ResetWindow { began: now, weight: 0 };
         }
-        window.count += 1;
-        if window.count > self.max_resets {
+        window.weight = window.weight.saturating_add(left as u64);
+        if window.weight > u64::from(self.max_resets) * Left::UnderWay as u64 {
             self.end_for(Abuse::Resets);
         }
     }

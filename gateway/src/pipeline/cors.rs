@@ -451,22 +451,6 @@ pub fn find_route<'g>(
     }
 }
 
-/// The route whose rules a request's are, be it a question about another request.
-///
-/// # Errors
-/// When there is none.
-pub fn route_of<'r>(
-    routes: &'r Routes,
-    (host, path): (&str, ReadPath<'_>),
-    method: &Method,
-    preflight: Option<&Preflight>,
-) -> Result<&'r Arc<Route>, Rejection> {
-    let Some(preflight) = preflight else { return routes.find_judged(host, path, method) };
-    match way(routes, (host, path), preflight.method.as_ref())? {
-        Way::Upstream(route) | Way::Here(route) => Ok(route),
-    }
-}
-
 /// Notes the route whose rules are a request's.
 fn go_on<'g>(record: &mut RequestRecord, route: &'g Arc<Route>) -> &'g Arc<Route> {
     record.note_route(route);

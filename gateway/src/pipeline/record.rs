@@ -16,7 +16,7 @@ use crate::telemetry::sink::Sink;
 
 use super::authenticate::Fields;
 use super::body::BodyProgress;
-use super::connection::{Connection, InFlight, Protocol};
+use super::connection::{Connection, InFlight, Left, Protocol};
 use super::cors::Applied;
 use super::forward::headers;
 use super::route::Route;
@@ -42,6 +42,8 @@ pub struct RequestRecord {
     pub place: Option<Place>,
     /// Among the requests of its address that are under way.
     pub under_way: Option<Place>,
+    /// It waits for a token, and nothing else was done for it.
+    pub waits: bool,
     started: Instant,
     connection: Arc<Connection>,
     in_flight: InFlight,
@@ -101,6 +103,7 @@ impl RequestRecord {
             body: None,
             place: None,
             under_way: None,
+            waits: false,
             started: Instant::now(),
             connection: Arc::clone(connection),
             in_flight: connection.begin_request(),
@@ -163,7 +166,8 @@ impl RequestRecord {
         if self.access.reason == "ok" {
             self.access.reason = "incomplete";
         }
-        self.connection.count_reset(self.clock.now());
+        let left = if self.waits { Left::Waiting } else { Left::UnderWay };
+        self.connection.count_reset(left, self.clock.now());
         self.give_up_body();
         self.write();
     }

@@ -52,12 +52,11 @@ pub struct Route {
     stricter: Vec<usize>,
     pub cors: Rule,
     pub schemes: Schemes,
-    pub rate: Rate,
 }
 
 /// Where the requests of an address take their tokens.
 #[derive(Debug)]
-pub enum Rate {
+enum Rate {
     /// From its bucket for all of the gateway.
     Common,
     /// From one for this route.
@@ -96,7 +95,6 @@ impl Route {
             origins: route.origins.clone(),
             cors: Rule::new(&route.cors),
             schemes: route.schemes,
-            rate: Rate::new(route.rate),
         }
     }
 
@@ -121,8 +119,8 @@ pub struct Routes {
     /// What each is for, in the order of the configured ones.
     paths: Vec<(String, PathMatch)>,
     cors_policies: bool,
-    /// Those that have a bucket of their own, or none.
-    rates: Vec<Arc<Route>>,
+    /// Of each route, in the order of the configuration; empty if all have the common one.
+    rates: Vec<Rate>,
 }
 
 /// The routes of one host. Those that share a path are for different methods.
@@ -145,11 +143,11 @@ impl Routes {
             };
             let route = Arc::new(Route::new(index, configured));
             all.cors_policies |= matches!(route.cors, Rule::Policy(_));
-            if !matches!(route.rate, Rate::Common) {
-                all.rates.push(Arc::clone(&route));
-            }
             of_host.owners_at(&configured.path, configured.extent).push(route);
             all.paths.push((configured.path.clone(), configured.extent));
+        }
+        if routes.iter().any(|route| route.rate != config::Rate::Common) {
+            all.rates = routes.iter().map(|route| Rate::new(route.rate)).collect();
         }
         let hosts = all.names.values_mut().chain(all.labels.values_mut());
         for of_host in hosts.chain([&mut all.any]) {
@@ -220,10 +218,24 @@ impl Routes {
         !self.rates.is_empty()
     }
 
+    /// Where requests to this route, or to none, take their tokens; `None`: they need none.
+    #[must_use]
+    pub fn bucket<'r>(
+        &'r self,
+        route: Option<usize>,
+        common: &'r Admission,
+    ) -> Option<&'r Admission> {
+        match route.and_then(|index| self.rates.get(index)) {
+            None | Some(Rate::Common) => Some(common),
+            Some(Rate::Own(own)) => Some(own),
+            Some(Rate::Unlimited) => None,
+        }
+    }
+
     /// Forgets full buckets.
     pub fn sweep(&self) {
-        for route in &self.rates {
-            if let Rate::Own(admission) = &route.rate {
+        for rate in &self.rates {
+            if let Rate::Own(admission) = rate {
                 admission.sweep();
             }
         }

@@ -67,6 +67,13 @@ impl Places {
         Place(share)
     }
 
+    /// How many places a holder has taken or waits for.
+    #[must_use]
+    pub fn wanted(&self, holder: Holder) -> usize {
+        // One more is the map's own.
+        self.holders.get(&holder).map_or(0, |share| Arc::strong_count(&share) - 1)
+    }
+
     /// Gives each holder so many places from now on. What is taken stays so.
     pub fn allow(&self, most: usize) {
         let most = most.min(Semaphore::MAX_PERMITS);

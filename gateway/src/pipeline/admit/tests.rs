@@ -123,6 +123,8 @@ async fn nobody_waits_for_another_address() {
     tokio::task::yield_now().await;
     admission.wait(THERE).await;
     assert!(!here.is_finished());
+    assert_eq!(admission.expected_wait(HERE), Duration::from_secs(1));
+    assert_eq!(admission.expected_wait(THERE), Duration::ZERO);
     here.abort();
 }
 

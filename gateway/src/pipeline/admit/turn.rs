@@ -5,8 +5,8 @@
 //! A request waits only if memory tells that its credential is good: none waits about which
 //! a hash or the store would have to be asked. That some wait and others do not tells who is
 //! over the limit whether what it sent is good, so it must be no way to guess. Tokens and
-//! keys are beyond guessing. A password is not: one counts on a connection that has proven
-//! it before, and has brought no other since.
+//! keys are beyond guessing. A password is not: it counts on a client's own connection,
+//! which has proven it before, until another is compared with it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,23 +14,24 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 
-use crate::auth::Core;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::auth::account::AccountId;
 use crate::auth::ports::Source;
-use crate::auth::principal::Principal;
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::pipeline::Gateway;
 use crate::pipeline::authenticate::{self, Presented, basic};
+use crate::pipeline::client::Client;
 use crate::pipeline::connection::Connection;
 use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
-use crate::pipeline::slots::{Holder, Place, Places, Slot, Slots};
+use crate::pipeline::slots::{Holder, Place, Places};
 
 use super::Admission;
 
-/// How many wait at once: in all, of an address, and of an account.
+/// How many wait at once in all, and of an account. Of an address no more than may be under
+/// way (`limits.requests_per_address`).
 const MOST: usize = 4_096;
-const MOST_OF_ADDRESS: usize = 1_024;
 const MOST_OF_ACCOUNT: usize = 128;
 
 /// What browsers say of each request, and no page can change (Fetch Metadata 2.2).
@@ -40,49 +41,30 @@ const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub struct Turns {
     /// How long a request waits. Zero: none does.
     longest: Duration,
-    places: Arc<Slots>,
+    all: Arc<Semaphore>,
     of_account: Arc<Places>,
 }
 
 impl Turns {
     #[must_use]
     pub fn new(longest: Duration) -> Self {
-        let places = Slots::new(MOST, MOST_OF_ADDRESS);
-        Self { longest, places, of_account: Places::new(MOST_OF_ACCOUNT) }
+        let (all, of_account) = (Arc::new(Semaphore::new(MOST)), Places::new(MOST_OF_ACCOUNT));
+        Self { longest, all, of_account }
     }
 
     /// A place among those that wait, if there is one.
-    fn join(&self, source: Source, account: AccountId) -> Option<(Slot, Place, Place)> {
+    fn join(&self, account: AccountId) -> Option<(SemaphorePermit<'_>, Place)> {
         let of_account = self.of_account.take(Holder::Account(account))?;
-        let of_address = self.places.take_for(source).ok()?;
-        Some((self.places.take().ok()?, of_address, of_account))
+        Some((self.all.try_acquire().ok()?, of_account))
     }
 
-    /// Forgets who does not wait.
+    /// Forgets accounts of which none waits.
     pub fn sweep(&self) {
-        self.places.sweep();
         self.of_account.sweep();
-    }
-
-    /// Remembers for its connection that a browser's Basic credential was good.
-    pub fn note_proven(
-        &self,
-        core: &Core,
-        connection: &Connection,
-        headers: &HeaderMap,
-        presented: Presented<'_>,
-    ) {
-        if let Presented::Basic(encoded) = presented
-            && !self.longest.is_zero()
-            && connection.proven.is_open()
-            && is_of_browser(headers)
-        {
-            connection.proven.note(core.basic_mark(encoded));
-        }
     }
 }
 
-/// The Basic credential that a connection has proven, as a mark of it.
+/// The Basic credential that a connection has proven first, as a mark of it.
 #[derive(Default)]
 pub struct Proven {
     mark: OnceLock<[u8; 32]>,
@@ -108,6 +90,24 @@ impl Proven {
     }
 }
 
+/// Remembers for its connection that a browser's Basic credential was good.
+pub fn note_proven(
+    gateway: &Gateway,
+    connection: &Connection,
+    client: &Client,
+    headers: &HeaderMap,
+    presented: Presented<'_>,
+) {
+    if let Presented::Basic(encoded) = presented
+        && !gateway.turns.longest.is_zero()
+        && connection.proven.is_open()
+        && is_of_browser(headers)
+        && is_own_connection(gateway, connection, client)
+    {
+        connection.proven.note(gateway.core.basic_mark(encoded));
+    }
+}
+
 /// Waits for a token of an address that has none, where that is allowed.
 ///
 /// # Errors
@@ -115,40 +115,52 @@ impl Proven {
 pub async fn wait(
     gateway: &Gateway,
     connection: &Connection,
+    client: &Client,
     headers: &HeaderMap,
-    (admission, source): (&Admission, Source),
-    retry_after: Duration,
+    (bucket, retry_after): (&Admission, Duration),
 ) -> Result<(), Rejection> {
-    let turns = &gateway.turns;
-    let refusal = || admission.refusal(retry_after);
+    let (turns, source) = (&gateway.turns, Source::of(client.address));
     if turns.longest.is_zero() || !is_of_browser(headers) {
-        return Err(refusal().into());
+        return Err(bucket.refusal(retry_after).into());
     }
-    let caller = known(gateway, connection, headers).ok_or_else(refusal)?;
-    let Some(_place) = turns.join(source, caller.account_id()) else {
-        return Err(refusal().because("too many others wait for their turn"));
+    let account = whose(gateway, connection, client, headers);
+    let account = account.ok_or_else(|| bucket.refusal(retry_after))?;
+    let expected = bucket.expected_wait(source);
+    if expected > turns.longest {
+        return Err(bucket.refusal(expected).because("those before it wait as long as it may"));
+    }
+    let Some(_place) = turns.join(account) else {
+        return Err(bucket.refusal(retry_after).because("too many others wait for their turn"));
     };
     gateway.counters.rate_waited.increment();
-    match tokio::time::timeout(turns.longest, admission.wait(source)).await {
-        Ok(()) => Ok(()),
-        Err(_) => Err(refusal().because("it has waited for its turn as long as it may")),
-    }
+    let turn = tokio::time::timeout(turns.longest, bucket.wait(source)).await;
+    turn.map_err(|_| {
+        let again = bucket.expected_wait(source);
+        bucket.refusal(again).because("it has waited for its turn as long as it may")
+    })
 }
 
 fn is_of_browser(headers: &HeaderMap) -> bool {
     matches!(message::only(headers, &FETCH_MODE), Ok(Some(_)))
 }
 
-/// Who asks, as far as memory tells. Which schemes the route takes is not known yet: our
-/// cookie counts beside an application's credential as well.
-fn known(
+/// Whether nobody else's requests come by it, as far as the gateway can tell.
+fn is_own_connection(gateway: &Gateway, connection: &Connection, client: &Client) -> bool {
+    let peer = connection.peer_ip();
+    peer == client.address && !gateway.is_trusted_proxy(peer)
+}
+
+/// Whose request it is, as far as memory tells. Which schemes the route takes is for later:
+/// our cookie counts beside an application's credential as well.
+fn whose(
     gateway: &Gateway,
     connection: &Connection,
+    client: &Client,
     headers: &HeaderMap,
-) -> Option<Arc<Principal>> {
+) -> Option<AccountId> {
     let by = |schemes| {
         let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, None).ok()?;
-        judge(&gateway.core, connection, found.presented)
+        judge(gateway, connection, client, found.presented)
     };
     if !gateway.cookies {
         return by(Schemes::ALL.without(CallerScheme::Cookie));
@@ -156,17 +168,30 @@ fn known(
     by(Schemes::ALL).or_else(|| by(Schemes::from_iter([CallerScheme::Cookie])))
 }
 
-fn judge(core: &Core, connection: &Connection, presented: Presented<'_>) -> Option<Arc<Principal>> {
+fn judge(
+    gateway: &Gateway,
+    connection: &Connection,
+    client: &Client,
+    presented: Presented<'_>,
+) -> Option<AccountId> {
+    let core = &gateway.core;
+    let of_key = |text| core.recall_key(text).ok().map(|(account, _)| account.id);
+    // As they would be refused then: a lock-out is for passwords and keys.
+    let may_try = || gateway.throttle.check(Source::of(client.address)).is_ok();
     match presented {
-        Presented::Bearer(token) | Presented::Cookie(token) => core.verify_access(token).ok(),
-        Presented::Key(text) => core.verify_key(text).ok().map(Arc::new),
+        Presented::Bearer(token) | Presented::Cookie(token) => {
+            core.verify_access(token).ok().map(|principal| principal.account_id())
+        }
+        Presented::Key(text) => may_try().then(|| of_key(text))?,
         Presented::Basic(encoded) => {
-            let (name, password) = basic::decode(encoded)?;
+            let (name, password) = basic::decode(encoded).filter(|_| may_try())?;
             if core.is_key(password.expose()) {
-                return core.verify_key(password.expose()).ok().map(Arc::new);
+                return of_key(password.expose());
             }
-            let is_proven = connection.proven.is(core.basic_mark(encoded));
-            is_proven.then(|| core.recall_basic(&name, password.expose()).map(Arc::new))?
+            let is_proven = is_own_connection(gateway, connection, client)
+                && connection.proven.is(core.basic_mark(encoded));
+            let recalled = is_proven.then(|| core.recall_basic(&name, password.expose()))?;
+            recalled.map(|principal| principal.account_id())
         }
         Presented::Nothing | Presented::Ticket(_) | Presented::Unreadable => None,
     }
@@ -178,31 +203,24 @@ mod tests {
 
     use uuid::Uuid;
 
-    use super::{MOST, MOST_OF_ACCOUNT, MOST_OF_ADDRESS, Proven, Turns};
+    use super::{MOST, MOST_OF_ACCOUNT, Proven, Turns};
     use crate::auth::account::AccountId;
-    use crate::auth::ports::Source;
 
     const OURS: [u8; 32] = [1; 32];
     const ANOTHER: [u8; 32] = [2; 32];
 
-    /// As many of these as get a place.
-    fn joined(turns: &Turns, who: impl Iterator<Item = (u32, u128)>) -> usize {
-        let join =
-            |(source, account)| turns.join(Source::V4(source), AccountId(Uuid::from_u128(account)));
-        let places: Vec<_> = who.map_while(join).collect();
-        places.len()
-    }
-
     #[test]
-    fn so_many_wait_of_an_account_of_an_address_and_in_all() {
+    fn so_many_wait_of_an_account_and_in_all() {
         let turns = Turns::new(Duration::from_secs(3));
+        let joined = |accounts: &mut dyn Iterator<Item = u128>| {
+            let join = |account| turns.join(AccountId(Uuid::from_u128(account)));
+            let places: Vec<_> = accounts.map_while(join).collect();
+            places.len()
+        };
         // Twice, for the first ones have given their places back.
         for _ in 0..2 {
-            assert_eq!(joined(&turns, (0..).map(|number| (number, 1))), MOST_OF_ACCOUNT);
-            let of_address = (0..).map(|number| (1, u128::from(number / 100u32)));
-            assert_eq!(joined(&turns, of_address), MOST_OF_ADDRESS);
-            let all = (0..).map(|number| (number / 100, u128::from(number / 100u32)));
-            assert_eq!(joined(&turns, all), MOST);
+            assert_eq!(joined(&mut std::iter::repeat(1)), MOST_OF_ACCOUNT);
+            assert_eq!(joined(&mut (0..).map(|number| number / 100)), MOST);
         }
         turns.sweep();
         assert_eq!(turns.of_account.holders(), 0);

@@ -140,7 +140,7 @@ fn more_resets_than_allowed_within_a_window_end_an_http2_connection() {
     let reset = |protocol, times: &[u64]| {
         let connection = connection(protocol, None);
         for ms in times {
-            connection.count_reset(after(*ms));
+            connection.count_reset(Left::UnderWay, after(*ms));
         }
         (is_ended(&connection), connection.abuse())
     };
@@ -153,6 +153,17 @@ fn more_resets_than_allowed_within_a_window_end_an_http2_connection() {
     assert!(reset(Protocol::Http2, &[0, 0, 0, 10_001, 10_002, 20_001, 20_001]).0);
     // Over HTTP/1 a client that leaves ends the connection itself.
     assert!(!reset(Protocol::Http1, &[0; 20]).0);
+}
+
+#[test]
+fn ten_streams_that_were_left_while_they_waited_count_as_one_that_was_under_way() {
+    let connection = connection(Protocol::Http2, None);
+    for _ in 0..30 {
+        connection.count_reset(Left::Waiting, after(0));
+    }
+    assert!(!is_ended(&connection));
+    connection.count_reset(Left::Waiting, after(0));
+    assert!(is_ended(&connection));
 }
 
 #[test]

@@ -38,6 +38,7 @@ async fn a_place_that_comes_back_is_of_who_has_waited_longest() {
     assert!(second.as_mut().poll(&mut cx).is_pending());
     // Others wait for nobody.
     assert!(places.take(address(2)).is_some());
+    assert_eq!((places.wanted(address(1)), places.wanted(address(2))), (3, 0));
     drop(held);
     assert!(places.take(address(1)).is_none());
     assert!(second.as_mut().poll(&mut cx).is_pending());
