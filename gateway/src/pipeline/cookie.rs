@@ -39,6 +39,8 @@ fn pairs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 pub fn strip(headers: &mut HeaderMap) {
     let ours = |pair: &[u8]| {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+        // Some servers let a blank stand before the sign.
+        let name = name.trim_ascii();
         [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE].iter().any(|known| known.as_bytes() == name)
     };
     if !headers.get_all(header::COOKIE).iter().any(|line| pairs(line).any(ours)) {
@@ -82,6 +84,14 @@ mod tests {
         strip(&mut headers);
         let left: Vec<_> = headers.get_all("cookie").iter().collect();
         assert_eq!(left, ["a=1; b=2", "c=3"]);
+    }
+
+    #[test]
+    fn our_cookies_stay_here_with_a_blank_behind_their_name() {
+        let mut headers = parts(&[("cookie", "a=1; __Host-portcullis-access =secret")]).headers;
+        assert_eq!(find(&headers, ACCESS_COOKIE).unwrap(), None);
+        strip(&mut headers);
+        assert_eq!(headers["cookie"], "a=1");
     }
 
     #[test]
