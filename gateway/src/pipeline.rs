@@ -67,7 +67,7 @@ use body::{BodyError, ClientBody, ResponseBody};
 use bounds::{AgentBound, Bounds};
 use client::report::IgnoredReport;
 use client::{Client, Peer};
-use connection::{Connection, Protocol, Upgrade};
+use connection::{Connection, Left, Protocol, Upgrade};
 use cors::Preflight;
 use forward::caching::{Credentials, keep_private};
 use forward::field_names::{FieldRules, RemovalReport};
@@ -255,10 +255,9 @@ pub async fn handle(
             let asked = Asked { by: asker, route: record.route, path };
             let mut response = respond::reject(&gateway, &connection, shape, &rejection, asked);
             if record.signs_out && rejection.reason == Reason::HeldNotStored {
-                let dialect = record.dialect.as_ref();
-                if dialect.is_some_and(|dialect| dialect.delivery().uses_cookies()) {
-                    response.headers_mut().extend(Delivery::Cookie.forget());
-                }
+                let delivery = record.dialect.as_ref().map(|dialect| dialect.delivery());
+                let delivery = delivery.map(|rule| rule.choose(|| record.by_cookie));
+                response.headers_mut().extend(delivery.map(Delivery::forget).unwrap_or_default());
             }
             response
         }
@@ -422,11 +421,11 @@ async fn take_token(
     record.place = bounds::client(gateway, connection, client.address)?;
     let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(()) };
     take_place_under_way(gateway, record, client)?;
-    record.waits = true;
+    record.left = Left::Waiting;
     // Boxed: hardly any request waits, and none else needs the room.
     let turn = turn::wait(gateway, connection, client, headers, (bucket, retry_after));
     let outcome = Box::pin(turn).await;
-    record.waits = false;
+    record.left = Left::UnderWay;
     outcome
 }
 

@@ -180,12 +180,16 @@ async fn the_envelope_leaves_its_token_out_too() {
     browser.request(empty).await.expect(200);
 }
 
+const LISTED: &str = "http://app.localhost:5000";
+
 /// Both can use one contract: a page of ours, whose scripts must not read tokens, and
 /// everything else, which keeps no cookies.
 #[tokio::test]
 async fn delivery_auto_gives_cookies_to_pages_of_this_origin_and_bodies_to_others() {
     let auto = |name: &str| format!("[dialect.{name}]\ndelivery = \"auto\"\n");
-    let gateway = Gateway::start(&format!("{}{}{ECHO}", auto("status"), auto("plain"))).await;
+    let listed = format!("[client]\norigins = [\"{LISTED}\"]\n");
+    let gateway =
+        Gateway::start(&format!("{listed}{}{}{ECHO}", auto("status"), auto("plain"))).await;
     let login = json!({ "username": ADMIN, "password": ADMIN_PASSWORD });
     for fields in [
         &[("origin", "https://localhost"), ("sec-fetch-site", "same-origin")][..],
@@ -205,6 +209,17 @@ async fn delivery_auto_gives_cookies_to_pages_of_this_origin_and_bodies_to_other
         let left = page.with("cookie", &jar(&renewed)).post("/api/logout").await.expect(200);
         assert!(left.fields("set-cookie").iter().all(|line| line.contains("Max-Age=0")));
         assert_eq!(left.fields("set-cookie").len(), 2);
+    }
+    // What came by cookie is answered by cookie, whoever's page asks.
+    let page = same_origin(Client::anonymous(&gateway));
+    let mut cookies = jar(&page.post_json("/api/auth/login", &login).await.expect(200));
+    let listed =
+        Client::anonymous(&gateway).with("origin", LISTED).with("sec-fetch-site", "same-site");
+    for path in ["/api/auth/refresh", "/api/logout"] {
+        let answer = listed.clone().with("cookie", &cookies).post(path).await.expect(200);
+        assert!(!String::from_utf8_lossy(&answer.body).contains("_token"), "{answer:?}");
+        assert_eq!(answer.fields("set-cookie").len(), 2, "{path}");
+        cookies = jar(&answer);
     }
     for fields in [&[][..], &[("sec-fetch-site", "none")], &[("user-agent", "Mozilla/5.0")]] {
         let other = fields

@@ -137,6 +137,7 @@ pub async fn serve(
         refresh_cookie: refresh_cookie(endpoint, dialect.as_ref(), &call, &body)?,
         flow_cookie,
     };
+    record.by_cookie |= input.refresh_cookie.is_some();
     let command = dialect.decode(endpoint.operation, &input).map_err(|error| match error {
         DecodeError::MediaType => Reason::MediaType,
         DecodeError::Malformed(words) => Reason::BodyMalformed(words),
@@ -144,8 +145,12 @@ pub async fn serve(
     let outcome =
         carry_out(gateway, (endpoint, dialect), command, call.caller, principal.as_ref()).await?;
     let delivery = dialect.delivery().choose(|| {
-        // GitHub sends a browser back by a redirect, which is a foreign page's.
-        record.ends_flow || cross_site::is_own_page(&call.parts.headers, call.origin)
+        // Whoever asks: a script must not read what a cookie kept from it, and the browser
+        // must not keep a token that is spent. GitHub sends a browser back by a redirect,
+        // which is a foreign page's.
+        record.by_cookie
+            || record.ends_flow
+            || cross_site::is_own_page(&call.parts.headers, call.origin)
     });
     let context = dialect::Context { now: gateway.core.clock().now(), delivery };
     Ok(own_answer(dialect.encode(outcome, context)))
@@ -187,6 +192,7 @@ async fn admit(
     }
     record.signs_out =
         matches!(candidate.endpoint.operation, Operation::Logout | Operation::EndSession);
+    record.by_cookie = matches!(presented, Presented::Cookie(_));
     let token = presented.token().map(str::to_owned);
     let principal = match prove(gateway, record, call.caller, presented).await {
         Ok(principal) => principal,

@@ -35,6 +35,9 @@ pub struct RequestRecord {
     pub ends_flow: bool,
     /// Whether a browser is to forget its tokens when what they name has ended.
     pub signs_out: bool,
+    /// A token came in a cookie of ours, to one of our endpoints: what answers it goes the
+    /// same way.
+    pub by_cookie: bool,
     /// Which pages of other origins may read the answer.
     pub cors: Applied,
     pub body: Option<Arc<BodyProgress>>,
@@ -42,8 +45,8 @@ pub struct RequestRecord {
     pub place: Option<Place>,
     /// Among the requests of its address that are under way.
     pub under_way: Option<Place>,
-    /// It waits for a token, and nothing else was done for it.
-    pub waits: bool,
+    /// How far it has come, if its client leaves now.
+    pub left: Left,
     started: Instant,
     connection: Arc<Connection>,
     in_flight: InFlight,
@@ -99,11 +102,12 @@ impl RequestRecord {
             fields: Fields::default(),
             ends_flow: false,
             signs_out: false,
+            by_cookie: false,
             cors: Applied::Unknown,
             body: None,
             place: None,
             under_way: None,
-            waits: false,
+            left: Left::UnderWay,
             started: Instant::now(),
             connection: Arc::clone(connection),
             in_flight: connection.begin_request(),
@@ -166,8 +170,7 @@ impl RequestRecord {
         if self.access.reason == "ok" {
             self.access.reason = "incomplete";
         }
-        let left = if self.waits { Left::Waiting } else { Left::UnderWay };
-        self.connection.count_reset(left, self.clock.now());
+        self.connection.count_reset(self.left, self.clock.now());
         self.give_up_body();
         self.write();
     }
