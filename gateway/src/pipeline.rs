@@ -348,9 +348,10 @@ async fn process(
     }
     let ticket = ticket.as_deref().filter(|_| opens);
 
-    // On a public route nobody is asked, and no credential is looked at.
+    // On a public route nobody is asked, and no credential is judged.
     let principal = match route.access {
         Access::Public => {
+            record.fields = authenticate::unasked(gateway.core.as_ref(), &parts.headers);
             record.allow(Decision::Public, None);
             None
         }

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
-use crate::support::client::{Client, Protocol, basic, json_request};
+use crate::support::client::{Client, Protocol, basic, json_request, sign_in_admin};
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, Gateway};
 use crate::support::tunnel::Tunnel;
 use crate::support::upstream::{Upstream, ok};
@@ -183,6 +183,36 @@ async fn nothing_of_ours_goes_to_an_application_in_whatever_form() {
 }
 
 /// The cookie decides, and a browser sends it for any page.
+/// Webhooks and public APIs have credentials of their own.
+#[tokio::test]
+async fn on_a_public_route_an_applications_token_goes_on_and_no_password_nor_anything_of_ours() {
+    let upstream = Upstream::http1(ok).await;
+    let route = "[[route]]\npublic = true\nupstream = \"app\"\n";
+    let gateway = Gateway::start(&(upstream.section("app") + route)).await;
+    let token = sign_in_admin(&gateway).await.access;
+    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let ours = [format!("Bearer {token}"), format!("Bearer {key}"), basic(ADMIN, ADMIN_PASSWORD)];
+    for (name, value, arrives) in [
+        ("authorization", "Bearer the-application's", true),
+        ("authorization", "ApiKey abc", true),
+        ("x-api-key", "the-application's", true),
+        ("authorization", &*ours[0], false),
+        ("authorization", &*ours[1], false),
+        ("authorization", &*ours[2], false),
+        ("x-api-key", &*key, false),
+        ("x-api-key", &*token, false),
+    ] {
+        Client::anonymous(&gateway).with(name, value).get("/hook").await.expect(200);
+        let received = upstream.next_request().await;
+        assert_eq!(received.field(name), arrives.then_some(value), "{name}: {value}");
+    }
+    let twice = Client::anonymous(&gateway)
+        .with("authorization", "ApiKey a")
+        .with("authorization", "ApiKey b");
+    twice.get("/hook").await.expect(200);
+    assert_eq!(upstream.next_request().await.field("authorization"), None);
+}
+
 #[tokio::test]
 async fn a_foreign_page_does_not_pass_by_adding_what_is_not_ours() {
     let upstream = Upstream::http1(ok).await;

@@ -197,6 +197,22 @@ fn fate(own: &impl Own, lines: GetAll<'_, HeaderValue>) -> Fate {
     }
 }
 
+/// What becomes of the fields where nobody is asked. What cannot be ours is the application's.
+/// A password by Basic can: browsers add the one that the gateway has asked for elsewhere.
+pub fn unasked(own: &impl Own, headers: &HeaderMap) -> Fields {
+    let fate = |name, can_be_ours: &dyn Fn(&Field<'_>) -> bool| match find(headers, name) {
+        Ok(Some(field)) if !can_be_ours(&field) => fate(own, headers.get_all(name)),
+        _ => Fate::Ends,
+    };
+    Fields {
+        authorization: fate(&header::AUTHORIZATION, &|field| {
+            let presented = read_authorization(own, field, Schemes::ALL);
+            presented.is_some_and(|presented| presented.can_be_ours(own))
+        }),
+        api_key: fate(&API_KEY_FIELD, &|field| read_key(field).can_be_ours(own)),
+    }
+}
+
 enum Field<'a> {
     Text(&'a str),
     Unreadable(&'a [u8]),
