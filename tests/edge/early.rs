@@ -226,6 +226,63 @@ async fn a_stream_that_was_answered_early_is_reset_without_an_error_when_it_goes
     assert!(http2.answers_ping().await);
 }
 
+/// curl ends an upload so when it reads of a refusal.
+#[tokio::test]
+async fn a_client_that_ends_its_upload_short_at_a_refusal_gets_all_of_it() {
+    const TIMES: u32 = 25;
+    for protocol in [Kind::Http1, Kind::H2c] {
+        let upstream = Upstream::http(protocol, |_| async {
+            let (pieces, content) = streaming();
+            // Behind the head, which is on its way by then.
+            tokio::spawn(async move {
+                for piece in ["ea", "rly"] {
+                    pieces.try_data(piece).await;
+                }
+            });
+            Response::builder().status(503).body(content).expect("a response")
+        });
+        let upstream = upstream.await;
+        let limits = "[limits]\nmax_login_attempts = 1000\nuser_attempts = 1000\n";
+        let gateway = Gateway::start(&format!("{limits}{}", upstream.routes())).await;
+        let mut http2 = Http2::connect(&gateway).await;
+        let guess = basic(ADMIN, "a guess");
+        let length = ("content-length", "1000");
+        let cases = [("/open", vec![length]), ("/", vec![length, ("authorization", &guess)])];
+        for (number, (path, more)) in (0..TIMES).flat_map(|_| &cases).enumerate() {
+            let stream = 2 * u32::try_from(number).expect("few") + 1;
+            http2.head(stream, &post(path, more)).await;
+            http2.send(DATA, NO_FLAGS, stream, b"begun").await;
+            let status = if *path == "/open" { 503 } else { 401 };
+            assert_eq!(http2.outcome(stream).await, Outcome::Answered(status));
+            http2.send(DATA, END_STREAM, stream, b"").await;
+            let ending = http2.next_of(stream, |kind, flags| {
+                assert_ne!(kind, RST_STREAM, "{path} of {protocol:?}");
+                flags & END_STREAM != 0
+            });
+            ending.await.expect("the end of the response");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_head_of_a_refusal_waits_no_longer_than_a_moment_for_its_body() {
+    let (sender, mut pieces) = tokio::sync::mpsc::channel(1);
+    let upstream = Upstream::http1(move |_| {
+        let (hand, content) = streaming();
+        sender.try_send(hand).expect("the test goes on");
+        async { Response::builder().status(503).body(content).expect("a response") }
+    });
+    let upstream = upstream.await;
+    let gateway = Gateway::start(&upstream.routes()).await;
+    let mut http2 = Http2::connect(&gateway).await;
+    http2.head(1, &post("/open", &[("content-length", "1000")])).await;
+    let pieces = pieces.recv().await.expect("the upstream is asked");
+    assert_eq!(http2.outcome(1).await, Outcome::Answered(503));
+    pieces.data("late").await;
+    drop(pieces);
+    assert_eq!(http2.read_body(1).await, 2, "the piece, and the end");
+}
+
 #[tokio::test]
 async fn a_refused_call_of_grpc_ends_with_its_head() {
     let gateway = Gateway::start("[[route]]\nupstream = \"echo\"\n").await;

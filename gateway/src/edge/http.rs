@@ -27,6 +27,7 @@ use crate::pipeline::{self, Gateway, respond};
 use super::accept::Listening;
 use super::blocks::BlockGate;
 use super::gate::Gate;
+use super::held::Held;
 use super::linger::{Transport, linger};
 use super::meter::Meter;
 use super::pace::Paced;
@@ -99,7 +100,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let gateway = &listening.gateway;
-    let stream = BlockGate::new(Meter::new(stream, Arc::clone(&connection)));
+    let stream = Meter::new(Held::new(stream, Arc::clone(&connection)), Arc::clone(&connection));
+    let stream = BlockGate::new(stream);
     let streams = Streams::of(&connection);
     let http = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
@@ -223,12 +225,21 @@ where
 {
     fn execute(&self, future: F) {
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let stream = begun.clone();
+        let mut future = Box::pin(future);
+        let mut future = std::future::poll_fn(move |cx| {
+            let polled = future.as_mut().poll(cx);
+            if let Some(stream) = &stream {
+                // The library has the head by now, and what there is of the body.
+                stream.release_writes();
+            }
+            polled.map(drop)
+        });
         // A refusal that waits for nothing is complete before the connection writes any of
         // it. Else a client that stops its upload at the head would have the stream reset
         // for what is missing of it, and lose the rest of the response.
-        let mut future = Box::pin(future);
         let mut nobody = Context::from_waker(Waker::noop());
-        if future.as_mut().poll(&mut nobody).is_ready() {
+        if Pin::new(&mut future).poll(&mut nobody).is_ready() {
             return;
         }
         let task = tokio::spawn(future);
@@ -273,14 +284,17 @@ async fn answer(
         gateway.counters.heads_timed_out.increment();
     }
     let counters = Arc::clone(&gateway.counters);
-    let handling = pipeline::handle(gateway, Arc::clone(&connection), fault, request);
-    let mut handling = std::pin::pin!(handling);
-    // A defect in the handling of one request ends that request.
-    let outcome = std::future::poll_fn(|cx| {
-        std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)))
-            .map_or_else(|_| std::task::Poll::Ready(None), |polled| polled.map(Some))
-    })
-    .await;
+    let outcome = {
+        // Dropped here: what follows has its room.
+        let handling = pipeline::handle(gateway, Arc::clone(&connection), fault, request);
+        let mut handling = std::pin::pin!(handling);
+        // A defect in the handling of one request ends that request.
+        std::future::poll_fn(|cx| {
+            std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)))
+                .map_or_else(|_| std::task::Poll::Ready(None), |polled| polled.map(Some))
+        })
+        .await
+    };
     let mut response = outcome.unwrap_or_else(|| {
         counters.panics.increment();
         tracing::error!("a request panicked");
@@ -294,6 +308,12 @@ async fn answer(
         response
     });
     if let Some(outgoing) = outgoing {
+        if response.status().as_u16() >= 300 && response.body().cuts_upload_short() {
+            // curl ends the stream at such a head; for what is missing of the upload the
+            // library then resets it, and drops what is not written of the response.
+            Box::pin(response.body_mut().read_ahead()).await;
+            outgoing.hold_writes();
+        }
         response.body_mut().watch(outgoing);
     } else if response.body().is_streamed() {
         // Its connection is judged as a whole.

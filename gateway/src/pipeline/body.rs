@@ -1,5 +1,6 @@
 //! Bodies on their way through: streamed, counted, bounded, never collected.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -22,7 +24,7 @@ use super::connection::Connection;
 use super::forward::field_names::TrailerFilter;
 use super::forward::lease::Holding;
 use super::message::trim_values;
-use super::outgoing::{Outgoing, Piece};
+use super::outgoing::{ENOUGH_BYTES, Outgoing, Piece};
 use super::record::RequestRecord;
 use super::rest::{self, Rest};
 use super::watch::PrincipalWatch;
@@ -411,6 +413,11 @@ impl Body for RequestBody {
     }
 }
 
+/// How long the head of an answer may wait for the body behind it.
+const MOMENT: Duration = Duration::from_secs(1);
+/// In how many parts; they may be small, or even empty.
+const PARTS: usize = 64;
+
 /// The body of an answer.
 pub struct ResponseBody {
     content: Content,
@@ -428,10 +435,29 @@ enum Content {
     /// All has been handed over but the end, with its trailers if there are some.
     Ending(Option<HeaderMap>),
     Upstream {
+        /// What has been read of it ahead.
+        ahead: Option<Box<Ahead>>,
         incoming: Incoming,
         lease: Option<Holding>,
         watch: Option<PrincipalWatch>,
     },
+}
+
+/// Parts of an upstream's body that are read and not handed over; at its end none. On the
+/// heap, for few bodies have them.
+#[derive(Default)]
+struct Ahead(VecDeque<Option<Result<Frame<Bytes>, hyper::Error>>>);
+
+impl Ahead {
+    fn bytes(&self) -> u64 {
+        let frames = self.0.iter().filter_map(|part| part.as_ref()?.as_ref().ok());
+        frames.filter_map(Frame::data_ref).map(|data| data.len() as u64).sum()
+    }
+
+    /// Whether nothing belongs before the rest any more.
+    fn is_over(ahead: Option<&Self>) -> bool {
+        ahead.is_none_or(|ahead| ahead.0.is_empty())
+    }
 }
 
 impl ResponseBody {
@@ -467,7 +493,7 @@ impl ResponseBody {
             lease.give_back();
             return Self::empty();
         }
-        let content = Content::Upstream { incoming, lease: Some(lease), watch };
+        let content = Content::Upstream { ahead: None, incoming, lease: Some(lease), watch };
         Self::of(content)
     }
 
@@ -502,6 +528,33 @@ impl ResponseBody {
     #[must_use]
     pub fn is_streamed(&self) -> bool {
         matches!(self.content, Content::Upstream { .. })
+    }
+
+    /// Whether its head, if it tells of no success, makes the client end its upload short of
+    /// the length that it has declared.
+    #[must_use]
+    pub fn cuts_upload_short(&self) -> bool {
+        let progress = self.record.as_ref().and_then(|record| record.body.as_ref());
+        progress.is_some_and(|body| body.declared.is_some() && !body.ended())
+    }
+
+    /// Waits for what can be handed over together with the head: all of a short body, or
+    /// the beginning of a longer one. No longer than a moment.
+    pub async fn read_ahead(&mut self) {
+        let Content::Upstream { ahead, incoming, .. } = &mut self.content else { return };
+        let ahead = ahead.get_or_insert_default();
+        let reading = async {
+            let mut bytes = 0;
+            while bytes < ENOUGH_BYTES && ahead.0.len() < PARTS && !incoming.is_end_stream() {
+                let part = incoming.frame().await;
+                let data = part.as_ref().and_then(|part| part.as_ref().ok()?.data_ref());
+                // Behind what is no data nothing comes.
+                bytes += data.map_or(ENOUGH_BYTES, |data| data.len() as u64);
+                ahead.0.push_back(part);
+            }
+        };
+        // What has come until then goes as it is.
+        let _ = tokio::time::timeout(MOMENT, reading).await;
     }
 
     fn holds_end(&self) -> bool {
@@ -554,14 +607,18 @@ impl ResponseBody {
                 this.content = Content::Empty;
                 Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
             }
-            Content::Upstream { incoming, lease, watch } => {
+            Content::Upstream { ahead, incoming, lease, watch } => {
                 if watch.as_mut().is_some_and(|watch| watch.has_ended(cx)) {
                     Poll::Ready(Some(Err(BodyError::CredentialEnded)))
                 } else {
                     if let Some(outgoing) = &this.outgoing {
                         ready!(outgoing.poll_room(cx));
                     }
-                    match Pin::new(incoming).poll_frame(cx) {
+                    let part = match ahead.as_mut().and_then(|ahead| ahead.0.pop_front()) {
+                        Some(part) => Poll::Ready(part),
+                        None => Pin::new(incoming).poll_frame(cx),
+                    };
+                    match part {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(None) => {
                             if let Some(lease) = lease.take() {
@@ -584,8 +641,9 @@ impl ResponseBody {
                 }
                 // A body of known length is not polled again after its last byte, and none
                 // after its trailers.
-                if let Content::Upstream { incoming, lease, .. } = &mut this.content
-                    && (incoming.is_end_stream() || frame.is_trailers())
+                if let Content::Upstream { ahead, incoming, lease, .. } = &mut this.content
+                    && (Ahead::is_over(ahead.as_deref()) && incoming.is_end_stream()
+                        || frame.is_trailers())
                 {
                     if let Some(lease) = lease.take() {
                         lease.give_back();
@@ -651,7 +709,9 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Empty => true,
             Content::Full(_) | Content::Ending(_) => false,
-            Content::Upstream { incoming, .. } => incoming.is_end_stream(),
+            Content::Upstream { ahead, incoming, .. } => {
+                Ahead::is_over(ahead.as_deref()) && incoming.is_end_stream()
+            }
         }
     }
 
@@ -659,7 +719,13 @@ impl Body for ResponseBody {
         match &self.content {
             Content::Empty | Content::Ending(_) => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Upstream { incoming, .. } => incoming.size_hint(),
+            Content::Upstream { ahead, incoming, .. } => {
+                let ahead = ahead.as_ref().map_or(0, |ahead| ahead.bytes());
+                incoming
+                    .size_hint()
+                    .exact()
+                    .map_or_else(SizeHint::new, |rest| SizeHint::with_exact(ahead + rest))
+            }
         }
     }
 }

@@ -49,6 +49,12 @@ pub struct Connection {
     /// Over HTTP/1 somebody let go of a request's body while its next bytes were waited for,
     /// which by itself wakes nobody.
     pub body_let_go: Notify,
+    /// Responses that are being handed over, and are to be written together.
+    held_writes: AtomicUsize,
+    /// How many have been.
+    releases: AtomicU64,
+    /// Who waits to write.
+    writer: Mutex<Option<Waker>>,
     /// Interim responses (1xx) waiting to be written in front of the final one.
     interim: Mutex<Interim>,
     /// Wakes the request, and with it the connection, when there are some.
@@ -191,6 +197,9 @@ impl Connection {
             abort: Notify::new(),
             flooded: AtomicBool::new(false),
             body_let_go: Notify::new(),
+            held_writes: AtomicUsize::new(0),
+            releases: AtomicU64::new(0),
+            writer: Mutex::default(),
             interim: Mutex::default(),
             interim_pushed: Notify::new(),
             proven: Proven::default(),
@@ -296,6 +305,41 @@ impl Connection {
     #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.blocked_since.load(Ordering::Acquire) > 0
+    }
+
+    /// Nothing is written until as many releases.
+    pub(super) fn hold_writes(&self) {
+        self.held_writes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn release_writes(&self) {
+        self.releases.fetch_add(1, Ordering::SeqCst);
+        self.held_writes.fetch_sub(1, Ordering::SeqCst);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            writer.wake();
+        }
+    }
+
+    /// Ready when nothing holds up what is to be written, for who has seen so many releases.
+    /// Behind another one it is asked once more: the library may have taken the head of what
+    /// was handed over for this write, and takes the rest as well when it is polled again.
+    pub fn poll_writable(&self, cx: &mut Context<'_>, seen: &mut u64) -> Poll<()> {
+        let is_held = || self.held_writes.load(Ordering::SeqCst) > 0;
+        if is_held() {
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            *writer = Some(cx.waker().clone());
+        }
+        // Again, for it may have been released before the waker was in place.
+        if is_held() {
+            return Poll::Pending;
+        }
+        let releases = self.releases.load(Ordering::SeqCst);
+        if std::mem::replace(seen, releases) != releases {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 
     #[must_use]

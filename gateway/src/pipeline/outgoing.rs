@@ -25,7 +25,7 @@ const INITIAL_WINDOW_BYTES: u64 = 65_535;
 
 /// While so much of an answer is in the library's hands, no more is asked of its upstream.
 /// Small pieces are written together up to here; one may come on top.
-const ENOUGH_BYTES: u64 = 8 << 10;
+pub(super) const ENOUGH_BYTES: u64 = 8 << 10;
 
 /// One answer.
 pub struct Outgoing {
@@ -37,6 +37,8 @@ pub struct Outgoing {
     stalled: AtomicBool,
     /// Some of it was given up.
     broken: AtomicBool,
+    /// Its connection writes nothing while it is handed over.
+    holds_writes: AtomicBool,
     /// Who waits for some of it, or all, to be taken.
     waiter: Mutex<Option<Waker>>,
     /// What serves the stream; none over HTTP/1.1, where a connection is judged as a whole.
@@ -87,6 +89,7 @@ impl Outgoing {
             window: Mutex::new(Window { flow: Flow::default(), taken: 0, most_waiting: 0 }),
             stalled: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            holds_writes: AtomicBool::new(false),
             waiter: Mutex::default(),
             task: OnceLock::new(),
             places: OnceLock::new(),
@@ -103,6 +106,21 @@ impl Outgoing {
     pub(super) fn keep(&self, places: [Option<Place>; 2]) {
         // Told once, with the answer.
         let _ = self.places.set(places);
+    }
+
+    /// Has nothing written of the connection until it is handed over: its head then goes
+    /// together with what there is of its body.
+    pub fn hold_writes(&self) {
+        if !self.holds_writes.swap(true, Ordering::AcqRel) {
+            self.connection.hold_writes();
+        }
+    }
+
+    /// What there was of it is in the library's hands.
+    pub fn release_writes(&self) {
+        if self.holds_writes.swap(false, Ordering::AcqRel) {
+            self.connection.release_writes();
+        }
     }
 
     /// Whether its end has to wait until all else is taken. The stream's task lives until
@@ -267,6 +285,7 @@ fn excused_ms(window: Duration, began: Window, now: Flow, waiting: u64) -> u64 {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
+        self.release_writes();
         self.connection.forget_stream(self);
     }
 }

@@ -218,3 +218,39 @@ fn a_connection_remembers_streams_no_longer_than_anything_of_them_is_left() {
     drop(two);
     assert_eq!(Arc::strong_count(&connection), 1);
 }
+
+#[test]
+fn nothing_of_a_connection_is_written_while_an_answer_is_handed_over() {
+    let connection = connection();
+    let (first, second) = (connection.begin_stream(), connection.begin_stream());
+    let woken = Arc::new(AtomicBool::new(false));
+    let waker = Waker::from(Arc::new(Flag(Arc::clone(&woken))));
+    let mut seen = 0;
+    let mut is_writable = || {
+        let mut cx = Context::from_waker(&waker);
+        connection.poll_writable(&mut cx, &mut seen).is_ready()
+    };
+    assert!(is_writable());
+    first.hold_writes();
+    first.hold_writes();
+    second.hold_writes();
+    assert!(!is_writable());
+    first.release_writes();
+    first.release_writes();
+    assert!(woken.swap(false, Ordering::Relaxed));
+    assert!(!is_writable(), "the second still holds them");
+    // One that ends, however it does, holds nothing any more.
+    drop(second);
+    assert!(woken.swap(false, Ordering::Relaxed));
+    assert!(!is_writable(), "what was handed over meanwhile is to go with it");
+    assert!(woken.load(Ordering::Relaxed));
+    assert!(is_writable());
+}
+
+struct Flag(Arc<AtomicBool>);
+
+impl std::task::Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
