@@ -59,7 +59,7 @@ async fn an_upstream_that_cannot_be_used_is_named_with_the_reason() {
         (
             distrusted.url(),
             "10s",
-            "TLS: the certificate is self-signed: put this certificate into `roots`",
+            "TLS: the certificate is self-signed: if it is the server's own, put this certificate into `roots`",
         ),
         (clear.url().replace("http:", "https:"), "10s", "TLS: "),
         (full.url(), "300ms", "no answer within 300ms"),

@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -42,17 +45,13 @@ impl Connector {
             Some(path) => read_roots(path)?,
             None => (Vec::new(), system_authorities()),
         };
-        let chains = WebPkiServerVerifier::builder_with_provider(
-            Arc::new(authorities),
-            Arc::clone(&provider),
-        );
-        let chains = chains.build().map_err(|error| error.to_string())?;
+        let verifier = Verifier::new(given, authorities, &provider)?;
         let requests = Arc::new(CertificateRequests::default());
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| error.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier { given, chains }))
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::clone(&requests) as Arc<dyn ResolvesClientCert>);
         client.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         Ok(Self { tls: TlsConnector::from(Arc::new(client)), requests })
@@ -122,7 +121,7 @@ pub fn describe(error: &io::Error) -> String {
     match tls {
         rustls::Error::InvalidCertificate(fault) => match fault {
             C::Other(cause) if cause.0.is::<SelfSigned>() => {
-                "the certificate is self-signed: put this certificate into `roots`".to_owned()
+                "the certificate is self-signed: if it is the server's own, put this certificate into `roots`".to_owned()
             }
             // The second is one that has the name of a known one, and another key.
             C::UnknownIssuer | C::BadSignature => {
@@ -182,7 +181,11 @@ fn read_roots(path: &Path) -> Result<Roots, String> {
         CertificateDer::pem_file_iter(path).map_err(|error| file(error.to_string()))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| file(error.to_string()))?;
-        authorities.add(certificate.clone()).map_err(|error| file(error.to_string()))?;
+        ParsedCertificate::try_from(&certificate).map_err(|error| file(error.to_string()))?;
+        // A server's own is good as it is, until it expires: it vouches for no other.
+        if certificate::may_sign(&certificate) {
+            authorities.add(certificate.clone()).map_err(|error| file(error.to_string()))?;
+        }
         given.push(certificate);
     }
     if given.is_empty() {
@@ -216,7 +219,7 @@ impl ResolvesClientCert for CertificateRequests {
     }
 }
 
-/// The certificate has signed itself, and nobody has said that it is good.
+/// The certificate names itself as its issuer, and nobody has said that it is good.
 #[derive(Debug, thiserror::Error)]
 #[error("self-signed certificate")]
 struct SelfSigned;
@@ -225,7 +228,25 @@ struct SelfSigned;
 struct Verifier {
     /// What stands in `roots`.
     given: Vec<CertificateDer<'static>>,
-    chains: Arc<WebPkiServerVerifier>,
+    /// None where nothing in `roots` may sign others.
+    chains: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    fn new(
+        given: Vec<CertificateDer<'static>>,
+        authorities: RootCertStore,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, String> {
+        let build = |authorities| {
+            let provider = Arc::clone(provider);
+            WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), provider).build()
+        };
+        let chains = Some(authorities).filter(|authorities| !authorities.is_empty()).map(build);
+        let chains = chains.transpose().map_err(|error| error.to_string())?;
+        Ok(Self { given, chains, algorithms: provider.signature_verification_algorithms })
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -242,13 +263,16 @@ impl ServerCertVerifier for Verifier {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
-        let verified = self.chains.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
+        let verified = match &self.chains {
+            Some(chains) => chains.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            ),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        };
         verified.map_err(|error| match error {
             rustls::Error::InvalidCertificate(
                 CertificateError::UnknownIssuer
@@ -267,7 +291,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -276,11 +300,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -1,5 +1,5 @@
-//! What of a certificate (RFC 5280 4.1) the TLS library does not tell: its dates, and
-//! whether it names itself as its issuer. Only DER that is whole is read.
+//! What of a certificate (RFC 5280 4.1) the TLS library does not tell: its dates, whether it
+//! names itself as its issuer, and whether it may sign others. Only DER that is whole is read.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -8,10 +8,17 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
+const BOOLEAN: u8 = 0x01;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_IDENTIFIER: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[0] EXPLICIT Version`, absent in version 1.
 const VERSION: u8 = 0xa0;
+/// `[3] EXPLICIT Extensions`.
+const EXTENSIONS: u8 = 0xa3;
+/// 2.5.29.19.
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 /// # Errors
 /// When the certificate is not valid yet, not any more, or cannot be read.
@@ -35,10 +42,18 @@ pub(super) fn is_self_signed(certificate: &CertificateDer<'_>) -> bool {
     Fields::read(certificate).is_some_and(|fields| fields.issuer == fields.subject)
 }
 
+/// Whether it may sign others (RFC 5280 4.2.1.9). One of version 1 cannot say.
+pub(super) fn may_sign(certificate: &CertificateDer<'_>) -> bool {
+    Fields::read(certificate).is_some_and(|fields| fields.is_version_1 || fields.is_authority())
+}
+
 struct Fields<'a> {
+    is_version_1: bool,
     issuer: &'a [u8],
     validity: &'a [u8],
     subject: &'a [u8],
+    /// What follows: the key, and extensions if there are some.
+    rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
@@ -46,7 +61,8 @@ impl<'a> Fields<'a> {
         let mut certificate = Der(certificate);
         let mut whole = Der(certificate.value(SEQUENCE)?);
         let mut signed = Der(whole.value(SEQUENCE)?);
-        if signed.0.first() == Some(&VERSION) {
+        let is_version_1 = signed.0.first() != Some(&VERSION);
+        if !is_version_1 {
             signed.value(VERSION)?;
         }
         signed.value(INTEGER)?;
@@ -55,13 +71,43 @@ impl<'a> Fields<'a> {
         let issuer = signed.value(SEQUENCE)?;
         let validity = signed.value(SEQUENCE)?;
         let subject = signed.value(SEQUENCE)?;
-        Some(Self { issuer, validity, subject })
+        Some(Self { is_version_1, issuer, validity, subject, rest: signed.0 })
+    }
+
+    /// Whether an extension says so.
+    fn is_authority(&self) -> bool {
+        let mut rest = Der(self.rest);
+        while let Some((tag, contents)) = rest.next() {
+            if tag == EXTENSIONS {
+                return Der(contents).value(SEQUENCE).is_some_and(names_authority);
+            }
+        }
+        false
     }
 
     fn dates(&self) -> Option<(UnixTime, UnixTime)> {
         let mut validity = Der(self.validity);
         Some((validity.time()?, validity.time()?))
     }
+}
+
+fn names_authority(extensions: &[u8]) -> bool {
+    let mut extensions = Der(extensions);
+    while let Some(extension) = extensions.value(SEQUENCE) {
+        let mut extension = Der(extension);
+        if extension.value(OBJECT_IDENTIFIER) != Some(BASIC_CONSTRAINTS) {
+            continue;
+        }
+        if extension.0.first() == Some(&BOOLEAN) {
+            // Whether it is critical.
+            extension.value(BOOLEAN);
+        }
+        let constraints =
+            extension.value(OCTET_STRING).and_then(|value| Der(value).value(SEQUENCE));
+        let says = constraints.and_then(|constraints| Der(constraints).value(BOOLEAN));
+        return says == Some(&[0xff]);
+    }
+    false
 }
 
 /// The rest of a value's contents.

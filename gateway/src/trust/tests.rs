@@ -51,8 +51,7 @@ fn pem(certificates: &[&CertificateDer<'_>]) -> NamedTempFile {
 fn verifier(roots: &[&CertificateDer<'_>]) -> Verifier {
     let (given, authorities) = read_roots(pem(roots).path()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(authorities), provider);
-    Verifier { given, chains: chains.build().unwrap() }
+    Verifier::new(given, authorities, &provider).unwrap()
 }
 
 /// In words, whether the certificate is good for this name at this time.
@@ -114,6 +113,22 @@ fn a_certificate_that_does_not_stand_in_roots_needs_a_known_authority() {
     is_refused(refused, "put this certificate into `roots`");
     let twin = self_signed(&params(IsCa::NoCa));
     assert!(judged(&verifier(&[&other]), &twin, "app.example", NOW).is_err());
+}
+
+/// Else whoever has the key of a server's own certificate, be it expired, could make others
+/// for it for ever.
+#[test]
+fn a_servers_own_certificate_that_stands_in_roots_vouches_for_no_other() {
+    for (is_ca, vouches) in [(IsCa::NoCa, false), (IsCa::ExplicitNoCa, false), (authority(), true)]
+    {
+        let mut above = params(is_ca);
+        above.distinguished_name.push(DnType::CommonName, "a server");
+        let issuer = CertifiedIssuer::self_signed(above, KeyPair::generate().unwrap()).unwrap();
+        let made = params(IsCa::NoCa).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+        let verifier = verifier(&[issuer.as_ref().der()]);
+        let judged = judged(&verifier, made.der(), "app.example", NOW);
+        assert_eq!(judged.is_ok(), vouches, "{judged:?}");
+    }
 }
 
 #[test]
