@@ -115,7 +115,8 @@ impl Scanner {
         let (status, body) = parse_head(&buffer[..end - 4], asked)?;
         // An interim response; the final one is still to come.
         let interim = (100..200).contains(&status) && status != 101;
-        let complete = matches!(body, None | Some(State::Over)) && !interim;
+        // Behind a 101 no response is read any more.
+        let complete = status == 101 || matches!(body, None | Some(State::Over)) && !interim;
         if let Some(state) = body {
             self.state = state;
         }

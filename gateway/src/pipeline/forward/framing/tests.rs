@@ -42,9 +42,10 @@ fn a_response_ends_where_its_fields_say() {
         other,
         1,
     );
-    // Only the end of the connection ends these.
+    // Only the end of the connection ends this.
     passes("HTTP/1.1 200 OK\r\n\r\nanything\r\n\r\nat all", other, 0);
-    passes("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02", other, 0);
+    // What follows is no response.
+    passes("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02", other, 1);
 }
 
 #[test]
