@@ -188,12 +188,19 @@ impl Streams {
 pub struct StreamLease {
     streams: Arc<Streams>,
     freed: Arc<Notify>,
+    /// Its connection is in use as long as one of its streams, also when nobody else gets it.
+    _connection: Arc<OwnedSemaphorePermit>,
 }
 
 impl StreamLease {
-    pub(super) fn new(streams: &Arc<Streams>, freed: &Arc<Notify>) -> Self {
+    pub(super) fn new(
+        streams: &Arc<Streams>,
+        freed: &Arc<Notify>,
+        connection: &Arc<OwnedSemaphorePermit>,
+    ) -> Self {
         streams.open.fetch_add(1, Ordering::AcqRel);
-        Self { streams: Arc::clone(streams), freed: Arc::clone(freed) }
+        let (streams, freed) = (Arc::clone(streams), Arc::clone(freed));
+        Self { streams, freed, _connection: Arc::clone(connection) }
     }
 }
 

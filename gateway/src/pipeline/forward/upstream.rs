@@ -137,8 +137,8 @@ struct Shared {
     allowed: Arc<AtomicUsize>,
     /// Whether its other end has answered in HTTP/1.
     answered_http1: Arc<AtomicBool>,
-    /// Held as long as the connection is in the list or in use.
-    _permit: Arc<OwnedSemaphorePermit>,
+    /// Held as long as the connection is in the list, and by each of its streams.
+    permit: Arc<OwnedSemaphorePermit>,
 }
 
 enum Connected {
@@ -444,7 +444,7 @@ impl Upstream {
                 one.sender.is_ready() && one.streams.open() < one.allowed.load(Ordering::Acquire)
             })
             .map(|one| {
-                let stream = StreamLease::new(&one.streams, &self.freed);
+                let stream = StreamLease::new(&one.streams, &self.freed, &one.permit);
                 Connected::Http2(one.clone(), stream)
             })
     }
@@ -467,9 +467,14 @@ impl Upstream {
         let in_use = self.max_connections.saturating_sub(self.permits.available_permits());
         let mut idle = lock(&self.idle);
         while idle.len() > 0 && idle.len() + in_use > self.max_connections {
-            let need = if idle.any.is_empty() { Need::Http1 } else { Need::Any };
-            // The one that has been idle for longest.
-            idle.of(need).remove(0);
+            // The one that has been idle for longest; each list begins with its own.
+            let since = |list: &[Idle]| list.first().map(|idle| idle.since);
+            let older = match (since(&idle.any), since(&idle.http1)) {
+                (Some(any), Some(http1)) if http1 < any => Need::Http1,
+                (Some(_), _) => Need::Any,
+                (None, _) => Need::Http1,
+            };
+            idle.of(older).remove(0);
         }
     }
 
@@ -560,8 +565,8 @@ impl Upstream {
         // It goes with the upstream, not the upstream with it.
         tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::downgrade(self)));
         let (streams, permit) = (Arc::new(Streams::new()), Arc::new(permit));
-        let shared = Shared { sender, uploads, streams, allowed, answered_http1, _permit: permit };
-        let stream = StreamLease::new(&shared.streams, &self.freed);
+        let shared = Shared { sender, uploads, streams, allowed, answered_http1, permit };
+        let stream = StreamLease::new(&shared.streams, &self.freed, &shared.permit);
         lock(&self.shared).push(shared.clone());
         self.settle();
         // Those who waited for this one find room on it.
