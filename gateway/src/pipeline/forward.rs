@@ -180,8 +180,10 @@ pub async fn forward(
     }
     let mut window = accepted.route.timeout;
     let pace = if is_grpc(&parts.headers) && connection.protocol == Protocol::Http2 {
-        // The first message, of either side, may take as long as the client waits for it.
-        window = grpc_timeout::read(&parts.headers).map_or(window, |wait| wait.max(window));
+        // The first message, of either side, may take as long as the client waits for it, if
+        // somebody answers for that.
+        let wait = grpc_timeout::read(&parts.headers).filter(|_| principal.is_some());
+        window = wait.map_or(window, |wait| wait.max(window));
         // A stream that both sides keep open and use now and then; the number of
         // streams of a connection is what bounds it.
         Duration::MAX
