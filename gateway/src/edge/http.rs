@@ -239,7 +239,9 @@ where
         // it. Else a client that stops its upload at the head would have the stream reset
         // for what is missing of it, and lose the rest of the response.
         let mut nobody = Context::from_waker(Waker::noop());
-        if Pin::new(&mut future).poll(&mut nobody).is_ready() {
+        let first = AssertUnwindSafe(|| Pin::new(&mut future).poll(&mut nobody));
+        // A defect ends the stream and not the connection, as in a task of its own.
+        if std::panic::catch_unwind(first).map_or(true, |polled| polled.is_ready()) {
             return;
         }
         let task = tokio::spawn(future);
