@@ -32,6 +32,7 @@ pub mod watch;
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use ipnet::IpNet;
 
@@ -175,8 +176,8 @@ impl Gateway {
 
     /// For whose address a client that lingers counts: nobody's if it speaks for others.
     #[must_use]
-    pub fn lingering_source(&self, peer: IpAddr) -> Option<Source> {
-        (!self.is_trusted_proxy(peer)).then(|| Source::of(peer))
+    pub fn lingering_source(&self, client: IpAddr) -> Option<Source> {
+        (!self.is_trusted_proxy(client)).then(|| Source::of(client))
     }
 
     fn credentials(&self) -> Credentials {
@@ -228,10 +229,8 @@ pub async fn handle(
     let asking_page = cors::Page::of(&gateway, &request);
     let asker = Asker::of(request.headers());
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
-    let expect = request.headers().get(header::EXPECT).cloned();
     // Taken apart where it is used: else this future had room for its parts as well.
-    let request = request.map(|incoming| ClientBody::new(incoming, expect.as_ref(), &connection));
-    drop(expect);
+    let request = with_body(request, &connection);
     guard.record().body = request.body().progress();
     let outcome = process(&gateway, &connection, guard.record(), fault, request).await;
     let mut record = guard.into_record();
@@ -288,13 +287,21 @@ pub async fn handle(
     {
         respond::close(headers);
     }
-    // Last, for it must know whether the connection closes anyway.
+    // Last, for it must know whether the connection closes anyway. What switches protocols
+    // goes on behind the body.
+    let client = record.access.client;
     if let Some(body) = record.body.as_ref().filter(|body| !body.ended())
-        && rest::settle(&gateway, &connection, body, respond::closes(headers)).await
+        && record.access.status != StatusCode::SWITCHING_PROTOCOLS
+        && rest::settle(&gateway, &connection, client, body, respond::closes(headers)).await
     {
         respond::close(headers);
     }
     response.map(|body| body.with_record(record))
+}
+
+fn with_body(request: Request<Incoming>, connection: &Arc<Connection>) -> Request<ClientBody> {
+    let expect = request.headers().get(header::EXPECT).cloned();
+    request.map(|incoming| ClientBody::new(incoming, expect.as_ref(), connection))
 }
 
 /// From a request to its answer, or to the reason why there is none.
@@ -313,22 +320,28 @@ async fn process(
     let request_id = Arc::clone(&record.access.request_id);
     let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
     let preflight = Preflight::read(&parts, body.is_empty());
-    let read = |record: &mut _| {
-        read_head(gateway, (connection, fault), record, &parts, preflight.as_deref())
-    };
     // A token first: it is cheap, and what comes after costs more. It covers malformed
     // requests too. Only where routes have buckets of their own the route is found before.
-    let ahead = gateway.routes.have_rates().then(|| read(record));
-    take_token(gateway, connection, record, &parts.headers, &client).await?;
-    let Head { host, target, way } = match ahead {
-        Some(head) => head?,
-        None => read(record)?,
+    let ahead = gateway.routes.have_rates().then(|| {
+        Box::new(read_head(gateway, connection, fault, record, &parts, preflight.as_deref()))
+    });
+    if let Some(turn) = take_token(gateway, connection, record, &parts.headers, &client)? {
+        let turn = turn.await;
+        record.left = Left::UnderWay;
+        turn?;
+    }
+    let head = match ahead {
+        Some(head) => (*head)?,
+        None => read_head(gateway, connection, fault, record, &parts, preflight.as_deref())?,
     };
-    let origin =
-        Origin { host: client.host.as_deref().unwrap_or(&host.authority), scheme: client.scheme };
-    let route = match way {
-        Way::Answered(response) => return Ok(response),
-        Way::Own(candidates, parameters) => {
+    let origin = Origin {
+        host: client.host.as_deref().unwrap_or(&head.host.authority),
+        scheme: client.scheme,
+    };
+    let route = match head.way {
+        Way::Answered(response) => return Ok(*response),
+        Way::Own(own) => {
+            let (candidates, parameters) = *own;
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
             // Apart, so that every other request's future is smaller.
             return Box::pin(intercept::serve(gateway, record, &candidates, call, body)).await;
@@ -339,8 +352,8 @@ async fn process(
     // A ticket never goes on from where the route takes one, and counts only for what
     // it is made for. Elsewhere it is spent: it may be in somebody's log by now.
     let (ticket, target) = match route.tickets {
-        Tickets::Accepted => ticket::split_target(&target)?,
-        Tickets::NotAccepted => (None, target.clone()),
+        Tickets::Accepted => ticket::split_target(&head.target)?,
+        Tickets::NotAccepted => (None, head.target),
     };
     let opens = route.access != Access::Public && websocket::is_upgrade(&parts);
     if let Some(ticket) = ticket.as_deref().filter(|_| !opens) {
@@ -376,7 +389,7 @@ async fn process(
             {
                 parts.headers.remove(header::HOST);
                 let (gateway, connection) = (Arc::clone(gateway), Arc::clone(connection));
-                let (route, host) = (Arc::clone(route), host.authority);
+                let (route, host) = (Arc::clone(route), head.host.authority);
                 let arrival =
                     Arrival { gateway, connection, caller, client, route, parts, target, host };
                 return arrival.receive(handshake);
@@ -396,7 +409,7 @@ async fn process(
         route,
         principal: principal.as_ref(),
         target,
-        host: &host.authority,
+        host: &head.host.authority,
         client: &client,
     };
     let mut response =
@@ -408,26 +421,26 @@ async fn process(
     Ok(response)
 }
 
-/// Takes a token of the client's address, at once or in its turn.
-async fn take_token(
-    gateway: &Gateway,
-    connection: &Connection,
+/// On the heap: hardly any request waits, and no other needs the room.
+type Turn<'a> = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send + 'a>>;
+
+/// Takes a token of the client's address, or answers the turn to wait for.
+fn take_token<'a>(
+    gateway: &'a Gateway,
+    connection: &'a Connection,
     record: &mut RequestRecord,
-    headers: &HeaderMap,
-    client: &Client,
-) -> Result<(), Rejection> {
+    headers: &'a HeaderMap,
+    client: &'a Client,
+) -> Result<Option<Turn<'a>>, Rejection> {
     let source = Source::of(client.address);
     let bucket = gateway.routes.bucket(record.route, &gateway.admission);
     let taken = bucket.map_or(Ok(()), |bucket| bucket.take(source));
     record.place = bounds::client(gateway, connection, client.address)?;
-    let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(()) };
+    let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(None) };
     take_place_under_way(gateway, record, client)?;
     record.left = Left::Waiting;
-    // Boxed: hardly any request waits, and none else needs the room.
     let turn = turn::wait(gateway, connection, client, headers, (bucket, retry_after));
-    let outcome = Box::pin(turn).await;
-    record.left = Left::UnderWay;
-    outcome
+    Ok(Some(Box::pin(turn)))
 }
 
 /// What the head says, once it is judged.
@@ -439,7 +452,8 @@ struct Head<'g> {
 
 fn read_head<'g>(
     gateway: &'g Gateway,
-    (connection, fault): (&Connection, Option<reason::FramingFault>),
+    connection: &Connection,
+    fault: Option<reason::FramingFault>,
     record: &mut RequestRecord,
     parts: &Parts,
     preflight: Option<&Preflight>,
@@ -453,13 +467,13 @@ fn read_head<'g>(
     Ok(Head { host, target, way })
 }
 
-/// What a request is for.
+/// What a request is for. Small, for every request has room for it.
 enum Way<'g> {
     /// One of our endpoints, with what stands for the segments in braces of its path.
-    Own(Vec<Candidate>, Vec<String>),
+    Own(Box<(Vec<Candidate>, Vec<String>)>),
     Route(&'g Arc<Route>),
     /// It goes nowhere.
-    Answered(Response<ResponseBody>),
+    Answered(Box<Response<ResponseBody>>),
 }
 
 /// Ours or an upstream's? Ours are exact paths and come before any route.
@@ -479,21 +493,21 @@ fn find_way<'g>(
     let allow = match (ours, preflight) {
         (Resolution::NotOurs, _) => None,
         (Resolution::Ours { candidates, parameters }, None) => {
-            return Ok(Way::Own(candidates, parameters));
+            return Ok(Way::Own(Box::new((candidates, parameters))));
         }
         (Resolution::Ours { .. }, Some(_)) => Some(gateway.dialects.methods(&path.normal)),
         (Resolution::WrongMethod(allow), _) => Some(allow),
     };
     if let Some(allow) = allow {
         let answer = cors::answer_for_endpoint(gateway, record, &path.normal, preflight, allow);
-        return answer.map(Way::Answered);
+        return answer.map(|answer| Way::Answered(Box::new(answer)));
     }
     message::check_forwarded(&parts.method)?;
     // No credential comes with a browser's question, so none is asked for.
     let read = (host, (&path, &readings[..]));
     let found = cors::find_route(gateway, record, read, &parts.method, preflight)?;
     Ok(match found {
-        ControlFlow::Break(answer) => Way::Answered(answer),
+        ControlFlow::Break(answer) => Way::Answered(Box::new(answer)),
         ControlFlow::Continue(route) => Way::Route(route),
     })
 }

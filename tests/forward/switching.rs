@@ -216,6 +216,24 @@ async fn docker_and_kubectl_speak_their_own_protocol_where_the_route_lets_them()
     }
 }
 
+/// Clients look for `Connection: Upgrade` beside a 101.
+#[tokio::test]
+async fn a_101_that_comes_before_the_rest_of_the_request_is_passed_on_as_one() {
+    let upstream = Upstream::raw(|mut wire| async move {
+        if read_head(&mut wire).await.is_some() && wire.write_all(DOCKER.as_bytes()).await.is_ok() {
+            let _ = wire.read_to_end(&mut Vec::new()).await;
+        }
+    })
+    .await;
+    let gateway = gateway_to(&upstream, "").await;
+    for framing in ["Content-Length: 200000", "Transfer-Encoding: chunked"] {
+        let head = ATTACH.replace("Content-Length: 0", framing);
+        let mut stream = asked(&gateway, &head, "2\r\nab\r\n").await;
+        let switched = stream.read_response().await.expect(101);
+        assert_eq!(switched.fields("connection"), ["Upgrade"], "{framing}");
+    }
+}
+
 #[tokio::test]
 async fn a_raw_tunnel_ends_with_the_credential_that_opened_it() {
     let upstream = daemon(DOCKER).await;

@@ -4,6 +4,7 @@
 //! discarded, within bounds of bytes, time and number.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -117,6 +118,7 @@ impl Lingering {
 pub async fn settle(
     gateway: &Gateway,
     connection: &Arc<Connection>,
+    client: IpAddr,
     body: &Arc<BodyProgress>,
     closes: bool,
 ) -> bool {
@@ -126,7 +128,7 @@ pub async fn settle(
         Protocol::Http1 => !closes && Box::pin(body.comes_soon()).await,
     };
     if keeps {
-        let source = gateway.lingering_source(connection.peer_ip());
+        let source = gateway.lingering_source(client);
         let (lingering, connection) = (Arc::clone(&gateway.lingering), Arc::clone(connection));
         body.rest.discard(Discarder { lingering, connection, source });
     } else {

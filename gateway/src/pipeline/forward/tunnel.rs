@@ -36,6 +36,8 @@ use upkeep::{Keeper, PongFilter, Unused, Upkeep};
 
 /// For the frame under way to end and the close frame to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// For both ends to be free behind a 101. Until then nothing else ends the tunnel.
+const SWITCHING: Duration = Duration::from_secs(10);
 /// For the second direction after the first has ended.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 16 << 10;
@@ -82,7 +84,8 @@ pub(super) fn open(
     connection.decide_upgrade(Upgrade::Tunnel);
     let connection = Arc::clone(connection);
     gateway.lifecycle.track(async move {
-        if let Ok(client) = client.await {
+        // Over HTTP/1.1 the client's end is free once its request has come whole.
+        if let Ok(Ok(client)) = tokio::time::timeout(SWITCHING, client).await {
             run(TokioIo::new(client), Bytes::new(), far, terms).await;
         }
         // Until here the tunnel has counted as a connection.
@@ -102,7 +105,7 @@ pub async fn run(
     match far {
         Far::Echo(echo) => carry(client, ahead, echo, terms).await,
         Far::Upstream { upgrade, place } => {
-            if let Ok(upstream) = upgrade.await {
+            if let Ok(Ok(upstream)) = tokio::time::timeout(SWITCHING, upgrade).await {
                 carry(client, ahead, TokioIo::new(upstream), terms).await;
             }
             drop(place);
@@ -136,8 +139,7 @@ async fn carry(
                         down.poll(cx, &mut upstream, &mut client).is_ready(),
                     ];
                     if ended.into_iter().filter(|ended| *ended).count() >= wanted {
-                        let [_, down] = ended;
-                        return Poll::Ready(Ok(down));
+                        return Poll::Ready(Ok(()));
                     }
                     let Some(keeper) = &mut keeper else { return Poll::Pending };
                     if let Some(unused) = ready!(keeper.poll(cx, &mut up, &mut down)) {
@@ -148,13 +150,14 @@ async fn carry(
             .await
         };
         let ends = async {
-            let upstream_ended = both(1).await?;
-            if carries == Carries::Bytes && !upstream_ended {
-                // The input of a command has ended, and the command has not.
+            both(1).await?;
+            if carries == Carries::Bytes {
+                // The input of a command has ended, and the command has not; or it reads on
+                // when it has said all.
                 return both(2).await;
             }
             // The other is soon of no use: it gets its time to say what was under way.
-            tokio::time::timeout(HALF_CLOSED, both(2)).await.unwrap_or(Ok(true))
+            tokio::time::timeout(HALF_CLOSED, both(2)).await.unwrap_or(Ok(()))
         };
         tokio::select! {
             ended = ends => ended.err().map(|unused| {
