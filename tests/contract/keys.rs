@@ -61,6 +61,21 @@ async fn a_rotated_key_goes_on_for_the_overlap_and_no_longer() {
     assert_eq!(again, json!({ "error": "API key not found" }));
 }
 
+/// S0-19: who says that a leaked key ends at once is not told 201 while it goes on.
+#[tokio::test]
+async fn a_key_is_not_rotated_when_the_overlap_has_another_name() {
+    let gateway = Gateway::start(ECHO).await;
+    let admin = Client::admin(&gateway);
+    let (id, key) = create(&admin, &json!({ "name": "ci" })).await;
+    let path = format!("{KEYS}/{id}/rotate");
+    let refused = admin.post_json(&path, &json!({ "overlap_seconds": 0 })).await.expect(400).json();
+    let named = refused["error"].as_str().expect("a text").contains("\"overlapSeconds\"");
+    assert!(named, "{refused}");
+    Client::api_key(&gateway, &key).get("/").await.expect(200);
+    admin.post_json(&path, &json!({ "overlapSeconds": 0 })).await.expect(201);
+    Client::api_key(&gateway, &key).get("/").await.expect(401);
+}
+
 #[tokio::test]
 async fn a_key_is_neither_made_nor_rotated_by_a_key() {
     let gateway = Gateway::start(ECHO).await;

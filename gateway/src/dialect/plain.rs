@@ -280,7 +280,11 @@ fn read_overlap(content_type: Option<&str>, body: &[u8]) -> Result<Seconds, Deco
     if none(body).is_ok() {
         return Ok(DEFAULT_OVERLAP);
     }
-    match Members::read(content_type, body)?.number("overlapSeconds")? {
+    let mut body = Members::read(content_type, body)?;
+    let wanted = body.number("overlapSeconds")?;
+    // A key that has leaked would go on for a day.
+    body.refuse_misspelt(&["overlapSeconds"])?;
+    match wanted {
         None => Ok(DEFAULT_OVERLAP),
         Some(length) if length <= MAX_OVERLAP.0 => Ok(Seconds(length)),
         Some(_) => {

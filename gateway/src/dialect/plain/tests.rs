@@ -113,7 +113,12 @@ fn a_rotated_key_goes_on_for_a_day_or_for_as_long_as_is_said_up_to_thirty_days()
     ] {
         assert_eq!(rotated(ID, body), Ok((key, overlap)), "{body}");
     }
-    for body in [r#"{"overlapSeconds":2592001}"#, r#"{"overlapSeconds":-1}"#] {
+    for body in [
+        r#"{"overlapSeconds":2592001}"#,
+        r#"{"overlapSeconds":-1}"#,
+        r#"{"overlap_seconds":0}"#,
+        r#"{"overlap":0}"#,
+    ] {
         assert!(matches!(rotated(ID, body), Err(DecodeError::Malformed(_))), "{body}");
     }
 }
