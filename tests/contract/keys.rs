@@ -76,6 +76,25 @@ async fn a_key_is_not_rotated_when_the_overlap_has_another_name() {
     Client::api_key(&gateway, &key).get("/").await.expect(401);
 }
 
+/// Else its maker has a key that is good for more than was asked for.
+#[tokio::test]
+async fn no_key_is_made_when_what_narrows_it_has_another_name() {
+    let gateway = Gateway::start(ECHO).await;
+    let admin = Client::admin(&gateway);
+    for (body, named) in [
+        (json!({ "expiresIn": "1h" }), "expiresAt"),
+        (json!({ "ttl": 3600 }), "expiresAt"),
+        (json!({ "permissions": ["read"] }), "scopes"),
+        (json!({ "server_id": "x" }), "serverId"),
+    ] {
+        let refused = admin.post_json(KEYS, &body).await.expect(400).json();
+        let named = refused["error"].as_str().expect("a text").contains(&format!("\"{named}\""));
+        assert!(named, "{body}: {refused}");
+    }
+    assert_eq!(admin.get(KEYS).await.expect(200).json(), json!([]));
+    create(&admin, &json!({ "name": "ci", "device_name": "laptop" })).await;
+}
+
 #[tokio::test]
 async fn a_key_is_neither_made_nor_rotated_by_a_key() {
     let gateway = Gateway::start(ECHO).await;

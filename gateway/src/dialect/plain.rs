@@ -273,7 +273,7 @@ fn read_key_request(content_type: Option<&str>, body: &[u8]) -> Result<KeyReques
         scopes: body.texts("scopes")?.unwrap_or_default(),
         expires,
     };
-    body.refuse_misspelt(&["serverId", "scopes", "expiresAt"]).map(|()| wanted)
+    body.refuse_narrowing().map(|()| wanted)
 }
 
 fn read_overlap(content_type: Option<&str>, body: &[u8]) -> Result<Seconds, DecodeError> {
@@ -283,7 +283,7 @@ fn read_overlap(content_type: Option<&str>, body: &[u8]) -> Result<Seconds, Deco
     let mut body = Members::read(content_type, body)?;
     let wanted = body.number("overlapSeconds")?;
     // A key that has leaked would go on for a day.
-    body.refuse_misspelt(&["overlapSeconds"])?;
+    body.refuse_narrowing()?;
     match wanted {
         None => Ok(DEFAULT_OVERLAP),
         Some(length) if length <= MAX_OVERLAP.0 => Ok(Seconds(length)),

@@ -98,13 +98,14 @@ fn check_command(command: &Command, contract: Contract, content_type: Option<&st
 }
 
 /// What can be wrong with a member or a field.
-const PROBLEMS: [&str; 6] = [
+const PROBLEMS: [&str; 7] = [
     " is missing",
     " is there more than once",
     " must be a string",
     " must be a list of strings",
     " must be a whole number, zero or more",
     " is misspelt; write it as here, or leave it out",
+    " is not taken here; leave it out",
 ];
 
 /// Our words and places only; a place lies in the body.

@@ -13,6 +13,15 @@ const TEXT: &str = "a string";
 const TEXTS: &str = "a list of strings";
 const NUMBER: &str = "a whole number, zero or more";
 
+/// What narrows a key, or the time for which its predecessor stays good: the member, and
+/// how the [`letters`] of names begin that other APIs have for it.
+const NARROWING: [(&str, &[&str]); 4] = [
+    ("expiresAt", &["expir", "ttl", "validuntil", "validfor", "lifetime", "notafter"]),
+    ("scopes", &["scope", "permission", "role"]),
+    ("serverId", &["server"]),
+    ("overlapSeconds", &["overlap", "grace"]),
+];
+
 /// A body's JSON object. What is taken out of it must be there once and of its type;
 /// what nobody takes out is ignored, for clients send more than is documented, unless
 /// [`finish`](Self::finish) is asked.
@@ -121,12 +130,18 @@ impl<'a> Members<'a> {
         Err(DecodeError::Malformed(format!("The body may have no other members than: {known}")))
     }
 
-    /// Members that restrict what is asked for, such as when a key expires, must not be
-    /// passed over under another spelling.
-    pub(crate) fn refuse_misspelt(&self, names: &[&'static str]) -> Result<(), DecodeError> {
-        let is_meant = |name: &&&str| self.found.iter().any(|(found, _)| is_meant(found, name));
-        match names.iter().find(is_meant) {
-            Some(name) => Err(malformed(name, "is misspelt; write it as here, or leave it out")),
+    /// Members that narrow a key must not be passed over under another name, nor where
+    /// they are not taken: who sends one would hold a key that is good for more.
+    pub(crate) fn refuse_narrowing(&self) -> Result<(), DecodeError> {
+        let is_meant = |beginnings: &[&str]| {
+            let mut names = self.found.iter().map(|(name, _)| letters(name));
+            names.any(|name| beginnings.iter().any(|beginning| name.starts_with(beginning)))
+        };
+        match NARROWING.iter().find(|(_, beginnings)| is_meant(beginnings)) {
+            Some((name, _)) if self.taken.contains(name) => {
+                Err(malformed(name, "is misspelt; write it as here, or leave it out"))
+            }
+            Some((name, _)) => Err(malformed(name, "is not taken here; leave it out")),
             None => Ok(()),
         }
     }
@@ -153,17 +168,10 @@ fn malformed(name: &'static str, problem: &str) -> DecodeError {
     DecodeError::Malformed(format!("The member \"{name}\" {problem}"))
 }
 
-/// Whether two names are one, apart from their case, what parts their words, and an
-/// ending, as in `server` and `serverId`.
-fn is_meant(found: &str, name: &str) -> bool {
-    const LEAST: usize = 4;
-    let letters = |name: &str| {
-        let letters = name.chars().filter(|c| !matches!(c, '_' | '-'));
-        letters.map(|c| c.to_ascii_lowercase()).collect::<String>()
-    };
-    let (found, name) = (letters(found), letters(name));
-    let shorter = found.len().min(name.len());
-    shorter >= LEAST && (found.starts_with(&name) || name.starts_with(&found))
+/// A name in lower case, without what parts its words.
+fn letters(name: &str) -> String {
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-'));
+    letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// The pairs of an object in their order, a name as often as it is there.

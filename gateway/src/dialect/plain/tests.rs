@@ -85,6 +85,9 @@ fn a_key_is_what_was_asked_for() {
         r#"{"expiresAt":""}"#,
         r#"{"server":"x"}"#,
         r#"{"expires_at":null}"#,
+        r#"{"expiresIn":"1h"}"#,
+        r#"{"ttl":3600}"#,
+        r#"{"permissions":["read"]}"#,
         "[]",
     ] {
         assert!(matches!(wanted(body), Err(DecodeError::Malformed(_))), "{body}");
@@ -118,6 +121,9 @@ fn a_rotated_key_goes_on_for_a_day_or_for_as_long_as_is_said_up_to_thirty_days()
         r#"{"overlapSeconds":-1}"#,
         r#"{"overlap_seconds":0}"#,
         r#"{"overlap":0}"#,
+        r#"{"gracePeriod":0}"#,
+        r#"{"expiresAt":"2026-03-05T12:00:00Z"}"#,
+        r#"{"scopes":["read"]}"#,
     ] {
         assert!(matches!(rotated(ID, body), Err(DecodeError::Malformed(_))), "{body}");
     }

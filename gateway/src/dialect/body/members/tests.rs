@@ -68,20 +68,63 @@ fn what_may_be_absent_may_be_null() {
 }
 
 #[test]
-fn a_member_that_restricts_is_not_passed_over_under_another_spelling() {
+fn what_narrows_a_key_is_not_passed_over_under_another_name() {
     let read = |name: &str| {
         let body = json!({ name: "x" }).to_string();
         let mut members = members(&body);
-        members.optional_text("scopes").expect("it is absent");
-        members.refuse_misspelt(&["scopes", "expiresAt"])
+        for taken in ["expiresAt", "scopes", "serverId"] {
+            members.optional_text(taken).expect("it is absent or a text");
+        }
+        members.refuse_narrowing()
     };
-    for name in ["expires_at", "expiresat", "EXPIRES-AT", "expires", "expiresAtTime"] {
-        let problem = problem(read(name));
-        assert!(problem.starts_with("The member \"expiresAt\" is misspelt"), "{problem}");
+    for (meant, names) in [
+        (
+            "expiresAt",
+            &[
+                "expires_at",
+                "expiresat",
+                "EXPIRES-AT",
+                "expires",
+                "expiresAtTime",
+                "expiresIn",
+                "expires_in",
+                "expiry",
+                "Expiration",
+                "expiration_date",
+                "expire",
+                "ttl",
+                "TTL_seconds",
+                "validUntil",
+                "valid-until",
+                "validFor",
+                "lifetime",
+                "notAfter",
+            ][..],
+        ),
+        ("scopes", &["scope", "Scopes", "permissions", "permission", "roles"]),
+        ("serverId", &["server", "server_id", "serverid", "SERVER-ID", "servers"]),
+    ] {
+        for name in names {
+            let problem = problem(read(name));
+            let said = format!("The member \"{meant}\" is misspelt; write it as here");
+            assert!(problem.starts_with(&said), "{name}: {problem}");
+        }
     }
-    assert!(problem(read("scope")).starts_with("The member \"scopes\" is misspelt"));
-    for name in ["exp", "at", "device_name", "é", ""] {
+    for name in ["serverId", "scopes", "exp", "at", "device_name", "remember", "é", ""] {
         assert_eq!(read(name), Ok(()), "{name}");
+    }
+}
+
+#[test]
+fn what_narrows_a_key_is_not_passed_over_where_it_is_not_taken() {
+    for (name, body) in [
+        ("expiresAt", r#"{"expiresAt":"2026-03-05T12:00:00Z"}"#),
+        ("scopes", r#"{"scopes":[]}"#),
+        ("serverId", r#"{"server_id":1}"#),
+        ("overlapSeconds", r#"{"overlap_seconds":0}"#),
+    ] {
+        let said = format!("The member \"{name}\" is not taken here; leave it out");
+        assert_eq!(problem(members(body).refuse_narrowing()), said);
     }
 }
 
