@@ -68,12 +68,12 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[timeouts]\nagent_ping = ^\"0s\"\n",
-        "timeouts.agent_ping: expected a duration like \"30s\" or \"5m\", from 1s to 86400s, or \"off\"",
+        "timeouts.agent_ping: expected a duration like \"30s\", \"8h\", \"1d12h\", \"1.5d\" or \"P1D\", from 1s to 86400s, or \"off\"",
         None,
     ),
     (
         "[timeouts]\ntunnel_idle = ^\"2d\"\n",
-        "timeouts.tunnel_idle: expected a duration like \"30s\" or \"5m\", from 1s to 86400s, or \"off\"",
+        "timeouts.tunnel_idle: expected a duration like \"30s\", \"8h\", \"1d12h\", \"1.5d\" or \"P1D\", from 1s to 86400s, or \"off\"",
         None,
     ),
     ("[auth]\nrealm = ^7\n", "auth.realm: expected a short text, found 7", None),

@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::auth::password::check_acceptable;
 use crate::auth::secret::Secret;
 use crate::config::file::{Files, Sources, default_path, load};
-use crate::config::units::parse_duration;
+use crate::config::units::{DURATION_FORMS, parse_duration};
 use crate::config::{Config, LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
@@ -193,7 +193,7 @@ fn parse_seconds(text: &str) -> Result<u64, String> {
     parse_duration(text)
         .map(|length| length.as_secs())
         .filter(|seconds| *seconds > 0)
-        .ok_or_else(|| "expected a duration like \"90d\", \"12h\" or seconds".to_owned())
+        .ok_or_else(|| format!("expected a duration like {DURATION_FORMS}, or seconds"))
 }
 
 /// Carries out the command line; the whole program but for the allocator.

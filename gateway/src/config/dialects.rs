@@ -10,7 +10,7 @@ use super::client::{A_NETWORK, networks};
 use super::document::{Reader, Section};
 use super::file::SECOND;
 use super::form::read_path;
-use super::units::parse_duration;
+use super::units::{DURATION_FORMS, parse_duration};
 use super::{AdminApi, Delivery, Dialect, Dialects, PathMatch};
 
 /// What a dialect's keys are when they are left out.
@@ -32,8 +32,10 @@ pub(super) fn read_dialects(
         Some(found) => parse_duration(&found.value)
             .filter(|length| ACCESS_TTL.contains(length) && *length <= refresh_ttl)
             .unwrap_or_else(|| {
-                let message = "expected a duration like \"30m\" or \"8h\", or seconds, not longer than auth.refresh_ttl";
-                reader.note(found.origin, "", message, None);
+                let message = format!(
+                    "expected a duration like {DURATION_FORMS}, or seconds, not longer than auth.refresh_ttl"
+                );
+                reader.note(found.origin, "", &message, None);
                 SECOND
             }),
         None => SECOND * 8 * 3_600,

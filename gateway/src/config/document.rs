@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::SecretFile;
 use super::problem::{Origin, Problem, place_of};
-use super::units::{parse_duration, parse_size};
+use super::units::{DURATION_FORMS, parse_duration, parse_size};
 use super::warning::{Kind, Noted, Warning};
 
 const ENV_PREFIX: &str = "PORTCULLIS_";
@@ -323,7 +323,7 @@ impl<'d> Section<'d> {
         range: RangeInclusive<Duration>,
     ) -> Duration {
         let expected = format!(
-            "a duration like \"30s\", \"5m\" or \"8h\", from {:?} to {:?}",
+            "a duration like {DURATION_FORMS}, from {:?} to {:?}",
             range.start(),
             range.end()
         );
@@ -342,7 +342,7 @@ impl<'d> Section<'d> {
     ) -> Option<Duration> {
         let (least, most) = (range.start(), range.end());
         let expected =
-            format!("a duration like \"30s\" or \"5m\", from {least:?} to {most:?}, or \"off\"");
+            format!("a duration like {DURATION_FORMS}, from {least:?} to {most:?}, or \"off\"");
         let parse = |text: &str| match text {
             "off" => Some(None),
             _ => parse_duration(text).filter(|length| range.contains(length)).map(Some),
