@@ -35,6 +35,7 @@ async fn curl_is_served_as_it_is_documented() {
     let user = format!("{ADMIN}:{ADMIN_PASSWORD}");
     let bearer = format!("Authorization: Bearer {token}");
     let key_as_password = format!("__token__:{key}");
+    let key_as_name = format!("{key}:");
     let key = format!("X-API-Key: {key}");
     let json = format!(r#"{{"username":"{ADMIN}","password":"{ADMIN_PASSWORD}"}}"#);
     let password = format!("password={ADMIN_PASSWORD}");
@@ -50,6 +51,7 @@ async fn curl_is_served_as_it_is_documented() {
         (&["-u", "admin:wrong"], "/api/things", "401"),
         (&["-H", &key], "/api/things", "200"),
         (&["-u", &key_as_password], "/api/things", "200"),
+        (&["-u", &key_as_name], "/api/things", "200"),
         // curl asks first what is offered.
         (&["--anyauth", "-u", &user], "/api/things", "200"),
         (&["--anyauth", "-u", &user], "/v2/", "200"),

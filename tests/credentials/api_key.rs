@@ -158,6 +158,44 @@ async fn a_key_is_taken_as_the_password_of_basic_under_any_user_name() {
     }
 }
 
+/// The habit of APIs whose keys begin alike: `curl -u sk_live_…:`.
+#[tokio::test]
+async fn a_key_is_taken_as_the_user_name_of_basic_beside_an_empty_password() {
+    let routes = format!(
+        "{ECHO}[[route]]\npath = \"/keys\"\nupstream = \"echo\"\nschemes = [\"key\"]\n\
+         [[route]]\npath = \"/tokens\"\nupstream = \"echo\"\nschemes = [\"bearer\"]\n"
+    );
+    let gateway = Gateway::start(&routes).await;
+    let (id, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    let caller = || Client::basic(&gateway, &key, "").from_address("203.0.113.9");
+    for path in ["/", "/keys"] {
+        let seen = caller().get(path).await.expect(200).json()["headers"].clone();
+        assert_eq!(seen["x-portcullis-key-id"], json!([id]), "{path}");
+        assert_eq!(seen["x-portcullis-scheme"], json!(["api-key"]), "{path}");
+        assert_eq!(seen["authorization"], json!(null), "{path}");
+    }
+    caller().get("/tokens").await.refused(401, "AUTHENTICATION_REQUIRED");
+    let foreign = caller().with("sec-fetch-site", "cross-site");
+    foreign.post("/").await.refused(403, "CSRF");
+    gateway.manage(&["key", "revoke", &id], None).await;
+    // More often than a password may be wrong.
+    for _ in 0..10 {
+        caller().get("/").await.refused(401, "INVALID_CREDENTIALS");
+    }
+    Client::admin(&gateway).from_address("203.0.113.9").get("/").await.expect(200);
+}
+
+/// Beside a password the name is a name, and the password is what is judged.
+#[tokio::test]
+async fn a_key_as_the_user_name_stands_for_no_password() {
+    let gateway = Gateway::start(ECHO).await;
+    let (_, key) = gateway.create_key(ADMIN, &[], &[]).await;
+    for password in ["x", ADMIN_PASSWORD] {
+        let caller = Client::basic(&gateway, &key, password);
+        caller.get("/").await.refused(401, "INVALID_CREDENTIALS");
+    }
+}
+
 #[tokio::test]
 async fn a_key_as_a_password_is_good_for_what_it_is_elsewhere_and_costs_no_attempt() {
     let routes = format!(

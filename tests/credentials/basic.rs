@@ -44,7 +44,7 @@ async fn what_is_malformed_wrong_or_another_schemes_is_no_basic_credential() {
         ("an access token", format!("Basic {}", pair.access)),
         ("an access token as the password", basic(ADMIN, &pair.access)),
         ("an API key", format!("Basic {key}")),
-        ("an API key as the user name", basic(&key, "")),
+        ("an API key as the user name of a password", basic(&key, ADMIN_PASSWORD)),
         ("an API key with more behind it", basic(ADMIN, &format!("{key}0"))),
         ("not encoded", format!("Basic {ADMIN}:{ADMIN_PASSWORD}")),
         ("not base64", "Basic !!!".to_owned()),

@@ -76,6 +76,7 @@ async fn each_credential_that_memory_knows_waits() {
         Client::bearer(&gateway, &token),
         Client::api_key(&gateway, &key),
         Client::basic(&gateway, "anybody", &key),
+        Client::basic(&gateway, &key, ""),
     ] {
         let page = at_once(&in_browser(client), 3).await;
         assert_eq!(count(&page, 200), 3, "{page:?}");

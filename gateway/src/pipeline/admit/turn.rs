@@ -184,10 +184,11 @@ fn judge(
         }
         Presented::Key(text) => may_try().then(|| of_key(text))?,
         Presented::Basic(encoded) => {
-            let (name, password) = basic::decode(encoded).filter(|_| may_try())?;
-            if core.is_key(password.expose()) {
-                return of_key(password.expose());
+            let pair = basic::decode(encoded).filter(|_| may_try())?;
+            if let Some(key) = basic::key_in(core.as_ref(), &pair) {
+                return of_key(key);
             }
+            let (name, password) = pair;
             let is_proven = is_own_connection(gateway, connection, client)
                 && connection.proven.is(core.basic_mark(encoded));
             let recalled = is_proven.then(|| core.recall_basic(&name, password.expose()))?;

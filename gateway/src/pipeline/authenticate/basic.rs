@@ -1,5 +1,6 @@
 //! HTTP Basic (RFC 7617): `base64(user ":" password)`. Clients that know nothing else send
-//! an API key as the password, under any user name (twine, pip, git, container clients).
+//! an API key as the password, under any user name (twine, pip, git, container clients), or
+//! as the user name beside an empty password (`curl -u KEY:`).
 
 use std::sync::Arc;
 
@@ -24,10 +25,8 @@ pub(super) async fn check(
 ) -> Result<Principal, Rejection> {
     let credential = decode(encoded);
     // Told by its form: it is no guess at a password, and costs no hash.
-    if let Some((_, key)) = &credential
-        && core.is_key(key.expose())
-    {
-        return api_key::check(core, throttle, caller, key.expose()).await;
+    if let Some(key) = credential.as_ref().and_then(|pair| key_in(core.as_ref(), pair)) {
+        return api_key::check(core, throttle, caller, key).await;
     }
     throttle.check(caller.source)?;
     if let Some((name, password)) = &credential {
@@ -54,9 +53,17 @@ pub(super) async fn check(
     throttle.attempt(caller, name.as_deref(), Tried::Credential(Scheme::Basic), verify).await
 }
 
-/// Whether the password is an API key, by its form and checksum.
+/// Whether an API key stands in it.
 pub(super) fn holds_key(own: &impl Own, encoded: &str) -> bool {
-    decode(encoded).is_some_and(|(_, password)| own.is_key(password.expose()))
+    decode(encoded).is_some_and(|pair| key_in(own, &pair).is_some())
+}
+
+/// The API key among name and password, told by its form and checksum: the password, or
+/// the name where there is none.
+pub fn key_in<'a>(own: &impl Own, (name, password): &'a (String, Secret)) -> Option<&'a str> {
+    let password = password.expose();
+    let text = if password.is_empty() { name } else { password };
+    own.is_key(text).then_some(text)
 }
 
 /// The name ends at the first colon; a password may hold more of them.
