@@ -234,3 +234,27 @@ async fn delivery_auto_gives_cookies_to_pages_of_this_origin_and_bodies_to_other
         assert!(plain.json()["token"].is_string() && plain.json()["refreshToken"].is_string());
     }
 }
+
+/// By http under a name of the local network the browser would drop them, and nobody
+/// could sign in.
+#[tokio::test]
+async fn delivery_auto_gives_cookies_where_browsers_keep_them() {
+    let gateway = Gateway::start(&format!("[dialect.status]\ndelivery = \"auto\"\n{ECHO}")).await;
+    let login = json!({ "username": ADMIN, "password": ADMIN_PASSWORD });
+    for (host, kept) in [
+        ("gate.lan:8080", false),
+        ("192.168.1.7", false),
+        ("localhost:8080", true),
+        ("gate.localhost", true),
+        ("127.0.0.9", true),
+        ("[::1]:8080", true),
+    ] {
+        let page = Client::anonymous(&gateway)
+            .host(host)
+            .with("x-forwarded-proto", "http")
+            .with("origin", &format!("http://{host}"));
+        let answer = page.post_json("/api/auth/login", &login).await.expect(200);
+        assert_eq!(!answer.fields("set-cookie").is_empty(), kept, "{host}");
+        assert_eq!(answer.json()["access_token"].is_string(), !kept, "{host}");
+    }
+}

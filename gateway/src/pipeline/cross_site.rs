@@ -9,6 +9,7 @@
 //! browser of today. Refused means neither verified nor counted.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
@@ -36,19 +37,31 @@ pub fn check(parts: &Parts, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<
     judge(&parts.headers, asked, listed).map_err(|foreign| Reason::CrossSite.because(foreign))
 }
 
-/// Whether a page of the origin that was asked has sent a request: no client but a
-/// browser says so.
+/// Whether a page of the origin that was asked has sent a request, in a browser that keeps
+/// our cookies for it: no client but a browser says so.
 #[must_use]
 pub fn is_own_page(headers: &HeaderMap, asked: Origin<'_>) -> bool {
-    let origin = message::only(headers, &header::ORIGIN);
-    let site = message::only(headers, &SEC_FETCH_SITE);
-    match (site, origin) {
-        (Ok(Some(site)), Ok(_)) => site == "same-origin",
-        (Ok(None), Ok(Some(origin))) => {
-            parse_page(origin).is_some_and(|page| is_asked(&page, asked))
-        }
-        _ => false,
-    }
+    let Ok(site) = message::only(headers, &SEC_FETCH_SITE) else { return false };
+    let Ok(origin) = message::only(headers, &header::ORIGIN) else { return false };
+    let page = origin.and_then(parse_page);
+    let is_own = match (site, &page) {
+        (Some(site), _) => site == "same-origin",
+        (None, Some(page)) => is_asked(page, asked),
+        (None, None) => false,
+    };
+    // Without a page the field itself tells: browsers send it to trustworthy origins alone.
+    is_own && page.is_none_or(|page| keeps_secure_cookies(&page))
+}
+
+/// Browsers drop `Secure` cookies over plain http, except from their own machine
+/// (RFC 6265bis 5.7, Secure Contexts 3.1). What the page says counts: the gateway sees
+/// http behind something that ends TLS.
+fn keeps_secure_cookies(page: &PageOrigin) -> bool {
+    let host = page.host.trim_start_matches('[').trim_end_matches(']');
+    page.scheme == "https"
+        || host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse_page(origin: &HeaderValue) -> Option<PageOrigin> {

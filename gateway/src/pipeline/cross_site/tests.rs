@@ -176,6 +176,39 @@ fn expected(method: &str, upgrade: bool, pages: &[Page], sites: &[bool]) -> bool
     }
 }
 
+#[test]
+fn an_own_page_is_one_whose_browser_keeps_our_cookies() {
+    let is_own = |fields: &[(&str, &str)], host, scheme| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        is_own_page(&parts(&Method::POST, &fields).headers, Origin { host, scheme })
+    };
+    for (page, host, scheme, own) in [
+        ("https://gate.example", "gate.example", "https", true),
+        // Behind something that ends TLS and says nothing of it.
+        ("https://gate.example", "gate.example", "http", true),
+        ("http://gate.lan:8080", "gate.lan:8080", "http", false),
+        ("http://192.168.1.7", "192.168.1.7", "http", false),
+        ("http://notlocalhost", "notlocalhost", "http", false),
+        ("http://localhost.example", "localhost.example", "http", false),
+        ("http://localhost:8080", "localhost:8080", "http", true),
+        ("http://gate.localhost", "gate.localhost", "http", true),
+        ("http://127.0.0.9:81", "127.0.0.9:81", "http", true),
+        ("http://[::1]:8080", "[::1]:8080", "http", true),
+        ("http://localhost", "localhost:8080", "http", false),
+        ("https://other.example", "gate.example", "https", false),
+    ] {
+        assert_eq!(is_own(&[("origin", page)], host, scheme), own, "{page}");
+    }
+    let site = ("sec-fetch-site", "same-origin");
+    assert!(is_own(&[site], "gate.example", "http"));
+    assert!(is_own(&[site, ("origin", "null")], "gate.example", "http"));
+    assert!(is_own(&[site, ("origin", "https://gate.example")], "gate.example", "http"));
+    assert!(!is_own(&[site, ("origin", "http://gate.lan")], "gate.lan", "http"));
+    assert!(!is_own(&[("sec-fetch-site", "none")], "gate.example", "https"));
+    assert!(!is_own(&[site, site], "gate.example", "https"));
+    assert!(!is_own(&[], "gate.example", "https"));
+}
+
 proptest! {
     #[test]
     fn whatever_is_stated_the_rule_decides(
