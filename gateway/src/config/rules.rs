@@ -1,20 +1,18 @@
 //! Which routes have the same rules. A server may read a path as that of another route:
 //! between routes with the same rules to the same server nobody gains by that.
 
-use std::net::IpAddr;
+mod server;
 
 use http::Method;
 
-use super::{
-    Access, Agents, Chosen, HttpTarget, KeyAccess, PathForm, Paths, Rate, Route, Target, Upstream,
-    UpstreamTls,
-};
+use self::server::Address;
+use super::{Access, Agents, Chosen, KeyAccess, PathForm, Paths, Rate, Route, Upstream};
 use crate::canonical::path::is_below;
 
 /// Decides for each route which others matter to its paths, and the form where nobody has
 /// chosen one: opaque only beside routes that have the same rules, or other servers.
 pub(super) fn settle_paths(routes: &mut [Route], upstreams: &[Upstream]) {
-    let servers: Vec<Option<Address>> = upstreams.iter().map(server).collect();
+    let servers: Vec<Option<Address>> = upstreams.iter().map(server::address).collect();
     let settled: Vec<Paths> = routes.iter().map(|route| settle(route, routes, &servers)).collect();
     for (route, paths) in routes.iter_mut().zip(settled) {
         route.paths = paths;
@@ -156,36 +154,10 @@ fn are_among(methods: &[Method], others: &[Method]) -> bool {
     others.is_empty() || !methods.is_empty() && methods.iter().all(has)
 }
 
-/// Host and port.
-type Address = (String, u16);
-
-/// Whether two upstreams are one server, as far as their addresses tell: names are not
-/// looked up.
+/// Whether two upstreams are one server, as far as their addresses tell.
 #[must_use]
 pub fn is_same_server(left: &Upstream, right: &Upstream) -> bool {
-    server(left) == server(right)
-}
-
-/// `None` for the echo, which has no address.
-fn server(upstream: &Upstream) -> Option<Address> {
-    match &upstream.target {
-        Target::Echo => None,
-        Target::Http(target) => Some(address(target)),
-    }
-}
-
-/// In one spelling. All of loopback is one host.
-fn address(target: &HttpTarget) -> Address {
-    let default = if matches!(target.tls, UpstreamTls::Off) { 80 } else { 443 };
-    let host = target.authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
-    let host = host.strip_suffix('.').unwrap_or(&host);
-    let ip = host.parse::<IpAddr>().map(|ip| ip.to_canonical());
-    let host = match ip {
-        Ok(ip) if ip.is_loopback() => "localhost".to_owned(),
-        Ok(ip) => ip.to_string(),
-        Err(_) => host.to_owned(),
-    };
-    (host, target.authority.port_u16().unwrap_or(default))
+    server::address(left) == server::address(right)
 }
 
 #[cfg(test)]
