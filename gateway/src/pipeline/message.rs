@@ -20,6 +20,9 @@ pub const FRAGMENT_MARK: &str = "portcullis-path-fragment";
 /// library would have reset the stream. A client that sends it says the same of itself.
 pub const UNFIT_MARK: &str = "portcullis-path-unfit";
 
+/// What browsers say of each request, and no page can change (Fetch Metadata 2.2).
+pub const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
 /// The host a request is for, in the form that routes compare: what was judged is what is
 /// forwarded. Both are empty when the client names none, as HTTP/1.0 lets it: then only
 /// routes for every host are for it.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -33,9 +33,6 @@ use super::Admission;
 /// way (`limits.requests_per_address`).
 const MOST: usize = 4_096;
 const MOST_OF_ACCOUNT: usize = 128;
-
-/// What browsers say of each request, and no page can change (Fetch Metadata 2.2).
-const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Places of those that wait.
 pub struct Turns {
@@ -141,7 +138,7 @@ pub async fn wait(
 }
 
 fn is_of_browser(headers: &HeaderMap) -> bool {
-    matches!(message::only(headers, &FETCH_MODE), Ok(Some(_)))
+    matches!(message::only(headers, &message::SEC_FETCH_MODE), Ok(Some(_)))
 }
 
 /// Whether nobody else's requests come by it, as far as the gateway can tell.

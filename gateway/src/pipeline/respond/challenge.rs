@@ -8,13 +8,13 @@
 //! navigation has no other way to sign in, but the requests of a page have, and a dialog
 //! over an application is nobody's wish.
 
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::canonical::path::is_below;
 use crate::config;
 use crate::config::schemes::{Challenge, ChallengeScheme, Schemes};
+use crate::pipeline::message::SEC_FETCH_MODE;
 
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// Where container registries have their API (OCI Distribution 1.1, "end-1").
 const REGISTRY: &str = "/v2";
 
