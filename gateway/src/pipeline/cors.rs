@@ -371,7 +371,8 @@ impl Preflight {
         self.origin.as_ref().is_some_and(|origin| policy.lists(origin))
     }
 
-    /// The first field that the policy does not let pages set.
+    /// The first field that the policy does not let pages set. What is no field's name (a
+    /// token, RFC 9110 5.1) is not quoted: the log holds nothing that anybody can write.
     fn unlisted_field(&self, policy: &Policy) -> Option<String> {
         let values = self.fields.iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
         let mut names = values.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
@@ -379,8 +380,9 @@ impl Preflight {
             policy.fields.iter().any(|field| name.eq_ignore_ascii_case(field.as_str().as_bytes()))
         };
         let unlisted = names.find(|name| !listed(name))?;
-        let shown = std::str::from_utf8(unlisted).ok().filter(|it| it.len() <= SHOWN_NAME_BYTES);
-        Some(shown.unwrap_or("a field").to_owned())
+        let name = HeaderName::from_bytes(unlisted).ok();
+        let shown = name.filter(|name| name.as_str().len() <= SHOWN_NAME_BYTES);
+        Some(shown.map_or_else(|| "a field".to_owned(), |name| name.to_string()))
     }
 }
 
@@ -528,7 +530,7 @@ fn answer(
     Ok(respond::preflight())
 }
 
-/// An origin as the log has it: never the bytes that somebody sent.
+/// An origin as the log has it: in the form in which browsers state one, or not quoted.
 fn describe(origin: Option<&HeaderValue>) -> String {
     let stated = origin.and_then(|origin| PageOrigin::parse(origin.to_str().ok()?).ok());
     match (origin, stated) {

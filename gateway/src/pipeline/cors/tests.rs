@@ -157,15 +157,23 @@ fn a_preflight_is_options_with_both_fields_and_nothing_that_browsers_never_send(
 #[test]
 fn the_first_field_that_is_not_listed_is_named() {
     let policy = policy("origins = [\"*\"]\nfields = [\"X-Listed\", \"Content-Type\"]");
-    let asked = |fields: &'static [&'static str]| {
-        let fields = fields.iter().map(|line| ("access-control-request-headers", *line));
-        let all: Vec<_> = ASKED.into_iter().chain(fields).collect();
-        Preflight::read(&request(&all), true).unwrap().unlisted_field(&policy)
+    let asked = |lines: &[&str]| {
+        let mut head = request(&ASKED);
+        for line in lines {
+            let name = header::ACCESS_CONTROL_REQUEST_HEADERS;
+            head.headers.append(name, value(line.as_bytes()));
+        }
+        Preflight::read(&head, true).unwrap().unlisted_field(&policy)
     };
     assert_eq!(asked(&[]), None);
     assert_eq!(asked(&["content-type,x-listed"]), None);
     assert_eq!(asked(&["CONTENT-TYPE , , x-Listed", ""]), None);
     assert_eq!(asked(&["content-type", "x-listed,x-other,x-more"]).as_deref(), Some("x-other"));
+    assert_eq!(asked(&["X-Other"]).as_deref(), Some("x-other"));
+    // What is no name is not quoted.
+    for unfit in ["x other", "\"x\"=1", "x:y", "<b>", "caf\u{e9}", "x\u{202e}", &"x".repeat(65)] {
+        assert_eq!(asked(&[unfit]).as_deref(), Some("a field"), "{unfit}");
+    }
 }
 
 /// A way through these routes, as the route's id and who answers.
