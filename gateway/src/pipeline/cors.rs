@@ -434,9 +434,9 @@ pub fn find_route<'g>(
         let route = gateway.routes.find_judged(host, path, method)?;
         return Ok(ControlFlow::Continue(go_on(record, route)));
     };
-    match way(&gateway.routes, (host, path), preflight.method.as_ref()) {
-        Ok(Way::Upstream(route)) => Ok(ControlFlow::Continue(go_on(record, route))),
-        Ok(Way::Here(route)) => {
+    match answered_by(&gateway.routes, (host, path), preflight.method.as_ref()) {
+        Ok(By::Upstream(route)) => Ok(ControlFlow::Continue(go_on(record, route))),
+        Ok(By::Here(route)) => {
             let policy = go_on(record, route).cors.policy();
             let policy = policy
                 .ok_or_else(|| Reason::PreflightRefused.because("the route has no `cors`"))?;
@@ -462,7 +462,7 @@ fn go_on<'g>(record: &mut RequestRecord, route: &'g Arc<Route>) -> &'g Arc<Route
 
 /// By whom a preflight is answered.
 #[derive(Debug)]
-enum Way<'r> {
+enum By<'r> {
     Upstream(&'r Arc<Route>),
     Here(&'r Arc<Route>),
 }
@@ -470,18 +470,18 @@ enum Way<'r> {
 /// The route that the request asked about would take decides. Where that one says nothing,
 /// OPTIONS passes if nobody needs a credential for it, as any request does. Else it ends
 /// here: it has none, and 401 would ask a browser for what it never sends with it.
-fn way<'r>(
+fn answered_by<'r>(
     routes: &'r Routes,
     (host, path): (&str, ReadPath<'_>),
     method: Option<&Method>,
-) -> Result<Way<'r>, Rejection> {
+) -> Result<By<'r>, Rejection> {
     let found = routes.find_judged(host, path, method.unwrap_or(&Method::OPTIONS));
     match found {
-        Ok(route) if matches!(route.cors, Rule::Upstream) => Ok(Way::Upstream(route)),
-        Ok(route) if matches!(route.cors, Rule::Policy(_)) => Ok(Way::Here(route)),
+        Ok(route) if matches!(route.cors, Rule::Upstream) => Ok(By::Upstream(route)),
+        Ok(route) if matches!(route.cors, Rule::Policy(_)) => Ok(By::Here(route)),
         found => match open_to_options(routes, host, path) {
-            Some(open) => Ok(Way::Upstream(open)),
-            None => found.map(Way::Here),
+            Some(open) => Ok(By::Upstream(open)),
+            None => found.map(By::Here),
         },
     }
 }

@@ -180,9 +180,9 @@ fn the_first_field_that_is_not_listed_is_named() {
 fn way_of(routes: &str, method: &str) -> Result<(String, &'static str), &'static str> {
     let routes = Routes::new(&configured(routes).routes);
     let method = Method::from_bytes(method.as_bytes()).ok();
-    match way(&routes, ("app.example", (&judged("/x"), &[])), method.as_ref()) {
-        Ok(Way::Upstream(route)) => Ok((route.id.to_string(), "upstream")),
-        Ok(Way::Here(route)) => Ok((route.id.to_string(), "here")),
+    match answered_by(&routes, ("app.example", (&judged("/x"), &[])), method.as_ref()) {
+        Ok(By::Upstream(route)) => Ok((route.id.to_string(), "upstream")),
+        Ok(By::Here(route)) => Ok((route.id.to_string(), "here")),
         Err(rejection) => Err(rejection.reason.code()),
     }
 }
@@ -253,14 +253,14 @@ proptest! {
         let says = |route: &Result<&Arc<Route>, Rejection>, rule: fn(&Rule) -> bool| {
             route.as_ref().is_ok_and(|route| rule(&route.cors))
         };
-        match way(&routes, ("app.example", (&judged("/"), &[])), Some(&method)) {
-            Ok(Way::Upstream(route)) => {
+        match answered_by(&routes, ("app.example", (&judged("/"), &[])), Some(&method)) {
+            Ok(By::Upstream(route)) => {
                 let told = says(&asked, |rule| matches!(rule, Rule::Upstream));
                 let open = plain.is_ok_and(|plain| plain.access == Access::Public && Arc::ptr_eq(plain, route));
                 prop_assert!(told || open, "{}", text);
                 prop_assert!(!says(&asked, |rule| matches!(rule, Rule::Policy(_))), "{}", text);
             }
-            Ok(Way::Here(route)) => {
+            Ok(By::Here(route)) => {
                 prop_assert!(Arc::ptr_eq(route, asked.as_ref().unwrap()), "{}", text);
                 prop_assert!(!matches!(route.cors, Rule::Upstream), "{}", text);
             }
