@@ -467,7 +467,8 @@ enum By<'r> {
     Here(&'r Arc<Route>),
 }
 
-/// The route that the request asked about would take decides. Where that one says nothing,
+/// The route that the request asked about would take decides, but a preflight is OPTIONS,
+/// and passes no route that asks who sends that. Where the route asked about says nothing,
 /// OPTIONS passes if nobody needs a credential for it, as any request does. Else it ends
 /// here: it has none, and 401 would ask a browser for what it never sends with it.
 fn answered_by<'r>(
@@ -477,13 +478,30 @@ fn answered_by<'r>(
 ) -> Result<By<'r>, Rejection> {
     let found = routes.find_judged(host, path, method.unwrap_or(&Method::OPTIONS));
     match found {
-        Ok(route) if matches!(route.cors, Rule::Upstream) => Ok(By::Upstream(route)),
+        Ok(route) if matches!(route.cors, Rule::Upstream) => {
+            let guard = guard_of_options(routes, host, path);
+            Ok(guard.map_or(By::Upstream(route), By::Here))
+        }
         Ok(route) if matches!(route.cors, Rule::Policy(_)) => Ok(By::Here(route)),
         found => match open_to_options(routes, host, path) {
             Some(open) => Ok(By::Upstream(open)),
             None => found.map(By::Here),
         },
     }
+}
+
+/// The route that is there for OPTIONS of the path, if that takes a credential and its
+/// preflights are not its upstream's.
+fn guard_of_options<'r>(
+    routes: &'r Routes,
+    host: &str,
+    (path, _): ReadPath<'_>,
+) -> Option<&'r Arc<Route>> {
+    let route = routes.find(host, &path.normal, &Method::OPTIONS).ok()?;
+    let guards = route.names(&Method::OPTIONS)
+        && route.access != Access::Public
+        && !matches!(route.cors, Rule::Upstream);
+    guards.then_some(route)
 }
 
 /// The route that lets everybody send OPTIONS, if it leaves preflights to its upstream.

@@ -98,6 +98,12 @@ impl Route {
         }
     }
 
+    /// Whether it is there for this method, and not for every one.
+    #[must_use]
+    pub fn names(&self, method: &Method) -> bool {
+        self.methods.contains(method)
+    }
+
     /// The methods it takes; none is every one.
     #[must_use]
     pub fn methods(&self) -> Vec<&str> {
@@ -288,7 +294,7 @@ pub fn has_path(route: &str, extent: PathMatch, path: &str) -> bool {
 /// The one that names the method, else for HEAD what GET would be answered by, else the
 /// one for every method.
 fn choose<'a>(owners: &'a [Arc<Route>], method: &Method) -> Option<&'a Arc<Route>> {
-    let naming = |method: &Method| owners.iter().find(|route| route.methods.contains(method));
+    let naming = |method: &Method| owners.iter().find(|route| route.names(method));
     naming(method)
         .or_else(|| naming(&Method::GET).filter(|_| *method == Method::HEAD))
         .or_else(|| owners.iter().find(|route| route.methods.is_empty()))

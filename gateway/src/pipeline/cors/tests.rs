@@ -195,6 +195,10 @@ fn the_route_of_the_method_that_is_asked_about_decides() {
     let both = |left: &str, right: &str| {
         route("read", &format!("methods = [\"GET\"]\n{left}")) + &route("rest", right)
     };
+    let options = |keys: &str| {
+        route("read", "methods = [\"GET\"]\ncors = \"upstream\"")
+            + &route("options", &format!("methods = [\"OPTIONS\"]\n{keys}"))
+    };
     for (routes, method, expected) in [
         (route("all", policy), "PUT", Ok(("all", "here"))),
         (route("all", "cors = \"upstream\""), "PUT", Ok(("all", "upstream"))),
@@ -209,6 +213,12 @@ fn the_route_of_the_method_that_is_asked_about_decides() {
         (both("", &format!("public = true\n{policy}")), "GET", Ok(("read", "here"))),
         (route("read", "methods = [\"GET\"]"), "PUT", Err("method_not_allowed")),
         (route("other", "path = \"/other\""), "PUT", Err("route_unknown")),
+        // A preflight passes no route for OPTIONS that asks who sends it.
+        (options("roles = [\"admin\"]"), "GET", Ok(("options", "here"))),
+        (options(policy), "GET", Ok(("options", "here"))),
+        (options("cors = \"upstream\""), "GET", Ok(("read", "upstream"))),
+        (options("public = true"), "GET", Ok(("read", "upstream"))),
+        (both("cors = \"upstream\"", "roles = [\"admin\"]"), "GET", Ok(("read", "upstream"))),
         // What is no method is asked as OPTIONS.
         (route("all", policy), "P UT", Ok(("all", "here"))),
     ] {
@@ -250,18 +260,25 @@ proptest! {
         let method: Method = method.parse().unwrap();
         let plain = routes.find("app.example", "/", &Method::OPTIONS);
         let asked = routes.find("app.example", "/", &method);
+        let guard = plain.as_ref().ok().filter(|plain| {
+            written[plain.index].methods.contains(&Method::OPTIONS)
+                && plain.access != Access::Public
+                && !matches!(plain.cors, Rule::Upstream)
+        });
         let says = |route: &Result<&Arc<Route>, Rejection>, rule: fn(&Rule) -> bool| {
             route.as_ref().is_ok_and(|route| rule(&route.cors))
         };
         match answered_by(&routes, ("app.example", (&judged("/"), &[])), Some(&method)) {
             Ok(By::Upstream(route)) => {
                 let told = says(&asked, |rule| matches!(rule, Rule::Upstream));
-                let open = plain.is_ok_and(|plain| plain.access == Access::Public && Arc::ptr_eq(plain, route));
-                prop_assert!(told || open, "{}", text);
+                let open = plain.as_ref().is_ok_and(|plain| plain.access == Access::Public && Arc::ptr_eq(plain, route));
+                prop_assert!(told && guard.is_none() || open, "{}", text);
                 prop_assert!(!says(&asked, |rule| matches!(rule, Rule::Policy(_))), "{}", text);
             }
             Ok(By::Here(route)) => {
-                prop_assert!(Arc::ptr_eq(route, asked.as_ref().unwrap()), "{}", text);
+                let guards = guard.is_some_and(|guard| Arc::ptr_eq(guard, route));
+                let is_asked_about = Arc::ptr_eq(route, asked.as_ref().unwrap());
+                prop_assert!(is_asked_about || guards, "{}", text);
                 prop_assert!(!matches!(route.cors, Rule::Upstream), "{}", text);
             }
             Err(rejection) => prop_assert_eq!(Some(rejection.reason), asked.err().map(|it| it.reason)),
