@@ -104,17 +104,17 @@ fn paths_because(config: &Config, route: &Route) -> String {
 }
 
 fn words(note: &Note<'_>) -> String {
-    let (route, laxer) = (&note.route.id, &note.laxer.id);
-    let asked = (access(note.route), access(note.laxer));
+    let named = |route: &Route| format!("route {} ({})", route.id, access(route));
+    let route = named(note.route);
+    let laxer: Vec<String> = note.laxer.iter().map(|laxer| named(laxer)).collect();
+    let laxer = laxer.join(", ");
     match note.concern {
-        Concern::Below => format!(
-            "route {route} ({}) is for its path alone; what lies below goes to route {laxer} ({})",
-            asked.0, asked.1
-        ),
-        Concern::OtherHost => format!(
-            "what route {route} ({}) protects is reached through route {laxer} ({}) by asking for another host",
-            asked.0, asked.1
-        ),
+        Concern::Below => {
+            format!("{route} is for its path alone; what lies below goes to {laxer}")
+        }
+        Concern::OtherHost => {
+            format!("what {route} protects is reached through {laxer} by asking for another host")
+        }
     }
 }
 
@@ -163,7 +163,7 @@ pub(super) fn list(config: &Config) -> Listed {
         table: table(&heads, ordered.iter().map(row).collect()),
         cors: config.cors.as_ref().map(policy),
         members: ordered.iter().map(|route| described(config, route)).collect(),
-        notes: review(&config.routes).iter().map(words).collect(),
+        notes: review(config).iter().map(words).collect(),
     }
 }
 

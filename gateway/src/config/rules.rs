@@ -90,7 +90,7 @@ pub fn asks_no_less(route: &Route, other: &Route) -> bool {
 fn lets_no_more_through(route: &Route, other: &Route) -> bool {
     // Every member is named, so that a new one has to be judged.
     let Route {
-        access,
+        access: _,
         methods,
         origins,
         id: _,
@@ -106,16 +106,32 @@ fn lets_no_more_through(route: &Route, other: &Route) -> bool {
         paths: _,
         cors,
         upgrades,
-        schemes,
+        schemes: _,
         challenge: _,
         rate: _,
     } = route;
-    access_asks_no_less(access, &other.access)
+    lets_in_no_more(route, &route.access, other)
         && are_among(methods, &other.methods)
         && origins.iter().all(|origin| other.origins.contains(origin))
         && *cors == other.cors
-        && schemes.are_among(other.schemes)
         && upgrades.iter().all(|upgrade| other.upgrades.contains(upgrade))
+}
+
+/// Whether somebody passes `route` whom `other` refuses, whatever it is that they ask for.
+/// Beside a route for agents others come with other keys, and are meant to.
+#[must_use]
+pub fn lets_others_in(route: &Route, other: &Route) -> bool {
+    let is_beside_agents = other.agents.are_accepted() && !route.agents.are_accepted();
+    if is_beside_agents {
+        !lets_in_no_more(route, &with_keys(&route.access, &other.access), other)
+    } else {
+        !lets_in_no_more(route, &route.access, other)
+    }
+}
+
+/// Whether nobody is let in by `route`, had it this access, whom `other` refuses.
+fn lets_in_no_more(route: &Route, access: &Access, other: &Route) -> bool {
+    access_asks_no_less(access, &other.access) && route.schemes.are_among(other.schemes)
 }
 
 fn access_asks_no_less(access: &Access, other: &Access) -> bool {

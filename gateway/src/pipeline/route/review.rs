@@ -2,35 +2,30 @@
 //! which of them may not be meant so.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use http::Method;
 
-use crate::config::{Access, HostMatch, PathMatch, Route};
+use crate::config::rules::{is_same_server, lets_others_in};
+use crate::config::{Access, Config, HostMatch, PathMatch, Route};
 
 use super::{Routes, has_path};
 
-/// A protected route beside one that asks for less, to the same upstream.
-#[derive(Debug, Clone, Copy)]
+/// A protected route beside some to the same server that let others in.
+#[derive(Debug)]
 pub struct Note<'a> {
     pub route: &'a Route,
-    pub laxer: &'a Route,
+    /// At least one.
+    pub laxer: Vec<&'a Route>,
     pub concern: Concern,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concern {
-    /// The route is exact, and what lies below its path goes to the laxer one.
+    /// The route is exact, and what lies below its path goes to a laxer one.
     Below,
-    /// The same path goes to the laxer one when another host is asked for.
+    /// The same path goes to a laxer one when another host is asked for.
     OtherHost,
-}
-
-impl Note<'_> {
-    fn says_as(&self, other: &Note<'_>) -> bool {
-        std::ptr::eq(self.route, other.route)
-            && std::ptr::eq(self.laxer, other.laxer)
-            && self.concern == other.concern
-    }
 }
 
 /// The routes in the order in which they match.
@@ -60,12 +55,13 @@ pub fn covers(route: &Route, host: &str, path: &str) -> bool {
     host_fits && has_path(&route.path, route.extent, path)
 }
 
-/// Pairs of routes of which the laxer may open what the other protects.
+/// The routes beside laxer ones that may open what they protect: one note of each concern.
 #[must_use]
-pub fn review(routes: &[Route]) -> Vec<Note<'_>> {
+pub fn review(config: &Config) -> Vec<Note<'_>> {
+    let Config { routes, upstreams, .. } = config;
     let found = Routes::new(routes);
     let find = |host: &str, path: &str, method: &Method| {
-        found.find(host, path, method).ok().map(|found| &routes[found.index])
+        found.find(host, path, method).ok().map(|found| found.index)
     };
     let mut hosts: Vec<String> = routes.iter().map(|route| witness_host(&route.host)).collect();
     hosts.sort();
@@ -74,25 +70,33 @@ pub fn review(routes: &[Route]) -> Vec<Note<'_>> {
     for route in routes.iter().filter(|route| route.access != Access::Public) {
         let own = witness_host(&route.host);
         let below = witness_below(&route.path);
+        let is_laxer = |other: &Route| {
+            is_same_server(&upstreams[other.upstream], &upstreams[route.upstream])
+                && lets_others_in(other, route)
+        };
         let methods = witness_methods(route);
-        for method in &methods {
-            let laxer = |host: &str, path: &str| {
-                find(host, path, method).filter(|other| is_laxer(other, route))
-            };
-            let mut note = |laxer: Option<_>, concern| {
-                let note = laxer.map(|laxer| Note { route, laxer, concern });
-                notes.extend(note.filter(|note| !notes.iter().any(|known| known.says_as(note))));
-            };
-            if route.extent == PathMatch::Exact {
-                note(laxer(&own, &below), Concern::Below);
+        let laxer = |host: &str, path: &str| -> Vec<usize> {
+            let found = methods.iter().filter_map(|method| find(host, path, method));
+            found.filter(|place| is_laxer(&routes[*place])).collect()
+        };
+        let mut note = |places: Vec<usize>, concern| {
+            let places: BTreeSet<usize> = places.into_iter().collect();
+            let laxer: Vec<&Route> = places.into_iter().map(|place| &routes[place]).collect();
+            if !laxer.is_empty() {
+                notes.push(Note { route, laxer, concern });
             }
-            for host in hosts.iter().filter(|host| **host != own) {
-                note(laxer(host, &route.path), Concern::OtherHost);
-                if route.extent == PathMatch::Below {
-                    note(laxer(host, &below), Concern::OtherHost);
-                }
+        };
+        if route.extent == PathMatch::Exact {
+            note(laxer(&own, &below), Concern::Below);
+        }
+        let mut elsewhere = Vec::new();
+        for host in hosts.iter().filter(|host| **host != own) {
+            elsewhere.extend(laxer(host, &route.path));
+            if route.extent == PathMatch::Below {
+                elsewhere.extend(laxer(host, &below));
             }
         }
+        note(elsewhere, Concern::OtherHost);
     }
     notes
 }
@@ -113,20 +117,4 @@ fn witness_below(path: &str) -> String {
 
 fn witness_methods(route: &Route) -> Vec<Method> {
     if route.methods.is_empty() { vec![Method::GET, Method::POST] } else { route.methods.clone() }
-}
-
-/// Whether `other` lets through to the same upstream whom `route` would refuse.
-fn is_laxer(other: &Route, route: &Route) -> bool {
-    other.upstream == route.upstream
-        && match (&other.access, &route.access) {
-            (_, Access::Public) => false,
-            (Access::Public, Access::Authenticated { .. }) => true,
-            (
-                Access::Authenticated { roles, scopes, .. },
-                Access::Authenticated { roles: wanted, scopes: wanted_scopes, .. },
-            ) => {
-                (roles.is_empty() && !wanted.is_empty())
-                    || (scopes.is_empty() && !wanted_scopes.is_empty())
-            }
-        }
 }

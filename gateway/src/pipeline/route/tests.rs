@@ -3,17 +3,20 @@ mod spellings;
 use http::Method;
 use proptest::prelude::*;
 
-use super::review::{Concern, covers, review};
+use super::review::{Concern, Note, covers, review};
 use super::{Reason, Routes};
 use crate::canonical::host::host_name;
 use crate::canonical::path::normalise;
 use crate::config::file::{Sources, load};
-use crate::config::{HostMatch, PathMatch, Route};
+use crate::config::{Config, HostMatch, PathMatch, Route};
+
+fn loaded(text: &str) -> Result<Config, String> {
+    let file = Some(("test".to_owned(), text.to_owned()));
+    load(Sources { file, ..Sources::default() }).map_err(|problems| problems.to_string())
+}
 
 fn configured(text: &str) -> Result<Vec<Route>, String> {
-    let file = Some(("test".to_owned(), text.to_owned()));
-    let config = load(Sources { file, ..Sources::default() });
-    config.map(|config| config.routes).map_err(|problems| problems.to_string())
+    loaded(text).map(|config| config.routes)
 }
 
 fn routes(text: &str) -> Routes {
@@ -179,14 +182,17 @@ fn noted_beside(open: &str, others: &[&str]) -> Vec<String> {
     };
     let others: String = others.iter().enumerate().map(route).collect();
     let text = format!("[[route]]\nid = \"open\"\nupstream = \"echo\"\n{open}\n{others}");
-    let routes = configured(&text).unwrap_or_else(|problems| panic!("{problems}"));
-    let notes = review(&routes);
-    assert!(notes.iter().all(|note| note.laxer.id == "open" && note.concern == Concern::Below));
+    let config = loaded(&text).unwrap_or_else(|problems| panic!("{problems}"));
+    let notes = review(&config);
+    for note in &notes {
+        assert_eq!((&*note.laxer[0].id, note.laxer.len()), ("open", 1));
+        assert_eq!(note.concern, Concern::Below);
+    }
     notes.iter().map(|note| note.route.id.clone()).collect()
 }
 
 #[test]
-fn a_route_is_laxer_that_asks_for_no_role_or_no_scope_where_another_does() {
+fn a_route_is_laxer_that_lets_somebody_in_whom_another_refuses() {
     let (roles, scopes) = ("roles = [\"admin\"]", "scopes = [\"read\"]");
     for (open, other, is_noted) in [
         ("public = true", "", true),
@@ -199,8 +205,22 @@ fn a_route_is_laxer_that_asks_for_no_role_or_no_scope_where_another_does() {
         (roles, roles, false),
         (roles, "", false),
         (scopes, "", false),
-        ("roles = [\"user\"]", roles, false),
-        ("scopes = [\"write\"]", scopes, false),
+        ("roles = [\"user\"]", roles, true),
+        ("roles = [\"admin\", \"user\"]", roles, true),
+        (roles, "roles = [\"admin\", \"user\"]", false),
+        ("scopes = [\"write\"]", scopes, true),
+        ("scopes = [\"write\", \"read\"]", scopes, false),
+        ("", "keys = \"none\"", true),
+        ("keys = \"none\"", "", false),
+        ("", "schemes = [\"bearer\"]", true),
+        ("schemes = [\"bearer\"]", "", false),
+        // Agents come with keys that others have not.
+        ("", "agents = true", false),
+        ("", "agents = true\nroles = [\"admin\"]", true),
+        // Whom it lets in matters, and not how often, to do what, or for which pages.
+        ("rate = \"none\"", "", false),
+        ("origins = [\"https://a.example\"]\nupgrades = [\"tcp\"]", "", false),
+        ("cors = \"upstream\"", "", false),
         // Of the methods that the other has.
         ("methods = [\"POST\"]", "roles = [\"admin\"]\nmethods = [\"POST\"]", true),
         ("methods = [\"GET\"]", "roles = [\"admin\"]\nmethods = [\"POST\"]", false),
@@ -241,11 +261,12 @@ fn a_route_covers_its_hosts_and_paths_and_no_others() {
 #[test]
 fn laxer_ways_to_the_same_upstream_are_noted() {
     let noted = |text: &str| -> Vec<(String, String, Concern)> {
-        let routes = configured(text).unwrap_or_else(|problems| panic!("{problems}"));
-        let notes = review(&routes);
-        let ids =
-            notes.iter().map(|note| (note.route.id.clone(), note.laxer.id.clone(), note.concern));
-        ids.collect()
+        let config = loaded(text).unwrap_or_else(|problems| panic!("{problems}"));
+        let laxer = |note: &Note<'_>| {
+            note.laxer.iter().map(|laxer| laxer.id.clone()).collect::<Vec<_>>().join(" ")
+        };
+        let notes = review(&config);
+        notes.iter().map(|note| (note.route.id.clone(), laxer(note), note.concern)).collect()
     };
     let public = "[[route]]\nid = \"open\"\npublic = true\nupstream = \"echo\"\n";
     let admin =
@@ -257,6 +278,25 @@ fn laxer_ways_to_the_same_upstream_are_noted() {
     assert_eq!(noted(&format!("{public}{admin}{named}")), note(Concern::OtherHost));
     // For this host, everything is the open route's.
     assert_eq!(noted(&format!("{public}{named}{admin}")), note(Concern::OtherHost));
+    // Under another name or spelling it is the same server.
+    let [public, admin] = [(public, "127.0.0.1"), (admin, "127.1")]
+        .map(|(route, host)| route.replace("echo", &format!("http://{host}:1")));
+    assert_eq!(noted(&format!("{public}{admin}exact = true\n")), note(Concern::Below));
+    let elsewhere = admin.replace("127.1:1", "127.1:2");
+    assert_eq!(noted(&format!("{public}{elsewhere}exact = true\n")), []);
+}
+
+#[test]
+fn a_route_is_noted_once_however_many_others_are_laxer() {
+    let route = |at: usize| {
+        format!(
+            "[[route]]\nid = \"{at}\"\nhost = \"h{at}.example\"\nroles = [\"r{at}\"]\nupstream = \"echo\"\n"
+        )
+    };
+    let config = loaded(&(0..9).map(route).collect::<String>()).expect("routes");
+    let notes = review(&config);
+    assert_eq!(notes.len(), 9);
+    assert!(notes.iter().all(|note| note.laxer.len() == 8));
 }
 
 // What follows proves the search against a plain model of it.
