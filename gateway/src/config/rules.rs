@@ -82,8 +82,7 @@ fn with_keys(access: &Access, of: &Access) -> Access {
 }
 
 /// Whether nobody passes `route` whom `other` refuses, nor more often.
-#[must_use]
-pub fn asks_no_less(route: &Route, other: &Route) -> bool {
+fn asks_no_less(route: &Route, other: &Route) -> bool {
     lets_no_more_through(route, other) && is_no_faster(route.rate, other.rate)
 }
 

@@ -2,18 +2,19 @@
 //! a stricter one protects.
 //!
 //! The servers are modelled here, on their own: what they do to a path is no list that the
-//! gateway has too.
+//! gateway has too. So is who passes which route ([`written`]).
+
+mod written;
 
 use std::collections::BTreeSet;
 
 use http::Method;
 use proptest::prelude::*;
 
+use self::written::Written;
 use super::configured;
 use crate::canonical::path::{Reading, judge};
-use crate::config::file::{Sources, load};
-use crate::config::rules::{asks_no_less, is_same_server};
-use crate::config::{Config, PathForm, Route};
+use crate::config::{Chosen, PathForm, Route};
 use crate::pipeline::route::Routes;
 
 /// What a server does to a path before it looks for the resource, step by step.
@@ -135,38 +136,6 @@ fn plainly(resource: &[u8]) -> String {
     resource.iter().map(spelled).collect()
 }
 
-/// Routes to few servers, whose paths lie below each other.
-fn route() -> impl Strategy<Value = String> {
-    let paths = ["/", "/", "/a", "/a/b", "/a/b/c", "/b", "/ab"];
-    let rules = [
-        "",
-        "",
-        "public = true",
-        "public = true",
-        "roles = [\"admin\"]",
-        "roles = [\"admin\", \"user\"]",
-        "scopes = [\"write\"]",
-        "keys = \"none\"",
-        "agents = true",
-        "agents = \"any\"",
-        "ws_token = true",
-        "methods = [\"GET\"]",
-        "methods = [\"POST\"]\nroles = [\"admin\"]",
-    ];
-    let hosts = ["", "", "host = \"x.example\"", "host = \"*.example\""];
-    let forms = ["", "", "paths = \"opaque\"", "paths = \"opaque\"", "paths = \"strict\""];
-    let upstreams = ["echo", "http://127.0.0.1:1", "http://localhost:1", "http://127.0.0.1:2"];
-    let pick = |words: &[&'static str]| proptest::sample::select(words.to_vec());
-    let parts =
-        (pick(&paths), pick(&rules), pick(&hosts), pick(&forms), pick(&upstreams), any::<bool>());
-    parts.prop_map(|(path, rules, host, form, upstream, exact)| {
-        format!(
-            "[[route]]\npath = \"{path}\"\nexact = {exact}\nupstream = \"{upstream}\"\n\
-             {rules}\n{host}\n{form}\n"
-        )
-    })
-}
-
 /// A path of few letters, each spelled somehow, with what may be put between them.
 fn spelling() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -182,31 +151,25 @@ fn spelling() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece, 0..9).prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
-/// As many of the routes as can stand beside each other.
-fn set(routes: &[String]) -> Option<Config> {
-    let mut text = String::new();
+/// As many of the routes as can stand beside each other, and these as configured.
+fn set(routes: &[Written]) -> (Vec<&Written>, Vec<Route>) {
+    let (mut text, mut kept, mut all) = (String::new(), Vec::new(), Vec::new());
     for (id, route) in routes.iter().enumerate() {
-        let more = format!("{text}{route}id = \"{id}\"\n");
-        if configured(&more).is_ok() {
-            text = more;
+        let more = format!("{text}{}id = \"{id}\"\n", route.text());
+        if let Ok(configured) = configured(&more) {
+            (text, all) = (more, configured);
+            kept.push(route);
         }
     }
-    let file = Some(("test".to_owned(), text));
-    load(Sources { file, ..Sources::default() }).ok()
+    (kept, all)
 }
 
-/// The route that a path belongs to when it is asked for plainly.
-fn plain_route<'a>(
-    all: &'a [Route],
-    found: &Routes,
-    host: &str,
-    resource: &[u8],
-    method: &Method,
-) -> Option<&'a Route> {
+/// The place of the route that a path belongs to when it is asked for plainly.
+fn plain_route(routes: &Routes, host: &str, resource: &[u8], method: &Method) -> Option<usize> {
     let path = plainly(resource);
     let judged = judge(&path);
     let path = judged.as_ref().map_or(&*path, |judged| &*judged.normal);
-    found.find(host, path, method).ok().map(|route| &all[route.index])
+    routes.find(host, path, method).ok().map(|route| route.index)
 }
 
 const HOSTS: [&str; 3] = ["x.example", "y.example", "other"];
@@ -216,13 +179,14 @@ proptest! {
 
     #[test]
     fn no_spelling_leads_by_a_route_to_what_a_stricter_one_protects(
-        set_of in proptest::collection::vec(route(), 2..6),
+        set_of in written::routes(),
         requests in proptest::collection::vec((0..HOSTS.len(), spelling(), any::<bool>()), 6),
         servers in proptest::collection::vec(server(), 12),
     ) {
-        let Some(config) = set(&set_of) else { return Ok(()) };
-        let (all, routes) = (&config.routes, Routes::new(&config.routes));
-        let server_of = |route: &Route| &config.upstreams[route.upstream];
+        let (written, all) = set(&set_of);
+        let routes = Routes::new(&all);
+        // Pairs of which the first gives no more.
+        let mut equal = BTreeSet::new();
         for (host, spelling, get) in &requests {
             let (host, method) = (HOSTS[*host], if *get { Method::GET } else { Method::POST });
             let Ok(judged) = judge(spelling) else { continue };
@@ -230,29 +194,45 @@ proptest! {
             let Ok(found) = routes.find_judged(host, (&judged, &readings), &method) else {
                 continue;
             };
-            let by = &all[found.index];
+            let by = found.index;
             for steps in &servers {
                 let resource =
                     steps.iter().fold(spelling.as_bytes().to_vec(), |path, step| step.take(&path));
                 // Who never decodes means what an escape stands for all the same.
                 let decodes = steps.iter().any(|step| matches!(step, Step::Decode));
                 let resource = if decodes { resource } else { decoded(&resource) };
-                let own = plain_route(all, &routes, host, &resource, &method);
-                if own.is_some_and(|own| std::ptr::eq(own, by)) {
+                if plain_route(&routes, host, &resource, &method) == Some(by) {
                     continue;
                 }
                 for other in HOSTS {
-                    let Some(protects) = plain_route(all, &routes, other, &resource, &method) else {
+                    let protects = plain_route(&routes, other, &resource, &method);
+                    let Some(place) = protects.filter(|place| equal.insert((by, *place))) else {
                         continue;
                     };
+                    let protects = written[place];
                     prop_assert!(
-                        !is_same_server(server_of(by), server_of(protects))
-                            || asks_no_less(by, protects),
-                        "{method} {host} {spelling} passes by {}, {steps:?} reads {:?}, which {} protects: {:#?}",
-                        by.id, String::from_utf8_lossy(&resource), protects.id, set_of,
+                        !written[by].is_to_server_of(protects)
+                            || !written[by].gives_more_than(protects),
+                        "{method} {host} {spelling} passes by {:?}, {steps:?} reads {:?}, which {protects:?} protects",
+                        written[by], String::from_utf8_lossy(&resource),
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_route_knows_each_that_refuses_what_it_gives(set_of in written::routes()) {
+        let (written, all) = set(&set_of);
+        let pairs = (0..all.len()).flat_map(|by| (0..all.len()).map(move |other| (by, other)));
+        let are_one = |by: usize, other: usize| written[by].is_to_server_of(written[other]);
+        for (by, other) in pairs.filter(|(by, other)| by != other && are_one(*by, *other)) {
+            let (gives, refuses) = (written[by], written[other]);
+            let is_known = all[by].paths.stricter.contains(&other);
+            prop_assert!(is_known || !gives.gives_more_than(refuses), "{gives:?} {refuses:?}");
+            let may_be = all[by].paths.chosen == Chosen::Written || !gives.has_other_rules_than(refuses);
+            let is_opaque = all[by].paths.form == PathForm::Opaque;
+            prop_assert!(may_be || !is_opaque, "{gives:?} {refuses:?}");
         }
     }
 
@@ -261,8 +241,7 @@ proptest! {
     fn a_server_with_one_kind_of_rules_gets_every_spelling(
         path in "/(/|a|b|%2F|%2f|;|%3B|=|@|:|%25|%252F|%20|%C3%A9|\\+|!){0,12}",
     ) {
-        let config = set(&["[[route]]\nupstream = \"echo\"\n".to_owned()]).expect("a route");
-        let routes = Routes::new(&config.routes);
+        let routes = Routes::new(&configured("[[route]]\nupstream = \"echo\"\n").expect("a route"));
         let judged = judge(&path);
         prop_assert!(judged.is_ok(), "{path}: {judged:?}");
         let judged = judged.expect("just seen");
