@@ -19,7 +19,7 @@ const WEB: [&str; 4] = [
 pub enum Form {
     /// Trailers-Only (gRPC over HTTP2, "Responses").
     Grpc,
-    /// The same fields under the media type of the call, by its place in [`WEB`]: every
+    /// The same fields under the media type of the call, by its place in `WEB`: every
     /// request has room for it.
     Web(u8),
 }
