@@ -46,7 +46,7 @@ async fn a_target_has_so_many_bytes_over_either_protocol() {
 #[tokio::test]
 async fn a_target_that_is_no_uri_is_refused_with_an_id_and_a_line_in_the_log() {
     let gateway = Gateway::start(PUBLIC_ECHO).await;
-    for target in ["/<", "/?q=\"<>"] {
+    for target in ["/<", "/<?q=\"<>"] {
         let mut stream = raw(&gateway).await;
         stream.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
         stream.read_response().await.expect(200);
