@@ -116,7 +116,8 @@ fn check_readers(passed: &[u8], cuts: &[u8]) {
     for (actual, expected) in actual.iter().zip(&expected) {
         assert_eq!(actual, expected, "hyper read something else");
     }
-    // hyper leaves after a message that is the last one by its own word.
+    // hyper leaves after a message that is the last one by its own word, and after a CONNECT
+    // that is answered with 200, as here; the gateway refuses it.
     let ends = expected.get(actual.len().wrapping_sub(1)).is_some_and(is_last);
     assert!(ends || cut_short || actual.len() == expected.len(), "hyper missed {expected:?}");
     assert!(clean || cut_short, "hyper refused what was passed");
@@ -131,7 +132,7 @@ fn is_last(message: &Message) -> bool {
             || name == "connection"
                 && String::from_utf8_lossy(value).to_ascii_lowercase().contains("close")
     };
-    message.fields.iter().any(close)
+    message.method == "CONNECT" || message.fields.iter().any(close)
 }
 
 /// All whole messages, and whether one more has begun.
