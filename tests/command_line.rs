@@ -121,7 +121,7 @@ async fn status_shows_what_is_held_and_what_was_counted() {
     gateway.stop().await;
     let ended = gateway.cli(&["status"], None).await;
     assert_eq!(ended.status.code(), FAILURE, "{ended:?}");
-    assert!(ended.stderr.contains("not running"), "{ended:?}");
+    assert!(ended.stderr.contains("no gateway is running"), "{ended:?}");
 }
 
 /// Was: whoever read that it listens and commanded it at once found no gateway.

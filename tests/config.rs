@@ -468,17 +468,17 @@ const MISTAKES: &[Mistake] = &[
     ("[log]\nformat = ^\"jsno\"\n", "log.format: expected one of", Some("did you mean `json`?")),
     (
         "[tls]\ncertificate = ^\"missing.pem\"\nkey = \"good.key\"\n",
-        "tls.certificate: \"missing.pem\" cannot be read",
+        "tls.certificate: missing.pem cannot be read",
         None,
     ),
     (
         "[tls]\ncertificate = \"good.pem\"\nkey = ^\"good.pem\"\n",
-        "tls.key: \"good.pem\" holds no private key",
+        "tls.key: good.pem holds no private key",
         None,
     ),
     (
         "[upstream.app]\nurl = \"https://127.0.0.1:3000\"\nroots = ^\"good.key\"\n",
-        "upstream.app.roots: \"good.key\" holds no certificate",
+        "upstream.app.roots: good.key holds no certificate",
         None,
     ),
     (
@@ -532,7 +532,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[github]\nclient_id = \"Iv1.a\"\nclient_secret_file = \"secret\"\nroots = ^\"good.key\"\n",
-        "github.roots: \"good.key\" holds no certificate",
+        "github.roots: good.key holds no certificate",
         None,
     ),
     ("[limits]\nuser_pause = ^\"2h\"\n", "limits.user_pause: expected a duration like", None),
@@ -603,7 +603,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[store]\nurl = \"rediss://h\"\nroots = ^\"good.key\"\n",
-        "store.roots: \"good.key\" holds no certificate",
+        "store.roots: good.key holds no certificate",
         None,
     ),
     (

@@ -34,6 +34,7 @@ mod regression;
 mod replicas;
 mod routes;
 mod secrets;
+mod state;
 mod support;
 mod table;
 mod warnings;

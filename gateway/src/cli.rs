@@ -3,6 +3,7 @@
 mod administer;
 mod announce;
 mod commands;
+mod configuration;
 mod conform;
 mod explain;
 mod htpasswd;
@@ -11,8 +12,7 @@ mod output;
 mod routes;
 mod store;
 
-use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,12 +21,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::check_acceptable;
 use crate::auth::secret::Secret;
-use crate::config::file::{Files, Sources, default_path, load};
+use crate::config::file::Files;
 use crate::config::units::{DURATION_FORMS, parse_duration};
-use crate::config::{Config, LEVELS, LogFormat};
+use crate::config::{LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
-use crate::server::{self, reach::reach};
+use crate::server::{self, first_account::PasswordPlace, reach::reach};
 use crate::telemetry::log::{self, Style};
 use crate::telemetry::sink::Sink;
 
@@ -34,6 +34,7 @@ use commands::{
     KeyCommand, LockoutCommand, RegistrationCommand, ServerCommand, SessionCommand, UserCommand,
     WorkspaceCommand,
 };
+use configuration::{configure, configure_store};
 use output::{fail, say};
 use store::StoreCommand;
 
@@ -54,7 +55,8 @@ pub struct Arguments {
 
 #[derive(Debug, Args)]
 struct Place {
-    /// The configuration file [default: config.toml, if there is one]
+    /// The configuration file [default: PORTCULLIS_CONFIG, config.toml or
+    /// /etc/portcullis/config.toml, whichever comes first]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How answers are printed [default: table]
@@ -241,50 +243,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Reads the configuration, or says what is wrong with it.
-fn configure(place: &Place, options: RunOptions, files: Files) -> Result<Config, ExitCode> {
-    let path = match &place.config {
-        Some(path) => Some(path.clone()),
-        None => Some(default_path().to_owned()).filter(|path| path.exists()),
-    };
-    let file = match path {
-        Some(path) => match std::fs::read_to_string(&path) {
-            Ok(text) => Some((path.display().to_string(), text)),
-            Err(error) => {
-                return Err(fail(EXIT_CONFIG, &format!("{}: {error}", path.display())));
-            }
-        },
-        None => None,
-    };
-    let mut environment = BTreeMap::new();
-    let mut unreadable = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        match (name.into_string(), value.into_string()) {
-            (Ok(name), Ok(value)) => drop(environment.insert(name, value)),
-            (Ok(name), Err(_)) => unreadable.push(name),
-            (Err(_), _) => {}
-        }
-    }
-    let RunOptions { to, listen, log_format, log_level } = options;
-    let loaded = load(Sources { file, environment, unreadable, to, listen, files });
-    let mut config = loaded.map_err(|problems| {
-        let count = match problems.count {
-            1 => "1 problem".to_owned(),
-            count => format!("{count} problems"),
-        };
-        fail(EXIT_CONFIG, &format!("{problems}\n{count} in the configuration"))
-    })?;
-    config.log.format = log_format.unwrap_or(config.log.format);
-    config.log.level = log_level.unwrap_or(config.log.level);
-    Ok(config)
-}
-
-/// Where the store lies is all that matters to some commands; routes may be missing.
-fn configure_store(place: &Place) -> Result<Config, ExitCode> {
-    let options = RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() };
-    configure(place, options, Files::NotNeeded)
-}
-
 fn check(place: &Place, options: CheckOptions) -> ExitCode {
     let config = match configure(place, options.run, Files::Needed) {
         Ok(config) => config,
@@ -340,7 +298,9 @@ fn run(place: &Place, options: RunOptions) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error.to_string()),
     };
-    let outcome = runtime.block_on(server::run(config, sink, |config, fact| {
+    let place =
+        if io::stderr().is_terminal() { PasswordPlace::Terminal } else { PasswordPlace::File };
+    let outcome = runtime.block_on(server::run(config, sink, place, |config, fact| {
         announce::announce(style, config, &fact);
     }));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));

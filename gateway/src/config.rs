@@ -21,6 +21,7 @@ pub mod problem;
 mod routes;
 pub mod rules;
 pub mod schemes;
+mod state;
 mod store;
 pub mod units;
 mod upstream;
@@ -146,6 +147,8 @@ pub struct Tls {
     pub key: PathBuf,
     /// Whether both are where a self-signed pair may be made when none is there.
     pub self_signed: SelfSigned,
+    /// Where version 0.1 made the pair, if that is another directory.
+    pub former: Option<PathBuf>,
     pub sni: SniRule,
     /// `None`: browsers are not told to come by TLS only.
     pub hsts: Option<Hsts>,
@@ -181,6 +184,8 @@ pub enum SniRule {
 pub struct Store {
     /// Of the admin socket, the secret that was not given, and the embedded store.
     pub directory: PathBuf,
+    /// Where version 0.1 took the directory to be, if that is another.
+    pub former: Option<PathBuf>,
     /// `None`: the embedded store.
     pub shared: Option<SharedStore>,
 }

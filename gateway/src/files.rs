@@ -140,6 +140,17 @@ impl Directory {
         Self::find(path, key)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
     }
 
+    /// Lets git take nothing of what lies here. That is a convenience: where it fails, nothing
+    /// does.
+    pub fn keep_from_git(&self) {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let mode = Mode::from_raw_mode(0o600);
+        let made = rustix::fs::openat(&self.file, ".gitignore", flags | OFlags::CLOEXEC, mode);
+        if let Ok(made) = made {
+            let _ = File::from(made).write_all(b"*\n");
+        }
+    }
+
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

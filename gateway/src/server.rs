@@ -1,6 +1,7 @@
 //! The composition root: the only file that knows every other. It puts the parts
 //! together, starts them, and stops them in order.
 
+pub mod first_account;
 mod notices;
 mod own_files;
 mod permissions;
@@ -21,14 +22,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 
-use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
 use crate::auth::link::LinkPolicy;
 use crate::auth::password::PasswordRule;
-use crate::auth::ports::{
-    AccountLimits, Clock, Creation, Entropy, FailureLimit, Mailer, Store, StoreState,
-};
+use crate::auth::ports::{AccountLimits, Clock, Entropy, FailureLimit, Mailer, Store};
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
@@ -41,7 +39,7 @@ use crate::config::{
 };
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, MIN_SECRET_BYTES, SecretTooShort};
-use crate::crypto::passwords::{HashingPool, hash_now};
+use crate::crypto::passwords::HashingPool;
 use crate::dialect::admin::Admin;
 use crate::dialect::delivery::{Delivery, DeliveryRule};
 use crate::dialect::envelope::{CALLBACK, Envelope};
@@ -84,6 +82,7 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 use crate::trust::Connector;
 
+use first_account::{FirstAccount, FirstPassword, PasswordPlace, make_admin, make_admin_later};
 use sweeping::Sweeping;
 
 /// Why the gateway does not run. Printed once, with its causes.
@@ -107,6 +106,22 @@ pub enum StartError {
     SecretFile { path: PathBuf, bytes: usize },
     #[error(transparent)]
     File(#[from] Fault),
+    #[error(
+        "state lies in {}, where version 0.1 kept it, and none in {}, where it belongs now: stop \
+         the gateway that uses it and move all of it there (`mv`), or name the former place \
+         (store.path = {former:?}); if it is another gateway's, name the new one \
+         (store.path = {now:?})",
+        former.display(), now.display()
+    )]
+    FormerStore { former: PathBuf, now: PathBuf },
+    #[error(
+        "the self-signed certificate lies in {}, where version 0.1 kept it, and none in {}, \
+         where it belongs now: move server.pem and server.key there, or name both in \
+         tls.certificate and tls.key; without the former one, clients that trust it have to be \
+         told of another",
+        former.display(), now.display()
+    )]
+    FormerCertificate { former: PathBuf, now: PathBuf },
     #[error("upstream {name}: {reason}")]
     Upstream { name: String, reason: String },
     #[error("mail: {reason}")]
@@ -133,10 +148,25 @@ pub enum StartError {
 /// What a start has to tell, in order.
 #[derive(Debug)]
 pub enum Fact {
-    Certificate { path: PathBuf, fingerprint: String, source: certificates::Source },
-    SecretMade { path: PathBuf },
-    AdminMade { password: Option<Secret> },
-    Listening { address: std::net::SocketAddr, tls: bool },
+    /// Where the gateway keeps its own files.
+    State {
+        path: PathBuf,
+    },
+    Certificate {
+        path: PathBuf,
+        fingerprint: String,
+        source: certificates::Source,
+    },
+    SecretMade {
+        path: PathBuf,
+    },
+    AdminMade(FirstPassword),
+    /// `ADMIN_PASSWORD` says something, and there are accounts already.
+    AdminPasswordUnused,
+    Listening {
+        address: std::net::SocketAddr,
+        tls: bool,
+    },
     Ready,
 }
 
@@ -147,6 +177,7 @@ pub enum Fact {
 pub async fn run(
     config: Config,
     sink: Sink,
+    place: PasswordPlace,
     mut tell: impl FnMut(&Config, Fact),
 ) -> Result<(), StartError> {
     // Signals first: one that comes during the start is not lost.
@@ -157,6 +188,7 @@ pub async fn run(
     own_files::check(&config, Directory::find)?;
     let directory = own_files::make_directory(&config)?;
     permissions::close_own(&config);
+    tell(&config, Fact::State { path: config.store.directory.clone() });
     let secret = own_files::secret_key(&config, &directory, &mut tell)?;
     let loaded = load_certificate(&config)?;
     if let Some(Loaded { path, fingerprint, source, .. }) = &loaded {
@@ -171,11 +203,15 @@ pub async fn run(
     let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
     let (core, embedded) = open_core(&config, &secret, github, mailer(&config)?).await?;
     let core = Arc::new(core);
-    let admin = make_admin(&config, &core).await?;
+    let admin = make_admin(&config, &core, place).await?;
     let late = matches!(admin, FirstAccount::Unknown);
     log_warnings(&config);
-    if let FirstAccount::Made(password) = admin {
-        tell(&config, Fact::AdminMade { password });
+    match admin {
+        FirstAccount::Made(password) => tell(&config, Fact::AdminMade(password)),
+        FirstAccount::Present if config.auth.admin_password.is_some() => {
+            tell(&config, Fact::AdminPasswordUnused);
+        }
+        FirstAccount::Present | FirstAccount::Unknown => {}
     }
     notices::give(&config, &core).await;
     let lifecycle = Lifecycle::default();
@@ -267,6 +303,7 @@ pub fn check(config: &Config) -> Result<(), StartError> {
 pub fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = config.warnings.clone();
     warnings.extend(permissions::warnings(config));
+    warnings.extend(own_files::warning(config));
     warnings
 }
 
@@ -579,94 +616,6 @@ fn shared_settings(
     })
 }
 
-/// What became of the first account.
-enum FirstAccount {
-    /// There are accounts already.
-    Present,
-    /// With the password to show, or with the operator's own, which is not shown.
-    Made(Option<Secret>),
-    /// The store that replicas share cannot be asked; one starts all the same.
-    Unknown,
-}
-
-/// The first account of an empty store.
-async fn make_admin(config: &Config, core: &Core) -> Result<FirstAccount, StartError> {
-    match core.store().list_accounts(None, 1).await {
-        Ok(accounts) if accounts.is_empty() => {}
-        Ok(_) => return Ok(FirstAccount::Present),
-        Err(StoreError::Unavailable(_)) if config.store.shared.is_some() => {
-            return Ok(FirstAccount::Unknown);
-        }
-        Err(error) => return Err(StartError::Admin(error)),
-    }
-    let (password, shown) = match &config.auth.admin_password {
-        Some(password) => (password.clone(), None),
-        None => {
-            let password = random_password(&SystemEntropy::default());
-            (password.clone(), Some(password))
-        }
-    };
-    let hash = hash_now(&password, config.auth.bcrypt_cost).ok_or_else(|| {
-        StartError::Admin(StoreError::Unavailable("the password could not be hashed".to_owned()))
-    })?;
-    let account = Account {
-        roles: vec![ADMIN_ROLE.to_owned()],
-        password: Some(hash),
-        ..Account::new(
-            AccountId(core.new_uuid()),
-            Username::parse("admin").expect("the name is valid"),
-            core.clock().now(),
-        )
-    };
-    match core.store().create_account(account).await.map_err(StartError::Admin)? {
-        Creation::Created => Ok(FirstAccount::Made(shown)),
-        // Another replica was first.
-        _ => Ok(FirstAccount::Present),
-    }
-}
-
-/// Makes the first account once the shared store can be asked. Nobody would see a password
-/// that is made up here, so without the operator's own it is left to him.
-async fn make_admin_later(config: Config, core: Arc<Core>) {
-    let live =
-        |core: &Core| core.store().health().is_some_and(|health| health.state == StoreState::Live);
-    loop {
-        tokio::time::sleep(FIRST_ACCOUNT_RETRY).await;
-        if !live(&core) {
-            continue;
-        }
-        if config.auth.admin_password.is_none() {
-            if matches!(core.store().list_accounts(None, 1).await, Ok(found) if found.is_empty()) {
-                tracing::warn!("there is no account yet: portcullis user add admin --role admin");
-            }
-            return;
-        }
-        match make_admin(&config, &core).await {
-            Ok(FirstAccount::Made(_)) => {
-                tracing::info!("account admin made with the given password");
-                return;
-            }
-            Ok(FirstAccount::Present) => return,
-            Ok(FirstAccount::Unknown) | Err(_) => {}
-        }
-    }
-}
-
-/// Twenty letters and digits that are not easily mistaken, 100 bits.
-fn random_password(entropy: &dyn Entropy) -> Secret {
-    const SYMBOLS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
-    let mut bytes = [0; 20];
-    entropy.fill(&mut bytes);
-    let mut text = String::with_capacity(23);
-    for (index, byte) in bytes.iter().enumerate() {
-        if index > 0 && index % 5 == 0 {
-            text.push('-');
-        }
-        text.push(char::from(SYMBOLS[usize::from(byte % 32)]));
-    }
-    Secret::new(text)
-}
-
 fn assemble(
     config: &Config,
     core: Arc<Core>,
@@ -823,7 +772,6 @@ fn upstream_tls(target: &HttpTarget) -> Result<Option<OutboundTls>, String> {
     }
 }
 
-const FIRST_ACCOUNT_RETRY: Duration = Duration::from_secs(1);
 const BUCKET_SWEEP: Duration = Duration::from_secs(2);
 const STORE_SWEEP: Duration = Duration::from_secs(60);
 /// So that after a crash no key's last use is more than a minute old.

@@ -117,7 +117,7 @@ fn damage_an_account(gateway: &Gateway) {
 #[tokio::test]
 async fn where_no_store_is_none_is_exported_and_none_is_made() {
     let place = elsewhere();
-    refused(&place.run(&["store", "export"], None).await, &["there is no store in"]);
+    refused(&place.run(&["store", "export"], None).await, &["there is no store yet"]);
     assert!(!place.path("data").exists());
 }
 

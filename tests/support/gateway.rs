@@ -175,13 +175,21 @@ impl Gateway {
 
     /// The certificate it serves: the given one, or the one it made itself.
     pub fn certificate(&self) -> CertificateDer<'static> {
-        let given = self.path("server.pem");
-        let path = if given.exists() { given } else { self.path("certs/server.pem") };
+        let places = [
+            self.path("server.pem"),
+            self.path("certs/server.pem"),
+            self.installation.state("certs/server.pem"),
+        ];
+        let path = places.iter().find(|path| path.exists()).expect("the gateway has a certificate");
         CertificateDer::from_pem_file(path).expect("the gateway has a certificate")
     }
 
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.installation.path(name)
+    }
+
+    pub fn installation(&self) -> &Installation {
+        &self.installation
     }
 
     /// Takes effect at the next start.

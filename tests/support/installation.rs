@@ -78,8 +78,18 @@ impl Installation {
         self.directory.path().join(name)
     }
 
+    /// Where state lies when nothing says otherwise and there is no configuration file.
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.path(".local/state/portcullis").join(name)
+    }
+
     /// Starts the binary here.
     pub fn start(&self, arguments: &[&str], input: Option<&str>) -> Process {
+        self.start_in("", arguments, input)
+    }
+
+    /// Starts the binary in a directory below this one.
+    pub fn start_in(&self, directory: &str, arguments: &[&str], input: Option<&str>) -> Process {
         use std::os::unix::process::CommandExt;
         let copy = self.path("portcullis");
         let binary = match self.user {
@@ -97,7 +107,9 @@ impl Installation {
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }
-        command.args(arguments).current_dir(&self.directory).env_clear().envs(&self.environment);
+        command.args(arguments).current_dir(self.path(directory)).env_clear();
+        // Without a configuration file, state lies below it.
+        command.env("HOME", self.directory.path()).envs(&self.environment);
         Process::start(&mut command, input)
     }
 

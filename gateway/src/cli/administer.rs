@@ -19,8 +19,9 @@ use crate::socket::{self, Answer, Failed, Question};
 use crate::store::embedded::Location;
 
 use super::commands::{self, Ask, SessionCommand, UserCommand};
+use super::configuration::{configure_store, looked_in};
 use super::output::{Kind, complain, fail, say, show, show_running};
-use super::{Place, configure_store, htpasswd};
+use super::{Place, htpasswd};
 
 /// Users of one request to the store.
 const BATCH: usize = 100;
@@ -104,21 +105,21 @@ enum Office {
 impl Office {
     /// The gateway if it answers; opens the store once if there is none. Only adding
     /// somebody makes a new one: a look into the wrong directory leaves nothing there.
-    async fn find(config: Config, request: &Request) -> Result<Self, String> {
+    async fn find(place: &Place, config: Config, request: &Request) -> Result<Self, String> {
+        let without = |what: &str| format!("{what}; {}", looked_in(place, &config));
         match socket::ask(&config.store.directory, &Question::Health).await {
             Ok(Some(_)) => Ok(Office::Gateway(config.store.directory)),
             Ok(None) if signed_by_gateway(request) => {
-                Err("no gateway is running; only a running one makes links".to_owned())
+                Err(without("no gateway is running, and only a running one makes links"))
             }
             Ok(None) if config.store.shared.is_none() && counted_by_gateway(request) => {
-                Err("no gateway is running; only a running one counts failures".to_owned())
+                Err(without("no gateway is running, and only a running one counts failures"))
             }
             Ok(None) => {
                 let location = Location::in_directory(&config.store.directory);
                 let adds = matches!(request, Request::AddUser(_) | Request::ImportUsers { .. });
                 if config.store.shared.is_none() && !adds && !location.exists() {
-                    let directory = config.store.directory.display();
-                    return Err(format!("there is no store in {directory} (store.path)"));
+                    return Err(without("there is no store yet"));
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
@@ -209,8 +210,9 @@ pub(super) fn administer(place: &Place, ask: Ask) -> ExitCode {
     };
     let Ask { request, said } = ask;
     let kind = Kind::of(&request);
-    let reply = runtime
-        .block_on(async { Office::find(config, &request).await?.perform_all(request).await });
+    let reply = runtime.block_on(async {
+        Office::find(place, config, &request).await?.perform_all(request).await
+    });
     match reply {
         Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),
@@ -224,7 +226,7 @@ fn ask_running(place: &Place, question: &Question) -> ExitCode {
     };
     match runtime.block_on(socket::ask(&config.store.directory, question)) {
         Ok(Some(answer)) => show_running(place, answer),
-        Ok(None) => fail(1, "not running"),
+        Ok(None) => fail(1, &format!("no gateway is running; {}", looked_in(place, &config))),
         Err(error) => fail(1, &no_answer(&error)),
     }
 }
@@ -244,7 +246,7 @@ fn verify_all(place: &Place) -> ExitCode {
     };
     let verified = runtime.block_on(async {
         let request = Request::ListUsers { page: Span::default() };
-        let office = Office::find(config, &request).await?;
+        let office = Office::find(place, config, &request).await?;
         let Reply::Page(Page { items, .. }) = office.perform_all(request).await? else {
             return Err("unexpected answer".to_owned());
         };
@@ -315,7 +317,7 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    match runtime.block_on(import_all(config, users, roles)) {
+    match runtime.block_on(import_all(place, config, users, roles)) {
         Ok((added, present)) => {
             for name in &present {
                 complain(&format!("{name} is there already and stays as it is"));
@@ -327,6 +329,7 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
 }
 
 async fn import_all(
+    place: &Place,
     config: Config,
     users: Vec<Import>,
     roles: &[String],
@@ -335,7 +338,7 @@ async fn import_all(
         let (users, roles) = (users.to_vec(), roles.to_vec());
         Request::ImportUsers { users, roles }
     };
-    let office = Office::find(config, &request(&[])).await?;
+    let office = Office::find(place, config, &request(&[])).await?;
     let (mut added, mut present) = (0, Vec::new());
     for batch in users.chunks(BATCH) {
         let reply = office.perform(request(batch)).await;

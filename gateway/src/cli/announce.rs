@@ -2,18 +2,18 @@
 
 use std::io::{self, Write};
 
-use crate::auth::secret::Secret;
 use crate::config::{Access, Config, SelfSigned};
 use crate::edge::certificates;
 use crate::server::Fact;
+use crate::server::first_account::FirstPassword;
 use crate::telemetry::log::Style;
 
 use super::output::complain;
 
 /// Tells one fact in the log's style.
 pub(super) fn announce(style: Style, config: &Config, fact: &Fact) {
-    if let Fact::AdminMade { password } = fact {
-        announce_admin(password.as_ref());
+    if let Fact::AdminMade(password) = fact {
+        announce_admin(password);
         return;
     }
     match style {
@@ -23,20 +23,28 @@ pub(super) fn announce(style: Style, config: &Config, fact: &Fact) {
 }
 
 /// On standard error in either style: it is shown once and belongs in no log.
-fn announce_admin(password: Option<&Secret>) {
+fn announce_admin(password: &FirstPassword) {
     match password {
-        Some(password) => {
+        FirstPassword::Given => tracing::info!("account admin made with the given password"),
+        FirstPassword::Shown(password) => {
+            // What stands alone is found among what a start tells, and is easily copied.
             complain(&format!(
-                "account admin made; its password, shown only now: {}",
+                "\n    user      admin\n    password  {}\n\n  It is shown only now; \
+                 `portcullis user passwd admin` sets another.\n",
                 password.expose()
             ));
         }
-        None => tracing::info!("account admin made with the given password"),
+        FirstPassword::Kept(path) => complain(&format!(
+            "account admin made; its password is in {}; remove the file when you have read it",
+            path.display()
+        )),
     }
 }
 
 fn announce_events(config: &Config, fact: &Fact) {
     match fact {
+        Fact::State { path } => tracing::info!(path = %path.display(), "state"),
+        Fact::AdminPasswordUnused => say_password_is_unused(),
         Fact::Certificate { path, fingerprint, source } => tracing::info!(
             path = %path.display(),
             sha256 = fingerprint,
@@ -52,7 +60,7 @@ fn announce_events(config: &Config, fact: &Fact) {
             routes = config.routes.len(),
             "ready"
         ),
-        Fact::AdminMade { .. } => {}
+        Fact::AdminMade(_) => {}
     }
 }
 
@@ -61,6 +69,8 @@ fn announce_lines(config: &Config, fact: &Fact) {
         let _ = writeln!(io::stdout().lock(), "{name:>12}  {text}");
     };
     match fact {
+        Fact::State { path } => line("state", &path.display().to_string()),
+        Fact::AdminPasswordUnused => say_password_is_unused(),
         Fact::Certificate { path, fingerprint, source } => {
             let path = path.display();
             match source {
@@ -79,8 +89,14 @@ fn announce_lines(config: &Config, fact: &Fact) {
             line("listening", &format!("{}://{address}", if *tls { "https" } else { "http" }));
         }
         Fact::Ready => announce_ready(config, line),
-        Fact::AdminMade { .. } => {}
+        Fact::AdminMade(_) => {}
     }
+}
+
+fn say_password_is_unused() {
+    tracing::info!(
+        "ADMIN_PASSWORD not used: there are accounts already, and it is of the first one only"
+    );
 }
 
 fn announce_ready(config: &Config, line: impl Fn(&str, &str)) {

@@ -6,8 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::config::file::{Sources, default_path, load};
+use crate::config::file::{Sources, load};
 
+use super::configuration::CONVENTIONAL;
 use super::output::{fail, say};
 use super::{EXIT_CONFIG, Place};
 
@@ -42,7 +43,7 @@ upstream = UPSTREAM
 "#;
 
 pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
-    let path = place.config.clone().unwrap_or_else(|| default_path().to_owned());
+    let path = place.config.clone().unwrap_or_else(|| CONVENTIONAL[0].into());
     let upstream = toml::Value::String(to.unwrap_or_else(|| "echo".to_owned()));
     let text = TEMPLATE.replace("UPSTREAM", &upstream.to_string());
     // Before anything is written: the URL may be none.

@@ -17,8 +17,9 @@ use crate::store::archive::file::{Export, is_last};
 use crate::store::archive::{Copied, Counts, Orphans, copy};
 
 use super::administer::{no_answer, prepare};
+use super::configuration::{configure_store, looked_in};
 use super::output::{complain, fail, say};
-use super::{Place, configure_store, parse_seconds};
+use super::{Place, parse_seconds};
 use import::Source;
 use partial::Partial;
 
@@ -158,7 +159,7 @@ fn thaw(place: &Place) -> Result<ExitCode, Failure> {
         Ok(Some(Answer::Thawed(false))) => Ok(say("the gateway was not frozen\n")),
         Ok(Some(Answer::Failed(failed))) => Err(failed.reason.into()),
         Ok(Some(_)) => Err("unexpected answer".to_owned().into()),
-        Ok(None) => Err("not running".to_owned().into()),
+        Ok(None) => Err(format!("no gateway is running; {}", looked_in(place, &config)).into()),
         Err(error) => Err(no_answer(&error).into()),
     }
 }
@@ -169,14 +170,14 @@ fn export(place: &Place, file: Option<&Path>, freeze: Option<u64>) -> Result<Exi
         None => {
             let mut out = io::stdout().lock();
             let to = "standard output";
-            runtime.block_on(write_export(&config, freeze, to, &mut out, Write::flush))?;
+            runtime.block_on(write_export(place, &config, freeze, to, &mut out, Write::flush))?;
             Ok(ExitCode::SUCCESS)
         }
         Some(path) => {
             let mut partial = Partial::beside(path)?;
             let keep = |partial: &mut Partial| partial.keep();
             let to = path.display().to_string();
-            runtime.block_on(write_export(&config, freeze, &to, &mut partial, keep))?;
+            runtime.block_on(write_export(place, &config, freeze, &to, &mut partial, keep))?;
             let counts = partial.counts.take().unwrap_or_default();
             Ok(say(&format!("{} in {}\n", in_words(&counts), path.display())))
         }
@@ -186,6 +187,7 @@ fn export(place: &Place, file: Option<&Path>, freeze: Option<u64>) -> Result<Exi
 /// Writes an export of the running gateway's store, or of the one at rest, and then
 /// keeps it, which is when a freeze becomes the caller's.
 async fn write_export<W: Write>(
+    place: &Place,
     config: &Config,
     freeze: Option<u64>,
     to: &str,
@@ -207,7 +209,7 @@ async fn write_export<W: Write>(
         }
         let archive = server::find_archive(config).await.map_err(|error| error.to_string())?;
         let archive = archive.ok_or_else(|| match &config.store.shared {
-            None => format!("there is no store in {} (store.path)", directory.display()),
+            None => format!("there is no store yet; {}", looked_in(place, config)),
             Some(_) => NEVER_USED.to_owned(),
         })?;
         let mut export = Export::of(&*archive);

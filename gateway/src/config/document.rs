@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct Located<T> {
 }
 
 /// The path of a file with a secret, and the key that names it.
-type NamedFile = (Located<String>, String);
+type NamedFile = (Located<PathBuf>, String);
 
 /// Problems found so far, shared by all sections of a document.
 #[derive(Clone)]
@@ -40,19 +41,26 @@ pub struct Reader {
     secret_files: Rc<RefCell<Vec<NamedFile>>>,
     environment: Rc<BTreeMap<String, String>>,
     unreadable: Rc<Vec<String>>,
+    /// Where the file lies: its relative paths begin there.
+    beside: Rc<Path>,
     /// Every environment name some reader has asked for.
     known_names: Rc<RefCell<Vec<String>>>,
 }
 
 impl Reader {
     #[must_use]
-    pub fn new(environment: BTreeMap<String, String>, unreadable: Vec<String>) -> Self {
+    pub fn new(
+        environment: BTreeMap<String, String>,
+        unreadable: Vec<String>,
+        beside: &Path,
+    ) -> Self {
         Self {
             problems: Rc::default(),
             warnings: Rc::default(),
             secret_files: Rc::default(),
             environment: Rc::new(environment),
             unreadable: Rc::new(unreadable),
+            beside: beside.into(),
             known_names: Rc::default(),
         }
     }
@@ -73,7 +81,7 @@ impl Reader {
     }
 
     /// Notes a file that others should not be able to read.
-    pub fn note_secret_file(&self, path: &Located<String>, key: &str) {
+    pub fn note_secret_file(&self, path: &Located<PathBuf>, key: &str) {
         self.secret_files.borrow_mut().push((path.clone(), key.to_owned()));
     }
 
@@ -83,7 +91,7 @@ impl Reader {
         let noted = std::mem::take(&mut *self.secret_files.borrow_mut());
         let locate = |(path, key): NamedFile| SecretFile {
             place: place_of(file, text, &path.origin),
-            path: path.value.into(),
+            path: path.value,
             key,
         };
         noted.into_iter().map(locate).collect()
@@ -99,6 +107,31 @@ impl Reader {
         }
         let value = self.environment.get(name)?.clone();
         Some(Located { value, origin: Origin::Environment(name.to_owned()) })
+    }
+
+    /// Where a path leads that is written there.
+    pub fn locate(&self, Located { value, origin }: Located<String>) -> Located<PathBuf> {
+        let value = match origin {
+            Origin::File(_) => self.beside.join(value),
+            _ => value.into(),
+        };
+        Located { value, origin }
+    }
+
+    /// What to do about a file that is not there, if it would be there for a path that begins
+    /// where the gateway was started.
+    #[must_use]
+    pub fn missing_file_help(&self, path: &Located<PathBuf>) -> Option<String> {
+        let Origin::File(_) = path.origin else { return None };
+        let written = path.value.strip_prefix(&*self.beside).ok()?;
+        let there = std::path::absolute(written).ok().filter(|there| there.exists())?;
+        (!path.value.exists()).then(|| {
+            format!(
+                "relative paths begin in the directory of the configuration file; to name the one \
+                 in the working directory, write \"{}\"",
+                there.display()
+            )
+        })
     }
 
     /// Reports `PORTCULLIS_…` variables that no key answers to. Kubernetes sets
@@ -221,7 +254,7 @@ impl<'d> Section<'d> {
         self.reader.note(origin, &self.key(name), message, help);
     }
 
-    pub fn note_secret_file(&self, path: &Located<String>, name: &str) {
+    pub fn note_secret_file(&self, path: &Located<PathBuf>, name: &str) {
         self.reader.note_secret_file(path, &self.key(name));
     }
 
@@ -274,6 +307,18 @@ impl<'d> Section<'d> {
     pub fn text(&self, name: &'static str, expected: &str) -> Option<Located<String>> {
         let nonempty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         self.scalar(name, expected, |value| value.as_str().and_then(nonempty), nonempty)
+    }
+
+    /// A path. A relative one of the file begins where the file lies, one of the environment
+    /// in the working directory.
+    #[must_use]
+    pub fn path(&self, name: &'static str, expected: &str) -> Option<Located<PathBuf>> {
+        self.text(name, expected).map(|found| self.reader.locate(found))
+    }
+
+    #[must_use]
+    pub fn missing_file_help(&self, path: &Located<PathBuf>) -> Option<String> {
+        self.reader.missing_file_help(path)
     }
 
     #[must_use]

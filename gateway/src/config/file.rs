@@ -26,7 +26,7 @@ use super::links::{read_links, read_mail};
 use super::page_origin::read_origins;
 use super::problem::{Origin, Problem, Problems};
 use super::routes::read_routes;
-use super::store::{SharedAt, read_store};
+use super::store::{Certificates, Read, SharedAt, read_store};
 use super::warning;
 use super::{
     Auth, Config, DocumentReaders, Health, Hsts, LEVELS, LIBRARIES, Listener, Log, LogFormat,
@@ -41,6 +41,9 @@ const SLOW_ENOUGH: u32 = 10;
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 8443);
 
+/// Names the configuration file, like `--config`.
+pub const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
+
 /// Everything a configuration is read from.
 #[derive(Debug, Default)]
 pub struct Sources {
@@ -49,6 +52,8 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Names of variables whose value is not text.
     pub unreadable: Vec<String>,
+    /// Where its relative paths begin, if that is not the directory that the name tells.
+    pub beside: Option<PathBuf>,
     /// `--to`: everything goes there, whatever the file's routes say.
     pub to: Option<String>,
     /// `--listen`: in place of the file's listeners.
@@ -71,6 +76,10 @@ pub enum Files {
 /// # Errors
 /// Every problem found, rendered with its place.
 pub fn load(sources: Sources) -> Result<Config, Problems> {
+    let beside = sources.file.as_ref().map(|(name, _)| {
+        let parent = Path::new(name).parent().unwrap_or(Path::new(""));
+        sources.beside.unwrap_or_else(|| parent.to_owned())
+    });
     let (name, text) = sources.file.unwrap_or_else(|| ("defaults".to_owned(), String::new()));
     let (document, syntax) = DeTable::parse_recoverable(&text);
     if !syntax.is_empty() {
@@ -86,9 +95,16 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
             .collect();
         return Err(Problems::render(&name, &text, &problems));
     }
-    let reader = Reader::new(sources.environment, sources.unreadable);
+    let begin = beside.as_deref().unwrap_or(Path::new(""));
+    let reader = Reader::new(sources.environment, sources.unreadable, begin);
     let root = Section::root(&reader, document.get_ref());
-    let config = read(&reader, root, sources.to, sources.listen, sources.files);
+    let given = Given {
+        beside: beside.as_deref(),
+        to: sources.to,
+        listen: sources.listen,
+        files: sources.files,
+    };
+    let config = read(&reader, root, given);
     reader.finish_environment();
     let problems = reader.take_problems();
     if !problems.is_empty() {
@@ -98,13 +114,19 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     Ok(Config { warnings, secret_files: reader.take_secret_files(&name, &text), ..config })
 }
 
-fn read(
-    reader: &Reader,
-    root: Section<'_>,
+/// What is known beside the document and the environment.
+struct Given<'a> {
+    /// The directory of the file, if there is one.
+    beside: Option<&'a Path>,
     to: Option<String>,
     listen: Option<String>,
     files: Files,
-) -> Config {
+}
+
+fn read(reader: &Reader, root: Section<'_>, given: Given<'_>) -> Config {
+    let Given { beside, to, listen, files } = given;
+    // Where the file itself was found, which is decided before it is read.
+    let _ = reader.variable(CONFIG_VARIABLE);
     let client = root.section("client");
     let origins = read_origins(&client);
     let (trusted_proxies, forwarding) = read_client(client);
@@ -125,7 +147,8 @@ fn read(
     let dialects = read_dialects(reader, &dialect_section, auth.refresh_ttl);
     dialect_section.finish();
     let admin = read_admin(root.section("admin"), &dialects);
-    let (store, shared_at) = read_store(reader, root.section("store"), files);
+    let Read { store, certificates, shared_at } =
+        read_store(reader, root.section("store"), beside, files);
     if let (Some(SharedAt(origin)), None) = (&shared_at, &auth.secret_key) {
         let message = "gateways that share a store must sign alike, and there is no secret key";
         let help = "make one with `portcullis secret generate`; give it to each gateway in \
@@ -137,7 +160,7 @@ fn read(
     let (identity, field_overrides) = read_identity(root.section("identity"));
     let config = Config {
         listeners,
-        tls: read_tls(root.section("tls"), files),
+        tls: read_tls(root.section("tls"), certificates, files),
         store,
         auth,
         dialects,
@@ -232,21 +255,22 @@ fn read_listeners(
 pub(super) fn check_pem<T: PemObject>(
     section: &Section<'_>,
     key: &str,
-    found: &Located<String>,
+    found: &Located<PathBuf>,
     kind: &str,
 ) {
+    let path = found.value.display();
     let message = match T::from_pem_file(&found.value) {
         Ok(_) => return,
-        Err(PemError::NoItemsFound) => format!("{:?} holds no {kind}", found.value),
-        Err(PemError::Io(error)) => format!("{:?} cannot be read: {error}", found.value),
-        Err(error) => format!("{:?} holds no {kind} that can be read: {error}", found.value),
+        Err(PemError::NoItemsFound) => format!("{path} holds no {kind}"),
+        Err(PemError::Io(error)) => format!("{path} cannot be read: {error}"),
+        Err(error) => format!("{path} holds no {kind} that can be read: {error}"),
     };
-    section.note(found.origin.clone(), key, message, None);
+    section.note(found.origin.clone(), key, message, section.missing_file_help(found));
 }
 
-fn read_tls(section: Section<'_>, files: Files) -> Tls {
-    let certificate = section.text("certificate", "the path of a PEM file");
-    let key = section.text("key", "the path of a PEM file");
+fn read_tls(section: Section<'_>, own: Certificates, files: Files) -> Tls {
+    let certificate = section.path("certificate", "the path of a PEM file");
+    let key = section.path("key", "the path of a PEM file");
     let self_signed = match (&certificate, &key) {
         (None, None) => SelfSigned::WhenMissing,
         (Some(_), Some(_)) => SelfSigned::Never,
@@ -264,13 +288,14 @@ fn read_tls(section: Section<'_>, files: Files) -> Tls {
     if let Some(key) = &key {
         section.note_secret_file(key, "key");
     }
-    let path = |found: Option<Located<String>>, default: &str| {
-        PathBuf::from(found.map_or_else(|| default.to_owned(), |found| found.value))
+    let path = |found: Option<Located<PathBuf>>, default: &str| {
+        found.map_or_else(|| own.directory.join(default), |found| found.value)
     };
     let tls = Tls {
-        certificate: path(certificate, "certs/server.pem"),
-        key: path(key, "certs/server.key"),
+        certificate: path(certificate, "server.pem"),
+        key: path(key, "server.key"),
         self_signed,
+        former: own.former.clone().filter(|_| self_signed == SelfSigned::WhenMissing),
         sni: if section.boolean("sni_must_match_host", false) {
             SniRule::MustMatchHost
         } else {
@@ -304,8 +329,8 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
     let text = |name, default: &str| {
         section.text(name, "a short text").map_or_else(|| default.to_owned(), |found| found.value)
     };
-    let secret_file = section.text("secret_key_file", "the path of a file");
-    let previous_file = section.text("previous_secret_key_file", "the path of a file");
+    let secret_file = section.path("secret_key_file", "the path of a file");
+    let previous_file = section.path("previous_secret_key_file", "the path of a file");
     let secret_key = read_secret(reader, "SECRET_KEY", secret_file);
     let previous = read_secret(reader, "SECRET_KEY_PREVIOUS", previous_file);
     for key in [&secret_key, &previous].into_iter().flatten() {
@@ -385,7 +410,7 @@ fn read_bcrypt_cost(section: &Section<'_>) -> u32 {
 pub(super) fn read_secret(
     reader: &Reader,
     name: &str,
-    configured: Option<Located<String>>,
+    configured: Option<Located<PathBuf>>,
 ) -> Option<Located<Secret>> {
     let direct = reader.variable(name).filter(|found| {
         if found.value.is_empty() {
@@ -396,7 +421,7 @@ pub(super) fn read_secret(
     });
     let by_file = reader.variable(&format!("{name}_FILE"));
     let file = match (by_file, configured) {
-        (Some(variable), _) => Some(variable),
+        (Some(variable), _) => Some(reader.locate(variable)),
         (None, configured) => configured,
     };
     match (direct, file) {
@@ -416,8 +441,10 @@ pub(super) fn read_secret(
                 Some(Located { value: text.into(), origin: file.origin })
             }
             Err(error) => {
-                let message = format!("the secret file {:?} cannot be read: {error}", file.value);
-                reader.note(file.origin, "", message, None);
+                let message =
+                    format!("the secret file {} cannot be read: {error}", file.value.display());
+                let help = reader.missing_file_help(&file);
+                reader.note(file.origin, "", message, help);
                 None
             }
         },
@@ -434,8 +461,8 @@ fn read_health(section: Section<'_>, shared: bool) -> Health {
     let health = Health {
         enabled: section.boolean("enabled", true),
         advisory_file: section
-            .text("advisory_file", "the path of a JSON file")
-            .map(|found| found.value.into()),
+            .path("advisory_file", "the path of a JSON file")
+            .map(|found| found.value),
         require_store,
     };
     section.finish();
@@ -486,12 +513,6 @@ fn read_log(section: Section<'_>) -> Log {
     };
     section.finish();
     log
-}
-
-/// The conventional file when none is named.
-#[must_use]
-pub fn default_path() -> &'static Path {
-    Path::new("config.toml")
 }
 
 pub(super) fn small(number: u64) -> usize {

@@ -18,12 +18,12 @@ const MAX_MEMBERSHIPS: usize = 32;
 /// `None` when nothing of it is written.
 pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -> Option<GitHub> {
     let client_id = section.text("client_id", "the client id of an OAuth app");
-    let file = section.text("client_secret_file", "the path of a file");
+    let file = section.path("client_secret_file", "the path of a file");
     let client_secret = read_secret(reader, "GITHUB_CLIENT_SECRET", file);
     let base_url = read_url(&section, "base_url");
     let api_url = read_url(&section, "api_url");
     let public_url = read_url(&section, "public_url");
-    let roots = section.text("roots", "the path of a PEM file");
+    let roots = section.path("roots", "the path of a PEM file");
     if let (Files::Needed, Some(roots)) = (files, &roots) {
         check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
     }
@@ -93,7 +93,7 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
         base_url: url(base_url, "github.com"),
         api_url: url(api_url, "api.github.com"),
         public_url: public_url.map(|found| found.value),
-        roots: roots.map(|found| found.value.into()),
+        roots: roots.map(|found| found.value),
         organizations,
         teams,
         timeout,

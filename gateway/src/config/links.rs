@@ -1,8 +1,6 @@
 //! `[links]` and `[mail]`: links that verify an address or set a password, and how they are
 //! sent.
 
-use std::path::PathBuf;
-
 use rustls::pki_types::CertificateDer;
 
 use crate::auth::account::is_plausible_email;
@@ -43,9 +41,9 @@ pub(super) fn read_mail(
 ) -> Option<Mail> {
     let url = section.text("url", "a URL like \"smtp://user@mail.example:587\"");
     let from = section.text("from", "an e-mail address");
-    let file = section.text("password_file", "the path of a file");
+    let file = section.path("password_file", "the path of a file");
     let password = read_secret(reader, "MAIL_PASSWORD", file);
-    let roots = section.text("roots", "the path of a PEM file");
+    let roots = section.path("roots", "the path of a PEM file");
     if let (Files::Needed, Some(roots)) = (files, &roots) {
         check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
     }
@@ -83,7 +81,7 @@ pub(super) fn read_mail(
         username: server.username,
         password: password.map(|found| found.value),
         security,
-        roots: roots.map(|found| PathBuf::from(found.value)),
+        roots: roots.map(|found| found.value),
         from: from.value,
     })
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use super::document::{Located, Reader, Section, nearest};
 use super::file::{Files, check_pem, read_secret};
 use super::problem::Origin;
+use super::state::{State, find_state};
 use super::{Durability, NodeAddress, SharedStore, Store, Topology, UpstreamTls};
 
 /// Where `store.url` was given.
@@ -63,23 +64,37 @@ struct Location {
 /// What is wrong with a URL, and what to write instead.
 type Wrong = (&'static str, Option<String>);
 
-/// The store, and where it is said that it is a shared one.
+/// What `[store]` says.
+pub(super) struct Read {
+    pub store: Store,
+    pub certificates: Certificates,
+    /// Where it is said that the store is a shared one.
+    pub shared_at: Option<SharedAt>,
+}
+
+/// The directory of a certificate that the gateway makes itself.
+pub(super) struct Certificates {
+    pub directory: PathBuf,
+    pub former: Option<PathBuf>,
+}
+
+/// `beside` is the directory of the configuration file, if there is one.
 pub(super) fn read_store(
     reader: &Reader,
     section: Section<'_>,
+    beside: Option<&Path>,
     files: Files,
-) -> (Store, Option<SharedAt>) {
+) -> Read {
     let path = section.text("path", "the path of a directory");
-    if let Some(path) = &path {
-        check_socket(&section, path);
-    }
+    let state = find_state(reader, path.as_ref(), beside);
+    check_socket(&section, path.map_or(Origin::Absent, |path| path.origin), &state.store);
     let url = section.text("url", "a URL like \"redis://redis.internal:6379\"");
     let asked = url.is_some() || section.is_written("url");
-    let file = section.text("password_file", "the path of a file");
+    let file = section.path("password_file", "the path of a file");
     let password = read_secret(reader, "STORE_PASSWORD", file);
-    let file = section.text("sentinel_password_file", "the path of a file");
+    let file = section.path("sentinel_password_file", "the path of a file");
     let sentinel_password = read_secret(reader, "STORE_SENTINEL_PASSWORD", file);
-    let roots = section.text("roots", "the path of a PEM file");
+    let roots = section.path("roots", "the path of a PEM file");
     let prefix = read_prefix(&section);
     let durability = read_durability(&section);
     let timeout = section.duration(
@@ -136,8 +151,12 @@ pub(super) fn read_store(
     });
     let at = asked.then(|| SharedAt(section.given_at("url")));
     section.finish();
-    let directory = path.map_or_else(|| PathBuf::from("data"), |path| path.value.into());
-    (Store { directory, shared }, at)
+    let State { store: directory, certificates, former_store, former_certificates } = state;
+    Read {
+        store: Store { directory, former: former_store, shared },
+        certificates: Certificates { directory: certificates, former: former_certificates },
+        shared_at: at,
+    }
 }
 
 /// The admin socket's name in the store's directory.
@@ -145,15 +164,15 @@ pub const ADMIN_SOCKET: &str = "admin.sock";
 /// What `sockaddr_un` holds, without the zero at its end.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
-fn check_socket(section: &Section<'_>, path: &Located<String>) {
-    let length = Path::new(&path.value).join(ADMIN_SOCKET).as_os_str().len();
+fn check_socket(section: &Section<'_>, origin: Origin, directory: &Path) {
+    let length = directory.join(ADMIN_SOCKET).as_os_str().len();
     if length > MAX_SOCKET_PATH_BYTES {
         let message = format!(
             "the path of the admin socket in it has {length} bytes, and the system takes at most \
              {MAX_SOCKET_PATH_BYTES}"
         );
         let help = "name a directory with a shorter path".to_owned();
-        section.note(path.origin.clone(), "path", message, Some(help));
+        section.note(origin, "path", message, Some(help));
     }
 }
 
@@ -198,7 +217,7 @@ fn read_durability(section: &Section<'_>) -> Durability {
 fn read_tls(
     section: &Section<'_>,
     encryption: Encryption,
-    roots: Option<Located<String>>,
+    roots: Option<Located<PathBuf>>,
     files: Files,
 ) -> UpstreamTls {
     match (encryption, roots) {
@@ -212,7 +231,7 @@ fn read_tls(
             if let (Files::Needed, Some(roots)) = (files, &roots) {
                 check_pem::<CertificateDer<'_>>(section, "roots", roots, "certificate");
             }
-            UpstreamTls::On { roots: roots.map(|roots| roots.value.into()) }
+            UpstreamTls::On { roots: roots.map(|roots| roots.value) }
         }
     }
 }

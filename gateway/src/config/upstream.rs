@@ -26,7 +26,7 @@ pub(super) fn read_upstream(
     ];
     let protocol = section.choice("protocol", &protocols, UpstreamProtocol::Auto);
     let host = read_upstream_host(&section);
-    let roots = section.text("roots", "the path of a PEM file");
+    let roots = section.path("roots", "the path of a PEM file");
     let connect_timeout =
         section.duration("connect_timeout", SECOND * 5, Duration::from_millis(10)..=SECOND * 600);
     let idle_timeout =
@@ -60,7 +60,7 @@ pub(super) fn read_upstream(
                     if let (Files::Needed, Some(roots)) = (files, &roots) {
                         check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
                     }
-                    UpstreamTls::On { roots: roots.map(|roots| roots.value.into()) }
+                    UpstreamTls::On { roots: roots.map(|roots| roots.value) }
                 } else {
                     if let Some(roots) = roots {
                         let message = "roots are for https upstreams";

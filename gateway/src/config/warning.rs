@@ -111,6 +111,12 @@ pub const COOKIES_NOT_GIVEN: Kind = kind(
     "Set `delivery = \"cookie\"` on the contract that browsers sign in by, such as [dialect.status], or name more `schemes`.",
 );
 
+pub const STATE_LEFT_BEHIND: Kind = kind(
+    "state_left_behind",
+    "State lies both where it belongs now and where version 0.1 kept it: the former is not used. Until this version state lay in the directory in which the gateway was started, and relative paths of the configuration file began there.",
+    "Look which of both is meant. Remove the former, which holds keys and password hashes, or move it away; or name it in `store.path` if it is the right one.",
+);
+
 /// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     BCRYPT_COST_LOW,
@@ -130,6 +136,7 @@ pub const KINDS: &[Kind] = &[
     CORS_ORIGIN_CANNOT_ACT,
     UPGRADE_OVER_HTTP2,
     COOKIES_NOT_GIVEN,
+    STATE_LEFT_BEHIND,
 ];
 
 /// One occurrence.

@@ -1,7 +1,10 @@
 //! What lies where the gateway keeps its own files: judged before anything is read or made
 //! there, by every start, every `check` and every command.
 
+use std::path::{Path, PathBuf};
+
 use crate::auth::secret::Secret;
+use crate::config::warning::{self, Warning};
 use crate::config::{ADMIN_SOCKET, Config};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
@@ -9,17 +12,74 @@ use crate::edge::certificates;
 use crate::files::{self, Directory, Fault, Find, Kind};
 use crate::store::embedded;
 
-use super::{Fact, StartError, needs_certificate};
+use super::{Fact, StartError, needs_certificate, permissions};
 
 const STORE_PATH: &str = "store.path";
 const SECRET: &str = "secret_key";
+/// Holds the first administrator's password until somebody has read it.
+const ADMIN_PASSWORD: &str = "admin_password";
 
 /// Judges the store's directory and every name in it that is ours, for a command.
 ///
 /// # Errors
 /// When one of them is a link, somebody else's, or open to others.
 pub fn judge_store(config: &Config) -> Result<(), StartError> {
+    refuse_former_store(config)?;
     Ok(judge(config, Directory::look).map(drop)?)
+}
+
+/// Refuses to begin anew where state lies that version 0.1 would have used: tokens, accounts
+/// and the certificate that clients trust would seem to be gone.
+///
+/// # Errors
+/// When state lies at a former place and none at the one that counts now.
+fn refuse_former(config: &Config) -> Result<(), StartError> {
+    refuse_former_store(config)?;
+    let Some(former) = &config.tls.former else { return Ok(()) };
+    let (directory, name) = files::split(&config.tls.certificate);
+    let lies_there = certificates::is_own(&former.join(&name));
+    if needs_certificate(config) && lies_there && !config.tls.certificate.exists() {
+        let (former, now) = (absolute(former), absolute(directory));
+        return Err(StartError::FormerCertificate { former, now });
+    }
+    Ok(())
+}
+
+fn refuse_former_store(config: &Config) -> Result<(), StartError> {
+    match former_state(config) {
+        Some(former) if !holds_state(&config.store.directory) => Err(StartError::FormerStore {
+            former: absolute(former),
+            now: absolute(&config.store.directory),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What lies where version 0.1 kept it, although another place counts.
+pub(super) fn warning(config: &Config) -> Option<Warning> {
+    let former = former_state(config)?;
+    let now = &config.store.directory;
+    // A link may have been left for whoever looks at the former place.
+    let same = former.canonicalize().ok() == now.canonicalize().ok();
+    (holds_state(now) && !same).then(|| {
+        let (place, now) = (absolute(former), absolute(now));
+        let message = format!("state lies here, and that in {} is used", now.display());
+        let place = place.display().to_string();
+        Warning::of_machine(warning::STATE_LEFT_BEHIND, &place, STORE_PATH, &message)
+    })
+}
+
+fn former_state(config: &Config) -> Option<&Path> {
+    config.store.former.as_deref().filter(|former| holds_state(former))
+}
+
+fn holds_state(directory: &Path) -> bool {
+    [SECRET, embedded::FILE].iter().any(|name| directory.join(name).exists())
+}
+
+/// As whoever reads it in another directory needs it.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn judge(config: &Config, find: Find) -> Result<Option<Directory>, Fault> {
@@ -27,7 +87,8 @@ fn judge(config: &Config, find: Find) -> Result<Option<Directory>, Fault> {
         return Ok(None);
     };
     let partial = files::partial(SECRET);
-    for name in [SECRET, &partial, embedded::FILE, embedded::PARTIAL] {
+    let password = files::partial(ADMIN_PASSWORD);
+    for name in [SECRET, &partial, ADMIN_PASSWORD, &password, embedded::FILE, embedded::PARTIAL] {
         directory.judge(name, Kind::File)?;
     }
     directory.judge(ADMIN_SOCKET, Kind::Socket)?;
@@ -39,6 +100,7 @@ fn judge(config: &Config, find: Find) -> Result<Option<Directory>, Fault> {
 /// # Errors
 /// When something of it cannot be used.
 pub(super) fn check(config: &Config, find: Find) -> Result<(), StartError> {
+    refuse_former(config)?;
     let directory = judge(config, find)?;
     if config.auth.secret_key.is_none()
         && let Some(directory) = directory
@@ -53,7 +115,30 @@ pub(super) fn check(config: &Config, find: Find) -> Result<(), StartError> {
 
 /// The directory of the store, the secret and the admin socket.
 pub(super) fn make_directory(config: &Config) -> Result<Directory, Fault> {
-    Directory::make(&config.store.directory, 0o700, STORE_PATH)
+    let directory = Directory::make(&config.store.directory, 0o700, STORE_PATH)?;
+    // Not where other things lie, which somebody may want to keep.
+    if permissions::holds_only_our_files(&config.store.directory) {
+        directory.keep_from_git();
+    }
+    Ok(directory)
+}
+
+/// Keeps the first administrator's password where only its reader comes; answers where.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn keep_password(config: &Config, password: &Secret) -> Result<PathBuf, Fault> {
+    let directory = Directory::make(&config.store.directory, 0o700, STORE_PATH)?;
+    directory.write(ADMIN_PASSWORD, format!("{}\n", password.expose()).as_bytes(), 0o600)?;
+    Ok(config.store.directory.join(ADMIN_PASSWORD))
+}
+
+/// Takes back what [`keep_password`] has kept for an account that another gateway has made.
+pub(super) fn forget_password(config: &Config) {
+    if let Ok(Some(directory)) = Directory::find(&config.store.directory, STORE_PATH) {
+        // One that stays is no account's password.
+        let _ = directory.remove(ADMIN_PASSWORD);
+    }
 }
 
 /// The configured secret, or the one kept beside the store, made at the first start.

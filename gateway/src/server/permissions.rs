@@ -51,12 +51,14 @@ fn open_to_others(config: &Config) -> Vec<(Own, Metadata)> {
 }
 
 /// Whether the directory is ours to close: the operator's own may be named as well.
-fn holds_only_our_files(directory: &Path) -> bool {
+pub(super) fn holds_only_our_files(directory: &Path) -> bool {
     let is_ours = |entry: io::Result<std::fs::DirEntry>| {
         let name = entry.map(|entry| entry.file_name());
         name.is_ok_and(|name| {
             let name = name.to_string_lossy();
-            ["portcullis.", "secret_key", "admin.sock"].iter().any(|own| name.starts_with(own))
+            ["portcullis.", "secret_key", "admin.sock", "admin_password", ".gitignore"]
+                .iter()
+                .any(|own| name.starts_with(own))
         })
     };
     std::fs::read_dir(directory).is_ok_and(|mut entries| entries.all(is_ours))

@@ -119,7 +119,8 @@ fn paths_are_opaque_unless_another_route_to_the_server_has_other_rules() {
     assert_eq!(forms("paths = \"strict\"", ""), [Strict, Opaque]);
     assert_eq!(forms("paths = \"opaque\"", public), [Opaque, Strict]);
     assert_eq!(forms("paths = \"auto\"", public), [Strict, Strict]);
-    let to = load(Sources { to: Some("http://b:1".to_owned()), ..Sources::default() });
+    let file = Some(("config.toml".to_owned(), String::new()));
+    let to = load(Sources { to: Some("http://b:1".to_owned()), file, ..Sources::default() });
     assert_eq!(to.expect("a configuration").routes[0].paths.form, Opaque);
 }
 

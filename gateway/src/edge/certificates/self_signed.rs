@@ -31,7 +31,11 @@ enum Found {
 pub(super) fn load(tls: &config::Tls) -> Result<(Pair, Source), CertificateError> {
     let place = Place::of(tls);
     // Whatever the mask: who can write there can put a key of theirs in its place.
+    let is_new = !place.directory.exists();
     let directory = Directory::make(place.directory, 0o755, KEY)?;
+    if is_new {
+        directory.keep_from_git();
+    }
     if let Found::Pair(pair) = place.find(&directory)? {
         return Ok((pair, Source::SelfSigned));
     }

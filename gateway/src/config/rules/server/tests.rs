@@ -7,7 +7,8 @@ use crate::config::file::{Sources, load};
 
 fn address_of(url: &str) -> Option<Address> {
     let to = Some(url.to_owned());
-    let config = load(Sources { to, ..Sources::default() });
+    let file = Some(("config.toml".to_owned(), String::new()));
+    let config = load(Sources { file, to, ..Sources::default() });
     address(&config.unwrap_or_else(|problems| panic!("{url}: {problems}")).upstreams[0])
 }
 

@@ -1,0 +1,177 @@
+//! Which configuration a command is about, and what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::config::Config;
+use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load};
+
+use super::output::fail;
+use super::{EXIT_CONFIG, Place, RunOptions};
+
+/// Where a file lies that nobody names: in the working directory, or where packages put it.
+pub(super) const CONVENTIONAL: [&str; 2] = ["config.toml", "/etc/portcullis/config.toml"];
+
+/// A configuration file that was read.
+struct Found {
+    path: PathBuf,
+    text: String,
+    choice: Choice,
+}
+
+/// Why a file is the one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Named,
+    /// It lies where one is looked for.
+    Conventional,
+}
+
+/// The file that is named, on the command line or by the environment, or else the first
+/// that lies where one is looked for.
+fn choose(
+    place: &Place,
+    variable: Option<PathBuf>,
+    exists: impl Fn(&Path) -> bool,
+) -> Option<(PathBuf, Choice)> {
+    if let Some(named) = place.config.clone().or(variable) {
+        return Some((named, Choice::Named));
+    }
+    let mut conventional = CONVENTIONAL.iter().map(PathBuf::from);
+    conventional.find(|path| exists(path)).map(|path| (path, Choice::Conventional))
+}
+
+fn chosen(place: &Place) -> Option<(PathBuf, Choice)> {
+    let variable = std::env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty());
+    // One that is there and cannot be read is a mistake, and not passed over.
+    let exists = |path: &Path| path.symlink_metadata().is_ok();
+    choose(place, variable.map(PathBuf::from), exists)
+}
+
+fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
+    let Some((path, choice)) = chosen(place) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(Found { path, text, choice })),
+        Err(error) => Err(fail(EXIT_CONFIG, &unreadable(&path, &error))),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("{path}: there is no such file"),
+        io::ErrorKind::PermissionDenied => {
+            format!("{path}: this user may not read it; name another file with --config")
+        }
+        io::ErrorKind::InvalidData => {
+            format!("{path}: the file is not UTF-8 text; a configuration is TOML")
+        }
+        io::ErrorKind::IsADirectory => {
+            format!("{path}: expected a file, found a directory; name the file in it")
+        }
+        _ => format!("{path}: {error}"),
+    }
+}
+
+/// Reads the configuration, or says what is wrong with it.
+pub(super) fn configure(
+    place: &Place,
+    options: RunOptions,
+    files: Files,
+) -> Result<Config, ExitCode> {
+    let found = find(place)?;
+    let mut environment = BTreeMap::new();
+    let mut unreadable = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => drop(environment.insert(name, value)),
+            (Ok(name), Err(_)) => unreadable.push(name),
+            (Err(_), _) => {}
+        }
+    }
+    // Some start programs without it.
+    if let (false, Some(home)) = (environment.contains_key("HOME"), std::env::home_dir()) {
+        environment.insert("HOME".to_owned(), home.display().to_string());
+    }
+    let mut conventional = None;
+    let mut beside = None;
+    let file = found.map(|Found { path, text, choice }| {
+        conventional = (choice == Choice::Conventional).then(|| path.clone());
+        // Nothing lies beside a pipe.
+        beside = path.metadata().is_ok_and(|found| !found.is_file()).then(PathBuf::new);
+        (path.display().to_string(), text)
+    });
+    let RunOptions { to, listen, log_format, log_level } = options;
+    let loaded = load(Sources { file, environment, unreadable, beside, to, listen, files });
+    let mut config = loaded.map_err(|problems| {
+        let count = match problems.count {
+            1 => "1 problem".to_owned(),
+            count => format!("{count} problems"),
+        };
+        let mut message = format!("{problems}\n{count} in the configuration");
+        if let Some(path) = conventional {
+            let path = path.display();
+            // It may be another program's. Writing to a string does not fail.
+            let _ = write!(
+                message,
+                "\n{path} was read because none was named: --config FILE and {CONFIG_VARIABLE} \
+                 name another"
+            );
+        }
+        fail(EXIT_CONFIG, &message)
+    })?;
+    config.log.format = log_format.unwrap_or(config.log.format);
+    config.log.level = log_level.unwrap_or(config.log.level);
+    Ok(config)
+}
+
+/// Where the store lies is all that matters to some commands; routes may be missing.
+pub(super) fn configure_store(place: &Place) -> Result<Config, ExitCode> {
+    let options = RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() };
+    configure(place, options, Files::NotNeeded)
+}
+
+/// Where a gateway was looked for, for whoever has one elsewhere.
+pub(super) fn looked_in(place: &Place, config: &Config) -> String {
+    let directory = config.store.directory.display();
+    let by = match chosen(place) {
+        Some((path, _)) => format!("by the configuration {}", path.display()),
+        None => format!("there is no {}", CONVENTIONAL.join(" and no ")),
+    };
+    format!(
+        "looked in {directory}: {by}; --config FILE or {CONFIG_VARIABLE} names the \
+         configuration of another gateway"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_file_comes_before_those_that_lie_where_one_is_looked_for() {
+        let named =
+            |config: Option<&str>| Place { config: config.map(PathBuf::from), format: None };
+        let all = |_: &Path| true;
+        let etc = |path: &Path| path.starts_with("/etc");
+        let none = |_: &Path| false;
+        let variable = || Some(PathBuf::from("v.toml"));
+        let path = |chosen: Option<(PathBuf, Choice)>| {
+            chosen.map(|(path, choice)| (path.display().to_string(), choice))
+        };
+        let is = |path: &str, choice| Some((path.to_owned(), choice));
+        let option = named(Some("o.toml"));
+        assert_eq!(path(choose(&option, variable(), all)), is("o.toml", Choice::Named));
+        assert_eq!(path(choose(&named(None), variable(), all)), is("v.toml", Choice::Named));
+        let working = is("config.toml", Choice::Conventional);
+        assert_eq!(path(choose(&named(None), None, all)), working);
+        let packaged = is("/etc/portcullis/config.toml", Choice::Conventional);
+        assert_eq!(path(choose(&named(None), None, etc)), packaged);
+        assert_eq!(path(choose(&named(None), None, none)), None);
+        // One that is named is not passed over because it is not there.
+        assert_eq!(path(choose(&option, None, none)), is("o.toml", Choice::Named));
+    }
+}
