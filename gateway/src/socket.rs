@@ -48,6 +48,10 @@ pub enum Question {
         freeze: Option<u64>,
     },
     Thaw,
+    /// What became of a request, if it was refused or broke off not long ago.
+    Request {
+        id: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +67,8 @@ pub enum Answer {
     },
     /// Whether there was anything to thaw.
     Thawed(bool),
+    /// A line of the access log.
+    Request(Option<serde_json::Value>),
     Reply(Reply),
     Failed(Failed),
 }
@@ -258,6 +264,7 @@ async fn answer(
     match serde_json::from_str(line) {
         Ok(Question::Health) => health(gateway).await,
         Ok(Question::Status) => Answer::Status(describe(gateway)),
+        Ok(Question::Request { id }) => Answer::Request(gateway.sink.recent().find(&id)),
         Ok(Question::Thaw) => match store {
             Some(store) => match store.thaw().await {
                 Ok(frozen) => Answer::Thawed(frozen),

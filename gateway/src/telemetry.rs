@@ -7,4 +7,5 @@ pub mod access_log;
 pub mod audit;
 pub mod counters;
 pub mod log;
+pub mod recent;
 pub mod sink;

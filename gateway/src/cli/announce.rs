@@ -18,7 +18,7 @@ pub(super) fn announce(style: Style, config: &Config, fact: &Fact) {
     }
     match style {
         Style::Json | Style::Combined => announce_events(config, fact),
-        Style::Text => announce_lines(config, fact),
+        Style::Text(_) => announce_lines(config, fact),
     }
 }
 

@@ -210,7 +210,7 @@ pub(super) fn show_running(place: &Place, answer: Answer) -> ExitCode {
         Answer::Status(status) if json => say(&format!("{:#}\n", json!(status))),
         Answer::Status(status) => say(&status_table(status)),
         Answer::Failed(failed) => fail(1, &failed.reason),
-        Answer::Frozen { .. } | Answer::Thawed(_) | Answer::Reply(_) => {
+        Answer::Frozen { .. } | Answer::Thawed(_) | Answer::Request(_) | Answer::Reply(_) => {
             fail(1, "unexpected answer")
         }
     }

@@ -1,5 +1,6 @@
 //! Why a request did not get through: one reason, one stable code, one fate.
 
+pub mod examples;
 pub mod explanations;
 
 use std::time::Duration;

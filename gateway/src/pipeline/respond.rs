@@ -286,6 +286,12 @@ fn refusal(reason: &Reason) -> Refusal {
     }
 }
 
+/// What a request gets that ends by this reason.
+#[must_use]
+pub fn status(reason: &Reason) -> StatusCode {
+    refusal(reason).status
+}
+
 /// A refusal that leaves the connection as it is.
 fn keep(status: StatusCode, code: &'static str, message: &'static str) -> Refusal {
     Refusal { status, code, message, fate: Fate::Keep }

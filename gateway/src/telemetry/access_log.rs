@@ -16,7 +16,16 @@ use crate::auth::principal::Principal;
 use crate::auth::text::is_hidden;
 use crate::auth::time::Timestamp;
 
-use super::log::{Style, common_log_time, escape, rfc3339};
+use super::log::{Colors, Paint, Style, begin_text, common_log_time, escape, rfc3339};
+
+/// Of a line of text, with whatever a client sends.
+const TEXT_COLUMNS: usize = 159;
+const METHOD_COLUMNS: usize = 7;
+/// Time, level, method and status, and the blanks behind them and between the rest.
+const FIXED_COLUMNS: usize = 24 + 1 + 5 + 1 + METHOD_COLUMNS + 1 + 3 + 1 + 4;
+const MIN_PATH_COLUMNS: usize = 20;
+/// Of a user name.
+const WHO_COLUMNS: usize = 16;
 
 /// What was decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +151,7 @@ impl AccessRecord {
     pub fn write(&self, style: Style, out: &mut Vec<u8>) {
         match style {
             Style::Json => self.write_json(out),
-            Style::Text => self.write_text(out),
+            Style::Text(colors) => self.write_text(colors, out),
             Style::Combined => self.write_combined(out),
         }
         out.push(b'\n');
@@ -180,44 +189,61 @@ impl AccessRecord {
         let _ = serde_json::to_writer(out, &line);
     }
 
-    fn write_text(&self, out: &mut Vec<u8>) {
-        use std::io::Write;
-        let user = self.principal.as_ref().map_or("-", |p| p.account.username.as_str());
-        let scheme = self.principal.as_ref().map_or("-", |p| p.scheme().as_str());
-        // Writing to a vector does not fail.
-        let _ = write!(
-            out,
-            "{} {} {} {} {} {} user={user} scheme={scheme} {} reason={} route={} upstream={} in={} out={} {:.1}ms id={}",
-            rfc3339(self.at),
-            self.client,
-            self.protocol,
-            self.method,
-            escape(self.target.path()),
-            self.status.as_u16(),
-            self.decision.as_str(),
-            self.reason,
-            self.route.as_deref().unwrap_or("-"),
-            self.upstream.as_deref().unwrap_or("-"),
-            self.bytes_in,
-            self.bytes_out,
-            milliseconds(self.duration_us),
-            self.request_id,
+    /// When the last of it was done, which is the order of the log.
+    #[must_use]
+    pub fn completed_at(&self) -> Timestamp {
+        Timestamp(self.at.0.saturating_add(self.duration_us / 1000))
+    }
+
+    /// The line as JSON, however the log is written.
+    #[must_use]
+    pub fn json(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        self.write_json(&mut line);
+        line
+    }
+
+    /// For people who follow it: less than is known, on one line of a terminal.
+    fn write_text(&self, colors: Colors, out: &mut Vec<u8>) {
+        let (level, paint) = match self.status.as_u16() {
+            500.. => ("error", Paint::Red),
+            400.. => ("warn", Paint::Yellow),
+            _ => ("info", Paint::Green),
+        };
+        let reason = if self.reason == "ok" { "-" } else { self.reason };
+        let who = self.principal.as_ref().map_or_else(
+            || "-".to_owned(),
+            |principal| {
+                let name = escape(principal.account.username.as_str());
+                let name = shorten(&name, WHO_COLUMNS);
+                format!("{name}/{}", principal.scheme().as_str())
+            },
         );
-        if let Some(upstream_us) = self.upstream_us {
-            let _ = write!(out, " upstream_ms={:.1}", milliseconds(upstream_us));
+        let status = self.status.as_u16();
+        let method = shorten(self.method.as_str(), METHOD_COLUMNS);
+        let duration = match self.duration_us {
+            0..100_000_000 => format!("{:.1}ms", milliseconds(self.duration_us)),
+            long => format!("{}s", long / 1_000_000),
+        };
+        let id = format!("id={}", self.request_id);
+        let columns = |text: &str| text.chars().count();
+        let taken = [who.as_str(), reason, &duration, &id].map(columns).iter().sum::<usize>();
+        let room = TEXT_COLUMNS.saturating_sub(FIXED_COLUMNS + taken);
+        // An address may be as long as all the rest; the path says more.
+        let mut client = format!(" {}", self.client);
+        if columns(&client) + MIN_PATH_COLUMNS > room {
+            client.clear();
         }
-        if let Some(key) = self.key() {
-            let _ = write!(out, " key={key}");
-        }
-        if let Some(trace) = self.trace {
-            let _ = write!(out, " trace={}", TraceId(trace));
-        }
-        if let (Some(version), alpn) = (self.tls, self.alpn.unwrap_or("-")) {
-            let _ = write!(out, " tls={version} alpn={alpn}");
-        }
-        if let Some(detail) = &self.detail {
-            let _ = write!(out, " detail={}", escape(detail));
-        }
+        let path = escape(self.target.path());
+        let path = shorten(&path, room.saturating_sub(columns(&client)).max(8));
+        let (status, reason) = (status.to_string(), colors.paint(paint, reason));
+        let status = colors.paint(paint, &status);
+        let id = colors.paint(Paint::Faint, &id);
+        out.extend_from_slice(begin_text(colors, self.completed_at(), level).as_bytes());
+        let line = format!(
+            "{method:<METHOD_COLUMNS$} {status} {path} {who} {reason} {duration}{client} {id}"
+        );
+        out.extend_from_slice(line.as_bytes());
     }
 
     /// The beginning of the key, to recognise it by.
@@ -249,6 +275,18 @@ impl AccessRecord {
             quotable(&written(agent.and_then(|agent| agent.user_agent.as_ref()))),
         );
     }
+}
+
+/// The beginning and the end of a text that is longer than so many characters.
+fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
+    let length = text.chars().count();
+    if length <= columns {
+        return Cow::Borrowed(text);
+    }
+    let end = columns.saturating_sub(1) / 2;
+    let begin = columns.saturating_sub(1) - end;
+    let first = text.chars().take(begin);
+    Cow::Owned(first.chain(['…']).chain(text.chars().skip(length - end)).collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a duration of 2^52 us is 142 years")]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::auth::account::Account;
 use crate::auth::time::Timestamp;
 
-use super::log::{Style, escape, rfc3339};
+use super::log::{Colors, Style, begin_text, escape, rfc3339};
 
 /// What was done or tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -152,7 +152,8 @@ impl AuditRecord {
         match style {
             // Plain text and numbers always serialize.
             Style::Json => drop(serde_json::to_writer(&mut *out, &line)),
-            Style::Text | Style::Combined => line.write_text(out),
+            Style::Text(colors) => line.write_text(colors, self.at, out),
+            Style::Combined => line.write_text(Colors::Off, self.at, out),
         }
         out.push(b'\n');
     }
@@ -195,9 +196,14 @@ impl AuditRecord {
 
 impl JsonLine<'_> {
     /// The same members as words, in the same order.
-    fn write_text(&self, out: &mut Vec<u8>) {
+    fn write_text(&self, colors: Colors, at: Timestamp, out: &mut Vec<u8>) {
         use std::io::Write;
-        let _ = write!(out, "{} audit", self.time);
+        let level = match self.outcome {
+            Outcome::Success => "info",
+            Outcome::Refused | Outcome::Failed => "warn",
+        };
+        // Writing to a vector does not fail.
+        let _ = write!(out, "{}audit", begin_text(colors, at, level));
         let Ok(serde_json::Value::Object(members)) = serde_json::to_value(self) else {
             return;
         };

@@ -21,22 +21,83 @@ use super::sink::Sink;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     Json,
-    Text,
+    Text(Colors),
     /// Requests in Apache's combined format on standard output, all else as text on
     /// standard error.
     Combined,
 }
 
+/// Whether what matters most in a line of text is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colors {
+    On,
+    Off,
+}
+
 impl Style {
     #[must_use]
     pub fn of(format: LogFormat) -> Self {
+        let is_terminal = std::io::stdout().is_terminal();
         match format {
-            LogFormat::Text => Style::Text,
+            LogFormat::Text => Style::Text(Colors::of_terminal(is_terminal)),
             LogFormat::Combined => Style::Combined,
-            LogFormat::Auto if std::io::stdout().is_terminal() => Style::Text,
+            LogFormat::Auto if is_terminal => Style::Text(Colors::of_terminal(true)),
             LogFormat::Json | LogFormat::Auto => Style::Json,
         }
     }
+
+    fn colors(self) -> Colors {
+        match self {
+            Style::Text(colors) => colors,
+            Style::Json | Style::Combined => Colors::Off,
+        }
+    }
+}
+
+impl Colors {
+    /// As <https://no-color.org> and terminals that know none ask for.
+    fn of_terminal(is_terminal: bool) -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_plain = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if is_terminal && !refused && !is_plain { Colors::On } else { Colors::Off }
+    }
+
+    /// The text, and what the terminal needs around it.
+    pub(super) fn paint(self, paint: Paint, text: &str) -> String {
+        match self {
+            Colors::Off => text.to_owned(),
+            Colors::On => format!("\x1b[{}m{text}\x1b[0m", paint as u8),
+        }
+    }
+}
+
+/// SGR parameters (ECMA-48 8.3.117).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paint {
+    Faint = 2,
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+}
+
+impl Paint {
+    /// Of a level, by its name.
+    pub(super) fn of_level(level: &str) -> Self {
+        match level {
+            "error" => Paint::Red,
+            "warn" => Paint::Yellow,
+            "info" => Paint::Green,
+            _ => Paint::Faint,
+        }
+    }
+}
+
+/// The beginning of a line of text: when, and how much it matters.
+pub(super) fn begin_text(colors: Colors, at: Timestamp, level: &str) -> String {
+    let time = colors.paint(Paint::Faint, &rfc3339(at));
+    // Padded before it is painted: what the terminal needs has no width.
+    let level = colors.paint(Paint::of_level(level), &format!("{level:<5}"));
+    format!("{time} {level} ")
 }
 
 /// Sends events to the sink: our own from the configured level up, by part where
@@ -69,9 +130,10 @@ impl<S: Subscriber> Layer<S> for EventLayer {
         event.record(&mut fields);
         let message = fields.0.remove("message").unwrap_or_else(|| Value::String(String::new()));
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        let time = rfc3339(SystemClock.now());
+        let now = SystemClock.now();
         let line = match self.0.style() {
             Style::Json => {
+                let time = rfc3339(now);
                 let head =
                     format!("{{\"time\":\"{time}\",\"level\":\"{level}\",\"message\":{message}");
                 // The fields' own object, without its opening brace.
@@ -80,9 +142,9 @@ impl<S: Subscriber> Layer<S> for EventLayer {
                     _ => head + "}",
                 }
             }
-            Style::Text | Style::Combined => {
+            Style::Text(_) | Style::Combined => {
                 let message = message.as_str().map_or_else(|| message.to_string(), escape);
-                let mut line = format!("{time} {level:>5} {message}");
+                let mut line = begin_text(self.0.style().colors(), now, &level) + &message;
                 for (name, value) in fields.0 {
                     let value = value.as_str().map_or_else(|| value.to_string(), escape);
                     line.extend([" ", &name, "=", &value]);
@@ -90,7 +152,7 @@ impl<S: Subscriber> Layer<S> for EventLayer {
                 line
             }
         };
-        self.0.line((line + "\n").into_bytes());
+        self.0.line(now, (line + "\n").into_bytes());
     }
 }
 

@@ -5,6 +5,7 @@
 //! Only the first line after a quiet spell wakes it. Access lines have a queue of
 //! their own, so that a flood of requests cannot push out what matters more.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -14,9 +15,12 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
+use crate::auth::time::Timestamp;
+
 use super::access_log::AccessRecord;
 use super::audit::AuditRecord;
 use super::log::Style;
+use super::recent::Recent;
 
 const ACCESS_QUEUE_LENGTH: usize = 16_384;
 const EVENT_QUEUE_LENGTH: usize = 4_096;
@@ -29,8 +33,17 @@ const FLUSH_BYTES: usize = 48 << 10;
 const PARTING: Duration = Duration::from_secs(2);
 
 enum Event {
-    Text(Vec<u8>),
+    Text(Timestamp, Vec<u8>),
     Audit(Box<AuditRecord>),
+}
+
+impl Event {
+    fn at(&self) -> Timestamp {
+        match self {
+            Event::Text(at, _) => *at,
+            Event::Audit(record) => record.at,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -41,6 +54,7 @@ struct Shared {
     access: ArrayQueue<Box<AccessRecord>>,
     events: ArrayQueue<Event>,
     dropped: AtomicU64,
+    recent: Recent,
     asleep: AtomicBool,
     stop: AtomicBool,
     thread: Mutex<Option<Thread>>,
@@ -69,6 +83,7 @@ impl Sink {
             access: ArrayQueue::new(ACCESS_QUEUE_LENGTH),
             events: ArrayQueue::new(EVENT_QUEUE_LENGTH),
             dropped: AtomicU64::new(0),
+            recent: Recent::default(),
             asleep: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             thread: Mutex::new(None),
@@ -101,8 +116,14 @@ impl Sink {
     }
 
     /// Queues a line that is formatted already, with its line end, or drops and counts it.
-    pub fn line(&self, text: Vec<u8>) {
-        self.count_and_wake(self.0.events.push(Event::Text(text)).is_ok());
+    pub fn line(&self, at: Timestamp, text: Vec<u8>) {
+        self.count_and_wake(self.0.events.push(Event::Text(at, text)).is_ok());
+    }
+
+    /// What was refused or broke off of late.
+    #[must_use]
+    pub fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 
     /// Lines dropped so far because the stream did not keep up or failed.
@@ -170,16 +191,31 @@ impl Writer {
     fn drain(&mut self) -> bool {
         let Self { shared, out, aside } = self;
         let mut some = false;
+        // One of each queue, of which the one that happened first is written first.
+        let (mut event, mut access) = (None, None);
         loop {
-            if let Some(event) = shared.events.pop() {
+            event = event.or_else(|| shared.events.pop());
+            access = access.or_else(|| shared.access.pop());
+            let is_events_turn = match (&event, &access) {
+                (Some(event), Some(record)) => Event::at(event) <= record.completed_at(),
+                (event, _) => event.is_some(),
+            };
+            if is_events_turn && let Some(event) = event.take() {
                 let stream = if shared.style == Style::Combined { &mut *aside } else { &mut *out };
                 match event {
-                    Event::Text(text) => stream.buffer.extend_from_slice(&text),
+                    Event::Text(_, text) => stream.buffer.extend_from_slice(&text),
                     Event::Audit(record) => record.write(shared.style, &mut stream.buffer),
                 }
                 stream.end_line(&shared.dropped);
-            } else if let Some(record) = shared.access.pop() {
+            } else if let Some(record) = access.take() {
+                let begin = out.buffer.len();
                 record.write(shared.style, &mut out.buffer);
+                if record.reason != "ok" {
+                    shared.recent.keep(&match shared.style {
+                        Style::Json => Cow::Borrowed(&out.buffer[begin..]),
+                        Style::Text(_) | Style::Combined => Cow::Owned(record.json()),
+                    });
+                }
                 out.end_line(&shared.dropped);
             } else {
                 break;

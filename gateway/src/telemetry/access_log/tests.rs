@@ -3,11 +3,14 @@ use std::net::IpAddr;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::{AccessRecord, Agent, Decision};
-use crate::auth::time::Timestamp;
-use crate::telemetry::log::Style;
+use proptest::prelude::*;
 
-const STYLES: [Style; 3] = [Style::Json, Style::Text, Style::Combined];
+use super::{AccessRecord, Agent, Decision, shorten};
+use crate::auth::time::Timestamp;
+use crate::pipeline::reason::explanations::EXPLANATIONS;
+use crate::telemetry::log::{Colors, Style};
+
+const STYLES: [Style; 3] = [Style::Json, Style::Text(Colors::Off), Style::Combined];
 
 fn record(target: &str) -> AccessRecord {
     AccessRecord {
@@ -70,16 +73,80 @@ fn no_style_writes_a_control_character_of_the_request() {
         assert!(raw.iter().all(|letter| allowed.contains(letter)), "{style:?}: {line:?}");
         assert!(line.contains("red"), "{style:?}: {line:?}");
     }
-    let line = written(&record("/a\u{9b}31mred"), Style::Text);
+    let line = written(&record("/a\u{9b}31mred"), Style::Text(Colors::Off));
     assert!(line.contains("/a\\u{9b}31mred"), "{line:?}");
 }
 
 #[test]
-fn the_text_style_has_the_same_facts_as_the_json() {
-    let line = written(&record("/a/path"), Style::Text);
+fn a_line_of_text_says_when_how_bad_what_who_and_why() {
+    let line = written(&record("/a/path"), Style::Text(Colors::Off));
     assert_eq!(
         line,
-        "2027-01-15T08:00:00.000Z 192.0.2.7 h2 GET /a/path 200 user=- scheme=- public reason=ok \
-         route=/ upstream=app in=1 out=2 3.0ms id=the-request upstream_ms=2.0 tls=1.3 alpn=h2\n"
+        "2027-01-15T08:00:00.003Z info  GET     200 /a/path - - 3.0ms 192.0.2.7 id=the-request\n"
     );
+    let refused = AccessRecord {
+        decision: Decision::Refused,
+        reason: "role_missing",
+        status: StatusCode::FORBIDDEN,
+        ..record("/b")
+    };
+    let line = written(&refused, Style::Text(Colors::Off));
+    assert!(line.contains(" warn  GET     403 /b - role_missing "), "{line}");
+    let failed = AccessRecord { status: StatusCode::BAD_GATEWAY, ..refused };
+    assert!(written(&failed, Style::Text(Colors::Off)).contains(" error GET     502 "));
+}
+
+#[test]
+fn colours_are_added_around_words_and_change_none_of_them() {
+    let record = record("/a/path");
+    let (plain, coloured) =
+        (written(&record, Style::Text(Colors::Off)), written(&record, Style::Text(Colors::On)));
+    assert!(coloured.contains("\u{1b}[32m200\u{1b}[0m"), "{coloured:?}");
+    let mut without = String::new();
+    for part in coloured.split('\u{1b}') {
+        without.push_str(
+            part.strip_prefix('[').and_then(|it| it.split_once('m')).map_or(part, |it| it.1),
+        );
+    }
+    assert_eq!(without, plain);
+}
+
+proptest! {
+    /// So that who follows the log on a terminal reads one line for each request.
+    #[test]
+    fn a_line_of_text_is_under_160_columns_whatever_is_asked(
+        path in "/[!-~]{0,300}|/[\\u{80}-\\u{9f}]{0,80}",
+        method in "[A-Z]{1,30}",
+        client in any::<IpAddr>(),
+        duration_us in 0..10_000_000_000u64,
+        reason in prop::sample::select(EXPLANATIONS).prop_map(|known| known.code),
+    ) {
+        let Ok(target) = PathAndQuery::try_from(path.as_str()) else { return Ok(()) };
+        let record = AccessRecord {
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            request_id: "0".repeat(36).into(),
+            client,
+            duration_us,
+            reason,
+            target,
+            ..record("/")
+        };
+        let line = written(&record, Style::Text(Colors::Off));
+        let columns = line.trim_end_matches('\n').chars().count();
+        prop_assert!(columns < 160, "{columns}: {line}");
+        prop_assert!(line.ends_with(&format!("id={}\n", "0".repeat(36))), "{line}");
+    }
+}
+
+#[test]
+fn a_long_text_keeps_its_beginning_and_its_end() {
+    for (text, columns, short) in [
+        ("/short", 6, "/short"),
+        ("/a/long/path.txt", 9, "/a/l….txt"),
+        ("/a/long/path.txt", 8, "/a/l…txt"),
+        ("äöüäöü", 3, "ä…ü"),
+        ("abc", 1, "…"),
+    ] {
+        assert_eq!(shorten(text, columns), short, "{text} {columns}");
+    }
 }

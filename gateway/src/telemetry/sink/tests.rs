@@ -29,7 +29,7 @@ fn gated() -> (Gated, SyncSender<()>, Receiver<String>) {
 
 fn dropped_of(sink: &Sink, pushed: usize) -> u64 {
     for number in 0..pushed {
-        sink.line(format!("{number}\n").into_bytes());
+        sink.line(Timestamp(0), format!("{number}\n").into_bytes());
     }
     sink.dropped()
 }
@@ -54,8 +54,8 @@ fn lines_of_a_broken_stream_are_counted_as_dropped() {
     let (stream, let_write, _) = gated();
     drop(let_write);
     let (sink, guard) = Sink::start(Style::Json, stream, io::sink()).expect("a thread");
-    sink.line(b"one\n".to_vec());
-    sink.line(b"two\n".to_vec());
+    sink.line(Timestamp(0), b"one\n".to_vec());
+    sink.line(Timestamp(0), b"two\n".to_vec());
     drop(guard);
     assert_eq!(sink.dropped(), 2);
 }
@@ -64,7 +64,7 @@ fn lines_of_a_broken_stream_are_counted_as_dropped() {
 fn a_stream_that_nobody_reads_does_not_keep_the_process_from_ending() {
     let (stream, _let_write, _written) = gated();
     let (sink, guard) = Sink::start(Style::Json, stream, io::sink()).expect("a thread");
-    sink.line(b"one\n".to_vec());
+    sink.line(Timestamp(0), b"one\n".to_vec());
     drop(guard);
 }
 
@@ -74,7 +74,7 @@ fn in_the_combined_style_events_go_aside() {
     let (beside, let_aside, aside) = gated();
     let (sink, guard) = Sink::start(Style::Combined, stream, beside).expect("a thread");
     let _ = (let_out.send(()), let_aside.send(()));
-    sink.line(b"an event\n".to_vec());
+    sink.line(Timestamp(0), b"an event\n".to_vec());
     drop(guard);
     assert_eq!(aside.try_iter().collect::<String>(), "an event\n");
     assert_eq!(out.try_iter().count(), 0);
