@@ -125,7 +125,7 @@ async fn what_operators_do_is_audited() {
     let operator = json!({ "by": "operator", "user": USER });
     check(&audited(&gateway, "user_add", "success").await, operator.clone());
     let (key, _) = gateway.create_key(USER, &["deploy"], &[]).await;
-    gateway.manage(&["key", "revoke", &key], None).await;
+    gateway.manage(&["key", "revoke", &key, "--yes"], None).await;
     gateway.manage(&["user", "passwd", USER], Some("ann's second one\n")).await;
     gateway.manage(&["user", "disable", USER], None).await;
     gateway.manage(&["user", "enable", USER], None).await;

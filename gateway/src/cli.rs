@@ -5,9 +5,11 @@ mod announce;
 mod commands;
 mod configuration;
 mod conform;
+mod examples;
 mod explain;
 mod htpasswd;
 mod init;
+mod manual;
 mod output;
 mod routes;
 mod store;
@@ -30,10 +32,14 @@ use crate::server::{self, first_account::PasswordPlace, reach::reach};
 use crate::telemetry::log::{self, Style};
 use crate::telemetry::sink::Sink;
 
-use commands::{
-    KeyCommand, LockoutCommand, RegistrationCommand, ServerCommand, SessionCommand, UserCommand,
-    WorkspaceCommand,
+use administer::administer;
+use commands::key::{KeyCommand, key};
+use commands::server::{ServerCommand, server as server_command};
+use commands::session::{
+    LockoutCommand, RegistrationCommand, SessionCommand, lockout, registration, session,
 };
+use commands::user::UserCommand;
+use commands::workspace::{WorkspaceCommand, workspace};
 use configuration::{configure, configure_store};
 use output::{fail, say};
 use store::StoreCommand;
@@ -43,25 +49,40 @@ const EXIT_CONFIG: u8 = 78;
 
 /// An authenticating reverse-proxy gateway.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, max_term_width = 100)]
+#[command(name = "portcullis", version, max_term_width = 100, after_help = examples::PROGRAM)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    #[command(flatten)]
-    place: Place,
-    #[command(flatten)]
-    run: RunOptions,
-}
-
-#[derive(Debug, Args)]
-struct Place {
     /// The configuration file [default: PORTCULLIS_CONFIG, config.toml or
     /// /etc/portcullis/config.toml, whichever comes first]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How answers are printed [default: table]
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+/// Which gateway a command is about, and how it prints what it finds.
+#[derive(Debug)]
+struct Place {
+    config: Option<PathBuf>,
+    format: Option<Format>,
+}
+
+/// Of commands that print what they find.
+#[derive(Debug, Default, Args)]
+struct Printed {
+    /// How it is printed [default: table]
     #[arg(long, global = true, value_enum)]
     format: Option<Format>,
+}
+
+/// Commands of one noun.
+#[derive(Debug, Args)]
+struct Group<C: Subcommand> {
+    #[command(flatten)]
+    printed: Printed,
+    #[command(subcommand)]
+    command: C,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,9 +90,6 @@ enum Format {
     #[value(alias = "text")]
     Table,
     Json,
-    /// Of `conform` only
-    #[value(hide = true)]
-    Junit,
 }
 
 #[derive(Debug, Default, Args)]
@@ -95,6 +113,27 @@ impl RunOptions {
         let Self { to, listen, log_format, log_level } = self;
         to.is_some() || listen.is_some() || log_format.is_some() || log_level.is_some()
     }
+
+    /// Those before the command and those behind it.
+    ///
+    /// # Errors
+    /// When one stands in both places.
+    fn and(self, behind: Self) -> Result<Self, &'static str> {
+        fn one<T>(before: Option<T>, behind: Option<T>) -> Result<Option<T>, &'static str> {
+            match (before, behind) {
+                (Some(_), Some(_)) => {
+                    Err("an option stands before the command and behind it; only one can be meant")
+                }
+                (before, behind) => Ok(before.or(behind)),
+            }
+        }
+        Ok(Self {
+            to: one(self.to, behind.to)?,
+            listen: one(self.listen, behind.listen)?,
+            log_format: one(self.log_format, behind.log_format)?,
+            log_level: one(self.log_level, behind.log_level)?,
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -108,12 +147,15 @@ struct CheckOptions {
     #[command(flatten)]
     question: routes::Question,
     #[command(flatten)]
+    printed: Printed,
+    #[command(flatten)]
     run: RunOptions,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway (the default)
+    #[command(after_help = examples::RUN)]
     Run(RunOptions),
     /// Write a small configuration with comments, unless there is one
     Init {
@@ -122,31 +164,29 @@ enum Command {
         to: Option<String>,
     },
     /// Check the configuration and what it refers to, and change nothing
-    #[command(alias = "validate")]
+    #[command(alias = "validate", after_help = examples::CHECK)]
     Check(CheckOptions),
     /// Manage users
-    #[command(subcommand)]
-    User(UserCommand),
+    #[command(after_help = examples::USER)]
+    User(Group<UserCommand>),
     /// Manage API keys
-    #[command(subcommand)]
-    Key(KeyCommand),
+    #[command(after_help = examples::KEY)]
+    Key(Group<KeyCommand>),
     /// Manage servers
-    #[command(subcommand)]
-    Server(ServerCommand),
+    #[command(after_help = examples::SERVER)]
+    Server(Group<ServerCommand>),
     /// Manage workspaces and their members
-    #[command(subcommand)]
-    Workspace(WorkspaceCommand),
+    #[command(after_help = examples::WORKSPACE)]
+    Workspace(Group<WorkspaceCommand>),
     /// Manage sign-ins
-    #[command(subcommand)]
-    Session(SessionCommand),
+    #[command(after_help = examples::SESSION)]
+    Session(Group<SessionCommand>),
     /// Close registration in an incident, and open it again
-    #[command(subcommand)]
-    Registration(RegistrationCommand),
+    Registration(Group<RegistrationCommand>),
     /// Manage addresses that fail to sign in, of a running gateway
-    #[command(subcommand)]
-    Lockout(LockoutCommand),
+    Lockout(Group<LockoutCommand>),
     /// Look after the store
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::STORE)]
     Store(StoreCommand),
     /// Print the bcrypt hash of a password from a prompt or from standard input
     HashPassword {
@@ -158,21 +198,35 @@ enum Command {
     #[command(subcommand)]
     Secret(SecretCommand),
     /// Exit with 0 if the gateway runs and is healthy, else with 1
-    Healthcheck,
+    Healthcheck(Printed),
     /// Show what the running gateway has counted
-    Status,
-    /// Say what a reason code of the log or a warning means and what to do about it
+    Status(Printed),
+    /// Say what a reason code, a warning or a status means and what to do about it, or what
+    /// became of a request
+    #[command(after_help = examples::EXPLAIN)]
     Explain {
-        /// Such as token_signature; all of them when left out
-        code: Option<String>,
+        /// A code such as token_signature, a status such as 401, or the id of a request; all
+        /// codes when left out
+        what: Option<String>,
+        #[command(flatten)]
+        printed: Printed,
     },
     /// Try every statement of the wire contracts on a running gateway
     ///
     /// Makes users, keys, servers and workspaces named conform-… and removes them at the
     /// end. The administrator's password comes from ADMIN_PASSWORD, a prompt or standard
     /// input. Exits with 0 if nothing failed, with 1 if a statement does not hold, with 2
-    /// if nothing could be tried. Takes --format junit as well.
+    /// if nothing could be tried.
     Conform(conform::ConformOptions),
+    /// Print what completes the command line in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man {
+        /// Write a page for each command into this directory instead
+        #[arg(long, value_name = "DIRECTORY")]
+        output: Option<PathBuf>,
+    },
     /// Print the version
     Version,
 }
@@ -201,44 +255,70 @@ fn parse_seconds(text: &str) -> Result<u64, String> {
 /// Carries out the command line; the whole program but for the allocator.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let command = match arguments.command {
-        None => Command::Run(arguments.run),
-        Some(_) if arguments.run.is_given() => {
-            return fail(
-                2,
-                "options of run come behind the command, as in: portcullis run --to URL",
-            );
-        }
-        Some(command) => command,
+    let Arguments { command, config, run: before } = Arguments::parse();
+    let place = |printed: Option<Printed>| Place {
+        config: config.clone(),
+        format: printed.and_then(|printed| printed.format),
     };
-    let place = arguments.place;
-    if place.format == Some(Format::Junit) && !matches!(command, Command::Conform(_)) {
-        return fail(2, "only conform writes junit");
-    }
-    match command {
-        Command::Run(options) => run(&place, options),
-        Command::Init { to } => init::init(&place, to),
-        Command::Check(options) => check(&place, options),
-        Command::User(command) => administer::user(&place, command),
-        Command::Key(command) => administer::administer(&place, commands::key(command)),
-        Command::Server(command) => administer::administer(&place, commands::server(command)),
-        Command::Workspace(command) => administer::administer(&place, commands::workspace(command)),
-        Command::Session(command) => administer::session(&place, command),
-        Command::Registration(command) => {
-            administer::administer(&place, commands::registration(&command))
+    let command = match command.unwrap_or(Command::Run(RunOptions::default())) {
+        Command::Run(options) => before.and(options).map(Command::Run),
+        Command::Check(options) => {
+            before.and(options.run).map(|run| Command::Check(CheckOptions { run, ..options }))
         }
-        Command::Lockout(command) => administer::administer(&place, commands::lockout(command)),
-        Command::Store(command) => store::store(&place, command),
-        Command::HashPassword { cost } => hash_password(&place, cost),
+        _ if before.is_given() => {
+            Err("--to, --listen, --log-format and --log-level are options of run and check")
+        }
+        command => Ok(command),
+    };
+    match command {
+        Ok(command) => carry_out(command, place),
+        Err(message) => fail(2, message),
+    }
+}
+
+fn carry_out(command: Command, place: impl Fn(Option<Printed>) -> Place) -> ExitCode {
+    match command {
+        Command::Run(options) => run(&place(None), options),
+        Command::Init { to } => init::init(&place(None), to),
+        Command::Check(mut options) => {
+            let printed = std::mem::take(&mut options.printed);
+            check(&place(Some(printed)), options)
+        }
+        Command::User(Group { printed, command }) => {
+            administer::user(&place(Some(printed)), command)
+        }
+        Command::Key(Group { printed, command }) => {
+            administer(&place(Some(printed)), |find| key(command, find))
+        }
+        Command::Server(Group { printed, command }) => {
+            administer(&place(Some(printed)), |find| server_command(command, find))
+        }
+        Command::Workspace(Group { printed, command }) => {
+            administer(&place(Some(printed)), |find| workspace(command, find))
+        }
+        Command::Session(Group { printed, command }) => {
+            administer(&place(Some(printed)), |_| Ok(session(command)))
+        }
+        Command::Registration(Group { printed, command }) => {
+            administer(&place(Some(printed)), |_| Ok(registration(&command)))
+        }
+        Command::Lockout(Group { printed, command }) => {
+            administer(&place(Some(printed)), |_| Ok(lockout(command)))
+        }
+        Command::Store(command) => store::store(&place(None), command),
+        Command::HashPassword { cost } => hash_password(&place(None), cost),
         Command::Secret(SecretCommand::Generate) => {
             let secret = Secret::random_hex::<32>(&SystemEntropy::default());
             say(&format!("{}\n", secret.expose()))
         }
-        Command::Healthcheck => administer::healthcheck(&place),
-        Command::Status => administer::status(&place),
-        Command::Explain { code } => explain::explain(&place, code.as_deref()),
-        Command::Conform(options) => conform::conform(&place, options),
+        Command::Healthcheck(printed) => administer::healthcheck(&place(Some(printed))),
+        Command::Status(printed) => administer::status(&place(Some(printed))),
+        Command::Explain { what, printed } => {
+            explain::explain(&place(Some(printed)), what.as_deref())
+        }
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { output } => manual::man(output.as_deref()),
+        Command::Conform(options) => conform::conform(options),
         Command::Version => say(&format!("portcullis {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }

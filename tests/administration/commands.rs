@@ -83,9 +83,9 @@ async fn administer(gateway: &Gateway) -> (String, String) {
 
 async fn remove(gateway: &Gateway, server: &str, work: &str) {
     for (command, wanted) in [
-        (["workspace", "remove", work], "no such workspace"),
-        (["server", "remove", server], "no such server"),
-        (["user", "remove", "ann"], "no such user"),
+        (["workspace", "remove", work, "--yes"], "no such workspace"),
+        (["server", "remove", server, "--yes"], "no such server"),
+        (["user", "remove", "ann", "--yes"], "no such user"),
     ] {
         gateway.manage(&command, None).await;
         refused(gateway, &command, wanted).await;

@@ -100,7 +100,7 @@ async fn all_keys_of_a_user_end_at_once() {
     for (_, key) in &keys {
         Client::api_key(&gateway, key).get("/").await.expect(200);
     }
-    let said = gateway.manage(&["key", "revoke", "--owner", "ann"], None).await;
+    let said = gateway.manage(&["key", "revoke", "--owner", "ann", "--yes"], None).await;
     assert!(said.contains("3 keys revoked"), "{said}");
     for (id, key) in &keys {
         Client::api_key(&gateway, key).get("/").await.expect(401);
@@ -111,7 +111,7 @@ async fn all_keys_of_a_user_end_at_once() {
         assert_eq!(line["user"], "ann", "{line}");
     }
     Client::api_key(&gateway, &other).get("/").await.expect(200);
-    let unknown = gateway.cli(&["key", "revoke", "--owner", "nobody"], None).await;
+    let unknown = gateway.cli(&["key", "revoke", "--owner", "nobody", "--yes"], None).await;
     assert_eq!(unknown.status.code(), Some(1), "{unknown:?}");
 
     // The same by the API.

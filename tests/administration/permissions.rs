@@ -169,6 +169,6 @@ async fn of_administrators_who_remove_each_other_one_stays() {
         let users = users.as_array().expect("a list");
         assert_eq!(users.iter().filter(is_admin).count(), 1, "{statuses:?}");
         gateway.manage(&["user", "roles", ADMIN, "admin"], None).await;
-        gateway.manage(&["user", "remove", &name], None).await;
+        gateway.manage(&["user", "remove", &name, "--yes"], None).await;
     }
 }

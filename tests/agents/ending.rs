@@ -17,7 +17,7 @@ async fn a_revoked_key_closes_its_agents_and_no_others() {
     for agent in [&mut ended, &mut stays] {
         agent.check_open().await;
     }
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     assert_eq!(ended.closed().await, Some(4401));
     stays.check_open().await;
 }

@@ -92,7 +92,7 @@ async fn a_revoked_key_is_refused_at_once_and_for_good() {
     let caller = Client::api_key(&gateway, &key);
     caller.get("/").await.expect(200);
 
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
 
     for answer in in_both_fields(&gateway, &key).await {
         answer.refused(401, "INVALID_CREDENTIALS");
@@ -177,7 +177,7 @@ async fn a_key_is_taken_as_the_user_name_of_basic_beside_an_empty_password() {
     caller().get("/tokens").await.refused(401, "AUTHENTICATION_REQUIRED");
     let foreign = caller().with("sec-fetch-site", "cross-site");
     foreign.post("/").await.refused(403, "CSRF");
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     // More often than a password may be wrong.
     for _ in 0..10 {
         caller().get("/").await.refused(401, "INVALID_CREDENTIALS");
@@ -213,7 +213,7 @@ async fn a_key_as_a_password_is_good_for_what_it_is_elsewhere_and_costs_no_attem
     caller(&key).get("/people").await.refused(403, "FORBIDDEN");
     caller(&key).get("/keys").await.expect(200);
     caller(&key).get("/tokens").await.refused(401, "AUTHENTICATION_REQUIRED");
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     // More often than a password may be wrong.
     for _ in 0..10 {
         caller(&key).get("/").await.refused(401, "INVALID_CREDENTIALS");

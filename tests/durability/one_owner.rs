@@ -27,7 +27,7 @@ async fn commands_work_on_the_store_of_a_killed_gateway() {
     gateway.kill();
     assert!(gateway.path("data/admin.sock").exists());
     let (_, made) = gateway.create_key(ADMIN, &[], &[]).await;
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     gateway.add_user("grace", "a password of hers", &[]).await;
     gateway.restart().await;
     Client::api_key(&gateway, &made).get("/").await.expect(200);

@@ -46,7 +46,7 @@ async fn a_gateway_with_many_records_tells_each_from_the_others() {
     let stranger = Client::api_key(&gateway, &key_text(first_stranger));
     stranger.get("/").await.refused(401, "INVALID_CREDENTIALS");
     let id = key_id(1).to_string();
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     let revoked = Client::api_key(&gateway, &key_text(1));
     revoked.get("/").await.refused(401, "INVALID_CREDENTIALS");
     Client::api_key(&gateway, &key_text(2)).get("/").await.expect(200);

@@ -171,7 +171,7 @@ async fn tunnels_are_a_part_of_it_until_they_end() {
     open.push(eventually("a place that came back", next).await.0);
     // They end with their credential, too.
     let (_, other) = gateway.create_key(ADMIN, &[], &[]).await;
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     for tunnel in &mut open {
         assert_eq!(tunnel.closed().await, Some(4401));
     }

@@ -244,7 +244,7 @@ async fn a_raw_tunnel_ends_with_the_credential_that_opened_it() {
     stream.read_response().await.expect(101);
     stream.send("a").await;
     assert_eq!(stream.read_exactly(1).await, b"A");
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     // Nothing is said in a protocol that the gateway does not know.
     assert!(stream.is_closed().await);
     upstream.disconnected().await;

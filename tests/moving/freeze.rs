@@ -32,7 +32,7 @@ async fn a_frozen_gateway_answers_tokens_and_refuses_changes_until_it_thaws() {
     login.refused(503, "SERVICE_UNAVAILABLE");
     let logout = Client::bearer(&gateway, &pair.access).post("/api/logout").await;
     logout.refused(503, "SERVICE_UNAVAILABLE");
-    refused(&gateway.cli(&["key", "revoke", &id], None).await, &["is not stored yet"]);
+    refused(&gateway.cli(&["key", "revoke", &id, "--yes"], None).await, &["is not stored yet"]);
     // What ends here has ended at once, and is stored after.
     Client::bearer(&gateway, &pair.access).get("/").await.refused(401, "INVALID_TOKEN");
     Client::api_key(&gateway, &key).get("/").await.refused(401, "INVALID_CREDENTIALS");
@@ -57,7 +57,8 @@ async fn in_a_frozen_gateway_all_ends_that_an_administrator_ends_at_once() {
     }
     let freeze = ["store", "export", "--freeze", "1h", "--output", "moving.jsonl"];
     gateway.manage(&freeze, None).await;
-    for command in [&["session", "end", "--all", "--yes"][..], &["key", "revoke", "--owner", ADMIN]]
+    for command in
+        [&["session", "end", "--all", "--yes"][..], &["key", "revoke", "--owner", ADMIN, "--yes"]]
     {
         refused(&gateway.cli(command, None).await, &["is not stored yet"]);
     }

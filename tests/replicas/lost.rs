@@ -348,7 +348,7 @@ async fn a_replica_that_missed_more_than_the_stream_remembers_learns_everything_
     fleet.wires[0].set(Fault::Refused);
     is_unreachable(&fleet.gateways[0]).await;
     known[1].post("/api/logout").await.expect(200);
-    fleet.gateways[1].manage(&["user", "remove", "ann"], None).await;
+    fleet.gateways[1].manage(&["user", "remove", "ann", "--yes"], None).await;
     fleet.redis.tell(&["XTRIM", "{portcullis}:changes", "MAXLEN", "0"]).await;
     fleet.gateways[1].add_user("ben", "a password of his", &[]).await;
     fleet.wires[0].set(Fault::None);

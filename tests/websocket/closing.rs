@@ -169,7 +169,7 @@ async fn a_revoked_key_closes_its_tunnels() {
     for tunnel in [&mut ended, &mut stays] {
         tunnel.check_open().await;
     }
-    gateway.manage(&["key", "revoke", &id], None).await;
+    gateway.manage(&["key", "revoke", &id, "--yes"], None).await;
     assert_eq!(ended.closed().await, Some(4401));
     stays.check_open().await;
 }

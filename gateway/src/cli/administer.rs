@@ -9,16 +9,18 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::admin::record::{Record, Registration};
-use crate::admin::{self, By, Import, Page, Reply, Request, Span};
+use crate::admin::record::{Key, Record, Registration};
+use crate::admin::{self, By, Hidden, Import, Page, Reply, Request, Span};
 use crate::auth::Core;
 use crate::auth::secret::Secret;
 use crate::config::Config;
+use crate::config::document::nearest;
 use crate::server;
 use crate::socket::{self, Answer, Failed, Question};
 use crate::store::embedded::Location;
 
-use super::commands::{self, Ask, SessionCommand, UserCommand};
+use super::commands::user::UserCommand;
+use super::commands::{self, Ask, Find, Named, Thing};
 use super::configuration::{configure_store, looked_in};
 use super::output::{Kind, complain, fail, say, show, show_running};
 use super::{Place, htpasswd};
@@ -33,25 +35,13 @@ pub(super) fn user(place: &Place, command: UserCommand) -> ExitCode {
     if let UserCommand::Verify { user: None, .. } = command {
         return verify_all(place);
     }
-    match commands::user(command) {
-        Ok(ask) => administer(place, ask),
-        Err(message) => fail(1, &message),
-    }
-}
-
-pub(super) fn session(place: &Place, command: SessionCommand) -> ExitCode {
-    if let SessionCommand::End { all: true, yes: false, .. } = command
-        && let Err(refused) = confirm("End the sessions of all users?")
-    {
-        return refused;
-    }
-    administer(place, commands::session(command))
+    administer(place, |_| commands::user::user(command))
 }
 
 /// Asks on a terminal; a script says so on its command line.
 fn confirm(question: &str) -> Result<(), ExitCode> {
     if !io::stdin().is_terminal() {
-        return Err(fail(2, "say --yes: nobody can be asked here"));
+        return Err(fail(2, &format!("{question} Say --yes: nobody can be asked here")));
     }
     complain(&format!("{question} [y/N]"));
     let mut line = String::new();
@@ -105,10 +95,10 @@ enum Office {
 impl Office {
     /// The gateway if it answers; opens the store once if there is none. Only adding
     /// somebody makes a new one: a look into the wrong directory leaves nothing there.
-    async fn find(place: &Place, config: Config, request: &Request) -> Result<Self, String> {
-        let without = |what: &str| format!("{what}; {}", looked_in(place, &config));
+    async fn find(place: &Place, config: &Config, request: &Request) -> Result<Self, String> {
+        let without = |what: &str| format!("{what}; {}", looked_in(place, config));
         match socket::ask(&config.store.directory, &Question::Health).await {
-            Ok(Some(_)) => Ok(Office::Gateway(config.store.directory)),
+            Ok(Some(_)) => Ok(Office::Gateway(config.store.directory.clone())),
             Ok(None) if signed_by_gateway(request) => {
                 Err(without("no gateway is running, and only a running one makes links"))
             }
@@ -123,7 +113,7 @@ impl Office {
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
-                let opened = server::open_core(&config, &secret, None, None).await;
+                let opened = server::open_core(config, &secret, None, None).await;
                 let (core, _) = opened.map_err(|error| error.to_string())?;
                 Ok(Office::Here(Box::new(core)))
             }
@@ -203,19 +193,109 @@ pub(super) fn no_answer(error: &io::Error) -> String {
     format!("the running gateway does not answer: {error}")
 }
 
-pub(super) fn administer(place: &Place, ask: Ask) -> ExitCode {
+/// Carries out what a command asks for, once it has found the ids of what that names.
+pub(super) fn administer(
+    place: &Place,
+    build: impl FnOnce(Find<'_>) -> Result<Ask, String>,
+) -> ExitCode {
     let (config, runtime) = match prepare(place) {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    let Ask { request, said } = ask;
+    let mut desk = Desk { place, config, runtime, office: None };
+    let Ask { request, said, question } = match build(&mut |thing, named| desk.find(thing, named)) {
+        Ok(ask) => ask,
+        Err(message) => return fail(1, &message),
+    };
+    if let Some(question) = question
+        && let Err(refused) = confirm(&question)
+    {
+        return refused;
+    }
     let kind = Kind::of(&request);
-    let reply = runtime.block_on(async {
-        Office::find(place, config, &request).await?.perform_all(request).await
-    });
-    match reply {
+    match desk.perform(request) {
+        Ok(Reply::NewKey { key, text }) => desk.hand_over(key, text),
         Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),
+    }
+}
+
+/// Where one command is carried out, found once.
+struct Desk<'a> {
+    place: &'a Place,
+    config: Config,
+    runtime: Runtime,
+    office: Option<Office>,
+}
+
+impl Desk<'_> {
+    fn perform(&mut self, request: Request) -> Result<Reply, String> {
+        let Self { place, config, runtime, office } = self;
+        runtime.block_on(async {
+            let office = match office {
+                Some(office) => office,
+                None => office.insert(Office::find(place, config, &request).await?),
+            };
+            office.perform_all(request).await
+        })
+    }
+
+    fn find(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
+        let name = match named {
+            Named::Id(id) => return Ok(*id),
+            Named::Name(name) => name,
+        };
+        let page = Span::default();
+        let request = match thing {
+            Thing::Key => Request::ListKeys { owner: None, server: None, page },
+            Thing::Server => Request::ListServers { page },
+            Thing::Workspace => Request::ListWorkspaces { page },
+        };
+        let Reply::Page(Page { items, .. }) = self.perform(request)? else {
+            return Err("unexpected answer".to_owned());
+        };
+        let known: Vec<(&str, Uuid)> = items.iter().filter_map(name_and_id).collect();
+        let found: Vec<Uuid> =
+            known.iter().filter(|(known, _)| known == name).map(|(_, id)| *id).collect();
+        let word = thing.word();
+        match found[..] {
+            [id] => Ok(id),
+            [] => {
+                let hint = nearest(name, known.iter().map(|(name, _)| *name));
+                let hint = hint.unwrap_or_else(|| format!("`portcullis {word} list` shows them"));
+                Err(format!("no {word} has the id or name {name:?}; {hint}"))
+            }
+            _ => {
+                let ids: Vec<String> = found.iter().map(Uuid::to_string).collect();
+                let (count, ids) = (ids.len(), ids.join(", "));
+                Err(format!("{count} {word}s have the name {name:?}; give the id of one: {ids}"))
+            }
+        }
+    }
+
+    /// A key whose text reaches nobody is of no use, but to whoever finds it in what was lost.
+    fn hand_over(&mut self, key: Key, text: Hidden) -> ExitCode {
+        let id = key.id;
+        let shown = show(self.place, Kind::NONE, Reply::NewKey { key, text }, None);
+        if shown != ExitCode::SUCCESS {
+            complain(&match self.perform(Request::RevokeKey { id }) {
+                Ok(_) => format!("the text of key {id} was not written; the key is revoked"),
+                Err(reason) => format!(
+                    "the text of key {id} was not written, and the key not revoked: {reason}; \
+                     `portcullis key revoke {id}` does it"
+                ),
+            });
+        }
+        shown
+    }
+}
+
+fn name_and_id(record: &Record) -> Option<(&str, Uuid)> {
+    match record {
+        Record::Key(key) => Some((&key.name, key.id)),
+        Record::Server(server) => Some((&server.name, server.id)),
+        Record::Workspace(workspace) => Some((&workspace.name, workspace.id)),
+        _ => None,
     }
 }
 
@@ -246,7 +326,7 @@ fn verify_all(place: &Place) -> ExitCode {
     };
     let verified = runtime.block_on(async {
         let request = Request::ListUsers { page: Span::default() };
-        let office = Office::find(place, config, &request).await?;
+        let office = Office::find(place, &config, &request).await?;
         let Reply::Page(Page { items, .. }) = office.perform_all(request).await? else {
             return Err("unexpected answer".to_owned());
         };
@@ -317,7 +397,7 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    match runtime.block_on(import_all(place, config, users, roles)) {
+    match runtime.block_on(import_all(place, &config, users, roles)) {
         Ok((added, present)) => {
             for name in &present {
                 complain(&format!("{name} is there already and stays as it is"));
@@ -330,7 +410,7 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
 
 async fn import_all(
     place: &Place,
-    config: Config,
+    config: &Config,
     users: Vec<Import>,
     roles: &[String],
 ) -> Result<(usize, Vec<String>), String> {

@@ -13,7 +13,6 @@ use crate::conform::{self, Dialect, Options, Trust, expected::Expected, report::
 
 use super::administer::ask_password;
 use super::output::{complain, fail, say};
-use super::{Format, Place};
 
 /// Nothing could be tried; as for a wrong command line.
 const EXIT_CANNOT_RUN: u8 = 2;
@@ -23,6 +22,9 @@ pub(super) struct ConformOptions {
     /// List the statements and try none
     #[arg(long)]
     list: bool,
+    /// How the report is printed [default: table]
+    #[arg(long, value_enum)]
+    format: Option<ReportFormat>,
     /// Where the gateway is
     #[arg(long, default_value = "https://localhost:8443")]
     url: String,
@@ -60,6 +62,14 @@ pub(super) struct ConformOptions {
     expected: Vec<String>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    #[value(alias = "text")]
+    Table,
+    Json,
+    Junit,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum DialectName {
     Form,
@@ -79,10 +89,9 @@ impl From<DialectName> for Dialect {
     }
 }
 
-pub(super) fn conform(place: &Place, asked: ConformOptions) -> ExitCode {
+pub(super) fn conform(asked: ConformOptions) -> ExitCode {
     if asked.list {
-        say(&conform::list());
-        return ExitCode::SUCCESS;
+        return say(&conform::list());
     }
     let only: Vec<String> = asked.only.iter().map(|id| id.to_uppercase()).collect();
     if let Some(unknown) = only.iter().find(|id| !conform::knows(id)) {
@@ -119,10 +128,10 @@ pub(super) fn conform(place: &Place, asked: ConformOptions) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_CANNOT_RUN, &error.to_string()),
     };
-    let format = place.format.unwrap_or(Format::Table);
+    let format = asked.format.unwrap_or(ReportFormat::Table);
     let told = runtime.block_on(async {
         conform::run(&options, &password, interrupted(), |verdict| {
-            if format == Format::Table {
+            if format == ReportFormat::Table {
                 say(&verdict.line());
             }
         })
@@ -134,16 +143,16 @@ pub(super) fn conform(place: &Place, asked: ConformOptions) -> ExitCode {
     }
 }
 
-fn write(report: &Report, format: Format) -> ExitCode {
+fn write(report: &Report, format: ReportFormat) -> ExitCode {
     for remark in &report.remarks {
         complain(remark);
     }
-    say(&match format {
-        Format::Table => report.summary(),
-        Format::Json => report.json(),
-        Format::Junit => report.junit(),
+    let written = say(&match format {
+        ReportFormat::Table => report.summary(),
+        ReportFormat::Json => report.json(),
+        ReportFormat::Junit => report.junit(),
     });
-    if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if report.failed() { ExitCode::FAILURE } else { written }
 }
 
 /// From the environment like the gateway's own, else from a prompt or standard input.

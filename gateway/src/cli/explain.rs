@@ -1,12 +1,21 @@
-//! `portcullis explain`: cause and remedy of a reason code or of a warning.
+//! `portcullis explain`: cause and remedy of a reason code, of a warning, of all that have
+//! one status, or of what became of one request.
 
+use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
+
+use serde_json::{Value, json};
 
 use crate::config::document::nearest;
 use crate::config::warning::KINDS;
+use crate::pipeline::reason::examples::examples;
 use crate::pipeline::reason::explanations::{EXPLANATIONS, Explanation, normalize};
+use crate::pipeline::respond;
+use crate::socket::{self, Answer, Question};
 
-use super::output::{fail, say, table};
+use super::administer::{no_answer, prepare};
+use super::configuration::looked_in;
+use super::output::{complain, fail, say, table};
 use super::{Format, Place};
 
 /// The reasons of the log, then the warnings.
@@ -19,28 +28,179 @@ fn known() -> impl Iterator<Item = Explanation> {
     EXPLANATIONS.iter().copied().chain(warnings)
 }
 
-pub(super) fn explain(place: &Place, code: Option<&str>) -> ExitCode {
+pub(super) fn explain(place: &Place, what: Option<&str>) -> ExitCode {
     let json = place.format == Some(Format::Json);
-    let Some(code) = code else {
-        if json {
-            let all: Vec<_> = known().map(|known| to_json(&known)).collect();
-            return say(&format!("{:#}\n", serde_json::json!(all)));
-        }
-        let row = |known: Explanation| vec![known.code.to_owned(), known.cause.to_owned()];
-        return say(&table(&["CODE", "CAUSE"], known().map(row).collect()));
-    };
-    let wanted = normalize(code);
-    let Some(known) = known().find(|known| known.code == wanted) else {
-        let hint = nearest(code, known().map(|known| known.code));
+    let Some(what) = what.map(str::trim) else { return list(json, known().collect()) };
+    if what.len() == 3
+        && let Ok(status) = what.parse()
+    {
+        return explain_status(json, status);
+    }
+    if uuid::Uuid::try_parse(what).is_ok() {
+        return explain_request(place, &what.to_ascii_lowercase());
+    }
+    let Some(known) = find(what) else {
+        let hint = nearest(what, known().map(|known| known.code));
         let hint = hint.unwrap_or_else(|| "`portcullis explain` lists them all".to_owned());
-        return fail(2, &format!("there is no code {code:?}; {hint}"));
+        return fail(2, &format!("there is no code {what:?}; {hint}"));
     };
     if json {
         return say(&format!("{:#}\n", to_json(&known)));
     }
-    say(&format!("{}\n\n  cause   {}\n  remedy  {}\n", known.code, known.cause, known.remedy))
+    say(&in_words(&known))
 }
 
-fn to_json(known: &Explanation) -> serde_json::Value {
-    serde_json::json!({ "code": known.code, "cause": known.cause, "remedy": known.remedy })
+fn find(code: &str) -> Option<Explanation> {
+    let wanted = normalize(code);
+    known().find(|known| known.code == wanted)
+}
+
+fn in_words(known: &Explanation) -> String {
+    format!("{}\n\n  cause   {}\n  remedy  {}\n", known.code, known.cause, known.remedy)
+}
+
+fn to_json(known: &Explanation) -> Value {
+    json!({ "code": known.code, "cause": known.cause, "remedy": known.remedy })
+}
+
+fn list(as_json: bool, codes: Vec<Explanation>) -> ExitCode {
+    if as_json {
+        let all: Vec<_> = codes.iter().map(to_json).collect();
+        return say(&format!("{:#}\n", json!(all)));
+    }
+    let row = |known: Explanation| vec![known.code.to_owned(), known.cause.to_owned()];
+    say(&table(&["CODE", "CAUSE"], codes.into_iter().map(row).collect()))
+}
+
+/// All that is answered so. A code that stands beside several statuses is listed for each.
+fn explain_status(as_json: bool, status: u16) -> ExitCode {
+    let mut codes: Vec<&str> = examples()
+        .iter()
+        .filter(|reason| respond::status(reason).as_u16() == status)
+        .map(|reason| reason.code())
+        .collect();
+    if status == 499 {
+        codes.push("client_left");
+    }
+    let explanations: Vec<Explanation> =
+        known().filter(|known| codes.contains(&known.code)).collect();
+    if explanations.is_empty() {
+        return fail(
+            2,
+            &format!(
+                "the gateway itself answers nothing with {status}: it came from the upstream, \
+                 whose log tells why (`decision` is `allowed` or `public` in the gateway's)"
+            ),
+        );
+    }
+    if !as_json {
+        complain(&format!(
+            "Why the gateway answers {status}; `reason` in the log line of the request says which \
+             it was. Where that is `ok`, the upstream has answered so."
+        ));
+    }
+    list(as_json, explanations)
+}
+
+/// By the gateway, which remembers the last ones, or by the log on standard input.
+fn explain_request(place: &Place, id: &str) -> ExitCode {
+    let unknown = match ask_gateway(place, id) {
+        Ok(Some(record)) => return show(place, &record),
+        Ok(None) => "the gateway does not remember this request: it keeps the last that were \
+                     refused or broke off"
+            .to_owned(),
+        Err(reason) => reason,
+    };
+    let input = io::stdin();
+    if input.is_terminal() {
+        let hint = format!("its log may: `portcullis explain {id} < LOG`");
+        return fail(1, &format!("{unknown}; {hint}"));
+    }
+    match search(input.lock(), id) {
+        Ok(Some(record)) => show(place, &record),
+        Ok(None) => fail(1, &format!("{unknown}; no line of standard input has this id either")),
+        Err(error) => fail(1, &format!("standard input cannot be read: {error}")),
+    }
+}
+
+fn ask_gateway(place: &Place, id: &str) -> Result<Option<Value>, String> {
+    let Ok((config, runtime)) = prepare(place) else {
+        return Err("no gateway was asked".to_owned());
+    };
+    let question = Question::Request { id: id.to_owned() };
+    match runtime.block_on(socket::ask(&config.store.directory, &question)) {
+        Ok(Some(Answer::Request(record))) => Ok(record),
+        Ok(Some(Answer::Failed(failed))) => Err(failed.reason),
+        Ok(Some(_)) => Err("unexpected answer".to_owned()),
+        Ok(None) => Err(format!("no gateway is running; {}", looked_in(place, &config))),
+        Err(error) => Err(no_answer(&error)),
+    }
+}
+
+/// The line of a request in a log: as JSON, or as text, which names its reason by a word.
+fn search(log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
+    let mut found = None;
+    for line in log.split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        if !line.contains(id) {
+            continue;
+        }
+        match serde_json::from_str::<Value>(&line) {
+            Ok(record) if record["request_id"] != id => {}
+            // An audit line of the same request says less of it.
+            Ok(record) if record["type"] == "access" => return Ok(Some(record)),
+            Ok(record) => found = Some(record),
+            Err(_) => {
+                let reason = line.split_whitespace().find_map(|word| {
+                    let code = word.strip_prefix("reason=").unwrap_or(word);
+                    EXPLANATIONS.iter().find(|known| known.code == code)
+                });
+                if let Some(reason) = reason {
+                    found = Some(json!({ "line": line.trim(), "reason": reason.code }));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn show(place: &Place, record: &Value) -> ExitCode {
+    let explanation = record["reason"].as_str().and_then(find);
+    if place.format == Some(Format::Json) {
+        let explanation = explanation.as_ref().map(to_json);
+        return say(&format!("{:#}\n", json!({ "request": record, "explanation": explanation })));
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let members = record.as_object().into_iter().flatten();
+    let rows = members.map(|(name, value)| vec![name.clone(), text(value)]).collect();
+    let explanation = explanation.map(|known| in_words(&known)).unwrap_or_default();
+    say(&format!("{}\n{explanation}", table(&["NAME", "VALUE"], rows)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "019365a0-0000-7000-8000-000000000001";
+
+    #[test]
+    fn a_request_is_found_in_a_log_of_either_form() {
+        let access = format!(r#"{{"type":"access","request_id":"{ID}","reason":"role_missing"}}"#);
+        let audit = format!(r#"{{"type":"audit","request_id":"{ID}","reason":"ok"}}"#);
+        let other = r#"{"type":"access","request_id":"other","reason":"ok"}"#;
+        let path = format!(r#"{{"type":"access","path":"/{ID}","request_id":"x","reason":"ok"}}"#);
+        let text = format!("12:00 warn GET 403 /x ann role_missing 1ms 127.0.0.1 id={ID}");
+        let reason = |log: &[&str]| {
+            let found = search(log.join("\n").as_bytes(), ID).unwrap();
+            found.map(|record| record["reason"].as_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(reason(&[other, &audit, &access]).as_deref(), Some("role_missing"));
+        assert_eq!(reason(&[&access, &audit]).as_deref(), Some("role_missing"));
+        assert_eq!(reason(&[&audit]).as_deref(), Some("ok"));
+        assert_eq!(reason(&[other, &text]).as_deref(), Some("role_missing"));
+        assert_eq!(reason(&[other, ""]), None);
+        assert_eq!(search(&b"\xff\xfe\n"[..], ID).unwrap(), None);
+        assert!(search(path.as_bytes(), ID).unwrap().is_none(), "a path is no id");
+    }
 }

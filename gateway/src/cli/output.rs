@@ -248,7 +248,7 @@ pub(super) struct Checked<'a> {
 /// not be used.
 pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
     let Checked { routes, warnings, tried, registration } = *checked;
-    if place.format == Some(Format::Json) {
+    let text = if place.format == Some(Format::Json) {
         let warnings: Vec<Value> = warnings.iter().map(warning_members).collect();
         let mut json = json!({
             "message": "the configuration is good",
@@ -265,28 +265,13 @@ pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
         if let Some(registration) = registration {
             json["registration"] = json!(registration);
         }
-        say(&format!("{json:#}\n"));
+        format!("{json:#}\n")
     } else {
-        for warning in checked.warnings {
-            say(warning.rendered());
-        }
-        say(&match warnings.len() {
-            0 => "the configuration is good\n".to_owned(),
-            count => format!("the configuration is good, with {}\n", counted(count)),
-        });
-        say(&routes.table);
-        if let Some(cors) = &routes.cors {
-            say(&format!("the auth API may be read by pages of {cors}\n"));
-        }
-        for note in &routes.notes {
-            say(&format!("note: {note}\n"));
-        }
-        if let Some(registration) = registration.filter(|found| is_closed_in_store(*found)) {
-            say(&format!("in the running gateway, {}\n", in_words(registration)));
-        }
-        if let Some(tried) = tried {
-            show_reached(tried);
-        }
+        in_lines(checked)
+    };
+    let said = say(&text);
+    if said != ExitCode::SUCCESS {
+        return said;
     }
     let tried = tried.unwrap_or_default();
     match tried.iter().filter(|tried| tried.state == State::Failed).count() {
@@ -295,12 +280,33 @@ pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
     }
 }
 
+fn in_lines(checked: &Checked<'_>) -> String {
+    let Checked { routes, warnings, tried, registration } = *checked;
+    let mut text: String = warnings.iter().map(Warning::rendered).collect();
+    text.push_str("the configuration is good");
+    if !warnings.is_empty() {
+        text.extend([", with ", &counted(warnings.len())]);
+    }
+    text.extend(["\n", &routes.table]);
+    if let Some(cors) = &routes.cors {
+        text.extend(["the auth API may be read by pages of ", cors, "\n"]);
+    }
+    for note in &routes.notes {
+        text.extend(["note: ", note, "\n"]);
+    }
+    if let Some(registration) = registration.filter(|found| is_closed_in_store(*found)) {
+        text.extend(["in the running gateway, ", in_words(registration), "\n"]);
+    }
+    text.extend(tried.map(reached));
+    text
+}
+
 /// What a look at the file alone would not tell.
 fn is_closed_in_store(registration: Registration) -> bool {
     registration.configured == Registering::Open && registration.stored == Registering::Closed
 }
 
-fn show_reached(tried: &[Tried]) {
+fn reached(tried: &[Tried]) -> String {
     let row = |tried: &Tried, state: &str, detail: &str| {
         let cells = [tried.what.as_str(), state, tried.at.as_str(), detail];
         cells.map(str::to_owned).to_vec()
@@ -309,7 +315,7 @@ fn show_reached(tried: &[Tried]) {
         let warnings = tried.warnings.iter().map(|warning| row(tried, "warning", warning));
         std::iter::once(row(tried, tried.state.word(), &tried.detail)).chain(warnings)
     });
-    say(&table(&["WHAT", "STATE", "AT", "DETAIL"], rows.collect()));
+    table(&["WHAT", "STATE", "AT", "DETAIL"], rows.collect())
 }
 
 fn warning_members(warning: &Warning) -> Value {
@@ -345,10 +351,14 @@ pub(super) fn table(heads: &[&str], mut rows: Vec<Vec<String>>) -> String {
     text
 }
 
-/// Prints an answer. A closed pipe is the reader's choice, not a failure.
+/// Prints an answer; fails when not all of it was written. A reader who has left knows why.
 pub(super) fn say(text: &str) -> ExitCode {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Err(error) => fail(1, &format!("standard output cannot be written: {error}")),
+    }
 }
 
 pub(super) fn complain(message: &str) {

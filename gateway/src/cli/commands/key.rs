@@ -1,0 +1,90 @@
+//! `portcullis key`.
+
+use clap::Subcommand;
+
+use crate::admin::{NewKey, Request, Span};
+use crate::auth::api_key::DEFAULT_OVERLAP;
+use crate::auth::ports::Clock;
+use crate::auth::time::Seconds;
+use crate::clock::SystemClock;
+
+use super::super::parse_seconds;
+use super::{Ask, Confirmed, Find, Named, Thing, who};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum KeyCommand {
+    /// Make a key; its text is shown this once
+    Create {
+        /// The user on whose behalf the key acts
+        #[arg(long)]
+        owner: String,
+        /// What the key is for
+        #[arg(long, default_value = "")]
+        name: String,
+        /// The server whose agents present it, by its id or name
+        #[arg(long, value_name = "SERVER")]
+        server: Option<Named>,
+        /// May be given several times
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Such as 90d or 12h [default: never]
+        #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+        expires_in: Option<u64>,
+    },
+    /// List keys, without their secrets
+    List {
+        #[arg(long)]
+        owner: Option<String>,
+        #[arg(long, value_name = "SERVER")]
+        server: Option<Named>,
+    },
+    /// Make a key that takes the place of another; its text is shown this once
+    Rotate {
+        /// By its id or name
+        key: Named,
+        /// How long the old one goes on, such as 1h [default: 24h]
+        #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+        overlap: Option<u64>,
+    },
+    /// Refuse a key from now on, or all of a user
+    Revoke {
+        /// By its id or name
+        #[arg(required_unless_present = "owner")]
+        key: Option<Named>,
+        /// All keys of this user
+        #[arg(long, conflicts_with = "key", value_name = "USER")]
+        owner: Option<String>,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
+}
+
+pub(in crate::cli) fn key(command: KeyCommand, find: Find<'_>) -> Result<Ask, String> {
+    let mut server =
+        |named: Option<Named>| named.map(|named| find(Thing::Server, &named)).transpose();
+    Ok(match command {
+        KeyCommand::Create { owner, name, server: named, scopes, expires_in } => {
+            let expires = expires_in.map(|length| SystemClock.now().plus(Seconds(length)).0);
+            let (owner, server) = (who(owner), server(named)?);
+            Ask::look(Request::CreateKey(NewKey { owner, name, server, scopes, expires }))
+        }
+        KeyCommand::List { owner, server: named } => {
+            let (owner, server) = (owner.map(who), server(named)?);
+            Ask::look(Request::ListKeys { owner, server, page: Span::default() })
+        }
+        KeyCommand::Rotate { key, overlap } => {
+            let id = find(Thing::Key, &key)?;
+            Ask::look(Request::RotateKey { id, overlap: overlap.unwrap_or(DEFAULT_OVERLAP.0) })
+        }
+        KeyCommand::Revoke { key: Some(key), confirmed, .. } => {
+            let id = find(Thing::Key, &key)?;
+            Ask::change(Request::RevokeKey { id }, format!("key {key} revoked"))
+                .after(&confirmed, format!("Revoke the key {key} for good?"))
+        }
+        KeyCommand::Revoke { key: None, owner, confirmed } => {
+            let owner = owner.unwrap_or_default();
+            let question = format!("Revoke all keys of {owner} for good?");
+            Ask::look(Request::RevokeKeys { owner: who(owner) }).after(&confirmed, question)
+        }
+    })
+}

@@ -1,0 +1,55 @@
+//! `portcullis server`.
+
+use clap::Subcommand;
+
+use crate::admin::{Owner, Request, Span};
+
+use super::{Ask, Confirmed, Find, Named, Thing, who};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum ServerCommand {
+    /// Add a server, whose agents sign in with keys of its own
+    Add {
+        name: String,
+        /// The user who may bind keys to it, as administrators may
+        #[arg(long, value_name = "USER")]
+        owner: Option<String>,
+    },
+    /// List all servers
+    List,
+    /// Give a server another name
+    Rename { server: Named, name: String },
+    /// Give a server to a user, or without one to nobody
+    Give { server: Named, user: Option<String> },
+    /// Remove a server with its keys
+    Remove {
+        /// By its id or name
+        server: Named,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
+}
+
+pub(in crate::cli) fn server(command: ServerCommand, find: Find<'_>) -> Result<Ask, String> {
+    let mut find = |named: &Named| find(Thing::Server, named);
+    Ok(match command {
+        ServerCommand::Add { name, owner } => {
+            Ask::look(Request::AddServer { name, owner: owner.map(who) })
+        }
+        ServerCommand::List => Ask::look(Request::ListServers { page: Span::default() }),
+        ServerCommand::Rename { server, name } => {
+            let (id, said) = (find(&server)?, format!("server {server} is called {name}"));
+            Ask::change(Request::ChangeServer { id, name: Some(name), owner: Owner::Same }, said)
+        }
+        ServerCommand::Give { server, user } => {
+            let said = format!("server {server} is {}'s", user.as_deref().unwrap_or("nobody"));
+            let owner = user.map_or(Owner::Nobody, |user| Owner::User(who(user)));
+            Ask::change(Request::ChangeServer { id: find(&server)?, name: None, owner }, said)
+        }
+        ServerCommand::Remove { server, confirmed } => {
+            let said = format!("server {server} removed, with its keys");
+            Ask::change(Request::RemoveServer { id: find(&server)? }, said)
+                .after(&confirmed, format!("Remove the server {server} with its keys?"))
+        }
+    })
+}

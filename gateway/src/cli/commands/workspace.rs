@@ -1,0 +1,67 @@
+//! `portcullis workspace`.
+
+use clap::Subcommand;
+
+use crate::admin::{Request, Span};
+
+use super::{Ask, Confirmed, Find, Named, Thing, who};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum WorkspaceCommand {
+    /// Add a workspace
+    Add { name: String },
+    /// List all workspaces
+    List,
+    /// Give a workspace another name
+    Rename { workspace: Named, name: String },
+    /// Remove a workspace; what is scoped to it is refused from now on
+    Remove {
+        /// By its id or name
+        workspace: Named,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
+    /// List who is in a workspace
+    Members { workspace: Named },
+    /// Make a user a member, or give a member another role
+    Join {
+        workspace: Named,
+        user: String,
+        #[arg(long, default_value = "member")]
+        role: String,
+    },
+    /// Make a user a member no more
+    Leave { workspace: Named, user: String },
+}
+
+pub(in crate::cli) fn workspace(command: WorkspaceCommand, find: Find<'_>) -> Result<Ask, String> {
+    let mut find = |named: &Named| find(Thing::Workspace, named);
+    Ok(match command {
+        WorkspaceCommand::Add { name } => Ask::look(Request::AddWorkspace { name }),
+        WorkspaceCommand::List => Ask::look(Request::ListWorkspaces { page: Span::default() }),
+        WorkspaceCommand::Rename { workspace, name } => {
+            let said = format!("workspace {workspace} is called {name}");
+            Ask::change(Request::RenameWorkspace { id: find(&workspace)?, name }, said)
+        }
+        WorkspaceCommand::Remove { workspace, confirmed } => {
+            let (id, said) = (find(&workspace)?, format!("workspace {workspace} removed"));
+            let question =
+                format!("Remove the workspace {workspace}, and refuse what is scoped to it?");
+            Ask::change(Request::RemoveWorkspace { id }, said).after(&confirmed, question)
+        }
+        WorkspaceCommand::Members { workspace } => {
+            let (workspace, page) = (find(&workspace)?, Span::default());
+            Ask::look(Request::ListMembers { workspace, page })
+        }
+        WorkspaceCommand::Join { workspace, user, role } => {
+            let said = format!("{user} is {role} of workspace {workspace}");
+            let workspace = find(&workspace)?;
+            Ask::change(Request::SetMember { workspace, user: who(user), role }, said)
+        }
+        WorkspaceCommand::Leave { workspace, user } => {
+            let said = format!("{user} has left workspace {workspace}");
+            let workspace = find(&workspace)?;
+            Ask::change(Request::RemoveMember { workspace, user: who(user) }, said)
+        }
+    })
+}

@@ -1,0 +1,285 @@
+//! What commands take, what they ask before, and what becomes of what they print.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::client::{Client, Pair, sign_in};
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
+use crate::support::installation::Installation;
+use crate::support::process::Ended;
+
+const FAILURE: Option<i32> = Some(1);
+const USAGE_ERROR: Option<i32> = Some(2);
+
+fn fails(ended: &Ended, code: Option<i32>, words: &[&str]) {
+    assert_eq!(ended.status.code(), code, "{ended:?}");
+    for word in words {
+        assert!(ended.stderr.contains(word), "{word:?} is not in {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_option_before_the_command_counts_or_is_a_mistake() {
+    let builder = || Gateway::builder().bare().env("ADMIN_PASSWORD", ADMIN_PASSWORD);
+    for arguments in [
+        &["--to", "echo", "--listen", "127.0.0.1:0", "run"][..],
+        &["--listen", "127.0.0.1:0", "run", "--to", "echo"],
+        &["--to", "echo", "--listen", "127.0.0.1:0"],
+    ] {
+        let gateway = builder().arguments(arguments).start().await;
+        assert_eq!(gateway.address().ip().to_string(), "127.0.0.1", "{arguments:?}");
+        Client::basic(&gateway, ADMIN, ADMIN_PASSWORD).get("/any").await.expect(200);
+    }
+    let place = Installation::new().file("config.toml", ECHO);
+    for (arguments, word) in [
+        (&["--to", "echo", "run", "--to", "echo"][..], "only one can be meant"),
+        (&["--to", "echo", "user", "list"], "options of run and check"),
+        (&["--log-level", "debug", "init"], "options of run and check"),
+        (&["--format", "json", "user", "list"], "--format"),
+        (&["run", "--format", "json"], "--format"),
+        (&["store", "check", "--format", "json"], "--format"),
+        (&["status", "--format", "junit"], "junit"),
+    ] {
+        fails(&place.run(arguments, None).await, USAGE_ERROR, &[word]);
+    }
+    // Control: the same options where they belong.
+    let checked = place.run(&["--to", "http://127.0.0.1:9", "check"], None).await;
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    assert!(checked.stdout.contains("http://127.0.0.1:9"), "{checked:?}");
+}
+
+#[tokio::test]
+async fn what_removes_asks_first_and_a_script_says_that_it_means_it() {
+    let gateway = Gateway::start(ECHO).await;
+    gateway.add_user("ann", "ann has this one", &[]).await;
+    let (key, _) = gateway.create_key("ann", &[], &["--name", "ci"]).await;
+    let server = gateway.manage(&["server", "add", "build"], None).await;
+    let workspace = gateway.manage(&["workspace", "add", "lab"], None).await;
+    for command in [
+        &["key", "revoke", &key][..],
+        &["key", "revoke", "--owner", "ann"],
+        &["server", "remove", &server],
+        &["workspace", "remove", &workspace],
+        &["user", "remove", "ann"],
+        &["session", "end", "--all"],
+    ] {
+        // Nobody can be asked, whatever stands on standard input.
+        fails(&gateway.cli(command, Some("y\n")).await, USAGE_ERROR, &["?", "--yes"]);
+    }
+    Client::basic(&gateway, "ann", "ann has this one").get("/").await.expect(200);
+    for list in ["key", "server", "workspace"] {
+        let listed = gateway.manage(&[list, "list", "--format", "json"], None).await;
+        let listed: Value = serde_json::from_str(&listed).expect("JSON");
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{list}");
+    }
+    for command in [&["key", "revoke", &key, "--yes"][..], &["user", "remove", "ann", "-y"]] {
+        gateway.manage(command, None).await;
+    }
+    Client::basic(&gateway, "ann", "ann has this one").get("/").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_thing_is_named_by_its_name_if_only_it_has_that() {
+    let gateway = Gateway::start(ECHO).await;
+    let server = gateway.manage(&["server", "add", "build"], None).await;
+    gateway.manage(&["server", "rename", "build", "build-7"], None).await;
+    let (key, text) =
+        gateway.create_key(ADMIN, &[], &["--name", "ci", "--server", "build-7"]).await;
+    let keys =
+        gateway.manage(&["key", "list", "--server", "build-7", "--format", "json"], None).await;
+    let keys: Value = serde_json::from_str(&keys).expect("JSON");
+    assert_eq!((&keys[0]["id"], &keys[0]["server"]), (&key.into(), &server.clone().into()));
+    drop(text);
+
+    gateway.manage(&["server", "add", "twin"], None).await;
+    let twin = gateway.manage(&["server", "add", "twin"], None).await;
+    let both = gateway.cli(&["server", "remove", "twin", "--yes"], None).await;
+    fails(&both, FAILURE, &["2 servers have the name \"twin\"", &twin]);
+    let near = gateway.cli(&["server", "remove", "biuld-7", "--yes"], None).await;
+    fails(&near, FAILURE, &["no server has the id or name \"biuld-7\"", "`build-7`"]);
+    let none = gateway.cli(&["key", "rotate", "zzz"], None).await;
+    fails(&none, FAILURE, &["no key has the id or name", "portcullis key list"]);
+
+    gateway.manage(&["workspace", "add", "lab"], None).await;
+    gateway.manage(&["workspace", "join", "lab", ADMIN], None).await;
+    assert!(gateway.manage(&["workspace", "members", "lab"], None).await.contains(ADMIN));
+    gateway.manage(&["workspace", "remove", "lab", "--yes"], None).await;
+    gateway.manage(&["server", "remove", "build-7", "--yes"], None).await;
+}
+
+/// As each contract writes them.
+#[tokio::test]
+async fn an_id_is_taken_in_every_form_that_the_gateway_writes() {
+    let gateway = Gateway::start(ECHO).await;
+    let Pair { access, .. } = sign_in(&gateway, ADMIN, ADMIN_PASSWORD).await;
+    let client = Client::bearer(&gateway, &access);
+    let made = client.post_json("/api/v1/auth/keys", &serde_json::json!({ "name": "ci" })).await;
+    let id = made.json()["keyId"].as_str().expect("an id").to_owned();
+    assert!(id.starts_with("key_"), "{id}");
+    gateway.manage(&["key", "rotate", &id, "--overlap", "1h"], None).await;
+    let me = client.get("/api/auth/me").await.json();
+    let user = me["data"]["id"].as_str().expect("an id").to_owned();
+    assert!(user.starts_with("usr_"), "{user}");
+    assert!(gateway.manage(&["user", "show", &user], None).await.contains(ADMIN));
+    let keys = gateway.manage(&["key", "list", "--owner", &user, "--format", "json"], None).await;
+    let keys: Value = serde_json::from_str(&keys).expect("JSON");
+    assert_eq!(keys.as_array().map(Vec::len), Some(2), "the old one and the new one");
+    let nonsense = gateway.cli(&["session", "end", "nonsense"], None).await;
+    fails(&nonsense, USAGE_ERROR, &["expected the id of a session", "session list"]);
+}
+
+/// Runs a command with its standard output on a full device.
+fn into_nothing(place: &Installation, arguments: &[&str]) -> (Option<i32>, String) {
+    let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+    let ended = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .current_dir(place.path(""))
+        .env_clear()
+        .env("HOME", place.path(""))
+        .stdin(Stdio::null())
+        .stdout(full)
+        .output()
+        .expect("the binary runs");
+    (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+}
+
+#[tokio::test]
+async fn output_that_cannot_be_written_is_an_exit_code() {
+    let gateway = Gateway::start(ECHO).await;
+    let place = gateway.installation();
+    for arguments in [
+        &["user", "list"][..],
+        &["status"],
+        &["healthcheck"],
+        &["check"],
+        &["check", "--format", "json"],
+        &["check", "--path", "/"],
+        &["explain"],
+        &["explain", "ok"],
+        &["explain", "403"],
+        &["secret", "generate"],
+        &["store", "export"],
+        &["conform", "--list"],
+        &["completions", "bash"],
+        &["man"],
+        &["version"],
+        &["server", "add", "build"],
+    ] {
+        let (code, told) = into_nothing(place, arguments);
+        assert_eq!(code, FAILURE, "{arguments:?}: {told}");
+        assert!(told.contains("No space left"), "{arguments:?}: {told}");
+    }
+}
+
+/// Was: a key in use that nobody had, since its text had gone nowhere.
+#[tokio::test]
+async fn a_key_whose_text_could_not_be_written_is_revoked() {
+    let gateway = Gateway::start(ECHO).await;
+    let create = ["key", "create", "--owner", ADMIN, "--name", "lost"];
+    let (code, told) = into_nothing(gateway.installation(), &create);
+    assert_eq!(code, FAILURE, "{told}");
+    assert!(told.contains("the key is revoked"), "{told}");
+    let keys = gateway.manage(&["key", "list", "--format", "json"], None).await;
+    assert_eq!(serde_json::from_str::<Value>(&keys).expect("JSON"), serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn a_reader_that_has_left_is_no_noise_but_an_exit_code() {
+    let place = Installation::new();
+    let script = "\"$0\" explain | true";
+    let ended = Command::new("/bin/bash")
+        .args(["-o", "pipefail", "-c", script, env!("CARGO_BIN_EXE_portcullis")])
+        .current_dir(place.path(""))
+        .output()
+        .expect("a shell");
+    assert!(ended.stderr.is_empty(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn shells_and_man_are_told_the_command_line() {
+    let place = Installation::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ended = place.run(&["completions", shell], None).await;
+        assert_eq!(ended.status.code(), Some(0), "{shell}: {ended:?}");
+        for word in ["healthcheck", "hash-password", "--log-format"] {
+            // Fish and others write an option without its dashes.
+            let word = word.trim_start_matches('-');
+            assert!(ended.stdout.contains(word), "{shell}: {word}");
+        }
+        if shell == "bash" {
+            place.write("completions", &ended.stdout);
+            let read = Command::new("bash").arg("-n").arg(place.path("completions")).status();
+            assert!(read.expect("bash").success());
+        }
+    }
+    let page = place.run(&["man"], None).await;
+    for word in [".TH", "portcullis", "explain", "Examples"] {
+        assert!(page.stdout.contains(word), "{word}: {page:?}");
+    }
+    let pages = place.run(&["man", "--output", "pages"], None).await;
+    assert_eq!(pages.status.code(), Some(0), "{pages:?}");
+    for page in ["portcullis.1", "portcullis-user-add.1", "portcullis-run.1"] {
+        let text = std::fs::read_to_string(place.path("pages").join(page)).expect(page);
+        assert!(text.contains(".SH"), "{page}");
+    }
+    place.write("file", "");
+    fails(&place.run(&["man", "--output", "file"], None).await, FAILURE, &["file: the manual"]);
+}
+
+#[tokio::test]
+async fn a_status_is_explained_by_all_that_is_answered_so() {
+    let place = Installation::new();
+    let codes = async |status: &str| -> Vec<String> {
+        let ended = place.run(&["explain", status, "--format", "json"], None).await;
+        let listed: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let listed = listed.as_array().expect("a list").iter();
+        listed.map(|one| one["code"].as_str().expect("a code").to_owned()).collect()
+    };
+    for (status, code) in [
+        ("401", "credential_missing"),
+        ("403", "role_missing"),
+        ("404", "route_unknown"),
+        ("421", "misdirected"),
+        ("429", "rate_limited"),
+        ("499", "client_left"),
+        ("502", "upstream_connect"),
+        ("503", "store_unavailable"),
+        ("504", "upstream_timeout"),
+    ] {
+        let codes = codes(status).await;
+        assert!(codes.contains(&code.to_owned()), "{status}: {codes:?}");
+    }
+    assert!(!codes("401").await.contains(&"role_missing".to_owned()));
+    fails(&place.run(&["explain", "418"], None).await, USAGE_ERROR, &["the upstream"]);
+}
+
+#[tokio::test]
+async fn a_request_is_explained_by_the_id_that_its_client_was_told() {
+    let config = "[[route]]\npath = \"/\"\nupstream = \"echo\"\nroles = [\"deploy\"]\n";
+    let mut gateway = Gateway::start(config).await;
+    let refused = Client::admin(&gateway).get("/some/path?token=planted").await.expect(403);
+    let id = refused.field("x-request-id").to_owned();
+    let logged = gateway.wait_for_log(|line| line["request_id"] == id.as_str()).await;
+    let told = gateway.manage(&["explain", &id], None).await;
+    for word in ["/some/path", "role_missing", "remedy", ADMIN] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    assert!(!told.contains("planted"), "{told}");
+    let as_json = gateway.manage(&["explain", &id, "--format", "json"], None).await;
+    let as_json: Value = serde_json::from_str(&as_json).expect("JSON");
+    assert_eq!(as_json["request"], logged);
+    assert_eq!(as_json["explanation"]["code"], "role_missing");
+
+    // One that went well is not kept, and a log on standard input says what became of it.
+    let other = "00000000-0000-7000-8000-000000000000";
+    fails(&gateway.cli(&["explain", other], None).await, FAILURE, &["does not remember"]);
+    let log = format!("{logged}\n");
+    let ended = gateway.stop().await;
+    assert!(ended.status.success(), "{ended:?}");
+    fails(&gateway.cli(&["explain", &id], None).await, FAILURE, &["no gateway is running"]);
+    let by_log = gateway.cli(&["explain", &id], Some(&log)).await;
+    assert_eq!(by_log.status.code(), Some(0), "{by_log:?}");
+    assert!(by_log.stdout.contains("role_missing"), "{by_log:?}");
+}

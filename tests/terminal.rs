@@ -1,0 +1,86 @@
+//! What people see who start the gateway and its commands on a terminal.
+
+use std::process::Command;
+
+use crate::support::client::Client;
+use crate::support::gateway::{ADMIN, ECHO, Gateway};
+use crate::support::installation::Installation;
+use crate::support::process::Process;
+use crate::support::within;
+
+const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
+
+/// Starts the binary on a terminal of its own, which util-linux's `script` makes; its lines,
+/// of both streams, are those of standard output.
+fn on_terminal(place: &Installation, arguments: &str, input: Option<&str>) -> Process {
+    let mut command = Command::new("script");
+    let binary = env!("CARGO_BIN_EXE_portcullis");
+    command
+        .args(["--quiet", "--return", "--flush", "--command"])
+        .arg(format!("{binary} {arguments}"))
+        .arg("/dev/null")
+        .current_dir(place.path(""))
+        .env_clear()
+        .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm"), ("SHELL", "/bin/sh")])
+        .env("HOME", place.path(""));
+    Process::start(&mut command, input)
+}
+
+async fn shown(process: &Process, word: &str) -> String {
+    let line = process
+        .stdout
+        .find(|lines| lines.iter().find(|line| line.contains(word)).map(|line| line.to_owned()));
+    within(word, line).await.unwrap_or_else(|| panic!("{word} is never shown"))
+}
+
+fn installation() -> Installation {
+    Installation::new().file("config.toml", &format!("{LISTENER}{ECHO}"))
+}
+
+#[tokio::test]
+async fn the_first_password_stands_out_and_is_kept_nowhere() {
+    let place = installation();
+    let process = on_terminal(&place, "run", None);
+    let line = shown(&process, "password  ").await;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words.len(), 2, "nothing else stands on its line: {line}");
+    let listening = shown(&process, "listening").await;
+    let address = listening.split("https://").nth(1).expect("an address").trim().to_owned();
+    shown(&process, "  state  data").await;
+    let curl = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert"])
+        .arg(place.path("certs/server.pem"))
+        .args(["-u", &format!("{ADMIN}:{}", words[1])])
+        .arg(format!("https://{}/", address.replace("127.0.0.1", "localhost")))
+        .output();
+    assert_eq!(String::from_utf8_lossy(&curl.expect("curl").stdout), "200");
+    assert!(!place.path("data/admin_password").exists());
+    // The line of the request, in colours, which are words to no other program.
+    let line = shown(&process, "GET ").await;
+    assert!(line.contains("\u{1b}[32m200\u{1b}[0m") && line.contains("admin/basic"), "{line:?}");
+}
+
+#[tokio::test]
+async fn colours_are_left_out_for_whoever_wants_none() {
+    let mut place = installation();
+    place.set_env("NO_COLOR", Some("1"));
+    let process = on_terminal(&place, "run", None);
+    let listening = shown(&process, "listening").await;
+    drop(listening);
+    let lines = process.stdout.text();
+    assert!(!lines.contains("\u{1b}[3"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_question_is_answered_on_the_terminal() {
+    let gateway = Gateway::start(ECHO).await;
+    gateway.add_user("ann", "ann has this one", &[]).await;
+    let place = gateway.installation();
+    let kept = on_terminal(place, "user remove ann", Some("n\n")).end().await;
+    assert!(kept.stdout.contains("[y/N]") && kept.stdout.contains("nothing was done"), "{kept:?}");
+    assert_eq!(kept.status.code(), Some(1), "{kept:?}");
+    Client::basic(&gateway, "ann", "ann has this one").get("/").await.expect(200);
+    let removed = on_terminal(place, "user remove ann", Some("y\n")).end().await;
+    assert_eq!(removed.status.code(), Some(0), "{removed:?}");
+    Client::basic(&gateway, "ann", "ann has this one").get("/").await.expect(401);
+}
