@@ -85,3 +85,19 @@ async fn what_is_wrong_in_the_file_is_said_before_anything_is_tried() {
     let ended = check(ECHO, &[]).await;
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
 }
+
+#[tokio::test]
+async fn an_upstream_that_speaks_tls_where_none_is_written_is_told_and_the_reverse() {
+    let clear = Upstream::http1(ok).await;
+    let tls = Upstream::http(Kind::TlsHttp1, ok).await;
+    for (url, words) in [
+        (tls.url().replacen("https://", "http://", 1), "speaks TLS on this port: write https://"),
+        (clear.url().replacen("http://", "https://", 1), "does not speak TLS on this port"),
+    ] {
+        let (tried, code) = connections(&format!("[[route]]\nupstream = \"{url}\"\n")).await;
+        assert_eq!(code, Some(1), "{tried:?}");
+        let detail = tried[0]["detail"].as_str().expect("a reason");
+        assert!(detail.contains(words), "{words:?} is not in {detail:?}");
+    }
+    assert!(clear.requests().is_empty() && tls.requests().is_empty());
+}

@@ -152,6 +152,39 @@ pub fn describe(error: &io::Error) -> String {
     }
 }
 
+/// Whether the other side has answered in clear.
+#[must_use]
+pub fn is_clear(error: &io::Error) -> bool {
+    let tls = find_tls(error);
+    matches!(tls, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
+}
+
+/// Begins a handshake and looks whether TLS answers, with whatever certificate.
+///
+/// # Errors
+/// When no connection can be opened, or nothing is answered.
+pub async fn speaks_tls(host: &str, port: u16) -> io::Result<bool> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// Handshake and alert (RFC 8446 5.1), of which either is TLS.
+    const RECORDS: [u8; 2] = [22, 21];
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let mut client =
+        rustls::ClientConnection::new(Arc::new(client), name).map_err(io::Error::other)?;
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello)?;
+    let mut tcp = tokio::net::TcpStream::connect((host, port)).await?;
+    tcp.write_all(&hello).await?;
+    let mut record = [0; 2];
+    tcp.read_exact(&mut record).await?;
+    Ok(RECORDS.contains(&record[0]) && record[1] == 3)
+}
+
 fn with_detail(words: &str, fault: &CertificateError) -> String {
     format!("{words} ({fault})")
 }

@@ -165,3 +165,57 @@ async fn a_store_that_does_not_answer_or_answers_nonsense_is_named() {
         is_failed(&ended, &[reason, url.trim_start_matches("redis://")]);
     }
 }
+
+/// A server that is there and answers is not said to be silent.
+#[tokio::test]
+async fn rights_that_a_gateway_needs_and_has_not_are_named() {
+    let redis = RedisServer::start().await;
+    let address = redis.address();
+    let all = [
+        "~{portcullis}:*",
+        "+@read",
+        "+@write",
+        "+@scripting",
+        "+@connection",
+        "+info",
+        "+config|get",
+        "+time",
+    ];
+    let user = async |name: &str, rights: &[&str]| {
+        let password = format!(">{PASSWORD}");
+        let words = ["ACL", "SETUSER", name, "on", &password];
+        redis.tell(&[&words[..], rights].concat()).await;
+        check(&format!("redis://{name}@{address}"), FAST, PASSWORD).await
+    };
+    // Control: those that the reference names are enough.
+    is_good(&user("enough", &all).await, &["version 7."], &[]);
+    for (name, taken, words) in [
+        ("unscripted", &["-@scripting"][..], &["may not run", "'eval'"][..]),
+        ("reader", &["-@write"], &["the user lacks", "HSET", "ACL SETUSER"]),
+        ("elsewhere", &["resetkeys", "~other:*"], &["may not run"]),
+    ] {
+        let ended = user(name, &[&all[..], taken].concat()).await;
+        is_failed(&ended, words);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!said.contains("does not answer"), "{name}: {said}");
+    }
+    for (name, taken, words) in [
+        ("blind", &["-info"][..], "give it +info"),
+        ("deaf", &["-config|get"], "give it +config|get"),
+    ] {
+        is_good(&user(name, &[&all[..], taken].concat()).await, &[], &[words]);
+    }
+}
+
+#[tokio::test]
+async fn tls_on_a_plain_port_and_the_reverse_are_told_apart_from_silence() {
+    let clear = RedisServer::start().await;
+    let tls = RedisServer::builder().tls().start().await;
+    let lines = format!("{FAST}\nroots = \"{}\"", tls.certificate().display());
+    let to_clear = clear.url().replacen("redis://", "rediss://", 1);
+    let ended = check(&to_clear, &lines, PASSWORD).await;
+    is_failed(&ended, &["no TLS on this port", "write redis in place of rediss"]);
+    let to_tls = tls.tls_url().replacen("rediss://", "redis://", 1);
+    let ended = check(&to_tls, FAST, PASSWORD).await;
+    is_failed(&ended, &["speaks TLS on this port", "write rediss in place of redis"]);
+}

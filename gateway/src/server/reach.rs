@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
@@ -88,12 +88,59 @@ pub async fn reach(config: &Config) -> Vec<Tried> {
 
 async fn reach_store(store: &config::SharedStore) -> Found {
     let settings = shared_settings(store, Seconds(0)).map_err(|error| error.to_string())?;
-    let found = shared::inspect(&settings).await.map_err(|error| error.to_string())?;
+    let found = match shared::inspect(&settings).await {
+        Ok(found) => found,
+        Err(error) if matches!(store.tls, UpstreamTls::Off) && answers_in_tls(store).await => {
+            let words = "it speaks TLS on this port: write rediss in place of redis in store.url";
+            return Err(format!("{words} ({error})"));
+        }
+        // A server that waits for the end of a line has no answer to a handshake.
+        Err(error) if !matches!(store.tls, UpstreamTls::Off) && answers_in_clear(store).await => {
+            let words =
+                "it speaks no TLS on this port: write redis in place of rediss in store.url";
+            return Err(format!("{words} ({error})"));
+        }
+        Err(error) => return Err(error.to_string()),
+    };
     let schema = match found.schema {
         Some(schema) => format!("schema {schema}"),
         None => format!("nothing under the prefix {:?} yet", store.prefix),
     };
     Ok((format!("{}, version {}, {schema}", found.address, found.version), found.warnings))
+}
+
+/// Of several addresses, that which speaks for all.
+fn first_address(store: &config::SharedStore) -> Option<&config::NodeAddress> {
+    match &store.topology {
+        config::Topology::Single(address) => Some(address),
+        config::Topology::Sentinel { addresses, .. } | config::Topology::Cluster(addresses) => {
+            addresses.first()
+        }
+    }
+}
+
+async fn answers_in_tls(store: &config::SharedStore) -> bool {
+    match first_address(store) {
+        Some(address) => speaks_tls(&address.host, address.port).await,
+        None => false,
+    }
+}
+
+async fn answers_in_clear(store: &config::SharedStore) -> bool {
+    let Some(address) = first_address(store) else { return false };
+    let asking = async {
+        let mut tcp = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        tcp.write_all(b"PING\r\n").await?;
+        tcp.read_u8().await
+    };
+    // A reply or an error, such as that somebody has to sign in first.
+    matches!(tokio::time::timeout(REFUSAL, asking).await, Ok(Ok(b'+' | b'-')))
+}
+
+/// Who says nothing to the beginning of a handshake speaks none.
+async fn speaks_tls(host: &str, port: u16) -> bool {
+    let asked = tokio::time::timeout(REFUSAL, trust::speaks_tls(host, port)).await;
+    matches!(asked, Ok(Ok(true)))
 }
 
 async fn reach_upstream(target: &HttpTarget, timeout: Duration) -> Found {
@@ -104,7 +151,15 @@ async fn reach_upstream(target: &HttpTarget, timeout: Duration) -> Found {
         let tcp = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
         let peer = tcp.peer_addr().map_err(|error| error.to_string())?;
         match tls {
-            None => Ok((peer.to_string(), Vec::new())),
+            None => {
+                // Whoever speaks HTTP answers what is no request, and no application sees it.
+                drop(tcp);
+                if speaks_tls(host, port).await {
+                    let words = "it speaks TLS on this port: write https:// in place of http://";
+                    return Err(words.to_owned());
+                }
+                Ok((peer.to_string(), Vec::new()))
+            }
             Some(tls) => {
                 let (spoken, warnings) = handshake(&tls, tcp).await?;
                 Ok((format!("{peer}, {spoken}"), warnings))

@@ -46,6 +46,17 @@ pub enum LinkError {
     /// It is there, and not what `store.url` says.
     #[error("{0}")]
     Misnamed(String),
+    /// The server knows the user, who may not do what a gateway does.
+    #[error(
+        "the user may not run what a gateway runs on {0}: {1}; `ACL SETUSER` of gateway/CONFIG.md \
+         gives the rights that are needed"
+    )]
+    Rights(Address, String),
+    /// TLS where the server speaks none.
+    #[error(
+        "{0} speaks no TLS on this port; for Redis in clear write redis in place of rediss in `store.url`"
+    )]
+    Clear(Address),
     #[error("{0} answers what is no Redis protocol")]
     Nonsense(Address),
     #[error("{0}")]
@@ -56,7 +67,14 @@ impl LinkError {
     /// Whether trying again may help without anybody changing something.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        !matches!(self, LinkError::Credentials(..) | LinkError::Tls(..) | LinkError::Misnamed(..))
+        match self {
+            LinkError::Credentials(..)
+            | LinkError::Rights(..)
+            | LinkError::Clear(_)
+            | LinkError::Tls(..)
+            | LinkError::Misnamed(..) => false,
+            LinkError::Unreachable(..) | LinkError::Nonsense(_) | LinkError::Refused(_) => true,
+        }
     }
 }
 
@@ -283,7 +301,9 @@ pub(super) async fn connect_as(
                     .map_err(|error| LinkError::Tls(address.clone(), error.to_string()))?;
                 let stream = tls.tls().connect(name, tcp).await.map_err(|error| {
                     // A server that hangs up is not one with a wrong certificate.
-                    if error.kind() == std::io::ErrorKind::InvalidData {
+                    if trust::is_clear(&error) {
+                        LinkError::Clear(address.clone())
+                    } else if error.kind() == std::io::ErrorKind::InvalidData {
                         LinkError::Tls(address.clone(), trust::describe(&error))
                     } else {
                         unreachable(error)
@@ -302,6 +322,15 @@ pub(super) async fn connect_as(
     match tokio::time::timeout(settings.timeout, opening).await {
         Ok(opened) => opened,
         Err(_) => Err(LinkError::Unreachable(address.clone(), "no answer in time".to_owned())),
+    }
+}
+
+/// What an error of a command means that a gateway begins with.
+pub(super) fn refused(address: &Address, error: &RedisError) -> LinkError {
+    if error.code() == Some("NOPERM") || error.to_string().contains("NOPERM") {
+        LinkError::Rights(address.clone(), describe(error))
+    } else {
+        LinkError::Unreachable(address.clone(), describe(error))
     }
 }
 

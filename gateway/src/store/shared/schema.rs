@@ -103,9 +103,59 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, OpenError> {
     let mut connection = link::connect(settings, &address, Some(settings.timeout)).await?;
     let server = Server::ask(&mut connection).await;
     server.check(settings, &address)?;
+    check_rights(settings, &address, &mut connection).await?;
     let schema = read_meta(settings, &address, &mut connection).await?.map(|meta| meta.schema);
     let version = server.version_text.clone();
     Ok(Inspection { address, version, schema, warnings: server.warnings(settings) })
+}
+
+/// What gateways run, by scripts and without them.
+const COMMANDS: [&str; 26] = [
+    "DEL",
+    "EXISTS",
+    "GET",
+    "HDEL",
+    "HGET",
+    "HINCRBY",
+    "HMGET",
+    "HSET",
+    "MGET",
+    "PEXPIREAT",
+    "SADD",
+    "SCAN",
+    "SET",
+    "SMEMBERS",
+    "SREM",
+    "XADD",
+    "XRANGE",
+    "XREAD",
+    "ZADD",
+    "ZCARD",
+    "ZPOPMIN",
+    "ZRANGE",
+    "ZRANGEBYLEX",
+    "ZREM",
+    "ZSCORE",
+    "TIME",
+];
+
+/// Asks by a script that changes nothing, so that a user without the right to run scripts is
+/// found as well.
+async fn check_rights(
+    settings: &Settings,
+    address: &Address,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), OpenError> {
+    let mut rights = cmd("EVAL");
+    rights.arg(include_str!("rights.lua")).arg(1).arg(Names::new(&settings.prefix).meta());
+    rights.arg(&COMMANDS[..]);
+    let missing: Result<Vec<String>, _> = rights.query_async(connection).await;
+    let missing = missing.map_err(|error| link::refused(address, &error))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let words = format!("the user lacks {}", missing.join(", "));
+    Err(LinkError::Rights(address.clone(), words).into())
 }
 
 /// Whether a server takes changes, as far as it tells.
@@ -150,7 +200,7 @@ pub(super) async fn claim(
             .arg(SCHEMA)
             .arg(installation);
         let made: Result<Value, _> = first.query_async(&mut connection).await;
-        made.map_err(|error| LinkError::Unreachable(address.clone(), error.to_string()))?;
+        made.map_err(|error| link::refused(address, &error))?;
         meta = read_meta(settings, address, &mut connection).await?;
     }
     match meta {
@@ -207,8 +257,7 @@ pub(super) async fn begin_import(
         .arg(if beginning == Beginning::Resume { "resume" } else { "new" });
     let marked: Result<(String, String, Option<String>), _> =
         mark.query_async(&mut connection).await;
-    let (marked, installation, former) =
-        marked.map_err(|error| LinkError::Unreachable(address.clone(), error.to_string()))?;
+    let (marked, installation, former) = marked.map_err(|error| link::refused(address, &error))?;
     if marked == export {
         return Ok(Mark { installation, former });
     }
@@ -233,7 +282,7 @@ pub(super) async fn find_import(
     let mut whose = cmd("HGET");
     whose.arg(Names::new(&settings.prefix).meta()).arg("installation");
     let whose: Result<String, _> = whose.query_async(&mut connection).await;
-    whose.map_err(|error| LinkError::Unreachable(address.clone(), error.to_string()).into())
+    whose.map_err(|error| link::refused(address, &error).into())
 }
 
 /// Takes the mark away: the database is anybody's to use again, and this installation's.
@@ -259,9 +308,7 @@ async fn read_meta(
     let fields: Value = match fields.query_async(connection).await {
         Ok(fields) => fields,
         Err(error) if error.code() == Some("WRONGTYPE") => return Err(foreign()),
-        Err(error) => {
-            return Err(LinkError::Unreachable(address.clone(), error.to_string()).into());
-        }
+        Err(error) => return Err(link::refused(address, &error).into()),
     };
     let [format, schema, reads, installation, import]: [Option<String>; 5] =
         FromRedisValue::from_redis_value(fields).map_err(|_| foreign())?;
@@ -289,6 +336,8 @@ struct Server {
     replica: bool,
     replicas: Option<u64>,
     append_only: Option<bool>,
+    /// Rights that it wants before it tells all of this.
+    untold: Vec<&'static str>,
     append_fsync: Option<String>,
     eviction: Option<String>,
     memory_limit: Option<u64>,
@@ -297,9 +346,13 @@ struct Server {
 impl Server {
     async fn ask(connection: &mut MultiplexedConnection) -> Self {
         let mut info = String::new();
+        let mut untold = Vec::new();
         for section in ["server", "replication", "persistence"] {
             let part: Result<String, _> = cmd("INFO").arg(section).query_async(connection).await;
             info.push_str(&part.unwrap_or_default());
+        }
+        if info.is_empty() {
+            untold.push("+info");
         }
         let field = |name: &str| {
             let mut lines = info.lines();
@@ -312,6 +365,10 @@ impl Server {
                 cmd("CONFIG").arg("GET").arg(name).query_async(connection).await;
             answer.ok().and_then(|answer| answer.into_iter().nth(1))
         };
+        let append_fsync = configured(connection, "appendfsync").await;
+        if append_fsync.is_none() {
+            untold.push("+config|get");
+        }
         let version_text = field("redis_version").unwrap_or_default();
         let mut parts = version_text.split('.').map_while(|part| part.parse().ok());
         // Valkey goes on from Redis 7.2 and says so here.
@@ -322,7 +379,8 @@ impl Server {
             replica: field("role").is_some_and(|role| role == "slave"),
             replicas: field("connected_slaves").and_then(|count| count.parse().ok()),
             append_only: field("aof_enabled").map(|enabled| enabled == "1"),
-            append_fsync: configured(connection, "appendfsync").await,
+            append_fsync,
+            untold,
             eviction: configured(connection, "maxmemory-policy").await,
             memory_limit: configured(connection, "maxmemory")
                 .await
@@ -355,6 +413,13 @@ impl Server {
 
     fn warnings(&self, settings: &Settings) -> Vec<String> {
         let mut warnings = Vec::new();
+        if !self.untold.is_empty() {
+            warnings.push(format!(
+                "the user may not ask what the server keeps: give it {}, or what is said here of \
+                 its version and durability is not known",
+                self.untold.join(" and ")
+            ));
+        }
         if let (Some(policy), Some(limit)) = (self.eviction.as_deref(), self.memory_limit)
             && limit > 0
             && policy != "noeviction"
@@ -428,6 +493,7 @@ mod tests {
             replica: false,
             replicas: Some(replicas),
             append_only: Some(true),
+            untold: Vec::new(),
             append_fsync: Some("always".to_owned()),
             eviction: Some("noeviction".to_owned()),
             memory_limit: Some(0),
