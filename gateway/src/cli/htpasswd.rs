@@ -1,4 +1,5 @@
-//! htpasswd files, as `htpasswd -B` writes them: `name:hash` a line.
+//! htpasswd files, as `htpasswd -B` writes them: `name:hash` a line, and what other programs
+//! put behind a second colon (a name, a group), which is passed over.
 
 use crate::admin::{Hidden, Import};
 use crate::auth::account::Username;
@@ -12,6 +13,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Import>, Vec<(usize, String)>> {
     let mut users: Vec<Import> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     let mut problems = Vec::new();
+    // Editors of Windows begin a file with a byte-order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -27,7 +30,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Import>, Vec<(usize, String)>> {
 }
 
 fn parse_line(line: &str) -> Result<Import, String> {
-    let (name, hash) = line.split_once(':').ok_or("expected name:hash")?;
+    let (name, rest) = line.split_once(':').ok_or("expected name:hash")?;
+    let hash = rest.split(':').next().unwrap_or(rest);
     Username::parse(name).map_err(|error| error.to_string())?;
     check_imported(hash).map_err(|problem| format!("{name}: {problem}"))?;
     Ok(Import { name: name.to_owned(), hash: Hidden(hash.to_owned()) })

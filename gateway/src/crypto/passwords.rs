@@ -158,15 +158,44 @@ fn waste(cost: u32) -> [u8; 24] {
 /// # Errors
 /// Why not, in words that do not repeat it.
 pub fn check_imported(hash: &str) -> Result<(), String> {
-    let parts = hash.parse::<bcrypt::HashParts>().map_err(|_| {
-        "expected a bcrypt hash ($2a$, $2b$ or $2y$), as `htpasswd -B` makes".to_owned()
-    })?;
+    let parts = hash.parse::<bcrypt::HashParts>().map_err(|_| not_bcrypt(hash))?;
     match parts.get_cost() {
         cost if cost > MAX_BCRYPT_COST => Err(format!(
             "bcrypt cost {cost} is above {MAX_BCRYPT_COST}: one sign-in would take minutes"
         )),
         _ => Ok(()),
     }
+}
+
+/// What other programs write in the place of a bcrypt hash, by how it begins.
+const OTHER_KINDS: [(&str, &str); 9] = [
+    ("$apr1$", "an MD5 hash of Apache (`htpasswd -m`)"),
+    ("$1$", "an MD5 hash of crypt(3)"),
+    ("$5$", "a SHA-256 hash of crypt(3)"),
+    ("$6$", "a SHA-512 hash of crypt(3)"),
+    ("$y$", "a yescrypt hash of crypt(3)"),
+    ("{SHA}", "an unsalted SHA-1 hash (`htpasswd -s`)"),
+    ("{SSHA}", "a salted SHA-1 hash"),
+    ("$argon2", "an Argon2 hash"),
+    ("$2", "a bcrypt hash that is damaged"),
+];
+
+/// Says which kind of hash it is, and what to do: no other kind is taken over, for what is
+/// quickly computed is quickly guessed.
+fn not_bcrypt(hash: &str) -> String {
+    let kind = OTHER_KINDS.iter().find(|(begin, _)| hash.starts_with(begin));
+    let found = match kind {
+        Some((_, kind)) => kind,
+        // DES of crypt(3): two characters of salt and eleven of hash.
+        None if hash.len() == 13 && !hash.contains(['$', '{']) => {
+            "a DES hash of crypt(3) (`htpasswd -d`), or a password in clear"
+        }
+        None => "no hash that is known",
+    };
+    format!(
+        "expected a bcrypt hash ($2a$, $2b$ or $2y$), as `htpasswd -B` makes, found {found}; set \
+         the password anew with `htpasswd -B`, or let the user choose one: `portcullis user invite`"
+    )
 }
 
 /// Traffic comes first when the processor is short. On Linux the priority is
