@@ -284,3 +284,43 @@ async fn the_text_format_holds_no_query_and_no_control_character() {
 fn port(address: &str) -> &str {
     address.rsplit(':').next().expect("a port")
 }
+
+#[tokio::test]
+async fn an_address_that_cannot_be_listened_on_is_named_with_what_to_do() {
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = held.local_addr().expect("an address").to_string();
+    for (address, words) in [
+        (taken.as_str(), &["in use", "ss -ltnp", "--listen"][..]),
+        ("192.0.2.1:8443", &["no interface of this machine"]),
+    ] {
+        let ended = installation().run(&["run", "--listen", address], None).await;
+        assert_eq!(ended.status.code(), FAILURE, "{ended:?}");
+        for word in words {
+            assert!(ended.stderr.contains(word), "{word:?} is not in {ended:?}");
+        }
+    }
+    drop(held);
+}
+
+/// Routes ask for one role, and a slip of it lets nobody in.
+#[tokio::test]
+async fn a_role_that_no_route_asks_for_is_given_and_warned_of() {
+    let config = "[auth]\nbcrypt_cost = 4\n[[route]]\nupstream = \"echo\"\nroles = [\"deploy\"]\n";
+    let installation = Installation::new().file("config.toml", config);
+    let add = async |name: &str, role: &str| {
+        let ended = installation
+            .run(&["user", "add", name, "--role", role], Some("a password of hers\n"))
+            .await;
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        ended.stderr
+    };
+    let warned = add("ann", "depoly").await;
+    assert!(warned.contains("no route asks for the role \"depoly\""), "{warned}");
+    assert!(warned.contains("`deploy`"), "{warned}");
+    for (name, role) in [("bob", "deploy"), ("eve", "user"), ("mallory", "admin")] {
+        let silent = add(name, role).await;
+        assert!(!silent.contains("no route asks"), "{role}: {silent}");
+    }
+    let roles = installation.run(&["user", "roles", "bob", "zzz"], None).await;
+    assert!(roles.stderr.contains("they ask for deploy"), "{roles:?}");
+}

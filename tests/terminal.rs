@@ -27,9 +27,7 @@ fn on_terminal(place: &Installation, arguments: &str, input: Option<&str>) -> Pr
 }
 
 async fn shown(process: &Process, word: &str) -> String {
-    let line = process
-        .stdout
-        .find(|lines| lines.iter().find(|line| line.contains(word)).map(|line| line.to_owned()));
+    let line = process.stdout.find(|lines| lines.iter().find(|line| line.contains(word)).cloned());
     within(word, line).await.unwrap_or_else(|| panic!("{word} is never shown"))
 }
 

@@ -128,7 +128,7 @@ pub enum StartError {
     Mail { reason: String },
     #[error("github: {reason}")]
     GitHub { reason: String },
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}{}", listen_remedy(source))]
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the dialects' paths: {0}")]
     Dialects(#[from] Ambiguous),
@@ -143,6 +143,23 @@ pub enum StartError {
     Archive(#[from] StoreError),
     #[error("{0}")]
     System(#[from] io::Error),
+}
+
+fn listen_remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another process listens there (`ss -ltnp` shows which): stop it, or listen elsewhere \
+             (`--listen`, [[listener]])"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; a port below 1024 needs the capability CAP_NET_BIND_SERVICE (deploy/README.md), or \
+             listen on another, such as 8443"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "; no interface of this machine has this address; [::] stands for all of them"
+        }
+        _ => "",
+    }
 }
 
 /// What a start has to tell, in order.

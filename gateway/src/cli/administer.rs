@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::admin::record::{Key, Record, Registration};
 use crate::admin::{self, By, Hidden, Import, Page, Reply, Request, Span};
 use crate::auth::Core;
+use crate::auth::account::{ADMIN_ROLE, DEFAULT_ROLE};
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::config::document::nearest;
@@ -21,7 +22,7 @@ use crate::store::embedded::Location;
 
 use super::commands::user::UserCommand;
 use super::commands::{self, Ask, Find, Named, Thing};
-use super::configuration::{configure_store, looked_in};
+use super::configuration::{configure_store, looked_in, roles_of_routes};
 use super::output::{Kind, complain, fail, say, show, show_running};
 use super::{Place, htpasswd};
 
@@ -213,10 +214,41 @@ pub(super) fn administer(
         return refused;
     }
     let kind = Kind::of(&request);
-    match desk.perform(request) {
+    let roles = roles_in(&request);
+    let done = desk.perform(request);
+    if done.is_ok() {
+        warn_of_unknown_roles(place, &roles);
+    }
+    match done {
         Ok(Reply::NewKey { key, text }) => desk.hand_over(key, text),
         Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),
+    }
+}
+
+/// Those that a request gives to somebody.
+fn roles_in(request: &Request) -> Vec<String> {
+    match request {
+        Request::AddUser(new) => new.roles.clone(),
+        Request::InviteUser(invitation) => invitation.roles.clone(),
+        Request::ChangeUser { roles: Some(roles), .. } | Request::ImportUsers { roles, .. } => {
+            roles.clone()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Nothing forbids a role that no route asks for, since upstreams are told it; where routes
+/// ask for others, it is a slip more often.
+fn warn_of_unknown_roles(place: &Place, roles: &[String]) {
+    let Some(asked) = roles_of_routes(place).filter(|asked| !asked.is_empty()) else { return };
+    let known = || asked.iter().map(String::as_str).chain([ADMIN_ROLE, DEFAULT_ROLE]);
+    for role in roles.iter().filter(|role| known().all(|known| known != role.as_str())) {
+        let hint = nearest(role, known()).unwrap_or_else(|| {
+            let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+            format!("they ask for {}", asked.join(", "))
+        });
+        complain(&format!("warning: no route asks for the role {role:?}; {hint}"));
     }
 }
 
@@ -399,6 +431,7 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
     };
     match runtime.block_on(import_all(place, &config, users, roles)) {
         Ok((added, present)) => {
+            warn_of_unknown_roles(place, roles);
             for name in &present {
                 complain(&format!("{name} is there already and stays as it is"));
             }

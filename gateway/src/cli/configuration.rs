@@ -1,13 +1,13 @@
 //! Which configuration a command is about, and what is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::Config;
 use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load};
+use crate::config::{Access, Config};
 
 use super::output::fail;
 use super::{EXIT_CONFIG, Place, RunOptions};
@@ -76,13 +76,8 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     }
 }
 
-/// Reads the configuration, or says what is wrong with it.
-pub(super) fn configure(
-    place: &Place,
-    options: RunOptions,
-    files: Files,
-) -> Result<Config, ExitCode> {
-    let found = find(place)?;
+/// The variables that are text, and the names of those that are not.
+fn environment() -> (BTreeMap<String, String>, Vec<String>) {
     let mut environment = BTreeMap::new();
     let mut unreadable = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -96,6 +91,17 @@ pub(super) fn configure(
     if let (false, Some(home)) = (environment.contains_key("HOME"), std::env::home_dir()) {
         environment.insert("HOME".to_owned(), home.display().to_string());
     }
+    (environment, unreadable)
+}
+
+/// Reads the configuration, or says what is wrong with it.
+pub(super) fn configure(
+    place: &Place,
+    options: RunOptions,
+    files: Files,
+) -> Result<Config, ExitCode> {
+    let found = find(place)?;
+    let (environment, unreadable) = environment();
     let mut conventional = None;
     let mut beside = None;
     let file = found.map(|Found { path, text, choice }| {
@@ -132,6 +138,21 @@ pub(super) fn configure(
 pub(super) fn configure_store(place: &Place) -> Result<Config, ExitCode> {
     let options = RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() };
     configure(place, options, Files::NotNeeded)
+}
+
+/// The roles that routes ask for; `None` when the configuration cannot be read as a whole,
+/// which commands on a store do without.
+pub(super) fn roles_of_routes(place: &Place) -> Option<BTreeSet<String>> {
+    let (path, _) = chosen(place)?;
+    let text = std::fs::read_to_string(&path).ok()?;
+    let (environment, unreadable) = environment();
+    let file = Some((path.display().to_string(), text));
+    let config = load(Sources { file, environment, unreadable, ..Sources::default() }).ok()?;
+    let roles = config.routes.into_iter().flat_map(|route| match route.access {
+        Access::Authenticated { roles, .. } => roles,
+        Access::Public => Vec::new(),
+    });
+    Some(roles.collect())
 }
 
 /// Where a gateway was looked for, for whoever has one elsewhere.

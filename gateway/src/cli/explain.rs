@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::document::nearest;
 use crate::config::warning::KINDS;
+use crate::pipeline::reason::Reason;
 use crate::pipeline::reason::examples::examples;
 use crate::pipeline::reason::explanations::{EXPLANATIONS, Explanation, normalize};
 use crate::pipeline::respond;
@@ -77,7 +78,7 @@ fn explain_status(as_json: bool, status: u16) -> ExitCode {
     let mut codes: Vec<&str> = examples()
         .iter()
         .filter(|reason| respond::status(reason).as_u16() == status)
-        .map(|reason| reason.code())
+        .map(Reason::code)
         .collect();
     if status == 499 {
         codes.push("client_left");

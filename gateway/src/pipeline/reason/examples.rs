@@ -172,3 +172,36 @@ const ENTITIES: [Entity; 8] = [
     Entity::Lockout,
     Entity::Email,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::pipeline::reason::explanations::EXPLANATIONS;
+
+    /// How an answer or a WebSocket ended, and what was logged beside a request.
+    const NO_ANSWER: [&str; 13] = [
+        "client_left",
+        "credential_ended",
+        "field_asserted",
+        "field_holds_own_credential",
+        "field_name_form",
+        "first_message_late",
+        "first_message_malformed",
+        "first_message_token",
+        "first_message_too_large",
+        "incomplete",
+        "ok",
+        "upstream_broken",
+        "write_stalled",
+    ];
+
+    #[test]
+    fn every_code_that_is_an_answer_has_an_example() {
+        let explained: BTreeSet<&str> = EXPLANATIONS.iter().map(|known| known.code).collect();
+        let mut found: BTreeSet<&str> = examples().iter().map(Reason::code).collect();
+        found.extend(NO_ANSWER);
+        assert_eq!(found, explained);
+    }
+}
