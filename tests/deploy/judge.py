@@ -152,8 +152,12 @@ def manifests(binary, _, documents):
 def unit(_, __, text):
     entries = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     require(int(entries["TimeoutStopSec"]) > draining({}), "it is killed while it drains")
+    require("LoadCredential" not in entries, "without that file it does not start")
+
+
+def drop_in(_, __, text):
     loaded = set(re.findall(r"^LoadCredential=([^:]+):", text, re.MULTILINE))
-    named = set(re.findall(r"(?:%d|\$\{CREDENTIALS_DIRECTORY\})/([\w.]+)", text))
+    named = set(re.findall(r"%d/([\w.]+)", text))
     require(loaded == named, f"credentials loaded and named differ: {loaded ^ named}")
 
 
@@ -162,6 +166,8 @@ def main():
     text = file.read_text()
     if file.suffix == ".service":
         unit(binary, directory, text)
+    elif file.suffix == ".conf":
+        drop_in(binary, directory, text)
     elif file.name == "compose.yaml":
         compose(binary, directory, yaml.safe_load(text))
     else:
