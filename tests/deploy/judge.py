@@ -5,6 +5,7 @@ judge.py BINARY DIRECTORY FILE
 The configurations in it are judged by the gateway itself (`portcullis check`).
 """
 
+import hashlib
 import os
 import re
 import subprocess
@@ -95,9 +96,28 @@ def compose(binary, directory, document):
         require(settings.get(f"--{setting}") == value, f"redis: {setting} is not {value}")
 
 
-def manifests(binary, _, documents):
+def checksum(text):
+    """Of the configuration in a manifest, as docs/kubernetes.md makes it."""
+    (config,) = re.findall(r"^  config\.toml: \|\n.*?^---\n", text, re.MULTILINE | re.DOTALL)
+    return hashlib.sha256(config.encode()).hexdigest()
+
+
+def identity(text):
+    """What two applications on one Redis must not have in common."""
+    documents = list(yaml.safe_load_all(text))
+    (config,) = [tomllib.loads(found["data"]["config.toml"]) for found in documents if found["kind"] == "ConfigMap"]
+    (pod,) = [found["spec"]["template"]["spec"] for found in documents if found["kind"] == "Deployment"]
+    secrets = [volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume]
+    return {config["store"].get("prefix", "portcullis"), *secrets}
+
+
+def manifests(binary, directory, file):
+    text = file.read_text()
+    for other in (directory / "kubernetes").glob("*.yaml"):
+        shared = identity(text) & identity(other.read_text())
+        require(other.name == file.name or not shared, f"two applications have the same {shared}")
     kinds = {}
-    for document in documents:
+    for document in yaml.safe_load_all(text):
         kinds.setdefault(document["kind"], []).append(document)
     configs = {
         document["metadata"]["name"]: read_config(binary, document["data"]["config.toml"], "config.toml")
@@ -136,10 +156,22 @@ def manifests(binary, _, documents):
     require(config["store"]["path"] not in mounts, "everybody in the pod can write where the store is")
     for path in paths:
         require(any(path == mount or path.startswith(f"{mount}/") for mount in mounts), f"nothing is mounted at {path}")
-    port = int(config["listener"][0]["address"].rsplit(":", 1)[1])
+    port = int(config["listener"][0].get("address", ":0").rsplit(":", 1)[1])
     require(gateway["ports"] == [{"name": "https", "containerPort": port}], "the gateway listens elsewhere")
+    health = {"path": "/health", "port": "https", "scheme": "HTTPS"}
+    require(gateway["startupProbe"]["httpGet"] == health, "it counts as started before its store was read")
+    require(gateway["livenessProbe"].get("tcpSocket") == {"port": "https"}, "what lies behind the gateway ends it")
     probe = gateway["readinessProbe"]["httpGet"]
-    require(probe == {"path": "/health", "port": "https", "scheme": "HTTPS"}, "readiness is not the gateway's health")
+    if len(pod["containers"]) == 1:
+        require(probe == health, "readiness is not the gateway's health")
+    else:
+        require({**probe, "path": "/health"} == health, "readiness is asked elsewhere")
+        asks = [route for route in config["route"] if route["path"] == probe["path"]]
+        require(asks and asks[0].get("public") and asks[0].get("exact"), "nobody may ask whether the application works")
+        require("//127.0.0.1:" in config["upstream"][asks[0]["upstream"]]["url"], "readiness is not the application's")
+    sums = template["metadata"]["annotations"]
+    require(sums["checksum/config"] == checksum(text), "the configuration's sum is another")
+    require("checksum/secrets" in sums, "pods keep former secrets")
     unready = gateway["readinessProbe"]["periodSeconds"] * gateway["readinessProbe"]["failureThreshold"]
     require(seconds(config["timeouts"]["drain_delay"]) > unready, "it stops before anybody has noticed")
     require(pod["terminationGracePeriodSeconds"] > draining(config), "it is killed while it drains")
@@ -171,7 +203,7 @@ def main():
     elif file.name == "compose.yaml":
         compose(binary, directory, yaml.safe_load(text))
     else:
-        manifests(binary, directory, list(yaml.safe_load_all(text)))
+        manifests(binary, directory, file)
     for fault in FAULTS:
         print(f"{file}: {fault}", file=sys.stderr)
     return 1 if FAULTS else 0
