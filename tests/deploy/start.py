@@ -94,12 +94,12 @@ class Service:
         (root / working.lstrip("/")).mkdir(parents=True, exist_ok=True)
         self.working = working
 
-    def process(self, command, **options):
-        def enter():
-            os.chroot(self.root)
-            os.chdir(self.working)
+    def enter(self):
+        os.chroot(self.root)
+        os.chdir(self.working)
 
-        return subprocess.Popen([*self.become, *command], env=self.environment, preexec_fn=enter, **options)
+    def process(self, command, **options):
+        return subprocess.Popen([*self.become, *command], env=self.environment, preexec_fn=self.enter, **options)
 
     def serves(self, command, health, port=8443, authority=None, password=None):
         """Starts it, signs in as the administrator, and stops it; the password is returned."""
@@ -113,6 +113,7 @@ class Service:
                     require(gateway.poll() is None, f"it does not start: {fault()}")
                     require(time.monotonic() < end, f"it is not healthy: {fault()}")
                     time.sleep(0.05)
+                self.is_found_by_root()
                 password = password or (self.state / "admin_password").read_text().strip()
                 tls = ssl.create_default_context(cafile=authority or self.state / "certs/server.pem")
                 connection = http.client.HTTPSConnection("localhost", port, context=tls, timeout=DEADLINE)
@@ -129,6 +130,17 @@ class Service:
                 gateway.wait()
         self.keeps_to_its_state(given)
         return password
+
+    def is_found_by_root(self):
+        """Commands beside it, with nothing but where its state is."""
+        found = subprocess.run(
+            [GATEWAY, "user", "list"],
+            env={"STATE_DIRECTORY": self.environment["STATE_DIRECTORY"]},
+            preexec_fn=self.enter,
+            capture_output=True,
+            text=True,
+        )
+        require("admin" in found.stdout, f"root's commands do not find it: {found.stderr}")
 
     def begins_nothing_anew(self, command):
         """Beside what version 0.1 left, in data of the working directory."""
