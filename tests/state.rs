@@ -169,7 +169,7 @@ async fn state_at_its_former_place_is_neither_lost_nor_begun_anew() {
     let place = former_installation().await;
     let moved = ["--config", "etc/config.toml"];
     for (command, code) in
-        [(&["run"][..], 1), (&["check"], 78), (&["user", "list"], 1), (&["store", "check"], 1)]
+        [(&["run"][..], 78), (&["check"], 78), (&["user", "list"], 1), (&["store", "check"], 1)]
     {
         let ended = place.run(&[command, &moved].concat(), None).await;
         assert_eq!(ended.status.code(), Some(code), "{command:?}: {ended:?}");
@@ -183,7 +183,7 @@ async fn state_at_its_former_place_is_neither_lost_nor_begun_anew() {
     // The remedy that is named, step by step.
     std::fs::rename(place.path("data"), place.path("etc/data")).expect("mv");
     let ended = place.run(&["run", "--config", "etc/config.toml"], None).await;
-    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert_eq!(ended.status.code(), Some(78), "{ended:?}");
     for word in ["self-signed certificate", "server.key", "tls.certificate"] {
         assert!(ended.stderr.contains(word), "{word}: {ended:?}");
     }

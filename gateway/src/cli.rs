@@ -28,7 +28,7 @@ use crate::config::units::{DURATION_FORMS, parse_duration};
 use crate::config::{LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
-use crate::server::{self, first_account::PasswordPlace, reach::reach};
+use crate::server::{self, StartError, first_account::PasswordPlace, reach::reach};
 use crate::telemetry::log::{self, Style};
 use crate::telemetry::sink::Sink;
 
@@ -387,6 +387,13 @@ fn run(place: &Place, options: RunOptions) -> ExitCode {
     drop(guard);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // A service manager that starts it again would change nothing.
+        Err(
+            error @ (StartError::FormerStore { .. }
+            | StartError::FormerCertificate { .. }
+            | StartError::RouteOfOurs { .. }
+            | StartError::Dialects(_)),
+        ) => fail(EXIT_CONFIG, &error.to_string()),
         Err(error) => fail(1, &error.to_string()),
     }
 }

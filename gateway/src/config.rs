@@ -184,10 +184,21 @@ pub enum SniRule {
 pub struct Store {
     /// Of the admin socket, the secret that was not given, and the embedded store.
     pub directory: PathBuf,
+    /// Whether somebody has named it, rather than where the configuration lies.
+    pub chosen: DirectoryChoice,
     /// Where version 0.1 took the directory to be, if that is another.
     pub former: Option<PathBuf>,
     /// `None`: the embedded store.
     pub shared: Option<SharedStore>,
+}
+
+/// Why a directory is the one of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DirectoryChoice {
+    /// By `store.path` or `STATE_DIRECTORY`.
+    Named,
+    /// By where the configuration lies, or the user's home.
+    Conventional,
 }
 
 /// A Redis that several gateways keep their state in.

@@ -132,10 +132,10 @@ class Service:
         return password
 
     def is_found_by_root(self):
-        """Commands beside it, with nothing but where its state is."""
+        """Commands beside it, which are told nothing."""
         found = subprocess.run(
             [GATEWAY, "user", "list"],
-            env={"STATE_DIRECTORY": self.environment["STATE_DIRECTORY"]},
+            env={"HOME": "/root"},
             preexec_fn=self.enter,
             capture_output=True,
             text=True,

@@ -7,13 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load};
-use crate::config::{Access, Config};
+use crate::config::{ADMIN_SOCKET, Access, Config, DirectoryChoice};
 
 use super::output::fail;
 use super::{EXIT_CONFIG, Place, RunOptions};
 
 /// Where a file lies that nobody names: in the working directory, or where packages put it.
 pub(super) const CONVENTIONAL: [&str; 2] = ["config.toml", "/etc/portcullis/config.toml"];
+
+/// Where systemd keeps the state of deploy/portcullis.service, and the image its own.
+const SERVICE_STATE: &str = "/var/lib/portcullis";
 
 /// A configuration file that was read.
 struct Found {
@@ -137,7 +140,19 @@ pub(super) fn configure(
 /// Where the store lies is all that matters to some commands; routes may be missing.
 pub(super) fn configure_store(place: &Place) -> Result<Config, ExitCode> {
     let options = RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() };
-    configure(place, options, Files::NotNeeded)
+    let mut config = configure(place, options, Files::NotNeeded)?;
+    // Only the service manager's own processes are told where it keeps state.
+    let service = Path::new(SERVICE_STATE);
+    let is_here = |directory: &Path| directory.join(ADMIN_SOCKET).exists();
+    if config.store.chosen == DirectoryChoice::Conventional
+        && place.config.is_none()
+        && !is_here(&config.store.directory)
+        && is_here(service)
+    {
+        config.store.directory = service.to_owned();
+        config.store.former = None;
+    }
+    Ok(config)
 }
 
 /// The roles that routes ask for; `None` when the configuration cannot be read as a whole,

@@ -143,9 +143,9 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
             say(&format!("{}\n", in_words(registration)))
         }
         Reply::SessionsEnded { users, .. } => {
-            say(&format!("the sessions of all {users} users have ended\n"))
+            say(&format!("the sessions of {} have ended\n", numbered(users, "user")))
         }
-        Reply::KeysRevoked { keys } => say(&format!("{keys} keys revoked\n")),
+        Reply::KeysRevoked { keys } => say(&format!("{} revoked\n", numbered(keys, "key"))),
         Reply::Found(record) | Reply::Changed { user: record, .. } if said.is_none() => {
             say(&members(&record))
         }
@@ -173,6 +173,12 @@ pub(super) fn in_words(registration: Registration) -> &'static str {
             "registration is closed by the configuration (auth.registration) and in the store"
         }
     }
+}
+
+/// `1 key`, `2 keys`
+fn numbered(count: u64, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 /// The id alone goes where a script can read it.

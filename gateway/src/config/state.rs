@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::DirectoryChoice;
 use super::document::{Located, Reader};
 use super::problem::Origin;
 
@@ -16,6 +17,7 @@ const PROGRAM: &str = "portcullis";
 pub(super) struct State {
     /// Store, secret key and admin socket.
     pub store: PathBuf,
+    pub chosen: DirectoryChoice,
     /// A certificate of the gateway's own.
     pub certificates: PathBuf,
     /// Where version 0.1 kept both, if that is elsewhere.
@@ -32,6 +34,10 @@ pub(super) fn find_state(
 ) -> State {
     let path = written.cloned().map(|found| reader.locate(found));
     let given = state_directory(reader);
+    let chosen = match (&path, &given) {
+        (None, None) => DirectoryChoice::Conventional,
+        _ => DirectoryChoice::Named,
+    };
     let certificates = given.as_deref().or(beside).map(|directory| directory.join(CERTS));
     let store = match (path, given, beside) {
         (Some(path), _, _) => path.value,
@@ -51,6 +57,7 @@ pub(super) fn find_state(
         former_store: Some(former_store).filter(|former| *former != store),
         former_certificates: Some(PathBuf::from(CERTS)).filter(|former| *former != certificates),
         store,
+        chosen,
         certificates,
     }
 }

@@ -151,9 +151,9 @@ pub(super) fn read_store(
     });
     let at = asked.then(|| SharedAt(section.given_at("url")));
     section.finish();
-    let State { store: directory, certificates, former_store, former_certificates } = state;
+    let State { store: directory, chosen, certificates, former_store, former_certificates } = state;
     Read {
-        store: Store { directory, former: former_store, shared },
+        store: Store { directory, chosen, former: former_store, shared },
         certificates: Certificates { directory: certificates, former: former_certificates },
         shared_at: at,
     }
