@@ -278,7 +278,11 @@ async fn answer(
         }
         Err(_) => match serde_json::from_str(line) {
             Ok(request) => carry_out(gateway, request, uid).await,
-            Err(error) => Answer::Failed(Failed::new("body_malformed", error.to_string())),
+            Err(_) => {
+                let reason = "the running gateway does not know this command: it is of another version; \
+                              use the program it was started from, or restart it";
+                Answer::Failed(Failed::new("body_malformed", reason))
+            }
         },
     }
 }

@@ -191,7 +191,16 @@ fn go_on(request: &mut Request, next: &str) {
 }
 
 pub(super) fn no_answer(error: &io::Error) -> String {
-    format!("the running gateway does not answer: {error}")
+    match error.kind() {
+        io::ErrorKind::InvalidData => "the running gateway answers what this program does not \
+                                       understand: it is of another version; use the program it \
+                                       was started from, or restart it"
+            .to_owned(),
+        io::ErrorKind::TimedOut => {
+            "the running gateway does not answer in time; its log says what it does".to_owned()
+        }
+        _ => format!("the running gateway does not answer: {error}"),
+    }
 }
 
 /// Carries out what a command asks for, once it has found the ids of what that names.

@@ -33,8 +33,12 @@ pub(super) struct Question {
     #[arg(long, value_name = "HOST", requires = "path")]
     host: Option<String>,
     /// The request's method
-    #[arg(long, value_name = "METHOD", requires = "path", default_value = "GET")]
+    #[arg(long, value_name = "METHOD", requires = "path", default_value = "GET", value_parser = parse_method)]
     method: Method,
+}
+
+fn parse_method(text: &str) -> Result<Method, String> {
+    text.parse().map_err(|_| "expected a method like GET or POST".to_owned())
 }
 
 impl Question {

@@ -82,7 +82,15 @@ pub(in crate::cli) enum LockoutCommand {
     /// List the addresses that have failed to sign in
     List,
     /// Forget the failures of an address and let it try again
-    Clear { address: IpAddr },
+    Clear {
+        #[arg(value_parser = parse_address)]
+        address: IpAddr,
+    },
+}
+
+fn parse_address(text: &str) -> Result<IpAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an IP address, as `portcullis lockout list` shows it".to_owned())
 }
 
 pub(in crate::cli) fn lockout(command: LockoutCommand) -> Ask {
