@@ -6,7 +6,6 @@ pub mod blocks;
 pub mod certificates;
 pub mod framing;
 pub mod gate;
-pub mod held;
 pub mod hpack;
 pub mod http;
 pub mod linger;

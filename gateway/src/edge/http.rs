@@ -27,7 +27,6 @@ use crate::pipeline::{self, Gateway, respond};
 use super::accept::Listening;
 use super::blocks::BlockGate;
 use super::gate::Gate;
-use super::held::Held;
 use super::linger::{Transport, linger};
 use super::meter::Meter;
 use super::pace::Paced;
@@ -100,7 +99,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let gateway = &listening.gateway;
-    let stream = Meter::new(Held::new(stream, Arc::clone(&connection)), Arc::clone(&connection));
+    let stream = Meter::new(stream, Arc::clone(&connection));
     let stream = BlockGate::new(stream);
     let streams = Streams::of(&connection);
     let http = http2::Builder::new(streams.clone())

@@ -2,11 +2,14 @@
 //! bring none (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM, empty DATA, kinds
 //! nobody knows) are each harmless and each somebody's flood; so they are counted
 //! together, against the requests and data that give a reason for them.
+//!
+//! Nothing is written while a response is handed to the library: between the head and the
+//! body, which it takes one after the other, another thread would write the head alone.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -36,6 +39,8 @@ pub struct Meter<S> {
     idle: u32,
     window_began: Instant,
     flooded: bool,
+    /// How many responses it has seen handed over.
+    handed_over: u64,
 }
 
 impl<S> Meter<S> {
@@ -48,7 +53,12 @@ impl<S> Meter<S> {
             idle: 0,
             window_began: Instant::now(),
             flooded: false,
+            handed_over: 0,
         }
+    }
+
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.poll_writable(cx, &mut self.handed_over)
     }
 
     fn note_received(&mut self, bytes: &[u8]) {
@@ -154,6 +164,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Meter<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_writable(cx));
         let polled = Pin::new(&mut self.inner).poll_write(cx, bytes);
         if let Poll::Ready(Ok(written)) = polled {
             self.note_sent(&bytes[..written]);
@@ -166,6 +177,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Meter<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_writable(cx));
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
         if let Poll::Ready(Ok(written)) = polled {
             let mut left = written;
