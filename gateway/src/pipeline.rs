@@ -144,6 +144,12 @@ pub struct Advisory {
 }
 
 impl Gateway {
+    /// Those of the schemes by which the gateway gives credentials: our cookies are none where
+    /// no contract gives them.
+    fn given(&self, schemes: Schemes) -> Schemes {
+        if self.cookies { schemes } else { schemes.without(CallerScheme::Cookie) }
+    }
+
     /// What the health endpoints answer now.
     #[must_use]
     pub fn health(&self) -> dialect::Health {
@@ -576,7 +582,7 @@ pub struct Origin<'a> {
 }
 
 /// The one credential of a request by these schemes, and into its record what becomes of
-/// the fields. Our cookies are none where no contract gives them.
+/// the fields.
 fn presented<'a>(
     gateway: &Gateway,
     record: &mut RequestRecord,
@@ -584,7 +590,7 @@ fn presented<'a>(
     schemes: Schemes,
     ticket: Option<&'a str>,
 ) -> Result<Presented<'a>, Rejection> {
-    let schemes = if gateway.cookies { schemes } else { schemes.without(CallerScheme::Cookie) };
+    let schemes = gateway.given(schemes);
     let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, ticket)?;
     record.fields = found.fields;
     Ok(found.presented)

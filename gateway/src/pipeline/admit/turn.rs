@@ -38,14 +38,14 @@ const MOST_OF_ACCOUNT: usize = 128;
 pub struct Turns {
     /// How long a request waits. Zero: none does.
     longest: Duration,
-    all: Arc<Semaphore>,
+    all: Semaphore,
     of_account: Arc<Places>,
 }
 
 impl Turns {
     #[must_use]
     pub fn new(longest: Duration) -> Self {
-        let (all, of_account) = (Arc::new(Semaphore::new(MOST)), Places::new(MOST_OF_ACCOUNT));
+        let (all, of_account) = (Semaphore::new(MOST), Places::new(MOST_OF_ACCOUNT));
         Self { longest, all, of_account }
     }
 
@@ -159,10 +159,8 @@ fn whose(
         let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, None).ok()?;
         judge(gateway, connection, client, found.presented)
     };
-    if !gateway.cookies {
-        return by(Schemes::ALL.without(CallerScheme::Cookie));
-    }
-    by(Schemes::ALL).or_else(|| by(Schemes::from_iter([CallerScheme::Cookie])))
+    let cookie = Schemes::from_iter([CallerScheme::Cookie]);
+    by(gateway.given(Schemes::ALL)).or_else(|| by(gateway.given(cookie)))
 }
 
 fn judge(
