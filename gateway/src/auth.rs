@@ -32,6 +32,7 @@ pub mod refresh;
 pub mod register;
 pub mod secret;
 pub mod server;
+pub mod session_client;
 pub mod standing;
 pub mod text;
 pub mod ticket;
