@@ -12,6 +12,7 @@ use super::password::is_presentable;
 use super::ports::{Entropy, Priority, Recall, SessionOpening, Source};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
+use super::session_client::SessionClient;
 use super::time::Seconds;
 use super::token::{Claims, Minted, Session, SessionId, TokenId, TokenKind};
 use super::workspace::WorkspaceId;
@@ -71,24 +72,25 @@ impl Core {
         &self,
         name: &str,
         password: &Secret,
-        from: Source,
+        client: &SessionClient,
         issuance: Issuance,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
-        let account = self.check_password(name, password, from).await?;
-        self.upgrade_hash(&account, password, from).await;
-        self.open_session(account, issuance).await
+        let account = self.check_password(name, password, client.source()).await?;
+        self.upgrade_hash(&account, password, client.source()).await;
+        self.open_session(account, client, issuance).await
     }
 
     /// Opens a session for an account that has just been proven.
     pub(super) async fn open_session(
         &self,
         account: Arc<Account>,
+        client: &SessionClient,
         issuance: Issuance,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
         let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
         let mut id = SessionId(self.new_uuid());
         loop {
-            let session = self.session_of(account.id, id, minted);
+            let session = self.session_of(account.id, id, (minted, client));
             match self.store.open_session(session, account.version).await? {
                 SessionOpening::Opened { superseded } => {
                     let pair = self.sign_pair(&account, id, minted, issuance);
@@ -108,18 +110,25 @@ impl Core {
     pub(super) fn first_session(
         &self,
         account: &Account,
+        client: &SessionClient,
         issuance: Issuance,
     ) -> (Session, TokenPair) {
         let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
-        let session = self.session_of(account.id, SessionId(self.new_uuid()), minted);
+        let session = self.session_of(account.id, SessionId(self.new_uuid()), (minted, client));
         let pair = self.sign_pair(account, session.id, minted, issuance);
         (session, pair)
     }
 
-    fn session_of(&self, account: AccountId, id: SessionId, minted: Minted) -> Session {
+    fn session_of(
+        &self,
+        account: AccountId,
+        id: SessionId,
+        (minted, client): (Minted, &SessionClient),
+    ) -> Session {
         let created = minted.issued_at;
         let expires = created.plus(self.policy.refresh_ttl);
-        Session { id, account, created, expires, current: minted, replaced: None }
+        let client = Some(client.clone());
+        Session { id, account, created, expires, current: minted, replaced: None, client }
     }
 
     /// A new access token of the same session, with the account as it is now (S2-20).

@@ -14,6 +14,7 @@ use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
 use super::ports::{Creation, GithubLink, Priority, Replacement, Source};
 use super::secret::Secret;
+use super::session_client::SessionClient;
 use super::time::Seconds;
 
 /// Whether anybody may make an account.
@@ -74,7 +75,7 @@ impl Core {
     pub async fn register(
         &self,
         new: Registration,
-        source: Source,
+        client: &SessionClient,
         rule: PasswordRule,
         issuance: Issuance,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
@@ -84,12 +85,13 @@ impl Core {
         if self.registration() == Registering::Closed {
             return Err(Error::RegistrationClosed);
         }
+        let source = client.source();
         let account =
             self.unfinished_account(new.username.as_deref(), Some(new.email), new.name)?;
         rule.check(new.password.expose()).map_err(Error::Password)?;
         // Cheaply, before a hash is spent on it; the store decides.
         if let Err(taken) = self.check_free(&account) {
-            return self.register_again(&account, &new.password, (source, issuance), taken).await;
+            return self.register_again(&account, &new.password, (client, issuance), taken).await;
         }
         let hash = self.hasher.hash(new.password.clone(), Priority::Normal).await?;
         let address = source.address().to_string();
@@ -98,14 +100,14 @@ impl Core {
             Account { password: Some(hash), registered_from: Some(Box::new(seal)), ..account };
         // Here, and not by a change of its own.
         let account = account.known_from(source, account.created);
-        let (session, pair) = self.first_session(&account, issuance);
+        let (session, pair) = self.first_session(&account, client, issuance);
         match named(self.store.register(account.clone(), session).await?) {
             Ok(()) => {
                 self.note_registered(account.id).await;
                 Ok((Arc::new(account), pair))
             }
             Err(taken) => {
-                self.register_again(&account, &new.password, (source, issuance), taken).await
+                self.register_again(&account, &new.password, (client, issuance), taken).await
             }
         }
     }
@@ -126,16 +128,17 @@ impl Core {
         &self,
         wanted: &Account,
         password: &Secret,
-        (source, issuance): (Source, Issuance),
+        (client, issuance): (&SessionClient, Issuance),
         taken: Error,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
         let found = self.store.find_account(&wanted.username.canonical()).await?;
-        let Some(made) = found.filter(|made| self.is_repeatable(made, wanted, source)) else {
+        let Some(made) = found.filter(|made| self.is_repeatable(made, wanted, client.source()))
+        else {
             return Err(taken);
         };
         if self.matches(made.password.clone(), password.clone(), Priority::Normal).await? {
             let id = made.id;
-            let opened = self.open_session(Arc::new(made), issuance).await?;
+            let opened = self.open_session(Arc::new(made), client, issuance).await?;
             self.note_registered(id).await;
             return Ok(opened);
         }
@@ -263,7 +266,7 @@ impl Core {
     pub async fn sign_in_with_github(
         &self,
         grant: Grant,
-        from: Source,
+        client: &SessionClient,
         issuance: Issuance,
         joined: &mut Option<Joined>,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
@@ -274,7 +277,7 @@ impl Core {
         for _ in 0..3 {
             if let Some(account) = self.standing.account_by_github(identity.subject) {
                 let account = self.standing.enabled_account(account.id)?;
-                return self.open_session(account, issuance).await;
+                return self.open_session(account, client, issuance).await;
             }
             let email = identity.email.as_deref().filter(|email| is_plausible_email(email));
             let email = email.ok_or(Error::Federation(FederationError::EmailUnverified))?;
@@ -283,7 +286,7 @@ impl Core {
                 None => {
                     let restricted = provider.is_restricted();
                     let account = self.federated_account(email, &identity, restricted)?;
-                    self.count_registration(from).await?;
+                    self.count_registration(client.source()).await?;
                     self.create_federated(account, identity.subject, joined).await?;
                 }
             }

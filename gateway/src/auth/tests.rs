@@ -7,10 +7,12 @@ mod link;
 mod meanwhile;
 mod registering;
 mod replica;
+mod sessions;
 mod tickets;
 mod tokens;
 mod words;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -27,6 +29,7 @@ use super::ports::{Clock, FailureLimit, Mailer, Message, PasswordHasher, Priorit
 use super::principal::{Principal, Proof};
 use super::register::Registering;
 use super::secret::Secret;
+use super::session_client::SessionClient;
 use super::standing::Standing;
 use super::time::{Seconds, Timestamp};
 use super::work::Work;
@@ -94,6 +97,9 @@ impl Mailer for Mails {
 const ACCESS_TTL: Seconds = Seconds(28_800);
 /// Where people of the tests are.
 pub(crate) const HERE: Source = Source::V4(0xcb00_7107);
+/// Who signs in from [`HERE`].
+pub(crate) static CLIENT: SessionClient =
+    SessionClient { address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)), user_agent: None };
 pub(crate) const PASSWORD: &str = "correct horse";
 const ROTATING: Issuance = Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false };
 
@@ -172,7 +178,7 @@ impl Bench {
     }
 
     async fn login(&self) -> TokenPair {
-        self.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await.unwrap().1
+        self.core.login("ann", &PASSWORD.into(), &CLIENT, ROTATING).await.unwrap().1
     }
 
     fn judge(&self, token: &Secret) -> Result<(), Refusal> {
@@ -318,7 +324,7 @@ async fn a_password_change_ends_every_other_session() {
     assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
     let old = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordFormer));
-    let old = bench.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await;
+    let old = bench.core.login("ann", &PASSWORD.into(), &CLIENT, ROTATING).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
     bench.core.verify_basic("ann", &"new password".into(), HERE).await.unwrap();
     assert!(bench.core.refresh(mine.refresh.expose(), ROTATING).await.is_ok());
@@ -426,7 +432,7 @@ async fn what_could_not_have_been_set_is_no_password_whatever_the_hash_says() {
     {
         let name = format!("ann{number}");
         let id = bench.add(&name, &password).await;
-        let login = bench.core.login(&name, &password.as_str().into(), HERE, ROTATING).await;
+        let login = bench.core.login(&name, &password.as_str().into(), &CLIENT, ROTATING).await;
         assert_eq!(login.is_ok(), good, "{password:?}");
         let basic = bench.core.verify_basic(&name, &password.as_str().into(), HERE).await;
         assert_eq!(basic.is_ok(), good, "{password:?}");
@@ -488,7 +494,7 @@ async fn every_wrong_sign_in_costs_the_same_hashing_whoever_it_is_for() {
         let before = bench.hashes();
         assert!(bench.core.verify_basic(name, &password.into(), HERE).await.is_err());
         assert_eq!(bench.hashes() - before, expected, "{name} by Basic");
-        assert!(bench.core.login(name, &password.into(), HERE, ROTATING).await.is_err());
+        assert!(bench.core.login(name, &password.into(), &CLIENT, ROTATING).await.is_err());
         assert_eq!(bench.hashes() - before, 2 * expected, "{name} by login");
     }
 }
@@ -511,7 +517,8 @@ async fn a_weak_hash_is_upgraded_at_login_and_nothing_ends() {
     let bench = Bench::new().await;
     let id = bench.add("bob", "weak password").await;
     let before = bench.core.standing().account(id).unwrap();
-    let (_, pair) = bench.core.login("bob", &"weak password".into(), HERE, ROTATING).await.unwrap();
+    let (_, pair) =
+        bench.core.login("bob", &"weak password".into(), &CLIENT, ROTATING).await.unwrap();
     assert_eq!(bench.judge(&pair.access.text), Ok(()));
     assert_eq!(bench.core.standing().account(id).unwrap().version, before.version);
 }

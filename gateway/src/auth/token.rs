@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::account::AccountId;
+use super::session_client::SessionClient;
 use super::time::Timestamp;
 use super::workspace::WorkspaceId;
 
@@ -60,6 +61,8 @@ pub struct Session {
     pub current: Minted,
     /// The refresh token that `current` replaced, and when.
     pub replaced: Option<(TokenId, Timestamp)>,
+    /// `None` for a session that a version opened which did not record it.
+    pub client: Option<SessionClient>,
 }
 
 /// Sign-ins of an account that ended at once: those with an id up to one of them, but for

@@ -7,15 +7,15 @@ use crate::auth::Core;
 use crate::auth::account::Account;
 use crate::auth::error::{Entity, Error};
 use crate::auth::federation::{FederationError, Grant, Joined};
-use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::auth::register::Registering;
 use crate::auth::server::ServerId;
+use crate::auth::session_client::SessionClient;
 
 use super::flow::Kept;
 use super::{Binding, Command, Dialect, Health, KeyRequest, Outcome, Providers};
 
-/// `from` is where the caller is: the account that is proven is known there from now on.
+/// `client` is who calls: the account that is proven is known at its address from now on.
 /// `joined` is told how an account has come to be GitHub's, whatever comes of the rest.
 ///
 /// # Errors
@@ -24,11 +24,11 @@ pub async fn perform(
     core: &Core,
     dialect: &dyn Dialect,
     command: Command,
-    (from, principal): (Source, Option<&Principal>),
+    (client, principal): (&SessionClient, Option<&Principal>),
     health: impl FnOnce() -> Health + Send,
     joined: &mut Option<Joined>,
 ) -> Result<Outcome, Error> {
-    let outcome = carry_out(core, dialect, command, (from, principal), health, joined).await?;
+    let outcome = carry_out(core, dialect, command, (client, principal), health, joined).await?;
     let proven = match &outcome {
         Outcome::Registered(account, _)
         | Outcome::SignedIn(account, _)
@@ -42,7 +42,7 @@ pub async fn perform(
         _ => None,
     };
     if let Some(proven) = proven {
-        core.note_success(&proven, from).await;
+        core.note_success(&proven, client.source()).await;
     }
     Ok(outcome)
 }
@@ -51,28 +51,27 @@ async fn carry_out(
     core: &Core,
     dialect: &dyn Dialect,
     command: Command,
-    (from, principal): (Source, Option<&Principal>),
+    (client, principal): (&SessionClient, Option<&Principal>),
     health: impl FnOnce() -> Health + Send,
     joined: &mut Option<Joined>,
 ) -> Result<Outcome, Error> {
     // The pipeline has let nobody through to these without a principal.
     let caller = || principal.ok_or(Error::NotForKeys);
-    let issuance = dialect.issuance();
+    let (issuance, rule) = (dialect.issuance(), dialect.password_rule());
     let signed_in = |(account, pair)| Outcome::SignedIn(account, pair);
     let refreshed = |(account, pair)| Outcome::Refreshed(account, pair);
     let reissued = |(account, access)| Outcome::Reissued(account, access);
     match command {
         Command::Register(new) => {
-            let (account, pair) =
-                core.register(new, from, dialect.password_rule(), issuance).await?;
+            let (account, pair) = core.register(new, client, rule, issuance).await?;
             Ok(Outcome::Registered(account, pair))
         }
         Command::Login { name, password } => {
-            core.login(&name, &password, from, issuance).await.map(signed_in)
+            core.login(&name, &password, client, issuance).await.map(signed_in)
         }
         Command::Github { code } => {
             let grant = Grant { code, verifier: None, redirect: None };
-            core.sign_in_with_github(grant, from, issuance, joined).await.map(signed_in)
+            core.sign_in_with_github(grant, client, issuance, joined).await.map(signed_in)
         }
         Command::BeginGithub { callback, return_to } => {
             let (flow, url) = core.begin_github(&callback.ok_or(Error::NotFederated)?)?;
@@ -85,7 +84,7 @@ async fn carry_out(
             let Kept { flow, return_to } = kept.filter(same).ok_or(Error::ForeignFlow)?;
             let code = returned.code.ok_or(Error::Federation(FederationError::CodeRefused))?;
             let grant = Grant { code, verifier: Some(flow.verifier), redirect: Some(redirect) };
-            let (account, pair) = core.sign_in_with_github(grant, from, issuance, joined).await?;
+            let (account, pair) = core.sign_in_with_github(grant, client, issuance, joined).await?;
             Ok(Outcome::BackFromGithub(account, pair, return_to))
         }
         Command::Refresh { token } => core.refresh(token.expose(), issuance).await.map(refreshed),
@@ -103,7 +102,7 @@ async fn carry_out(
             Ok(Outcome::SessionEnded)
         }
         Command::ChangePassword { current, new } => {
-            core.change_password(caller()?, current, new, dialect.password_rule(), from).await?;
+            core.change_password(caller()?, current, new, rule, client.source()).await?;
             Ok(Outcome::PasswordChanged)
         }
         Command::IssueTicket => core.issue_ticket(caller()?).await.map(Outcome::Ticket),

@@ -16,6 +16,7 @@ use crate::auth::federation::{Joined, Joining};
 use crate::auth::logout::Unread;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
+use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::canonical::path::{Judged, Reading};
 use crate::config::schemes::Schemes;
 use crate::dialect::delivery::REFRESH_COOKIE;
@@ -143,7 +144,7 @@ pub async fn serve(
         DecodeError::Malformed(words) => Reason::BodyMalformed(words),
     })?;
     let outcome =
-        carry_out(gateway, (endpoint, dialect), command, call.caller, principal.as_ref()).await?;
+        carry_out(gateway, (endpoint, dialect), command, &call, principal.as_ref()).await?;
     let delivery = dialect.delivery().choose(|| {
         // Whoever asks: a script must not read what a cookie kept from it, and the browser
         // must not keep a token that is spent. GitHub sends a browser back by a redirect,
@@ -277,6 +278,13 @@ impl Call<'_> {
     fn check_page(&self, gateway: &Gateway) -> Result<(), Rejection> {
         cross_site::check(self.parts, self.origin, &gateway.origins)
     }
+
+    /// As a session that it opens remembers it.
+    fn session_client(&self) -> SessionClient {
+        let user_agent = self.parts.headers.get(header::USER_AGENT);
+        let user_agent = user_agent.and_then(|value| UserAgent::read(value.as_bytes()));
+        SessionClient { address: self.caller.client, user_agent }
+    }
 }
 
 fn content_type(parts: &Parts) -> Option<&str> {
@@ -311,9 +319,10 @@ async fn carry_out(
     gateway: &Arc<Gateway>,
     (endpoint, dialect): (&Endpoint, &Arc<dyn Dialect>),
     command: Command,
-    caller: &Caller,
+    call: &Call<'_>,
     principal: Option<&Arc<Principal>>,
 ) -> Result<dialect::Outcome, Rejection> {
+    let caller = call.caller;
     let entries = Entry::of(gateway, &command, caller, principal).await;
     let open = gateway.core.registration() == Registering::Open;
     if open
@@ -349,9 +358,9 @@ async fn carry_out(
     let takes_turns = endpoint.attempt != Attempt::None || hashes;
     let work = {
         let (gateway, dialect) = (Arc::clone(gateway), Arc::clone(dialect));
-        let (from, principal) = (caller.source, principal.map(Arc::clone));
+        let (client, principal) = (call.session_client(), principal.map(Arc::clone));
         async move {
-            let caller = (from, principal.as_deref());
+            let caller = (&client, principal.as_deref());
             let health = || gateway.health();
             let (core, mut joined) = (&gateway.core, None);
             let outcome =

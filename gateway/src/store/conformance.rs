@@ -7,6 +7,7 @@ mod known;
 mod limits;
 mod memory;
 
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -26,6 +27,7 @@ use crate::auth::ports::{
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
+use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
@@ -70,6 +72,11 @@ pub(crate) fn minted(number: u128, at: Timestamp) -> Minted {
     Minted { access, refresh, issued_at: at, access_ttl: 28_800 }
 }
 
+pub(crate) fn client() -> SessionClient {
+    let user_agent = UserAgent::read(b"curl/7.88.1");
+    SessionClient { address: Ipv6Addr::LOCALHOST.into(), user_agent }
+}
+
 pub(crate) fn session(number: u128, account: &Account) -> Session {
     Session {
         id: SessionId(id(number)),
@@ -78,6 +85,7 @@ pub(crate) fn session(number: u128, account: &Account) -> Session {
         expires: NOW.plus(WEEK),
         current: minted(number * 100, NOW),
         replaced: None,
+        client: Some(client()),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::auth::former::FormerPassword;
 use crate::auth::known::{KnownAddresses, MAX_KNOWN};
 use crate::auth::ports::Source;
 use crate::auth::server::{Server, ServerId, is_storable_label};
+use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{EndedSessions, Minted, Session, SessionId, TokenId};
@@ -255,6 +256,10 @@ pub(super) struct StoredSession {
     current: StoredMinted,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaced: Option<(Uuid, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -281,10 +286,16 @@ impl Record for Session {
                 access_ttl: self.current.access_ttl,
             },
             replaced: self.replaced.map(|(token, at)| (token.0, at.0)),
+            address: self.client.as_ref().map(|client| client.address),
+            user_agent: self
+                .client
+                .as_ref()
+                .and_then(|client| client.user_agent.as_ref().map(|name| name.as_str().to_owned())),
         }
     }
 
     fn from_stored(stored: StoredSession) -> Option<Self> {
+        let user_agent = stored.user_agent;
         Some(Self {
             id: SessionId(stored.id),
             account: AccountId(stored.account),
@@ -297,6 +308,10 @@ impl Record for Session {
                 access_ttl: stored.current.access_ttl,
             },
             replaced: stored.replaced.map(|(token, at)| (TokenId(token), Timestamp(at))),
+            client: stored.address.map(|address| SessionClient {
+                address,
+                user_agent: user_agent.and_then(|name| UserAgent::read(name.as_bytes())),
+            }),
         })
     }
 }

@@ -1,6 +1,6 @@
 use super::super::api_key::NewKey;
 use super::super::login::Issuance;
-use super::super::tests::{Bench, HERE, PASSWORD};
+use super::super::tests::{Bench, CLIENT, HERE, PASSWORD};
 use super::super::time::Seconds;
 use super::*;
 
@@ -8,7 +8,7 @@ use super::*;
 async fn a_principal_knows_by_which_credential_it_was_proven() {
     let core = Bench::new().await.core;
     let issuance = Issuance { access_ttl: Seconds(60), rotate: true, shows_role: false };
-    let (_, pair) = core.login("ann", &PASSWORD.into(), HERE, issuance).await.unwrap();
+    let (_, pair) = core.login("ann", &PASSWORD.into(), &CLIENT, issuance).await.unwrap();
     let by_token = core.verify_access(pair.access.text.expose()).unwrap();
     let by_password = core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
     let ticket = core.issue_ticket(&by_token).await.unwrap();

@@ -10,7 +10,9 @@ use super::super::error::{Error, Refusal};
 use super::super::ports::{AccountLimits, Clock, Replacement};
 use super::super::time::Seconds;
 use super::super::token::TokenKind;
-use super::{ACCESS_TTL, Bench, EmbeddedStore, HERE, Location, PASSWORD, ROTATING, refusal};
+use super::{
+    ACCESS_TTL, Bench, CLIENT, EmbeddedStore, HERE, Location, PASSWORD, ROTATING, refusal,
+};
 
 #[tokio::test]
 async fn a_reset_password_ends_every_session() {
@@ -227,7 +229,8 @@ async fn the_sign_in_that_ends_for_a_new_one_is_told() {
     let limits = AccountLimits { sessions: 2, ..AccountLimits::default() };
     bench.core.store = Arc::new(store.unwrap().with_limits(limits));
     bench.add("bea", PASSWORD).await;
-    let login = async || bench.core.login("bea", &PASSWORD.into(), HERE, ROTATING).await.unwrap().1;
+    let login =
+        async || bench.core.login("bea", &PASSWORD.into(), &CLIENT, ROTATING).await.unwrap().1;
     let (one, two) = (login().await, login().await);
     assert_eq!((&one.superseded[..], &two.superseded[..]), (&[][..], &[][..]));
     let oldest = {

@@ -56,7 +56,7 @@ impl Bench {
     async fn come_from_github(&self) -> SignedIn {
         let grant = Grant { code: "code".into(), verifier: None, redirect: None };
         let mut joined = None;
-        let outcome = self.core.sign_in_with_github(grant, HERE, ROTATING, &mut joined).await;
+        let outcome = self.core.sign_in_with_github(grant, &CLIENT, ROTATING, &mut joined).await;
         (outcome, joined)
     }
 
@@ -134,7 +134,7 @@ async fn an_account_whose_address_nobody_vouched_for_is_taken_over() {
     assert_eq!(how(joined.as_ref()), Some(Joining::TakenOver));
     assert_eq!(bench.judge(&new.access.text), Ok(()));
     assert_eq!(bench.judge(&pair.access.text), Err(Refusal::SessionEnded));
-    let login = bench.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await;
+    let login = bench.core.login("ann", &PASSWORD.into(), &CLIENT, ROTATING).await;
     assert_eq!(refusal(login), Some(Refusal::PasswordWrong));
     assert!(bench.ann().email_verified);
 }
@@ -171,7 +171,7 @@ async fn a_user_name_that_reads_like_the_address_does_not_make_it_the_owners_acc
     assert_eq!(how(joined.as_ref()), None);
     let other = bench.core.standing.account_by_name("mona@example.com").unwrap();
     assert_eq!(other.github, None);
-    bench.core.login("mona@example.com", &PASSWORD.into(), HERE, ROTATING).await.unwrap();
+    bench.core.login("mona@example.com", &PASSWORD.into(), &CLIENT, ROTATING).await.unwrap();
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn a_link_sets_a_password_once() {
     let (link, other) =
         (bench.link(&bea, LinkKind::Password), bench.link(&bea, LinkKind::Password));
     assert_eq!(bench.follow(&link).await.unwrap(), LinkKind::Password);
-    bench.core.login("bea", &NEW.into(), HERE, ROTATING).await.unwrap();
+    bench.core.login("bea", &NEW.into(), &CLIENT, ROTATING).await.unwrap();
     for spent in [link, other] {
         let again = bench.follow(&spent).await;
         assert!(matches!(again, Err(Error::Link(LinkFault::Spent))), "{again:?}");
@@ -93,7 +93,7 @@ async fn an_address_is_verified_once_and_the_password_stays() {
     assert_eq!(bench.follow(&link).await.unwrap(), LinkKind::Address);
     assert!(bench.core.standing.account(bea.id).unwrap().email_verified);
     assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
-    bench.core.login("bea", &"old password".into(), HERE, ROTATING).await.unwrap();
+    bench.core.login("bea", &"old password".into(), &CLIENT, ROTATING).await.unwrap();
 }
 
 #[tokio::test]
@@ -172,7 +172,8 @@ async fn a_link_is_no_token() {
     let (bench, bea) = Bench::with_bea().await;
     let link = bench.link(&bea, LinkKind::Password);
     assert!(bench.core.verify_access(&link).is_err());
-    let (_, pair) = bench.core.login("bea", &"old password".into(), HERE, ROTATING).await.unwrap();
+    let (_, pair) =
+        bench.core.login("bea", &"old password".into(), &CLIENT, ROTATING).await.unwrap();
     assert_eq!(bench.fault(pair.access.text.expose()), Some(LinkFault::Malformed));
 }
 

@@ -11,7 +11,7 @@ use super::super::password::PasswordRule;
 use super::super::ports::{PasswordChange, PasswordHasher, Priority};
 use super::super::secret::Secret;
 use super::super::work::Work;
-use super::{Bench, HERE, PASSWORD, ROTATING, refusal};
+use super::{Bench, CLIENT, HERE, PASSWORD, ROTATING, refusal};
 
 type Change = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -118,7 +118,7 @@ async fn a_password_replaced_while_it_is_verified_signs_nobody_in() {
     let mut bench = Bench::new().await;
     bench.login().await;
     bench.replace_password_during(During::Verify, "ann");
-    let login = bench.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await;
+    let login = bench.core.login("ann", &PASSWORD.into(), &CLIENT, ROTATING).await;
     assert_eq!(refusal(login), Some(Refusal::PasswordWrong));
     assert_eq!(bench.sessions().await, 0, "the change ended what there was");
 
@@ -134,7 +134,7 @@ async fn a_password_replaced_while_it_is_verified_signs_nobody_in() {
 async fn the_new_password_works_while_the_old_one_is_still_being_verified() {
     let mut bench = Bench::new().await;
     bench.replace_password_during(During::Verify, "ann");
-    bench.core.login("ann", &NEW.into(), HERE, ROTATING).await.unwrap();
+    bench.core.login("ann", &NEW.into(), &CLIENT, ROTATING).await.unwrap();
     assert_eq!(bench.sessions().await, 1);
     let mut bench = Bench::new().await;
     bench.replace_password_during(During::Verify, "ann");
@@ -145,7 +145,7 @@ async fn the_new_password_works_while_the_old_one_is_still_being_verified() {
 async fn an_account_disabled_while_its_password_is_verified_signs_nobody_in() {
     let mut bench = Bench::new().await;
     bench.disable_during(During::Verify, "ann");
-    let login = bench.core.login("ann", &PASSWORD.into(), HERE, ROTATING).await;
+    let login = bench.core.login("ann", &PASSWORD.into(), &CLIENT, ROTATING).await;
     assert_eq!(refusal(login), Some(Refusal::AccountDisabled));
     let mut bench = Bench::new().await;
     bench.disable_during(During::Verify, "ann");
@@ -160,7 +160,7 @@ async fn a_password_replaced_while_its_hash_is_upgraded_stays_replaced() {
     let mut bench = Bench::new().await;
     bench.add("bob", "weak password").await;
     bench.replace_password_during(During::Hash, "bob");
-    let login = bench.core.login("bob", &"weak password".into(), HERE, ROTATING).await;
+    let login = bench.core.login("bob", &"weak password".into(), &CLIENT, ROTATING).await;
     assert_eq!(refusal(login), Some(Refusal::PasswordWrong));
     assert_eq!(bench.stored_password("bob").as_deref(), Some(NEW));
     assert_eq!(bench.sessions().await, 0);

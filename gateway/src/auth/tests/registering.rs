@@ -15,6 +15,10 @@ fn registration(email: &str, username: Option<&str>) -> Registration {
     }
 }
 
+fn client_at(source: Source) -> SessionClient {
+    SessionClient { address: source.address(), user_agent: None }
+}
+
 impl Bench {
     async fn register(&self, new: Registration) -> Result<(Arc<Account>, TokenPair), Error> {
         self.register_from(Source::V4(1), new).await
@@ -25,7 +29,7 @@ impl Bench {
         source: Source,
         new: Registration,
     ) -> Result<(Arc<Account>, TokenPair), Error> {
-        self.core.register(new, source, PasswordRule::default(), ROTATING).await
+        self.core.register(new, &client_at(source), PasswordRule::default(), ROTATING).await
     }
 
     /// Which name breaks its rule.
@@ -51,7 +55,7 @@ async fn who_registers_is_signed_in_and_can_sign_in_again_by_either_name() {
     assert_eq!(bench.judge(&pair.access.text), Ok(()));
     assert!(!account.email_verified);
     for name in ["bea", "bea@example.com"] {
-        let (known, _) = bench.core.login(name, &PASSWORD.into(), HERE, ROTATING).await.unwrap();
+        let (known, _) = bench.core.login(name, &PASSWORD.into(), &CLIENT, ROTATING).await.unwrap();
         assert_eq!(known.id, account.id);
     }
 }
@@ -115,7 +119,7 @@ async fn unanswered() -> (Bench, Account) {
         registered_from: Some(Box::new(core.signer.seal("registered from", &parts))),
         ..made
     };
-    let (session, _) = core.first_session(&made, ROTATING);
+    let (session, _) = core.first_session(&made, &client_at(HERE), ROTATING);
     core.store.register(made.clone(), session).await.unwrap();
     (bench, made)
 }
@@ -164,7 +168,7 @@ async fn nobody_else_has_the_account_and_no_other_password_or_name() {
     bench.clock.0.fetch_add(60_000, Ordering::SeqCst);
     let late = bench.register_from(HERE, bea(PASSWORD)).await;
     assert!(matches!(late, Err(Error::Taken(_))), "{late:?}");
-    assert!(bench.core.login("bea", &PASSWORD.into(), HERE, ROTATING).await.is_ok());
+    assert!(bench.core.login("bea", &PASSWORD.into(), &CLIENT, ROTATING).await.is_ok());
     assert_eq!(bench.core.standing.account_by_name("bea").map(|bea| bea.id), Some(made.id));
 }
 

@@ -79,7 +79,7 @@ async fn a_token_tells_the_main_role_where_the_contract_says_so() {
     bench.core.standing().put_account(ann);
     for (shows_role, role) in [(true, Some("editor")), (false, None)] {
         let issuance = Issuance { shows_role, ..ROTATING };
-        let (_, pair) = bench.core.login("ann", &PASSWORD.into(), HERE, issuance).await.unwrap();
+        let (_, pair) = bench.core.login("ann", &PASSWORD.into(), &CLIENT, issuance).await.unwrap();
         let token = pair.access.text.expose();
         let claims = bench.core.open_token(token, TokenKind::Access).unwrap();
         assert_eq!(claims.role.as_deref(), role);
@@ -91,7 +91,7 @@ async fn a_token_tells_the_main_role_where_the_contract_says_so() {
 async fn a_token_issued_again_lives_no_longer_than_its_session() {
     let bench = Bench::new().await;
     let keeping = Issuance { rotate: false, ..ROTATING };
-    let pair = bench.core.login("ann", &PASSWORD.into(), HERE, keeping).await.unwrap().1;
+    let pair = bench.core.login("ann", &PASSWORD.into(), &CLIENT, keeping).await.unwrap().1;
     let reissue = async || {
         let (_, renewed) = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
         let principal = bench.core.verify_access(renewed.access.text.expose()).unwrap();

@@ -12,7 +12,8 @@ use crate::auth::ports::{AccountLimits, Source};
 use crate::auth::principal::Principal;
 use crate::auth::secret::Secret;
 use crate::auth::server::{Server, ServerId};
-use crate::auth::tests::{Bench, HERE, PASSWORD};
+use crate::auth::session_client::SessionClient;
+use crate::auth::tests::{Bench, CLIENT, HERE, PASSWORD};
 use crate::auth::time::Seconds;
 use crate::dialect::plain::Plain;
 use crate::dialect::tests::settings;
@@ -25,7 +26,7 @@ fn health() -> Health {
 
 async fn run(bench: &Bench, caller: &Principal, command: Command) -> Result<Outcome, Error> {
     let plain = Plain::new(settings("/api/v1"), true, false);
-    perform(&bench.core, &plain, command, (HERE, Some(caller)), health, &mut None).await
+    perform(&bench.core, &plain, command, (&CLIENT, Some(caller)), health, &mut None).await
 }
 
 async fn sign_in(bench: &Bench, name: &str) -> Principal {
@@ -147,7 +148,8 @@ async fn whoever_proves_an_account_is_known_where_they_did_and_nobody_else() {
     for (number, (command, proves)) in attempts.into_iter().enumerate() {
         let from = Source::V4(u32::try_from(number).unwrap());
         let what = format!("{command:?}");
-        let asked = (from, Some(&caller));
+        let client = SessionClient { address: from.address(), user_agent: None };
+        let asked = (&client, Some(&caller));
         let _: Result<_, _> = perform(&bench.core, &plain, command, asked, health, &mut None).await;
         let account = bench.core.standing().account(ann).unwrap();
         let known = account.is_known_from(from, bench.core.clock().now());

@@ -11,6 +11,7 @@ use crate::auth::server::{Server, ServerId};
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{Minted, Session, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
+use crate::store::conformance::client;
 
 /// Later than any run of these tests: a store may drop what is over.
 const NOW: Timestamp = Timestamp(4_000_000_000_000);
@@ -59,6 +60,7 @@ pub(crate) fn one_of_each(number: u128) -> Vec<Entry> {
             expires,
             current: Minted { access, refresh, issued_at: NOW, access_ttl: 60 },
             replaced: Some((TokenId(id(number + 700)), NOW)),
+            client: Some(client()),
         }),
         Entry::Key(ApiKey {
             id: key,

@@ -75,6 +75,56 @@ fn addresses_are_read_as_they_were_written_and_at_most_as_many_as_are_kept() {
     assert_eq!(account(&crowded).known_addresses(Timestamp(6)).count(), 0);
 }
 
+/// As the version before wrote it, which knew nothing of clients.
+fn former_session() -> Value {
+    let minted = json!({
+        "access": Uuid::from_u128(4), "refresh": Uuid::from_u128(5), "issued_at": 1, "access_ttl": 60,
+    });
+    json!({
+        "id": Uuid::from_u128(3), "account": Uuid::from_u128(1), "created": 1, "expires": 2,
+        "current": minted,
+    })
+}
+
+fn session(record: &[u8]) -> Session {
+    Session::decode(record, "session").unwrap()
+}
+
+#[test]
+fn a_session_of_the_version_before_is_of_an_unknown_client() {
+    let former = session(former_session().to_string().as_bytes());
+    assert_eq!(former.client, None);
+    let written: Value = serde_json::from_slice(&former.encode().unwrap()).unwrap();
+    assert_eq!(written, former_session(), "and is written as it was");
+}
+
+#[test]
+fn the_client_of_a_session_is_two_members_that_the_version_before_passes_over() {
+    let user_agent = UserAgent::read(b"curl/7.88.1");
+    let address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
+    let client = Some(SessionClient { address, user_agent });
+    let opened = Session { client, ..session(former_session().to_string().as_bytes()) };
+    let mut written: Value = serde_json::from_slice(&opened.encode().unwrap()).unwrap();
+    assert_eq!(session(written.to_string().as_bytes()), opened);
+    let members = written.as_object_mut().unwrap();
+    assert_eq!(members.remove("address"), Some(json!("2001:db8::1")));
+    assert_eq!(members.remove("user_agent"), Some(json!("curl/7.88.1")));
+    assert_eq!(written, former_session());
+}
+
+#[test]
+fn what_a_stored_session_calls_its_client_is_bounded_and_seen_whoever_wrote_it() {
+    let mut record = former_session();
+    record["address"] = "192.0.2.1".into();
+    record["user_agent"] = format!("a\u{202e}{}", "b".repeat(8 << 10)).into();
+    let client = session(record.to_string().as_bytes()).client.unwrap();
+    let name = client.user_agent.unwrap();
+    assert!(name.as_str().starts_with("a\u{fffd}bb") && name.as_str().len() <= 192);
+    record["user_agent"] = "".into();
+    assert_eq!(session(record.to_string().as_bytes()).client.unwrap().user_agent, None);
+    assert!(!reads::<Session>(&with(former_session(), "address", json!("nowhere"))));
+}
+
 /// A record with one member more or other; `null` takes it out.
 fn with(record: Value, member: &str, value: Value) -> Vec<u8> {
     let mut record = record;

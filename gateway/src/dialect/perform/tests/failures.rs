@@ -10,7 +10,7 @@ use crate::auth::error::{Error, Refusal};
 use crate::auth::ports::PasswordHasher;
 use crate::auth::principal::{Principal, Proof};
 use crate::auth::secret::Secret;
-use crate::auth::tests::{HERE, SetClock, core_over};
+use crate::auth::tests::{CLIENT, HERE, SetClock, core_over};
 use crate::crypto::passwords::{HashingPool, hash_now};
 use crate::dialect::envelope::Envelope;
 use crate::dialect::form::Form;
@@ -71,7 +71,7 @@ impl Bench {
             cves: Vec::new(),
             store: None,
         };
-        let caller = (HERE, principal);
+        let caller = (&CLIENT, principal);
         perform(&self.core, dialect, command, caller, health, &mut None).await.map(drop)
     }
 
