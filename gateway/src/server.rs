@@ -292,9 +292,7 @@ pub async fn run(
     if let Some(late) = late {
         late.abort();
     }
-    if let Err(error) = gateway.core.save_key_uses().await {
-        tracing::warn!(%error, "last uses of keys not written down");
-    }
+    save_uses(&gateway.core).await;
     drop(socket);
     tracing::info!("stopped");
     Ok(())
@@ -828,11 +826,7 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
                     }
                 }).await;
             }
-            _ = uses.tick() => {
-                if let Err(error) = gateway.core.save_key_uses().await {
-                    tracing::warn!(%error, "last uses of keys not written down");
-                }
-            }
+            _ = uses.tick() => save_uses(&gateway.core).await,
             _ = store.tick() => {
                 let (now, store) = (gateway.core.clock().now(), gateway.core.store());
                 sweeping.sweep(&**store, now, clock::elapsed()).await;
@@ -850,6 +844,16 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
                 }
             }
         }
+    }
+}
+
+/// Writes down when keys and sessions were last used.
+async fn save_uses(core: &Core) {
+    if let Err(error) = core.save_key_uses().await {
+        tracing::warn!(%error, "last uses of keys not written down");
+    }
+    if let Err(error) = core.save_session_uses().await {
+        tracing::warn!(%error, "last uses of sessions not written down");
     }
 }
 

@@ -127,8 +127,16 @@ impl Core {
     ) -> Session {
         let created = minted.issued_at;
         let expires = created.plus(self.policy.refresh_ttl);
-        let client = Some(client.clone());
-        Session { id, account, created, expires, current: minted, replaced: None, client }
+        Session {
+            id,
+            account,
+            created,
+            expires,
+            current: minted,
+            replaced: None,
+            client: Some(client.clone()),
+            last_used: None,
+        }
     }
 
     /// A new access token of the same session, with the account as it is now (S2-20).

@@ -600,14 +600,15 @@ pub trait Store: Send + Sync {
     /// step however many there are. `false` when there is no such account.
     async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// A sign-in that has not ended.
+    /// A sign-in that has not ended, without its last use.
     async fn find_session(
         &self,
         session: SessionId,
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError>;
 
-    /// Sign-ins of one account or all, in order of creation, after one of them.
+    /// Sign-ins of one account or all, in order of creation, after one of them, each with its
+    /// last use.
     async fn list_sessions(
         &self,
         account: Option<AccountId>,
@@ -664,6 +665,13 @@ pub trait Store: Send + Sync {
 
     /// Keeps when keys were last used; of keys that are gone nothing.
     async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError>;
+
+    /// Keeps when sessions were last used, each at the latest time that it is told; of
+    /// sessions that are gone nothing.
+    async fn record_session_uses(
+        &self,
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError>;
 
     async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError>;
 

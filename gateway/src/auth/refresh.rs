@@ -43,6 +43,7 @@ impl Core {
         };
         match self.store.rotate(rotation).await? {
             Rotated::Pair(minted) => {
+                self.standing.session_uses().of(claims.session).note(successor.issued_at);
                 let mut pair = self.sign_pair(&account, claims.session, minted, issuance);
                 if !issuance.rotate {
                     // The very token that was presented: its lifetime is not renewed.

@@ -7,6 +7,7 @@
 //! something, anything, has changed since; open streams hear of what concerns them
 //! (`subscribers`).
 
+mod session_uses;
 mod subscribers;
 
 use std::borrow::Borrow;
@@ -30,8 +31,10 @@ use super::token::{SessionId, TokenId};
 use super::work::Work;
 use super::workspace::{Membership, Workspace, WorkspaceId};
 
+use session_uses::SessionUses;
 use subscribers::{Subject, Subscribers};
 
+pub use session_uses::SessionUse;
 pub use subscribers::Subscription;
 
 /// Users remembered at once as those who are guessed at.
@@ -54,6 +57,7 @@ pub struct Standing {
     withheld: DashSet<(KeyId, Option<AccountId>)>,
     /// Uses of keys that are not written down yet.
     uses: DashMap<KeyId, Timestamp>,
+    session_uses: SessionUses,
     servers: DashMap<ServerId, Arc<Server>>,
     workspaces: DashMap<WorkspaceId, Arc<Workspace>>,
     members: DashMap<(WorkspaceId, AccountId), Arc<str>>,
@@ -103,6 +107,7 @@ impl Default for Standing {
             keys_of: DashMap::new(),
             withheld: DashSet::new(),
             uses: DashMap::new(),
+            session_uses: SessionUses::default(),
             servers: DashMap::new(),
             workspaces: DashMap::new(),
             members: DashMap::new(),
@@ -412,6 +417,12 @@ impl Standing {
         for (key, at) in uses {
             self.uses.entry(key).or_insert(at);
         }
+    }
+
+    /// When sessions were used here.
+    #[must_use]
+    pub fn session_uses(&self) -> &SessionUses {
+        &self.session_uses
     }
 
     /// How many records are held, for metrics and tests.

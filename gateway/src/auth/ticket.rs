@@ -73,6 +73,9 @@ impl Core {
         }
         let principal = Principal::new(account, Proof::Ticket { token: ticket.token });
         self.standing.still_good(&principal, now)?;
+        if let Some(session) = principal.session() {
+            self.standing.session_uses().of(session).note(now);
+        }
         Ok(principal)
     }
 

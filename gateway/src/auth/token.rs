@@ -63,6 +63,17 @@ pub struct Session {
     pub replaced: Option<(TokenId, Timestamp)>,
     /// `None` for a session that a version opened which did not record it.
     pub client: Option<SessionClient>,
+    /// Where sessions are listed or exported: the last use of which the store was told. It
+    /// is kept apart, for it changes all the time.
+    pub last_used: Option<Timestamp>,
+}
+
+impl Session {
+    /// When it was last used, as far as the store knows: opening and refreshing it are uses.
+    #[must_use]
+    pub fn last_use(&self) -> Timestamp {
+        self.created.max(self.current.issued_at).max(self.last_used.unwrap_or_default())
+    }
 }
 
 /// Sign-ins of an account that ended at once: those with an id up to one of them, but for

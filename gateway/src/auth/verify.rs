@@ -7,8 +7,9 @@ use arc_swap::ArcSwap;
 use moka::sync::Cache;
 
 use super::Core;
-use super::error::Refusal;
+use super::error::{Refusal, StoreError};
 use super::principal::{Principal, Proof};
+use super::standing::SessionUse;
 use super::time::{Seconds, Timestamp};
 use super::token::{Claims, TokenKind};
 
@@ -28,6 +29,8 @@ struct Verified {
     /// The generation of `Standing` that `principal` was judged under.
     generation: AtomicU64,
     principal: ArcSwap<Principal>,
+    /// Here, so that a request notes the use of its session without a look-up.
+    used: Arc<SessionUse>,
 }
 
 impl VerifiedTokens {
@@ -58,17 +61,37 @@ impl Core {
                 known.principal.store(Arc::new(principal));
                 known.generation.store(generation, Ordering::Release);
             }
+            known.used.note(now);
             return Ok(known.principal.load_full());
         }
         let claims = self.open_token(token, TokenKind::Access)?;
         let principal = Arc::new(self.judge(&claims)?);
+        let used = self.standing.session_uses().of(claims.session);
+        used.note(now);
         let verified = Verified {
             claims,
             generation: AtomicU64::new(generation),
             principal: ArcSwap::new(Arc::clone(&principal)),
+            used,
         };
         self.verified.entries.insert(digest, Arc::new(verified));
         Ok(principal)
+    }
+
+    /// Writes down when sessions were last used, away from any request.
+    ///
+    /// # Errors
+    /// When the store fails; what was not written is tried again with the next.
+    pub async fn save_session_uses(&self) -> Result<(), StoreError> {
+        let uses = self.standing.session_uses().take();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let saved = self.store.record_session_uses(uses.clone()).await;
+        if saved.is_err() {
+            self.standing.session_uses().give_back(uses);
+        }
+        saved
     }
 
     /// Whether a text may be a token of ours, good or not, and not another issuer's.

@@ -1,6 +1,7 @@
 //! What every engine must do. Each test gets an empty engine; `conformance!`
 //! makes the whole suite for one way of opening it.
 
+mod activity;
 mod ended;
 mod guesses;
 mod known;
@@ -86,6 +87,7 @@ pub(crate) fn session(number: u128, account: &Account) -> Session {
         current: minted(number * 100, NOW),
         replaced: None,
         client: Some(client()),
+        last_used: None,
     }
 }
 
@@ -1081,6 +1083,7 @@ macro_rules! conformance {
             a_workspace_has_members_that_exist_and_go_with_it
             a_rotated_key_ends_with_its_overlap_or_before
             the_use_of_a_key_is_kept_while_there_is_a_key
+            the_last_use_of_a_session_is_kept_while_there_is_a_session
             failures_are_listed_and_forgiven
             failures_count_together_by_clocks_that_differ_a_little
             failures_on_a_user_count_together_wherever_they_come_from
@@ -1114,6 +1117,7 @@ macro_rules! conformance {
         }
     )*};
 }
+pub(crate) use activity::the_last_use_of_a_session_is_kept_while_there_is_a_session;
 pub(crate) use conformance;
 pub(crate) use ended::{
     however_many_sessions_end_at_once_nothing_is_kept_of_each,

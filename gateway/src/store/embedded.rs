@@ -4,6 +4,7 @@
 //! into one transaction and one fsync, publishes them to [`Standing`] and then
 //! answers. Reads never come here: what the request path needs is in memory.
 
+mod activity;
 mod archive;
 mod check;
 mod coming;
@@ -53,7 +54,8 @@ pub use archive::{EmbeddedArchive, EmbeddedImport, Snapshot};
 pub use check::Checked;
 pub use schema::{FILE, OpenError, PARTIAL};
 
-/// Records removed by one sweep, so that a backlog cannot hold up sign-ins.
+/// Records that one step changes away from any request, so that a backlog cannot hold up
+/// sign-ins.
 const SWEEP_BATCH: usize = 1_000;
 
 pub struct EmbeddedStore {
@@ -91,6 +93,7 @@ impl EmbeddedStore {
         token_ttl: Seconds,
     ) -> Result<Self, OpenError> {
         let database = schema::open(location)?;
+        activity::tidy(&database).map_err(|error| schema::incomplete(&error, &location.path()))?;
         schema::load(&database, &standing, location)?;
         let held = Arc::<Held>::default();
         let endings = Endings { held: Arc::clone(&held), token_ttl };
@@ -753,6 +756,17 @@ impl Store for EmbeddedStore {
             .await
     }
 
+    async fn record_session_uses(
+        &self,
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        for uses in uses.chunks(SWEEP_BATCH) {
+            let uses = uses.to_vec();
+            self.writer.submit(move |txn| activity::record_uses(txn, &uses)).await?;
+        }
+        Ok(())
+    }
+
     async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let stored = self.writer.look(move |txn| read_key(txn, key));
         Ok(stored.await?.map(|key| self.in_memory(key)))
@@ -1102,6 +1116,7 @@ fn end_session_in(
     let until = session.expires.max(now.plus(token_ttl));
     let id = *session.id.0.as_bytes();
     txn.open_table(SESSIONS)?.remove(id)?;
+    activity::forget_session(txn, id)?;
     txn.open_table(ACCOUNT_SESSIONS)?.remove((*session.account.0.as_bytes(), id))?;
     txn.open_table(ENDED)?.insert(id, until.0)?;
     schema::expire(txn, until, Expiring::Ending, &id)?;

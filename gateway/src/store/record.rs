@@ -260,6 +260,9 @@ pub(super) struct StoredSession {
     address: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
+    /// In exports only: an engine keeps it beside the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_used: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -291,6 +294,7 @@ impl Record for Session {
                 .client
                 .as_ref()
                 .and_then(|client| client.user_agent.as_ref().map(|name| name.as_str().to_owned())),
+            last_used: self.last_used.map(|at| at.0),
         }
     }
 
@@ -312,6 +316,7 @@ impl Record for Session {
                 address,
                 user_agent: user_agent.and_then(|name| UserAgent::read(name.as_bytes())),
             }),
+            last_used: stored.last_used.map(Timestamp),
         })
     }
 }

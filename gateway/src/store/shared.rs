@@ -8,6 +8,7 @@
 //! fail, and what ends a token or a key holds here at once and there on its return
 //! (`store/held`).
 
+mod activity;
 mod archive;
 mod buckets;
 mod change;

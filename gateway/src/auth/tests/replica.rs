@@ -102,6 +102,7 @@ shared! {
     fn create_key(key: ApiKey) -> KeyCreation;
     fn rotate_key(rotation: KeyRotation) -> KeyRotated;
     fn record_key_uses(uses: Vec<(KeyId, Timestamp)>) -> ();
+    fn record_session_uses(uses: Vec<(SessionId, Timestamp)>) -> ();
     fn find_key(key: KeyId) -> Option<Arc<ApiKey>>;
     fn list_keys(after: Option<KeyId>, limit: usize) -> Vec<Arc<ApiKey>>;
     fn delete_key(key: KeyId, owner: Option<AccountId>) -> bool;

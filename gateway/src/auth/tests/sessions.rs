@@ -42,3 +42,49 @@ async fn the_first_session_of_a_registration_remembers_its_client() {
     bench.core.register(new, &phone(), PasswordRule::default(), ROTATING).await.unwrap();
     assert_eq!(bench.session_of("bea").await.client, Some(phone()));
 }
+
+/// What the store has been told of its last use.
+async fn saved(bench: &Bench) -> Option<Timestamp> {
+    bench.core.save_session_uses().await.unwrap();
+    bench.session_of("ann").await.last_used
+}
+
+#[tokio::test]
+async fn a_session_is_used_by_its_access_tokens_and_not_by_what_is_refused() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let token = pair.access.text;
+    assert_eq!(saved(&bench).await, None);
+    for (what, seconds) in [("for the first time", 5), ("again", 5), ("much later", 3_600)] {
+        bench.pass(seconds);
+        bench.core.verify_access(token.expose()).unwrap();
+        assert_eq!(saved(&bench).await, Some(bench.clock.now()), "{what}");
+    }
+    let last = bench.clock.now();
+    bench.pass(28_800);
+    assert_eq!(bench.judge(&token), Err(Refusal::TokenExpired));
+    bench.core.verify_access(pair.refresh.expose()).unwrap_err();
+    assert_eq!(saved(&bench).await, Some(last));
+}
+
+#[tokio::test]
+async fn a_session_is_used_by_its_refresh_token_rotated_or_not() {
+    for issuance in [ROTATING, Issuance { rotate: false, ..ROTATING }] {
+        let bench = Bench::new().await;
+        let pair = bench.login().await;
+        bench.pass(60);
+        bench.core.refresh(pair.refresh.expose(), issuance).await.unwrap();
+        assert_eq!(saved(&bench).await, Some(bench.clock.now()), "{issuance:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_used_by_the_ticket_that_it_asked_for() {
+    let bench = Bench::new().await;
+    let pair = bench.login().await;
+    let principal = bench.core.verify_access(pair.access.text.expose()).unwrap();
+    let ticket = bench.core.issue_ticket(&principal).await.unwrap();
+    bench.pass(60);
+    bench.core.redeem_ticket(ticket.expose()).await.unwrap();
+    assert_eq!(saved(&bench).await, Some(bench.clock.now()));
+}

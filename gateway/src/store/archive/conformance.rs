@@ -61,6 +61,7 @@ pub(crate) fn one_of_each(number: u128) -> Vec<Entry> {
             current: Minted { access, refresh, issued_at: NOW, access_ttl: 60 },
             replaced: Some((TokenId(id(number + 700)), NOW)),
             client: Some(client()),
+            last_used: Some(NOW),
         }),
         Entry::Key(ApiKey {
             id: key,
@@ -127,6 +128,14 @@ pub(crate) async fn what_is_there_is_passed_over(archive: &dyn Archive) {
     // Its account has signed in from elsewhere meanwhile.
     let moved = Entry::Account(account(1).known_from(Source::V4(8), NOW));
     assert_eq!(archive.write(&[moved]).await.unwrap(), Written::Added(0));
+    // And its session was used.
+    for entry in one_of_each(1) {
+        if let Entry::Session(session) = entry {
+            let used = Session { last_used: Some(NOW.plus(Seconds(5))), ..session };
+            let written = archive.write(&[Entry::Session(used)]).await.unwrap();
+            assert_eq!(written, Written::Added(0));
+        }
+    }
     assert_eq!(archive.write(&three_of_each()).await.unwrap(), Written::Added(18));
     assert_eq!(archive.write(&three_of_each()).await.unwrap(), Written::Added(0));
     assert_eq!(everything(archive, 500).await, three_of_each());

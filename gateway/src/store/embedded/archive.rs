@@ -31,7 +31,7 @@ use super::schema::{
     NewFile, REGISTRATION, REVOKED, SERVERS, SESSIONS, WORKSPACES, named,
 };
 use super::{
-    Location, OpenError, after_id, write_account, write_key, write_server, write_session,
+    Location, OpenError, activity, after_id, write_account, write_key, write_server, write_session,
     write_workspace,
 };
 
@@ -197,9 +197,16 @@ fn read(
             Ok(Entry::Workspace(Workspace::decode(stored, &named("workspace", id))?))
         }),
         Kind::Member => members(txn, after, limit),
-        Kind::Session => page(txn, SESSIONS, after, limit, |id, stored| {
-            Ok(Entry::Session(Session::decode(stored, &named("session", id))?))
-        }),
+        Kind::Session => {
+            let uses = activity::uses(txn)?;
+            page(txn, SESSIONS, after, limit, |id, stored| {
+                let session = Session::decode(stored, &named("session", id))?;
+                Ok(Entry::Session(match &uses {
+                    Some(uses) => activity::with_last_use(session, uses)?,
+                    None => session,
+                }))
+            })
+        }
         Kind::Key => page(txn, KEYS, after, limit, |id, stored| {
             Ok(Entry::Key(ApiKey::decode(stored, &named("key", id))?))
         }),
@@ -343,7 +350,10 @@ fn put(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
             txn.open_table(MEMBERS)?.insert((id, account), role.as_str())?;
         }
         Entry::Session(session) => {
-            write_session(txn, session)?;
+            write_session(txn, &Session { last_used: None, ..session.clone() })?;
+            if let Some(at) = session.last_used {
+                activity::note_use(txn, session.id, at)?;
+            }
             txn.open_table(ACCOUNT_SESSIONS)?.insert((session.account.0.into_bytes(), id), ())?;
             schema::expire(txn, session.expires, Expiring::Session, &id)?;
         }

@@ -22,8 +22,8 @@ use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::files::{self, Access, Directory, Fault};
 use crate::store::record::{Record, check_member_role};
 
-use super::Location;
 use super::writer::Step;
+use super::{Location, activity};
 
 pub(super) type Id = [u8; 16];
 type Digest = [u8; 32];
@@ -36,6 +36,9 @@ pub(super) const NAMES: TableDefinition<&str, &Id> = TableDefinition::new("names
 pub(super) const SESSIONS: TableDefinition<Id, &[u8]> = TableDefinition::new("sessions");
 pub(super) const ACCOUNT_SESSIONS: TableDefinition<(Id, Id), ()> =
     TableDefinition::new("account_sessions");
+/// When sessions were last used. A store that is older than this table gets it when it is
+/// opened; a version before it leaves uses of sessions that it has removed.
+pub(super) const SESSION_USES: TableDefinition<Id, u64> = TableDefinition::new("session_uses");
 pub(super) const REVOKED: TableDefinition<Id, u64> = TableDefinition::new("revoked_tokens");
 pub(super) const ENDED: TableDefinition<Id, u64> = TableDefinition::new("ended_sessions");
 pub(super) const TICKETS: TableDefinition<Digest, &[u8]> = TableDefinition::new("tickets");
@@ -265,6 +268,7 @@ fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(SESSIONS)?;
     txn.open_table(ACCOUNT_SESSIONS)?;
     txn.open_table(CLEARING)?;
+    txn.open_table(SESSION_USES)?;
     txn.open_table(REVOKED)?;
     txn.open_table(ENDED)?;
     txn.open_table(TICKETS)?;
@@ -552,6 +556,7 @@ fn sweep_session(
         }
         Ok(session) => {
             sessions.remove(id)?;
+            activity::forget_session(txn, id)?;
             txn.open_table(ACCOUNT_SESSIONS)?.remove((*session.account.0.as_bytes(), id))?;
             Ok(None)
         }
@@ -559,6 +564,7 @@ fn sweep_session(
             // It cannot be redeemed either; it goes, with a trace in the log.
             tracing::warn!(%error, "damaged session removed");
             sessions.remove(id)?;
+            activity::forget_session(txn, id)?;
             // Whose it was cannot be read, so all are looked at.
             txn.open_table(ACCOUNT_SESSIONS)?.retain(|(_, session), ()| session != id)?;
             Ok(None)

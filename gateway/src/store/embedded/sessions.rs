@@ -13,9 +13,9 @@ use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{EndedSessions, Session, SessionId};
 
-use super::schema::{self, ACCOUNT_SESSIONS, CLEARING, Expiring, Id, SESSIONS};
+use super::schema::{self, ACCOUNT_SESSIONS, CLEARING, Expiring, Id, SESSION_USES, SESSIONS};
 use super::writer::Step;
-use super::{Record, read_account, read_session, write_account, write_session};
+use super::{Record, activity, read_account, read_session, write_account, write_session};
 
 const LAST: Id = [u8::MAX; 16];
 
@@ -181,9 +181,11 @@ fn remove(
     gone: &[SessionId],
 ) -> Result<(), StoreError> {
     let (mut sessions, mut index) = (txn.open_table(SESSIONS)?, txn.open_table(ACCOUNT_SESSIONS)?);
+    let mut uses = txn.open_table(SESSION_USES)?;
     for session in gone {
         let id = *session.0.as_bytes();
         sessions.remove(id)?;
+        uses.remove(id)?;
         index.remove((*account.0.as_bytes(), id))?;
     }
     Ok(())
@@ -227,14 +229,16 @@ pub(super) fn list_of(
     let owner = *account.0.as_bytes();
     let Some(account) = read_account(txn, account)? else { return Ok(Vec::new()) };
     let (from, to) = (after.map(|id| (owner, id)), Bound::Included((owner, LAST)));
-    let mut listed = Vec::new();
+    let (mut listed, uses) = (Vec::new(), txn.open_table(SESSION_USES)?);
     for entry in txn.open_table(ACCOUNT_SESSIONS)?.range::<(Id, Id)>((from, to))? {
         let id = session_id(entry?.0.value().1);
         if listed.len() == limit {
             break;
         }
         if !account.has_ended(id) {
-            listed.extend(read_session(txn, id)?);
+            if let Some(session) = read_session(txn, id)? {
+                listed.push(activity::with_last_use(session, &uses)?);
+            }
         }
     }
     Ok(listed)
@@ -247,7 +251,7 @@ pub(super) fn list(
     after: Bound<Id>,
     limit: usize,
 ) -> Result<Vec<Session>, StoreError> {
-    let mut listed = Vec::new();
+    let (mut listed, uses) = (Vec::new(), txn.open_table(SESSION_USES)?);
     for entry in txn.open_table(SESSIONS)?.range::<Id>((after, Bound::Unbounded))? {
         let (id, stored) = entry?;
         if listed.len() == limit {
@@ -257,7 +261,7 @@ pub(super) fn list(
             Record::decode(stored.value(), &schema::named("session", id.value()))?;
         let account = standing.account(session.account);
         if account.is_some_and(|account| !account.has_ended(session.id)) {
-            listed.push(session);
+            listed.push(activity::with_last_use(session, &uses)?);
         }
     }
     Ok(listed)

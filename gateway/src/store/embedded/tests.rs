@@ -1,6 +1,7 @@
 //! The embedded engine: the common suite in memory and on a file, and what only a
 //! file can show.
 
+mod activity;
 mod archive;
 mod damage;
 pub(super) mod disk;

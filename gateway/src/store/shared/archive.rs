@@ -130,8 +130,9 @@ impl SharedArchive {
             let has_ended = |session: &Session| {
                 ended.get(&session.account).is_some_and(|ended| ended.contain(session.id))
             };
-            let live = page.into_iter().filter(|session| !has_ended(session));
-            entries.extend(live.map(Entry::Session));
+            let live = page.into_iter().filter(|session| !has_ended(session)).collect();
+            let live = self.0.with_last_uses(live).await?;
+            entries.extend(live.into_iter().map(Entry::Session));
         }
         Ok(entries)
     }
@@ -487,7 +488,10 @@ impl Engine {
             Entry::Session(session) => {
                 txn.touch(session.account.0);
                 txn.run("ZADD", names.sessions(), listed(session.id.0));
-                self.write_session(txn, session)?;
+                self.write_session(txn, &Session { last_used: None, ..session.clone() })?;
+                if let Some(at) = session.last_used {
+                    self.set_last_use(txn, session, at);
+                }
             }
             Entry::Key(key) => self.add_key(txn, key)?,
             Entry::KeyUse { key, at } => {

@@ -316,7 +316,8 @@ impl Store for SharedStore {
             let account = standing.account(session.account);
             account.is_none_or(|account| !account.has_ended(session.id))
         };
-        self.engine.page_of(&index, after.map(|id| id.0), limit, key, goes_on).await
+        let listed = self.engine.page_of(&index, after.map(|id| id.0), limit, key, goes_on).await?;
+        self.engine.with_last_uses(listed).await
     }
 
     async fn create_server(&self, server: Server) -> Result<bool, StoreError> {
@@ -591,6 +592,13 @@ impl Store for SharedStore {
                 .await?;
         }
         Ok(())
+    }
+
+    async fn record_session_uses(
+        &self,
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        self.engine.record_session_uses(&uses).await
     }
 
     async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
@@ -1191,6 +1199,7 @@ impl Engine {
                 txn.run("ZREM", names.sessions_of(owner), [text(id)]);
                 txn.run("ZREM", names.session_ends(), [format!("{owner}/{id}").into_bytes()]);
                 txn.delete(names.session(id));
+                txn.delete(names.session_use(id));
             }
             if txn.is_empty() || !self.commit(txn).await? {
                 return Ok(swept);

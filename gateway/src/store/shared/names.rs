@@ -73,6 +73,9 @@ impl Names {
     of! {
         account = "account",
         session = "session",
+        /// String: when a session was last used. It goes with the session's time, whoever
+        /// removes that.
+        session_use = "session-use",
         key = "key",
         server = "server",
         workspace = "workspace",

@@ -236,6 +236,7 @@ impl Engine {
         let both = gone.iter().map(|id| format!("{owner}/{id}").into_bytes()).collect();
         for id in gone {
             txn.delete(self.names.session(*id));
+            txn.delete(self.names.session_use(*id));
         }
         txn.run_each("ZREM", &self.names.sessions(), ids());
         txn.run_each("ZREM", &self.names.sessions_of(owner), ids());

@@ -1,6 +1,7 @@
 //! The shared engine: the common suite on a real server, and what only several
 //! replicas can show.
 
+mod activity;
 mod archive;
 mod ended;
 mod foreign;
