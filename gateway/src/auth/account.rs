@@ -52,6 +52,9 @@ pub struct Account {
     /// that the order of ids decides and no clock does.
     pub ended: Option<EndedSessions>,
     pub created: Timestamp,
+    /// Where accounts are listed or exported: when a session of it was last opened, if any
+    /// was since that is recorded. It is kept apart, and memory does not hold it.
+    pub last_sign_in: Option<Timestamp>,
     /// Grows with every change of password or state. A sign-in that began
     /// under an older version cannot open a session.
     pub version: u64,
@@ -82,6 +85,7 @@ impl Account {
             state: AccountState::Enabled,
             ended: None,
             created,
+            last_sign_in: None,
             version: 1,
         }
     }

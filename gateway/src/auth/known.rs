@@ -57,10 +57,11 @@ impl Account {
         Self { known: KnownAddresses { version: self.version, addresses }, ..self.clone() }
     }
 
-    /// Whether nothing is different but the addresses.
+    /// Whether nothing is different but from where and when it has signed in.
     #[must_use]
-    pub fn is_same_but_for_addresses(&self, other: &Self) -> bool {
-        self == other || *self == Self { known: self.known.clone(), ..other.clone() }
+    pub fn is_same_but_for_sign_ins(&self, other: &Self) -> bool {
+        let (known, last_sign_in) = (self.known.clone(), self.last_sign_in);
+        self == other || *self == Self { known, last_sign_in, ..other.clone() }
     }
 }
 

@@ -521,14 +521,17 @@ pub trait Store: Send + Sync {
     /// Takes from an account where it was registered from: its owner has an answer.
     async fn forget_registration(&self, account: AccountId) -> Result<(), StoreError>;
 
-    /// Accounts in order of creation, after one of them.
+    /// Accounts in order of creation, after one of them, each with its last sign-in.
     async fn list_accounts(
         &self,
         after: Option<AccountId>,
         limit: usize,
     ) -> Result<Vec<Account>, StoreError>;
 
-    /// Finds by canonical user name or e-mail.
+    /// When a session of the account was last opened, if any was since that is recorded.
+    async fn last_sign_in(&self, account: AccountId) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Finds by canonical user name or e-mail, without the last sign-in.
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError>;
 
     /// Brings to memory what it lacks. `false` when there is nothing to bring: an engine
@@ -579,8 +582,8 @@ pub trait Store: Send + Sync {
     /// or either is linked already.
     async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError>;
 
-    /// Records a sign-in, if the account is still at `version` and enabled. The oldest of
-    /// the account end in the same step if there are as many as may be.
+    /// Opens a session and notes the sign-in, if the account is still at `version` and
+    /// enabled. The oldest of the account end in the same step if there are as many as may be.
     async fn open_session(
         &self,
         session: Session,

@@ -50,6 +50,7 @@ impl UserAgent {
             }
             text.push(character);
         }
+        text.truncate(text.trim_end().len());
         (!text.is_empty()).then(|| Self(text.into()))
     }
 

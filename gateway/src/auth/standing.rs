@@ -499,7 +499,7 @@ impl Standing {
             }
         };
         // An address alone changes no judgement.
-        if !before.is_some_and(|before| before.is_same_but_for_addresses(&account)) {
+        if !before.is_some_and(|before| before.is_same_but_for_sign_ins(&account)) {
             self.advance(Subject::Account(account.id));
         }
     }

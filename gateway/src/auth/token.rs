@@ -16,6 +16,12 @@ pub struct TokenId(pub Uuid);
 pub struct SessionId(pub Uuid);
 
 impl SessionId {
+    /// When it was made, by the clock of the gateway that made it.
+    #[must_use]
+    pub fn made(self) -> Timestamp {
+        Timestamp(u64::try_from(self.0.as_u128() >> 80).unwrap_or(u64::MAX))
+    }
+
     /// The last id of those made in this millisecond.
     #[must_use]
     pub fn last_of(now: Timestamp) -> Self {

@@ -176,12 +176,12 @@ impl Entry {
         }
     }
 
-    /// Whether it says what another record under its id does. From where an account signs in
-    /// and when a session is used may have changed since.
+    /// Whether it says what another record under its id does. From where and when an account
+    /// signs in and a session is used may have changed since.
     #[must_use]
     pub fn says_the_same(&self, other: &Entry) -> bool {
         match (self, other) {
-            (Entry::Account(one), Entry::Account(two)) => one.is_same_but_for_addresses(two),
+            (Entry::Account(one), Entry::Account(two)) => one.is_same_but_for_sign_ins(two),
             (Entry::Session(one), Entry::Session(two)) => {
                 *one == Session { last_used: one.last_used, ..two.clone() }
             }

@@ -820,6 +820,7 @@ pub(crate) async fn with_an_account_goes_what_it_had_and_nothing_else(engine: En
     assert_eq!(standing.members(workspace.id).len(), 1);
     assert_eq!(standing.server(mine.id).unwrap().owner, None);
     assert_eq!(standing.server(others.id).unwrap().owner, Some(stays.id));
+    let stays = Account { last_sign_in: Some(NOW), ..stays };
     assert_eq!(store.list_accounts(None, 9).await.unwrap(), [stays]);
     let again = Account { id: AccountId(id(3)), ..gone };
     assert_eq!(store.create_account(again).await.unwrap(), Creation::Created, "its names are free");
@@ -1084,6 +1085,7 @@ macro_rules! conformance {
             a_rotated_key_ends_with_its_overlap_or_before
             the_use_of_a_key_is_kept_while_there_is_a_key
             the_last_use_of_a_session_is_kept_while_there_is_a_session
+            the_last_sign_in_of_an_account_is_that_of_its_latest_session
             failures_are_listed_and_forgiven
             failures_count_together_by_clocks_that_differ_a_little
             failures_on_a_user_count_together_wherever_they_come_from
@@ -1117,7 +1119,10 @@ macro_rules! conformance {
         }
     )*};
 }
-pub(crate) use activity::the_last_use_of_a_session_is_kept_while_there_is_a_session;
+pub(crate) use activity::{
+    the_last_sign_in_of_an_account_is_that_of_its_latest_session,
+    the_last_use_of_a_session_is_kept_while_there_is_a_session,
+};
 pub(crate) use conformance;
 pub(crate) use ended::{
     however_many_sessions_end_at_once_nothing_is_kept_of_each,

@@ -46,7 +46,7 @@ use super::record::{Record, check_member_role};
 use coming::Coming;
 use schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, NAMES, REVOKED,
-    SERVERS, SESSIONS, TICKETS, WORKSPACES,
+    SERVERS, SESSIONS, SIGN_INS, TICKETS, WORKSPACES,
 };
 use writer::{Endings, Step, Writer};
 
@@ -296,6 +296,7 @@ impl Store for EmbeddedStore {
                 txn.open_table(MEMBERS)?.retain(|(_, member), _| member != id)?;
                 let servers = disown_servers(txn, account.id)?;
                 txn.open_table(ACCOUNTS)?.remove(id)?;
+                txn.open_table(SIGN_INS)?.remove(id)?;
                 let (id, former) = (account.id, AccountChanged::Changed(Box::new(account)));
                 Ok(Step::changed(former, move |standing| {
                     for key in keys {
@@ -362,13 +363,26 @@ impl Store for EmbeddedStore {
         self.writer
             .look(move |txn| {
                 let mut listed = Vec::new();
+                let (sign_ins, index) =
+                    (txn.open_table(SIGN_INS)?, txn.open_table(ACCOUNT_SESSIONS)?);
                 let accounts = txn.open_table(ACCOUNTS)?;
                 for entry in accounts.range::<Id>((after, Bound::Unbounded))?.take(limit) {
                     let (id, stored) = entry?;
                     let name = schema::named("account", id.value());
-                    listed.push(Account::decode(stored.value(), &name)?);
+                    let account = Account::decode(stored.value(), &name)?;
+                    let last = activity::last_sign_in(account.id, Some(&sign_ins), &index)?;
+                    listed.push(Account { last_sign_in: last, ..account });
                 }
                 Ok(listed)
+            })
+            .await
+    }
+
+    async fn last_sign_in(&self, account: AccountId) -> Result<Option<Timestamp>, StoreError> {
+        self.writer
+            .look(move |txn| {
+                let index = txn.open_table(ACCOUNT_SESSIONS)?;
+                activity::last_sign_in(account, Some(&txn.open_table(SIGN_INS)?), &index)
             })
             .await
     }

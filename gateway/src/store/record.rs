@@ -131,6 +131,9 @@ pub(super) struct StoredAccount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<StoredEnded>,
     created: u64,
+    /// In exports only: an engine keeps it beside the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_sign_in: Option<u64>,
     version: u64,
 }
 
@@ -185,6 +188,14 @@ impl From<StoredFormer> for FormerPassword {
     }
 }
 
+impl Account {
+    /// Its stored form with what an engine keeps beside the record.
+    pub(super) fn to_exported(&self) -> StoredAccount {
+        let last_sign_in = self.last_sign_in.map(|at| at.0);
+        StoredAccount { last_sign_in, ..self.to_stored() }
+    }
+}
+
 impl Record for Account {
     type Stored = StoredAccount;
 
@@ -211,6 +222,7 @@ impl Record for Account {
                 but: ended.but.map(|session| session.0),
             }),
             created: self.created.0,
+            last_sign_in: None,
             version: self.version,
         }
     }
@@ -242,6 +254,7 @@ impl Record for Account {
                 but: ended.but.map(SessionId),
             }),
             created: Timestamp(stored.created),
+            last_sign_in: stored.last_sign_in.map(Timestamp),
             version: stored.version,
         })
     }
@@ -273,6 +286,13 @@ struct StoredMinted {
     access_ttl: u64,
 }
 
+impl Session {
+    /// Its stored form with what an engine keeps beside the record.
+    pub(super) fn to_exported(&self) -> StoredSession {
+        StoredSession { last_used: self.last_used.map(|at| at.0), ..self.to_stored() }
+    }
+}
+
 impl Record for Session {
     type Stored = StoredSession;
 
@@ -294,7 +314,7 @@ impl Record for Session {
                 .client
                 .as_ref()
                 .and_then(|client| client.user_agent.as_ref().map(|name| name.as_str().to_owned())),
-            last_used: self.last_used.map(|at| at.0),
+            last_used: None,
         }
     }
 

@@ -43,11 +43,12 @@ fn addresses_of_another_version_of_the_account_are_strangers() {
 }
 
 #[test]
-fn only_addresses_make_no_difference() {
+fn only_where_and_when_it_has_signed_in_makes_no_difference() {
     let (one, other) = (account(), account().known_from(HERE, NOW));
-    assert!(one.is_same_but_for_addresses(&other) && one != other);
+    let other = Account { last_sign_in: Some(NOW), ..other };
+    assert!(one.is_same_but_for_sign_ins(&other) && one != other);
     let renamed = Account { username: Username::parse("ben").unwrap(), ..other };
-    assert!(!one.is_same_but_for_addresses(&renamed));
+    assert!(!one.is_same_but_for_sign_ins(&renamed));
 }
 
 proptest! {

@@ -29,6 +29,8 @@ fn what_can_be_seen_is_kept_as_it_is() {
 
 #[test]
 fn of_a_long_one_the_beginning_is_kept() {
+    let spaced = format!("{} b", "a".repeat(MAX_USER_AGENT_BYTES - 1));
+    assert_eq!(read(spaced.as_bytes()).unwrap(), spaced.trim_end_matches(" b"));
     let long = "a".repeat(8 << 10);
     assert_eq!(read(long.as_bytes()).unwrap(), long[..MAX_USER_AGENT_BYTES]);
     let wide = read("é".repeat(8 << 10).as_bytes()).unwrap();

@@ -69,6 +69,7 @@ shared! {
     fn register(account: Account, session: Session) -> Creation;
     fn forget_registration(account: AccountId) -> ();
     fn list_accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
+    fn last_sign_in(account: AccountId) -> Option<Timestamp>;
     fn find_account(name: &str) -> Option<Account>;
     fn replace_password(change: PasswordChange) -> Replacement;
     fn upgrade_hash(

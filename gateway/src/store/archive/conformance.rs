@@ -27,6 +27,7 @@ pub(crate) fn account(number: u128) -> Account {
         name: PersonName::in_parts("A", "User"),
         github: Some(u64::try_from(number).unwrap()),
         password: Some(HashedPassword("a hash".to_owned())),
+        last_sign_in: Some(NOW),
         ..Account::new(
             AccountId(id(number)),
             Username::parse(&format!("User{number}")).unwrap(),
@@ -126,12 +127,14 @@ pub(crate) async fn what_is_there_is_passed_over(archive: &dyn Archive) {
     archive.write(&one_of_each(1)).await.unwrap();
     assert_eq!(archive.write(&one_of_each(1)).await.unwrap(), Written::Added(0));
     // Its account has signed in from elsewhere meanwhile.
-    let moved = Entry::Account(account(1).known_from(Source::V4(8), NOW));
+    let later = NOW.plus(Seconds(5));
+    let moved = Account { last_sign_in: Some(later), ..account(1) };
+    let moved = Entry::Account(moved.known_from(Source::V4(8), later));
     assert_eq!(archive.write(&[moved]).await.unwrap(), Written::Added(0));
     // And its session was used.
     for entry in one_of_each(1) {
         if let Entry::Session(session) = entry {
-            let used = Session { last_used: Some(NOW.plus(Seconds(5))), ..session };
+            let used = Session { last_used: Some(later), ..session };
             let written = archive.write(&[Entry::Session(used)]).await.unwrap();
             assert_eq!(written, Written::Added(0));
         }

@@ -98,7 +98,7 @@ impl Entry {
         match self {
             // Without what is kept of a former password for minutes: a file outlives them.
             Entry::Account(account) => {
-                line(kind, &Account { former: None, ..account.clone() }.to_stored())
+                line(kind, &Account { former: None, ..account.clone() }.to_exported())
             }
             Entry::Server(server) => line(kind, &server.to_stored()),
             Entry::Workspace(workspace) => line(kind, &workspace.to_stored()),
@@ -106,7 +106,7 @@ impl Entry {
                 let (workspace, account, role) = (workspace.0, account.0, role.clone());
                 line(kind, &Member { workspace, account, role })
             }
-            Entry::Session(session) => line(kind, &session.to_stored()),
+            Entry::Session(session) => line(kind, &session.to_exported()),
             Entry::Key(key) => line(kind, &key.to_stored()),
             Entry::KeyUse { key, at } => line(kind, &KeyUse { key: key.0, at: at.0 }),
             Entry::RevokedToken { token, expires } => {

@@ -1,7 +1,8 @@
-//! When sessions were last used.
+//! When sessions were last used and accounts last signed in.
 
-use super::{Engine, NOW, later, rotation};
+use super::{Engine, NOW, account, later, rotation, session};
 use crate::auth::account::AccountId;
+use crate::auth::ports::{Administration, SessionOpening, Source};
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId};
 
@@ -51,4 +52,46 @@ pub(crate) async fn the_last_use_of_a_session_is_kept_while_there_is_a_session(e
     engine.store.end_sessions(account.id, later(12)).await.unwrap();
     record(two.id, 13).await;
     assert_eq!(engine.used().await, []);
+}
+
+pub(crate) async fn the_last_sign_in_of_an_account_is_that_of_its_latest_session(engine: Engine) {
+    let store = &engine.store;
+    let [one, two] = [engine.with_account(1).await, engine.with_account(2).await];
+    let listed = async || {
+        let listed = store.list_accounts(None, 9).await.unwrap();
+        let mut known = Vec::new();
+        for account in listed {
+            let last = store.last_sign_in(account.id).await.unwrap();
+            assert_eq!(last, account.last_sign_in, "either question has one answer");
+            known.push((account.id, last));
+        }
+        known
+    };
+    assert_eq!(listed().await, [(one.id, None), (two.id, None)]);
+    let generation = engine.standing.generation();
+    for (number, at) in [(11, 0), (12, 5)] {
+        let session = Session { created: later(at), ..session(number, &one) };
+        let opened = store.open_session(session, one.version).await.unwrap();
+        assert!(matches!(opened, SessionOpening::Opened { .. }));
+        assert_eq!(listed().await, [(one.id, Some(later(at))), (two.id, None)]);
+    }
+    assert_eq!(engine.standing.generation(), generation, "nothing is judged anew for it");
+    let stale = Session { created: later(6), ..session(13, &one) };
+    assert_eq!(store.open_session(stale, 9).await.unwrap(), SessionOpening::Stale);
+    store.note_success(one.id, one.version, Source::V4(1), later(7)).await.unwrap();
+    let used = SessionId(super::id(12));
+    store.record_session_uses(vec![(used, later(8))]).await.unwrap();
+    assert_eq!(listed().await[0], (one.id, Some(later(5))), "these are no sign-ins");
+
+    let (three, first) = (account(3), session(31, &account(3)));
+    let first = Session { created: later(9), ..first };
+    store.register(three.clone(), first).await.unwrap();
+    assert_eq!(listed().await[2], (three.id, Some(later(9))), "registering is one");
+    store.end_sessions(one.id, later(10)).await.unwrap();
+    store.end_sessions(three.id, later(10)).await.unwrap();
+    assert_eq!(listed().await[0], (one.id, Some(later(5))), "sessions end, and it has been");
+
+    store.delete_account(one.id, Administration::MayEnd, later(11)).await.unwrap();
+    assert_eq!(store.last_sign_in(one.id).await.unwrap(), None);
+    assert_eq!(listed().await, [(two.id, None), (three.id, Some(later(9)))]);
 }

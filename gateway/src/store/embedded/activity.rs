@@ -1,15 +1,18 @@
-//! When sessions were last used: kept beside their records, for it changes all the time.
+//! When sessions were last used and accounts last signed in: kept beside their records, for
+//! it changes all the time.
 
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableError,
-    WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    TableError, WriteTransaction,
 };
+use uuid::Uuid;
 
+use crate::auth::account::AccountId;
 use crate::auth::error::StoreError;
 use crate::auth::time::Timestamp;
 use crate::auth::token::{Session, SessionId};
 
-use super::schema::{Id, SESSION_USES, SESSIONS};
+use super::schema::{ACCOUNTS, Id, SESSION_USES, SESSIONS, SIGN_INS};
 use super::writer::Step;
 
 /// Keeps uses of sessions that are there.
@@ -32,10 +35,28 @@ pub(super) fn note_use(
     session: SessionId,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    let (mut uses, id) = (txn.open_table(SESSION_USES)?, *session.0.as_bytes());
-    let is_known = uses.get(id)?.is_some_and(|known| known.value() >= at.0);
+    note(txn, SESSION_USES, *session.0.as_bytes(), at)
+}
+
+/// Keeps the sign-in of an account, unless a later one is known.
+pub(super) fn note_sign_in(
+    txn: &WriteTransaction,
+    account: AccountId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    note(txn, SIGN_INS, *account.0.as_bytes(), at)
+}
+
+fn note(
+    txn: &WriteTransaction,
+    table: TableDefinition<Id, u64>,
+    id: Id,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let mut table = txn.open_table(table)?;
+    let is_known = table.get(id)?.is_some_and(|known| known.value() >= at.0);
     if !is_known {
-        uses.insert(id, at.0)?;
+        table.insert(id, at.0)?;
     }
     Ok(())
 }
@@ -45,44 +66,78 @@ pub(super) fn forget_session(txn: &WriteTransaction, session: Id) -> Result<(), 
     Ok(())
 }
 
-/// The table, where the store has it.
-pub(super) fn uses(txn: &ReadTransaction) -> Result<Option<ReadOnlyTable<Id, u64>>, StoreError> {
-    match txn.open_table(SESSION_USES) {
+/// A table, where the store has it.
+pub(super) fn table(
+    txn: &ReadTransaction,
+    table: TableDefinition<Id, u64>,
+) -> Result<Option<ReadOnlyTable<Id, u64>>, StoreError> {
+    match txn.open_table(table) {
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         opened => Ok(Some(opened?)),
     }
 }
 
+fn find(
+    table: Option<&impl ReadableTable<Id, u64>>,
+    id: Id,
+) -> Result<Option<Timestamp>, StoreError> {
+    let Some(table) = table else { return Ok(None) };
+    Ok(table.get(id)?.map(|at| Timestamp(at.value())))
+}
+
 pub(super) fn with_last_use(
     session: Session,
-    uses: &impl ReadableTable<Id, u64>,
+    uses: Option<&impl ReadableTable<Id, u64>>,
 ) -> Result<Session, StoreError> {
-    let last_used = uses.get(*session.id.0.as_bytes())?.map(|at| Timestamp(at.value()));
+    let last_used = find(uses, *session.id.0.as_bytes())?;
     Ok(Session { last_used, ..session })
 }
 
-/// Makes the table where it is missing, and removes what a version before it has left of
-/// sessions that are gone.
+/// The sign-in that was noted; where a version before has noted none, that of the latest
+/// session there is, by its id.
+pub(super) fn last_sign_in(
+    account: AccountId,
+    sign_ins: Option<&impl ReadableTable<Id, u64>>,
+    sessions: &impl ReadableTable<(Id, Id), ()>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let owner = *account.0.as_bytes();
+    if let Some(noted) = find(sign_ins, owner)? {
+        return Ok(Some(noted));
+    }
+    let of_account = (owner, [0; 16])..=(owner, [u8::MAX; 16]);
+    let latest = sessions.range::<(Id, Id)>(of_account)?.next_back().transpose()?;
+    Ok(latest.map(|(index, _)| SessionId(Uuid::from_bytes(index.value().1)).made()))
+}
+
+/// Makes the tables where they are missing, and removes what a version before them has left
+/// of sessions and accounts that are gone.
 pub(super) fn tidy(database: &Database) -> Result<(), StoreError> {
     let txn = database.begin_read()?;
-    let mut gone = Vec::new();
-    if let Some(uses) = uses(&txn)? {
-        let sessions = txn.open_table(SESSIONS)?;
-        for entry in uses.iter()? {
+    let mut left = Vec::new();
+    for (kept, of) in [(SESSION_USES, SESSIONS), (SIGN_INS, ACCOUNTS)] {
+        let Some(beside) = table(&txn, kept)? else {
+            left.push((kept, Vec::new()));
+            continue;
+        };
+        let (records, mut gone) = (txn.open_table(of)?, Vec::new());
+        for entry in beside.iter()? {
             let id = entry?.0.value();
-            if sessions.get(id)?.is_none() {
+            if records.get(id)?.is_none() {
                 gone.push(id);
             }
         }
-        if gone.is_empty() {
-            return Ok(());
+        if !gone.is_empty() {
+            left.push((kept, gone));
         }
     }
+    if left.is_empty() {
+        return Ok(());
+    }
     let txn = database.begin_write()?;
-    {
-        let mut uses = txn.open_table(SESSION_USES)?;
+    for (kept, gone) in left {
+        let mut beside = txn.open_table(kept)?;
         for id in gone {
-            uses.remove(id)?;
+            beside.remove(id)?;
         }
     }
     Ok(txn.commit()?)

@@ -28,7 +28,7 @@ use crate::store::record::{Record, check_member_role};
 
 use super::schema::{
     self, ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, META, NAMES,
-    NewFile, REGISTRATION, REVOKED, SERVERS, SESSIONS, WORKSPACES, named,
+    NewFile, REGISTRATION, REVOKED, SERVERS, SESSION_USES, SESSIONS, SIGN_INS, WORKSPACES, named,
 };
 use super::{
     Location, OpenError, activity, after_id, write_account, write_key, write_server, write_session,
@@ -187,9 +187,15 @@ fn read(
     limit: usize,
 ) -> Result<Vec<Entry>, StoreError> {
     match kind {
-        Kind::Account => page(txn, ACCOUNTS, after, limit, |id, stored| {
-            Ok(Entry::Account(Account::decode(stored, &named("account", id))?))
-        }),
+        Kind::Account => {
+            let sign_ins = activity::table(txn, SIGN_INS)?;
+            let sessions = txn.open_table(ACCOUNT_SESSIONS)?;
+            page(txn, ACCOUNTS, after, limit, |id, stored| {
+                let account = Account::decode(stored, &named("account", id))?;
+                let last = activity::last_sign_in(account.id, sign_ins.as_ref(), &sessions)?;
+                Ok(Entry::Account(Account { last_sign_in: last, ..account }))
+            })
+        }
         Kind::Server => page(txn, SERVERS, after, limit, |id, stored| {
             Ok(Entry::Server(Server::decode(stored, &named("server", id))?))
         }),
@@ -198,13 +204,10 @@ fn read(
         }),
         Kind::Member => members(txn, after, limit),
         Kind::Session => {
-            let uses = activity::uses(txn)?;
+            let uses = activity::table(txn, SESSION_USES)?;
             page(txn, SESSIONS, after, limit, |id, stored| {
                 let session = Session::decode(stored, &named("session", id))?;
-                Ok(Entry::Session(match &uses {
-                    Some(uses) => activity::with_last_use(session, uses)?,
-                    None => session,
-                }))
+                Ok(Entry::Session(activity::with_last_use(session, uses.as_ref())?))
             })
         }
         Kind::Key => page(txn, KEYS, after, limit, |id, stored| {
@@ -342,7 +345,12 @@ fn put(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
     let (id, second) = entry.id();
     let id = id.into_bytes();
     match entry {
-        Entry::Account(account) => write_account(txn, account)?,
+        Entry::Account(account) => {
+            write_account(txn, account)?;
+            if let Some(at) = account.last_sign_in {
+                activity::note_sign_in(txn, account.id, at)?;
+            }
+        }
         Entry::Server(server) => write_server(txn, server)?,
         Entry::Workspace(workspace) => write_workspace(txn, workspace)?,
         Entry::Member { role, .. } => {
@@ -350,7 +358,7 @@ fn put(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
             txn.open_table(MEMBERS)?.insert((id, account), role.as_str())?;
         }
         Entry::Session(session) => {
-            write_session(txn, &Session { last_used: None, ..session.clone() })?;
+            write_session(txn, session)?;
             if let Some(at) = session.last_used {
                 activity::note_use(txn, session.id, at)?;
             }

@@ -39,6 +39,8 @@ pub(super) const ACCOUNT_SESSIONS: TableDefinition<(Id, Id), ()> =
 /// When sessions were last used. A store that is older than this table gets it when it is
 /// opened; a version before it leaves uses of sessions that it has removed.
 pub(super) const SESSION_USES: TableDefinition<Id, u64> = TableDefinition::new("session_uses");
+/// When accounts last signed in. As [`SESSION_USES`].
+pub(super) const SIGN_INS: TableDefinition<Id, u64> = TableDefinition::new("sign_ins");
 pub(super) const REVOKED: TableDefinition<Id, u64> = TableDefinition::new("revoked_tokens");
 pub(super) const ENDED: TableDefinition<Id, u64> = TableDefinition::new("ended_sessions");
 pub(super) const TICKETS: TableDefinition<Digest, &[u8]> = TableDefinition::new("tickets");
@@ -269,6 +271,7 @@ fn create_tables(txn: &WriteTransaction) -> Result<(), StoreError> {
     txn.open_table(ACCOUNT_SESSIONS)?;
     txn.open_table(CLEARING)?;
     txn.open_table(SESSION_USES)?;
+    txn.open_table(SIGN_INS)?;
     txn.open_table(REVOKED)?;
     txn.open_table(ENDED)?;
     txn.open_table(TICKETS)?;

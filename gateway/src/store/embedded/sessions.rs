@@ -52,6 +52,7 @@ pub(super) fn open(
 
 pub(super) fn add(txn: &WriteTransaction, session: &Session) -> Result<(), StoreError> {
     write_session(txn, session)?;
+    activity::note_sign_in(txn, session.account, session.created)?;
     let index = (*session.account.0.as_bytes(), *session.id.0.as_bytes());
     txn.open_table(ACCOUNT_SESSIONS)?.insert(index, ())?;
     schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())
@@ -237,7 +238,7 @@ pub(super) fn list_of(
         }
         if !account.has_ended(id) {
             if let Some(session) = read_session(txn, id)? {
-                listed.push(activity::with_last_use(session, &uses)?);
+                listed.push(activity::with_last_use(session, Some(&uses))?);
             }
         }
     }
@@ -261,7 +262,7 @@ pub(super) fn list(
             Record::decode(stored.value(), &schema::named("session", id.value()))?;
         let account = standing.account(session.account);
         if account.is_some_and(|account| !account.has_ended(session.id)) {
-            listed.push(activity::with_last_use(session, &uses)?);
+            listed.push(activity::with_last_use(session, Some(&uses))?);
         }
     }
     Ok(listed)

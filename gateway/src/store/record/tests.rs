@@ -125,6 +125,23 @@ fn what_a_stored_session_calls_its_client_is_bounded_and_seen_whoever_wrote_it()
     assert!(!reads::<Session>(&with(former_session(), "address", json!("nowhere"))));
 }
 
+/// A record must not bring to memory what an engine keeps beside it.
+#[test]
+fn what_is_kept_beside_a_record_is_in_an_export_and_not_in_the_record() {
+    let at = Some(Timestamp(5));
+    let ann = Account { last_sign_in: at, ..account(&former(true)) };
+    let used = Session { last_used: at, ..session(former_session().to_string().as_bytes()) };
+    assert_eq!(
+        account(&serde_json::from_slice(&ann.encode().unwrap()).unwrap()).last_sign_in,
+        None
+    );
+    assert_eq!(session(&used.encode().unwrap()).last_used, None);
+    let exported = [json!(ann.to_exported()), json!(used.to_exported())];
+    assert_eq!((&exported[0]["last_sign_in"], &exported[1]["last_used"]), (&json!(5), &json!(5)));
+    assert_eq!(account(&exported[0]), ann);
+    assert_eq!(session(exported[1].to_string().as_bytes()), used);
+}
+
 /// A record with one member more or other; `null` takes it out.
 fn with(record: Value, member: &str, value: Value) -> Vec<u8> {
     let mut record = record;

@@ -1,13 +1,17 @@
-//! When sessions were last used: kept beside their records, for it changes all the time.
-//! Memory does not hold it, so that nobody is told.
+//! When sessions were last used and accounts last signed in: kept beside their records, for
+//! it changes all the time. Memory does not hold it, so that nobody is told.
 
+use redis::{FromRedisValue, cmd};
+use uuid::Uuid;
+
+use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
 use crate::auth::token::{Session, SessionId};
 use crate::store::record::Record;
 
 use super::Engine;
-use super::intents::{SWEEP_BATCH, Step, number};
+use super::intents::{SWEEP_BATCH, Step, number, text};
 use super::transaction::Transaction;
 
 impl Engine {
@@ -60,6 +64,72 @@ impl Engine {
         Ok(used
             .map(|(session, at)| Session { last_used: time(at.as_deref()), ..session })
             .collect())
+    }
+
+    pub(super) fn note_sign_in(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: AccountId,
+        at: Timestamp,
+    ) {
+        txn.run("HSET", self.names.sign_ins(), [text(account.0), number(at.0)]);
+    }
+
+    /// Adds to accounts when they last signed in.
+    pub(super) async fn with_last_sign_ins(
+        &self,
+        accounts: Vec<Account>,
+    ) -> Result<Vec<Account>, StoreError> {
+        let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+        let signed_in = accounts.into_iter().zip(self.last_sign_ins(&ids).await?);
+        Ok(signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect())
+    }
+
+    /// The sign-ins that were noted; where a version before has noted none, that of the
+    /// latest session there is, by its id.
+    pub(super) async fn last_sign_ins(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let mut last = Vec::with_capacity(accounts.len());
+        for some in accounts.chunks(SWEEP_BATCH) {
+            let mut noted = cmd("HMGET");
+            noted.arg(self.names.sign_ins());
+            for account in some {
+                noted.arg(account.0.to_string());
+            }
+            let noted: Vec<Option<Vec<u8>>> = self.ask(&noted).await?;
+            last.extend(noted.iter().map(|at| time(at.as_deref())));
+        }
+        let unknown: Vec<usize> = (0..last.len()).filter(|index| last[*index].is_none()).collect();
+        for some in unknown.chunks(SWEEP_BATCH) {
+            let accounts: Vec<AccountId> = some.iter().map(|index| accounts[*index]).collect();
+            for (index, latest) in some.iter().zip(self.latest_sessions(&accounts).await?) {
+                last[*index] = latest.map(SessionId::made);
+            }
+        }
+        Ok(last)
+    }
+
+    /// The session of each account that has the last id.
+    async fn latest_sessions(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<Option<SessionId>>, StoreError> {
+        let latest = |account: &AccountId| {
+            let mut latest = cmd("ZRANGE");
+            latest.arg(self.names.sessions_of(account.0)).arg(-1).arg(-1);
+            latest
+        };
+        let questions: Vec<_> = accounts.iter().map(latest).collect();
+        let mut sessions = Vec::with_capacity(accounts.len());
+        for answer in self.ask_each(&questions).await? {
+            let ids = Vec::<String>::from_redis_value(answer)
+                .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let id = ids.first().and_then(|id| id.parse::<Uuid>().ok());
+            sessions.push(id.map(SessionId));
+        }
+        Ok(sessions)
     }
 }
 

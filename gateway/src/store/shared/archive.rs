@@ -406,6 +406,7 @@ impl Records for SharedArchive {
                 let key = |id| names.account(id);
                 let page: Vec<Account> =
                     engine.page_of_all(&names.accounts(), from, limit, key).await?;
+                let page = engine.with_last_sign_ins(page).await?;
                 Ok(page.into_iter().map(Entry::Account).collect())
             }
             Kind::Server => {
@@ -468,6 +469,9 @@ impl Engine {
             Entry::Account(account) => {
                 txn.run("ZADD", names.accounts(), listed(account.id.0));
                 self.write_account(txn, account)?;
+                if let Some(at) = account.last_sign_in {
+                    self.note_sign_in(txn, account.id, at);
+                }
             }
             Entry::Server(server) => {
                 txn.run("ZADD", names.servers(), listed(server.id.0));
@@ -488,7 +492,7 @@ impl Engine {
             Entry::Session(session) => {
                 txn.touch(session.account.0);
                 txn.run("ZADD", names.sessions(), listed(session.id.0));
-                self.write_session(txn, &Session { last_used: None, ..session.clone() })?;
+                self.write_session(txn, session)?;
                 if let Some(at) = session.last_used {
                     self.set_last_use(txn, session, at);
                 }

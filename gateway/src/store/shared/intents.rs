@@ -87,7 +87,12 @@ impl Store for SharedStore {
     ) -> Result<Vec<Account>, StoreError> {
         let names = &self.engine.names;
         let key = |id| names.account(id);
-        self.engine.page(&names.accounts(), after.map(|id| id.0), limit, key).await
+        let listed = self.engine.page(&names.accounts(), after.map(|id| id.0), limit, key).await?;
+        self.engine.with_last_sign_ins(listed).await
+    }
+
+    async fn last_sign_in(&self, account: AccountId) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.engine.last_sign_ins(&[account]).await?.pop().flatten())
     }
 
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError> {
@@ -223,6 +228,7 @@ impl Store for SharedStore {
                 }
                 txn.delete(engine.names.account(account.id.0));
                 txn.delete(engine.names.guard(account.id.0));
+                txn.run("HDEL", engine.names.sign_ins(), [text(account.id.0)]);
                 txn.run("ZREM", engine.names.accounts(), [text(account.id.0)]);
                 txn.tell(Change::AccountGone(account.id.0));
                 Ok((txn, AccountChanged::Changed(Box::new(account))))
@@ -851,6 +857,7 @@ impl Engine {
         session: &Session,
     ) -> Result<(), StoreError> {
         txn.touch(session.account.0);
+        self.note_sign_in(txn, session.account, session.created);
         txn.run("ZADD", self.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
         self.write_session(txn, session)
     }

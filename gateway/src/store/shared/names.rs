@@ -66,6 +66,8 @@ impl Names {
         registration = "registration",
         /// Hash: key and when it was last used.
         key_uses = "key-uses",
+        /// Hash: account and when it last signed in.
+        sign_ins = "sign-ins",
         /// Sorted set: replicas alive, by when they were last heard of (s).
         replicas = "replicas",
     }

@@ -1,8 +1,10 @@
-//! When sessions were last used, as it lies in Redis.
+//! When sessions were last used and accounts last signed in, as it lies in Redis.
 
 use redis::cmd;
 
 use super::*;
+use crate::auth::token::Session;
+use crate::store::conformance::session;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_use_of_a_session_goes_with_it_and_after_its_time_in_any_case() {
@@ -15,7 +17,7 @@ async fn the_use_of_a_session_goes_with_it_and_after_its_time_in_any_case() {
     let uses = vec![(ended.id, later(5)), (left.id, later(5))];
     one.store.record_session_uses(uses).await.unwrap();
     one.store.end_session(ended.id, later(6)).await.unwrap();
-    let lives = async |session: &crate::auth::token::Session| -> i64 {
+    let lives = async |session: &Session| -> i64 {
         let name = engine.names.session_use(session.id.0);
         engine.ask(cmd("PEXPIRETIME").arg(name)).await.unwrap()
     };
@@ -48,4 +50,30 @@ async fn of_uses_that_several_gateways_tell_at_once_the_latest_is_kept() {
             assert_eq!(session.last_used, Some(later(round + 2)));
         }
     }
+}
+
+/// A gateway of the version before opens a session and notes no sign-in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_sign_in_was_noted_the_latest_session_tells_by_its_id() {
+    let prefix = prefix();
+    let [one] = replicas(&prefix).await;
+    let beside = shared_store(&prefix).await;
+    let engine = &beside.engine;
+    let [ann, ben, cat] =
+        [one.with_account(1).await, one.with_account(2).await, one.with_account(3).await];
+    for (account, seconds) in [(&ann, 5), (&ann, 7), (&ben, 9)] {
+        let id = u128::from(later(seconds).0) << 80 | account.id.0.as_u128();
+        let id = SessionId(Uuid::from_u128(id));
+        let opened = Session { id, ..session(12, account) };
+        one.store.open_session(opened, account.version).await.unwrap();
+    }
+    let listed = async || -> Vec<_> {
+        let listed = one.store.list_accounts(None, 9).await.unwrap();
+        listed.iter().map(|account| account.last_sign_in).collect()
+    };
+    assert_eq!(listed().await, [Some(NOW), Some(NOW), None], "as the sessions were made");
+    let (name, field) = (engine.names.sign_ins(), ann.id.0.to_string());
+    let _: u64 = engine.ask(cmd("HDEL").arg(name).arg(field)).await.unwrap();
+    assert_eq!(listed().await, [Some(later(7)), Some(NOW), None]);
+    assert_eq!(one.store.last_sign_in(cat.id).await.unwrap(), None);
 }

@@ -36,7 +36,8 @@ async fn a_gateway_finds_what_was_imported_and_hears_what_is() {
     let added = replica.store.create_account(account(3)).await.unwrap();
     assert_eq!(added, crate::auth::ports::Creation::Created);
     let accounts = archive.read(Kind::Account, None, 500).await.unwrap();
-    assert_eq!(accounts[2], Entry::Account(account(3)));
+    let made = crate::auth::account::Account { last_sign_in: None, ..account(3) };
+    assert_eq!(accounts[2], Entry::Account(made), "nobody has signed in to it");
 }
 
 #[tokio::test]
