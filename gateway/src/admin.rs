@@ -397,7 +397,7 @@ pub async fn perform(core: &Core, request: Request, by: By) -> Result<Reply, Err
         Request::AddUser(new) => users::add(core, new).await,
         Request::ImportUsers { users, roles } => users::import(core, users, &roles).await,
         Request::ListUsers { page } => users::list(core, page).await,
-        Request::ShowUser { user } => users::show(core, &user),
+        Request::ShowUser { user } => users::show(core, &user).await,
         Request::ChangeUser { user, roles, state, email_verified } => {
             users::change(core, &user, UserChange { roles, state, email_verified }, by).await
         }

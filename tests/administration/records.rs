@@ -41,6 +41,7 @@ async fn a_user_is_added_shown_changed_and_removed() {
             "state",
             "github",
             "created",
+            "last_sign_in",
         ],
     );
     assert_eq!(ann["username"], "Ann");
@@ -190,7 +191,10 @@ async fn sessions_are_listed_and_ended() {
     assert_eq!(listed, admin.get(&format!("/sessions?user={}", id(&ann))).await);
     let sessions = listed["items"].as_array().expect("a list");
     assert_eq!(sessions.len(), 2, "{listed}");
-    has_members(&sessions[0], &["id", "user_id", "created", "expires"]);
+    has_members(
+        &sessions[0],
+        &["id", "user_id", "address", "user_agent", "created", "last_used", "expires"],
+    );
     assert_eq!(admin.get("/sessions").await["items"].as_array().map(Vec::len), Some(3));
 
     let works = async |token: &str, status| {

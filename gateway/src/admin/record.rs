@@ -78,6 +78,9 @@ pub struct User {
     /// Whether GitHub signs it in.
     pub github: bool,
     pub created: String,
+    /// When a session of it was last opened, as far as that is known.
+    #[serde(default)]
+    pub last_sign_in: Option<String>,
     /// From how many addresses it has signed in of late, and when one was last noted; where
     /// it is shown alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,8 +174,33 @@ pub struct Member {
 pub struct Session {
     pub id: Uuid,
     pub user_id: Uuid,
+    /// Of the client that opened it; what it calls itself is its own word.
+    #[serde(default)]
+    pub address: Option<IpAddr>,
+    #[serde(default)]
+    pub user_agent: Option<String>,
     pub created: String,
+    #[serde(default)]
+    pub last_used: String,
     pub expires: String,
+}
+
+impl Session {
+    /// `last_use` is the latest that is known anywhere.
+    #[must_use]
+    pub fn used_at(session: &SignIn, last_use: Timestamp) -> Self {
+        let client = session.client.as_ref();
+        let user_agent = client.and_then(|client| client.user_agent.as_ref());
+        Self {
+            id: session.id.0,
+            user_id: session.account.0,
+            address: client.map(|client| client.address),
+            user_agent: user_agent.map(|name| name.as_str().to_owned()),
+            created: rfc3339(session.created),
+            last_used: rfc3339(last_use),
+            expires: rfc3339(session.expires),
+        }
+    }
 }
 
 /// An address with counted failures; of IPv6 the first one of its /64.
@@ -231,6 +259,7 @@ impl From<&Account> for User {
             state: account.state.into(),
             github: account.github.is_some(),
             created: rfc3339(account.created),
+            last_sign_in: account.last_sign_in.map(rfc3339),
             known_addresses: None,
             last_noted: None,
         }
@@ -270,17 +299,6 @@ impl From<&workspace::Workspace> for Workspace {
             id: workspace.id.0,
             name: workspace.name.clone(),
             created: rfc3339(workspace.created),
-        }
-    }
-}
-
-impl From<&SignIn> for Session {
-    fn from(session: &SignIn) -> Self {
-        Self {
-            id: session.id.0,
-            user_id: session.account.0,
-            created: rfc3339(session.created),
-            expires: rfc3339(session.expires),
         }
     }
 }

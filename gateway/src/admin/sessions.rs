@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::record::Record;
+use super::record::{Record, Session};
 use super::{Reply, Span, Who, find, page};
 use crate::auth::Core;
 use crate::auth::account::AccountId;
@@ -17,8 +17,12 @@ pub(super) async fn list(core: &Core, user: Option<&Who>, span: Span) -> Result<
     // Some that have expired may not have been swept yet; then a page has fewer.
     let now = core.clock().now();
     let live = sessions.iter().filter(|session| session.expires > now);
-    let live = live.map(|session| Record::Session(session.into()));
-    Ok(page(core, live.collect(), next))
+    let records = live.map(|session| {
+        // Another gateway's uses are in the store within half a minute, ours here.
+        let here = core.standing().session_uses().last(session.id).unwrap_or_default();
+        Record::Session(Session::used_at(session, session.last_use().max(here)))
+    });
+    Ok(page(core, records.collect(), next))
 }
 
 pub(super) async fn end(core: &Core, id: Uuid) -> Result<Reply, Error> {

@@ -88,8 +88,18 @@ pub(super) async fn list(core: &Core, span: Span) -> Result<Reply, Error> {
     Ok(page(core, users.collect(), next))
 }
 
-pub(super) fn show(core: &Core, user: &Who) -> Result<Reply, Error> {
-    let account = find(core, user)?;
+/// An account of memory with what only the store knows of it; while that is away, it is not
+/// known.
+async fn with_last_sign_in(core: &Core, account: &Account) -> Account {
+    let last_sign_in = core.store().last_sign_in(account.id).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "last sign-in not read");
+        None
+    });
+    Account { last_sign_in, ..account.clone() }
+}
+
+pub(super) async fn show(core: &Core, user: &Who) -> Result<Reply, Error> {
+    let account = with_last_sign_in(core, &*find(core, user)?).await;
     Ok(Reply::Found(Record::User(User::shown_at(&account, core.clock().now()))))
 }
 
@@ -121,8 +131,8 @@ pub(super) async fn change(
         ..AccountChange::of(account, administration, now)
     };
     let former = former(core.store().change_account(change).await?)?;
-    let account = find(core, &Who::Id(account.0))?;
-    let (user, former_roles) = (Record::User(account.as_ref().into()), former.roles);
+    let account = with_last_sign_in(core, &*find(core, &Who::Id(account.0))?).await;
+    let (user, former_roles) = (Record::User((&account).into()), former.roles);
     Ok(Reply::Changed { user, former_roles })
 }
 
