@@ -1,6 +1,7 @@
 //! The admin API and the commands that do the same: users, keys, servers, workspaces,
 //! sessions and lockouts.
 
+mod activity;
 mod audited;
 mod commands;
 mod consequences;

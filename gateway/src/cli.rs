@@ -2,6 +2,7 @@
 
 mod administer;
 mod announce;
+mod browser;
 mod commands;
 mod configuration;
 mod conform;

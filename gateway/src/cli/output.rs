@@ -17,7 +17,7 @@ use crate::server::reach::{State, Tried};
 use crate::socket::{Answer, Status};
 
 use super::routes::Listed;
-use super::{Format, Place, counted};
+use super::{Format, Place, browser, counted};
 
 /// What a list is of: the heads of its table, which an empty one has too.
 pub(super) struct Kind(&'static [&'static str]);
@@ -29,7 +29,7 @@ impl Kind {
     pub(super) fn of(request: &Request) -> Self {
         Self(match request {
             Request::ListUsers { .. } => {
-                &["NAME", "EMAIL", "VERIFIED", "ROLES", "STATE", "CREATED", "ID"]
+                &["NAME", "EMAIL", "VERIFIED", "ROLES", "STATE", "CREATED", "LAST SIGN-IN", "ID"]
             }
             Request::ListKeys { .. } => &[
                 "ID",
@@ -45,7 +45,9 @@ impl Kind {
             Request::ListServers { .. } => &["ID", "NAME", "OWNER", "CREATED"],
             Request::ListWorkspaces { .. } => &["ID", "NAME", "CREATED"],
             Request::ListMembers { .. } => &["NAME", "ROLE", "ID"],
-            Request::ListSessions { .. } => &["ID", "USER", "CREATED", "EXPIRES"],
+            Request::ListSessions { .. } => {
+                &["ID", "USER", "ADDRESS", "BROWSER", "CREATED", "LAST USED", "EXPIRES"]
+            }
             Request::ListLockouts { .. } => &["ADDRESS", "FAILURES", "LOCKED UNTIL"],
             _ => &[],
         })
@@ -64,6 +66,8 @@ fn row(record: Record, names: &BTreeMap<Uuid, String>) -> Vec<String> {
             user.roles.join(","),
             user.state.as_str().to_owned(),
             user.created,
+            // Not "never": earlier versions did not record it.
+            user.last_sign_in.unwrap_or_else(|| "-".to_owned()),
             user.id.to_string(),
         ],
         Record::Key(key) => vec![
@@ -87,9 +91,15 @@ fn row(record: Record, names: &BTreeMap<Uuid, String>) -> Vec<String> {
             vec![workspace.id.to_string(), workspace.name, workspace.created]
         }
         Record::Member(member) => vec![member.username, member.role, member.user_id.to_string()],
-        Record::Session(session) => {
-            vec![session.id.to_string(), name(session.user_id), session.created, session.expires]
-        }
+        Record::Session(session) => vec![
+            session.id.to_string(),
+            name(session.user_id),
+            session.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+            session.user_agent.as_deref().map_or_else(|| "-".to_owned(), browser::read),
+            session.created,
+            session.last_used,
+            session.expires,
+        ],
         Record::Lockout(lockout) => vec![
             lockout.address.to_string(),
             lockout.failures.to_string(),
