@@ -236,10 +236,10 @@ pub(super) fn list_of(
         if listed.len() == limit {
             break;
         }
-        if !account.has_ended(id) {
-            if let Some(session) = read_session(txn, id)? {
-                listed.push(activity::with_last_use(session, Some(&uses))?);
-            }
+        if !account.has_ended(id)
+            && let Some(session) = read_session(txn, id)?
+        {
+            listed.push(activity::with_last_use(session, Some(&uses))?);
         }
     }
     Ok(listed)

@@ -70,8 +70,8 @@ fn no_more_sessions_are_remembered_than_may_be() {
 /// A note that is made while uses are taken is in what is taken then or the next time.
 #[test]
 fn no_use_is_lost_that_is_noted_while_others_are_taken() {
-    let uses = SessionUses::default();
     const ROUNDS: u64 = 20_000;
+    let uses = SessionUses::default();
     let taken = std::thread::scope(|scope| {
         let noting = scope.spawn(|| {
             for round in 1..=ROUNDS {
