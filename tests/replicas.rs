@@ -1,5 +1,6 @@
 //! Several gateways with one store, reached through Redis.
 
+mod activity;
 mod administrators;
 mod bench;
 mod caller;

@@ -82,6 +82,17 @@ impl Session {
     }
 }
 
+/// When an account last signed in, by what was noted and the latest session it has: a gateway
+/// of a version that notes nothing may have opened that since.
+#[must_use]
+pub fn last_sign_in(noted: Option<Timestamp>, latest: Option<SessionId>) -> Option<Timestamp> {
+    match (noted, latest.map(SessionId::made)) {
+        // The same one: its id is made a moment after its time was read.
+        (Some(noted), Some(made)) if made.since(noted) < 1_000 => Some(noted),
+        (noted, made) => noted.max(made),
+    }
+}
+
 /// Sign-ins of an account that ended at once: those with an id up to one of them, but for
 /// one. It says in one place what a record of each would, however many there were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -370,7 +370,7 @@ impl Store for EmbeddedStore {
                     let (id, stored) = entry?;
                     let name = schema::named("account", id.value());
                     let account = Account::decode(stored.value(), &name)?;
-                    let last = activity::last_sign_in(account.id, Some(&sign_ins), &index)?;
+                    let last = activity::last_sign_in(account.id, &sign_ins, &index)?;
                     listed.push(Account { last_sign_in: last, ..account });
                 }
                 Ok(listed)
@@ -382,7 +382,7 @@ impl Store for EmbeddedStore {
         self.writer
             .look(move |txn| {
                 let index = txn.open_table(ACCOUNT_SESSIONS)?;
-                activity::last_sign_in(account, Some(&txn.open_table(SIGN_INS)?), &index)
+                activity::last_sign_in(account, &txn.open_table(SIGN_INS)?, &index)
             })
             .await
     }

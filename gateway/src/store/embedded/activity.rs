@@ -7,10 +7,10 @@ use redb::{
 };
 use uuid::Uuid;
 
-use crate::auth::account::AccountId;
+use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{Session, SessionId};
+use crate::auth::token::{self, Session, SessionId};
 
 use super::schema::{ACCOUNTS, Id, SESSION_USES, SESSIONS, SIGN_INS};
 use super::writer::Step;
@@ -93,20 +93,26 @@ pub(super) fn with_last_use(
     Ok(Session { last_used, ..session })
 }
 
-/// The sign-in that was noted; where a version before has noted none, that of the latest
-/// session there is, by its id.
+/// As it was noted.
+pub(super) fn with_noted_sign_in(
+    account: Account,
+    sign_ins: Option<&impl ReadableTable<Id, u64>>,
+) -> Result<Account, StoreError> {
+    let last_sign_in = find(sign_ins, *account.id.0.as_bytes())?;
+    Ok(Account { last_sign_in, ..account })
+}
+
+/// When an account last signed in, as [`token::last_sign_in`] tells.
 pub(super) fn last_sign_in(
     account: AccountId,
-    sign_ins: Option<&impl ReadableTable<Id, u64>>,
+    sign_ins: &impl ReadableTable<Id, u64>,
     sessions: &impl ReadableTable<(Id, Id), ()>,
 ) -> Result<Option<Timestamp>, StoreError> {
     let owner = *account.0.as_bytes();
-    if let Some(noted) = find(sign_ins, owner)? {
-        return Ok(Some(noted));
-    }
     let of_account = (owner, [0; 16])..=(owner, [u8::MAX; 16]);
     let latest = sessions.range::<(Id, Id)>(of_account)?.next_back().transpose()?;
-    Ok(latest.map(|(index, _)| SessionId(Uuid::from_bytes(index.value().1)).made()))
+    let latest = latest.map(|(index, _)| SessionId(Uuid::from_bytes(index.value().1)));
+    Ok(token::last_sign_in(find(Some(sign_ins), owner)?, latest))
 }
 
 /// Makes the tables where they are missing, and removes what a version before them has left

@@ -189,11 +189,9 @@ fn read(
     match kind {
         Kind::Account => {
             let sign_ins = activity::table(txn, SIGN_INS)?;
-            let sessions = txn.open_table(ACCOUNT_SESSIONS)?;
             page(txn, ACCOUNTS, after, limit, |id, stored| {
                 let account = Account::decode(stored, &named("account", id))?;
-                let last = activity::last_sign_in(account.id, sign_ins.as_ref(), &sessions)?;
-                Ok(Entry::Account(Account { last_sign_in: last, ..account }))
+                Ok(Entry::Account(activity::with_noted_sign_in(account, sign_ins.as_ref())?))
             })
         }
         Kind::Server => page(txn, SERVERS, after, limit, |id, stored| {

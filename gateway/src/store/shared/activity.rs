@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
-use crate::auth::token::{Session, SessionId};
+use crate::auth::token::{self, Session, SessionId};
 use crate::store::record::Record;
 
 use super::Engine;
@@ -85,30 +85,42 @@ impl Engine {
         Ok(signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect())
     }
 
-    /// The sign-ins that were noted; where a version before has noted none, that of the
-    /// latest session there is, by its id.
+    /// As it was noted.
+    pub(super) async fn with_noted_sign_ins(
+        &self,
+        accounts: Vec<Account>,
+    ) -> Result<Vec<Account>, StoreError> {
+        let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
+        let signed_in = accounts.into_iter().zip(self.noted_sign_ins(&ids).await?);
+        Ok(signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect())
+    }
+
+    /// When accounts last signed in, as [`token::last_sign_in`] tells.
     pub(super) async fn last_sign_ins(
         &self,
         accounts: &[AccountId],
     ) -> Result<Vec<Option<Timestamp>>, StoreError> {
-        let mut last = Vec::with_capacity(accounts.len());
+        let noted = self.noted_sign_ins(accounts).await?;
+        let latest = self.latest_sessions(accounts).await?;
+        let both = noted.into_iter().zip(latest);
+        Ok(both.map(|(noted, latest)| token::last_sign_in(noted, latest)).collect())
+    }
+
+    async fn noted_sign_ins(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let mut noted = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(SWEEP_BATCH) {
-            let mut noted = cmd("HMGET");
-            noted.arg(self.names.sign_ins());
+            let mut question = cmd("HMGET");
+            question.arg(self.names.sign_ins());
             for account in some {
-                noted.arg(account.0.to_string());
+                question.arg(account.0.to_string());
             }
-            let noted: Vec<Option<Vec<u8>>> = self.ask(&noted).await?;
-            last.extend(noted.iter().map(|at| time(at.as_deref())));
+            let found: Vec<Option<Vec<u8>>> = self.ask(&question).await?;
+            noted.extend(found.iter().map(|at| time(at.as_deref())));
         }
-        let unknown: Vec<usize> = (0..last.len()).filter(|index| last[*index].is_none()).collect();
-        for some in unknown.chunks(SWEEP_BATCH) {
-            let accounts: Vec<AccountId> = some.iter().map(|index| accounts[*index]).collect();
-            for (index, latest) in some.iter().zip(self.latest_sessions(&accounts).await?) {
-                last[*index] = latest.map(SessionId::made);
-            }
-        }
-        Ok(last)
+        Ok(noted)
     }
 
     /// The session of each account that has the last id.
@@ -121,13 +133,15 @@ impl Engine {
             latest.arg(self.names.sessions_of(account.0)).arg(-1).arg(-1);
             latest
         };
-        let questions: Vec<_> = accounts.iter().map(latest).collect();
         let mut sessions = Vec::with_capacity(accounts.len());
-        for answer in self.ask_each(&questions).await? {
-            let ids = Vec::<String>::from_redis_value(answer)
-                .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            let id = ids.first().and_then(|id| id.parse::<Uuid>().ok());
-            sessions.push(id.map(SessionId));
+        for some in accounts.chunks(SWEEP_BATCH) {
+            let questions: Vec<_> = some.iter().map(latest).collect();
+            for answer in self.ask_each(&questions).await? {
+                let ids = Vec::<String>::from_redis_value(answer)
+                    .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+                let id = ids.first().and_then(|id| id.parse::<Uuid>().ok());
+                sessions.push(id.map(SessionId));
+            }
         }
         Ok(sessions)
     }

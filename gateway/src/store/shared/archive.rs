@@ -406,7 +406,7 @@ impl Records for SharedArchive {
                 let key = |id| names.account(id);
                 let page: Vec<Account> =
                     engine.page_of_all(&names.accounts(), from, limit, key).await?;
-                let page = engine.with_last_sign_ins(page).await?;
+                let page = engine.with_noted_sign_ins(page).await?;
                 Ok(page.into_iter().map(Entry::Account).collect())
             }
             Kind::Server => {

@@ -3,6 +3,7 @@
 use redis::cmd;
 
 use super::*;
+use crate::auth::time::Timestamp;
 use crate::auth::token::Session;
 use crate::store::conformance::session;
 
@@ -54,7 +55,7 @@ async fn of_uses_that_several_gateways_tell_at_once_the_latest_is_kept() {
 
 /// A gateway of the version before opens a session and notes no sign-in.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_no_sign_in_was_noted_the_latest_session_tells_by_its_id() {
+async fn where_a_later_sign_in_was_not_noted_the_latest_session_tells_by_its_id() {
     let prefix = prefix();
     let [one] = replicas(&prefix).await;
     let beside = shared_store(&prefix).await;
@@ -71,9 +72,14 @@ async fn where_no_sign_in_was_noted_the_latest_session_tells_by_its_id() {
         let listed = one.store.list_accounts(None, 9).await.unwrap();
         listed.iter().map(|account| account.last_sign_in).collect()
     };
-    assert_eq!(listed().await, [Some(NOW), Some(NOW), None], "as the sessions were made");
+    // Their times are all the same, which is what was noted.
+    assert_eq!(listed().await, [Some(later(7)), Some(later(9)), None]);
     let (name, field) = (engine.names.sign_ins(), ann.id.0.to_string());
-    let _: u64 = engine.ask(cmd("HDEL").arg(name).arg(field)).await.unwrap();
-    assert_eq!(listed().await, [Some(later(7)), Some(NOW), None]);
+    let _: u64 = engine.ask(cmd("HDEL").arg(&name).arg(&field)).await.unwrap();
+    assert_eq!(listed().await, [Some(later(7)), Some(later(9)), None]);
+    let noted = later(7).0 - 999;
+    let _: u64 = engine.ask(cmd("HSET").arg(&name).arg(&field).arg(noted)).await.unwrap();
+    let expected = [Some(Timestamp(noted)), Some(later(9)), None];
+    assert_eq!(listed().await, expected, "it is the same sign-in");
     assert_eq!(one.store.last_sign_in(cat.id).await.unwrap(), None);
 }
