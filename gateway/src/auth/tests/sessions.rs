@@ -1,6 +1,9 @@
-//! What a session remembers of its client.
+//! What a session remembers of its client, and when it was last used.
+
+use std::time::Duration;
 
 use super::super::account::PersonName;
+use super::super::ports::Store;
 use super::super::register::Registration;
 use super::super::session_client::{SessionClient, UserAgent};
 use super::super::token::Session;
@@ -87,4 +90,24 @@ async fn a_session_is_used_by_the_ticket_that_it_asked_for() {
     bench.pass(60);
     bench.core.redeem_ticket(ticket.expose()).await.unwrap();
     assert_eq!(saved(&bench).await, Some(bench.clock.now()));
+}
+
+#[tokio::test]
+async fn a_use_that_the_store_does_not_take_is_saved_with_the_next() {
+    let mut bench = Bench::new().await;
+    let (standing, week) = (Arc::<Standing>::default(), Seconds(604_800));
+    let store = EmbeddedStore::open(&Location::Memory, Arc::clone(&standing), week).unwrap();
+    let store = Arc::new(store);
+    bench.core.store = Arc::clone(&store) as Arc<dyn Store>;
+    bench.core.standing = standing;
+    bench.add("ann", PASSWORD).await;
+    let pair = bench.login().await;
+    bench.pass(5);
+    bench.core.verify_access(pair.access.text.expose()).unwrap();
+    let used = bench.clock.now();
+    store.snapshot(Some(Duration::from_secs(3_600))).await.unwrap();
+    assert!(bench.core.save_session_uses().await.is_err(), "it is frozen for an export");
+    assert!(store.thaw().await.unwrap());
+    bench.pass(5);
+    assert_eq!(saved(&bench).await, Some(used));
 }
