@@ -52,8 +52,8 @@ pub struct Account {
     /// that the order of ids decides and no clock does.
     pub ended: Option<EndedSessions>,
     pub created: Timestamp,
-    /// Where accounts are listed or exported: when a session of it was last opened, if any
-    /// was since that is recorded. It is kept apart, and memory does not hold it.
+    /// When a session of it was last opened, if that is recorded. Set only where accounts are
+    /// listed or exported: engines keep it beside the record, and memory does not hold it.
     pub last_sign_in: Option<Timestamp>,
     /// Grows with every change of password or state. A sign-in that began
     /// under an older version cannot open a session.

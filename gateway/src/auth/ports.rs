@@ -528,7 +528,7 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Account>, StoreError>;
 
-    /// When a session of the account was last opened, if any was since that is recorded.
+    /// When a session of the account was last opened; `None` if that is not recorded.
     async fn last_sign_in(&self, account: AccountId) -> Result<Option<Timestamp>, StoreError>;
 
     /// Finds by canonical user name or e-mail, without the last sign-in.
@@ -669,8 +669,8 @@ pub trait Store: Send + Sync {
     /// Keeps when keys were last used; of keys that are gone nothing.
     async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError>;
 
-    /// Keeps when sessions were last used, each at the latest time that it is told; of
-    /// sessions that are gone nothing.
+    /// Stores when sessions were last used. An earlier time never replaces a later one, and
+    /// nothing is stored for a session that is gone.
     async fn record_session_uses(
         &self,
         uses: Vec<(SessionId, Timestamp)>,

@@ -16,12 +16,6 @@ pub struct TokenId(pub Uuid);
 pub struct SessionId(pub Uuid);
 
 impl SessionId {
-    /// When it was made, by the clock of the gateway that made it.
-    #[must_use]
-    pub fn made(self) -> Timestamp {
-        Timestamp(u64::try_from(self.0.as_u128() >> 80).unwrap_or(u64::MAX))
-    }
-
     /// The last id of those made in this millisecond.
     #[must_use]
     pub fn last_of(now: Timestamp) -> Self {
@@ -67,29 +61,18 @@ pub struct Session {
     pub current: Minted,
     /// The refresh token that `current` replaced, and when.
     pub replaced: Option<(TokenId, Timestamp)>,
-    /// `None` for a session that a version opened which did not record it.
+    /// `None` for a session that an earlier version opened: it did not record this.
     pub client: Option<SessionClient>,
-    /// Where sessions are listed or exported: the last use of which the store was told. It
-    /// is kept apart, for it changes all the time.
+    /// The last use that is stored. Set only where sessions are listed or exported: engines
+    /// keep it beside the record, as it changes all the time.
     pub last_used: Option<Timestamp>,
 }
 
 impl Session {
-    /// When it was last used, as far as the store knows: opening and refreshing it are uses.
+    /// The time of its last use, as far as the store knows. Opening and refreshing count.
     #[must_use]
     pub fn last_use(&self) -> Timestamp {
         self.created.max(self.current.issued_at).max(self.last_used.unwrap_or_default())
-    }
-}
-
-/// When an account last signed in, by what was noted and the latest session it has: a gateway
-/// of a version that notes nothing may have opened that since.
-#[must_use]
-pub fn last_sign_in(noted: Option<Timestamp>, latest: Option<SessionId>) -> Option<Timestamp> {
-    match (noted, latest.map(SessionId::made)) {
-        // The same one: its id is made a moment after its time was read.
-        (Some(noted), Some(made)) if made.since(noted) < 1_000 => Some(noted),
-        (noted, made) => noted.max(made),
     }
 }
 

@@ -93,7 +93,7 @@ impl EmbeddedStore {
         token_ttl: Seconds,
     ) -> Result<Self, OpenError> {
         let database = schema::open(location)?;
-        activity::tidy(&database).map_err(|error| schema::incomplete(&error, &location.path()))?;
+        activity::prune(&database).map_err(|error| schema::incomplete(&error, &location.path()))?;
         schema::load(&database, &standing, location)?;
         let held = Arc::<Held>::default();
         let endings = Endings { held: Arc::clone(&held), token_ttl };
@@ -363,15 +363,13 @@ impl Store for EmbeddedStore {
         self.writer
             .look(move |txn| {
                 let mut listed = Vec::new();
-                let (sign_ins, index) =
-                    (txn.open_table(SIGN_INS)?, txn.open_table(ACCOUNT_SESSIONS)?);
                 let accounts = txn.open_table(ACCOUNTS)?;
                 for entry in accounts.range::<Id>((after, Bound::Unbounded))?.take(limit) {
                     let (id, stored) = entry?;
                     let name = schema::named("account", id.value());
                     let account = Account::decode(stored.value(), &name)?;
-                    let last = activity::last_sign_in(account.id, &sign_ins, &index)?;
-                    listed.push(Account { last_sign_in: last, ..account });
+                    let last_sign_in = activity::last_sign_in(txn, account.id)?;
+                    listed.push(Account { last_sign_in, ..account });
                 }
                 Ok(listed)
             })
@@ -379,12 +377,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn last_sign_in(&self, account: AccountId) -> Result<Option<Timestamp>, StoreError> {
-        self.writer
-            .look(move |txn| {
-                let index = txn.open_table(ACCOUNT_SESSIONS)?;
-                activity::last_sign_in(account, &txn.open_table(SIGN_INS)?, &index)
-            })
-            .await
+        self.writer.look(move |txn| activity::last_sign_in(txn, account)).await
     }
 
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError> {

@@ -131,7 +131,7 @@ pub(super) struct StoredAccount {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<StoredEnded>,
     created: u64,
-    /// In exports only: an engine keeps it beside the record.
+    /// In exports only: engines keep it beside the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_sign_in: Option<u64>,
     version: u64,
@@ -189,7 +189,7 @@ impl From<StoredFormer> for FormerPassword {
 }
 
 impl Account {
-    /// Its stored form with what an engine keeps beside the record.
+    /// The stored form together with what engines keep beside the record.
     pub(super) fn to_exported(&self) -> StoredAccount {
         let last_sign_in = self.last_sign_in.map(|at| at.0);
         StoredAccount { last_sign_in, ..self.to_stored() }
@@ -273,7 +273,7 @@ pub(super) struct StoredSession {
     address: Option<IpAddr>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     user_agent: Option<String>,
-    /// In exports only: an engine keeps it beside the record.
+    /// In exports only: engines keep it beside the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_used: Option<u64>,
 }
@@ -287,7 +287,7 @@ struct StoredMinted {
 }
 
 impl Session {
-    /// Its stored form with what an engine keeps beside the record.
+    /// The stored form together with what engines keep beside the record.
     pub(super) fn to_exported(&self) -> StoredSession {
         StoredSession { last_used: self.last_used.map(|at| at.0), ..self.to_stored() }
     }

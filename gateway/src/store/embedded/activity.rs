@@ -1,21 +1,21 @@
-//! When sessions were last used and accounts last signed in: kept beside their records, for
+//! When sessions were last used and accounts last signed in. Stored beside their records, as
 //! it changes all the time.
 
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     TableError, WriteTransaction,
 };
-use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{self, Session, SessionId};
+use crate::auth::token::{Session, SessionId};
+use crate::store::record::Record;
 
-use super::schema::{ACCOUNTS, Id, SESSION_USES, SESSIONS, SIGN_INS};
+use super::schema::{ACCOUNT_SESSIONS, ACCOUNTS, Id, SESSION_USES, SESSIONS, SIGN_INS};
 use super::writer::Step;
 
-/// Keeps uses of sessions that are there.
+/// Stores uses of the sessions that exist.
 pub(super) fn record_uses(
     txn: &WriteTransaction,
     uses: &[(SessionId, Timestamp)],
@@ -29,7 +29,7 @@ pub(super) fn record_uses(
     Ok(Step::changed((), |_| ()))
 }
 
-/// Keeps the use of a session, unless a later one is known.
+/// Stores the use of a session unless a later one is stored.
 pub(super) fn note_use(
     txn: &WriteTransaction,
     session: SessionId,
@@ -38,7 +38,7 @@ pub(super) fn note_use(
     note(txn, SESSION_USES, *session.0.as_bytes(), at)
 }
 
-/// Keeps the sign-in of an account, unless a later one is known.
+/// Stores the sign-in of an account unless a later one is stored.
 pub(super) fn note_sign_in(
     txn: &WriteTransaction,
     account: AccountId,
@@ -66,7 +66,7 @@ pub(super) fn forget_session(txn: &WriteTransaction, session: Id) -> Result<(), 
     Ok(())
 }
 
-/// A table, where the store has it.
+/// The table; `None` in a store of an earlier version.
 pub(super) fn table(
     txn: &ReadTransaction,
     table: TableDefinition<Id, u64>,
@@ -85,6 +85,7 @@ fn find(
     Ok(table.get(id)?.map(|at| Timestamp(at.value())))
 }
 
+/// The session with the use that was noted.
 pub(super) fn with_last_use(
     session: Session,
     uses: Option<&impl ReadableTable<Id, u64>>,
@@ -93,7 +94,7 @@ pub(super) fn with_last_use(
     Ok(Session { last_used, ..session })
 }
 
-/// As it was noted.
+/// The account with the sign-in that was noted.
 pub(super) fn with_noted_sign_in(
     account: Account,
     sign_ins: Option<&impl ReadableTable<Id, u64>>,
@@ -102,49 +103,48 @@ pub(super) fn with_noted_sign_in(
     Ok(Account { last_sign_in, ..account })
 }
 
-/// When an account last signed in, as [`token::last_sign_in`] tells.
+/// The later one of the sign-in that was noted and the newest session of the account: an
+/// earlier version opens sessions and notes nothing.
 pub(super) fn last_sign_in(
+    txn: &WriteTransaction,
     account: AccountId,
-    sign_ins: &impl ReadableTable<Id, u64>,
-    sessions: &impl ReadableTable<(Id, Id), ()>,
 ) -> Result<Option<Timestamp>, StoreError> {
     let owner = *account.0.as_bytes();
+    let index = txn.open_table(ACCOUNT_SESSIONS)?;
     let of_account = (owner, [0; 16])..=(owner, [u8::MAX; 16]);
-    let latest = sessions.range::<(Id, Id)>(of_account)?.next_back().transpose()?;
-    let latest = latest.map(|(index, _)| SessionId(Uuid::from_bytes(index.value().1)));
-    Ok(token::last_sign_in(find(Some(sign_ins), owner)?, latest))
+    let newest = index.range::<(Id, Id)>(of_account)?.next_back().transpose()?;
+    let newest = match newest {
+        Some((index, _)) => txn.open_table(SESSIONS)?.get(index.value().1)?.and_then(|stored| {
+            // A session that does not decode is reported where sessions are listed.
+            Session::decode(stored.value(), "session").ok()
+        }),
+        None => None,
+    };
+    let noted = find(Some(&txn.open_table(SIGN_INS)?), owner)?;
+    Ok(noted.max(newest.map(|session| session.created)))
 }
 
-/// Makes the tables where they are missing, and removes what a version before them has left
-/// of sessions and accounts that are gone.
-pub(super) fn tidy(database: &Database) -> Result<(), StoreError> {
+/// Removes what an earlier version has left: it knows no such tables when it removes sessions
+/// and accounts.
+pub(super) fn prune(database: &Database) -> Result<(), StoreError> {
     let txn = database.begin_read()?;
-    let mut left = Vec::new();
+    let mut orphans = Vec::new();
     for (kept, of) in [(SESSION_USES, SESSIONS), (SIGN_INS, ACCOUNTS)] {
-        let Some(beside) = table(&txn, kept)? else {
-            left.push((kept, Vec::new()));
-            continue;
-        };
-        let (records, mut gone) = (txn.open_table(of)?, Vec::new());
+        let Some(beside) = table(&txn, kept)? else { continue };
+        let records = txn.open_table(of)?;
         for entry in beside.iter()? {
             let id = entry?.0.value();
             if records.get(id)?.is_none() {
-                gone.push(id);
+                orphans.push((kept, id));
             }
         }
-        if !gone.is_empty() {
-            left.push((kept, gone));
-        }
     }
-    if left.is_empty() {
+    if orphans.is_empty() {
         return Ok(());
     }
     let txn = database.begin_write()?;
-    for (kept, gone) in left {
-        let mut beside = txn.open_table(kept)?;
-        for id in gone {
-            beside.remove(id)?;
-        }
+    for (kept, id) in orphans {
+        txn.open_table(kept)?.remove(id)?;
     }
     Ok(txn.commit()?)
 }

@@ -36,8 +36,8 @@ pub(super) const NAMES: TableDefinition<&str, &Id> = TableDefinition::new("names
 pub(super) const SESSIONS: TableDefinition<Id, &[u8]> = TableDefinition::new("sessions");
 pub(super) const ACCOUNT_SESSIONS: TableDefinition<(Id, Id), ()> =
     TableDefinition::new("account_sessions");
-/// When sessions were last used. A store that is older than this table gets it when it is
-/// opened; a version before it leaves uses of sessions that it has removed.
+/// When sessions were last used. As with [`CLEARING`], an older store gets the table when it is
+/// first needed; an earlier version removes sessions and leaves their uses.
 pub(super) const SESSION_USES: TableDefinition<Id, u64> = TableDefinition::new("session_uses");
 /// When accounts last signed in. As [`SESSION_USES`].
 pub(super) const SIGN_INS: TableDefinition<Id, u64> = TableDefinition::new("sign_ins");

@@ -1,5 +1,5 @@
-//! When sessions were last used and accounts last signed in: kept beside their records, for
-//! it changes all the time. Memory does not hold it, so that nobody is told.
+//! When sessions were last used and accounts last signed in. Stored beside their records, as it
+//! changes all the time. No gateway holds it in memory, so the stream does not carry it.
 
 use redis::{FromRedisValue, cmd};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
-use crate::auth::token::{self, Session, SessionId};
+use crate::auth::token::{Session, SessionId};
 use crate::store::record::Record;
 
 use super::Engine;
@@ -25,8 +25,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The sessions themselves are not guarded: a refresh must not wait for this. What is
-    /// noted of one that ends meanwhile is nowhere shown and goes with its time.
+    /// The session records are not among what must not change: a refresh would conflict with
+    /// this. A use that is stored for a session that has just ended is never shown, and expires.
     async fn note_uses<'s>(
         &'s self,
         mut txn: Transaction<'s>,
@@ -38,7 +38,7 @@ impl Engine {
         for (((_, at), record), known) in uses.iter().zip(records).zip(known) {
             let session = record.and_then(|record| Session::decode(&record, "session").ok());
             let Some(session) = session else { continue };
-            // Another gateway may have seen a later one.
+            // Another gateway may have stored a later one.
             if time(known.as_deref()).is_some_and(|known| known >= *at) {
                 continue;
             }
@@ -85,7 +85,7 @@ impl Engine {
         Ok(signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect())
     }
 
-    /// As it was noted.
+    /// Adds to accounts the sign-ins that were noted.
     pub(super) async fn with_noted_sign_ins(
         &self,
         accounts: Vec<Account>,
@@ -95,15 +95,15 @@ impl Engine {
         Ok(signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect())
     }
 
-    /// When accounts last signed in, as [`token::last_sign_in`] tells.
+    /// For each account the later one of the sign-in that was noted and its newest session: an
+    /// earlier version opens sessions and notes nothing.
     pub(super) async fn last_sign_ins(
         &self,
         accounts: &[AccountId],
     ) -> Result<Vec<Option<Timestamp>>, StoreError> {
         let noted = self.noted_sign_ins(accounts).await?;
-        let latest = self.latest_sessions(accounts).await?;
-        let both = noted.into_iter().zip(latest);
-        Ok(both.map(|(noted, latest)| token::last_sign_in(noted, latest)).collect())
+        let newest = self.newest_sessions(accounts).await?;
+        Ok(noted.into_iter().zip(newest).map(|(noted, newest)| noted.max(newest)).collect())
     }
 
     async fn noted_sign_ins(
@@ -123,27 +123,33 @@ impl Engine {
         Ok(noted)
     }
 
-    /// The session of each account that has the last id.
-    async fn latest_sessions(
+    /// When the newest session of each account was opened.
+    async fn newest_sessions(
         &self,
         accounts: &[AccountId],
-    ) -> Result<Vec<Option<SessionId>>, StoreError> {
-        let latest = |account: &AccountId| {
-            let mut latest = cmd("ZRANGE");
-            latest.arg(self.names.sessions_of(account.0)).arg(-1).arg(-1);
-            latest
+    ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let newest = |account: &AccountId| {
+            let mut newest = cmd("ZRANGE");
+            newest.arg(self.names.sessions_of(account.0)).arg(-1).arg(-1);
+            newest
         };
-        let mut sessions = Vec::with_capacity(accounts.len());
+        let mut names = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(SWEEP_BATCH) {
-            let questions: Vec<_> = some.iter().map(latest).collect();
+            let questions: Vec<_> = some.iter().map(newest).collect();
             for answer in self.ask_each(&questions).await? {
                 let ids = Vec::<String>::from_redis_value(answer)
                     .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-                let id = ids.first().and_then(|id| id.parse::<Uuid>().ok());
-                sessions.push(id.map(SessionId));
+                // An account without a session reads the name of none.
+                let id = ids.first().and_then(|id| id.parse::<Uuid>().ok()).unwrap_or_default();
+                names.push(self.names.session(id));
             }
         }
-        Ok(sessions)
+        let records = self.records(names.into_iter()).await?;
+        let opened = |record: Option<Vec<u8>>| {
+            // A session that does not decode is reported where sessions are listed.
+            Some(Session::decode(&record?, "session").ok()?.created)
+        };
+        Ok(records.into_iter().map(opened).collect())
     }
 }
 

@@ -24,9 +24,9 @@ fn is_whole(location: &Location) {
 async fn furnish(location: &Location) -> [Session; 2] {
     let engine = open(location).unwrap();
     let account = engine.with_account(1).await;
-    // By its id the second was made later.
+    // By its id the second is the newest.
     let id = SessionId(Uuid::from_u128(u128::from(later(7).0) << 80));
-    let second = Session { id, ..session(12, &account) };
+    let second = Session { id, created: later(7), ..session(12, &account) };
     let opened = engine.store.open_session(second.clone(), account.version).await.unwrap();
     assert!(matches!(opened, SessionOpening::Opened { .. }));
     let sessions = [engine.with_session(11, &account).await, second];
@@ -68,7 +68,7 @@ async fn a_store_of_the_version_before_is_read_as_it_is_and_takes_uses_when_it_i
     let listed = engine.store.list_sessions(None, None, 9).await.unwrap();
     assert_eq!(listed, [former.clone(), two.clone()]);
     let last = engine.store.last_sign_in(one.account).await.unwrap();
-    assert_eq!(last, Some(later(7)), "the latest session tells by its id");
+    assert_eq!(last, Some(later(7)), "the newest session tells");
     engine.store.record_session_uses(vec![(one.id, later(9))]).await.unwrap();
     let listed = engine.store.list_sessions(None, None, 9).await.unwrap();
     assert_eq!(listed, [Session { last_used: Some(later(9)), ..former }, two]);
