@@ -847,13 +847,13 @@ async fn keep_house(gateway: Arc<Gateway>, slots: Arc<Slots>, advisory: Option<P
     }
 }
 
-/// Writes down when keys and sessions were last used.
+/// Saves when keys and sessions were last used.
 async fn save_uses(core: &Core) {
     if let Err(error) = core.save_key_uses().await {
         tracing::warn!(%error, "last uses of keys not written down");
     }
     if let Err(error) = core.save_session_uses().await {
-        tracing::warn!(%error, "last uses of sessions not written down");
+        tracing::warn!(%error, "last uses of sessions not saved");
     }
 }
 

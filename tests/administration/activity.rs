@@ -1,4 +1,4 @@
-//! What administrators see of sign-ins and sessions: from where, by what, and when last.
+//! What administrators see of sign-ins and sessions: address, client and times.
 
 use http::HeaderValue;
 use http::header::USER_AGENT;
@@ -28,7 +28,7 @@ async fn session_of(admin: &Caller, user: &Value) -> Value {
     session.clone()
 }
 
-/// The cells of a table by command, each under its head.
+/// The head and the rows of a list by command.
 async fn table(gateway: &Gateway, arguments: &[&str]) -> (String, Vec<String>) {
     let listed = gateway.manage(arguments, None).await;
     let mut lines = listed.lines();

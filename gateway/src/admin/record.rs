@@ -78,7 +78,7 @@ pub struct User {
     /// Whether GitHub signs it in.
     pub github: bool,
     pub created: String,
-    /// When a session of it was last opened, as far as that is known.
+    /// When a session of it was last opened, if that is known.
     #[serde(default)]
     pub last_sign_in: Option<String>,
     /// From how many addresses it has signed in of late, and when one was last noted; where
@@ -174,7 +174,7 @@ pub struct Member {
 pub struct Session {
     pub id: Uuid,
     pub user_id: Uuid,
-    /// Of the client that opened it; what it calls itself is its own word.
+    /// Of the client that opened it, which chooses its `User-Agent` freely.
     #[serde(default)]
     pub address: Option<IpAddr>,
     #[serde(default)]
@@ -186,7 +186,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// `last_use` is the latest that is known anywhere.
+    /// A session with its last use, as far as this gateway and the store know.
     #[must_use]
     pub fn used_at(session: &SignIn, last_use: Timestamp) -> Self {
         let client = session.client.as_ref();

@@ -18,7 +18,7 @@ pub(super) async fn list(core: &Core, user: Option<&Who>, span: Span) -> Result<
     let now = core.clock().now();
     let live = sessions.iter().filter(|session| session.expires > now);
     let records = live.map(|session| {
-        // Another gateway's uses are in the store within half a minute, ours here.
+        // Uses at this gateway may not be saved yet.
         let here = core.standing().session_uses().last(session.id).unwrap_or_default();
         Record::Session(Session::used_at(session, session.last_use().max(here)))
     });

@@ -88,8 +88,8 @@ pub(super) async fn list(core: &Core, span: Span) -> Result<Reply, Error> {
     Ok(page(core, users.collect(), next))
 }
 
-/// An account of memory with what only the store knows of it; while that is away, it is not
-/// known.
+/// The account with its last sign-in, which only the store holds. While a shared store is
+/// unreachable the account is shown without it.
 async fn with_last_sign_in(core: &Core, account: &Account) -> Account {
     let last_sign_in = core.store().last_sign_in(account.id).await.unwrap_or_else(|error| {
         tracing::debug!(%error, "last sign-in not read");

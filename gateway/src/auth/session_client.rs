@@ -1,24 +1,25 @@
-//! The client that a session was opened by, as an operator may recognise it later.
+//! The client that opened a session, for operators to recognise it by.
 //!
-//! What a client calls itself is its own word: it is bounded, made harmless to look at, and
-//! decides nothing.
+//! A client sends any `User-Agent` it likes: the text is bounded, made safe to display, and
+//! used for nothing else.
 
 use std::net::IpAddr;
 
 use super::ports::Source;
 use super::text::is_hidden;
 
-/// Longer than what common browsers send: Safari on a phone needs 140 bytes.
+/// Enough for what common browsers send (Safari on a phone: 140), so that the name at the end,
+/// which tells Edge from Chrome, is not cut off.
 const MAX_USER_AGENT_BYTES: usize = 192;
-/// Stands for what cannot be seen or is no UTF-8.
+/// Replaces hidden characters and invalid UTF-8.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// Who opened a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionClient {
-    /// The client's own address, where a trusted proxy names it.
+    /// As trusted proxies report it, else of the connection.
     pub address: IpAddr,
-    /// `None` when it did not say.
+    /// `None` when the client sent none.
     pub user_agent: Option<UserAgent>,
 }
 
@@ -30,18 +31,18 @@ impl SessionClient {
     }
 }
 
-/// What a client calls itself: 1 to 192 bytes of text without hidden characters.
+/// A `User-Agent`: 1 to 192 bytes of text without hidden characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserAgent(Box<str>);
 
 impl UserAgent {
-    /// Reads the beginning of a field's value. A character that is hidden, and what is no
-    /// UTF-8, becomes U+FFFD, so that it is seen that something was there. `None` when
-    /// nothing is left.
+    /// Reads the first 192 bytes of a field value. Each hidden character and invalid byte
+    /// sequence becomes U+FFFD, which shows that something was there. `None` when nothing is
+    /// left.
     #[must_use]
     pub fn read(value: &[u8]) -> Option<Self> {
         let mut text = String::new();
-        // A character of the text comes from one byte of the value at least.
+        // Each character of the text takes at least one byte of the value.
         let value = &value[..value.len().min(MAX_USER_AGENT_BYTES)];
         for character in String::from_utf8_lossy(value).trim().chars() {
             let character = if is_hidden(character) { REPLACEMENT } else { character };

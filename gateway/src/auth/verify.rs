@@ -29,7 +29,7 @@ struct Verified {
     /// The generation of `Standing` that `principal` was judged under.
     generation: AtomicU64,
     principal: ArcSwap<Principal>,
-    /// Here, so that a request notes the use of its session without a look-up.
+    /// Here, so that a request notes the use of its session without a lookup.
     used: Arc<SessionUse>,
 }
 
@@ -78,10 +78,10 @@ impl Core {
         Ok(principal)
     }
 
-    /// Writes down when sessions were last used, away from any request.
+    /// Saves when sessions were last used. For housekeeping, not for requests.
     ///
     /// # Errors
-    /// When the store fails; what was not written is tried again with the next.
+    /// When the store fails; what was not saved is tried again the next time.
     pub async fn save_session_uses(&self) -> Result<(), StoreError> {
         let uses = self.standing.session_uses().take();
         if uses.is_empty() {

@@ -1,8 +1,8 @@
-//! What a `User-Agent` says, in a few words: `Firefox 128 on Linux`, `curl 7.88`. It is a
-//! guess at what the client says, and the client may say anything.
+//! A `User-Agent` in a few words: `Firefox 128 on Linux`, `curl 7.88`. Clients may send
+//! anything, so this is for display only.
 
-/// How browsers name themselves, and what people call them. Most also name those that they
-/// want to be taken for, so that the first of these counts.
+/// Product tokens of browsers and the names to display. Most browsers also send the tokens of
+/// others, for compatibility: the first entry that matches counts.
 const BROWSERS: [(&str, &str); 13] = [
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),
@@ -16,11 +16,11 @@ const BROWSERS: [(&str, &str); 13] = [
     ("HeadlessChrome/", "Headless Chrome"),
     ("CriOS/", "Chrome"),
     ("Chrome/", "Chrome"),
-    // Safari's own version; behind its name is that of its engine.
+    // Safari sends its version here; the one after its name is the engine's.
     ("Version/", "Safari"),
 ];
 
-/// As [`BROWSERS`]: an iPad and Android name other systems too.
+/// Systems, in the same way: Android also names Linux.
 const SYSTEMS: [(&str, &str); 8] = [
     ("Android", "Android"),
     ("iPhone", "iOS"),
@@ -32,10 +32,11 @@ const SYSTEMS: [(&str, &str); 8] = [
     ("X11", "Unix"),
 ];
 
-/// No program's name is longer than this, as it is shown.
+/// The longest text to display.
 const MAX_CHARACTERS: usize = 40;
 
-/// A browser of the table, else the first product with two numbers of its version.
+/// The browser if it is in the table, else the first product token with at most two parts of
+/// its version.
 pub(super) fn read(user_agent: &str) -> String {
     if let Some(browser) = user_agent.strip_prefix("Mozilla/").and_then(browser) {
         return browser;
@@ -66,7 +67,7 @@ fn browser(user_agent: &str) -> Option<String> {
     Some(shown.chars().take(MAX_CHARACTERS).collect())
 }
 
-/// The digits and dots that a version begins with.
+/// The leading digits and dots of a version.
 fn numbers(version: &str) -> &str {
     let end = version.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(version.len());
     version[..end].trim_end_matches('.')
@@ -99,7 +100,7 @@ mod tests {
             ("Wget".to_owned(), "Wget"),
             ("tool/".to_owned(), "tool"),
             ("/7".to_owned(), "/7"),
-            // What only pretends to be a browser is called what it calls itself first.
+            // No browser of the table: the first product token.
             ("Mozilla/4.0 (compatible)".to_owned(), "Mozilla 4.0"),
         ];
         for (user_agent, expected) in rows {

@@ -66,7 +66,7 @@ fn row(record: Record, names: &BTreeMap<Uuid, String>) -> Vec<String> {
             user.roles.join(","),
             user.state.as_str().to_owned(),
             user.created,
-            // Not "never": earlier versions did not record it.
+            // Not "never": earlier versions did not record sign-ins.
             user.last_sign_in.unwrap_or_else(|| "-".to_owned()),
             user.id.to_string(),
         ],

@@ -1,5 +1,6 @@
-//! When sessions were last used here. A request notes it where its verified token lies,
-//! without a lock; the store is told now and then, away from any request.
+//! When sessions were last used at this gateway. A request writes the time to an atomic that
+//! the cache entry of its verified token points to: no lock, no allocation. Housekeeping saves
+//! the times to the store.
 
 use std::sync::Arc;
 
@@ -9,20 +10,20 @@ use crate::auth::api_key::Moment;
 use crate::auth::time::Timestamp;
 use crate::auth::token::SessionId;
 
-/// Sessions remembered at once. Each costs a sign-in; more than tokens are known as verified
-/// are used only between two times that the store is told, or while it cannot be.
+/// The most sessions held at once, twice as many as the cache of verified tokens has entries.
+/// Beyond these are only sessions whose use is not saved yet.
 const MAX_SESSIONS: usize = 200_000;
 
 /// The last use of one session.
 #[derive(Debug, Default)]
 pub struct SessionUse {
     last: Moment,
-    /// The one that the store has been told of.
+    /// The use that was saved.
     saved: Moment,
 }
 
 impl SessionUse {
-    /// Notes a use; once a second, and never an earlier one.
+    /// Notes a use, at most once a second. An earlier time changes nothing.
     pub fn note(&self, now: Timestamp) {
         if self.last.get().is_none_or(|last| last.seconds() < now.seconds()) {
             self.last.set(Some(now));
@@ -34,16 +35,16 @@ impl SessionUse {
     }
 }
 
-/// Those of all sessions whose tokens are known as verified, and those not saved yet.
+/// The last uses of all sessions that have a verified token in the cache, or an unsaved use.
 #[derive(Default)]
 pub struct SessionUses {
     sessions: DashMap<SessionId, Arc<SessionUse>>,
 }
 
 impl SessionUses {
-    /// Where uses of a session are noted. Takes a lock: for a token that is verified for the
-    /// first time, which then keeps it. Where too many sessions are remembered, what is
-    /// noted there is not saved.
+    /// Where uses of a session are noted. Takes a lock, so it is for the first verification of a
+    /// token, whose cache entry keeps the result. When too many sessions are held, uses of a
+    /// further one are not saved.
     #[must_use]
     pub fn of(&self, session: SessionId) -> Arc<SessionUse> {
         if let Some(known) = self.sessions.get(&session) {
@@ -55,20 +56,20 @@ impl SessionUses {
         Arc::clone(&self.sessions.entry(session).or_default())
     }
 
-    /// When a session was last used here, as far as that is remembered.
+    /// The last use of a session here; `None` if it is not held (any more).
     #[must_use]
     pub fn last(&self, session: SessionId) -> Option<Timestamp> {
         self.sessions.get(&session)?.last.get()
     }
 
-    /// The uses that are not saved yet; they are the caller's to save now. Forgets sessions
-    /// that nobody can use any more without being verified anew.
+    /// Takes the uses that are not saved yet, for the caller to save. Drops sessions whose uses
+    /// are saved and that no cache entry points to.
     #[must_use]
     pub fn take(&self) -> Vec<(SessionId, Timestamp)> {
         let mut taken = Vec::new();
         self.sessions.retain(|session, noted| {
-            // Looked at first: whoever has let go of it has noted before, and its place is
-            // locked, so that nobody gets hold of it meanwhile.
+            // Looked at before the use: whoever has dropped its pointer has noted its use before,
+            // and nobody gets a new one while the shard is locked.
             let is_held = Arc::get_mut(noted).is_none();
             let Some(last) = noted.unsaved() else { return is_held };
             noted.saved.set(Some(last));
@@ -78,7 +79,7 @@ impl SessionUses {
         taken
     }
 
-    /// Gives back uses that could not be saved; later ones stay.
+    /// Gives back uses that could not be saved. Later ones stay.
     pub fn give_back(&self, uses: Vec<(SessionId, Timestamp)>) {
         for (session, at) in uses {
             let noted = self.of(session);
