@@ -18,6 +18,7 @@ mod limits;
 mod links;
 pub mod page_origin;
 pub mod problem;
+pub mod reader;
 mod routes;
 pub mod rules;
 pub mod schemes;

@@ -2,8 +2,9 @@
 
 use ipnet::IpNet;
 
-use super::document::{Located, Section};
+use super::document::Section;
 use super::problem::Origin;
+use super::reader::Located;
 use super::units::parse_network;
 use super::{Claim, ForwardedFamily, Forwarding};
 

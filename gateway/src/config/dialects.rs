@@ -7,9 +7,10 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::canonical::path::is_below;
 
 use super::client::{A_NETWORK, networks};
-use super::document::{Reader, Section};
+use super::document::Section;
 use super::file::SECOND;
 use super::form::read_path;
+use super::reader::Reader;
 use super::units::{DURATION_FORMS, parse_duration};
 use super::{AdminApi, Delivery, Dialect, Dialects, PathMatch};
 

@@ -6,176 +6,18 @@
 //! for. `PORTCULLIS_LIMITS__BURST` overrides `limits.burst`.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::SecretFile;
-use super::problem::{Origin, Problem, place_of};
+use super::problem::Origin;
+use super::reader::{ENV_PREFIX, Located, Reader};
 use super::units::{DURATION_FORMS, parse_duration, parse_size};
-use super::warning::{Kind, Noted, Warning};
-
-const ENV_PREFIX: &str = "PORTCULLIS_";
-
-/// A value and where it stood.
-#[derive(Debug, Clone)]
-pub struct Located<T> {
-    pub value: T,
-    pub origin: Origin,
-}
-
-/// The path of a file with a secret, and the key that names it.
-type NamedFile = (Located<PathBuf>, String);
-
-/// Problems found so far, shared by all sections of a document.
-#[derive(Clone)]
-pub struct Reader {
-    problems: Rc<RefCell<Vec<Problem>>>,
-    warnings: Rc<RefCell<Vec<Noted>>>,
-    secret_files: Rc<RefCell<Vec<NamedFile>>>,
-    environment: Rc<BTreeMap<String, String>>,
-    unreadable: Rc<Vec<String>>,
-    /// Where the file lies: its relative paths begin there.
-    beside: Rc<Path>,
-    /// Every environment name some reader has asked for.
-    known_names: Rc<RefCell<Vec<String>>>,
-}
-
-impl Reader {
-    #[must_use]
-    pub fn new(
-        environment: BTreeMap<String, String>,
-        unreadable: Vec<String>,
-        beside: &Path,
-    ) -> Self {
-        Self {
-            problems: Rc::default(),
-            warnings: Rc::default(),
-            secret_files: Rc::default(),
-            environment: Rc::new(environment),
-            unreadable: Rc::new(unreadable),
-            beside: beside.into(),
-            known_names: Rc::default(),
-        }
-    }
-
-    pub fn note(&self, origin: Origin, key: &str, message: impl Display, help: Option<String>) {
-        self.problems.borrow_mut().push(Problem {
-            origin,
-            key: key.to_owned(),
-            message: message.to_string(),
-            help,
-        });
-    }
-
-    /// Notes what is allowed and seldom meant.
-    pub fn warn(&self, kind: Kind, origin: Origin, key: &str, message: impl Display) {
-        let (key, message) = (key.to_owned(), message.to_string());
-        self.warnings.borrow_mut().push(Noted { kind, origin, key, message });
-    }
-
-    /// Notes a file that others should not be able to read.
-    pub fn note_secret_file(&self, path: &Located<PathBuf>, key: &str) {
-        self.secret_files.borrow_mut().push((path.clone(), key.to_owned()));
-    }
-
-    /// Files with secrets, each with the place in this file where it is named.
-    #[must_use]
-    pub fn take_secret_files(&self, file: &str, text: &str) -> Vec<SecretFile> {
-        let noted = std::mem::take(&mut *self.secret_files.borrow_mut());
-        let locate = |(path, key): NamedFile| SecretFile {
-            place: place_of(file, text, &path.origin),
-            path: path.value,
-            key,
-        };
-        noted.into_iter().map(locate).collect()
-    }
-
-    /// An environment variable by its full name.
-    #[must_use]
-    pub fn variable(&self, name: &str) -> Option<Located<String>> {
-        self.known_names.borrow_mut().push(name.to_owned());
-        if self.unreadable.iter().any(|unreadable| unreadable == name) {
-            let origin = Origin::Environment(name.to_owned());
-            self.note(origin, "", "the value is not UTF-8 text", None);
-        }
-        let value = self.environment.get(name)?.clone();
-        Some(Located { value, origin: Origin::Environment(name.to_owned()) })
-    }
-
-    /// Where a path leads that is written there.
-    pub fn locate(&self, Located { value, origin }: Located<String>) -> Located<PathBuf> {
-        let value = match origin {
-            Origin::File(_) => self.beside.join(value),
-            _ => value.into(),
-        };
-        Located { value, origin }
-    }
-
-    /// What to do about a file that is not there, if it would be there for a path that begins
-    /// where the gateway was started.
-    #[must_use]
-    pub fn missing_file_help(&self, path: &Located<PathBuf>) -> Option<String> {
-        let Origin::File(_) = path.origin else { return None };
-        let written = path.value.strip_prefix(&*self.beside).ok()?;
-        let there = std::path::absolute(written).ok().filter(|there| there.exists())?;
-        (!path.value.exists()).then(|| {
-            format!(
-                "relative paths begin in the directory of the configuration file; to name the one \
-                 in the working directory, write \"{}\"",
-                there.display()
-            )
-        })
-    }
-
-    /// Reports `PORTCULLIS_…` variables that no key answers to. Kubernetes sets
-    /// some for a service called "portcullis"; those are passed over.
-    pub fn finish_environment(&self) {
-        let known = self.known_names.borrow();
-        let service = ["PORTCULLIS_PORT", "PORTCULLIS_SERVICE_"];
-        for name in self.environment.keys().filter(|name| name.starts_with(ENV_PREFIX)) {
-            let from_cluster = service.iter().any(|prefix| name.starts_with(prefix));
-            if !from_cluster && !known.contains(name) {
-                let help = nearest(name, known.iter().map(String::as_str));
-                self.note(Origin::Environment(name.clone()), "", "no such setting", help);
-            }
-        }
-    }
-
-    #[must_use]
-    pub fn has_problems(&self) -> bool {
-        !self.problems.borrow().is_empty()
-    }
-
-    #[must_use]
-    pub fn take_problems(&self) -> Vec<Problem> {
-        let mut problems = std::mem::take(&mut *self.problems.borrow_mut());
-        problems.sort_by_key(|problem| in_order(&problem.origin));
-        problems
-    }
-
-    /// What was warned of, each at its place in this file.
-    #[must_use]
-    pub fn take_warnings(&self, file: &str, text: &str) -> Vec<Warning> {
-        let mut noted = std::mem::take(&mut *self.warnings.borrow_mut());
-        noted.sort_by_key(|noted| in_order(&noted.origin));
-        noted.into_iter().map(|noted| noted.locate(file, text)).collect()
-    }
-}
-
-/// As the file reads, and behind it what it does not say.
-fn in_order(origin: &Origin) -> (u8, usize) {
-    match origin {
-        Origin::File(span) => (0, span.start),
-        _ => (1, 0),
-    }
-}
+use super::warning::Kind;
 
 /// One table of the document, or the absence of it.
 pub struct Section<'d> {

@@ -5,7 +5,8 @@
 use crate::canonical::host::{self, MAX_NAME_BYTES};
 use crate::canonical::path::{self, Ambiguity};
 
-use super::document::{Located, Section};
+use super::document::Section;
+use super::reader::Located;
 use super::{HostMatch, PathMatch};
 
 /// Why something cannot be written so, and what can.

@@ -8,8 +8,9 @@ use rustls::pki_types::CertificateDer;
 
 use crate::auth::secret::Secret;
 
-use super::document::{Located, Reader, Section};
+use super::document::Section;
 use super::file::{Files, check_pem, read_secret};
+use super::reader::{Located, Reader};
 use super::{GitHub, ServiceUrl, Team};
 
 /// Each costs a request within the one deadline of a sign-in.

@@ -2,7 +2,8 @@
 
 use http::HeaderName;
 
-use super::document::{Located, Section};
+use super::document::Section;
+use super::reader::Located;
 use super::{FieldOverrides, IdentityHeaders, NamePattern, UnverifiedEmail, warning};
 
 /// The names of a preset.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::document::{Reader, Section};
+use super::document::Section;
 use super::file::{DAY, SECOND, narrow, small};
+use super::reader::Reader;
 use super::{Counted, Limits};
 
 pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {

@@ -6,9 +6,10 @@ use rustls::pki_types::CertificateDer;
 use crate::auth::account::is_plausible_email;
 
 use super::dialects::read_prefix;
-use super::document::{Located, Reader, Section};
+use super::document::Section;
 use super::file::{DAY, Files, SECOND, check_pem, read_secret};
 use super::github::read_url;
+use super::reader::{Located, Reader};
 use super::{Links, Mail, MailSecurity};
 
 const DEFAULT_PREFIX: &str = "/api/links";

@@ -7,11 +7,12 @@ use http::Method;
 use crate::canonical::method;
 
 use super::cors::{Cors, CorsPolicy, read_route_cors};
-use super::document::{Located, Reader, Section, nearest};
+use super::document::{Section, nearest};
 use super::file::{DAY, Files, SECOND, narrow};
 use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
 use super::problem::Origin;
+use super::reader::{Located, Reader};
 use super::schemes::{Schemes, check_beside, read_challenge, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{

@@ -3,7 +3,8 @@
 
 use http::HeaderName;
 
-use super::document::{Located, Section, nearest};
+use super::document::{Section, nearest};
+use super::reader::Located;
 use super::{Access, Agents, KeyAccess};
 
 /// By what a request can prove who it is from. Tickets and agents' first messages have

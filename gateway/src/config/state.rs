@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::DirectoryChoice;
-use super::document::{Located, Reader};
 use super::problem::Origin;
+use super::reader::{Located, Reader};
 
 /// A store's directory beside a configuration file, and before that where it was started.
 const DATA: &str = "data";

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 
-use super::document::{Located, Reader, Section, nearest};
+use super::document::{Section, nearest};
 use super::file::{Files, check_pem, read_secret};
 use super::problem::Origin;
+use super::reader::{Located, Reader};
 use super::state::{State, find_state};
 use super::{Durability, NodeAddress, SharedStore, Store, Topology, UpstreamTls};
 

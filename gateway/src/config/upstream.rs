@@ -8,8 +8,9 @@ use rustls::pki_types::CertificateDer;
 
 use crate::canonical::host;
 
-use super::document::{Located, Reader, Section, nearest};
+use super::document::{Section, nearest};
 use super::file::{DAY, Files, SECOND, check_pem, small};
+use super::reader::{Located, Reader};
 use super::{
     FieldNames, HttpTarget, Target, Upstream, UpstreamHost, UpstreamProtocol, UpstreamTls,
 };
