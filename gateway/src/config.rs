@@ -9,6 +9,7 @@ mod client;
 pub mod cors;
 mod dialects;
 pub mod document;
+pub mod effective;
 mod exposure;
 pub mod file;
 mod form;
@@ -19,8 +20,10 @@ mod links;
 pub mod page_origin;
 pub mod problem;
 pub mod reader;
+pub mod record;
 mod routes;
 pub mod rules;
+pub mod schema;
 pub mod schemes;
 mod state;
 mod store;
@@ -598,6 +601,16 @@ impl LogFormat {
         ("text", LogFormat::Text),
         ("combined", LogFormat::Combined),
     ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogFormat::Auto => "auto",
+            LogFormat::Json => "json",
+            LogFormat::Text => "text",
+            LogFormat::Combined => "combined",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::document::Section;
 use super::problem::Origin;
 use super::reader::Located;
+use super::record::{fixed, no_items};
 use super::units::parse_network;
 use super::{Claim, ForwardedFamily, Forwarding};
 
@@ -13,6 +14,7 @@ const CLAIMS: [(&str, Claim); 4] =
 
 pub(super) fn read_client(section: Section<'_>) -> (Vec<IpNet>, Forwarding) {
     let written = section.texts("trusted_proxies", A_NETWORK);
+    section.falls_back("trusted_proxies", no_items());
     let proxies = networks(&section, "trusted_proxies", written);
     let families =
         [("x-forwarded", ForwardedFamily::XForwarded), ("forwarded", ForwardedFamily::Forwarded)];
@@ -52,7 +54,8 @@ pub(super) fn networks(
 
 fn read_claims(section: &Section<'_>) -> Vec<Claim> {
     let expected = "one of `for`, `proto`, `host`, `port`";
-    let found = section.texts("believe", expected);
+    let found = section.words("believe", expected, &CLAIMS.map(|(word, _)| word));
+    section.falls_back("believe", fixed(vec!["for", "proto"]));
     if section.given_at("believe") == Origin::Absent {
         return vec![Claim::For, Claim::Proto];
     }

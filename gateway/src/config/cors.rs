@@ -11,6 +11,7 @@ use super::document::Section;
 use super::file::DAY;
 use super::page_origin::{OriginFault, PageOrigin};
 use super::problem::Origin;
+use super::record::{fixed, no_items};
 use super::routes::read_methods;
 
 const EXPECTED: &str = "an origin like \"https://app.example\"";
@@ -167,10 +168,10 @@ pub(super) fn read_route_cors(
         return if given { Cors::Policy(read_policy(table, methods)) } else { Cors::Unset };
     }
     let words = [("upstream", Word::Upstream), ("gateway", Word::Gateway)];
-    match (section.choice("cors", &words, Word::Upstream), of_auth_api) {
-        (Word::Upstream, _) => Cors::Upstream,
-        (Word::Gateway, Some(policy)) => Cors::Policy(policy.clone()),
-        (Word::Gateway, None) => {
+    match (section.one_of("cors", &words), of_auth_api) {
+        (Some(Word::Upstream) | None, _) => Cors::Upstream,
+        (Some(Word::Gateway), Some(policy)) => Cors::Policy(policy.clone()),
+        (Some(Word::Gateway), None) => {
             let help = "write [cors] with origins = [\"https://app.example\"]".to_owned();
             let message = "there is no [cors] to apply here";
             section.note(section.given_at("cors"), "cors", message, Some(help));
@@ -186,11 +187,15 @@ fn read_policy(section: Section<'_>, there: &[Method]) -> CorsPolicy {
     } else {
         AmbientCredentials::Omitted
     };
+    let fields = read_names(&section, "fields");
+    section.falls_back("fields", fixed(vec!["Authorization", "Content-Type", "X-API-Key"]));
+    let exposed = read_names(&section, "expose").unwrap_or_default();
+    section.falls_back("expose", no_items());
     let policy = CorsPolicy {
         origins: read_patterns(&section, credentials),
         methods: read_methods(&section),
-        fields: read_names(&section, "fields").unwrap_or_else(|| FIELDS.to_vec()),
-        exposed: [&EXPOSED[..], &read_names(&section, "expose").unwrap_or_default()].concat(),
+        fields: fields.unwrap_or_else(|| FIELDS.to_vec()),
+        exposed: [&EXPOSED[..], &exposed].concat(),
         max_age: section.duration("max_age", Duration::from_secs(600), Duration::ZERO..=DAY),
         credentials,
     };

@@ -11,7 +11,8 @@ use super::document::Section;
 use super::file::SECOND;
 use super::form::read_path;
 use super::reader::Reader;
-use super::units::{DURATION_FORMS, parse_duration};
+use super::record::{Fallback, FallbackSource, fixed};
+use super::units::{DURATION_FORMS, parse_duration, show_duration};
 use super::{AdminApi, Delivery, Dialect, Dialects, PathMatch};
 
 /// What a dialect's keys are when they are left out.
@@ -29,7 +30,7 @@ pub(super) fn read_dialects(
 ) -> Dialects {
     // The plain environment name gives the default of the contracts that know it; a
     // contract's own key wins (C5).
-    let from_environment = match reader.variable("JWT_EXPIRE_DURATION") {
+    let from_environment = match reader.variable(EXPIRE_VARIABLE) {
         Some(found) => parse_duration(&found.value)
             .filter(|length| ACCESS_TTL.contains(length) && *length <= refresh_ttl)
             .unwrap_or_else(|| {
@@ -50,6 +51,14 @@ pub(super) fn read_dialects(
     let (form, form_section) = read("form", "/api/v1", SECOND * 1_800, false);
     let (status, status_section) = read("status", "/api", from_environment, false);
     let (envelope, envelope_section) = read("envelope", "/api", from_environment, true);
+    if reader.variable(EXPIRE_VARIABLE).is_some() {
+        let length = show_duration(from_environment.min(refresh_ttl));
+        let source = FallbackSource::Variable(EXPIRE_VARIABLE.to_owned());
+        for section in [&status_section, &envelope_section] {
+            let fallback = Fallback { source: source.clone(), ..fixed(length.as_str()) };
+            section.falls_back("access_ttl", fallback);
+        }
+    }
     let (plain, plain_section) = read("plain", "/api/v1", SECOND * 3_600, false);
     for (dialect, section) in [(&form, &form_section), (&plain, &plain_section)] {
         for (name, other) in [("status", &status), ("envelope", &envelope)] {
@@ -70,13 +79,16 @@ pub(super) fn read_dialects(
     Dialects { form, status, rotate_refresh, envelope, plain, keys, reveal_unknown_user }
 }
 
+const EXPIRE_VARIABLE: &str = "JWT_EXPIRE_DURATION";
 const ACCESS_TTL: std::ops::RangeInclusive<Duration> = SECOND..=Duration::from_secs(365 * 86_400);
 /// Where the documents of the contracts are, wherever these are mounted.
 const DOCUMENTS: &str = "/api/openapi";
 
 /// What the paths of an API of ours begin with.
 pub(super) fn read_prefix(section: &Section<'_>, default: &str) -> String {
-    let Some(found) = section.text("prefix", "a path like \"/api/v1\"") else {
+    let found = section.text("prefix", "a path like \"/api/v1\"");
+    section.falls_back("prefix", fixed(default));
+    let Some(found) = found else {
         return default.to_owned();
     };
     let prefix = match read_path(&found.value, PathMatch::Below) {

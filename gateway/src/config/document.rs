@@ -2,21 +2,23 @@
 //! and the environment laid over it.
 //!
 //! Each reader names the key it wants, what it expects there and what holds when
-//! nothing is written; [`Section::finish`] then reports the keys nobody asked
-//! for. `PORTCULLIS_LIMITS__BURST` overrides `limits.burst`.
+//! nothing is written, all of which is recorded; [`Section::finish`] then reports the
+//! keys nobody asked for. `PORTCULLIS_LIMITS__BURST` overrides `limits.burst`.
 
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Origin;
 use super::reader::{ENV_PREFIX, Located, Reader};
-use super::units::{DURATION_FORMS, parse_duration, parse_size};
+use super::record::{Fallback, Step, Takes, fixed};
+use super::units::{DURATION_FORMS, parse_duration, parse_size, show_duration, show_size};
 use super::warning::Kind;
 
 /// One table of the document, or the absence of it.
@@ -25,26 +27,54 @@ pub struct Section<'d> {
     table: Option<&'d DeTable<'d>>,
     origin: Origin,
     path: String,
+    /// The path, with which of a list it is.
+    place: Vec<Step>,
     /// Whether environment variables can name this table: not one of a list.
     overridable: bool,
+    /// A key that an option gives.
+    option: Option<(&'static str, Located<String>)>,
     asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'d> Section<'d> {
     #[must_use]
     pub fn root(reader: &Reader, table: &'d DeTable<'d>) -> Self {
-        Self::new(reader, Some(table), Origin::Absent, String::new(), true)
+        Self {
+            reader: reader.clone(),
+            table: Some(table),
+            origin: Origin::Absent,
+            path: String::new(),
+            place: Vec::new(),
+            overridable: true,
+            option: None,
+            asked: RefCell::default(),
+        }
     }
 
-    fn new(
-        reader: &Reader,
+    fn inner(
+        &self,
         table: Option<&'d DeTable<'d>>,
         origin: Origin,
         path: String,
-        overridable: bool,
-    ) -> Self {
-        let asked = RefCell::default();
-        Self { reader: reader.clone(), table, origin, path, overridable, asked }
+        step: Step,
+    ) -> Section<'d> {
+        let overridable = self.overridable && !matches!(step, Step::Item(..));
+        let place = self.place.iter().cloned().chain([step]).collect();
+        let reader = self.reader.clone();
+        let (option, asked) = (None, RefCell::default());
+        Section { reader, table, origin, path, place, overridable, option, asked }
+    }
+
+    /// The one table of `[[name]]` where the file's count for nothing, with what an option
+    /// or a variable gives.
+    #[must_use]
+    pub fn stand_in(
+        &self,
+        name: &'static str,
+        option: Option<(&'static str, Located<String>)>,
+    ) -> Section<'d> {
+        let step = Step::Item(name.to_owned(), 0);
+        Section { option, ..self.inner(None, Origin::Absent, self.key(name), step) }
     }
 
     #[must_use]
@@ -60,12 +90,16 @@ impl<'d> Section<'d> {
 
     #[must_use]
     pub fn is_present(&self) -> bool {
+        if let Some((last, parent)) = self.place.split_last() {
+            self.reader.settings().notice(parent, last.name());
+        }
         self.table.is_some()
     }
 
     /// Whether something stands under the key, readable or not.
     #[must_use]
     pub fn is_written(&self, name: &str) -> bool {
+        self.reader.settings().notice(&self.place, name);
         self.table.is_some_and(|table| table.contains_key(name))
     }
 
@@ -85,6 +119,7 @@ impl<'d> Section<'d> {
     /// Where the key's value comes from; [`Origin::Absent`] when it is given nowhere.
     #[must_use]
     pub fn given_at(&self, name: &str) -> Origin {
+        self.reader.settings().notice(&self.place, name);
         match (self.variable(name), self.table.and_then(|table| table.get(name))) {
             (Some(variable), _) => variable.origin,
             (None, Some(written)) => Origin::File(written.span()),
@@ -93,7 +128,24 @@ impl<'d> Section<'d> {
     }
 
     pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: Option<String>) {
-        self.reader.note(origin, &self.key(name), message, help);
+        let by_option = self.option.as_ref().is_some_and(|(key, _)| *key == name);
+        let key = if by_option { String::new() } else { self.key(name) };
+        self.reader.note(origin, &key, message, help);
+    }
+
+    /// Records what holds if nothing is written under the key.
+    pub fn falls_back(&self, name: &'static str, fallback: Fallback) {
+        self.reader.settings().fall_back(&self.place, name, fallback);
+    }
+
+    /// Records what a key takes that is read as something more general.
+    pub fn recorded_as(&self, name: &'static str, takes: Takes) {
+        self.reader.settings().ask(&self.place, name, takes);
+    }
+
+    /// Records what a key is set to.
+    pub fn is_found(&self, name: &'static str, value: impl Into<Value>, origin: Origin) {
+        self.reader.settings().find(&self.place, name, value.into(), origin);
     }
 
     pub fn note_secret_file(&self, path: &Located<PathBuf>, name: &str) {
@@ -110,6 +162,9 @@ impl<'d> Section<'d> {
     }
 
     fn variable(&self, name: &str) -> Option<Located<String>> {
+        if let Some((_, given)) = self.option.as_ref().filter(|(key, _)| *key == name) {
+            return Some(given.clone());
+        }
         if !self.overridable {
             return None;
         }
@@ -121,26 +176,34 @@ impl<'d> Section<'d> {
     fn scalar<T>(
         &self,
         name: &'static str,
+        takes: &Takes,
         expected: &str,
         from_file: impl Fn(&DeValue<'_>) -> Option<T>,
         from_text: impl Fn(&str) -> Option<T>,
     ) -> Option<Located<T>> {
         let written = self.raw(name);
+        self.recorded_as(name, takes.clone());
         let wrong = |origin: Origin, found: String| {
             self.note(origin, name, format!("expected {expected}, found {found}"), None);
             None
         };
         if let Some(variable) = self.variable(name) {
-            let origin = variable.origin.clone();
-            return match from_text(variable.value.trim()) {
-                Some(value) => Some(Located { value, origin }),
+            let (text, origin) = (variable.value.trim(), variable.origin.clone());
+            return match from_text(text) {
+                Some(value) => {
+                    self.is_found(name, takes.from_text(text), origin.clone());
+                    Some(Located { value, origin })
+                }
                 None => wrong(origin, "something else".to_owned()),
             };
         }
         let written = written?;
         let origin = Origin::File(written.span());
         match from_file(written.get_ref()) {
-            Some(value) => Some(Located { value, origin }),
+            Some(value) => {
+                self.is_found(name, plain(written.get_ref()), origin.clone());
+                Some(Located { value, origin })
+            }
             None => wrong(origin, describe(written.get_ref())),
         }
     }
@@ -148,14 +211,28 @@ impl<'d> Section<'d> {
     #[must_use]
     pub fn text(&self, name: &'static str, expected: &str) -> Option<Located<String>> {
         let nonempty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        self.scalar(name, expected, |value| value.as_str().and_then(nonempty), nonempty)
+        let from_file = |value: &DeValue<'_>| value.as_str().and_then(nonempty);
+        self.scalar(name, &Takes::Text, expected, from_file, nonempty)
+    }
+
+    /// A text that has a default.
+    #[must_use]
+    pub fn text_or(&self, name: &'static str, expected: &str, default: &str) -> String {
+        let found = self.text(name, expected);
+        self.falls_back(name, fixed(default));
+        found.map_or_else(|| default.to_owned(), |found| found.value)
     }
 
     /// A path. A relative one of the file begins where the file lies, one of the environment
     /// in the working directory.
     #[must_use]
     pub fn path(&self, name: &'static str, expected: &str) -> Option<Located<PathBuf>> {
-        self.text(name, expected).map(|found| self.reader.locate(found))
+        let found = self.text(name, expected).map(|found| self.reader.locate(found));
+        self.recorded_as(name, Takes::Path);
+        if let Some(path) = &found {
+            self.is_found(name, show_path(&path.value), path.origin.clone());
+        }
+        found
     }
 
     #[must_use]
@@ -169,8 +246,10 @@ impl<'d> Section<'d> {
             DeValue::Boolean(truth) => Some(*truth),
             _ => None,
         };
-        self.scalar(name, "true or false", from_file, |text| text.parse().ok())
-            .map_or(default, |found| found.value)
+        let from_text = |text: &str| text.parse().ok();
+        let found = self.scalar(name, &Takes::Boolean, "true or false", from_file, from_text);
+        self.falls_back(name, fixed(default));
+        found.map_or(default, |found| found.value)
     }
 
     #[must_use]
@@ -198,8 +277,11 @@ impl<'d> Section<'d> {
                 .ok()
                 .and_then(in_range)
         };
-        self.scalar(name, &expected, from_file, |text| text.parse().ok().and_then(in_range))
-            .map_or(default, |found| found.value)
+        let from_text = |text: &str| text.parse().ok().and_then(in_range);
+        let takes = Takes::Integer(range.clone());
+        let found = self.scalar(name, &takes, &expected, from_file, from_text);
+        self.falls_back(name, fixed(default));
+        found.map_or(default, |found| found.value)
     }
 
     #[must_use]
@@ -215,8 +297,11 @@ impl<'d> Section<'d> {
             range.end()
         );
         let parse = |text: &str| parse_duration(text).filter(|length| range.contains(length));
-        self.scalar(name, &expected, |value| in_text(value).and_then(|text| parse(&text)), parse)
-            .map_or(default, |found| found.value)
+        let from_file = |value: &DeValue<'_>| in_text(value).and_then(|text| parse(&text));
+        let takes = Takes::Duration(range.clone());
+        let found = self.scalar(name, &takes, &expected, from_file, parse);
+        self.falls_back(name, fixed(show_duration(default)));
+        found.map_or(default, |found| found.value)
     }
 
     /// A duration; `"off"` is `None`.
@@ -234,8 +319,24 @@ impl<'d> Section<'d> {
             "off" => Some(None),
             _ => parse_duration(text).filter(|length| range.contains(length)).map(Some),
         };
-        self.scalar(name, &expected, |value| in_text(value).and_then(|text| parse(&text)), parse)
-            .map_or(default, |found| found.value)
+        let from_file = |value: &DeValue<'_>| in_text(value).and_then(|text| parse(&text));
+        let takes = Takes::DurationOrOff(range.clone());
+        let found = self.scalar(name, &takes, &expected, from_file, parse);
+        self.falls_back(name, fixed(default.map_or_else(|| "off".to_owned(), show_duration)));
+        found.map_or(default, |found| found.value)
+    }
+
+    /// A number of bytes within bounds.
+    #[must_use]
+    pub fn bytes(&self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let (least, most) = (show_size(*range.start()), show_size(*range.end()));
+        let expected = format!("a size like \"64KiB\", from {least} to {most}");
+        let parse = |text: &str| parse_size(text).filter(|size| range.contains(size));
+        let from_file = |value: &DeValue<'_>| in_text(value).and_then(|text| parse(&text));
+        let takes = Takes::Size(range.clone());
+        let found = self.scalar(name, &takes, &expected, from_file, parse);
+        self.falls_back(name, fixed(show_size(default)));
+        found.map_or(default, |found| found.value)
     }
 
     /// A number of bytes; `"unlimited"` is `None`.
@@ -245,24 +346,41 @@ impl<'d> Section<'d> {
             if text == "unlimited" { Some(None) } else { parse_size(text).map(Some) }
         };
         let expected = "a size like \"64KiB\", \"10MiB\" or \"unlimited\"";
-        self.scalar(name, expected, |value| in_text(value).and_then(|text| parse(&text)), parse)
-            .map_or(default, |found| found.value)
+        let from_file = |value: &DeValue<'_>| in_text(value).and_then(|text| parse(&text));
+        let found = self.scalar(name, &Takes::SizeOrUnlimited, expected, from_file, parse);
+        self.falls_back(name, fixed(default.map_or_else(|| "unlimited".to_owned(), show_size)));
+        found.map_or(default, |found| found.value)
     }
 
     /// One of a few words.
     #[must_use]
-    pub fn choice<T: Copy>(&self, name: &'static str, words: &[(&str, T)], default: T) -> T {
+    pub fn choice<T: Copy + PartialEq>(
+        &self,
+        name: &'static str,
+        words: &[(&str, T)],
+        default: T,
+    ) -> T {
+        let found = self.one_of(name, words);
+        if let Some((word, _)) = words.iter().find(|(_, value)| *value == default) {
+            self.falls_back(name, fixed(*word));
+        }
+        found.unwrap_or(default)
+    }
+
+    /// One of a few words, if there is a good one.
+    #[must_use]
+    pub fn one_of<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         let listed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let expected = format!("one of {}", quoted(&listed));
-        let Some(found) = self.text(name, &expected) else {
-            return default;
-        };
+        let found = self.text(name, &expected);
+        self.recorded_as(name, Takes::Choice(owned(&listed)));
+        let found = found?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == found.value) {
-            return *value;
+            return Some(*value);
         }
         let message = format!("expected {expected}, found {:?}", found.value);
         self.note(found.origin, name, message, nearest(&found.value, listed.into_iter()));
-        default
+        None
     }
 
     /// `true`, `false`, or one of a few words.
@@ -285,15 +403,21 @@ impl<'d> Section<'d> {
             // Booleans are no text here: "true" is a mistake.
             _ => value.as_str().filter(|text| listed.contains(text)).and_then(parse),
         };
-        self.scalar(name, &expected, from_file, parse).map_or(off, |found| found.value)
+        let takes = Takes::BooleanOr(owned(&listed));
+        let found = self.scalar(name, &takes, &expected, from_file, parse);
+        self.falls_back(name, fixed(false));
+        found.map_or(off, |found| found.value)
     }
 
     /// A list of texts; in the environment separated by commas.
     #[must_use]
     pub fn texts(&self, name: &'static str, expected: &str) -> Vec<Located<String>> {
         let written = self.raw(name);
+        self.recorded_as(name, Takes::Texts);
         if let Some(variable) = self.variable(name) {
             let parts = variable.value.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let listed: Vec<&str> = parts.clone().collect();
+            self.is_found(name, listed, variable.origin.clone());
             return parts
                 .map(|part| Located { value: part.to_owned(), origin: variable.origin.clone() })
                 .collect();
@@ -307,6 +431,7 @@ impl<'d> Section<'d> {
             self.note(Origin::File(written.span()), name, message, None);
             return Vec::new();
         };
+        self.is_found(name, plain(written.get_ref()), Origin::File(written.span()));
         let mut texts = Vec::new();
         for item in items {
             let origin = Origin::File(item.span());
@@ -319,6 +444,19 @@ impl<'d> Section<'d> {
             }
         }
         texts
+    }
+
+    /// Some of a few words: as [`Self::texts`], and the reader compares them.
+    #[must_use]
+    pub fn words(
+        &self,
+        name: &'static str,
+        expected: &str,
+        words: &[&str],
+    ) -> Vec<Located<String>> {
+        let found = self.texts(name, expected);
+        self.recorded_as(name, Takes::Words(owned(words)));
+        found
     }
 
     /// A table inside this one; reads as empty when it is not written.
@@ -340,13 +478,19 @@ impl<'d> Section<'d> {
             }
             table
         });
-        Section::new(&self.reader, table, origin, self.key(name), self.overridable)
+        self.recorded_as(name, Takes::Table);
+        if table.is_some() {
+            self.is_found(name, Value::Null, origin.clone());
+        }
+        self.inner(table, origin, self.key(name), Step::Table(name.to_owned()))
     }
 
     /// The tables of `[[name]]`.
     #[must_use]
     pub fn sections(&self, name: &'static str) -> Vec<Section<'d>> {
-        let Some(written) = self.raw(name) else {
+        let written = self.raw(name);
+        self.recorded_as(name, Takes::Tables);
+        let Some(written) = written else {
             return Vec::new();
         };
         let path = self.key(name);
@@ -360,12 +504,12 @@ impl<'d> Section<'d> {
             return Vec::new();
         };
         let mut sections = Vec::new();
-        for item in items {
+        for (index, item) in items.iter().enumerate() {
             match item.get_ref().as_table() {
                 Some(table) => {
                     let origin = Origin::File(item.span());
-                    let path = path.clone();
-                    sections.push(Section::new(&self.reader, Some(table), origin, path, false));
+                    let step = Step::Item(name.to_owned(), index);
+                    sections.push(self.inner(Some(table), origin, path.clone(), step));
                 }
                 None => wrong(item),
             }
@@ -377,6 +521,7 @@ impl<'d> Section<'d> {
     #[must_use]
     pub fn named_sections(&self, name: &'static str) -> Vec<(Located<String>, Section<'d>)> {
         let parent = self.section(name);
+        self.recorded_as(name, Takes::NamedTables);
         let Some(table) = parent.table else {
             return Vec::new();
         };
@@ -388,8 +533,8 @@ impl<'d> Section<'d> {
             match value.get_ref().as_table() {
                 Some(inner) => {
                     let origin = Origin::File(key.span());
-                    let inner = Section::new(&self.reader, Some(inner), origin, path, true);
-                    sections.push((given, inner));
+                    let step = Step::Named(name.to_owned(), given.value.clone());
+                    sections.push((given, self.inner(Some(inner), origin, path, step)));
                 }
                 None => self.reader.note(
                     Origin::File(value.span()),
@@ -426,6 +571,29 @@ fn in_text(value: &DeValue<'_>) -> Option<String> {
         DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
         _ => None,
     }
+}
+
+/// A value as it is written down again.
+fn plain(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Integer(number) => {
+            let digits = number.as_str().replace('_', "");
+            u64::from_str_radix(&digits, number.radix()).map_or(Value::Null, Value::from)
+        }
+        DeValue::Boolean(truth) => Value::Bool(*truth),
+        DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect(),
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Value::Null,
+    }
+}
+
+/// Where a path leads, wherever it is read again.
+pub(super) fn show_path(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 fn describe(value: &DeValue<'_>) -> String {

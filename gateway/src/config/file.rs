@@ -17,7 +17,7 @@ use crate::crypto::jwt::MIN_SECRET_BYTES;
 use super::client::read_client;
 use super::cors::read_cors;
 use super::dialects::{read_admin, read_dialects};
-use super::document::Section;
+use super::document::{Section, show_path};
 use super::exposure;
 use super::github::read_github;
 use super::identity::read_identity;
@@ -26,6 +26,7 @@ use super::links::{read_links, read_mail};
 use super::page_origin::read_origins;
 use super::problem::{Origin, Problem, Problems};
 use super::reader::{Located, Reader};
+use super::record::{Settings, computed, fixed, unwritten};
 use super::routes::read_routes;
 use super::store::{Certificates, Read, SharedAt, read_store};
 use super::warning;
@@ -77,6 +78,15 @@ pub enum Files {
 /// # Errors
 /// Every problem found, rendered with its place.
 pub fn load(sources: Sources) -> Result<Config, Problems> {
+    load_with_settings(sources).map(|(config, _)| config)
+}
+
+/// Reads and checks a whole configuration, and tells which keys there are, what each is
+/// set to, and where.
+///
+/// # Errors
+/// Every problem found, rendered with its place.
+pub fn load_with_settings(sources: Sources) -> Result<(Config, Settings), Problems> {
     let beside = sources.file.as_ref().map(|(name, _)| {
         let parent = Path::new(name).parent().unwrap_or(Path::new(""));
         sources.beside.unwrap_or_else(|| parent.to_owned())
@@ -112,7 +122,20 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
         return Err(Problems::render(&name, &text, &problems));
     }
     let warnings = reader.take_warnings(&name, &text);
-    Ok(Config { warnings, secret_files: reader.take_secret_files(&name, &text), ..config })
+    let secret_files = reader.take_secret_files(&name, &text);
+    let settings = std::mem::take(&mut *reader.settings());
+    Ok((Config { warnings, secret_files, ..config }, settings))
+}
+
+/// Every key that is asked for when this is read, whatever else it lacks.
+pub(super) fn keys_asked_for(text: &str) -> Settings {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let reader = Reader::new(BTreeMap::new(), Vec::new(), Path::new(""));
+    let root = Section::root(&reader, document.get_ref());
+    let given =
+        Given { beside: Some(Path::new("")), to: None, listen: None, files: Files::NotNeeded };
+    let _ = read(&reader, root, given);
+    std::mem::take(&mut *reader.settings())
 }
 
 /// What is known beside the document and the environment.
@@ -199,26 +222,14 @@ fn read_listeners(
     proxies: bool,
 ) -> Vec<Listener> {
     let expected = "an address like \"[::]:8443\" or \"127.0.0.1:8443\"";
-    let sections = root.sections("listener");
+    let mut sections = root.sections("listener");
     let variable = reader.variable("PORTCULLIS_LISTEN");
     let given = match listen {
         Some(value) => Some(Located { value, origin: Origin::CommandLine("--listen") }),
         None => variable,
     };
     if given.is_some() || sections.is_empty() {
-        let address = match given {
-            Some(found) => found.value.parse().unwrap_or_else(|_| {
-                let message = format!("expected {expected}, found {:?}", found.value);
-                reader.note(found.origin, "", message, None);
-                DEFAULT_ADDRESS
-            }),
-            None => DEFAULT_ADDRESS,
-        };
-        return vec![Listener {
-            address,
-            transport: Transport::Tls,
-            proxy_protocol: ProxyProtocol::Off,
-        }];
+        sections = vec![root.stand_in("listener", given.map(|given| ("address", given)))];
     }
     sections
         .into_iter()
@@ -231,6 +242,7 @@ fn read_listeners(
                 }),
                 None => DEFAULT_ADDRESS,
             };
+            section.falls_back("address", fixed(DEFAULT_ADDRESS.to_string()));
             let transport =
                 if section.boolean("tls", true) { Transport::Tls } else { Transport::Plain };
             let proxy_protocol = if section.boolean("proxy_protocol", false) {
@@ -289,12 +301,14 @@ fn read_tls(section: Section<'_>, own: Certificates, files: Files) -> Tls {
     if let Some(key) = &key {
         section.note_secret_file(key, "key");
     }
-    let path = |found: Option<Located<PathBuf>>, default: &str| {
-        found.map_or_else(|| own.directory.join(default), |found| found.value)
+    let path = |name, found: Option<Located<PathBuf>>, file: &str| {
+        let default = own.directory.join(file);
+        section.falls_back(name, unwritten(computed(show_path(&default))));
+        found.map_or(default, |found| found.value)
     };
     let tls = Tls {
-        certificate: path(certificate, "server.pem"),
-        key: path(key, "server.key"),
+        certificate: path("certificate", certificate, "server.pem"),
+        key: path("key", key, "server.key"),
         self_signed,
         former: own.former.clone().filter(|_| self_signed == SelfSigned::WhenMissing),
         sni: if section.boolean("sni_must_match_host", false) {
@@ -327,9 +341,7 @@ fn read_hsts(section: &Section<'_>) -> Option<Hsts> {
 }
 
 fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
-    let text = |name, default: &str| {
-        section.text(name, "a short text").map_or_else(|| default.to_owned(), |found| found.value)
-    };
+    let text = |name, default: &str| section.text_or(name, "a short text", default);
     let secret_file = section.path("secret_key_file", "the path of a file");
     let previous_file = section.path("previous_secret_key_file", "the path of a file");
     let secret_key = read_secret(reader, "SECRET_KEY", secret_file);
@@ -355,8 +367,6 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
         let message = "expected visible ASCII without quotes and backslashes";
         section.note(section.origin(), "realm", message, None);
     }
-    let processors =
-        std::thread::available_parallelism().map_or(1, |count| (count.get() / 2).max(1));
     let bcrypt_cost = read_bcrypt_cost(&section);
     let auth = Auth {
         secret_key: secret_key.map(|found| found.value),
@@ -379,11 +389,20 @@ fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
         ),
         local_accounts: section.boolean("local_accounts", true),
         bcrypt_cost,
-        hash_threads: small(section.integer("hash_threads", processors as u64, 1..=256)),
+        hash_threads: read_hash_threads(&section),
         hash_queue: small(section.integer("hash_queue", 128, 1..=65_536)),
     };
     section.finish();
     auth
+}
+
+/// Half the processors, if nothing is written.
+fn read_hash_threads(section: &Section<'_>) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let default = (processors / 2).max(1) as u64;
+    let threads = section.integer("hash_threads", default, 1..=256);
+    section.falls_back("hash_threads", computed(default));
+    small(threads)
 }
 
 /// Whoever wrote the file opened registration for its routes, not for what `--to` names.
@@ -393,6 +412,7 @@ fn close_registration(section: &Section<'_>, auth: &mut Auth) {
         let message = "not taken over with --to: registration is closed";
         section.warn(warning::REGISTRATION_CLOSED_BY_TO, origin, "registration", message);
         auth.registration = Registering::Closed;
+        section.is_found("registration", "closed", Origin::CommandLine("--to"));
     }
 }
 
@@ -432,11 +452,13 @@ pub(super) fn read_secret(
             None
         }
         (Some(direct), None) => {
+            reader.settings().note_secret(name, direct.origin.clone());
             Some(Located { value: Secret::new(direct.value), origin: direct.origin })
         }
         (None, Some(file)) => match std::fs::read_to_string(&file.value) {
             Ok(text) => {
                 reader.note_secret_file(&file, &format!("{name}_FILE"));
+                reader.settings().note_secret(name, file.origin.clone());
                 let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text);
                 let text = text.strip_suffix('\r').map_or(text, |text| text);
                 Some(Located { value: text.into(), origin: file.origin })

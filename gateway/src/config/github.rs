@@ -11,6 +11,7 @@ use crate::auth::secret::Secret;
 use super::document::Section;
 use super::file::{Files, check_pem, read_secret};
 use super::reader::{Located, Reader};
+use super::record::{fixed, no_items, unwritten};
 use super::{GitHub, ServiceUrl, Team};
 
 /// Each costs a request within the one deadline of a sign-in.
@@ -27,6 +28,9 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
     let roots = section.path("roots", "the path of a PEM file");
     if let (Files::Needed, Some(roots)) = (files, &roots) {
         check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
+    }
+    for (key, host) in [("base_url", "github.com"), ("api_url", "api.github.com")] {
+        section.falls_back(key, unwritten(fixed(format!("https://{host}"))));
     }
     match (&base_url, &api_url) {
         (Some(found), None) | (None, Some(found)) => {
@@ -73,6 +77,9 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
             })
         })
         .collect::<Vec<_>>();
+    for key in ["organizations", "teams"] {
+        section.falls_back(key, no_items());
+    }
     if organizations.len() + teams.len() > MAX_MEMBERSHIPS {
         let message = format!("at most {MAX_MEMBERSHIPS} organisations and teams together");
         section.note(section.origin(), "teams", message, None);

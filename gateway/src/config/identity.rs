@@ -4,6 +4,7 @@ use http::HeaderName;
 
 use super::document::Section;
 use super::reader::Located;
+use super::record::no_items;
 use super::{FieldOverrides, IdentityHeaders, NamePattern, UnverifiedEmail, warning};
 
 /// The names of a preset.
@@ -110,7 +111,9 @@ fn read_patterns(
 ) -> Vec<Located<NamePattern>> {
     let expected = "the name of a header field, or a family like \"X-Vendor-*\"";
     let mut patterns = Vec::new();
-    for Located { value, origin } in section.texts(key, expected) {
+    let found = section.texts(key, expected);
+    section.falls_back(key, no_items());
+    for Located { value, origin } in found {
         match parse_pattern(&value) {
             Some(pattern) => match kept_from(&pattern, identity) {
                 None => patterns.push(Located { value: pattern, origin }),

@@ -1,5 +1,6 @@
 //! `[limits]`: what clients may use up.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::document::Section;
@@ -9,32 +10,37 @@ use super::{Counted, Limits};
 
 pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
     let count = |name, default, range| small(section.integer(name, default, range));
-    let bytes = |name, default: u64, range: std::ops::RangeInclusive<u64>| match section
-        .size(name, Some(default))
-    {
-        Some(bytes) if range.contains(&bytes) => small(bytes),
-        _ => {
-            let message =
-                format!("expected a size from {} to {} bytes", range.start(), range.end());
-            section.note(section.origin(), name, message, None);
-            small(default)
-        }
-    };
-    let number = |name: &str, fallback: u64, range: std::ops::RangeInclusive<u64>| {
+    let bytes = |name, default, range| small(section.bytes(name, default, range));
+    let number = |name: &str,
+                  key: &'static str,
+                  unit: &str,
+                  otherwise,
+                  range: RangeInclusive<u64>| {
         let Some(found) = reader.variable(name) else {
-            return fallback;
+            return otherwise;
         };
-        found.value.trim().parse().ok().filter(|value| range.contains(value)).unwrap_or_else(|| {
-            let message =
-                format!("expected a whole number from {} to {}", range.start(), range.end());
-            reader.note(found.origin, "", message, None);
-            fallback
-        })
+        match found.value.trim().parse().ok().filter(|value| range.contains(value)) {
+            Some(value) if unit.is_empty() => {
+                section.is_found(key, value, found.origin);
+                value
+            }
+            Some(value) => {
+                section.is_found(key, format!("{value}{unit}"), found.origin);
+                value
+            }
+            None => {
+                let message =
+                    format!("expected a whole number from {} to {}", range.start(), range.end());
+                reader.note(found.origin, "", message, None);
+                otherwise
+            }
+        }
     };
     let attempts = section.integer("max_login_attempts", 5, 1..=1_000_000);
     let window = section.duration("login_window", SECOND * 300, SECOND..=DAY);
-    let attempts = number("MAX_LOGIN_ATTEMPTS", attempts, 1..=1_000_000);
-    let window = number("RATE_LIMIT_WINDOW_SECONDS", window.as_secs(), 1..=86_400);
+    let attempts = number("MAX_LOGIN_ATTEMPTS", "max_login_attempts", "", attempts, 1..=1_000_000);
+    let window =
+        number("RATE_LIMIT_WINDOW_SECONDS", "login_window", "s", window.as_secs(), 1..=86_400);
     let counted = [("passwords", Counted::Passwords), ("all", Counted::All)];
     let held = |name, default| {
         small(section.integer_because(

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::document::Section;
+use super::record::no_items;
 
 const EXPECTED: &str = "an origin like \"https://app.example\"";
 const MAX_HOST_BYTES: usize = 253;
@@ -161,7 +162,9 @@ fn normal_host(host: &str) -> Option<String> {
 /// The origins under the key `origins`.
 pub(super) fn read_origins(section: &Section<'_>) -> Vec<PageOrigin> {
     let mut origins = Vec::new();
-    for found in section.texts("origins", EXPECTED) {
+    let found = section.texts("origins", EXPECTED);
+    section.falls_back("origins", no_items());
+    for found in found {
         match PageOrigin::parse(&found.value) {
             Ok(origin) if origins.contains(&origin) => {}
             Ok(origin) => origins.push(origin),

@@ -1,7 +1,7 @@
 //! What all readers of a configuration share: the environment, what was found wrong or
 //! seldom meant, and which files hold secrets.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::SecretFile;
 use super::document::nearest;
 use super::problem::{Origin, Problem, place_of};
+use super::record::Settings;
 use super::warning::{Kind, Noted, Warning};
 
 pub(super) const ENV_PREFIX: &str = "PORTCULLIS_";
@@ -34,6 +35,7 @@ pub struct Reader {
     unreadable: Rc<Vec<String>>,
     /// Where the file lies: its relative paths begin there.
     beside: Rc<Path>,
+    settings: Rc<RefCell<Settings>>,
     /// Every environment name some reader has asked for.
     known_names: Rc<RefCell<Vec<String>>>,
 }
@@ -52,6 +54,7 @@ impl Reader {
             environment: Rc::new(environment),
             unreadable: Rc::new(unreadable),
             beside: beside.into(),
+            settings: Rc::default(),
             known_names: Rc::default(),
         }
     }
@@ -137,6 +140,11 @@ impl Reader {
                 self.note(Origin::Environment(name.clone()), "", "no such setting", help);
             }
         }
+    }
+
+    /// What was asked for and found.
+    pub(super) fn settings(&self) -> RefMut<'_, Settings> {
+        self.settings.borrow_mut()
     }
 
     #[must_use]

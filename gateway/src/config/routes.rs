@@ -6,14 +6,15 @@ use http::Method;
 
 use crate::canonical::method;
 
-use super::cors::{Cors, CorsPolicy, read_route_cors};
+use super::cors::{CorsPolicy, read_route_cors};
 use super::document::{Section, nearest};
 use super::file::{DAY, Files, SECOND, narrow};
 use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
 use super::problem::Origin;
 use super::reader::{Located, Reader};
-use super::schemes::{Schemes, check_beside, read_challenge, read_schemes};
+use super::record::{fixed, no_items};
+use super::schemes::{check_beside, read_challenge, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
 use super::{
     Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
@@ -31,13 +32,10 @@ pub(super) fn read_routes(
     let sections = root.named_sections("upstream").into_iter();
     let mut upstreams: Vec<Upstream> =
         sections.map(|section| read_upstream(section, files)).collect();
-    let sections = root.sections("route");
+    let mut sections = root.sections("route");
     if let Some(to) = to {
         let place = Located { value: to, origin: Origin::CommandLine("--to") };
-        let upstream = resolve_upstream(reader, "", &place, &mut upstreams).unwrap_or(0);
-        let mut routes = vec![catch_all(upstream, limits.body_bytes)];
-        rules::settle_paths(&mut routes, &upstreams);
-        return (upstreams, routes);
+        sections = vec![root.stand_in("route", Some(("upstream", place)))];
     }
     if sections.is_empty() {
         let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
@@ -50,7 +48,7 @@ pub(super) fn read_routes(
         let origin = section.origin();
         let scopes = (section.given_at("scopes"), section.key("keys"));
         let paths = (section.given_at("paths"), section.key("paths"));
-        let Some(route) = read_route(reader, section, &mut upstreams, limits, cors) else {
+        let Some(route) = read_route(section, &mut upstreams, limits, cors) else {
             continue;
         };
         if routes.iter().any(|other| is_duplicate(other, &route)) {
@@ -83,41 +81,12 @@ fn overlap(left: &Route, right: &Route) -> bool {
     }
 }
 
-fn catch_all(upstream: usize, body_bytes: Option<u64>) -> Route {
-    Route {
-        id: "/".to_owned(),
-        host: HostMatch::Any,
-        path: "/".to_owned(),
-        extent: PathMatch::Below,
-        methods: Vec::new(),
-        upstream,
-        access: Access::Authenticated {
-            roles: Vec::new(),
-            scopes: Vec::new(),
-            keys: KeyAccess::default(),
-        },
-        body_bytes,
-        timeout: SECOND * 60,
-        credential: CredentialForwarding::Strip,
-        tickets: Tickets::NotAccepted,
-        agents: Agents::NotAccepted,
-        upgrades: Vec::new(),
-        origins: Vec::new(),
-        paths: unsettled(PathForm::Strict, Chosen::Auto),
-        cors: Cors::Unset,
-        schemes: Schemes::ALL,
-        challenge: None,
-        rate: Rate::Common,
-    }
-}
-
 /// Until all routes are known.
 fn unsettled(form: PathForm, chosen: Chosen) -> Paths {
     Paths { form, chosen, beside: None, stricter: Vec::new() }
 }
 
 fn read_route(
-    reader: &Reader,
     section: Section<'_>,
     upstreams: &mut Vec<Upstream>,
     limits: &Limits,
@@ -174,7 +143,7 @@ fn read_route(
     let cors = read_route_cors(&section, &methods, of_auth_api);
     let id = section.text("id", "a short name").map(|found| found.value);
     let upstream = match section.text("upstream", "a URL, \"echo\" or the name of an upstream") {
-        Some(found) => resolve_upstream(reader, &section.key("upstream"), &found, upstreams),
+        Some(found) => resolve_upstream(&section, &found, upstreams),
         None => {
             if !section.is_written("upstream") {
                 let help = "write upstream = \"http://127.0.0.1:3000\"".to_owned();
@@ -214,7 +183,7 @@ fn read_route(
 /// A table, or a word.
 fn read_rate(section: &Section<'_>) -> Rate {
     if section.is_text("rate") {
-        return section.choice("rate", &[("none", Rate::Unlimited)], Rate::Unlimited);
+        return section.one_of("rate", &[("none", Rate::Unlimited)]).unwrap_or(Rate::Unlimited);
     }
     let table = section.section("rate");
     if !table.is_present() {
@@ -252,7 +221,9 @@ fn read_keys(section: &Section<'_>, agents: Agents) -> KeyAccess {
 fn read_upgrades(section: &Section<'_>, access: &Access) -> Vec<RawProtocol> {
     let expected = "\"tcp\" or \"spdy/3.1\"";
     let mut upgrades = Vec::new();
-    for found in section.texts("upgrades", expected) {
+    let found = section.texts("upgrades", expected);
+    section.falls_back("upgrades", no_items());
+    for found in found {
         let named = |one: &RawProtocol| one.name().eq_ignore_ascii_case(&found.value);
         match RawProtocol::ALL.into_iter().find(named) {
             Some(protocol) => upgrades.push(protocol),
@@ -320,7 +291,9 @@ fn read_route_host(section: &Section<'_>) -> HostMatch {
 
 fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch) {
     let extent = if section.boolean("exact", false) { PathMatch::Exact } else { PathMatch::Below };
-    let Some(found) = section.text("path", "a path that begins with \"/\"") else {
+    let found = section.text("path", "a path that begins with \"/\"");
+    section.falls_back("path", fixed("/"));
+    let Some(found) = found else {
         return ("/".to_owned(), extent);
     };
     let path = read_path(&found.value, extent).unwrap_or_else(|unfit| {

@@ -170,7 +170,7 @@ fn is_token(text: &str) -> bool {
 pub(super) fn read_schemes(section: &Section<'_>) -> Schemes {
     let listed = WORDS.map(|(word, _)| word);
     let expected = format!("one of {}", listed.map(|word| format!("`{word}`")).join(", "));
-    let found = section.texts("schemes", &expected);
+    let found = section.words("schemes", &expected, &listed);
     if !section.is_given("schemes") {
         return Schemes::ALL;
     }

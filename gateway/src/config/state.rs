@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use super::DirectoryChoice;
 use super::problem::Origin;
 use super::reader::{Located, Reader};
+use super::record::FallbackSource;
 
 /// A store's directory beside a configuration file, and before that where it was started.
 const DATA: &str = "data";
 /// Of a certificate that the gateway makes itself.
 const CERTS: &str = "certs";
+/// Where systemd says that a unit keeps state.
+const STATE_VARIABLE: &str = "STATE_DIRECTORY";
 const PROGRAM: &str = "portcullis";
 
 /// Where state lies.
@@ -23,6 +26,8 @@ pub(super) struct State {
     /// Where version 0.1 kept both, if that is elsewhere.
     pub former_store: Option<PathBuf>,
     pub former_certificates: Option<PathBuf>,
+    /// What says where the store lies, if no key does.
+    pub source: FallbackSource,
 }
 
 /// In this order: `store.path`; `$STATE_DIRECTORY` (systemd); `data` and `certs` beside the
@@ -37,6 +42,10 @@ pub(super) fn find_state(
     let chosen = match (&path, &given) {
         (None, None) => DirectoryChoice::Conventional,
         _ => DirectoryChoice::Named,
+    };
+    let source = match given {
+        Some(_) => FallbackSource::Variable(STATE_VARIABLE.to_owned()),
+        None => FallbackSource::Computed,
     };
     let certificates = given.as_deref().or(beside).map(|directory| directory.join(CERTS));
     let store = match (path, given, beside) {
@@ -59,12 +68,13 @@ pub(super) fn find_state(
         store,
         chosen,
         certificates,
+        source,
     }
 }
 
 /// The first of the directories that systemd has made for the unit.
 fn state_directory(reader: &Reader) -> Option<PathBuf> {
-    let found = reader.variable("STATE_DIRECTORY")?;
+    let found = reader.variable(STATE_VARIABLE)?;
     let first = found.value.split(':').next().unwrap_or_default();
     (!first.is_empty()).then(|| first.into())
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 
-use super::document::{Section, nearest};
+use super::document::{Section, nearest, show_path};
 use super::file::{Files, check_pem, read_secret};
 use super::problem::Origin;
 use super::reader::{Located, Reader};
+use super::record::{Fallback, Takes, computed, fixed, unwritten};
 use super::state::{State, find_state};
 use super::{Durability, NodeAddress, SharedStore, Store, Topology, UpstreamTls};
 
@@ -88,6 +89,15 @@ pub(super) fn read_store(
 ) -> Read {
     let path = section.text("path", "the path of a directory");
     let state = find_state(reader, path.as_ref(), beside);
+    let (shown, origin) = (show_path(&state.store), path.as_ref().map(|path| path.origin.clone()));
+    match origin {
+        Some(origin) => section.is_found("path", shown, origin),
+        None => section.falls_back(
+            "path",
+            unwritten(Fallback { source: state.source.clone(), ..computed(shown) }),
+        ),
+    }
+    section.recorded_as("path", Takes::Path);
     check_socket(&section, path.map_or(Origin::Absent, |path| path.origin), &state.store);
     let url = section.text("url", "a URL like \"redis://redis.internal:6379\"");
     let asked = url.is_some() || section.is_written("url");
@@ -152,7 +162,8 @@ pub(super) fn read_store(
     });
     let at = asked.then(|| SharedAt(section.given_at("url")));
     section.finish();
-    let State { store: directory, chosen, certificates, former_store, former_certificates } = state;
+    let State { store: directory, chosen, certificates, former_store, former_certificates, .. } =
+        state;
     Read {
         store: Store { directory, chosen, former: former_store, shared },
         certificates: Certificates { directory: certificates, former: former_certificates },
@@ -186,7 +197,9 @@ fn is_password_given(reader: &Reader, section: &Section<'_>) -> bool {
 
 fn read_prefix(section: &Section<'_>) -> String {
     let expected = "1 to 64 letters, digits and `-_.:`";
-    let Some(found) = section.text("prefix", expected) else {
+    let found = section.text("prefix", expected);
+    section.falls_back("prefix", fixed(DEFAULT_PREFIX));
+    let Some(found) = found else {
         return DEFAULT_PREFIX.to_owned();
     };
     if !is_word(&found.value, 64, b"-_.:") {

@@ -7,6 +7,12 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 /// What to write, for messages.
 pub const DURATION_FORMS: &str = "\"30s\", \"8h\", \"1d12h\", \"1.5d\" or \"P1D\"";
 
+/// What every duration that is read looks like; not all that looks so is one.
+pub const DURATION_PATTERN: &str = "^\\s*[+]?(P|PT)?[0-9][0-9A-Za-z.,:\\sµ]*$";
+
+/// What every size that is read looks like.
+pub const SIZE_PATTERN: &str = "^\\s*[0-9]+\\s*([kKmMgG]([iI]?[bB])?|[bB])?\\s*$";
+
 const DAY_MILLIS: u64 = 86_400_000;
 
 /// `30s`, `5m`, `8h`, `7d`, `250ms`, or a whole number of seconds. A day is 24 hours.
@@ -71,6 +77,27 @@ pub fn parse_size(text: &str) -> Option<u64> {
     number.checked_mul(bytes)
 }
 
+/// The shortest of the forms that are read back: `90s`, `8h`, `250ms`.
+#[must_use]
+pub fn show_duration(length: Duration) -> String {
+    let millis = length.as_millis();
+    let units = [(u128::from(DAY_MILLIS), "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let whole = units.iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit));
+    match whole {
+        Some((unit, name)) => format!("{}{name}", millis / unit),
+        None if millis == 0 => "0s".to_owned(),
+        None => format!("{millis}ms"),
+    }
+}
+
+/// In the largest unit of which it is a whole number.
+#[must_use]
+pub fn show_size(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let whole = units.iter().find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit));
+    whole.map_or_else(|| bytes.to_string(), |(unit, name)| format!("{}{name}", bytes / unit))
+}
+
 fn split_unit(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -91,7 +118,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{DURATION_FORMS, parse_duration};
+    use super::{DURATION_FORMS, parse_duration, parse_size, show_duration, show_size};
 
     #[test]
     fn a_duration_is_read_as_people_write_it() {
@@ -166,11 +193,19 @@ mod tests {
             let (s, ms) = (millis / 1_000 % 60, millis % 1_000);
             for text in [
                 format!("{length:?}"),
+                show_duration(length),
                 format!("{millis}ms"),
                 format!("{d}d{h}h{m}m{s}s{ms}ms"),
                 format!("P{d}DT{h}H{m}M{s}.{ms:03}S"),
             ] {
                 prop_assert_eq!(parse_duration(&text), Some(length), "{}", text);
+            }
+        }
+
+        #[test]
+        fn a_size_that_is_printed_is_read_back(bytes: u64, shift in 0..40u32) {
+            for bytes in [bytes, bytes >> shift << shift] {
+                prop_assert_eq!(parse_size(&show_size(bytes)), Some(bytes));
             }
         }
 

@@ -10,7 +10,8 @@ use crate::canonical::host;
 
 use super::document::{Section, nearest};
 use super::file::{DAY, Files, SECOND, check_pem, small};
-use super::reader::{Located, Reader};
+use super::reader::Located;
+use super::record::{computed, fixed};
 use super::{
     FieldNames, HttpTarget, Target, Upstream, UpstreamHost, UpstreamProtocol, UpstreamTls,
 };
@@ -33,14 +34,15 @@ pub(super) fn read_upstream(
     let idle_timeout =
         section.duration("idle_timeout", SECOND * 30, Duration::from_millis(10)..=DAY);
     let max_connections = small(section.integer("max_connections", 1_024, 1..=1_000_000));
-    let per_account = section.is_given("max_connections_per_account").then(|| {
-        small(section.integer_because(
-            "max_connections_per_account",
-            1,
-            1..=max_connections as u64,
-            "with none nobody could ask it anything, and there are no more than max_connections",
-        ))
-    });
+    let half = max_connections.div_ceil(2) as u64;
+    let per_account = small(section.integer_because(
+        "max_connections_per_account",
+        half,
+        1..=max_connections as u64,
+        "with none nobody could ask it anything, and there are no more than max_connections",
+    ));
+    section.falls_back("max_connections_per_account", computed(half));
+    let per_account = section.is_given("max_connections_per_account").then_some(per_account);
     let field_names = section.choice(
         "field_names",
         &[("strict", FieldNames::Strict), ("any", FieldNames::Any)],
@@ -94,7 +96,9 @@ pub(super) fn read_upstream(
 
 fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
     let expected = "\"pass\", \"upstream\" or a host name";
-    let Some(found) = section.text("host", expected) else { return UpstreamHost::default() };
+    let found = section.text("host", expected);
+    section.falls_back("host", fixed("pass"));
+    let Some(found) = found else { return UpstreamHost::default() };
     match found.value.as_str() {
         "pass" => UpstreamHost::Pass,
         "upstream" => UpstreamHost::Own,
@@ -115,8 +119,7 @@ fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
 }
 
 pub(super) fn resolve_upstream(
-    reader: &Reader,
-    key: &str,
+    section: &Section<'_>,
     found: &Located<String>,
     upstreams: &mut Vec<Upstream>,
 ) -> Option<usize> {
@@ -136,7 +139,7 @@ pub(super) fn resolve_upstream(
                 Target::Http(HttpTarget { authority, tls, protocol: UpstreamProtocol::Auto })
             }
             Err(message) => {
-                reader.note(found.origin.clone(), key, message, None);
+                section.note(found.origin.clone(), "upstream", message, None);
                 return None;
             }
         }
@@ -145,7 +148,7 @@ pub(super) fn resolve_upstream(
         let message = format!("no upstream is called {:?}", found.value);
         let help = nearest(&found.value, names)
             .unwrap_or_else(|| format!("write a URL, \"echo\", or add [upstream.{}]", found.value));
-        reader.note(found.origin.clone(), key, message, Some(help));
+        section.note(found.origin.clone(), "upstream", message, Some(help));
         return None;
     };
     upstreams.push(Upstream {

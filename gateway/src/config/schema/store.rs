@@ -1,0 +1,38 @@
+//! `[store]`.
+
+use schemars::JsonSchema;
+
+use super::values::Length;
+
+/// Where accounts, sessions and keys are kept.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct Store {
+    /// Directory of the store file, the secret key and the admin socket, with mode 0700. Its path with
+    /// `/admin.sock` has at most 107 bytes.
+    #[schemars(extend("x-default" = "`data` beside the file, see [Where state lies](#where-state-lies)"))]
+    #[schemars(extend("examples" = ["/var/lib/portcullis"]))]
+    pub path: String,
+    /// URL of a Redis or Valkey that several gateways share, see [`store.url`](#storeurl). Without it the store
+    /// is a file in `path`.
+    #[schemars(extend("examples" = ["redis://gate@redis.internal:6379/0", "rediss+sentinel://h1,h2,h3/mymaster"]))]
+    pub url: String,
+    /// File with the password of the shared store's user; same as `STORE_PASSWORD_FILE`.
+    #[schemars(extend("examples" = ["/run/secrets/redis"]))]
+    pub password_file: String,
+    /// File with the password of the sentinels; same as `STORE_SENTINEL_PASSWORD_FILE`.
+    pub sentinel_password_file: String,
+    /// PEM file of the certificate authorities that a store with TLS is verified against, or of the store's own
+    /// certificate.
+    #[schemars(extend("x-default" = "the system's", "examples" = ["redis-ca.pem"]))]
+    pub roots: String,
+    /// The store's keys begin with this, in braces: 1 to 64 letters, digits and `-_.:`.
+    pub prefix: String,
+    /// What a change has survived when it is acknowledged: `"fsync"`, it is on the primary's disk;
+    /// `"replicated"`, as many replicas as `replicas` have it; `"fast"`, the primary has it in memory.
+    pub durability: String,
+    /// Number of replicas that `"replicated"` waits for.
+    pub replicas: u64,
+    /// Round-trip timeout of one command.
+    pub timeout: Length,
+}

@@ -1,0 +1,184 @@
+//! `[identity]`, `[upstream.*]` and `[[route]]`.
+
+use schemars::JsonSchema;
+
+use super::connections::Cors;
+use super::values::{BooleanOrWord, Length, Size, WordOrTable};
+
+/// How upstreams learn who is calling.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct Identity {
+    /// Names of the identity fields; `"custom"` takes them from `headers`.
+    pub preset: String,
+    /// Names of request fields, or families like `"X-Vendor-*"`, that are passed on although they are removed by default,
+    /// see [Fields on their way to an upstream](#fields-on-their-way-to-an-upstream).
+    #[schemars(extend("examples" = [["X-Real-IP"]]))]
+    pub allow: Vec<String>,
+    /// Names or families that are removed besides those.
+    #[schemars(extend("examples" = [["X-Vendor-*"]]))]
+    pub remove: Vec<String>,
+    /// Tell upstreams e-mail addresses, and user names in the form of one, that were not verified, see
+    /// [Who is named how](#who-is-named-how).
+    pub unverified_email: bool,
+    pub headers: IdentityHeaders,
+}
+
+/// Names of the identity fields, with `preset = "custom"`. A field that is left out is not sent.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct IdentityHeaders {
+    /// The account's id (`usr_…`).
+    #[schemars(extend("examples" = ["X-User-Id"]))]
+    pub user_id: String,
+    /// The user name.
+    #[schemars(extend("examples" = ["X-User"]))]
+    pub username: String,
+    /// The e-mail address.
+    #[schemars(extend("examples" = ["X-Email"]))]
+    pub email: String,
+    /// The account's roles, separated by commas.
+    #[schemars(extend("examples" = ["X-Roles"]))]
+    pub roles: String,
+    /// The id of the workspace that the token is for.
+    pub workspace: String,
+    /// The account's role in that workspace.
+    pub workspace_role: String,
+    /// How the caller signed in: the scheme of the credential.
+    pub scheme: String,
+    /// The id of the API key.
+    pub key_id: String,
+    /// The scopes of the API key.
+    pub scopes: String,
+    /// The id of the server that the API key is bound to.
+    pub server_id: String,
+}
+
+/// A server that requests are forwarded to. Routes name it.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct Upstream {
+    /// `http://` or `https://`, host and port. `"localhost:3000"`, `":3000"` and `"3000"` are http on this machine. `"echo"` is
+    /// built in: it answers with the request that it got, and returns what comes on a WebSocket.
+    #[schemars(extend("examples" = ["http://127.0.0.1:3000", "https://app.internal", "echo"]))]
+    pub url: String,
+    /// `"auto"`: HTTP/1.1 without TLS, over TLS what ALPN negotiates. `"http1"`. `"http2"`: without TLS by prior knowledge.
+    /// WebSockets and `upgrades` need HTTP/1.1: with `"auto"` over TLS they have connections of their own, on which
+    /// nothing else is offered; with `"http2"` they are answered 502 (`upstream_no_upgrade`).
+    pub protocol: String,
+    /// The host that the upstream is asked for. `"pass"`: the client's. `"upstream"`: that of `url`. Or a name, with or without port.
+    /// `X-Forwarded-Host` and `Forwarded` tell the client's in any case. The TLS handshake always names the
+    /// host of `url`. `Location`, cookies and `Origin` are not rewritten.
+    #[schemars(extend("examples" = ["pass", "upstream", "app.internal"]))]
+    pub host: String,
+    /// PEM file of what an https upstream is verified against: certificate authorities, or its own certificate. A certificate that is
+    /// in the file itself is trusted as it is, self-signed or not; its name and dates are checked. It vouches for others
+    /// only if it may sign them (basicConstraints).
+    #[schemars(extend("x-default" = "the system's", "examples" = ["app-ca.pem"]))]
+    pub roots: String,
+    /// Timeout for a connection, TLS handshake included.
+    pub connect_timeout: Length,
+    /// How long an unused connection is kept. Keep it below the upstream's own timeout.
+    pub idle_timeout: Length,
+    /// Connections in use at once; over HTTP/2, connections that are open.
+    pub max_connections: u64,
+    /// How many of them one account may use, see [What one account may take](#what-one-account-may-take).
+    #[schemars(extend("x-default" = "half of them, rounded up"))]
+    pub max_connections_per_account: u64,
+    /// `"any"`: request fields with `_` and `.` in their names are passed on as well.
+    pub field_names: String,
+}
+
+/// A rule: which requests may pass, and to which upstream. The order of routes does not matter: the host decides, then the
+/// path, then the method.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct Route {
+    /// Name of the route in logs.
+    #[schemars(extend("x-default" = "host and path", "examples" = ["app"]))]
+    pub id: String,
+    /// Host name without port; `"*.example.com"` stands for exactly one label before `example.com`.
+    #[schemars(extend("x-default" = "every host", "examples" = ["app.example", "*.example.com"]))]
+    pub host: String,
+    /// The path itself and everything below it.
+    #[schemars(extend("examples" = ["/", "/api"]))]
+    pub path: String,
+    /// `true`: only the path itself, such as `/status` and neither `/status/` nor `/status/x`.
+    pub exact: bool,
+    /// Methods. GET includes HEAD, unless another route names HEAD. A request for the path of this route never falls to a
+    /// shorter route because of its method: it is 405.
+    #[schemars(extend("x-default" = "all", "examples" = [["GET", "POST"]]))]
+    pub methods: Vec<String>,
+    /// The name of an `[upstream.NAME]`, a URL, or `"echo"`. A declared name comes before a URL.
+    #[schemars(extend("x-required" = true, "examples" = ["app", "http://127.0.0.1:3000", "localhost:3000", "echo"]))]
+    pub upstream: String,
+    /// `true`: no credential is checked and no identity is sent; [An application's own credential](#an-applications-own-credential)
+    /// is passed on.
+    pub public: bool,
+    /// The account needs one of these roles at the time of the request; an API key has the roles of its owner.
+    #[schemars(extend("x-default" = "none needed", "examples" = [["user"]]))]
+    pub roles: Vec<String>,
+    /// An API key needs all of these scopes; scopes do not restrict people.
+    #[schemars(extend("x-default" = "none needed", "examples" = [["deploy"]]))]
+    pub scopes: Vec<String>,
+    /// Which API keys the route accepts; people and their tokens it accepts in any case. `"any"`: every key. `"servers"`: keys that are
+    /// bound to a server, which is an entry of `portcullis server` for which agents come. `"none"`: none. The gateway's own
+    /// endpoints accept keys that are bound to no server.
+    #[schemars(extend("x-default" = "keys bound to a server on a route with `agents`, else keys bound to none"))]
+    pub keys: String,
+    /// Largest request body.
+    #[schemars(extend("x-default" = "`limits.body_size`", "examples" = ["10MiB"]))]
+    pub body_size: Size,
+    /// Until the head of the response; starts anew while a request body is still arriving, or pauses for as long as it may. For a
+    /// gRPC call over HTTP/2 with a credential its `grpc-timeout`, if that is longer.
+    pub timeout: Length,
+    /// By which credentials callers prove who they are: `"cookie"` (the gateway's cookies), `"basic"`, `"bearer"` (the gateway's access
+    /// tokens), `"key"` (API keys). A credential by any other scheme is the application's own, see
+    /// [An application's own credential](#an-applications-own-credential).
+    #[schemars(extend("x-default" = "all"))]
+    pub schemes: Vec<String>,
+    /// What a 401 offers, in this order: `"basic"`, `"bearer"`, or a whole challenge such as
+    /// `'Bearer realm="https://auth.example.com/token"'`, each of a scheme that the route accepts.
+    #[schemars(extend("x-default" = "what fits the caller, see [What a 401 asks for](#what-a-401-asks-for)", "examples" = [["basic"]]))]
+    pub challenge: Vec<String>,
+    /// Pass `Authorization`, `X-API-Key` and the gateway's cookies on to the upstream, the gateway's own credentials too.
+    pub forward_credential: bool,
+    /// A WebSocket upgrade may bring a ticket as `?token=`. On such a route the parameter is the gateway's: it is never forwarded, and a
+    /// ticket in a request that is no upgrade is spent.
+    pub ws_token: bool,
+    /// `true`: a WebSocket upgrade may come without a credential, and bring a key of a server in its first message. `"any"`: or an
+    /// access token. See [Agents](#agents).
+    pub agents: BooleanOrWord,
+    /// What an HTTP/1.1 connection may switch to besides WebSocket, which passes on every route: `"tcp"` (`docker attach`, `docker exec`),
+    /// `"spdy/3.1"` (`kubectl exec`, `kubectl port-forward`). Not on public routes. See [Other protocols](#other-protocols).
+    #[schemars(extend("examples" = [["tcp"]]))]
+    pub upgrades: Vec<String>,
+    /// Same as `client.origins`, in addition to it, for this route.
+    #[schemars(extend("examples" = [["https://app.example"]]))]
+    pub origins: Vec<String>,
+    /// What happens to paths that servers read in several ways: `"strict"` refuses them, `"opaque"` passes them on, `"auto"` passes them on
+    /// unless another route to the same upstream has other rules, see [Paths](#paths).
+    pub paths: String,
+    /// Which pages of other origins may read responses: `"gateway"`, as `[cors]` says; `"upstream"`, as the upstream says; or a table with
+    /// the keys of `[cors]`. See [Pages of other origins](#pages-of-other-origins).
+    #[schemars(extend("x-default" = "none, unless the upstream says so"))]
+    pub cors: WordOrTable<Cors>,
+    /// A token bucket for each address, for this route alone and at each gateway by itself; `RateLimit-Policy` names it `"route"`.
+    /// `"none"`: no bucket, so whoever reaches the route may send any number of requests. Failed sign-ins, connections and requests under way are limited
+    /// all the same. The gateway's own endpoints, and requests for no route, use the tokens of `[limits]`.
+    #[schemars(extend("x-default" = "the bucket of `[limits]`"))]
+    #[schemars(extend("examples" = [{"requests_per_second": 100, "burst": 300}, "none"]))]
+    pub rate: WordOrTable<Rate>,
+}
+
+/// A route's own token bucket.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct Rate {
+    /// Rate of the bucket.
+    #[schemars(extend("x-required" = true, "examples" = [100]))]
+    pub requests_per_second: u64,
+    /// Size of the bucket.
+    #[schemars(extend("x-default" = "three times the rate"))]
+    pub burst: u64,
+}
