@@ -13,6 +13,7 @@ mod init;
 mod manual;
 mod output;
 mod routes;
+mod settings;
 mod store;
 
 use std::io::{self, IsTerminal};
@@ -43,6 +44,7 @@ use commands::user::UserCommand;
 use commands::workspace::{WorkspaceCommand, workspace};
 use configuration::{configure, configure_store};
 use output::{fail, say};
+use settings::ConfigCommand;
 use store::StoreCommand;
 
 /// The configuration is wrong (`EX_CONFIG`); systemd's `RestartPreventExitStatus=78`.
@@ -167,6 +169,9 @@ enum Command {
     /// Check the configuration and what it refers to, and change nothing
     #[command(alias = "validate", after_help = examples::CHECK)]
     Check(CheckOptions),
+    /// Print the schema of the configuration, or the settings in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Manage users
     #[command(after_help = examples::USER)]
     User(Group<UserCommand>),
@@ -266,6 +271,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => {
             before.and(options.run).map(|run| Command::Check(CheckOptions { run, ..options }))
         }
+        Command::Config(command) => command.after(before).map(Command::Config),
         _ if before.is_given() => {
             Err("--to, --listen, --log-format and --log-level are options of run and check")
         }
@@ -285,6 +291,7 @@ fn carry_out(command: Command, place: impl Fn(Option<Printed>) -> Place) -> Exit
             let printed = std::mem::take(&mut options.printed);
             check(&place(Some(printed)), options)
         }
+        Command::Config(command) => settings::config(place, command),
         Command::User(Group { printed, command }) => {
             administer::user(&place(Some(printed)), command)
         }

@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load};
+use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load, load_with_settings};
+use crate::config::problem::Problems;
+use crate::config::record::Settings;
 use crate::config::{ADMIN_SOCKET, Access, Config, DirectoryChoice};
 
 use super::output::fail;
@@ -79,8 +81,19 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     }
 }
 
-/// The variables that are text, and the names of those that are not.
-fn environment() -> (BTreeMap<String, String>, Vec<String>) {
+/// What a configuration is read from.
+pub(super) struct Reading {
+    pub sources: Sources,
+    /// The file, if nobody named it.
+    conventional: Option<PathBuf>,
+}
+
+pub(super) fn read_sources(
+    place: &Place,
+    options: &RunOptions,
+    files: Files,
+) -> Result<Reading, ExitCode> {
+    let found = find(place)?;
     let mut environment = BTreeMap::new();
     let mut unreadable = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -94,17 +107,6 @@ fn environment() -> (BTreeMap<String, String>, Vec<String>) {
     if let (false, Some(home)) = (environment.contains_key("HOME"), std::env::home_dir()) {
         environment.insert("HOME".to_owned(), home.display().to_string());
     }
-    (environment, unreadable)
-}
-
-/// Reads the configuration, or says what is wrong with it.
-pub(super) fn configure(
-    place: &Place,
-    options: RunOptions,
-    files: Files,
-) -> Result<Config, ExitCode> {
-    let found = find(place)?;
-    let (environment, unreadable) = environment();
     let mut conventional = None;
     let mut beside = None;
     let file = found.map(|Found { path, text, choice }| {
@@ -113,28 +115,66 @@ pub(super) fn configure(
         beside = path.metadata().is_ok_and(|found| !found.is_file()).then(PathBuf::new);
         (path.display().to_string(), text)
     });
-    let RunOptions { to, listen, log_format, log_level } = options;
-    let loaded = load(Sources { file, environment, unreadable, beside, to, listen, files });
-    let mut config = loaded.map_err(|problems| {
-        let count = match problems.count {
-            1 => "1 problem".to_owned(),
-            count => format!("{count} problems"),
-        };
-        let mut message = format!("{problems}\n{count} in the configuration");
-        if let Some(path) = conventional {
-            let path = path.display();
-            // It may be another program's. Writing to a string does not fail.
-            let _ = write!(
-                message,
-                "\n{path} was read because none was named: --config FILE and {CONFIG_VARIABLE} \
-                 name another"
-            );
-        }
-        fail(EXIT_CONFIG, &message)
-    })?;
-    config.log.format = log_format.unwrap_or(config.log.format);
-    config.log.level = log_level.unwrap_or(config.log.level);
-    Ok(config)
+    let (to, listen) = (options.to.clone(), options.listen.clone());
+    let sources = Sources { file, environment, unreadable, beside, to, listen, files };
+    Ok(Reading { sources, conventional })
+}
+
+/// Says what is wrong with a configuration.
+pub(super) fn refuse(problems: &Problems, conventional: Option<&Path>) -> ExitCode {
+    let count = match problems.count {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    let mut message = format!("{problems}\n{count} in the configuration");
+    if let Some(path) = conventional {
+        let path = path.display();
+        // It may be another program's. Writing to a string does not fail.
+        let _ = write!(
+            message,
+            "\n{path} was read because none was named: --config FILE and {CONFIG_VARIABLE} \
+             name another"
+        );
+    }
+    fail(EXIT_CONFIG, &message)
+}
+
+/// Reads the configuration, or says what is wrong with it.
+pub(super) fn configure(
+    place: &Place,
+    options: RunOptions,
+    files: Files,
+) -> Result<Config, ExitCode> {
+    load_from(place, options, files).map(|loaded| loaded.config)
+}
+
+/// A configuration, and the settings and the file that it comes from.
+pub(super) struct Loaded {
+    pub config: Config,
+    pub settings: Settings,
+    /// The file's name and text.
+    pub file: Option<(String, String)>,
+}
+
+pub(super) fn load_from(
+    place: &Place,
+    options: RunOptions,
+    files: Files,
+) -> Result<Loaded, ExitCode> {
+    let Reading { sources, conventional } = read_sources(place, &options, files)?;
+    let file = sources.file.clone();
+    let (mut config, mut settings) = load_with_settings(sources)
+        .map_err(|problems| refuse(&problems, conventional.as_deref()))?;
+    let RunOptions { log_format, log_level, .. } = options;
+    if let Some(format) = log_format {
+        config.log.format = format;
+        settings.set_by_option(("log", "format"), format.as_str(), "--log-format");
+    }
+    if let Some(level) = log_level {
+        settings.set_by_option(("log", "level"), &level, "--log-level");
+        config.log.level = level;
+    }
+    Ok(Loaded { config, settings, file })
 }
 
 /// Where the store lies is all that matters to some commands; routes may be missing.
@@ -158,11 +198,9 @@ pub(super) fn configure_store(place: &Place) -> Result<Config, ExitCode> {
 /// The roles that routes ask for; `None` when the configuration cannot be read as a whole,
 /// which commands on a store do without.
 pub(super) fn roles_of_routes(place: &Place) -> Option<BTreeSet<String>> {
-    let (path, _) = chosen(place)?;
-    let text = std::fs::read_to_string(&path).ok()?;
-    let (environment, unreadable) = environment();
-    let file = Some((path.display().to_string(), text));
-    let config = load(Sources { file, environment, unreadable, ..Sources::default() }).ok()?;
+    chosen(place)?;
+    let reading = read_sources(place, &RunOptions::default(), Files::NotNeeded).ok()?;
+    let config = load(reading.sources).ok()?;
     let roles = config.routes.into_iter().flat_map(|route| match route.access {
         Access::Authenticated { roles, .. } => roles,
         Access::Public => Vec::new(),
