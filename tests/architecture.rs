@@ -16,12 +16,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("federation", &["auth", "config", "trust"]),
     ("clock", &["auth"]),
     ("lifecycle", &[]),
-    ("mail", &["auth", "config"]),
+    ("mail", &["auth", "config", "pem"]),
     ("http1", &[]),
     ("canonical", &[]),
     ("files", &[]),
-    ("trust", &[]),
-    ("config", &["auth", "crypto", "canonical"]),
+    ("pem", &[]),
+    ("trust", &["pem"]),
+    ("config", &["auth", "crypto", "canonical", "pem"]),
     ("telemetry", &["auth", "clock", "config"]),
     ("admin", &["auth", "crypto", "telemetry"]),
     ("dialect", &["auth", "admin"]),
@@ -41,7 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     // It judges the others from outside.
     ("conform", &["auth", "trust"]),
-    ("edge", &["pipeline", "http1", "canonical", "config", "telemetry", "auth", "files"]),
+    ("edge", &["pipeline", "http1", "canonical", "config", "telemetry", "auth", "files", "pem"]),
 ];
 
 /// Libraries that the core must not know: it does no I/O and has no wire format.

@@ -40,6 +40,7 @@ pub mod conform;
 pub mod files;
 pub mod lifecycle;
 pub mod mail;
+pub mod pem;
 pub mod server;
 pub mod socket;
 pub mod telemetry;

@@ -9,12 +9,14 @@ use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::auth::error::Error;
 use crate::auth::link::LinkKind;
 use crate::auth::ports::{Mailer, Message};
 use crate::config::{Mail, MailSecurity};
+use crate::pem;
 
 /// Messages that may wait.
 const QUEUE: usize = 64;
@@ -147,14 +149,14 @@ fn verified(config: &Mail) -> Result<TlsParameters, String> {
 }
 
 fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-    let file = |error: String| format!("roots {}: {error}", path.display());
-    CertificateDer::pem_file_iter(path)
-        .map_err(|error| file(error.to_string()))?
-        .map(|certificate| {
-            let certificate = certificate.map_err(|error| file(error.to_string()))?;
-            Certificate::from_der(certificate.to_vec()).map_err(|error| file(error.to_string()))
+    let certificates = pem::certificates(path).map_err(|error| format!("roots {error}"))?;
+    let of_library = |certificate: CertificateDer<'static>| {
+        Certificate::from_der(certificate.to_vec()).map_err(|_| {
+            let path = path.display();
+            format!(
+                "roots {path} holds a certificate that is damaged: copy it again from its source"
+            )
         })
-        .collect()
+    };
+    certificates.into_iter().map(of_library).collect()
 }

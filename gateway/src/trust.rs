@@ -17,7 +17,6 @@ use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier, verif
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
@@ -26,6 +25,8 @@ use rustls::{
     OtherError, RootCertStore, SignatureScheme,
 };
 use tokio_rustls::TlsConnector;
+
+use crate::pem;
 
 /// TLS towards another server, always verified.
 #[derive(Clone)]
@@ -208,21 +209,18 @@ fn find_tls<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e rust
 type Roots = (Vec<CertificateDer<'static>>, RootCertStore);
 
 fn read_roots(path: &Path) -> Result<Roots, String> {
-    let file = |error: String| format!("roots {}: {error}", path.display());
+    let damaged = || {
+        let path = path.display();
+        format!("roots {path} holds a certificate that is damaged: copy it again from its source")
+    };
     let (mut given, mut authorities) = (Vec::new(), RootCertStore::empty());
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| file(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| file(error.to_string()))?;
-        ParsedCertificate::try_from(&certificate).map_err(|error| file(error.to_string()))?;
+    for certificate in pem::certificates(path).map_err(|error| format!("roots {error}"))? {
+        ParsedCertificate::try_from(&certificate).map_err(|_| damaged())?;
         // A server's own is good as it is, until it expires: it vouches for no other.
         if certificate::may_sign(&certificate) {
-            authorities.add(certificate.clone()).map_err(|error| file(error.to_string()))?;
+            authorities.add(certificate.clone()).map_err(|_| damaged())?;
         }
         given.push(certificate);
-    }
-    if given.is_empty() {
-        return Err(format!("roots {} holds no certificate", path.display()));
     }
     Ok((given, authorities))
 }

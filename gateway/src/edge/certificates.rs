@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{self, SelfSigned};
-use crate::files::{Fault, Find};
+use crate::files::{self, Find};
+use crate::pem::{self, Fault, PemError, Wanted};
 
 /// Where the pair came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +32,9 @@ pub struct Loaded {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    #[error("tls: {}: {source}", path.display())]
-    Read { path: PathBuf, source: rustls::pki_types::pem::Error },
-    #[error("tls: {} holds no certificate", path.display())]
-    Empty { path: PathBuf },
-    #[error("tls: certificate {} and key {}: {source}", certificate.display(), key.display())]
+    #[error("tls: {0}")]
+    Read(#[from] PemError),
+    #[error("tls: certificate {} and key {}: {}", certificate.display(), key.display(), why_unfit(source))]
     Pair { certificate: PathBuf, key: PathBuf, source: rustls::Error },
     #[error("tls: {0}")]
     Provider(rustls::Error),
@@ -47,7 +45,7 @@ pub enum CertificateError {
         "tls: {0}; a pair of your own is used wherever it lies when tls.certificate and tls.key \
          name its files, be it these"
     )]
-    File(#[from] Fault),
+    File(#[from] files::Fault),
     /// A file that a self-signed pair is made in.
     #[error(
         "tls: {} holds no {wanted} that can be read ({bytes} bytes): restore it, or remove it and \
@@ -59,6 +57,22 @@ pub enum CertificateError {
          start makes a pair", certificate.display(), key.display()
     )]
     KeyMissing { certificate: PathBuf, key: PathBuf },
+}
+
+/// Why two files that read do not serve.
+fn why_unfit(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            "the key is not the certificate's: name the key that the certificate was made for, and \
+             the chain's own certificate first"
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            "the certificate is damaged: copy it again from its source"
+        }
+        _ => {
+            "the key is of a kind that TLS does not take, or damaged: make an RSA, ECDSA or Ed25519 key"
+        }
+    }
 }
 
 /// Loads the pair, making first what is missing of it where that is wanted.
@@ -93,29 +107,21 @@ struct Pair {
 
 impl Pair {
     fn read(tls: &config::Tls) -> Result<Self, CertificateError> {
-        let read = |path: &Path| {
-            let failed = |error| CertificateError::Read {
-                path: path.to_owned(),
-                source: rustls::pki_types::pem::Error::Io(error),
-            };
-            std::fs::read(path).map_err(failed)
+        let read = |path: &Path, wanted| {
+            let (path, fault) = (path.to_owned(), Fault::Unreadable);
+            std::fs::read(&path).map_err(|error| PemError { path, wanted, fault: fault(error) })
         };
-        Ok(Self { certificate: read(&tls.certificate)?, key: read(&tls.key)? })
+        Ok(Self {
+            certificate: read(&tls.certificate, Wanted::Certificate)?,
+            key: read(&tls.key, Wanted::PrivateKey)?,
+        })
     }
 
     fn load(&self, tls: &config::Tls, source: Source) -> Result<Loaded, CertificateError> {
         let (certificate, key) = (&tls.certificate, &tls.key);
-        let unread = |path: &Path| {
-            let path = path.to_owned();
-            move |source| CertificateError::Read { path, source }
-        };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&self.certificate)
-            .collect::<Result<_, _>>()
-            .map_err(unread(certificate))?;
-        let first =
-            chain.first().ok_or_else(|| CertificateError::Empty { path: certificate.clone() })?;
-        let fingerprint = fingerprint(first);
-        let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(unread(key))?;
+        let chain = pem::certificates_in(certificate, &self.certificate)?;
+        let fingerprint = chain.first().map(fingerprint).unwrap_or_default();
+        let private = pem::private_key_in(key, &self.key)?;
         let server = server_config(chain, private).map_err(|source| CertificateError::Pair {
             certificate: certificate.clone(),
             key: key.clone(),
