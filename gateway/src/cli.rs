@@ -12,6 +12,7 @@ mod htpasswd;
 mod init;
 mod manual;
 mod output;
+mod own_paths;
 mod routes;
 mod settings;
 mod store;

@@ -54,6 +54,21 @@ pub enum Contract {
     Links,
 }
 
+impl Contract {
+    /// As the configuration and the reference name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Contract::Form => "form",
+            Contract::Status => "status",
+            Contract::Envelope => "envelope",
+            Contract::Plain => "plain",
+            Contract::Admin => "admin",
+            Contract::Links => "links",
+        }
+    }
+}
+
 /// What an endpoint does, whatever its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -468,7 +483,22 @@ pub enum Resolution {
 pub struct Dialects {
     mounted: Vec<Arc<dyn Dialect>>,
     table: Router<Vec<Candidate>>,
+    own_paths: Vec<OwnPath>,
     documents: HashMap<Contract, Vec<u8>>,
+}
+
+/// A path that the gateway serves itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnPath {
+    /// `{name}` is any one segment.
+    pub path: String,
+    /// What it begins with, if all that is below that is of one kind: the path itself, or
+    /// what several have in common.
+    pub group: String,
+    /// As `Allow` lists them.
+    pub methods: String,
+    /// Whose it is; several contracts can share it.
+    pub contracts: Vec<&'static str>,
 }
 
 /// Two endpoints whose paths cannot be told apart.
@@ -507,6 +537,9 @@ impl Dialects {
                 }
             }
         }
+        let mut own_paths: Vec<OwnPath> =
+            paths.iter().map(|(path, candidates)| own_path(path, candidates)).collect();
+        own_paths.sort_unstable();
         let mut table = Router::new();
         for (path, candidates) in paths {
             table
@@ -525,7 +558,7 @@ impl Dialects {
             (contract, openapi::describe(contract, dialect.prefix(), is_there))
         });
         let documents = documents.collect();
-        Ok(Self { mounted, table, documents })
+        Ok(Self { mounted, table, own_paths, documents })
     }
 
     /// The OpenAPI document of a contract that is mounted.
@@ -533,6 +566,12 @@ impl Dialects {
     pub fn document(&self, contract: Contract) -> Answer {
         let body = self.documents.get(&contract).cloned().unwrap_or_default();
         Answer { status: StatusCode::OK, body, fields: Vec::new() }
+    }
+
+    /// Every path that is the gateway's, in alphabetical order.
+    #[must_use]
+    pub fn own_paths(&self) -> &[OwnPath] {
+        &self.own_paths
     }
 
     /// Looks up a normalised path.
@@ -588,6 +627,27 @@ impl Dialects {
     pub fn use_cookies(&self) -> bool {
         self.mounted.iter().any(|dialect| dialect.delivery().uses_cookies())
     }
+}
+
+fn own_path(path: &str, candidates: &[Candidate]) -> OwnPath {
+    let first = candidates.first();
+    let contract = first.map(|candidate| candidate.dialect.contract());
+    let whole = matches!(contract, Some(Contract::Admin | Contract::Links));
+    let fixed = first.is_some_and(|candidate| candidate.endpoint.fixed);
+    let prefix = first.map_or("", |candidate| candidate.dialect.prefix());
+    let group = match path.strip_prefix(prefix) {
+        Some(_) if whole && !fixed => prefix.to_owned(),
+        Some(rest) if !fixed => {
+            let segment = rest.trim_start_matches('/').split('/').next().unwrap_or_default();
+            format!("{prefix}/{segment}")
+        }
+        _ => path.rsplit_once('/').map_or(path, |(above, _)| above).to_owned(),
+    };
+    let group = if group.is_empty() { path.to_owned() } else { group };
+    let mut contracts: Vec<&str> =
+        candidates.iter().map(|candidate| candidate.dialect.contract().as_str()).collect();
+    contracts.dedup();
+    OwnPath { path: path.to_owned(), group, methods: allowed(candidates), contracts }
 }
 
 fn is_below(path: &str, prefix: &str) -> bool {

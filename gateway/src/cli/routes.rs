@@ -13,7 +13,7 @@ use crate::config::schemes::Schemes;
 use crate::config::{
     Access, Agents, Chosen, Config, HostMatch, KeyAccess, PathForm, PathMatch, Rate, Route,
 };
-use crate::dialect::Resolution;
+use crate::dialect::{OwnPath, Resolution};
 use crate::pipeline::reason::Rejection;
 use crate::pipeline::route::Routes;
 use crate::pipeline::route::review::{Concern, Note, covers, in_match_order, review};
@@ -21,7 +21,7 @@ use crate::pipeline::{intercept, message};
 use crate::server;
 
 use super::output::{fail, say, table};
-use super::{Format, Place};
+use super::{Format, Place, own_paths};
 
 /// A request to find the route of.
 #[derive(Debug, Args)]
@@ -163,15 +163,32 @@ pub(super) fn list(config: &Config) -> Listed {
     if has_rates {
         heads.push("RATE");
     }
+    let own = own_paths(config);
+    let not_seen = ordered.iter().filter_map(|route| {
+        let groups = own_paths::in_groups(&own_paths::covered(route, &own));
+        let id = &route.id;
+        (!groups.is_empty()).then(|| {
+            format!(
+                "own: route {id} never sees what the gateway serves itself: {}\n",
+                groups.join(", ")
+            )
+        })
+    });
     Listed {
-        table: table(&heads, ordered.iter().map(row).collect()),
+        table: table(&heads, ordered.iter().map(row).collect()) + &not_seen.collect::<String>(),
         cors: config.cors.as_ref().map(policy),
-        members: ordered.iter().map(|route| described(config, route)).collect(),
+        members: ordered.iter().map(|route| described(config, route, &own)).collect(),
         notes: review(config).iter().map(words).collect(),
     }
 }
 
-fn described(config: &Config, route: &Route) -> Value {
+/// None if they collide, which is refused before.
+fn own_paths(config: &Config) -> Vec<OwnPath> {
+    server::own_endpoints(config).map(|own| own.own_paths().to_vec()).unwrap_or_default()
+}
+
+fn described(config: &Config, route: &Route, own: &[OwnPath]) -> Value {
+    let covered = own_paths::covered(route, own);
     json!({
         "route": route.id,
         "host": route.host.to_string(),
@@ -184,6 +201,7 @@ fn described(config: &Config, route: &Route) -> Value {
         "paths_because": paths_because(config, route),
         "cors": cors(&route.cors),
         "rate": rate(route.rate),
+        "own_paths": covered.iter().map(|own| own.path.as_str()).collect::<Vec<_>>(),
     })
 }
 
