@@ -129,17 +129,18 @@ pub struct GitHub {
     /// URL of a GitHub Enterprise Server; goes together with `api_url`.
     #[schemars(extend("examples" = ["https://ghe.example.com"]))]
     pub base_url: String,
-    /// URL of its API.
+    /// URL of the API of a GitHub Enterprise Server; goes together with `base_url`.
     #[schemars(extend("examples" = ["https://ghe.example.com/api/v3"]))]
     pub api_url: String,
-    /// PEM file of the certificate authorities that both are verified against, or of their own certificates.
+    /// PEM file of the certificate authorities that `base_url` and `api_url` are verified against, or of their own
+    /// certificates.
     #[schemars(extend("x-default" = "the system's"))]
     pub roots: String,
     /// Let in only active members of one of these organisations, or of one of `teams`; at most 32 of both together.
     /// An organisation that restricts OAuth apps must approve this one.
     #[schemars(extend("examples" = [["acme"]]))]
     pub organizations: Vec<String>,
-    /// The same for teams, as `"organisation/team"`.
+    /// Let in only active members of one of these teams, as `"organisation/team"`, or of one of `organizations`.
     #[schemars(extend("examples" = [["acme/operations"]]))]
     pub teams: Vec<String>,
     /// `https://` and the host under which browsers reach the gateway. Needed if the sign-in begins at the gateway.

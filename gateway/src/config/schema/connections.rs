@@ -36,7 +36,7 @@ pub struct Tls {
     /// earlier one back. An upstream's own `Strict-Transport-Security` stays.
     #[schemars(extend("x-default" = "not sent", "examples" = ["180d"]))]
     pub hsts: Length,
-    /// Add `includeSubDomains` to it.
+    /// Add `includeSubDomains` to `Strict-Transport-Security`.
     pub hsts_subdomains: bool,
     /// Answer 421 when the request's host is not the host that the TLS handshake named. A request of HTTP/1.0
     /// without a host still reaches routes for every host.

@@ -11,7 +11,7 @@ pub struct Limits {
     /// Rate of the token bucket that each IPv4 address or IPv6 /64 has, over all gateways that share a store. A route may
     /// have its own (`rate`).
     pub requests_per_second: u64,
-    /// Size of that bucket.
+    /// Size of the token bucket of `requests_per_second`.
     pub burst: u64,
     /// How long a browser's request waits for a token of its address, see
     /// [Pages that ask for much at once](#pages-that-ask-for-much-at-once); with `"0s"` none waits.
@@ -19,7 +19,7 @@ pub struct Limits {
     /// Failed attempts of an address; after as many, every password, key and ticket from it gets 429 until the window
     /// ends.
     pub max_login_attempts: u64,
-    /// Length of that window.
+    /// Window in which failed attempts count together.
     pub login_window: Length,
     /// What a failed attempt is. `"passwords"`: a wrong password (any login, Basic, also one that cannot be read,
     /// change-password) or a refused GitHub code. `"all"`: refused access and refresh tokens, API keys and tickets too, which
@@ -29,7 +29,7 @@ pub struct Limits {
     /// attempts of strangers are served one at a time, `user_pause` apart. Nobody is locked out by others, see
     /// [Guessing at passwords](#guessing-at-passwords).
     pub user_attempts: u64,
-    /// The pause between two such attempts.
+    /// Pause between two attempts of strangers on a user who has reached `user_attempts`.
     pub user_pause: Length,
     /// Registrations of an address in an hour, refused ones and accounts made by a sign-in with GitHub included; after that
     /// 429 and an audit line. Counted over all gateways that share a store; without one, forgotten at a restart, as failed
@@ -38,12 +38,12 @@ pub struct Limits {
     /// Sessions of an account. One more sign-in ends the oldest (`session_superseded` in the audit log), unless one of the
     /// 2000 oldest has expired: expired ones go first.
     pub sessions_per_account: u64,
-    /// API keys of an account, rotated ones within their overlap included. One more removes those that have expired or were revoked; if
+    /// API keys of an account, rotated ones within their overlap included. One more removes those that have ended; if
     /// there are none, it is 409 `too_many`. A rotation without an overlap always has room.
     pub keys_per_account: u64,
     /// Connections open at once.
     pub connections: u64,
-    /// The same for each address. Those of a trusted proxy count only in the total; of each client behind it, the requests,
+    /// Connections open at once from one address. Those of a trusted proxy count only in `connections`; of each client behind it, the requests,
     /// WebSockets and streams under way count as its connections, and one too many gets 429.
     pub connections_per_address: u64,
     /// Requests of an address that are under way to upstreams at once, until their responses are read, over all its connections; after
@@ -65,7 +65,7 @@ pub struct Limits {
     /// Agents at once whose first message has not been checked; beyond that 503. An agent is a program that keeps a
     /// WebSocket open, see [Agents](#agents).
     pub agents_unauthenticated: u64,
-    /// The same for each address; beyond that 429.
+    /// Agents at once of one address whose first message has not been checked; beyond that 429.
     pub agents_unauthenticated_per_address: u64,
     /// WebSockets and event streams (`text/event-stream`) of an account at once; beyond that 429.
     pub streams_per_account: u64,
@@ -91,22 +91,22 @@ pub struct Timeouts {
     /// At least 1 KiB of a request body has to arrive within this time of waiting. Not for gRPC, nor once the upstream
     /// responds. A body of the auth API has 30 s in all.
     pub body_progress: Length,
-    /// The same once a credential is verified, if it is longer: an application may pause while it produces an upload.
+    /// In place of `body_progress` once a credential is verified, if it is longer: an application may pause while it produces an upload.
     /// A body of the auth API has 90 s in all.
     pub body_progress_authenticated: Length,
-    /// The same for what a client reads, of each response, gRPC's too: over HTTP/2 a stream that is not read is reset, and the
+    /// At least 1 KiB of each response has to be read by its client within this time, gRPC's included: over HTTP/2 a stream that is not read is reset, and the
     /// others go on. A full socket counts as progress while 1 KiB of each of its responses gets through. Does not run
     /// while the upstream sends nothing.
     pub write_progress: Length,
     /// An agent's first message.
     pub agent_message: Length,
     /// Interval between two pings of a WebSocket on a route with `agents = true`. An agent that has sent nothing for two
-    /// intervals is disconnected.
+    /// intervals is disconnected. `"off"` sends none.
     pub agent_ping: Length,
     /// A WebSocket on any other route, or a tunnel of `upgrades`, in which no byte moves and none waits to be read.
     pub tunnel_idle: Length,
     /// After SIGTERM: how long connections are still accepted.
     pub drain_delay: Length,
-    /// And after that: how long requests under way may take.
+    /// After SIGTERM and `drain_delay`: how long requests under way may take.
     pub drain: Length,
 }

@@ -1,3 +1,5 @@
+mod markdown;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

@@ -15,7 +15,7 @@ pub struct Identity {
     /// see [Fields on their way to an upstream](#fields-on-their-way-to-an-upstream).
     #[schemars(extend("examples" = [["X-Real-IP"]]))]
     pub allow: Vec<String>,
-    /// Names or families that are removed besides those.
+    /// Names of request fields, or families, that are removed besides those that are removed by default.
     #[schemars(extend("examples" = [["X-Vendor-*"]]))]
     pub remove: Vec<String>,
     /// Tell upstreams e-mail addresses, and user names in the form of one, that were not verified, see
@@ -28,7 +28,7 @@ pub struct Identity {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct IdentityHeaders {
-    /// The account's id (`usr_…`).
+    /// The account's id, a UUID.
     #[schemars(extend("examples" = ["X-User-Id"]))]
     pub user_id: String,
     /// The user name.
@@ -76,14 +76,14 @@ pub struct Upstream {
     /// only if it may sign them (basicConstraints).
     #[schemars(extend("x-default" = "the system's", "examples" = ["app-ca.pem"]))]
     pub roots: String,
-    /// Timeout for a connection, TLS handshake included.
+    /// How long a request waits for a connection: for a free one, or for a new one with its TLS handshake.
     pub connect_timeout: Length,
     /// How long an unused connection is kept. Keep it below the upstream's own timeout.
     pub idle_timeout: Length,
     /// Connections in use at once; over HTTP/2, connections that are open.
     pub max_connections: u64,
-    /// How many of them one account may use, see [What one account may take](#what-one-account-may-take).
-    #[schemars(extend("x-default" = "half of them, rounded up"))]
+    /// How many connections one account may use, see [What one account may take](#what-one-account-may-take).
+    #[schemars(extend("x-default" = "half of `max_connections`, rounded up"))]
     pub max_connections_per_account: u64,
     /// `"any"`: request fields with `_` and `.` in their names are passed on as well.
     pub field_names: String,
@@ -93,6 +93,7 @@ pub struct Upstream {
 /// path, then the method.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
+#[expect(clippy::struct_excessive_bools, reason = "keys as they are written")]
 pub struct Route {
     /// Name of the route in logs.
     #[schemars(extend("x-default" = "host and path", "examples" = ["app"]))]
