@@ -1,9 +1,13 @@
 //! Mistakes in the configuration: found before anything runs, each at its place
 //! and with what to write instead.
 
+mod broken;
+mod schema;
+
 use std::net::{TcpListener, TcpStream};
 
-use crate::support::gateway::{ECHO, SECRET_KEY};
+use crate::support::client::Client;
+use crate::support::gateway::{ADMIN, ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
 use crate::support::process::Ended;
 
@@ -68,12 +72,12 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[timeouts]\nagent_ping = ^\"0s\"\n",
-        "timeouts.agent_ping: expected a duration like \"30s\", \"8h\", \"1d12h\", \"1.5d\" or \"P1D\", from 1s to 86400s, or \"off\"",
+        "timeouts.agent_ping: expected a duration like \"30s\", \"8h\", \"1d12h\", \"1.5d\" or \"P1D\", from 1s to 1d, or \"off\"",
         None,
     ),
     (
         "[timeouts]\ntunnel_idle = ^\"2d\"\n",
-        "timeouts.tunnel_idle: expected a duration like \"30s\", \"8h\", \"1d12h\", \"1.5d\" or \"P1D\", from 1s to 86400s, or \"off\"",
+        "timeouts.tunnel_idle: expected a duration like \"30s\", \"8h\", \"1d12h\", \"1.5d\" or \"P1D\", from 1s to 1d, or \"off\"",
         None,
     ),
     ("[auth]\nrealm = ^7\n", "auth.realm: expected a short text, found 7", None),
@@ -422,9 +426,12 @@ const MISTAKES: &[Mistake] = &[
         Some("did you mean `roles`?"),
     ),
     ("[[route]]\npath = \"/\"\nupstream = ^\"\"\n", "route.upstream: expected a URL", None),
-    ("[limits]\nburst = 5\n^burst = 6\n", "duplicate key", None),
-    // Only the place is ours; the words are the TOML reader's.
-    ("[limits^\nburst = 5\n", "", None),
+    (
+        "[limits]\nburst = 5\n^burst = 6\n",
+        "the key `burst` is there twice",
+        Some("leave one of them out"),
+    ),
+    ("^[limits\nburst = 5\n", "the brackets of this table do not match", Some("write [limits]")),
     (
         "^[[route]]\npath = \"/\"\n",
         "route.upstream: missing",
@@ -436,14 +443,14 @@ const MISTAKES: &[Mistake] = &[
         Some("write url = \"http://127.0.0.1:3000\""),
     ),
     (
-        "^[[route]]\nupstream = \"echo\"\npublic = true\nroles = [\"admin\"]\n",
-        "route.public: a public route asks nobody who they are",
-        None,
+        "[[route]]\nupstream = \"echo\"\npublic = ^true\nroles = [\"admin\"]\n",
+        "route.public: a public route checks no credential",
+        Some("leave out public, or roles and scopes"),
     ),
     (
-        "^[[route]]\nupstream = \"echo\"\npublic = true\nagents = true\n",
-        "route.agents: a public route asks nobody who they are",
-        None,
+        "[[route]]\nupstream = \"echo\"\npublic = true\nagents = ^true\n",
+        "route.agents: has no effect on a public route",
+        Some("leave out agents, or public"),
     ),
     (
         "[[route]]\nupstream = \"echo\"\n^[[route]]\nupstream = \"http://127.0.0.1:3000\"\n",
@@ -452,7 +459,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "^[[listener]]\nproxy_protocol = true\n",
-        "listener.proxy_protocol: needs to know who may speak it",
+        "listener.proxy_protocol: requires client.trusted_proxies",
         Some("list the load balancers in client.trusted_proxies"),
     ),
     (
@@ -611,10 +618,10 @@ const MISTAKES: &[Mistake] = &[
         "nothing would use this secret: store.url names no sentinels",
         None,
     ),
-    ("[store]\npassword_file = ^\"secret\"\n", "store.password_file: is of a shared store", None),
-    ("[store]\nprefix = ^\"p\"\n", "store.prefix: is of a shared store only", None),
-    ("[store]\ntimeout = ^\"2s\"\n", "store.timeout: is of a shared store only", None),
-    ("[store]\nreplicas = ^1\n", "store.replicas: is of a shared store only", None),
+    ("[store]\npassword_file = ^\"secret\"\n", "store.password_file: requires store.url", None),
+    ("[store]\nprefix = ^\"p\"\n", "store.prefix: requires store.url", None),
+    ("[store]\ntimeout = ^\"2s\"\n", "store.timeout: requires store.url", None),
+    ("[store]\nreplicas = ^1\n", "store.replicas: requires store.url", None),
     (
         "[health]\nrequire_store = ^true\n",
         "health.require_store: there is no shared store to require: store.url is missing",
@@ -699,7 +706,7 @@ async fn a_mistake_in_the_environment_is_reported_by_its_name() {
         ("STORE_PASSWORD", "short", "store.url is missing"),
         ("STORE_SENTINEL_PASSWORD", "short", "store.url is missing"),
         ("PORTCULLIS_STORE__URL", "redis://h:0", "expected a port"),
-        ("PORTCULLIS_STORE__PREFIX", "p", "store.url is missing"),
+        ("PORTCULLIS_STORE__PREFIX", "p", "requires store.url"),
     ] {
         let ended = installation(ECHO).env(name, value).run(&["check"], None).await;
         assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{name}={value}\n{ended:?}");
@@ -797,4 +804,41 @@ pub fn free_address() -> String {
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("a listener has an address").port()
+}
+
+/// What editors and shells leave at the ends of a file and of a value is no part of it.
+#[tokio::test]
+async fn marks_and_line_ends_are_no_part_of_a_file_or_a_secret() {
+    let config = format!("\u{feff}[limits]\nburst = 5\n{ECHO}").replace('\n', "\r\n");
+    let ended = check(&config).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let password = "a password with a line end";
+    let gateway = Gateway::builder()
+        .config(ECHO)
+        .env("ADMIN_PASSWORD", &format!("{password}\n"))
+        .start()
+        .await;
+    Client::basic(&gateway, ADMIN, password).get("/").await.expect(200);
+    Client::basic(&gateway, ADMIN, &format!("{password}\n")).get("/").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_listener_and_an_upstream_are_shown_in_full_however_they_are_written() {
+    for (address, upstream) in [(":0", ":3000"), ("localhost:0", "localhost:3000"), ("0", "3000")] {
+        let config = format!(
+            "[[listener]]\naddress = \"{address}\"\n[[route]]\nupstream = \"{upstream}\"\n"
+        );
+        let ended = check(&config).await;
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert!(ended.stdout.contains("http://localhost:3000"), "{}", ended.stdout);
+        let given = installation("").env("PORTCULLIS_LISTEN", address);
+        let ended = given.run(&["check", "--to", upstream, "--listen", address], None).await;
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert!(ended.stdout.contains("http://localhost:3000"), "{}", ended.stdout);
+    }
+    // A declared name comes first.
+    let config = "[upstream.3000]\nurl = \"echo\"\n[[route]]\nupstream = \"3000\"\n";
+    let ended = check(config).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(!ended.stdout.contains("localhost:3000"), "{}", ended.stdout);
 }

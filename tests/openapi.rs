@@ -32,7 +32,7 @@ upstream = "echo"
 "#;
 
 /// Where the programs lie; installed when they are missing.
-static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+pub static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
     let status = Command::new(root().join("tests/openapi/install")).status();
     assert!(status.expect("the installer starts").success(), "the installer fails");
     root().join("target/openapi-venv/bin")

@@ -43,7 +43,7 @@ use commands::session::{
 };
 use commands::user::UserCommand;
 use commands::workspace::{WorkspaceCommand, workspace};
-use configuration::{configure, configure_store};
+use configuration::{configure, configure_store, refuse_whole};
 use output::{fail, say};
 use settings::ConfigCommand;
 use store::StoreCommand;
@@ -338,7 +338,7 @@ fn check(place: &Place, options: CheckOptions) -> ExitCode {
         Err(code) => return code,
     };
     if let Err(error) = server::check(&config) {
-        return fail(EXIT_CONFIG, &error.to_string());
+        return refuse_whole(place, "", error.to_string(), None);
     }
     if options.question.is_asked() {
         return routes::tell(place, &config, &options.question);

@@ -5,8 +5,10 @@
 //! Nothing here has a default: defaults stand beside the keys where they are read,
 //! and nowhere else.
 
+mod auth;
 mod client;
 pub mod cors;
+pub mod decode;
 mod dialects;
 pub mod document;
 pub mod effective;
@@ -25,10 +27,14 @@ mod routes;
 pub mod rules;
 pub mod schema;
 pub mod schemes;
+mod short_forms;
 mod state;
 mod store;
+mod syntax;
 pub mod units;
+mod unknown;
 mod upstream;
+pub mod value;
 pub mod warning;
 
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ use crate::auth::Core;
 use crate::auth::account::{ADMIN_ROLE, DEFAULT_ROLE};
 use crate::auth::secret::Secret;
 use crate::config::Config;
-use crate::config::document::nearest;
+use crate::config::value::nearest;
 use crate::server;
 use crate::socket::{self, Answer, Failed, Question};
 use crate::store::embedded::Location;

@@ -6,13 +6,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
+use crate::config::decode::decode;
 use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load, load_with_settings};
-use crate::config::problem::Problems;
+use crate::config::problem::{Position, Problems, Report};
 use crate::config::record::Settings;
 use crate::config::{ADMIN_SOCKET, Access, Config, DirectoryChoice};
 
-use super::output::fail;
-use super::{EXIT_CONFIG, Place, RunOptions};
+use super::output::{fail, say};
+use super::{EXIT_CONFIG, Format, Place, RunOptions};
 
 /// Where a file lies that nobody names: in the working directory, or where packages put it.
 pub(super) const CONVENTIONAL: [&str; 2] = ["config.toml", "/etc/portcullis/config.toml"];
@@ -58,27 +61,30 @@ fn chosen(place: &Place) -> Option<(PathBuf, Choice)> {
 
 fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
     let Some((path, choice)) = chosen(place) else { return Ok(None) };
-    match std::fs::read_to_string(&path) {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(&path).map_err(|error| {
+        let (message, help) = unreadable(&error);
+        refuse_whole(place, &name, message, help)
+    })?;
+    match decode(bytes) {
         Ok(text) => Ok(Some(Found { path, text, choice })),
-        Err(error) => Err(fail(EXIT_CONFIG, &unreadable(&path, &error))),
+        Err(fault) => Err(refuse_whole(place, &name, fault.message(), Some(fault.remedy(&name)))),
     }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> String {
-    let path = path.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => format!("{path}: there is no such file"),
+/// Why a file cannot be read, and what to do about it.
+fn unreadable(error: &io::Error) -> (String, Option<String>) {
+    let (message, help) = match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file", "name another file with --config"),
         io::ErrorKind::PermissionDenied => {
-            format!("{path}: this user may not read it; name another file with --config")
-        }
-        io::ErrorKind::InvalidData => {
-            format!("{path}: the file is not UTF-8 text; a configuration is TOML")
+            ("this user may not read it", "name another file with --config")
         }
         io::ErrorKind::IsADirectory => {
-            format!("{path}: expected a file, found a directory; name the file in it")
+            ("expected a file, found a directory", "name the file in it")
         }
-        _ => format!("{path}: {error}"),
-    }
+        _ => return (error.to_string(), None),
+    };
+    (message.to_owned(), Some(help.to_owned()))
 }
 
 /// What a configuration is read from.
@@ -120,8 +126,12 @@ pub(super) fn read_sources(
     Ok(Reading { sources, conventional })
 }
 
-/// Says what is wrong with a configuration.
-pub(super) fn refuse(problems: &Problems, conventional: Option<&Path>) -> ExitCode {
+/// Says what is wrong with a configuration: with `--format json` on standard output, for
+/// whoever reads that.
+pub(super) fn refuse(place: &Place, problems: &Problems, conventional: Option<&Path>) -> ExitCode {
+    if place.format == Some(Format::Json) {
+        return refuse_in_json(&problems.reports);
+    }
     let count = match problems.count {
         1 => "1 problem".to_owned(),
         count => format!("{count} problems"),
@@ -137,6 +147,48 @@ pub(super) fn refuse(problems: &Problems, conventional: Option<&Path>) -> ExitCo
         );
     }
     fail(EXIT_CONFIG, &message)
+}
+
+/// Says what is wrong with all of it: it has no key and no line.
+pub(super) fn refuse_whole(
+    place: &Place,
+    at: &str,
+    message: String,
+    help: Option<String>,
+) -> ExitCode {
+    if place.format == Some(Format::Json) {
+        let (at, key, expected) = (at.to_owned(), String::new(), None);
+        let report = Report { place: at, position: None, key, message, expected, help };
+        return refuse_in_json(&[report]);
+    }
+    let help = help.map(|help| format!("\n      = {help}")).unwrap_or_default();
+    let at = if at.is_empty() { String::new() } else { format!("{at}: ") };
+    fail(EXIT_CONFIG, &format!("{at}{message}{help}"))
+}
+
+fn refuse_in_json(reports: &[Report]) -> ExitCode {
+    let member = |report: &Report| {
+        let mut member = json!({
+            "place": report.place,
+            "key": report.key,
+            "message": report.message,
+            "help": report.help,
+        });
+        if let Some(Position { file, line, column }) = &report.position {
+            member["file"] = file.as_str().into();
+            member["line"] = (*line).into();
+            member["column"] = (*column).into();
+        }
+        if let Some(expected) = &report.expected {
+            member["expected"] = expected.as_str().into();
+        }
+        member
+    };
+    let problems: Vec<Value> = reports.iter().map(member).collect();
+    match say(&format!("{:#}\n", json!({ "problems": problems }))) {
+        ExitCode::SUCCESS => EXIT_CONFIG.into(),
+        unsaid => unsaid,
+    }
 }
 
 /// Reads the configuration, or says what is wrong with it.
@@ -164,7 +216,7 @@ pub(super) fn load_from(
     let Reading { sources, conventional } = read_sources(place, &options, files)?;
     let file = sources.file.clone();
     let (mut config, mut settings) = load_with_settings(sources)
-        .map_err(|problems| refuse(&problems, conventional.as_deref()))?;
+        .map_err(|problems| refuse(place, &problems, conventional.as_deref()))?;
     let RunOptions { log_format, log_level, .. } = options;
     if let Some(format) = log_format {
         config.log.format = format;

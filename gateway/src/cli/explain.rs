@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::config::document::nearest;
+use crate::config::value::nearest;
 use crate::config::warning::KINDS;
 use crate::pipeline::reason::Reason;
 use crate::pipeline::reason::examples::examples;

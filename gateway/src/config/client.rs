@@ -7,6 +7,7 @@ use super::problem::Origin;
 use super::reader::Located;
 use super::record::{fixed, no_items};
 use super::units::parse_network;
+use super::value::nearest;
 use super::{Claim, ForwardedFamily, Forwarding};
 
 const CLAIMS: [(&str, Claim); 4] =
@@ -45,7 +46,8 @@ pub(super) fn networks(
             Some(network) => networks.push(network),
             None => {
                 let message = format!("expected {A_NETWORK}, found {:?}", found.value);
-                section.note(found.origin, name, message, None);
+                let help = "write an address like \"10.0.0.7\", or a network like \"10.0.0.0/8\"";
+                section.note(found.origin, name, message, Some(help.to_owned()));
             }
         }
     }
@@ -65,7 +67,8 @@ fn read_claims(section: &Section<'_>) -> Vec<Claim> {
             Some((_, claim)) => claims.push(*claim),
             None => {
                 let message = format!("expected {expected}, found {:?}", found.value);
-                section.note(found.origin, "believe", message, None);
+                let help = nearest(&found.value, CLAIMS.iter().map(|(word, _)| *word));
+                section.note(found.origin, "believe", message, help);
             }
         }
     }

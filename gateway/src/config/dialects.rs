@@ -37,7 +37,8 @@ pub(super) fn read_dialects(
                 let message = format!(
                     "expected a duration like {DURATION_FORMS}, or seconds, not longer than auth.refresh_ttl"
                 );
-                reader.note(found.origin, "", &message, None);
+                let help = format!("write a value like {EXPIRE_VARIABLE}=8h");
+                reader.note(found.origin, "", &message, Some(help));
                 SECOND
             }),
         None => SECOND * 8 * 3_600,

@@ -5,10 +5,12 @@
 //! nothing is written, all of which is recorded; [`Section::finish`] then reports the
 //! keys nobody asked for. `PORTCULLIS_LIMITS__BURST` overrides `limits.burst`.
 
+mod tables;
+
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -19,6 +21,10 @@ use super::problem::Origin;
 use super::reader::{ENV_PREFIX, Located, Reader};
 use super::record::{Fallback, Step, Takes, fixed};
 use super::units::{DURATION_FORMS, parse_duration, parse_size, show_duration, show_size};
+use super::unknown;
+use super::value::{
+    describe, in_text, nearest, other_type, owned, plain, quoted, shorten, show_path,
+};
 use super::warning::Kind;
 
 /// One table of the document, or the absence of it.
@@ -183,18 +189,28 @@ impl<'d> Section<'d> {
     ) -> Option<Located<T>> {
         let written = self.raw(name);
         self.recorded_as(name, takes.clone());
-        let wrong = |origin: Origin, found: String| {
-            self.note(origin, name, format!("expected {expected}, found {found}"), None);
+        let wrong = |origin: Origin, found: String, help: Option<String>| {
+            self.note(origin, name, format!("expected {expected}, found {found}"), help);
             None
         };
         if let Some(variable) = self.variable(name) {
             let (text, origin) = (variable.value.trim(), variable.origin.clone());
             return match from_text(text) {
                 Some(value) => {
-                    self.is_found(name, takes.from_text(text), origin.clone());
+                    self.is_found(name, takes.value_of(text), origin.clone());
                     Some(Located { value, origin })
                 }
-                None => wrong(origin, "something else".to_owned()),
+                None if text.is_empty() => {
+                    let help = "give it a value, or unset it".to_owned();
+                    wrong(origin, "nothing".to_owned(), Some(help))
+                }
+                None => {
+                    let help = takes.example().map(|example| match &origin {
+                        Origin::Environment(name) => format!("write a value like {name}={example}"),
+                        _ => format!("write a value like {example}"),
+                    });
+                    wrong(origin, shorten(text), help)
+                }
             };
         }
         let written = written?;
@@ -204,7 +220,16 @@ impl<'d> Section<'d> {
                 self.is_found(name, plain(written.get_ref()), origin.clone());
                 Some(Located { value, origin })
             }
-            None => wrong(origin, describe(written.get_ref())),
+            None => {
+                let help = other_type(name, written.get_ref(), &from_text);
+                let help = help.unwrap_or_else(|| match takes.example() {
+                    Some(example) => {
+                        format!("write a value like {name} = {}", takes.in_file(&example))
+                    }
+                    None => format!("write {name} = \"…\""),
+                });
+                wrong(origin, describe(written.get_ref()), Some(help))
+            }
         }
     }
 
@@ -291,11 +316,8 @@ impl<'d> Section<'d> {
         default: Duration,
         range: RangeInclusive<Duration>,
     ) -> Duration {
-        let expected = format!(
-            "a duration like {DURATION_FORMS}, from {:?} to {:?}",
-            range.start(),
-            range.end()
-        );
+        let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+        let expected = format!("a duration like {DURATION_FORMS}, from {least} to {most}");
         let parse = |text: &str| parse_duration(text).filter(|length| range.contains(length));
         let from_file = |value: &DeValue<'_>| in_text(value).and_then(|text| parse(&text));
         let takes = Takes::Duration(range.clone());
@@ -312,9 +334,9 @@ impl<'d> Section<'d> {
         default: Option<Duration>,
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        let (least, most) = (range.start(), range.end());
+        let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
         let expected =
-            format!("a duration like {DURATION_FORMS}, from {least:?} to {most:?}, or \"off\"");
+            format!("a duration like {DURATION_FORMS}, from {least} to {most}, or \"off\"");
         let parse = |text: &str| match text {
             "off" => Some(None),
             _ => parse_duration(text).filter(|length| range.contains(length)).map(Some),
@@ -372,14 +394,20 @@ impl<'d> Section<'d> {
     pub fn one_of<T: Copy>(&self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         let listed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let expected = format!("one of {}", quoted(&listed));
-        let found = self.text(name, &expected);
-        self.recorded_as(name, Takes::Choice(owned(&listed)));
-        let found = found?;
+        let nonempty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let from_file = |value: &DeValue<'_>| value.as_str().and_then(nonempty);
+        let takes = Takes::Choice(owned(&listed));
+        let found = self.scalar(name, &takes, &expected, from_file, nonempty)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == found.value) {
             return Some(*value);
         }
         let message = format!("expected {expected}, found {:?}", found.value);
-        self.note(found.origin, name, message, nearest(&found.value, listed.into_iter()));
+        let first = listed.first().map(|word| match &found.origin {
+            Origin::Environment(variable) => format!("write a value like {variable}={word}"),
+            _ => format!("write a value like {name} = \"{word}\""),
+        });
+        let help = nearest(&found.value, listed.into_iter()).or(first);
+        self.note(found.origin, name, message, help);
         None
     }
 
@@ -427,8 +455,13 @@ impl<'d> Section<'d> {
         };
         let Some(items) = written.get_ref().as_array() else {
             let found = describe(written.get_ref());
-            let message = format!("expected a list of {expected}, found {found}");
-            self.note(Origin::File(written.span()), name, message, None);
+            let message = format!("expected a list, each {expected}, found {found}");
+            let text = written.get_ref().as_str().filter(|text| text.len() <= 60);
+            let help = match text {
+                Some(text) => format!("write {name} = [{text:?}]"),
+                None => format!("write {name} = [\"…\"]"),
+            };
+            self.note(Origin::File(written.span()), name, message, Some(help));
             return Vec::new();
         };
         self.is_found(name, plain(written.get_ref()), Origin::File(written.span()));
@@ -439,7 +472,14 @@ impl<'d> Section<'d> {
                 Some(text) => texts.push(Located { value: text.to_owned(), origin }),
                 None => {
                     let found = describe(item.get_ref());
-                    self.note(origin, name, format!("expected {expected}, found {found}"), None);
+                    let help = match item.get_ref() {
+                        DeValue::Table(_) | DeValue::Array(_) => {
+                            "write texts, each in \"…\"".to_owned()
+                        }
+                        _ => format!("write \"{found}\""),
+                    };
+                    let message = format!("expected {expected}, found {found}");
+                    self.note(origin, name, message, Some(help));
                 }
             }
         }
@@ -459,94 +499,6 @@ impl<'d> Section<'d> {
         found
     }
 
-    /// A table inside this one; reads as empty when it is not written.
-    #[must_use]
-    pub fn section(&self, name: &'static str) -> Section<'d> {
-        let written = self.raw(name);
-        let origin = written.map_or(Origin::Absent, |value| Origin::File(value.span()));
-        let table = written.and_then(|value| {
-            let table = value.get_ref().as_table();
-            if table.is_none() {
-                let found = describe(value.get_ref());
-                let message = format!("expected a table, found {found}");
-                self.note(
-                    origin.clone(),
-                    name,
-                    message,
-                    Some(format!("write [{}]", self.key(name))),
-                );
-            }
-            table
-        });
-        self.recorded_as(name, Takes::Table);
-        if table.is_some() {
-            self.is_found(name, Value::Null, origin.clone());
-        }
-        self.inner(table, origin, self.key(name), Step::Table(name.to_owned()))
-    }
-
-    /// The tables of `[[name]]`.
-    #[must_use]
-    pub fn sections(&self, name: &'static str) -> Vec<Section<'d>> {
-        let written = self.raw(name);
-        self.recorded_as(name, Takes::Tables);
-        let Some(written) = written else {
-            return Vec::new();
-        };
-        let path = self.key(name);
-        let wrong = |value: &Spanned<DeValue<'_>>| {
-            let message = format!("expected a list of tables, found {}", describe(value.get_ref()));
-            let help = Some(format!("write [[{path}]]"));
-            self.note(Origin::File(value.span()), name, message, help);
-        };
-        let Some(items) = written.get_ref().as_array() else {
-            wrong(written);
-            return Vec::new();
-        };
-        let mut sections = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            match item.get_ref().as_table() {
-                Some(table) => {
-                    let origin = Origin::File(item.span());
-                    let step = Step::Item(name.to_owned(), index);
-                    sections.push(self.inner(Some(table), origin, path.clone(), step));
-                }
-                None => wrong(item),
-            }
-        }
-        sections
-    }
-
-    /// The tables of `[name.*]`, each with the name it was given.
-    #[must_use]
-    pub fn named_sections(&self, name: &'static str) -> Vec<(Located<String>, Section<'d>)> {
-        let parent = self.section(name);
-        self.recorded_as(name, Takes::NamedTables);
-        let Some(table) = parent.table else {
-            return Vec::new();
-        };
-        let mut sections = Vec::new();
-        for (key, value) in table {
-            let given =
-                Located { value: key.get_ref().to_string(), origin: Origin::File(key.span()) };
-            let path = parent.key(&given.value);
-            match value.get_ref().as_table() {
-                Some(inner) => {
-                    let origin = Origin::File(key.span());
-                    let step = Step::Named(name.to_owned(), given.value.clone());
-                    sections.push((given, self.inner(Some(inner), origin, path, step)));
-                }
-                None => self.reader.note(
-                    Origin::File(value.span()),
-                    &path,
-                    format!("expected a table, found {}", describe(value.get_ref())),
-                    Some(format!("write [{path}]")),
-                ),
-            }
-        }
-        sections
-    }
-
     /// Reports the keys that no reader asked for.
     pub fn finish(self) {
         let Some(table) = self.table else {
@@ -556,69 +508,9 @@ impl<'d> Section<'d> {
         for (key, _) in table {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
-                let help = nearest(name, asked.iter().copied())
-                    .or_else(|| Some(format!("the keys here are {}", quoted(&asked))));
-                self.note(Origin::File(key.span()), name, "unknown key", help);
+                let help = unknown::help(name, &asked);
+                self.note(Origin::File(key.span()), name, "unknown key", Some(help));
             }
         }
     }
-}
-
-/// A number or a text, as text.
-fn in_text(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
-        _ => None,
-    }
-}
-
-/// A value as it is written down again.
-fn plain(value: &DeValue<'_>) -> Value {
-    match value {
-        DeValue::String(text) => Value::from(text.as_ref()),
-        DeValue::Integer(number) => {
-            let digits = number.as_str().replace('_', "");
-            u64::from_str_radix(&digits, number.radix()).map_or(Value::Null, Value::from)
-        }
-        DeValue::Boolean(truth) => Value::Bool(*truth),
-        DeValue::Array(items) => items.iter().map(|item| plain(item.get_ref())).collect(),
-        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => Value::Null,
-    }
-}
-
-/// Where a path leads, wherever it is read again.
-pub(super) fn show_path(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
-}
-
-fn owned(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-fn describe(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) if text.len() <= 60 => format!("{text:?}"),
-        DeValue::String(_) => "a long text".to_owned(),
-        DeValue::Integer(number) => number.as_str().to_owned(),
-        DeValue::Float(number) => number.as_str().to_owned(),
-        DeValue::Boolean(truth) => truth.to_string(),
-        DeValue::Datetime(_) => "a date".to_owned(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
-}
-
-/// `did you mean …`, when something is near enough to be meant.
-#[must_use]
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    known
-        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(score, _)| *score > 0.75)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
-}
-
-fn quoted(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

@@ -111,14 +111,14 @@ fn write_table(
         |setting: &&Setting| setting.found.is_some() || settings.is_default_writable(setting);
     if let Some(step) = table.step.filter(|_| !table.keys.is_empty()) {
         let is_item = matches!(step, Step::Item(..));
-        let live = !matches!(step, Step::Table(_)) || table.keys.iter().any(|key| is_live(&key));
+        let live = !matches!(step, Step::Table(_)) || table.keys.iter().any(&is_live);
         let (open, close) = if is_item { ("[[", "]]") } else { ("[", "]") };
         let mark = if live { "" } else { "# " };
         // Writing to a string does not fail.
         let _ = writeln!(out, "\n{mark}{open}{}{close}", path.join("."));
     }
     for setting in &table.keys {
-        let mark = if is_live(&setting) { "" } else { "# " };
+        let mark = if is_live(setting) { "" } else { "# " };
         let value = value(setting).map(toml_value).unwrap_or_default();
         push_line(out, &format!("{mark}{} = {value}", setting.name), &origin(setting, file));
     }

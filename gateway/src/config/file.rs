@@ -6,39 +6,36 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use toml::de::DeTable;
 
-use crate::auth::register::Registering;
-use crate::auth::secret::Secret;
-use crate::crypto::jwt::MIN_SECRET_BYTES;
+use crate::pem::{self, Wanted};
 
+use super::auth::{close_registration, read_auth};
 use super::client::read_client;
 use super::cors::read_cors;
 use super::dialects::{read_admin, read_dialects};
-use super::document::{Section, show_path};
+use super::document::Section;
 use super::exposure;
 use super::github::read_github;
 use super::identity::read_identity;
 use super::limits::read_limits;
 use super::links::{read_links, read_mail};
 use super::page_origin::read_origins;
-use super::problem::{Origin, Problem, Problems};
+use super::problem::{Origin, Problems};
 use super::reader::{Located, Reader};
 use super::record::{Settings, computed, fixed, unwritten};
 use super::routes::read_routes;
+use super::short_forms::{AN_ADDRESS, listening_address};
 use super::store::{Certificates, Read, SharedAt, read_store};
-use super::warning;
+use super::syntax;
+use super::value::show_path;
 use super::{
-    Auth, Config, DocumentReaders, Health, Hsts, LEVELS, LIBRARIES, Listener, Log, LogFormat,
-    PARTS, ProxyProtocol, SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
+    Config, DocumentReaders, Health, Hsts, LEVELS, LIBRARIES, Listener, Log, LogFormat, PARTS,
+    ProxyProtocol, SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
-/// OWASP's least work factor of bcrypt.
-const SLOW_ENOUGH: u32 = 10;
 /// Every address of the machine, IPv6 and IPv4.
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 8443);
@@ -92,19 +89,10 @@ pub fn load_with_settings(sources: Sources) -> Result<(Config, Settings), Proble
         sources.beside.unwrap_or_else(|| parent.to_owned())
     });
     let (name, text) = sources.file.unwrap_or_else(|| ("defaults".to_owned(), String::new()));
-    let (document, syntax) = DeTable::parse_recoverable(&text);
-    if !syntax.is_empty() {
+    let (document, errors) = DeTable::parse_recoverable(&text);
+    if !errors.is_empty() {
         // A file that does not parse would only produce misleading follow-ups.
-        let problems: Vec<Problem> = syntax
-            .into_iter()
-            .map(|error| Problem {
-                origin: error.span().map_or(Origin::Absent, Origin::File),
-                key: String::new(),
-                message: error.message().to_owned(),
-                help: None,
-            })
-            .collect();
-        return Err(Problems::render(&name, &text, &problems));
+        return Err(Problems::render(&name, &text, &syntax::problems(&text, &errors)));
     }
     let begin = beside.as_deref().unwrap_or(Path::new(""));
     let reader = Reader::new(sources.environment, sources.unreadable, begin);
@@ -124,7 +112,7 @@ pub fn load_with_settings(sources: Sources) -> Result<(Config, Settings), Proble
     let warnings = reader.take_warnings(&name, &text);
     let secret_files = reader.take_secret_files(&name, &text);
     let settings = std::mem::take(&mut *reader.settings());
-    Ok((Config { warnings, secret_files, ..config }, settings))
+    Ok((Config { secret_files, warnings, ..config }, settings))
 }
 
 /// Every key that is asked for when this is read, whatever else it lacks.
@@ -221,7 +209,6 @@ fn read_listeners(
     listen: Option<String>,
     proxies: bool,
 ) -> Vec<Listener> {
-    let expected = "an address like \"[::]:8443\" or \"127.0.0.1:8443\"";
     let mut sections = root.sections("listener");
     let variable = reader.variable("PORTCULLIS_LISTEN");
     let given = match listen {
@@ -234,14 +221,13 @@ fn read_listeners(
     sections
         .into_iter()
         .map(|section| {
-            let address = match section.text("address", expected) {
-                Some(found) => found.value.parse().unwrap_or_else(|_| {
-                    let message = format!("expected {expected}, found {:?}", found.value);
-                    section.note(found.origin, "address", message, None);
+            let found = section.text("address", AN_ADDRESS);
+            let address = found.map_or(DEFAULT_ADDRESS, |found| {
+                listening_address(&found.value).unwrap_or_else(|unclear| {
+                    section.note(found.origin, "address", unclear.message, unclear.help);
                     DEFAULT_ADDRESS
-                }),
-                None => DEFAULT_ADDRESS,
-            };
+                })
+            });
             section.falls_back("address", fixed(DEFAULT_ADDRESS.to_string()));
             let transport =
                 if section.boolean("tls", true) { Transport::Tls } else { Transport::Plain };
@@ -254,7 +240,7 @@ fn read_listeners(
                 section.note(
                     section.origin(),
                     "proxy_protocol",
-                    "needs to know who may speak it",
+                    "requires client.trusted_proxies",
                     Some("list the load balancers in client.trusted_proxies".to_owned()),
                 );
             }
@@ -265,20 +251,20 @@ fn read_listeners(
 }
 
 /// Notes a PEM file that is not there or holds nothing of its kind.
-pub(super) fn check_pem<T: PemObject>(
+pub(super) fn check_pem(
     section: &Section<'_>,
     key: &str,
     found: &Located<PathBuf>,
-    kind: &str,
+    wanted: Wanted,
 ) {
-    let path = found.value.display();
-    let message = match T::from_pem_file(&found.value) {
-        Ok(_) => return,
-        Err(PemError::NoItemsFound) => format!("{path} holds no {kind}"),
-        Err(PemError::Io(error)) => format!("{path} cannot be read: {error}"),
-        Err(error) => format!("{path} holds no {kind} that can be read: {error}"),
+    let read = match wanted {
+        Wanted::Certificate => pem::certificates(&found.value).map(drop),
+        Wanted::PrivateKey => pem::private_key(&found.value).map(drop),
     };
-    section.note(found.origin.clone(), key, message, section.missing_file_help(found));
+    if let Err(error) = read {
+        let help = error.remedy().or_else(|| section.missing_file_help(found));
+        section.note(found.origin.clone(), key, error.message(), help);
+    }
 }
 
 fn read_tls(section: Section<'_>, own: Certificates, files: Files) -> Tls {
@@ -290,13 +276,14 @@ fn read_tls(section: Section<'_>, own: Certificates, files: Files) -> Tls {
         (Some(found), None) | (None, Some(found)) => {
             let (origin, missing) =
                 (found.origin.clone(), if key.is_none() { "key" } else { "certificate" });
-            section.note(origin, missing, "certificate and key belong together", None);
+            let help = format!("write {missing} as well, or neither for a self-signed pair");
+            section.note(origin, missing, "certificate and key belong together", Some(help));
             SelfSigned::Never
         }
     };
     if let (Files::Needed, Some(certificate), Some(key)) = (files, &certificate, &key) {
-        check_pem::<CertificateDer<'_>>(&section, "certificate", certificate, "certificate");
-        check_pem::<PrivateKeyDer<'_>>(&section, "key", key, "private key");
+        check_pem(&section, "certificate", certificate, Wanted::Certificate);
+        check_pem(&section, "key", key, Wanted::PrivateKey);
     }
     if let Some(key) = &key {
         section.note_secret_file(key, "key");
@@ -340,146 +327,12 @@ fn read_hsts(section: &Section<'_>) -> Option<Hsts> {
     Some(Hsts { max_age, subdomains })
 }
 
-fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
-    let text = |name, default: &str| section.text_or(name, "a short text", default);
-    let secret_file = section.path("secret_key_file", "the path of a file");
-    let previous_file = section.path("previous_secret_key_file", "the path of a file");
-    let secret_key = read_secret(reader, "SECRET_KEY", secret_file);
-    let previous = read_secret(reader, "SECRET_KEY_PREVIOUS", previous_file);
-    for key in [&secret_key, &previous].into_iter().flatten() {
-        let length = key.value.expose().len();
-        if length < MIN_SECRET_BYTES {
-            let message = format!(
-                "the secret has {length} bytes; HS256 needs at least {MIN_SECRET_BYTES} (RFC 7518 3.2)"
-            );
-            let help = "make one with: head -c 32 /dev/urandom | base64".to_owned();
-            reader.note(key.origin.clone(), "", message, Some(help));
-        }
-    }
-    let admin_password = read_secret(reader, "ADMIN_PASSWORD", None);
-    if let Some(password) = &admin_password
-        && let Err(reason) = crate::auth::password::check_acceptable(password.value.expose())
-    {
-        reader.note(password.origin.clone(), "", reason.rule(), None);
-    }
-    let realm = text("realm", "portcullis");
-    if !realm.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
-        let message = "expected visible ASCII without quotes and backslashes";
-        section.note(section.origin(), "realm", message, None);
-    }
-    let bcrypt_cost = read_bcrypt_cost(&section);
-    let auth = Auth {
-        secret_key: secret_key.map(|found| found.value),
-        previous_secret_key: previous.map(|found| found.value),
-        admin_password: admin_password.map(|found| found.value),
-        issuer: text("issuer", "portcullis"),
-        audience: text("audience", "portcullis"),
-        realm,
-        refresh_ttl: section.duration("refresh_ttl", DAY * 7, SECOND..=DAY * 3_650),
-        refresh_grace: section.duration(
-            "refresh_grace",
-            SECOND * 60,
-            Duration::ZERO..=SECOND * 3_600,
-        ),
-        ticket_ttl: section.duration("ticket_ttl", SECOND * 120, SECOND..=SECOND * 3_600),
-        registration: section.choice(
-            "registration",
-            &[("open", Registering::Open), ("closed", Registering::Closed)],
-            Registering::Closed,
-        ),
-        local_accounts: section.boolean("local_accounts", true),
-        bcrypt_cost,
-        hash_threads: read_hash_threads(&section),
-        hash_queue: small(section.integer("hash_queue", 128, 1..=65_536)),
-    };
-    section.finish();
-    auth
-}
-
-/// Half the processors, if nothing is written.
-fn read_hash_threads(section: &Section<'_>) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let default = (processors / 2).max(1) as u64;
-    let threads = section.integer("hash_threads", default, 1..=256);
-    section.falls_back("hash_threads", computed(default));
-    small(threads)
-}
-
-/// Whoever wrote the file opened registration for its routes, not for what `--to` names.
-fn close_registration(section: &Section<'_>, auth: &mut Auth) {
-    let origin = section.given_at("registration");
-    if auth.registration == Registering::Open && matches!(origin, Origin::File(_)) {
-        let message = "not taken over with --to: registration is closed";
-        section.warn(warning::REGISTRATION_CLOSED_BY_TO, origin, "registration", message);
-        auth.registration = Registering::Closed;
-        section.is_found("registration", "closed", Origin::CommandLine("--to"));
-    }
-}
-
-fn read_bcrypt_cost(section: &Section<'_>) -> u32 {
-    let cost = u32::try_from(section.integer("bcrypt_cost", 12, 4..=16)).unwrap_or(12);
-    if cost < SLOW_ENOUGH {
-        let origin = section.given_at("bcrypt_cost");
-        let message = format!("{cost} makes passwords quick to guess");
-        section.warn(warning::BCRYPT_COST_LOW, origin, "bcrypt_cost", message);
-    }
-    cost
-}
-
-/// A secret from `NAME`, from the file that `NAME_FILE` names, or from the file
-/// that the configuration names. Two of them are a mistake, not a choice.
-pub(super) fn read_secret(
-    reader: &Reader,
-    name: &str,
-    configured: Option<Located<PathBuf>>,
-) -> Option<Located<Secret>> {
-    let direct = reader.variable(name).filter(|found| {
-        if found.value.is_empty() {
-            // Meant to be set, and going on with another secret would hide that it is not.
-            reader.note(found.origin.clone(), "", "is set, but empty", None);
-        }
-        !found.value.is_empty()
-    });
-    let by_file = reader.variable(&format!("{name}_FILE"));
-    let file = match (by_file, configured) {
-        (Some(variable), _) => Some(reader.locate(variable)),
-        (None, configured) => configured,
-    };
-    match (direct, file) {
-        (Some(_), Some(file)) => {
-            let message = format!("{name} is set as well; only one can be meant");
-            reader.note(file.origin, "", message, None);
-            None
-        }
-        (Some(direct), None) => {
-            reader.settings().note_secret(name, direct.origin.clone());
-            Some(Located { value: Secret::new(direct.value), origin: direct.origin })
-        }
-        (None, Some(file)) => match std::fs::read_to_string(&file.value) {
-            Ok(text) => {
-                reader.note_secret_file(&file, &format!("{name}_FILE"));
-                reader.settings().note_secret(name, file.origin.clone());
-                let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text);
-                let text = text.strip_suffix('\r').map_or(text, |text| text);
-                Some(Located { value: text.into(), origin: file.origin })
-            }
-            Err(error) => {
-                let message =
-                    format!("the secret file {} cannot be read: {error}", file.value.display());
-                let help = reader.missing_file_help(&file);
-                reader.note(file.origin, "", message, help);
-                None
-            }
-        },
-        (None, None) => None,
-    }
-}
-
 fn read_health(section: Section<'_>, shared: bool) -> Health {
     let require_store = section.boolean("require_store", false);
     if require_store && !shared {
         let message = "there is no shared store to require: store.url is missing";
-        section.note(section.given_at("require_store"), "require_store", message, None);
+        let help = "leave it out, or write url in [store]".to_owned();
+        section.note(section.given_at("require_store"), "require_store", message, Some(help));
     }
     let health = Health {
         enabled: section.boolean("enabled", true),

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Authority;
-use rustls::pki_types::CertificateDer;
 
 use crate::auth::secret::Secret;
 
+use crate::pem::Wanted;
+
+use super::auth::read_secret;
 use super::document::Section;
-use super::file::{Files, check_pem, read_secret};
+use super::file::{Files, check_pem};
 use super::reader::{Located, Reader};
 use super::record::{fixed, no_items, unwritten};
 use super::{GitHub, ServiceUrl, Team};
@@ -27,7 +29,7 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
     let public_url = read_url(&section, "public_url");
     let roots = section.path("roots", "the path of a PEM file");
     if let (Files::Needed, Some(roots)) = (files, &roots) {
-        check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
+        check_pem(&section, "roots", roots, Wanted::Certificate);
     }
     for (key, host) in [("base_url", "github.com"), ("api_url", "api.github.com")] {
         section.falls_back(key, unwritten(fixed(format!("https://{host}"))));
@@ -150,7 +152,8 @@ fn pair(
         }
         (None, Some(secret)) => {
             let message = "nothing would use this secret: github.client_id is missing";
-            reader.note(secret.origin, "", message, None);
+            let help = "unset it, or write client_id in [github]".to_owned();
+            reader.note(secret.origin, "", message, Some(help));
             None
         }
         (None, None) => None,

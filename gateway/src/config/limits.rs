@@ -31,7 +31,8 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
             None => {
                 let message =
                     format!("expected a whole number from {} to {}", range.start(), range.end());
-                reader.note(found.origin, "", message, None);
+                let help = format!("write a value like {name}={otherwise}");
+                reader.note(found.origin, "", message, Some(help));
                 otherwise
             }
         }

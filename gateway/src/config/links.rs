@@ -1,13 +1,14 @@
 //! `[links]` and `[mail]`: links that verify an address or set a password, and how they are
 //! sent.
 
-use rustls::pki_types::CertificateDer;
-
 use crate::auth::account::is_plausible_email;
 
+use crate::pem::Wanted;
+
+use super::auth::read_secret;
 use super::dialects::read_prefix;
 use super::document::Section;
-use super::file::{DAY, Files, SECOND, check_pem, read_secret};
+use super::file::{DAY, Files, SECOND, check_pem};
 use super::github::read_url;
 use super::reader::{Located, Reader};
 use super::{Links, Mail, MailSecurity};
@@ -46,7 +47,7 @@ pub(super) fn read_mail(
     let password = read_secret(reader, "MAIL_PASSWORD", file);
     let roots = section.path("roots", "the path of a PEM file");
     if let (Files::Needed, Some(roots)) = (files, &roots) {
-        check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
+        check_pem(&section, "roots", roots, Wanted::Certificate);
     }
     if section.is_present() && !links {
         let help = "set links.public_url; nothing else is sent by mail";

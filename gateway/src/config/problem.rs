@@ -31,6 +31,53 @@ pub struct Problem {
 pub struct Problems {
     pub rendered: String,
     pub count: usize,
+    /// The same for programs.
+    pub reports: Vec<Report>,
+}
+
+/// A problem for programs. What it says holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Where people look it up: `config.toml:3:1`, `environment variable SECRET_KEY`.
+    pub place: String,
+    /// File, line and column, both counted from one, where it is in a file.
+    pub position: Option<Position>,
+    /// With its tables; empty where it is about no key.
+    pub key: String,
+    pub message: String,
+    /// What stands there if it is right.
+    pub expected: Option<String>,
+    pub help: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Report {
+    fn of(file: &str, text: &str, problem: &Problem) -> Self {
+        let position = match &problem.origin {
+            Origin::File(span) => {
+                let Place { line, column, .. } = Place::of(text, span);
+                Some(Position { file: file.to_owned(), line, column })
+            }
+            _ => None,
+        };
+        let message = on_one_line(&problem.message);
+        let expected = message.strip_prefix("expected ");
+        let expected = expected.map(|rest| rest.rsplit_once(", found ").map_or(rest, |(it, _)| it));
+        Self {
+            place: place_of(file, text, &problem.origin),
+            position,
+            key: on_one_line(&problem.key),
+            expected: expected.map(str::to_owned),
+            message,
+            help: problem.help.as_deref().map(on_one_line),
+        }
+    }
 }
 
 impl Problems {
@@ -44,7 +91,8 @@ impl Problems {
             }
             render_one(&mut rendered, file, text, problem);
         }
-        Self { rendered, count: problems.len() }
+        let report = |problem: &Problem| Report::of(file, text, problem);
+        Self { rendered, count: problems.len(), reports: problems.iter().map(report).collect() }
     }
 }
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::SecretFile;
-use super::document::nearest;
 use super::problem::{Origin, Problem, place_of};
 use super::record::Settings;
+use super::value::score;
 use super::warning::{Kind, Noted, Warning};
 
 pub(super) const ENV_PREFIX: &str = "PORTCULLIS_";
@@ -97,7 +97,8 @@ impl Reader {
         self.known_names.borrow_mut().push(name.to_owned());
         if self.unreadable.iter().any(|unreadable| unreadable == name) {
             let origin = Origin::Environment(name.to_owned());
-            self.note(origin, "", "the value is not UTF-8 text", None);
+            let help = "write it in UTF-8, or unset it".to_owned();
+            self.note(origin, "", "the value is not UTF-8 text", Some(help));
         }
         let value = self.environment.get(name)?.clone();
         Some(Located { value, origin: Origin::Environment(name.to_owned()) })
@@ -136,8 +137,8 @@ impl Reader {
         for name in self.environment.keys().filter(|name| name.starts_with(ENV_PREFIX)) {
             let from_cluster = service.iter().any(|prefix| name.starts_with(prefix));
             if !from_cluster && !known.contains(name) {
-                let help = nearest(name, known.iter().map(String::as_str));
-                self.note(Origin::Environment(name.clone()), "", "no such setting", help);
+                let help = help_for_variable(name, &known);
+                self.note(Origin::Environment(name.clone()), "", "no such setting", Some(help));
             }
         }
     }
@@ -165,6 +166,29 @@ impl Reader {
         let mut noted = std::mem::take(&mut *self.warnings.borrow_mut());
         noted.sort_by_key(|noted| in_order(&noted.origin));
         noted.into_iter().map(|noted| noted.locate(file, text)).collect()
+    }
+}
+
+/// Of a name that begins like one of ours, and is none.
+fn help_for_variable(name: &str, known: &[String]) -> String {
+    let rest = name.strip_prefix(ENV_PREFIX).unwrap_or(name);
+    match rest.split("__").next() {
+        Some(list @ ("ROUTE" | "LISTENER")) => {
+            let table = list.to_ascii_lowercase();
+            let listen = if table == "listener" { ", or set PORTCULLIS_LISTEN" } else { "" };
+            return format!("a list has no variables: write [[{table}]] in the file{listen}");
+        }
+        Some("UPSTREAM") => {
+            return "variables change an [upstream.NAME] that the file has; write it there"
+                .to_owned();
+        }
+        _ => {}
+    }
+    let ours = known.iter().filter_map(|known| known.strip_prefix(ENV_PREFIX));
+    let best = ours.map(|known| (score(rest, known), known));
+    match best.max_by(|left, right| left.0.total_cmp(&right.0)) {
+        Some((score, known)) if score > 0.8 => format!("did you mean `{ENV_PREFIX}{known}`?"),
+        _ => "a key's variable is PORTCULLIS_TABLE__KEY, like PORTCULLIS_LIMITS__BURST".to_owned(),
     }
 }
 

@@ -40,12 +40,43 @@ pub enum Takes {
 
 impl Takes {
     /// What a text of the environment stands for; it has been read already.
-    pub(super) fn from_text(&self, text: &str) -> Value {
+    pub(super) fn value_of(&self, text: &str) -> Value {
         match (self, text) {
             (Takes::Boolean | Takes::BooleanOr(_), "true") => Value::Bool(true),
             (Takes::Boolean | Takes::BooleanOr(_), "false") => Value::Bool(false),
             (Takes::Integer(_), text) => text.parse::<u64>().map_or(Value::Null, Value::from),
             _ => Value::from(text),
+        }
+    }
+}
+
+impl Takes {
+    /// A value that is taken, as text, where any will do.
+    pub(super) fn example(&self) -> Option<String> {
+        match self {
+            Takes::Boolean | Takes::BooleanOr(_) => Some("true".to_owned()),
+            Takes::Integer(range) => Some(10.clamp(*range.start(), *range.end()).to_string()),
+            Takes::Duration(range) | Takes::DurationOrOff(range) => {
+                let usual = Duration::from_secs(30);
+                Some(show_duration(usual.clamp(*range.start(), *range.end())))
+            }
+            Takes::Size(range) => Some(show_size((64 << 10).clamp(*range.start(), *range.end()))),
+            Takes::SizeOrUnlimited => Some("10MiB".to_owned()),
+            Takes::Choice(words) | Takes::Words(words) => words.first().cloned(),
+            Takes::Text
+            | Takes::Path
+            | Takes::Texts
+            | Takes::Table
+            | Takes::Tables
+            | Takes::NamedTables => None,
+        }
+    }
+
+    /// A text as a value of the file.
+    pub(super) fn in_file(&self, text: &str) -> String {
+        match self {
+            Takes::Boolean | Takes::BooleanOr(_) | Takes::Integer(_) => text.to_owned(),
+            _ => format!("\"{text}\""),
         }
     }
 }

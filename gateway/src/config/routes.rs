@@ -7,7 +7,7 @@ use http::Method;
 use crate::canonical::method;
 
 use super::cors::{CorsPolicy, read_route_cors};
-use super::document::{Section, nearest};
+use super::document::Section;
 use super::file::{DAY, Files, SECOND, narrow};
 use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
@@ -16,6 +16,7 @@ use super::reader::{Located, Reader};
 use super::record::{fixed, no_items};
 use super::schemes::{check_beside, read_challenge, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
+use super::value::nearest;
 use super::{
     Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
     PathMatch, Paths, Rate, RawProtocol, Route, Tickets, Upstream, rules, warning,
@@ -37,7 +38,8 @@ pub(super) fn read_routes(
         let place = Located { value: to, origin: Origin::CommandLine("--to") };
         sections = vec![root.stand_in("route", Some(("upstream", place)))];
     }
-    if sections.is_empty() {
+    // One that is written in another form is told of already.
+    if sections.is_empty() && !root.is_written("route") {
         let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
                     or start with --to http://127.0.0.1:3000";
         reader.note(Origin::Absent, "route", "nothing says where traffic goes", Some(help.into()));
@@ -104,12 +106,14 @@ fn read_route(
     let challenge = read_challenge(&section, schemes);
     let access = if section.boolean("public", false) {
         if agents.are_accepted() {
-            let message = "a public route asks nobody who they are, agents neither";
-            section.note(section.origin(), "agents", message, None);
+            let message = "has no effect on a public route: no credential is checked";
+            let help = "leave out agents, or public".to_owned();
+            section.note(section.given_at("agents"), "agents", message, Some(help));
         }
         if !roles.is_empty() || !scopes.is_empty() {
-            let message = "a public route asks nobody who they are; roles and scopes cannot hold";
-            section.note(section.origin(), "public", message, None);
+            let message = "a public route checks no credential, so roles and scopes have no effect";
+            let help = "leave out public, or roles and scopes".to_owned();
+            section.note(section.given_at("public"), "public", message, Some(help));
         }
         if section.is_written("keys") {
             let message = "has no effect on a public route: no credential is looked at";

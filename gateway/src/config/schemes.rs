@@ -3,8 +3,9 @@
 
 use http::HeaderName;
 
-use super::document::{Section, nearest};
+use super::document::Section;
 use super::reader::Located;
+use super::value::nearest;
 use super::{Access, Agents, KeyAccess};
 
 /// By what a request can prove who it is from. Tickets and agents' first messages have

@@ -6,14 +6,18 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 
-use super::document::{Section, nearest, show_path};
-use super::file::{Files, check_pem, read_secret};
+use crate::pem::Wanted;
+
+use super::auth::read_secret;
+use super::document::Section;
+use super::file::{Files, check_pem};
 use super::problem::Origin;
 use super::reader::{Located, Reader};
 use super::record::{Fallback, Takes, computed, fixed, unwritten};
 use super::state::{State, find_state};
+use super::value::{nearest, show_path};
 use super::{Durability, NodeAddress, SharedStore, Store, Topology, UpstreamTls};
 
 /// Where `store.url` was given.
@@ -114,17 +118,19 @@ pub(super) fn read_store(
         Duration::from_millis(10)..=Duration::from_secs(60),
     );
     if !asked {
-        let message = "is of a shared store only: store.url is missing";
+        let message = "requires store.url: it is for a shared store only";
+        let help = "leave it out, or write url = \"redis://host:6379\" in [store]";
         for key in SHARED_ONLY {
             let origin = section.given_at(key);
             if origin != Origin::Absent {
-                section.note(origin, key, message, None);
+                section.note(origin, key, message, Some(help.to_owned()));
             }
         }
         for secret in [&password, &sentinel_password].into_iter().flatten() {
             if let Origin::Environment(_) = secret.origin {
                 let message = "nothing would use this secret: store.url is missing";
-                reader.note(secret.origin.clone(), "", message, None);
+                let help = "unset it, or write url in [store]".to_owned();
+                reader.note(secret.origin.clone(), "", message, Some(help));
             }
         }
     }
@@ -141,7 +147,8 @@ pub(super) fn read_store(
             (&sentinel_password, matches!(location.topology, Topology::Sentinel { .. }))
         {
             let message = "nothing would use this secret: store.url names no sentinels";
-            reader.note(secret.origin.clone(), "", message, None);
+            let help = "unset it, or write redis+sentinel:// in store.url".to_owned();
+            reader.note(secret.origin.clone(), "", message, Some(help));
         }
         if location.username.is_some() && !is_password_given(reader, &section) {
             let message = "there is no password for the user that it names";
@@ -243,7 +250,7 @@ fn read_tls(
         (Encryption::Off, None) => UpstreamTls::Off,
         (Encryption::Tls, roots) => {
             if let (Files::Needed, Some(roots)) = (files, &roots) {
-                check_pem::<CertificateDer<'_>>(section, "roots", roots, "certificate");
+                check_pem(section, "roots", roots, Wanted::Certificate);
             }
             UpstreamTls::On { roots: roots.map(|roots| roots.value) }
         }
@@ -300,7 +307,8 @@ fn parse_url(text: &str) -> Result<Location, Wrong> {
 fn read_scheme(text: &str) -> Result<(Kind, Encryption, &str), Wrong> {
     let expected = "expected a URL that begins with redis://, rediss://, redis+sentinel://, \
                     rediss+sentinel://, redis-cluster:// or rediss-cluster://";
-    let (scheme, rest) = text.split_once("://").ok_or((expected, None))?;
+    let help = || Some("write a URL like \"redis://redis.internal:6379\"".to_owned());
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| (expected, help()))?;
     let lower = scheme.to_ascii_lowercase();
     let known = SCHEMES.iter().find(|(name, _, _)| *name == lower);
     let (_, kind, encryption) = known

@@ -1,17 +1,21 @@
 //! `[upstream.*]`: what each key accepts, and what a route may name instead.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
 use http::uri::{Authority, Scheme};
-use rustls::pki_types::CertificateDer;
 
 use crate::canonical::host;
 
-use super::document::{Section, nearest};
+use crate::pem::Wanted;
+
+use super::document::Section;
 use super::file::{DAY, Files, SECOND, check_pem, small};
 use super::reader::Located;
 use super::record::{computed, fixed};
+use super::short_forms::{Unclear, upstream_url};
+use super::value::nearest;
 use super::{
     FieldNames, HttpTarget, Target, Upstream, UpstreamHost, UpstreamProtocol, UpstreamTls,
 };
@@ -58,23 +62,16 @@ pub(super) fn read_upstream(
         }
         Some(url) if url.value == "echo" => Some(Target::Echo),
         Some(url) => match parse_url(&url.value) {
-            Ok((authority, scheme)) => {
-                let tls = if scheme == Scheme::HTTPS {
-                    if let (Files::Needed, Some(roots)) = (files, &roots) {
-                        check_pem::<CertificateDer<'_>>(&section, "roots", roots, "certificate");
-                    }
-                    UpstreamTls::On { roots: roots.map(|roots| roots.value) }
-                } else {
-                    if let Some(roots) = roots {
-                        let message = "roots are for https upstreams";
-                        section.note(roots.origin, "roots", message, None);
-                    }
-                    UpstreamTls::Off
-                };
-                Some(Target::Http(HttpTarget { authority, tls, protocol }))
+            Ok(parsed) => {
+                let roots =
+                    roots.and_then(|roots| check_roots(&section, roots, &parsed.scheme, files));
+                Some(match parsed.into_target(roots) {
+                    Target::Http(target) => Target::Http(HttpTarget { protocol, ..target }),
+                    Target::Echo => Target::Echo,
+                })
             }
-            Err(message) => {
-                section.note(url.origin, "url", message, None);
+            Err(unclear) => {
+                section.note(url.origin, "url", unclear.message, unclear.help);
                 None
             }
         },
@@ -92,6 +89,24 @@ pub(super) fn read_upstream(
         max_connections,
         max_connections_per_account: per_account,
     }
+}
+
+/// The file of what an https upstream is verified against.
+fn check_roots(
+    section: &Section<'_>,
+    roots: Located<PathBuf>,
+    scheme: &Scheme,
+    files: Files,
+) -> Option<PathBuf> {
+    if *scheme != Scheme::HTTPS {
+        let help = "leave it out, or write https:// in url".to_owned();
+        section.note(roots.origin, "roots", "roots are for https upstreams", Some(help));
+        return None;
+    }
+    if files == Files::Needed {
+        check_pem(section, "roots", &roots, Wanted::Certificate);
+    }
+    Some(roots.value)
 }
 
 fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
@@ -118,28 +133,29 @@ fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
     }
 }
 
+/// The upstream that a route names, or the one that its URL makes.
 pub(super) fn resolve_upstream(
     section: &Section<'_>,
     found: &Located<String>,
     upstreams: &mut Vec<Upstream>,
 ) -> Option<usize> {
-    if let Some(index) = upstreams.iter().position(|known| known.name == found.value) {
+    let declared = |name: &str| upstreams.iter().position(|known| known.name == name);
+    if let Some(index) = declared(&found.value) {
         return Some(index);
     }
-    let target = if found.value == "echo" {
-        Target::Echo
-    } else if found.value.contains("://") {
+    let is_url = found.value.contains("://") || upstream_url(&found.value).is_some();
+    let (name, target) = if found.value == "echo" {
+        (found.value.clone(), Target::Echo)
+    } else if is_url {
         match parse_url(&found.value) {
-            Ok((authority, scheme)) => {
-                let tls = if scheme == Scheme::HTTPS {
-                    UpstreamTls::On { roots: None }
-                } else {
-                    UpstreamTls::Off
-                };
-                Target::Http(HttpTarget { authority, tls, protocol: UpstreamProtocol::Auto })
+            Ok(url) => {
+                if let Some(index) = declared(&url.text) {
+                    return Some(index);
+                }
+                (url.text.clone(), url.into_target(None))
             }
-            Err(message) => {
-                section.note(found.origin.clone(), "upstream", message, None);
+            Err(unclear) => {
+                section.note(found.origin.clone(), "upstream", unclear.message, unclear.help);
                 return None;
             }
         }
@@ -152,7 +168,7 @@ pub(super) fn resolve_upstream(
         return None;
     };
     upstreams.push(Upstream {
-        name: found.value.clone(),
+        name,
         target,
         host: UpstreamHost::default(),
         field_names: FieldNames::Strict,
@@ -164,21 +180,49 @@ pub(super) fn resolve_upstream(
     Some(upstreams.len() - 1)
 }
 
-fn parse_url(text: &str) -> Result<(Authority, Scheme), String> {
-    let expected = format!("expected a URL like \"http://127.0.0.1:3000\", found {text:?}");
-    let uri: Uri = text.parse().map_err(|_| expected.clone())?;
+/// A URL of a server.
+struct Url {
+    /// In full.
+    text: String,
+    authority: Authority,
+    scheme: Scheme,
+}
+
+impl Url {
+    /// Spoken to as the upstream's own settings say, or as its scheme says.
+    fn into_target(self, roots: Option<PathBuf>) -> Target {
+        let tls =
+            if self.scheme == Scheme::HTTPS { UpstreamTls::On { roots } } else { UpstreamTls::Off };
+        Target::Http(HttpTarget {
+            authority: self.authority,
+            tls,
+            protocol: UpstreamProtocol::Auto,
+        })
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, Unclear> {
+    let wrong = |message: &str| Unclear { message: message.to_owned(), help: None };
+    let full = upstream_url(text).transpose()?.unwrap_or_else(|| text.to_owned());
+    let expected = || {
+        let message = format!("expected a URL like \"http://127.0.0.1:3000\", found {text:?}");
+        let help = "write http:// or https://, a host and a port, or \"echo\"".to_owned();
+        Unclear { message, help: Some(help) }
+    };
+    let uri: Uri = full.parse().map_err(|_| expected())?;
     let parts = uri.into_parts();
     let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
-        return Err(expected);
+        return Err(expected());
     };
     if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-        return Err("expected a URL that begins with http:// or https://".to_owned());
+        return Err(wrong("expected a URL that begins with http:// or https://"));
     }
     if authority.as_str().contains('@') {
-        return Err("expected a URL without user name and password".to_owned());
+        return Err(wrong("expected a URL without user name and password"));
     }
     if parts.path_and_query.is_some_and(|path| path != "/") {
-        return Err("expected a URL without a path: requests keep their own".to_owned());
+        let message = "expected a URL without a path: requests keep their own".to_owned();
+        return Err(Unclear { message, help: Some(format!("write \"{scheme}://{authority}\"")) });
     }
-    Ok((authority, scheme))
+    Ok(Url { text: full, authority, scheme })
 }
