@@ -70,8 +70,8 @@ cors = "upstream"
 rate = "none"
 "#;
 
-/// The schema's own address; what it is about is found there in no other form.
-const ID: &str = "https://portcullis.invalid/config.schema.json";
+/// The schema's name; it is found at no address.
+const ID: &str = "urn:portcullis:configuration";
 
 /// A key that some reader asks for.
 #[derive(Debug, Clone)]
@@ -179,6 +179,7 @@ fn complete(node: &mut Value, key: &Key) {
     let fixed = key.fallback.as_ref().filter(|default| default.source == FallbackSource::Fixed);
     if let (Some(default), Some(members)) = (fixed, node.as_object_mut())
         && !members.contains_key("x-default")
+        && !members.contains_key("x-required")
     {
         members.insert("default".to_owned(), default.value.clone());
     }
