@@ -812,6 +812,15 @@ async fn marks_and_line_ends_are_no_part_of_a_file_or_a_secret() {
     let config = format!("\u{feff}[limits]\nburst = 5\n{ECHO}").replace('\n', "\r\n");
     let ended = check(&config).await;
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(!ended.stdout.contains("secret_key_line_end"), "{ended:?}");
+    // Up to version 0.1 it was, so tokens from before are refused.
+    let with_line_end = installation(ECHO).env("SECRET_KEY", &format!("{SECRET_KEY}\r\n"));
+    let ended = with_line_end.run(&["check"], None).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let warned = "warning: environment variable SECRET_KEY: a line end or a byte-order mark";
+    assert!(ended.stdout.contains(warned), "{ended:?}");
+    assert!(ended.stdout.contains("[secret_key_line_end]"), "{ended:?}");
+    assert!(!ended.stdout.contains(SECRET_KEY), "{ended:?}");
     let password = "a password with a line end";
     let gateway = Gateway::builder()
         .config(ECHO)

@@ -17,6 +17,7 @@ use super::reader::{Located, Reader};
 use super::record::computed;
 use super::{Auth, warning};
 
+const SECRET_KEY: &str = "SECRET_KEY";
 /// OWASP's least work factor of bcrypt.
 const SLOW_ENOUGH: u32 = 10;
 
@@ -24,7 +25,7 @@ pub(super) fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
     let text = |name, default: &str| section.text_or(name, "a short text", default);
     let secret_file = section.path("secret_key_file", "the path of a file");
     let previous_file = section.path("previous_secret_key_file", "the path of a file");
-    let secret_key = read_secret(reader, "SECRET_KEY", secret_file);
+    let secret_key = read_secret(reader, SECRET_KEY, secret_file);
     let previous = read_secret(reader, "SECRET_KEY_PREVIOUS", previous_file);
     for key in [&secret_key, &previous].into_iter().flatten() {
         let length = key.value.expose().len();
@@ -137,7 +138,12 @@ pub(super) fn read_secret(
         }
         (Some(direct), None) => {
             reader.settings().note_secret(name, direct.origin.clone());
-            let value = Secret::new(bare(&direct.value).to_owned());
+            let value = bare(&direct.value);
+            if name == SECRET_KEY && value != direct.value {
+                let message = "a line end or a byte-order mark in it is no part of the secret";
+                reader.warn(warning::SECRET_KEY_LINE_END, direct.origin.clone(), "", message);
+            }
+            let value = Secret::new(value.to_owned());
             Some(Located { value, origin: direct.origin })
         }
         (None, Some(file)) => read_secret_file(reader, name, file),

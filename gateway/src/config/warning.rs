@@ -118,7 +118,14 @@ pub const STATE_LEFT_BEHIND: Kind = kind(
 );
 
 /// All of them; `tests/architecture.rs` keeps the list whole.
+pub const SECRET_KEY_LINE_END: Kind = kind(
+    "secret_key_line_end",
+    "SECRET_KEY ends in a line end or begins with a byte-order mark. Up to version 0.1 that was a part of the secret, and now it is none: tokens that were signed with it are refused, and everybody signs in anew.",
+    "Set SECRET_KEY without it. To accept the tokens from before until they expire, set SECRET_KEY_PREVIOUS to the former value and one more line end.",
+);
+
 pub const KINDS: &[Kind] = &[
+    SECRET_KEY_LINE_END,
     BCRYPT_COST_LOW,
     LISTENER_CLEAR,
     REGISTRATION_OPEN,
