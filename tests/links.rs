@@ -134,7 +134,7 @@ async fn a_link_that_is_asked_for_by_mail_comes_by_mail() {
     let follow = json!({ "link": text_of(&link) });
     let done = anybody.post_json("/api/links", &follow).await.expect(200).json();
     assert_eq!(done, json!({ "done": "address" }));
-    let shown = gateway.manage(&["--format", "json", "user", "show", "bea"], None).await;
+    let shown = gateway.manage(&["user", "show", "bea", "--format", "json"], None).await;
     assert!(shown.contains("\"email_verified\": true"), "{shown}");
     anybody.clone().post("/api/links/address").await.expect(401);
 }

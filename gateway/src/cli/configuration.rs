@@ -241,7 +241,7 @@ pub(super) fn configure_store(place: &Place) -> Result<Config, ExitCode> {
         && !is_here(&config.store.directory)
         && is_here(service)
     {
-        config.store.directory = service.to_owned();
+        service.clone_into(&mut config.store.directory);
         config.store.former = None;
     }
     Ok(config)
