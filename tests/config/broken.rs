@@ -122,6 +122,12 @@ async fn every_broken_environment_is_answered_with_its_variable_and_what_to_writ
         assert_eq!(ended.status.code(), Some(78), "{}: {ended:?}", row.name);
         let name = row.given.split('=').next().expect("a variable has a name");
         assert!(ended.stderr.contains(name), "{}: {ended:?}", row.name);
+        let report = &ended.stderr;
+        assert!(
+            report.contains("\n      = "),
+            "{}: nothing says what to write\n{report}",
+            row.name
+        );
         for secret in ["\"short\"", "hunter2"] {
             assert!(!ended.stderr.contains(secret), "{}: a secret in {ended:?}", row.name);
         }
