@@ -283,3 +283,103 @@ async fn a_request_is_explained_by_the_id_that_its_client_was_told() {
     assert_eq!(by_log.status.code(), Some(0), "{by_log:?}");
     assert!(by_log.stdout.contains("role_missing"), "{by_log:?}");
 }
+
+/// Was: `--output data/portcullis.redb` replaced the store under its running gateway, which
+/// went on acknowledging changes that were lost.
+#[tokio::test]
+async fn an_export_takes_the_place_of_nothing_but_an_export() {
+    let gateway = Gateway::start(ECHO).await;
+    let place = gateway.installation();
+    let read = |name: &str| std::fs::read(place.path(name)).expect("the file is there");
+    let store = place.path("data/portcullis.redb").metadata().expect("the store is there");
+    for name in ["data/portcullis.redb", "config.toml", "server.key"] {
+        let before = read(name);
+        let ended = gateway.cli(&["store", "backup", "--output", name], None).await;
+        fails(&ended, FAILURE, &[name, "is no export", "name another file"]);
+        assert!(name.starts_with("data/") || read(name) == before, "{name}");
+    }
+    fails(
+        &gateway.cli(&["store", "backup", "--output", "."], None).await,
+        FAILURE,
+        &["this is a directory"],
+    );
+    let still = place.path("data/portcullis.redb").metadata().expect("the store is there");
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::ino(&still),
+        std::os::unix::fs::MetadataExt::ino(&store)
+    );
+    // Control: an export, an empty file, a link to one, standard output and a device.
+    std::fs::write(place.path("empty"), "").expect("a file");
+    std::os::unix::fs::symlink("empty", place.path("link")).expect("a link");
+    for _ in 0..2 {
+        gateway.manage(&["store", "backup", "--output", "link"], None).await;
+    }
+    assert!(place.path("link").is_symlink() && !read("empty").is_empty());
+    let printed = gateway.manage(&["store", "export", "--output", "-"], None).await;
+    assert!(printed.starts_with("{\"format\":\"portcullis-export\""), "{printed}");
+    gateway.manage(&["store", "export", "--output", "/dev/null"], None).await;
+    let null = std::fs::symlink_metadata("/dev/null").expect("Linux has it");
+    assert!(!null.is_file(), "a device is written and not replaced");
+}
+
+/// In an incident it is what was found in a repository that is at hand.
+#[tokio::test]
+async fn a_key_is_revoked_by_its_text_which_goes_into_no_message() {
+    let gateway = Gateway::start(ECHO).await;
+    let (_, text) = gateway.create_key(ADMIN, &[], &["--name", "leaked"]).await;
+    let unknown = format!("sk_live_{}", "0".repeat(49));
+    for arguments in [
+        &["key", "revoke", &unknown, "--yes"][..],
+        &["key", "rotate", &unknown],
+        &["server", "remove", &text, "--yes"],
+        &["explain", &text],
+    ] {
+        let ended = gateway.cli(arguments, None).await;
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!ended.status.success() && said.contains("text of a credential"), "{said}");
+        assert!(!said.contains(&text) && !said.contains(&unknown), "{said}");
+    }
+    let revoked = gateway.cli(&["key", "revoke", &text, "--yes"], None).await;
+    assert_eq!(revoked.status.code(), Some(0), "{revoked:?}");
+    assert!(!revoked.stdout.contains(&text), "{revoked:?}");
+    Client::api_key(&gateway, &text).get("/").await.expect(401);
+}
+
+#[tokio::test]
+async fn a_gateway_that_stands_still_is_not_waited_for() {
+    let gateway = Gateway::start(ECHO).await;
+    gateway.signal(rustix::process::Signal::STOP);
+    for arguments in [
+        &["healthcheck"][..],
+        &["user", "list"],
+        &["status"],
+        &["store", "backup", "--output", "backup"],
+    ] {
+        let ended = gateway.cli(arguments, None).await;
+        fails(&ended, FAILURE, &["does not answer in time"]);
+    }
+    gateway.signal(rustix::process::Signal::CONT);
+    gateway.manage(&["healthcheck"], None).await;
+}
+
+#[tokio::test]
+async fn input_without_an_end_is_refused_and_not_kept() {
+    let place = Installation::new().file("config.toml", ECHO);
+    for (arguments, word) in [
+        (&["check", "--config", "/dev/zero"][..], "larger than 1 MiB"),
+        (&["user", "import", "/dev/zero"], "larger than 64 MiB"),
+    ] {
+        let ended = place.run(arguments, None).await;
+        assert!(!ended.status.success() && ended.stderr.contains(word), "{ended:?}");
+    }
+}
+
+/// A template that leaves a list empty must not let everybody in.
+#[tokio::test]
+async fn a_route_that_asks_for_none_of_the_roles_is_a_mistake() {
+    for list in ["roles", "scopes"] {
+        let config = format!("{ECHO}{list} = []\n");
+        let ended = Installation::new().file("config.toml", &config).run(&["check"], None).await;
+        fails(&ended, Some(78), &[list, "names none", "leave it out"]);
+    }
+}

@@ -10,6 +10,7 @@ mod examples;
 mod explain;
 mod htpasswd;
 mod init;
+mod input;
 mod manual;
 mod output;
 mod own_paths;

@@ -34,6 +34,7 @@ use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 const KEY: &str = "store.path";
 const MAX_LINE_BYTES: u64 = 64 << 10;
 const DEADLINE: Duration = Duration::from_secs(30);
+const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What is asked about the gateway itself; anything else is a [`Request`].
 #[derive(Debug, Serialize, Deserialize)]
@@ -121,13 +122,29 @@ pub struct Status {
 /// # Errors
 /// When there is one and the talk with it fails.
 pub async fn ask(directory: &Path, question: &impl Serialize) -> io::Result<Option<Answer>> {
+    ask_within(directory, question, DEADLINE).await
+}
+
+/// Asks whether a gateway answers at all, which takes a healthy one no time.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_health(directory: &Path) -> io::Result<Option<Answer>> {
+    ask_within(directory, &Question::Health, HEALTH_DEADLINE).await
+}
+
+async fn ask_within(
+    directory: &Path,
+    question: &impl Serialize,
+    deadline: Duration,
+) -> io::Result<Option<Answer>> {
     let talk = async {
         let Some(mut lines) = put(directory, question).await? else { return Ok(None) };
         let mut answer = String::new();
         lines.read_line(&mut answer).await?;
         Ok(Some(serde_json::from_str(&answer)?))
     };
-    timeout(DEADLINE, talk).await?
+    timeout(deadline, talk).await?
 }
 
 /// Asks for an export; what comes is its lines, or the one of a failure. `None` when

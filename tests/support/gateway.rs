@@ -224,6 +224,10 @@ impl Gateway {
         process.end().await
     }
 
+    pub fn signal(&self, signal: Signal) {
+        self.process().signal(signal);
+    }
+
     /// SIGKILL: no chance to write anything down.
     pub fn kill(&mut self) {
         drop(self.process.take());

@@ -1,6 +1,7 @@
 //! Commands of administration: asked of the running gateway, or carried out on
 //! the store.
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,9 +24,12 @@ use crate::store::embedded::Location;
 use super::commands::user::UserCommand;
 use super::commands::{self, Ask, Find, Named, Thing};
 use super::configuration::{configure_store, looked_in, roles_of_routes};
+use super::input::read_at_most;
 use super::output::{Kind, complain, fail, say, show, show_running};
 use super::{Place, htpasswd};
 
+/// Of an htpasswd file: half a million users.
+const MAX_IMPORT_BYTES: u64 = 64 << 20;
 /// Users of one request to the store.
 const BATCH: usize = 100;
 
@@ -98,7 +102,7 @@ impl Office {
     /// somebody makes a new one: a look into the wrong directory leaves nothing there.
     async fn find(place: &Place, config: &Config, request: &Request) -> Result<Self, String> {
         let without = |what: &str| format!("{what}; {}", looked_in(place, config));
-        match socket::ask(&config.store.directory, &Question::Health).await {
+        match socket::ask_health(&config.store.directory).await {
             Ok(Some(_)) => Ok(Office::Gateway(config.store.directory.clone())),
             Ok(None) if signed_by_gateway(request) => {
                 Err(without("no gateway is running, and only a running one makes links"))
@@ -295,6 +299,9 @@ impl Desk<'_> {
         let Reply::Page(Page { items, .. }) = self.perform(request)? else {
             return Err("unexpected answer".to_owned());
         };
+        if commands::is_credential(name) {
+            return find_by_text(&items, name);
+        }
         let known: Vec<(&str, Uuid)> = items.iter().filter_map(name_and_id).collect();
         let found: Vec<Uuid> =
             known.iter().filter(|(known, _)| known == name).map(|(_, id)| *id).collect();
@@ -331,6 +338,21 @@ impl Desk<'_> {
     }
 }
 
+/// In an incident it is the text of a key that is known: its beginning, which lists show, is
+/// one key's.
+fn find_by_text(items: &[Record], text: &str) -> Result<Uuid, String> {
+    let begins_so = |record: &Record| match record {
+        Record::Key(key) if text.starts_with(&key.shown) => Some(key.id),
+        _ => None,
+    };
+    let found: Vec<Uuid> = items.iter().filter_map(begins_so).collect();
+    match found[..] {
+        [id] => Ok(id),
+        [] => Err("this is the text of a credential, and no key of this gateway begins so".into()),
+        _ => Err("this is the text of a credential, and several keys begin so; give an id".into()),
+    }
+}
+
 fn name_and_id(record: &Record) -> Option<(&str, Uuid)> {
     match record {
         Record::Key(key) => Some((&key.name, key.id)),
@@ -345,7 +367,17 @@ fn ask_running(place: &Place, question: &Question) -> ExitCode {
         Ok(prepared) => prepared,
         Err(code) => return code,
     };
-    match runtime.block_on(socket::ask(&config.store.directory, question)) {
+    let directory = &config.store.directory;
+    let asked = runtime.block_on(async {
+        // One that does not answer so is not waited for any longer.
+        match socket::ask_health(directory).await {
+            Ok(Some(_)) if !matches!(question, Question::Health) => {
+                socket::ask(directory, question).await
+            }
+            answered => answered,
+        }
+    });
+    match asked {
         Ok(Some(answer)) => show_running(place, answer),
         Ok(None) => fail(1, &format!("no gateway is running; {}", looked_in(place, &config))),
         Err(error) => fail(1, &no_answer(&error)),
@@ -416,13 +448,20 @@ pub(super) fn running_registration(config: &Config) -> Option<Registration> {
 fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
     let name =
         if file == Path::new("-") { "standard input".into() } else { file.display().to_string() };
-    let text = if file == Path::new("-") {
-        io::read_to_string(io::stdin())
+    let read = if file == Path::new("-") {
+        read_at_most(io::stdin(), MAX_IMPORT_BYTES)
     } else {
-        std::fs::read_to_string(file)
+        File::open(file).and_then(|file| read_at_most(file, MAX_IMPORT_BYTES))
     };
-    let text = match text {
-        Ok(text) => text,
+    let text = match read.map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(_)) => {
+            let message = "the file is not UTF-8 text; expected lines of name:hash";
+            return fail(1, &format!("{name}: {message}"));
+        }
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+            return fail(1, &format!("{name}: larger than 64 MiB; split it"));
+        }
         Err(error) => return fail(1, &format!("{name}: {error}")),
     };
     let users = match htpasswd::parse(&text) {

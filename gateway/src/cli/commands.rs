@@ -14,6 +14,7 @@ use clap::Args;
 use uuid::Uuid;
 
 use crate::admin::{Request, Who};
+use crate::auth::api_key::PREFIX;
 use crate::dialect::notation::parse_id;
 
 /// A request, and what to tell people when it is done; nothing where the answer tells.
@@ -69,6 +70,11 @@ impl fmt::Display for Named {
             Named::Name(name) => name.fmt(f),
         }
     }
+}
+
+/// Whether a text is a key or a token rather than the name of one: it goes into no message.
+pub(super) fn is_credential(text: &str) -> bool {
+    text.starts_with(PREFIX) || text.starts_with("eyJ")
 }
 
 /// What has names that others of its kind may have too.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,11 +15,15 @@ use crate::config::problem::{Position, Problems, Report};
 use crate::config::record::Settings;
 use crate::config::{ADMIN_SOCKET, Access, Config, DirectoryChoice};
 
+use super::input::read_at_most;
 use super::output::{fail, say};
 use super::{EXIT_CONFIG, Format, Place, RunOptions};
 
 /// Where a file lies that nobody names: in the working directory, or where packages put it.
 pub(super) const CONVENTIONAL: [&str; 2] = ["config.toml", "/etc/portcullis/config.toml"];
+
+/// Of a configuration file; the largest ones have some hundred KiB.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Where systemd keeps the state of deploy/portcullis.service, and the image its own.
 const SERVICE_STATE: &str = "/var/lib/portcullis";
@@ -62,7 +67,8 @@ fn chosen(place: &Place) -> Option<(PathBuf, Choice)> {
 fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
     let Some((path, choice)) = chosen(place) else { return Ok(None) };
     let name = path.display().to_string();
-    let bytes = std::fs::read(&path).map_err(|error| {
+    let read = File::open(&path).and_then(|file| read_at_most(file, MAX_BYTES));
+    let bytes = read.map_err(|error| {
         let (message, help) = unreadable(&error);
         refuse_whole(place, &name, message, help)
     })?;
@@ -78,6 +84,9 @@ fn unreadable(error: &io::Error) -> (String, Option<String>) {
         io::ErrorKind::NotFound => ("there is no such file", "name another file with --config"),
         io::ErrorKind::PermissionDenied => {
             ("this user may not read it", "name another file with --config")
+        }
+        io::ErrorKind::FileTooLarge => {
+            ("the file is larger than 1 MiB", "name a configuration, which is TOML")
         }
         io::ErrorKind::IsADirectory => {
             ("expected a file, found a directory", "name the file in it")

@@ -15,9 +15,14 @@ use crate::pipeline::respond;
 use crate::socket::{self, Answer, Question};
 
 use super::administer::{no_answer, prepare};
+use super::commands::is_credential;
 use super::configuration::looked_in;
+use super::input::next_line;
 use super::output::{complain, fail, say, table};
 use super::{Format, Place};
+
+/// Of a log's line; a path alone may have 64 KiB.
+const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// The reasons of the log, then the warnings.
 fn known() -> impl Iterator<Item = Explanation> {
@@ -41,6 +46,9 @@ pub(super) fn explain(place: &Place, what: Option<&str>) -> ExitCode {
         return explain_request(place, &what.to_ascii_lowercase());
     }
     let Some(known) = find(what) else {
+        if is_credential(what) {
+            return fail(2, "this is the text of a credential; expected a code, a status or an id");
+        }
         let hint = nearest(what, known().map(|known| known.code));
         let hint = hint.unwrap_or_else(|| "`portcullis explain` lists them all".to_owned());
         return fail(2, &format!("there is no code {what:?}; {hint}"));
@@ -139,10 +147,9 @@ fn ask_gateway(place: &Place, id: &str) -> Result<Option<Value>, String> {
 }
 
 /// The line of a request in a log: as JSON, or as text, which names its reason by a word.
-fn search(log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
+fn search(mut log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
     let mut found = None;
-    for line in log.split(b'\n') {
-        let line = line?;
+    while let Some(line) = next_line(&mut log, MAX_LINE_BYTES)? {
         let line = String::from_utf8_lossy(&line);
         if !line.contains(id) {
             continue;

@@ -3,6 +3,7 @@
 mod import;
 mod partial;
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -167,19 +168,27 @@ fn thaw(place: &Place) -> Result<ExitCode, Failure> {
 fn export(place: &Place, file: Option<&Path>, freeze: Option<u64>) -> Result<ExitCode, Failure> {
     let (config, runtime) = prepare(place)?;
     match file {
-        None => {
-            let mut out = io::stdout().lock();
-            let to = "standard output";
-            runtime.block_on(write_export(place, &config, freeze, to, &mut out, Write::flush))?;
+        // Of a device or a pipe nothing is replaced, and nothing can be read back.
+        Some(path) if partial::is_special(path) => {
+            let to = path.display().to_string();
+            let opened = File::options().write(true).open(path);
+            let mut out = opened.map_err(|error| format!("{to}: {error}"))?;
+            runtime.block_on(write_export(place, &config, freeze, &to, &mut out, Write::flush))?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(path) => {
+        Some(path) if path != Path::new("-") => {
             let mut partial = Partial::beside(path)?;
             let keep = |partial: &mut Partial| partial.keep();
             let to = path.display().to_string();
             runtime.block_on(write_export(place, &config, freeze, &to, &mut partial, keep))?;
             let counts = partial.counts.take().unwrap_or_default();
             Ok(say(&format!("{} in {}\n", in_words(&counts), path.display())))
+        }
+        _ => {
+            let mut out = io::stdout().lock();
+            let to = "standard output";
+            runtime.block_on(write_export(place, &config, freeze, to, &mut out, Write::flush))?;
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
@@ -197,6 +206,7 @@ async fn write_export<W: Write>(
     let unwritten = |error: io::Error| format!("{to}: the export could not be written: {error}");
     let directory = &config.store.directory;
     let running = if config.store.shared.is_none() {
+        socket::ask_health(directory).await.map_err(|error| no_answer(&error))?;
         socket::export(directory, freeze).await.map_err(|error| no_answer(&error))?
     } else if freeze.is_some() {
         return Err("only a store in a file can be frozen, by its gateway".to_owned());

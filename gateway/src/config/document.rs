@@ -109,6 +109,13 @@ impl<'d> Section<'d> {
         self.table.is_some_and(|table| table.contains_key(name))
     }
 
+    /// Whether a list without items stands under the key.
+    #[must_use]
+    pub fn is_empty_list(&self, name: &str) -> bool {
+        let written = self.table.and_then(|table| table.get(name));
+        written.and_then(|value| value.get_ref().as_array()).is_some_and(|items| items.is_empty())
+    }
+
     /// Whether a text stands under the key.
     #[must_use]
     pub fn is_text(&self, name: &str) -> bool {

@@ -339,7 +339,13 @@ pub(super) fn read_methods(section: &Section<'_>) -> Vec<Method> {
 
 fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
     let mut words = Vec::new();
-    for found in section.texts(name, "a short word") {
+    let found = section.texts(name, "a short word");
+    if section.is_empty_list(name) {
+        // One that a template has left empty would let everybody in.
+        let help = "leave it out where everybody who is signed in may pass".to_owned();
+        section.note(section.given_at(name), name, "names none", Some(help));
+    }
+    for found in found {
         if crate::auth::account::is_valid_role(&found.value) {
             words.push(found.value);
         } else {

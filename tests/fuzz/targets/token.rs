@@ -5,6 +5,7 @@
 //! one (`e`), a header line and a payload to be signed (`s`), a payload to be signed
 //! under the right header (`p`), a signature for a valid message (`g`).
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::hmac;
@@ -12,8 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
 use portcullis::auth::login::Issuance;
-use portcullis::auth::ports::{Clock, FailureLimit, PasswordHasher, Priority, Source, TokenSigner};
+use portcullis::auth::ports::{Clock, FailureLimit, PasswordHasher, Priority, TokenSigner};
 use portcullis::auth::register::Registering;
+use portcullis::auth::session_client::SessionClient;
 use portcullis::auth::standing::Standing;
 use portcullis::auth::time::{Seconds, Timestamp};
 use portcullis::auth::token::TokenKind;
@@ -93,7 +95,7 @@ impl Bench {
         let pair = runtime.block_on(async {
             core.store().create_account(account(hash)).await.expect("an empty store");
             let issuance = Issuance { access_ttl: Seconds(60), rotate: true, shows_role: true };
-            core.login("ann", &"correct horse".into(), Source::V4(0), issuance)
+            core.login("ann", &"correct horse".into(), &client(), issuance)
                 .await
                 .expect("the password")
                 .1
@@ -102,6 +104,10 @@ impl Bench {
             (pair.access.text.expose().to_owned(), pair.refresh.expose().to_owned());
         Self { core, signer: signer(), access, refresh }
     }
+}
+
+fn client() -> SessionClient {
+    SessionClient { address: Ipv4Addr::LOCALHOST.into(), user_agent: None }
 }
 
 fn account(password: HashedPassword) -> Account {

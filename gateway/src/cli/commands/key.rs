@@ -9,7 +9,7 @@ use crate::auth::time::Seconds;
 use crate::clock::SystemClock;
 
 use super::super::parse_seconds;
-use super::{Ask, Confirmed, Find, Named, Thing, who};
+use super::{Ask, Confirmed, Find, Named, Thing, is_credential, who};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
@@ -78,6 +78,9 @@ pub(in crate::cli) fn key(command: KeyCommand, find: Find<'_>) -> Result<Ask, St
         }
         KeyCommand::Revoke { key: Some(key), confirmed, .. } => {
             let id = find(Thing::Key, &key)?;
+            // What was given may be the text of the key.
+            let key =
+                if is_credential(&key.to_string()) { id.to_string() } else { key.to_string() };
             Ask::change(Request::RevokeKey { id }, format!("key {key} revoked"))
                 .after(&confirmed, format!("Revoke the key {key} for good?"))
         }

@@ -22,7 +22,17 @@ pub(super) struct Partial {
 }
 
 impl Partial {
+    /// In the place of what is there only if that is an export, or empty: a file that is
+    /// named by mistake may be the store itself.
+    ///
+    /// # Errors
+    /// When something else lies there, or no file can be made beside it.
     pub(super) fn beside(path: &Path) -> Result<Self, String> {
+        // Where a link leads, it goes on leading.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if let Some(found) = what_else_lies_there(path) {
+            return Err(format!("{}: {found}; name another file", path.display()));
+        }
         remove_left(path);
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(SUFFIX);
@@ -55,6 +65,23 @@ impl Partial {
         self.counts = Some(reading.counts().clone());
         Ok(())
     }
+}
+
+/// Whether it is a device, a pipe or a socket, which is written as it is.
+pub(super) fn is_special(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+fn what_else_lies_there(path: &Path) -> Option<&'static str> {
+    let found = path.metadata().ok()?;
+    if found.is_dir() {
+        return Some("this is a directory");
+    }
+    let mut beginning = Vec::new();
+    let opened = File::open(path).map(|file| file.take(BEGINNING.len() as u64));
+    let read = opened.and_then(|mut file| file.read_to_end(&mut beginning));
+    let is_ours = read.is_ok() && (beginning.is_empty() || beginning == BEGINNING.as_bytes());
+    (!is_ours).then_some("another file is there, which is no export and stays as it is")
 }
 
 impl Write for Partial {

@@ -1,0 +1,68 @@
+//! What commands read of files and pipes, which may have no end.
+
+use std::io::{self, BufRead, Read};
+
+/// Reads to the end.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] when there is more than this, of which no more is kept.
+pub(super) fn read_at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+/// The next line without its end, and no more of it than this; `None` behind the last.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn next_line(from: &mut impl BufRead, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if from.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else if line.len() as u64 == most {
+        skip_line(from)?;
+    }
+    Ok(Some(line))
+}
+
+fn skip_line(from: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let (taken, ended) = {
+            let buffer = from.fill_buf()?;
+            match memchr::memchr(b'\n', buffer) {
+                Some(at) => (at + 1, true),
+                None => (buffer.len(), buffer.is_empty()),
+            }
+        };
+        from.consume(taken);
+        if ended {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_kept_than_may_be() {
+        assert_eq!(read_at_most(&b"12345"[..], 5).unwrap(), b"12345");
+        let refused = read_at_most(io::repeat(7), 5).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_the_next_one_whole() {
+        let mut from = &b"one\n\nlonger than that\nlast"[..];
+        let mut lines = Vec::new();
+        while let Some(line) = next_line(&mut from, 6).unwrap() {
+            lines.push(String::from_utf8(line).unwrap());
+        }
+        assert_eq!(lines, ["one", "", "longer", "last"]);
+    }
+}
