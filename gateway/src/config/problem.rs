@@ -194,7 +194,8 @@ impl<'a> Place<'a> {
     }
 }
 
-fn floor_boundary(text: &str, at: usize) -> usize {
+/// The last place at or before `at` where a character begins.
+pub(super) fn floor_boundary(text: &str, at: usize) -> usize {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;

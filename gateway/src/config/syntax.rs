@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use toml::de::Error;
 
-use super::problem::{Origin, Problem};
+use super::problem::{Origin, Problem, floor_boundary};
 use lists::{inline_table, list, list_above};
 
 /// A mistake on a line: where, what, and what to write instead.
@@ -84,10 +84,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn at(text: &'a str, at: usize) -> Self {
-        let mut at = at.min(text.len());
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
+        let mut at = floor_boundary(text, at);
         // The end of the file stands behind its last line.
         if at == text.len() && text.ends_with('\n') {
             at = text.trim_end().len();
