@@ -187,7 +187,11 @@ pub fn private_key_in(path: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static
     })
 }
 
-fn read(path: &Path, wanted: Wanted) -> Result<Vec<u8>, PemError> {
+/// The bytes of a file that is to hold what is wanted.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Path, wanted: Wanted) -> Result<Vec<u8>, PemError> {
     let path = path.to_owned();
     std::fs::read(&path).map_err(|error| PemError { path, wanted, fault: Fault::Unreadable(error) })
 }

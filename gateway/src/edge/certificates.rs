@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{self, SelfSigned};
 use crate::files::{self, Find};
-use crate::pem::{self, Fault, PemError, Wanted};
+use crate::pem::{self, PemError, Wanted};
 
 /// Where the pair came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,13 +107,9 @@ struct Pair {
 
 impl Pair {
     fn read(tls: &config::Tls) -> Result<Self, CertificateError> {
-        let read = |path: &Path, wanted| {
-            let (path, fault) = (path.to_owned(), Fault::Unreadable);
-            std::fs::read(&path).map_err(|error| PemError { path, wanted, fault: fault(error) })
-        };
         Ok(Self {
-            certificate: read(&tls.certificate, Wanted::Certificate)?,
-            key: read(&tls.key, Wanted::PrivateKey)?,
+            certificate: pem::read(&tls.certificate, Wanted::Certificate)?,
+            key: pem::read(&tls.key, Wanted::PrivateKey)?,
         })
     }
 
