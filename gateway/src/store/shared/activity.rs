@@ -80,9 +80,8 @@ impl Engine {
         &self,
         accounts: Vec<Account>,
     ) -> Result<Vec<Account>, StoreError> {
-        let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
-        let signed_in = accounts.into_iter().zip(self.last_sign_ins(&ids).await?);
-        Ok(signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect())
+        let times = self.last_sign_ins(&ids(&accounts)).await?;
+        Ok(with_sign_ins(accounts, times))
     }
 
     /// Adds to accounts the sign-ins that were noted.
@@ -90,9 +89,8 @@ impl Engine {
         &self,
         accounts: Vec<Account>,
     ) -> Result<Vec<Account>, StoreError> {
-        let ids: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
-        let signed_in = accounts.into_iter().zip(self.noted_sign_ins(&ids).await?);
-        Ok(signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect())
+        let times = self.noted_sign_ins(&ids(&accounts)).await?;
+        Ok(with_sign_ins(accounts, times))
     }
 
     /// For each account the later one of the sign-in that was noted and its newest session: an
@@ -151,6 +149,15 @@ impl Engine {
         };
         Ok(records.into_iter().map(opened).collect())
     }
+}
+
+fn ids(accounts: &[Account]) -> Vec<AccountId> {
+    accounts.iter().map(|account| account.id).collect()
+}
+
+fn with_sign_ins(accounts: Vec<Account>, times: Vec<Option<Timestamp>>) -> Vec<Account> {
+    let signed_in = accounts.into_iter().zip(times);
+    signed_in.map(|(account, at)| Account { last_sign_in: at, ..account }).collect()
 }
 
 fn time(stored: Option<&[u8]>) -> Option<Timestamp> {
