@@ -35,6 +35,27 @@ pub enum FramingFault {
 }
 
 impl FramingFault {
+    pub const ALL: [Self; 18] = [
+        Self::RequestLine,
+        Self::StatusLine,
+        Self::TargetOctet,
+        Self::UriTooLong,
+        Self::MethodTooLong,
+        Self::Version,
+        Self::LineEnding,
+        Self::Field,
+        Self::FieldCount,
+        Self::HeadTooLarge,
+        Self::HeadTimeout,
+        Self::ContentLength,
+        Self::TransferCoding,
+        Self::TransferCodingUnknown,
+        Self::LengthAndCoding,
+        Self::Chunk,
+        Self::Trailer,
+        Self::Unexpected,
+    ];
+
     /// Stable, for logs and metrics.
     #[must_use]
     pub fn code(self) -> &'static str {

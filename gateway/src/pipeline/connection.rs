@@ -147,25 +147,6 @@ const MAX_INTERIM_BYTES: usize = 16 << 10;
 /// Turns of the connection's task that interim responses may wait for the socket.
 const INTERIM_CHANCES: u32 = 64;
 
-const FAULTS: [FramingFault; 16] = [
-    FramingFault::RequestLine,
-    FramingFault::TargetOctet,
-    FramingFault::UriTooLong,
-    FramingFault::MethodTooLong,
-    FramingFault::Version,
-    FramingFault::LineEnding,
-    FramingFault::Field,
-    FramingFault::FieldCount,
-    FramingFault::HeadTooLarge,
-    FramingFault::HeadTimeout,
-    FramingFault::ContentLength,
-    FramingFault::TransferCoding,
-    FramingFault::TransferCodingUnknown,
-    FramingFault::LengthAndCoding,
-    FramingFault::Chunk,
-    FramingFault::Trailer,
-];
-
 impl Connection {
     #[must_use]
     pub fn new(
@@ -225,7 +206,8 @@ impl Connection {
 
     /// Notes what is wrong with the bytes; the first fault stays.
     pub fn set_fault(&self, fault: FramingFault) {
-        let number = FAULTS.iter().position(|known| *known == fault).map_or(1, |at| at + 1);
+        let number =
+            FramingFault::ALL.iter().position(|known| *known == fault).map_or(1, |at| at + 1);
         let number = u8::try_from(number).unwrap_or(1);
         let _ = self.fault.compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire);
     }
@@ -233,7 +215,7 @@ impl Connection {
     #[must_use]
     pub fn fault(&self) -> Option<FramingFault> {
         let number = usize::from(self.fault.load(Ordering::Acquire));
-        FAULTS.get(number.wrapping_sub(1)).copied()
+        FramingFault::ALL.get(number.wrapping_sub(1)).copied()
     }
 
     pub fn decide_upgrade(&self, upgrade: Upgrade) {

@@ -41,12 +41,12 @@ fn an_address_of_ipv4_is_one_on_a_socket_for_both() {
 
 #[test]
 fn of_a_connection_s_faults_the_first_is_told() {
-    for fault in FAULTS {
+    for fault in FramingFault::ALL {
         let connection = connection(Protocol::Http1, None);
         assert_eq!(connection.fault(), None);
         connection.set_fault(fault);
         assert_eq!(connection.fault(), Some(fault));
-        for other in FAULTS {
+        for other in FramingFault::ALL {
             connection.set_fault(other);
         }
         assert_eq!(connection.fault(), Some(fault));

@@ -86,7 +86,7 @@ pub fn examples() -> Vec<Reason> {
         Reason::Stopping,
         Reason::Internal,
     ];
-    all.extend(FRAMING.map(Reason::Framing));
+    all.extend(FramingFault::ALL.map(Reason::Framing));
     all.extend(REFUSALS.map(|refusal| Reason::CredentialRefused(Scheme::Bearer, refusal)));
     all.extend(UNACCEPTABLE.map(Reason::PasswordUnacceptable));
     all.extend(NAMES.map(Reason::NameUnacceptable));
@@ -107,27 +107,6 @@ pub fn examples() -> Vec<Reason> {
 }
 
 const POLICY: Policy = Policy { name: "", burst: 0, window_seconds: 0 };
-
-const FRAMING: [FramingFault; 18] = [
-    FramingFault::RequestLine,
-    FramingFault::StatusLine,
-    FramingFault::TargetOctet,
-    FramingFault::UriTooLong,
-    FramingFault::MethodTooLong,
-    FramingFault::Version,
-    FramingFault::LineEnding,
-    FramingFault::Field,
-    FramingFault::FieldCount,
-    FramingFault::HeadTooLarge,
-    FramingFault::HeadTimeout,
-    FramingFault::ContentLength,
-    FramingFault::TransferCoding,
-    FramingFault::TransferCodingUnknown,
-    FramingFault::LengthAndCoding,
-    FramingFault::Chunk,
-    FramingFault::Trailer,
-    FramingFault::Unexpected,
-];
 
 const REFUSALS: [Refusal; 19] = [
     Refusal::CredentialMalformed,
