@@ -6,6 +6,7 @@ mod browser;
 mod commands;
 mod configuration;
 mod conform;
+mod desk;
 mod examples;
 mod explain;
 mod htpasswd;
@@ -416,7 +417,7 @@ fn hash_password(place: &Place, cost: Option<u32>) -> ExitCode {
             Err(code) => return code,
         },
     };
-    let password = match administer::read_password("the hash") {
+    let password = match input::read_password("the hash") {
         Ok(password) => password,
         Err(message) => return fail(1, &message),
     };

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::auth::secret::Secret;
 use crate::conform::{self, Dialect, Options, Trust, expected::Expected, report::Report};
 
-use super::administer::ask_password;
+use super::input::ask_password;
 use super::output::{complain, fail, say};
 
 /// Nothing could be tried; as for a wrong command line.

@@ -14,9 +14,9 @@ use crate::pipeline::reason::explanations::{EXPLANATIONS, Explanation, normalize
 use crate::pipeline::respond;
 use crate::socket::{self, Answer, Question};
 
-use super::administer::{no_answer, prepare};
 use super::commands::is_credential;
 use super::configuration::looked_in;
+use super::desk::{no_answer, prepare};
 use super::input::next_line;
 use super::output::{complain, fail, say, table};
 use super::{Format, Place};

@@ -1,6 +1,52 @@
-//! What commands read of files and pipes, which may have no end.
+//! What commands read: answers and passwords from a terminal, and files and pipes, which may
+//! have no end.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::process::ExitCode;
+
+use crate::auth::secret::Secret;
+
+use super::output::{complain, fail};
+
+/// Asks on a terminal; a script says so on its command line.
+pub(super) fn confirm(question: &str) -> Result<(), ExitCode> {
+    if !io::stdin().is_terminal() {
+        return Err(fail(2, &format!("{question} Say --yes: nobody can be asked here")));
+    }
+    complain(&format!("{question} [y/N]"));
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(_) if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") => Ok(()),
+        _ => Err(fail(1, "nothing was done")),
+    }
+}
+
+/// Twice from a prompt, or one line of standard input; never from an argument,
+/// which `ps` would show.
+pub(super) fn read_password(name: &str) -> Result<Secret, String> {
+    let first = ask_password(name)?;
+    if !io::stdin().is_terminal() {
+        return Ok(first);
+    }
+    let second = rpassword::prompt_password("Once more: ").map_err(unreadable)?;
+    if first.expose() == second { Ok(first) } else { Err("the two passwords differ".into()) }
+}
+
+/// A password that there is already: once from a prompt, or one line of standard input.
+pub(super) fn ask_password(name: &str) -> Result<Secret, String> {
+    if !io::stdin().is_terminal() {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map_err(unreadable)?;
+        let line = line.strip_suffix('\n').unwrap_or(&line);
+        return Ok(line.strip_suffix('\r').unwrap_or(line).into());
+    }
+    let prompt = format!("Password for {name}: ");
+    rpassword::prompt_password(prompt).map(Secret::new).map_err(unreadable)
+}
+
+fn unreadable(error: io::Error) -> String {
+    format!("the password could not be read: {error}")
+}
 
 /// Reads to the end.
 ///

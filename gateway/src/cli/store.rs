@@ -17,8 +17,8 @@ use crate::socket::{self, Answer, Question};
 use crate::store::archive::file::{Export, is_last};
 use crate::store::archive::{Copied, Counts, Orphans, copy};
 
-use super::administer::{no_answer, prepare};
 use super::configuration::{configure_store, looked_in};
+use super::desk::{no_answer, prepare};
 use super::output::{complain, fail, say};
 use super::{Place, parse_seconds};
 use import::Source;

@@ -6,8 +6,8 @@ use clap::Subcommand;
 
 use crate::admin::record::State;
 use crate::admin::{Hidden, Invitation, NewUser, Request, Span};
+use crate::cli::input::read_password;
 
-use super::super::administer::read_password;
 use super::{Ask, Confirmed, who};
 
 #[derive(Debug, Subcommand)]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::Place;
-use crate::cli::administer::prepare;
+use crate::cli::desk::prepare;
 use crate::cli::output::say;
 use crate::config::Config;
 use crate::files;

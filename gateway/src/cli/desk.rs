@@ -1,0 +1,235 @@
+//! Where commands of administration are carried out: in the running gateway, or on its store.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::admin::record::Record;
+use crate::admin::{self, By, Page, Reply, Request, Span};
+use crate::auth::Core;
+use crate::auth::secret::Secret;
+use crate::config::Config;
+use crate::config::value::nearest;
+use crate::server;
+use crate::socket::{self, Answer, Failed};
+use crate::store::embedded::Location;
+
+use super::Place;
+use super::commands::{self, Named, Thing};
+use super::configuration::{configure_store, looked_in};
+use super::output::fail;
+
+/// Where one command is carried out, found once: with its first request.
+pub(super) struct Desk<'a> {
+    pub(super) place: &'a Place,
+    config: Config,
+    runtime: Runtime,
+    office: Option<Office>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn open(place: &'a Place) -> Result<Self, ExitCode> {
+        let (config, runtime) = prepare(place)?;
+        Ok(Self { place, config, runtime, office: None })
+    }
+
+    /// All of it, whatever parts the answer comes in.
+    pub(super) fn perform(&mut self, request: Request) -> Result<Reply, String> {
+        let Self { place, config, runtime, office } = self;
+        runtime.block_on(async {
+            let office = match office {
+                Some(office) => office,
+                None => office.insert(Office::find(place, config, &request).await?),
+            };
+            office.perform_all(request).await
+        })
+    }
+
+    /// The id of what a command names.
+    pub(super) fn find(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
+        let name = match named {
+            Named::Id(id) => return Ok(*id),
+            Named::Name(name) => name,
+        };
+        let page = Span::default();
+        let request = match thing {
+            Thing::Key => Request::ListKeys { owner: None, server: None, page },
+            Thing::Server => Request::ListServers { page },
+            Thing::Workspace => Request::ListWorkspaces { page },
+        };
+        let Reply::Page(Page { items, .. }) = self.perform(request)? else {
+            return Err("unexpected answer".to_owned());
+        };
+        if commands::is_credential(name) {
+            return find_by_text(&items, name);
+        }
+        let known: Vec<(&str, Uuid)> = items.iter().filter_map(name_and_id).collect();
+        let found: Vec<Uuid> =
+            known.iter().filter(|(known, _)| known == name).map(|(_, id)| *id).collect();
+        let word = thing.word();
+        match found[..] {
+            [id] => Ok(id),
+            [] => {
+                let hint = nearest(name, known.iter().map(|(name, _)| *name));
+                let hint = hint.unwrap_or_else(|| format!("`portcullis {word} list` shows them"));
+                Err(format!("no {word} has the id or name {name:?}; {hint}"))
+            }
+            _ => {
+                let ids: Vec<String> = found.iter().map(Uuid::to_string).collect();
+                let (count, ids) = (ids.len(), ids.join(", "));
+                Err(format!("{count} {word}s have the name {name:?}; give the id of one: {ids}"))
+            }
+        }
+    }
+}
+
+/// In an incident it is the text of a key that is known: its beginning, which lists show, is
+/// one key's.
+fn find_by_text(items: &[Record], text: &str) -> Result<Uuid, String> {
+    let begins_so = |record: &Record| match record {
+        Record::Key(key) if text.starts_with(&key.shown) => Some(key.id),
+        _ => None,
+    };
+    let found: Vec<Uuid> = items.iter().filter_map(begins_so).collect();
+    match found[..] {
+        [id] => Ok(id),
+        [] => Err("this is the text of a credential, and no key of this gateway begins so".into()),
+        _ => Err("this is the text of a credential, and several keys begin so; give an id".into()),
+    }
+}
+
+fn name_and_id(record: &Record) -> Option<(&str, Uuid)> {
+    match record {
+        Record::Key(key) => Some((&key.name, key.id)),
+        Record::Server(server) => Some((&server.name, server.id)),
+        Record::Workspace(workspace) => Some((&workspace.name, workspace.id)),
+        _ => None,
+    }
+}
+
+/// Where commands are carried out: in the running gateway, or here.
+enum Office {
+    Gateway(PathBuf),
+    Here(Box<Core>),
+}
+
+impl Office {
+    /// The gateway if it answers; opens the store once if there is none. Only adding
+    /// somebody makes a new one: a look into the wrong directory leaves nothing there.
+    async fn find(place: &Place, config: &Config, request: &Request) -> Result<Self, String> {
+        let without = |what: &str| format!("{what}; {}", looked_in(place, config));
+        match socket::ask_health(&config.store.directory).await {
+            Ok(Some(_)) => Ok(Office::Gateway(config.store.directory.clone())),
+            Ok(None) if signed_by_gateway(request) => {
+                Err(without("no gateway is running, and only a running one makes links"))
+            }
+            Ok(None) if config.store.shared.is_none() && counted_by_gateway(request) => {
+                Err(without("no gateway is running, and only a running one counts failures"))
+            }
+            Ok(None) => {
+                let location = Location::in_directory(&config.store.directory);
+                let adds = matches!(request, Request::AddUser(_) | Request::ImportUsers { .. });
+                if config.store.shared.is_none() && !adds && !location.exists() {
+                    return Err(without("there is no store yet"));
+                }
+                // No token is signed here, so no lasting secret is needed.
+                let secret = Secret::new("0".repeat(32));
+                let opened = server::open_core(config, &secret, None, None).await;
+                let (core, _) = opened.map_err(|error| error.to_string())?;
+                Ok(Office::Here(Box::new(core)))
+            }
+            Err(error) => Err(no_answer(&error)),
+        }
+    }
+
+    async fn perform(&self, request: Request) -> Result<Reply, String> {
+        let answer = match self {
+            Office::Here(core) => {
+                let done = admin::perform(core, request, By::Operator).await;
+                return done.map_err(|error| Failed::from(error).reason);
+            }
+            Office::Gateway(directory) => socket::ask(directory, &request).await,
+        };
+        match answer {
+            Ok(Some(Answer::Reply(reply))) => Ok(reply),
+            Ok(Some(Answer::Failed(failed))) => Err(failed.reason),
+            Ok(Some(_)) => Err("unexpected answer".to_owned()),
+            Ok(None) => Err("the gateway has just stopped; once more, please".to_owned()),
+            Err(error) => Err(no_answer(&error)),
+        }
+    }
+
+    /// Page after page, as if a list had none.
+    async fn perform_all(&self, mut request: Request) -> Result<Reply, String> {
+        let mut reply = self.perform(request.clone()).await?;
+        while let Reply::SessionsEnded { users, next: Some(next) } = reply {
+            if let Request::EndAllSessions { after, .. } = &mut request {
+                *after = Some(next);
+            }
+            let more = self.perform(request.clone()).await;
+            reply = match more.map_err(|reason| format!("{reason}; {users} users were done"))? {
+                Reply::SessionsEnded { users: more, next } => {
+                    Reply::SessionsEnded { users: users + more, next }
+                }
+                _ => return Err("unexpected answer".to_owned()),
+            };
+        }
+        while let Reply::Page(page) = &mut reply
+            && let Some(next) = page.next.take()
+        {
+            go_on(&mut request, &next);
+            if let Reply::Page(more) = self.perform(request.clone()).await? {
+                page.items.extend(more.items);
+                page.names.extend(more.names);
+                page.next = more.next;
+            }
+        }
+        Ok(reply)
+    }
+}
+
+fn signed_by_gateway(request: &Request) -> bool {
+    matches!(request, Request::InviteUser(_) | Request::MakeResetLink { .. })
+}
+
+fn counted_by_gateway(request: &Request) -> bool {
+    matches!(request, Request::ListLockouts { .. } | Request::ClearLockout { .. })
+}
+
+/// Turns a request for a part of a list into that for the next part.
+fn go_on(request: &mut Request, next: &str) {
+    match request {
+        Request::ListUsers { page }
+        | Request::ListSessions { page, .. }
+        | Request::ListKeys { page, .. }
+        | Request::ListServers { page }
+        | Request::ListWorkspaces { page }
+        | Request::ListMembers { page, .. } => page.after = next.parse().ok(),
+        Request::ListLockouts { page } => page.after = next.parse().ok(),
+        _ => {}
+    }
+}
+
+pub(super) fn no_answer(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::InvalidData => "the running gateway answers what this program does not \
+                                       understand: it is of another version; use the program it \
+                                       was started from, or restart it"
+            .to_owned(),
+        io::ErrorKind::TimedOut => {
+            "the running gateway does not answer in time; its log says what it does".to_owned()
+        }
+        _ => format!("the running gateway does not answer: {error}"),
+    }
+}
+
+/// The configuration of the store, and what waits for answers.
+pub(super) fn prepare(place: &Place) -> Result<(Config, Runtime), ExitCode> {
+    let config = configure_store(place)?;
+    server::judge_store(&config).map_err(|error| fail(1, &error.to_string()))?;
+    let runtime = Runtime::new().map_err(|error| fail(1, &error.to_string()))?;
+    Ok((config, runtime))
+}
