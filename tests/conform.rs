@@ -293,9 +293,16 @@ async fn the_password_comes_from_standard_input_or_a_file_as_well() {
     let line = format!("{ADMIN_PASSWORD}\n");
     let ended = Installation::new().run(&arguments, Some(&line)).await;
     assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
-    let installation = Installation::new().file("password", &line);
-    let ended = installation.env("ADMIN_PASSWORD_FILE", "password").run(&arguments, None).await;
-    assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
+    // As the gateway takes them: without a byte-order mark and one line end.
+    let marked = format!("\u{feff}{ADMIN_PASSWORD}\r\n");
+    for written in [&line, &marked] {
+        let installation = Installation::new().file("password", written);
+        let ended = installation.env("ADMIN_PASSWORD_FILE", "password").run(&arguments, None).await;
+        assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
+        let installation = Installation::new().env("ADMIN_PASSWORD", written);
+        let ended = installation.run(&arguments, None).await;
+        assert_eq!(ended.status.code(), ALL_HELD, "{ended:?}");
+    }
 }
 
 /// What an operator has changed is stated; what is not stated fails.

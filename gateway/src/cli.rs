@@ -308,7 +308,7 @@ fn carry_out(command: Command, place: impl Fn(Option<Printed>) -> Place) -> Exit
             administer(&place(Some(printed)), |find| workspace(command, find))
         }
         Command::Session(Group { printed, command }) => {
-            administer(&place(Some(printed)), |_| Ok(session(command)))
+            administer(&place(Some(printed)), |find| session(command, find))
         }
         Command::Registration(Group { printed, command }) => {
             administer(&place(Some(printed)), |_| Ok(registration(&command)))

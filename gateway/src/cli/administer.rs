@@ -14,7 +14,9 @@ use crate::admin::record::{Key, Record, Registration};
 use crate::admin::{Hidden, Import, Page, Reply, Request, Span};
 use crate::auth::account::{ADMIN_ROLE, DEFAULT_ROLE};
 use crate::config::Config;
+use crate::config::decode::decode;
 use crate::config::value::nearest;
+use crate::pem::why_unreadable;
 use crate::socket::{self, Answer, Question};
 
 use super::commands::user::UserCommand;
@@ -37,7 +39,7 @@ pub(super) fn user(place: &Place, command: UserCommand) -> ExitCode {
     if let UserCommand::Verify { user: None, .. } = command {
         return verify_all(place);
     }
-    administer(place, |_| commands::user::user(command))
+    administer(place, |find| commands::user::user(command, find))
 }
 
 pub(super) fn healthcheck(place: &Place) -> ExitCode {
@@ -205,16 +207,15 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
     } else {
         File::open(file).and_then(|file| read_at_most(file, MAX_IMPORT_BYTES))
     };
-    let text = match read.map(String::from_utf8) {
+    let text = match read.map(decode) {
         Ok(Ok(text)) => text,
-        Ok(Err(_)) => {
-            let message = "the file is not UTF-8 text; expected lines of name:hash";
-            return fail(1, &format!("{name}: {message}"));
+        Ok(Err(fault)) => {
+            return fail(1, &format!("{name}: {}; {}", fault.message(), fault.remedy(&name)));
         }
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
             return fail(1, &format!("{name}: larger than 64 MiB; split it"));
         }
-        Err(error) => return fail(1, &format!("{name}: {error}")),
+        Err(error) => return fail(1, &format!("{name}: {}", why_unreadable(&error))),
     };
     let users = match htpasswd::parse(&text) {
         Ok(users) => users,

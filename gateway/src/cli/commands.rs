@@ -77,11 +77,13 @@ pub(super) fn is_credential(text: &str) -> bool {
     text.starts_with(PREFIX) || text.starts_with("eyJ")
 }
 
-/// What has names that others of its kind may have too.
+/// What commands name. A user's name is its own; others of the kind may have the name of a
+/// key, a server or a workspace too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Thing {
     Key,
     Server,
+    User,
     Workspace,
 }
 
@@ -90,6 +92,7 @@ impl Thing {
         match self {
             Thing::Key => "key",
             Thing::Server => "server",
+            Thing::User => "user",
             Thing::Workspace => "workspace",
         }
     }
@@ -102,8 +105,12 @@ impl Thing {
 pub(super) type Find<'a> = &'a mut dyn FnMut(Thing, &Named) -> Result<Uuid, String>;
 
 /// A user by name, e-mail address, or id in any form that the gateway writes.
-fn who(text: String) -> Who {
-    parse_id(&text).map_or_else(|| Who::from(text), Who::Id)
+///
+/// # Errors
+/// When there is none.
+fn find_user(find: Find<'_>, user: String) -> Result<Who, String> {
+    let named = parse_id(&user).map_or_else(|| Named::Name(user), Named::Id);
+    find(Thing::User, &named).map(Who::Id)
 }
 
 /// An id alone: what it stands for has no name.

@@ -9,7 +9,9 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::secret::Secret;
+use crate::config::decode::bare;
 use crate::conform::{self, Dialect, Options, Trust, expected::Expected, report::Report};
+use crate::pem::why_unreadable;
 
 use super::input::ask_password;
 use super::output::{complain, fail, say};
@@ -157,16 +159,15 @@ fn write(report: &Report, format: ReportFormat) -> ExitCode {
 
 /// From the environment like the gateway's own, else from a prompt or standard input.
 fn admin_password(name: &str) -> Result<Secret, String> {
-    if let Ok(password) = std::env::var("ADMIN_PASSWORD") {
-        return Ok(Secret::new(password));
+    if let Ok(password) = std::env::var("ADMIN_PASSWORD").map(Secret::new) {
+        return Ok(bare(password.expose()).into());
     }
     let Some(file) = std::env::var_os("ADMIN_PASSWORD_FILE") else {
         return ask_password(name);
     };
     let text = std::fs::read_to_string(&file).map(Secret::new);
-    let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
-    let line = text.expose().strip_suffix('\n').unwrap_or(text.expose());
-    Ok(line.strip_suffix('\r').unwrap_or(line).into())
+    let text = text.map_err(|error| format!("{}: {}", file.display(), why_unreadable(&error)))?;
+    Ok(bare(text.expose()).into())
 }
 
 /// SIGINT or SIGTERM, both heeded from now on and not only once this is waited for.

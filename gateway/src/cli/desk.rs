@@ -8,11 +8,13 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::admin::record::Record;
-use crate::admin::{self, By, Page, Reply, Request, Span};
+use crate::admin::{self, By, Page, Reply, Request, Span, Who};
 use crate::auth::Core;
+use crate::auth::error::Entity;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::config::value::nearest;
+use crate::pipeline::reason::Reason;
 use crate::server;
 use crate::socket::{self, Answer, Failed};
 use crate::store::embedded::Location;
@@ -21,6 +23,8 @@ use super::Place;
 use super::commands::{self, Named, Thing};
 use super::configuration::{configure_store, looked_in};
 use super::output::fail;
+
+const USER_UNKNOWN: Reason = Reason::Unknown(Entity::Account);
 
 /// Where one command is carried out, found once: with its first request.
 pub(super) struct Desk<'a> {
@@ -38,26 +42,35 @@ impl<'a> Desk<'a> {
 
     /// All of it, whatever parts the answer comes in.
     pub(super) fn perform(&mut self, request: Request) -> Result<Reply, String> {
+        self.try_to(request).map_err(|failure| failure.message)
+    }
+
+    fn try_to(&mut self, request: Request) -> Result<Reply, Failure> {
         let Self { place, config, runtime, office } = self;
         runtime.block_on(async {
             let office = match office {
                 Some(office) => office,
                 None => office.insert(Office::find(place, config, &request).await?),
             };
+            if let (Office::Here(_), Some(why)) = (&*office, gateway_needed(config, &request)) {
+                return Err(without(place, config, why).into());
+            }
             office.perform_all(request).await
         })
     }
 
     /// The id of what a command names.
     pub(super) fn find(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
-        let name = match named {
-            Named::Id(id) => return Ok(*id),
-            Named::Name(name) => name,
+        let name = match (thing, named) {
+            (Thing::User, _) => return self.find_user(named),
+            (_, Named::Id(id)) => return Ok(*id),
+            (_, Named::Name(name)) => name,
         };
         let page = Span::default();
         let request = match thing {
             Thing::Key => Request::ListKeys { owner: None, server: None, page },
             Thing::Server => Request::ListServers { page },
+            Thing::User => Request::ListUsers { page },
             Thing::Workspace => Request::ListWorkspaces { page },
         };
         let Reply::Page(Page { items, .. }) = self.perform(request)? else {
@@ -73,8 +86,7 @@ impl<'a> Desk<'a> {
         match found[..] {
             [id] => Ok(id),
             [] => {
-                let hint = nearest(name, known.iter().map(|(name, _)| *name));
-                let hint = hint.unwrap_or_else(|| format!("`portcullis {word} list` shows them"));
+                let hint = hint(thing, name, &items);
                 Err(format!("no {word} has the id or name {name:?}; {hint}"))
             }
             _ => {
@@ -84,6 +96,32 @@ impl<'a> Desk<'a> {
             }
         }
     }
+
+    /// A user is looked for by the gateway, which knows names and addresses in every spelling.
+    fn find_user(&mut self, named: &Named) -> Result<Uuid, String> {
+        let user = match named {
+            Named::Id(id) => Who::Id(*id),
+            Named::Name(name) => Who::Name(name.clone()),
+        };
+        match self.try_to(Request::ShowUser { user }) {
+            Ok(Reply::Found(Record::User(user))) => Ok(user.id),
+            Ok(_) => Err(unexpected().message),
+            Err(Failure { code: Some(code), .. }) if code == USER_UNKNOWN.code() => {
+                let name = named.to_string();
+                let page = self.perform(Request::ListUsers { page: Span::default() })?;
+                let items = if let Reply::Page(page) = page { page.items } else { Vec::new() };
+                let hint = hint(Thing::User, &name, &items);
+                Err(format!("no user has the name, e-mail address or id {name:?}; {hint}"))
+            }
+            Err(Failure { message, .. }) => Err(message),
+        }
+    }
+}
+
+/// The name that was meant, if one is near, or else how to see them all.
+fn hint(thing: Thing, name: &str, items: &[Record]) -> String {
+    let near = nearest(name, items.iter().filter_map(name_and_id).map(|(known, _)| known));
+    near.unwrap_or_else(|| format!("`portcullis {} list` shows them", thing.word()))
 }
 
 /// In an incident it is the text of a key that is known: its beginning, which lists show, is
@@ -105,9 +143,33 @@ fn name_and_id(record: &Record) -> Option<(&str, Uuid)> {
     match record {
         Record::Key(key) => Some((&key.name, key.id)),
         Record::Server(server) => Some((&server.name, server.id)),
+        Record::User(user) => Some((&user.username, user.id)),
         Record::Workspace(workspace) => Some((&workspace.name, workspace.id)),
         _ => None,
     }
+}
+
+/// Why something was not done.
+struct Failure {
+    /// Of a refusal, as logs and `portcullis explain` have it.
+    code: Option<String>,
+    message: String,
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self { code: None, message }
+    }
+}
+
+impl From<Failed> for Failure {
+    fn from(Failed { code, reason }: Failed) -> Self {
+        Self { code: Some(code), message: reason }
+    }
+}
+
+fn unexpected() -> Failure {
+    "unexpected answer".to_owned().into()
 }
 
 /// Where commands are carried out: in the running gateway, or here.
@@ -120,20 +182,16 @@ impl Office {
     /// The gateway if it answers; opens the store once if there is none. Only adding
     /// somebody makes a new one: a look into the wrong directory leaves nothing there.
     async fn find(place: &Place, config: &Config, request: &Request) -> Result<Self, String> {
-        let without = |what: &str| format!("{what}; {}", looked_in(place, config));
         match socket::ask_health(&config.store.directory).await {
             Ok(Some(_)) => Ok(Office::Gateway(config.store.directory.clone())),
-            Ok(None) if signed_by_gateway(request) => {
-                Err(without("no gateway is running, and only a running one makes links"))
-            }
-            Ok(None) if config.store.shared.is_none() && counted_by_gateway(request) => {
-                Err(without("no gateway is running, and only a running one counts failures"))
-            }
             Ok(None) => {
+                if let Some(why) = gateway_needed(config, request) {
+                    return Err(without(place, config, why));
+                }
                 let location = Location::in_directory(&config.store.directory);
                 let adds = matches!(request, Request::AddUser(_) | Request::ImportUsers { .. });
                 if config.store.shared.is_none() && !adds && !location.exists() {
-                    return Err(without("there is no store yet"));
+                    return Err(without(place, config, "there is no store yet"));
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
@@ -145,36 +203,40 @@ impl Office {
         }
     }
 
-    async fn perform(&self, request: Request) -> Result<Reply, String> {
+    async fn perform(&self, request: Request) -> Result<Reply, Failure> {
         let answer = match self {
             Office::Here(core) => {
                 let done = admin::perform(core, request, By::Operator).await;
-                return done.map_err(|error| Failed::from(error).reason);
+                return done.map_err(|error| Failed::from(error).into());
             }
             Office::Gateway(directory) => socket::ask(directory, &request).await,
         };
         match answer {
             Ok(Some(Answer::Reply(reply))) => Ok(reply),
-            Ok(Some(Answer::Failed(failed))) => Err(failed.reason),
-            Ok(Some(_)) => Err("unexpected answer".to_owned()),
-            Ok(None) => Err("the gateway has just stopped; once more, please".to_owned()),
-            Err(error) => Err(no_answer(&error)),
+            Ok(Some(Answer::Failed(failed))) => Err(failed.into()),
+            Ok(Some(_)) => Err(unexpected()),
+            Ok(None) => Err("the gateway has just stopped; once more, please".to_owned().into()),
+            Err(error) => Err(no_answer(&error).into()),
         }
     }
 
     /// Page after page, as if a list had none.
-    async fn perform_all(&self, mut request: Request) -> Result<Reply, String> {
+    async fn perform_all(&self, mut request: Request) -> Result<Reply, Failure> {
         let mut reply = self.perform(request.clone()).await?;
         while let Reply::SessionsEnded { users, next: Some(next) } = reply {
             if let Request::EndAllSessions { after, .. } = &mut request {
                 *after = Some(next);
             }
             let more = self.perform(request.clone()).await;
-            reply = match more.map_err(|reason| format!("{reason}; {users} users were done"))? {
+            let more = more.map_err(|Failure { code, message }| Failure {
+                code,
+                message: format!("{message}; {users} users were done"),
+            });
+            reply = match more? {
                 Reply::SessionsEnded { users: more, next } => {
                     Reply::SessionsEnded { users: users + more, next }
                 }
-                _ => return Err("unexpected answer".to_owned()),
+                _ => return Err(unexpected()),
             };
         }
         while let Reply::Page(page) = &mut reply
@@ -191,12 +253,24 @@ impl Office {
     }
 }
 
-fn signed_by_gateway(request: &Request) -> bool {
-    matches!(request, Request::InviteUser(_) | Request::MakeResetLink { .. })
+/// What is missing, and where it was looked for.
+fn without(place: &Place, config: &Config, what: &str) -> String {
+    format!("{what}; {}", looked_in(place, config))
 }
 
-fn counted_by_gateway(request: &Request) -> bool {
-    matches!(request, Request::ListLockouts { .. } | Request::ClearLockout { .. })
+/// Why a request cannot be carried out on a store alone.
+fn gateway_needed(config: &Config, request: &Request) -> Option<&'static str> {
+    match request {
+        Request::InviteUser(_) | Request::MakeResetLink { .. } => {
+            Some("no gateway is running, and only a running one makes links")
+        }
+        Request::ListLockouts { .. } | Request::ClearLockout { .. }
+            if config.store.shared.is_none() =>
+        {
+            Some("no gateway is running, and only a running one counts failures")
+        }
+        _ => None,
+    }
 }
 
 /// Turns a request for a part of a list into that for the next part.

@@ -5,6 +5,8 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use std::process::ExitCode;
 
 use crate::auth::secret::Secret;
+use crate::config::decode::bare;
+use crate::pem::why_unreadable;
 
 use super::output::{complain, fail};
 
@@ -37,15 +39,14 @@ pub(super) fn ask_password(name: &str) -> Result<Secret, String> {
     if !io::stdin().is_terminal() {
         let mut line = String::new();
         io::stdin().read_line(&mut line).map_err(unreadable)?;
-        let line = line.strip_suffix('\n').unwrap_or(&line);
-        return Ok(line.strip_suffix('\r').unwrap_or(line).into());
+        return Ok(bare(Secret::new(line).expose()).into());
     }
     let prompt = format!("Password for {name}: ");
     rpassword::prompt_password(prompt).map(Secret::new).map_err(unreadable)
 }
 
 fn unreadable(error: io::Error) -> String {
-    format!("the password could not be read: {error}")
+    format!("the password could not be read: {}", why_unreadable(&error))
 }
 
 /// Reads to the end.

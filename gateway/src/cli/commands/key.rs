@@ -9,7 +9,7 @@ use crate::auth::time::Seconds;
 use crate::clock::SystemClock;
 
 use super::super::parse_seconds;
-use super::{Ask, Confirmed, Find, Named, Thing, is_credential, who};
+use super::{Ask, Confirmed, Find, Named, Thing, find_user, is_credential};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
@@ -60,16 +60,18 @@ pub(in crate::cli) enum KeyCommand {
 }
 
 pub(in crate::cli) fn key(command: KeyCommand, find: Find<'_>) -> Result<Ask, String> {
-    let mut server =
-        |named: Option<Named>| named.map(|named| find(Thing::Server, &named)).transpose();
+    let server = |find: Find<'_>, named: Option<Named>| {
+        named.map(|named| find(Thing::Server, &named)).transpose()
+    };
     Ok(match command {
         KeyCommand::Create { owner, name, server: named, scopes, expires_in } => {
             let expires = expires_in.map(|length| SystemClock.now().plus(Seconds(length)).0);
-            let (owner, server) = (who(owner), server(named)?);
+            let (owner, server) = (find_user(find, owner)?, server(find, named)?);
             Ask::look(Request::CreateKey(NewKey { owner, name, server, scopes, expires }))
         }
         KeyCommand::List { owner, server: named } => {
-            let (owner, server) = (owner.map(who), server(named)?);
+            let owner = owner.map(|owner| find_user(find, owner)).transpose()?;
+            let server = server(find, named)?;
             Ask::look(Request::ListKeys { owner, server, page: Span::default() })
         }
         KeyCommand::Rotate { key, overlap } => {
@@ -87,7 +89,8 @@ pub(in crate::cli) fn key(command: KeyCommand, find: Find<'_>) -> Result<Ask, St
         KeyCommand::Revoke { key: None, owner, confirmed } => {
             let owner = owner.unwrap_or_default();
             let question = format!("Revoke all keys of {owner} for good?");
-            Ask::look(Request::RevokeKeys { owner: who(owner) }).after(&confirmed, question)
+            Ask::look(Request::RevokeKeys { owner: find_user(find, owner)? })
+                .after(&confirmed, question)
         }
     })
 }

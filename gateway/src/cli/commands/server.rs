@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use crate::admin::{Owner, Request, Span};
 
-use super::{Ask, Confirmed, Find, Named, Thing, who};
+use super::{Ask, Confirmed, Find, Named, Thing, find_user};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ServerCommand {
@@ -31,24 +31,29 @@ pub(in crate::cli) enum ServerCommand {
 }
 
 pub(in crate::cli) fn server(command: ServerCommand, find: Find<'_>) -> Result<Ask, String> {
-    let mut find = |named: &Named| find(Thing::Server, named);
     Ok(match command {
         ServerCommand::Add { name, owner } => {
-            Ask::look(Request::AddServer { name, owner: owner.map(who) })
+            let owner = owner.map(|owner| find_user(find, owner)).transpose()?;
+            Ask::look(Request::AddServer { name, owner })
         }
         ServerCommand::List => Ask::look(Request::ListServers { page: Span::default() }),
         ServerCommand::Rename { server, name } => {
-            let (id, said) = (find(&server)?, format!("server {server} is called {name}"));
+            let (id, said) =
+                (find(Thing::Server, &server)?, format!("server {server} is called {name}"));
             Ask::change(Request::ChangeServer { id, name: Some(name), owner: Owner::Same }, said)
         }
         ServerCommand::Give { server, user } => {
             let said = format!("server {server} is {}'s", user.as_deref().unwrap_or("nobody"));
-            let owner = user.map_or(Owner::Nobody, |user| Owner::User(who(user)));
-            Ask::change(Request::ChangeServer { id: find(&server)?, name: None, owner }, said)
+            let id = find(Thing::Server, &server)?;
+            let owner = match user {
+                Some(user) => Owner::User(find_user(find, user)?),
+                None => Owner::Nobody,
+            };
+            Ask::change(Request::ChangeServer { id, name: None, owner }, said)
         }
         ServerCommand::Remove { server, confirmed } => {
             let said = format!("server {server} removed, with its keys");
-            Ask::change(Request::RemoveServer { id: find(&server)? }, said)
+            Ask::change(Request::RemoveServer { id: find(Thing::Server, &server)? }, said)
                 .after(&confirmed, format!("Remove the server {server} with its keys?"))
         }
     })

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::admin::record::Registering;
 use crate::admin::{Request, Span};
 
-use super::{Ask, Confirmed, parse_session, who};
+use super::{Ask, Confirmed, Find, find_user, parse_session};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SessionCommand {
@@ -31,15 +31,15 @@ pub(in crate::cli) enum SessionCommand {
     },
 }
 
-pub(in crate::cli) fn session(command: SessionCommand) -> Ask {
-    match command {
+pub(in crate::cli) fn session(command: SessionCommand, find: Find<'_>) -> Result<Ask, String> {
+    Ok(match command {
         SessionCommand::List { user } => {
-            let user = user.map(who);
+            let user = user.map(|user| find_user(find, user)).transpose()?;
             Ask::look(Request::ListSessions { user, page: Span::default() })
         }
         SessionCommand::End { user: Some(user), .. } => {
             let said = format!("all sessions of {user} have ended");
-            Ask::change(Request::EndSessions { user: who(user) }, said)
+            Ask::change(Request::EndSessions { user: find_user(find, user)? }, said)
         }
         SessionCommand::End { all: true, confirmed, .. } => {
             Ask::look(Request::EndAllSessions { after: None, limit: Some(END_STEP) })
@@ -49,7 +49,7 @@ pub(in crate::cli) fn session(command: SessionCommand) -> Ask {
             let id = id.unwrap_or_default();
             Ask::change(Request::EndSession { id }, format!("session {id} has ended"))
         }
-    }
+    })
 }
 
 /// Users of one request to the gateway, which takes no longer than its deadline.

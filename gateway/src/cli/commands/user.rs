@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use crate::admin::record::State;
-use crate::admin::{Hidden, Invitation, NewUser, Request, Span};
+use crate::admin::{Hidden, Invitation, NewUser, Request, Span, Who};
 use crate::cli::input::read_password;
 
-use super::{Ask, Confirmed, who};
+use super::{Ask, Confirmed, Find, find_user};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum UserCommand {
@@ -90,8 +90,8 @@ pub(in crate::cli) enum UserCommand {
 /// What `user` asks for, except for what concerns many, which is many requests.
 ///
 /// # Errors
-/// When no password can be read.
-pub(in crate::cli) fn user(command: UserCommand) -> Result<Ask, String> {
+/// When there is no such user, or no password can be read.
+pub(in crate::cli) fn user(command: UserCommand, find: Find<'_>) -> Result<Ask, String> {
     let hidden = |name: &str| read_password(name).map(|text| Hidden(text.expose().to_owned()));
     Ok(match command {
         UserCommand::Add { name, email, roles, full_name, first_name, last_name } => {
@@ -103,51 +103,48 @@ pub(in crate::cli) fn user(command: UserCommand) -> Result<Ask, String> {
         UserCommand::List | UserCommand::Import { .. } | UserCommand::Verify { user: None, .. } => {
             Ask::look(Request::ListUsers { page: Span::default() })
         }
-        UserCommand::Show { user } => Ask::look(Request::ShowUser { user: who(user) }),
+        UserCommand::Show { user } => Ask::look(Request::ShowUser { user: find_user(find, user)? }),
         UserCommand::Passwd { user } => {
-            let password = hidden(&user)?;
             let said = format!("password of {user} changed; all its sessions have ended");
-            Ask::change(Request::SetPassword { user: who(user), password }, said)
+            let id = find_user(find, user.clone())?;
+            let password = hidden(&user)?;
+            Ask::change(Request::SetPassword { user: id, password }, said)
         }
         UserCommand::Roles { user, roles } => {
             let said = format!("roles of {user} are {}", roles.join(", "));
-            change_user(user, Some(roles), None, said)
+            change_user(find_user(find, user)?, Some(roles), None, said)
         }
         UserCommand::Enable { user } => {
             let said = format!("user {user} enabled");
-            change_user(user, None, Some(State::Enabled), said)
+            change_user(find_user(find, user)?, None, Some(State::Enabled), said)
         }
         UserCommand::Disable { user } => {
             let said = format!("user {user} disabled; all its sessions have ended");
-            change_user(user, None, Some(State::Disabled), said)
+            change_user(find_user(find, user)?, None, Some(State::Disabled), said)
         }
         UserCommand::Verify { user: Some(user), .. } => {
             let said = format!("the e-mail address of {user} is verified");
             let (roles, state, email_verified) = (None, None, Some(true));
-            let user = who(user);
+            let user = find_user(find, user)?;
             Ask::change(Request::ChangeUser { user, roles, state, email_verified }, said)
         }
         UserCommand::Invite { email, name, roles, mail } => {
             Ask::look(Request::InviteUser(Invitation { email, name, roles, mail }))
         }
         UserCommand::ResetLink { user, mail } => {
-            Ask::look(Request::MakeResetLink { user: who(user), mail })
+            Ask::look(Request::MakeResetLink { user: find_user(find, user)?, mail })
         }
         UserCommand::Remove { user, confirmed } => {
             let said = format!("user {user} removed, with its sessions, keys and memberships");
             let question =
                 format!("Remove the user {user} with its sessions, keys and memberships?");
-            Ask::change(Request::RemoveUser { user: who(user) }, said).after(&confirmed, question)
+            let user = find_user(find, user)?;
+            Ask::change(Request::RemoveUser { user }, said).after(&confirmed, question)
         }
     })
 }
 
-fn change_user(
-    user: String,
-    roles: Option<Vec<String>>,
-    state: Option<State>,
-    said: String,
-) -> Ask {
+fn change_user(user: Who, roles: Option<Vec<String>>, state: Option<State>, said: String) -> Ask {
     let email_verified = None;
-    Ask::change(Request::ChangeUser { user: who(user), roles, state, email_verified }, said)
+    Ask::change(Request::ChangeUser { user, roles, state, email_verified }, said)
 }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use crate::admin::{Request, Span};
 
-use super::{Ask, Confirmed, Find, Named, Thing, who};
+use super::{Ask, Confirmed, Find, Named, Thing, find_user};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum WorkspaceCommand {
@@ -21,7 +21,7 @@ pub(in crate::cli) enum WorkspaceCommand {
         #[command(flatten)]
         confirmed: Confirmed,
     },
-    /// List who is in a workspace
+    /// List find_user is in a workspace
     Members { workspace: Named },
     /// Make a user a member, or give a member another role
     Join {
@@ -35,33 +35,38 @@ pub(in crate::cli) enum WorkspaceCommand {
 }
 
 pub(in crate::cli) fn workspace(command: WorkspaceCommand, find: Find<'_>) -> Result<Ask, String> {
-    let mut find = |named: &Named| find(Thing::Workspace, named);
     Ok(match command {
         WorkspaceCommand::Add { name } => Ask::look(Request::AddWorkspace { name }),
         WorkspaceCommand::List => Ask::look(Request::ListWorkspaces { page: Span::default() }),
         WorkspaceCommand::Rename { workspace, name } => {
             let said = format!("workspace {workspace} is called {name}");
-            Ask::change(Request::RenameWorkspace { id: find(&workspace)?, name }, said)
+            Ask::change(
+                Request::RenameWorkspace { id: find(Thing::Workspace, &workspace)?, name },
+                said,
+            )
         }
         WorkspaceCommand::Remove { workspace, confirmed } => {
-            let (id, said) = (find(&workspace)?, format!("workspace {workspace} removed"));
+            let (id, said) =
+                (find(Thing::Workspace, &workspace)?, format!("workspace {workspace} removed"));
             let question =
                 format!("Remove the workspace {workspace}, and refuse what is scoped to it?");
             Ask::change(Request::RemoveWorkspace { id }, said).after(&confirmed, question)
         }
         WorkspaceCommand::Members { workspace } => {
-            let (workspace, page) = (find(&workspace)?, Span::default());
+            let (workspace, page) = (find(Thing::Workspace, &workspace)?, Span::default());
             Ask::look(Request::ListMembers { workspace, page })
         }
         WorkspaceCommand::Join { workspace, user, role } => {
             let said = format!("{user} is {role} of workspace {workspace}");
-            let workspace = find(&workspace)?;
-            Ask::change(Request::SetMember { workspace, user: who(user), role }, said)
+            let workspace = find(Thing::Workspace, &workspace)?;
+            let user = find_user(find, user)?;
+            Ask::change(Request::SetMember { workspace, user, role }, said)
         }
         WorkspaceCommand::Leave { workspace, user } => {
             let said = format!("{user} has left workspace {workspace}");
-            let workspace = find(&workspace)?;
-            Ask::change(Request::RemoveMember { workspace, user: who(user) }, said)
+            let workspace = find(Thing::Workspace, &workspace)?;
+            let user = find_user(find, user)?;
+            Ask::change(Request::RemoveMember { workspace, user }, said)
         }
     })
 }
