@@ -51,6 +51,44 @@ async fn an_option_before_the_command_counts_or_is_a_mistake() {
 }
 
 #[tokio::test]
+async fn a_user_who_is_not_there_is_named_before_a_password_is_read() {
+    let gateway = Gateway::start(ECHO).await;
+    gateway.add_user("annabel", "annabel has this one", &[]).await;
+    for command in [
+        &["user", "passwd", "anabel"][..],
+        &["user", "remove", "anabel"],
+        &["user", "disable", "anabel"],
+        &["key", "create", "--owner", "anabel"],
+        &["session", "end", "--user", "anabel"],
+        &["server", "add", "build", "--owner", "anabel"],
+    ] {
+        let ended = gateway.cli(command, None).await;
+        fails(
+            &ended,
+            FAILURE,
+            &["no user has the name, e-mail address or id \"anabel\"", "`annabel`"],
+        );
+    }
+    let id = "usr_00000000000000000000000000000001";
+    fails(&gateway.cli(&["user", "show", id], None).await, FAILURE, &["no user has", "user list"]);
+}
+
+#[tokio::test]
+async fn whoever_takes_the_last_administrator_is_told() {
+    let gateway = Gateway::start(ECHO).await;
+    gateway.add_user("ann", "ann has this one", &["admin"]).await;
+    let said = gateway.cli(&["user", "roles", ADMIN, "user"], None).await;
+    assert!(!said.stderr.contains("warning"), "{said:?}");
+    for command in [&["user", "disable", "ann"][..], &["user", "roles", "ann", "user"]] {
+        gateway.manage(&["user", "enable", "ann"], None).await;
+        let said = gateway.cli(command, None).await;
+        assert_eq!(said.status.code(), Some(0), "{said:?}");
+        assert!(said.stderr.contains("no enabled user has the role admin"), "{command:?} {said:?}");
+        gateway.manage(&["user", "roles", "ann", "admin"], None).await;
+    }
+}
+
+#[tokio::test]
 async fn what_removes_asks_first_and_a_script_says_that_it_means_it() {
     let gateway = Gateway::start(ECHO).await;
     gateway.add_user("ann", "ann has this one", &[]).await;
@@ -94,11 +132,20 @@ async fn a_thing_is_named_by_its_name_if_only_it_has_that() {
     drop(text);
 
     gateway.manage(&["server", "add", "twin"], None).await;
-    let twin = gateway.manage(&["server", "add", "twin"], None).await;
+    let added = gateway.cli(&["server", "add", "twin"], None).await;
+    assert!(added.stderr.contains("another server has the name \"twin\" too"), "{added:?}");
+    let twin = added.stdout.trim().to_owned();
+    let unnamed = gateway.cli(&["workspace", "add", ""], None).await;
+    fails(&unnamed, USAGE_ERROR, &["<NAME>"]);
     let both = gateway.cli(&["server", "remove", "twin", "--yes"], None).await;
     fails(&both, FAILURE, &["2 servers have the name \"twin\"", &twin]);
     let near = gateway.cli(&["server", "remove", "biuld-7", "--yes"], None).await;
     fails(&near, FAILURE, &["no server has the id or name \"biuld-7\"", "`build-7`"]);
+    // A key that was rotated has its name beside the new one for a while.
+    let rotated = gateway.cli(&["key", "rotate", "ci", "--overlap", "1h"], None).await;
+    assert!(rotated.stderr.contains("the former key goes on until 20"), "{rotated:?}");
+    let both = gateway.cli(&["key", "revoke", "ci", "--yes"], None).await;
+    fails(&both, FAILURE, &["2 keys have the name \"ci\"", "(until 20"]);
     let none = gateway.cli(&["key", "rotate", "zzz"], None).await;
     fails(&none, FAILURE, &["no key has the id or name", "portcullis key list"]);
 

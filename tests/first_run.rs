@@ -70,6 +70,22 @@ async fn the_first_accounts_password_goes_to_no_journal_but_to_a_file_that_is_na
     assert!(!second.stdout.contains(&password), "a password in the log");
 }
 
+#[tokio::test]
+async fn the_file_with_the_first_password_goes_when_another_is_set() {
+    let gateway = start().await;
+    kept_password(&gateway).await;
+    let file = gateway.path("data/admin_password");
+    assert!(file.exists());
+    gateway.add_user("ann", "ann has this one", &[]).await;
+    gateway.manage(&["user", "passwd", "ann"], Some("ann has another\n")).await;
+    assert!(file.exists(), "it is not ann's");
+    let said = gateway.cli(&["user", "passwd", ADMIN], Some("a new one to sign in\n")).await;
+    assert_eq!(said.status.code(), Some(0), "{said:?}");
+    assert!(said.stderr.contains("admin_password held the former password"), "{said:?}");
+    assert!(!file.exists());
+    sign_in(&gateway, ADMIN, "a new one to sign in").await;
+}
+
 /// A password that is given is the one that counts, and needs no telling.
 #[tokio::test]
 async fn a_given_admin_password_is_taken_once_and_not_told() {

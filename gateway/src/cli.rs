@@ -15,6 +15,7 @@ mod input;
 mod manual;
 mod output;
 mod own_paths;
+mod remarks;
 mod routes;
 mod settings;
 mod store;

@@ -8,7 +8,8 @@ mod permissions;
 pub mod reach;
 mod sweeping;
 
-pub use own_files::judge_store;
+pub use first_account::FIRST_ACCOUNT;
+pub use own_files::{forget_password, judge_store};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -48,7 +48,12 @@ async fn administer(gateway: &Gateway) -> (String, String) {
     let by_id = lines(gateway, &["user", "show", id(&shown)]).await;
     let row = by_id.iter().find(|line| line.starts_with("roles")).expect("a row");
     assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["roles", "ops,user"]);
-    refused(gateway, &["user", "show", "nobody"], "no user has the name, e-mail address or id \"nobody\"").await;
+    refused(
+        gateway,
+        &["user", "show", "nobody"],
+        "no user has the name, e-mail address or id \"nobody\"",
+    )
+    .await;
     refused(gateway, &["user", "roles", "ann", "a b"], "A role has").await;
 
     let server = gateway.manage(&["server", "add", "web", "--owner", "ann"], None).await;

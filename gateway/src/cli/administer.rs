@@ -11,20 +11,19 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::admin::record::{Key, Record, Registration};
-use crate::admin::{Hidden, Import, Page, Reply, Request, Span};
-use crate::auth::account::{ADMIN_ROLE, DEFAULT_ROLE};
+use crate::admin::{Hidden, Import, Reply, Request};
 use crate::config::Config;
 use crate::config::decode::decode;
-use crate::config::value::nearest;
 use crate::pem::why_unreadable;
 use crate::socket::{self, Answer, Question};
 
 use super::commands::user::UserCommand;
-use super::commands::{self, Ask, Find};
-use super::configuration::{looked_in, roles_of_routes};
+use super::commands::{self, Ask, Find, Thing};
+use super::configuration::looked_in;
 use super::desk::{Desk, no_answer, prepare};
 use super::input::{confirm, read_at_most};
 use super::output::{Kind, complain, fail, say, show, show_running};
+use super::remarks::{Remarks, warn_of_unknown_roles};
 use super::{Place, htpasswd};
 
 /// Of an htpasswd file: half a million users.
@@ -69,22 +68,22 @@ pub(super) fn administer(
         return refused;
     }
     let kind = Kind::of(&request);
-    let roles = roles_in(&request);
+    let remarks = Remarks::on(&request, desk.user());
     let done = desk.perform(request);
     if done.is_ok() {
-        warn_of_unknown_roles(place, &roles);
+        remarks.tell(&mut desk);
     }
     match done {
-        Ok(Reply::NewKey { key, text }) => hand_over(&mut desk, key, text),
+        Ok(Reply::NewKey { key, text }) => hand_over(&mut desk, key, text, said),
         Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),
     }
 }
 
 /// A key whose text reaches nobody is of no use, but to whoever finds it in what was lost.
-fn hand_over(desk: &mut Desk<'_>, key: Key, text: Hidden) -> ExitCode {
+fn hand_over(desk: &mut Desk<'_>, key: Key, text: Hidden, said: Option<String>) -> ExitCode {
     let id = key.id;
-    let shown = show(desk.place, Kind::NONE, Reply::NewKey { key, text }, None);
+    let shown = show(desk.place, Kind::NONE, Reply::NewKey { key, text }, said);
     if shown != ExitCode::SUCCESS {
         complain(&match desk.perform(Request::RevokeKey { id }) {
             Ok(_) => format!("the text of key {id} was not written; the key is revoked"),
@@ -95,32 +94,6 @@ fn hand_over(desk: &mut Desk<'_>, key: Key, text: Hidden) -> ExitCode {
         });
     }
     shown
-}
-
-/// Those that a request gives to somebody.
-fn roles_in(request: &Request) -> Vec<String> {
-    match request {
-        Request::AddUser(new) => new.roles.clone(),
-        Request::InviteUser(invitation) => invitation.roles.clone(),
-        Request::ChangeUser { roles: Some(roles), .. } | Request::ImportUsers { roles, .. } => {
-            roles.clone()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Nothing forbids a role that no route asks for, since upstreams are told it; where routes
-/// ask for others, it is a slip more often.
-fn warn_of_unknown_roles(place: &Place, roles: &[String]) {
-    let Some(asked) = roles_of_routes(place).filter(|asked| !asked.is_empty()) else { return };
-    let known = || asked.iter().map(String::as_str).chain([ADMIN_ROLE, DEFAULT_ROLE]);
-    for role in roles.iter().filter(|role| known().all(|known| known != role.as_str())) {
-        let hint = nearest(role, known()).unwrap_or_else(|| {
-            let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-            format!("they ask for {}", asked.join(", "))
-        });
-        complain(&format!("warning: no route asks for the role {role:?}; {hint}"));
-    }
 }
 
 fn ask_running(place: &Place, question: &Question) -> ExitCode {
@@ -163,10 +136,7 @@ fn verify_all(place: &Place) -> ExitCode {
 }
 
 fn verify_in_batches(desk: &mut Desk<'_>) -> Result<usize, String> {
-    let request = Request::ListUsers { page: Span::default() };
-    let Reply::Page(Page { items, .. }) = desk.perform(request)? else {
-        return Err("unexpected answer".to_owned());
-    };
+    let items = desk.list(Thing::User)?;
     let unverified = items.iter().filter_map(|record| match record {
         Record::User(user) if user.email.is_some() && !user.email_verified => Some(user.id),
         _ => None,

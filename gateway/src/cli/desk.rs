@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::admin::record::Record;
+use crate::admin::record::{Key, Record, User};
 use crate::admin::{self, By, Page, Reply, Request, Span, Who};
 use crate::auth::Core;
 use crate::auth::error::Entity;
@@ -32,12 +32,13 @@ pub(super) struct Desk<'a> {
     config: Config,
     runtime: Runtime,
     office: Option<Office>,
+    user: Option<User>,
 }
 
 impl<'a> Desk<'a> {
     pub(super) fn open(place: &'a Place) -> Result<Self, ExitCode> {
         let (config, runtime) = prepare(place)?;
-        Ok(Self { place, config, runtime, office: None })
+        Ok(Self { place, config, runtime, office: None, user: None })
     }
 
     /// All of it, whatever parts the answer comes in.
@@ -46,7 +47,7 @@ impl<'a> Desk<'a> {
     }
 
     fn try_to(&mut self, request: Request) -> Result<Reply, Failure> {
-        let Self { place, config, runtime, office } = self;
+        let Self { place, config, runtime, office, .. } = self;
         runtime.block_on(async {
             let office = match office {
                 Some(office) => office,
@@ -66,6 +67,32 @@ impl<'a> Desk<'a> {
             (_, Named::Id(id)) => return Ok(*id),
             (_, Named::Name(name)) => name,
         };
+        let items = self.list(thing)?;
+        if commands::is_credential(name) {
+            return find_by_text(&items, name);
+        }
+        let is_called =
+            |record: &&Record| name_and_id(record).is_some_and(|(known, _)| known == name);
+        let found: Vec<&Record> = items.iter().filter(is_called).collect();
+        let ids: Vec<Uuid> =
+            found.iter().filter_map(|record| name_and_id(record)).map(|(_, id)| id).collect();
+        let word = thing.word();
+        match ids[..] {
+            [id] => Ok(id),
+            [] => {
+                let hint = hint(thing, name, &items);
+                Err(format!("no {word} has the id or name {name:?}; {hint}"))
+            }
+            _ => {
+                let apart: Vec<String> = found.iter().map(|record| apart(record)).collect();
+                let (count, apart) = (apart.len(), apart.join(", "));
+                Err(format!("{count} {word}s have the name {name:?}; give the id of one: {apart}"))
+            }
+        }
+    }
+
+    /// All that there are.
+    pub(super) fn list(&mut self, thing: Thing) -> Result<Vec<Record>, String> {
         let page = Span::default();
         let request = match thing {
             Thing::Key => Request::ListKeys { owner: None, server: None, page },
@@ -73,28 +100,19 @@ impl<'a> Desk<'a> {
             Thing::User => Request::ListUsers { page },
             Thing::Workspace => Request::ListWorkspaces { page },
         };
-        let Reply::Page(Page { items, .. }) = self.perform(request)? else {
-            return Err("unexpected answer".to_owned());
-        };
-        if commands::is_credential(name) {
-            return find_by_text(&items, name);
+        match self.perform(request)? {
+            Reply::Page(Page { items, .. }) => Ok(items),
+            _ => Err(unexpected().message),
         }
-        let known: Vec<(&str, Uuid)> = items.iter().filter_map(name_and_id).collect();
-        let found: Vec<Uuid> =
-            known.iter().filter(|(known, _)| known == name).map(|(_, id)| *id).collect();
-        let word = thing.word();
-        match found[..] {
-            [id] => Ok(id),
-            [] => {
-                let hint = hint(thing, name, &items);
-                Err(format!("no {word} has the id or name {name:?}; {hint}"))
-            }
-            _ => {
-                let ids: Vec<String> = found.iter().map(Uuid::to_string).collect();
-                let (count, ids) = (ids.len(), ids.join(", "));
-                Err(format!("{count} {word}s have the name {name:?}; give the id of one: {ids}"))
-            }
-        }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The user that the command names.
+    pub(super) fn user(&self) -> Option<&User> {
+        self.user.as_ref()
     }
 
     /// A user is looked for by the gateway, which knows names and addresses in every spelling.
@@ -104,13 +122,15 @@ impl<'a> Desk<'a> {
             Named::Name(name) => Who::Name(name.clone()),
         };
         match self.try_to(Request::ShowUser { user }) {
-            Ok(Reply::Found(Record::User(user))) => Ok(user.id),
+            Ok(Reply::Found(Record::User(user))) => {
+                let id = user.id;
+                self.user = Some(user);
+                Ok(id)
+            }
             Ok(_) => Err(unexpected().message),
             Err(Failure { code: Some(code), .. }) if code == USER_UNKNOWN.code() => {
                 let name = named.to_string();
-                let page = self.perform(Request::ListUsers { page: Span::default() })?;
-                let items = if let Reply::Page(page) = page { page.items } else { Vec::new() };
-                let hint = hint(Thing::User, &name, &items);
+                let hint = hint(Thing::User, &name, &self.list(Thing::User)?);
                 Err(format!("no user has the name, e-mail address or id {name:?}; {hint}"))
             }
             Err(Failure { message, .. }) => Err(message),
@@ -139,7 +159,15 @@ fn find_by_text(items: &[Record], text: &str) -> Result<Uuid, String> {
     }
 }
 
-fn name_and_id(record: &Record) -> Option<(&str, Uuid)> {
+/// What tells a thing from others of its name.
+fn apart(record: &Record) -> String {
+    match record {
+        Record::Key(Key { id, expires: Some(end), .. }) => format!("{id} (until {end})"),
+        record => name_and_id(record).map(|(_, id)| id.to_string()).unwrap_or_default(),
+    }
+}
+
+pub(super) fn name_and_id(record: &Record) -> Option<(&str, Uuid)> {
     match record {
         Record::Key(key) => Some((&key.name, key.id)),
         Record::Server(server) => Some((&server.name, server.id)),

@@ -139,7 +139,11 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
             say(&table(kind.0, rows.collect()))
         }
         Reply::NewKey { key, text } => {
-            complain(&format!("key {} made; its text is shown only now", key.id));
+            let end = key.expires.map(|end| format!(", good until {end}")).unwrap_or_default();
+            complain(&format!("key {} made{end}; its text is shown only now", key.id));
+            if let Some(said) = said {
+                complain(&said);
+            }
             say(&(text.0 + "\n"))
         }
         Reply::NewLink { user, url, expires, mailed } => {

@@ -15,6 +15,9 @@ use crate::crypto::passwords::hash_now;
 
 use super::{StartError, own_files};
 
+/// Its name.
+pub const FIRST_ACCOUNT: &str = "admin";
+
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Where the first administrator's password is to be had.
@@ -82,7 +85,7 @@ pub(super) async fn make_admin(
         password: Some(hash),
         ..Account::new(
             AccountId(core.new_uuid()),
-            Username::parse("admin").expect("the name is valid"),
+            Username::parse(FIRST_ACCOUNT).expect("the name is valid"),
             core.clock().now(),
         )
     };

@@ -133,12 +133,12 @@ pub(super) fn keep_password(config: &Config, password: &Secret) -> Result<PathBu
     Ok(config.store.directory.join(ADMIN_PASSWORD))
 }
 
-/// Takes back what [`keep_password`] has kept for an account that another gateway has made.
-pub(super) fn forget_password(config: &Config) {
-    if let Ok(Some(directory)) = Directory::find(&config.store.directory, STORE_PATH) {
-        // One that stays is no account's password.
-        let _ = directory.remove(ADMIN_PASSWORD);
-    }
+/// Removes the first administrator's password, which is no account's any more or never was;
+/// answers from where.
+pub fn forget_password(config: &Config) -> Option<PathBuf> {
+    let directory = Directory::find(&config.store.directory, STORE_PATH).ok()??;
+    directory.remove(ADMIN_PASSWORD).ok()?;
+    Some(config.store.directory.join(ADMIN_PASSWORD))
 }
 
 /// The configured secret, or the one kept beside the store, made at the first start.

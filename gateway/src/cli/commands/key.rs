@@ -7,6 +7,7 @@ use crate::auth::api_key::DEFAULT_OVERLAP;
 use crate::auth::ports::Clock;
 use crate::auth::time::Seconds;
 use crate::clock::SystemClock;
+use crate::telemetry::log::rfc3339;
 
 use super::super::parse_seconds;
 use super::{Ask, Confirmed, Find, Named, Thing, find_user, is_credential};
@@ -76,7 +77,10 @@ pub(in crate::cli) fn key(command: KeyCommand, find: Find<'_>) -> Result<Ask, St
         }
         KeyCommand::Rotate { key, overlap } => {
             let id = find(Thing::Key, &key)?;
-            Ask::look(Request::RotateKey { id, overlap: overlap.unwrap_or(DEFAULT_OVERLAP.0) })
+            let overlap = overlap.unwrap_or(DEFAULT_OVERLAP.0);
+            let end = rfc3339(SystemClock.now().plus(Seconds(overlap)));
+            let said = format!("the former key goes on until {end}, or until its own end before");
+            Ask::change(Request::RotateKey { id, overlap }, said)
         }
         KeyCommand::Revoke { key: Some(key), confirmed, .. } => {
             let id = find(Thing::Key, &key)?;

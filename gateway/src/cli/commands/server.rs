@@ -1,6 +1,7 @@
 //! `portcullis server`.
 
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::admin::{Owner, Request, Span};
 
@@ -10,6 +11,7 @@ use super::{Ask, Confirmed, Find, Named, Thing, find_user};
 pub(in crate::cli) enum ServerCommand {
     /// Add a server, whose agents sign in with keys of its own
     Add {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
         /// The user who may bind keys to it, as administrators may
         #[arg(long, value_name = "USER")]
@@ -18,7 +20,11 @@ pub(in crate::cli) enum ServerCommand {
     /// List all servers
     List,
     /// Give a server another name
-    Rename { server: Named, name: String },
+    Rename {
+        server: Named,
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
     /// Give a server to a user, or without one to nobody
     Give { server: Named, user: Option<String> },
     /// Remove a server with its keys

@@ -1,6 +1,7 @@
 //! `portcullis workspace`.
 
 use clap::Subcommand;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::admin::{Request, Span};
 
@@ -9,11 +10,18 @@ use super::{Ask, Confirmed, Find, Named, Thing, find_user};
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum WorkspaceCommand {
     /// Add a workspace
-    Add { name: String },
+    Add {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
     /// List all workspaces
     List,
     /// Give a workspace another name
-    Rename { workspace: Named, name: String },
+    Rename {
+        workspace: Named,
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
     /// Remove a workspace; what is scoped to it is refused from now on
     Remove {
         /// By its id or name
@@ -21,7 +29,7 @@ pub(in crate::cli) enum WorkspaceCommand {
         #[command(flatten)]
         confirmed: Confirmed,
     },
-    /// List find_user is in a workspace
+    /// List who is in a workspace
     Members { workspace: Named },
     /// Make a user a member, or give a member another role
     Join {
