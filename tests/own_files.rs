@@ -75,7 +75,7 @@ fn refused(ended: &Ended, code: i32, words: &[&str]) {
 /// `run`, `check`, and the commands if the place is one of theirs.
 async fn refused_by_all(place: &Installation, name: &str, words: &[&str]) {
     let words = [&[name], words].concat();
-    refused(&place.run(&["run"], None).await, 1, &words);
+    refused(&place.run(&["run"], None).await, 78, &words);
     refused(&place.run(&["check"], None).await, 78, &words);
     if name.starts_with(CERTIFICATES) {
         return;
@@ -288,9 +288,9 @@ async fn root_commands_the_gateway_of_a_user_it_has_given_a_directory() {
     // What it would make there would be root's.
     std::fs::remove_file(private.join("portcullis.redb")).expect("it is there");
     place.set_env("PORTCULLIS_STORE__PATH", private.to_str());
-    for command in [&["run"][..], &["user", "add", "ben"]] {
+    for (command, code) in [(&["run"][..], 78), (&["user", "add", "ben"], 1)] {
         let ended = place.run(command, Some("correct horse battery")).await;
-        refused(&ended, 1, &["belongs to user 64999", "run it as the owner"]);
+        refused(&ended, code, &["belongs to user 64999", "run it as the owner"]);
     }
     // Others could have put it where it is, if only before root looked.
     set_mode(given.path(), 0o777);
@@ -320,7 +320,7 @@ async fn a_secret_file_that_is_empty_or_too_short_is_refused_with_the_remedy() {
         place.write("data/secret_key", text);
         set_mode(&place.path("data/secret_key"), 0o600);
         let words = ["data/secret_key holds no secret", bytes, "restore it", "remove it"];
-        refused(&place.run(&["run"], None).await, 1, &words);
+        refused(&place.run(&["run"], None).await, 78, &words);
         refused(&place.run(&["check"], None).await, 78, &words);
         assert!(!place.path("data/portcullis.redb").exists(), "nothing is made");
         assert!(!place.path("certs").exists(), "nothing is made");
@@ -423,7 +423,7 @@ async fn a_file_of_the_pair_that_is_damaged_is_named_with_what_to_do() {
         for length in [0, whole.len() / 2] {
             std::fs::write(place.path(name), &whole[..length]).expect("a file");
             let words = [name, wanted, &format!("({length} bytes)"), "remove it"];
-            refused(&place.run(&["run"], None).await, 1, &words);
+            refused(&place.run(&["run"], None).await, 78, &words);
             refused(&place.run(&["check"], None).await, 78, &words);
         }
         // What the remedy says.
@@ -439,7 +439,7 @@ async fn a_certificate_of_somebody_else_without_its_key_is_left_as_it_is() {
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
     place.write("certs/server.pem", &pair.cert.pem());
     let words = ["certs/server.pem has no key beside it", "certs/server.key"];
-    refused(&place.run(&["run"], None).await, 1, &words);
+    refused(&place.run(&["run"], None).await, 78, &words);
     refused(&place.run(&["check"], None).await, 78, &words);
     let kept = std::fs::read_to_string(place.path("certs/server.pem")).expect("it stays");
     assert_eq!(kept, pair.cert.pem());

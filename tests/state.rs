@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::client::{Client, sign_in};
@@ -32,6 +33,11 @@ fn make(place: &Installation, name: &str) {
 /// Runs a command in a directory below the installation's.
 async fn run_in(place: &Installation, directory: &str, arguments: &[&str]) -> Ended {
     place.start_in(directory, arguments, None).end().await
+}
+
+async fn stop(process: Process) -> Ended {
+    process.signal(Signal::TERM);
+    process.end().await
 }
 
 async fn is_ready(process: &Process) {
@@ -164,6 +170,14 @@ async fn former_installation() -> Installation {
     place
 }
 
+/// Has a shell do what standard error says behind a word.
+fn carry_out(ended: &Ended, behind: &str) {
+    let (_, rest) = ended.stderr.split_once(behind).expect("a command is named");
+    let command = rest.lines().next().expect("a line");
+    let done = std::process::Command::new("sh").args(["-ec", command]).output().expect("a shell");
+    assert!(done.status.success(), "{command}: {done:?}");
+}
+
 #[tokio::test]
 async fn state_at_its_former_place_is_neither_lost_nor_begun_anew() {
     let place = former_installation().await;
@@ -180,15 +194,16 @@ async fn state_at_its_former_place_is_neither_lost_nor_begun_anew() {
         }
         assert!(!place.path("etc/data").exists(), "{command:?} has begun anew");
     }
-    // The remedy that is named, step by step.
-    std::fs::rename(place.path("data"), place.path("etc/data")).expect("mv");
+    // The remedy that is named, as it is printed.
+    let ended = place.run(&["run", "--config", "etc/config.toml"], None).await;
+    carry_out(&ended, ", then: ");
     let ended = place.run(&["run", "--config", "etc/config.toml"], None).await;
     assert_eq!(ended.status.code(), Some(78), "{ended:?}");
     for word in ["self-signed certificate", "server.key", "tls.certificate"] {
         assert!(ended.stderr.contains(word), "{word}: {ended:?}");
     }
     assert!(!place.path("etc/certs").exists());
-    std::fs::rename(place.path("certs"), place.path("etc/certs")).expect("mv");
+    carry_out(&ended, "move it: ");
     let process = place.start(&["run", "--config", "etc/config.toml"], None);
     is_ready(&process).await;
     let users = place.run(&["user", "list", "--config", "etc/config.toml"], None).await;
@@ -210,6 +225,48 @@ async fn the_former_place_is_used_once_it_is_named_and_a_new_one_begun_once_that
         is_ready(&process).await;
         assert!(Path::new(&path).join("portcullis.redb").exists(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_is_missing_beside_its_secret_key_is_warned_of_before_another_is_begun() {
+    let place = Installation::new().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    let codes = async || -> Vec<String> {
+        let ended = place.run(&["check", "--format", "json"], None).await;
+        let checked: Value = serde_json::from_str(succeeded(&ended)).expect("JSON");
+        let warnings = checked["warnings"].as_array().expect("a list").iter();
+        warnings.map(|warning| warning["code"].as_str().expect("a code").to_owned()).collect()
+    };
+    assert!(codes().await.is_empty(), "nothing has been made yet");
+    let process = place.start(&["run", "--log-format", "json"], None);
+    is_ready(&process).await;
+    let first = stop(process).await;
+    assert!(!first.stdout.contains("store_missing"), "{first:?}");
+    assert!(codes().await.is_empty());
+    std::fs::remove_file(place.path("data/portcullis.redb")).expect("the store is there");
+    assert_eq!(codes().await, ["store_missing"]);
+    let process = place.start(&["run", "--log-format", "json"], None);
+    is_ready(&process).await;
+    let second = stop(process).await;
+    assert!(second.stdout.contains("\"store_missing\""), "{second:?}");
+    assert!(codes().await.is_empty(), "there is one again");
+}
+
+#[tokio::test]
+async fn a_kept_secret_that_another_takes_the_place_of_is_said() {
+    let mut place = Installation::new().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    let said = async |place: &Installation| {
+        let process = place.start(&["run", "--log-format", "json"], None);
+        is_ready(&process).await;
+        stop(process).await.stdout.contains("kept secret key not used")
+    };
+    assert!(!said(&place).await);
+    let kept = std::fs::read_to_string(place.path("data/secret_key")).expect("it was made");
+    place.set_env("SECRET_KEY", Some(kept.trim()));
+    assert!(!said(&place).await, "it is the same");
+    place.set_env("SECRET_KEY", Some(SECRET_KEY));
+    assert!(said(&place).await);
+    place.set_env("SECRET_KEY_PREVIOUS", Some(kept.trim()));
+    assert!(!said(&place).await, "its tokens are taken");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::check_acceptable;
@@ -34,7 +34,7 @@ use crate::config::units::{DURATION_FORMS, parse_duration};
 use crate::config::{LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
-use crate::server::{self, StartError, first_account::PasswordPlace, reach::reach};
+use crate::server::{self, first_account::PasswordPlace, reach::reach};
 use crate::telemetry::log::{self, Style};
 use crate::telemetry::sink::Sink;
 
@@ -108,7 +108,7 @@ struct RunOptions {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// How the log is written, whatever the file says
-    #[arg(long, value_name = "FORMAT", value_parser = parse_log_format)]
+    #[arg(long, value_name = "FORMAT", value_parser = log_formats())]
     log_format: Option<LogFormat>,
     /// What the log tells at least, whatever the file says
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LEVELS))]
@@ -146,10 +146,10 @@ impl RunOptions {
 #[derive(Debug, Args)]
 struct CheckOptions {
     /// Connect to the upstreams and to the shared store as well, and ask that how it keeps data
-    #[arg(long)]
+    #[arg(long, conflicts_with = "path")]
     connect: bool,
     /// Exit with 1 if there is a warning
-    #[arg(long)]
+    #[arg(long, conflicts_with = "path")]
     strict: bool,
     #[command(flatten)]
     question: routes::Question,
@@ -247,11 +247,11 @@ enum SecretCommand {
     Generate,
 }
 
-fn parse_log_format(text: &str) -> Result<LogFormat, String> {
-    let known = LogFormat::WORDS.iter().find(|(word, _)| *word == text);
-    known.map(|(_, format)| *format).ok_or_else(|| {
-        let words: Vec<&str> = LogFormat::WORDS.iter().map(|(word, _)| *word).collect();
-        format!("expected one of {}", words.join(", "))
+fn log_formats() -> impl TypedValueParser<Value = LogFormat> {
+    let words = LogFormat::WORDS.iter().map(|(word, _)| *word);
+    PossibleValuesParser::new(words).map(|text| {
+        let known = LogFormat::WORDS.iter().find(|(word, _)| *word == text);
+        known.map_or(LogFormat::Auto, |(_, format)| *format)
     })
 }
 
@@ -400,12 +400,7 @@ fn run(place: &Place, options: RunOptions) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // A service manager that starts it again would change nothing.
-        Err(
-            error @ (StartError::FormerStore { .. }
-            | StartError::FormerCertificate { .. }
-            | StartError::RouteOfOurs { .. }
-            | StartError::Dialects(_)),
-        ) => fail(EXIT_CONFIG, &error.to_string()),
+        Err(error) if error.is_lasting() => fail(EXIT_CONFIG, &error.to_string()),
         Err(error) => fail(1, &error.to_string()),
     }
 }

@@ -6,6 +6,7 @@
 
 mod users;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
@@ -43,8 +44,26 @@ pub enum Fault {
     WritableFile { path: PathBuf, mode: u32 },
     #[error("{} is not a {wanted}; move it away", path.display())]
     Kind { path: PathBuf, wanted: &'static str },
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), words(source))]
     Io { path: PathBuf, source: io::Error },
+}
+
+/// What the system says, and what to do about it.
+fn words(error: &io::Error) -> Cow<'static, str> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "permission denied: run it as the owner, or name another directory (store.path, \
+             STATE_DIRECTORY)"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the file system is read-only: name a directory that can be written (store.path, \
+             STATE_DIRECTORY)"
+        }
+        io::ErrorKind::StorageFull => "no space is left on the disk",
+        io::ErrorKind::NotADirectory => "something on the way to it is no directory",
+        _ => return error.to_string().into(),
+    }
+    .into()
 }
 
 /// Secrets and certificates are much shorter.

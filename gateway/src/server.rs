@@ -108,21 +108,21 @@ pub enum StartError {
     #[error(transparent)]
     File(#[from] Fault),
     #[error(
-        "state lies in {}, where version 0.1 kept it, and none in {}, where it belongs now: stop \
-         the gateway that uses it and move all of it there (`mv`), or name the former place \
-         (store.path = {former:?}); if it is another gateway's, name the new one \
-         (store.path = {now:?})",
-        former.display(), now.display()
+        "state lies in {}, where version 0.1 kept it, and none in {}, where it belongs now\n      \
+         = stop the gateway that uses it, then: {}\n      \
+         = or leave it there: store.path = {former:?}\n      \
+         = or begin anew, if it is another gateway's: store.path = {now:?}",
+        former.display(), now.display(), own_files::moving(former, files, now)
     )]
-    FormerStore { former: PathBuf, now: PathBuf },
+    FormerStore { former: PathBuf, files: Vec<&'static str>, now: PathBuf },
     #[error(
         "the self-signed certificate lies in {}, where version 0.1 kept it, and none in {}, \
-         where it belongs now: move server.pem and server.key there, or name both in \
-         tls.certificate and tls.key; without the former one, clients that trust it have to be \
-         told of another",
-        former.display(), now.display()
+         where it belongs now; of another one, clients that trust it would have to be told\n      \
+         = move it: {}\n      \
+         = or name its files in tls.certificate and tls.key",
+        former.display(), now.display(), own_files::moving(former, files, now)
     )]
-    FormerCertificate { former: PathBuf, now: PathBuf },
+    FormerCertificate { former: PathBuf, files: Vec<String>, now: PathBuf },
     #[error("upstream {name}: {reason}")]
     Upstream { name: String, reason: String },
     #[error("mail: {reason}")]
@@ -144,6 +144,35 @@ pub enum StartError {
     Archive(#[from] StoreError),
     #[error("{0}")]
     System(#[from] io::Error),
+}
+
+impl StartError {
+    /// Whether another start would fail in the same way until somebody changes something, as
+    /// `check` tells. What depends on other processes, disks and servers is not.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            StartError::Secret(_)
+            | StartError::SecretFile { .. }
+            | StartError::FormerStore { .. }
+            | StartError::FormerCertificate { .. }
+            | StartError::Upstream { .. }
+            | StartError::Mail { .. }
+            | StartError::GitHub { .. }
+            | StartError::Dialects(_)
+            | StartError::RouteOfOurs { .. } => true,
+            StartError::File(fault) => !matches!(fault, Fault::Io { .. }),
+            // A pair may come to lie there yet.
+            StartError::Certificate(error) => !error.is_missing(),
+            StartError::Store(_)
+            | StartError::SharedStore(_)
+            | StartError::SharedStoreRoots { .. }
+            | StartError::Listen { .. }
+            | StartError::Admin(_)
+            | StartError::Archive(_)
+            | StartError::System(_) => false,
+        }
+    }
 }
 
 fn listen_remedy(error: &io::Error) -> &'static str {
@@ -178,6 +207,10 @@ pub enum Fact {
     SecretMade {
         path: PathBuf,
     },
+    /// Another one is given, and tokens that were signed with it are refused.
+    SecretUnused {
+        path: PathBuf,
+    },
     AdminMade(FirstPassword),
     /// `ADMIN_PASSWORD` says something, and there are accounts already.
     AdminPasswordUnused,
@@ -207,6 +240,8 @@ pub async fn run(
     let directory = own_files::make_directory(&config)?;
     permissions::close_own(&config);
     tell(&config, Fact::State { path: config.store.directory.clone() });
+    // Before what is missing is made.
+    let warnings = warnings(&config);
     let secret = own_files::secret_key(&config, &directory, &mut tell)?;
     let loaded = load_certificate(&config)?;
     if let Some(Loaded { path, fingerprint, source, .. }) = &loaded {
@@ -223,7 +258,7 @@ pub async fn run(
     let core = Arc::new(core);
     let admin = make_admin(&config, &core, place).await?;
     let late = matches!(admin, FirstAccount::Unknown);
-    log_warnings(&config);
+    log_warnings(&warnings);
     match admin {
         FirstAccount::Made(password) => tell(&config, Fact::AdminMade(password)),
         FirstAccount::Present if config.auth.admin_password.is_some() => {
@@ -319,12 +354,12 @@ pub fn check(config: &Config) -> Result<(), StartError> {
 pub fn warnings(config: &Config) -> Vec<Warning> {
     let mut warnings = config.warnings.clone();
     warnings.extend(permissions::warnings(config));
-    warnings.extend(own_files::warning(config));
+    warnings.extend(own_files::warnings(config));
     warnings
 }
 
-fn log_warnings(config: &Config) {
-    for Warning { kind, place, key, message, .. } in warnings(config) {
+fn log_warnings(warnings: &[Warning]) {
+    for Warning { kind, place, key, message, .. } in warnings {
         let (code, remedy) = (kind.code, kind.remedy);
         tracing::warn!(code, place, key, detail = message, remedy, "configuration warning");
     }

@@ -1,6 +1,7 @@
 //! What a start tells: a handful of lines for people, or events for machines.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::config::{Access, Config, SelfSigned};
 use crate::edge::certificates;
@@ -52,6 +53,7 @@ fn announce_events(config: &Config, fact: &Fact) {
             "certificate"
         ),
         Fact::SecretMade { path } => tracing::info!(path = %path.display(), "secret key made"),
+        Fact::SecretUnused { path } => say_secret_is_unused(path),
         Fact::Listening { address, tls } => {
             tracing::info!(address = %address, tls, "listening");
         }
@@ -84,6 +86,7 @@ fn announce_lines(config: &Config, fact: &Fact) {
             }
             line("", &format!("SHA-256 {fingerprint}"));
         }
+        Fact::SecretUnused { path } => say_secret_is_unused(path),
         Fact::SecretMade { path } => line("secret", &format!("{}, made just now", path.display())),
         Fact::Listening { address, tls } => {
             line("listening", &format!("{}://{address}", if *tls { "https" } else { "http" }));
@@ -91,6 +94,14 @@ fn announce_lines(config: &Config, fact: &Fact) {
         Fact::Ready => announce_ready(config, line),
         Fact::AdminMade(_) => {}
     }
+}
+
+fn say_secret_is_unused(path: &Path) {
+    tracing::info!(
+        path = %path.display(),
+        remedy = "if users are to stay signed in, give it as SECRET_KEY_PREVIOUS until their tokens expire",
+        "kept secret key not used: another one is given"
+    );
 }
 
 fn say_password_is_unused() {

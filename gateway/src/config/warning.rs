@@ -117,13 +117,19 @@ pub const STATE_LEFT_BEHIND: Kind = kind(
     "Look which of both is meant. Remove the former, which holds keys and password hashes, or move it away; or name it in `store.path` if it is the right one.",
 );
 
-/// All of them; `tests/architecture.rs` keeps the list whole.
+pub const STORE_MISSING: Kind = kind(
+    "store_missing",
+    "The secret key that the gateway has made lies where it keeps its state, and the store does not: it was removed, restored in part, or lies in another directory. A start begins an empty one, with a new account `admin`.",
+    "If accounts are missed, stop the gateway and put the store back: from a backup (`portcullis store import`), or by naming its directory in `store.path`. If not, nothing is left to do: the next start makes one.",
+);
+
 pub const SECRET_KEY_LINE_END: Kind = kind(
     "secret_key_line_end",
     "SECRET_KEY ends in a line end or begins with a byte-order mark. Up to version 0.1 that was a part of the secret, and now it is none: tokens that were signed with it are refused, and everybody signs in anew.",
     "Set SECRET_KEY without it. To accept the tokens from before until they expire, set SECRET_KEY_PREVIOUS to the former value and one more line end.",
 );
 
+/// All of them; `tests/architecture.rs` keeps the list whole.
 pub const KINDS: &[Kind] = &[
     SECRET_KEY_LINE_END,
     BCRYPT_COST_LOW,
@@ -144,6 +150,7 @@ pub const KINDS: &[Kind] = &[
     UPGRADE_OVER_HTTP2,
     COOKIES_NOT_GIVEN,
     STATE_LEFT_BEHIND,
+    STORE_MISSING,
 ];
 
 /// One occurrence.

@@ -59,6 +59,18 @@ pub enum CertificateError {
     KeyMissing { certificate: PathBuf, key: PathBuf },
 }
 
+impl CertificateError {
+    /// Whether there is no such file, or none that can be read yet.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        match self {
+            CertificateError::Read(error) => matches!(error.fault, pem::Fault::Unreadable(_)),
+            CertificateError::File(fault) => matches!(fault, files::Fault::Io { .. }),
+            _ => false,
+        }
+    }
+}
+
 /// Why two files that read do not serve.
 fn why_unfit(error: &rustls::Error) -> &'static str {
     match error {

@@ -39,24 +39,48 @@ fn refuse_former(config: &Config) -> Result<(), StartError> {
     let (directory, name) = files::split(&config.tls.certificate);
     let lies_there = certificates::is_own(&former.join(&name));
     if needs_certificate(config) && lies_there && !config.tls.certificate.exists() {
+        let key = files::split(&config.tls.key).1;
+        let names = [name, key].into_iter();
+        let files = names.filter(|name| former.join(name).exists()).collect();
         let (former, now) = (absolute(former), absolute(directory));
-        return Err(StartError::FormerCertificate { former, now });
+        return Err(StartError::FormerCertificate { former, files, now });
     }
     Ok(())
 }
 
 fn refuse_former_store(config: &Config) -> Result<(), StartError> {
     match former_state(config) {
-        Some(former) if !holds_state(&config.store.directory) => Err(StartError::FormerStore {
-            former: absolute(former),
-            now: absolute(&config.store.directory),
-        }),
+        Some(former) if !holds_state(&config.store.directory) => {
+            let files = [SECRET, ADMIN_PASSWORD, embedded::FILE];
+            Err(StartError::FormerStore {
+                former: absolute(former),
+                files: files.into_iter().filter(|name| former.join(name).exists()).collect(),
+                now: absolute(&config.store.directory),
+            })
+        }
         _ => Ok(()),
     }
 }
 
+/// What is there and should not be, and what should be and is not.
+pub(super) fn warnings(config: &Config) -> impl Iterator<Item = Warning> {
+    left_behind(config).into_iter().chain(store_missing(config))
+}
+
+fn store_missing(config: &Config) -> Option<Warning> {
+    let directory = &config.store.directory;
+    let lies_there = |name| directory.join(name).exists();
+    let is_missing =
+        config.store.shared.is_none() && lies_there(SECRET) && !lies_there(embedded::FILE);
+    is_missing.then(|| {
+        let place = absolute(directory).display().to_string();
+        let message = format!("{SECRET} lies here, and the store {} does not", embedded::FILE);
+        Warning::of_machine(warning::STORE_MISSING, &place, STORE_PATH, &message)
+    })
+}
+
 /// What lies where version 0.1 kept it, although another place counts.
-pub(super) fn warning(config: &Config) -> Option<Warning> {
+fn left_behind(config: &Config) -> Option<Warning> {
     let former = former_state(config)?;
     let now = &config.store.directory;
     // A link may have been left for whoever looks at the former place.
@@ -67,6 +91,20 @@ pub(super) fn warning(config: &Config) -> Option<Warning> {
         let place = place.display().to_string();
         Warning::of_machine(warning::STATE_LEFT_BEHIND, &place, STORE_PATH, &message)
     })
+}
+
+/// The command that moves files of ours.
+pub(super) fn moving(from: &Path, names: &[impl AsRef<str>], to: &Path) -> String {
+    let to = in_shell(to);
+    let from: Vec<String> = names.iter().map(|name| in_shell(&from.join(name.as_ref()))).collect();
+    format!("mkdir -p -m 700 {to} && mv {} {to}/", from.join(" "))
+}
+
+/// A path as a word of a shell.
+fn in_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn former_state(config: &Config) -> Option<&Path> {
@@ -148,6 +186,13 @@ pub(super) fn secret_key(
     tell: &mut impl FnMut(&Config, Fact),
 ) -> Result<Secret, StartError> {
     if let Some(secret) = &config.auth.secret_key {
+        let former = config.auth.previous_secret_key.as_ref();
+        // What is not used does not keep a gateway from starting.
+        if let Ok(Some(kept)) = read_secret(config, directory)
+            && [Some(secret), former].into_iter().flatten().all(|key| key.expose() != kept.expose())
+        {
+            tell(config, Fact::SecretUnused { path: config.store.directory.join(SECRET) });
+        }
         return Ok(secret.clone());
     }
     if let Some(secret) = read_secret(config, directory)? {
