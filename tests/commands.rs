@@ -89,6 +89,29 @@ async fn whoever_takes_the_last_administrator_is_told() {
 }
 
 #[tokio::test]
+async fn opening_what_the_configuration_closes_is_no_success() {
+    let closed = Gateway::start(&format!("[auth]\nregistration = \"closed\"\n{ECHO}")).await;
+    let ended = closed.cli(&["registration", "open"], None).await;
+    fails(&ended, FAILURE, &["nobody can register yet"]);
+    assert!(ended.stdout.contains("auth.registration"), "{ended:?}");
+    let open = Gateway::start(&format!("[auth]\nregistration = \"open\"\n{ECHO}")).await;
+    open.manage(&["registration", "close"], None).await;
+    open.manage(&["registration", "open"], None).await;
+}
+
+#[tokio::test]
+async fn a_command_on_a_store_that_is_not_there_says_where_it_looked() {
+    let place = Installation::new().file("config.toml", ECHO);
+    let directory = place.path("data").display().to_string();
+    for command in
+        [&["store", "check"][..], &["user", "list"], &["store", "backup", "--output", "b.jsonl"]]
+    {
+        let ended = place.run(command, None).await;
+        fails(&ended, FAILURE, &["there is no store yet", &directory, "--config FILE"]);
+    }
+}
+
+#[tokio::test]
 async fn what_removes_asks_first_and_a_script_says_that_it_means_it() {
     let gateway = Gateway::start(ECHO).await;
     gateway.add_user("ann", "ann has this one", &[]).await;

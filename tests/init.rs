@@ -39,10 +39,17 @@ async fn init_never_writes_over_a_file() {
     assert!(refused.stderr.contains("config.toml is there already"), "{refused:?}");
     let kept = std::fs::read_to_string(installation.path("config.toml")).expect("it is there");
     assert_eq!(kept, "# mine\n");
-    // Control: somewhere else it is written.
+    // Control: somewhere else it is written, and how to start with it is said.
     let elsewhere = installation.run(&["init", "--config", "gate.toml"], None).await;
     assert_eq!(elsewhere.status.code(), Some(0), "{elsewhere:?}");
+    assert!(elsewhere.stdout.contains("portcullis --config gate.toml run"), "{elsewhere:?}");
     assert!(installation.path("gate.toml").exists());
+    let nowhere = installation.run(&["init", "--config", "no/gate.toml"], None).await;
+    assert!(nowhere.stderr.contains("there is no such directory"), "{nowhere:?}");
+    let named = installation.env("PORTCULLIS_CONFIG", "named.toml");
+    let written = named.run(&["init"], None).await;
+    assert!(written.stdout.contains("named.toml written; portcullis run"), "{written:?}");
+    assert!(named.path("named.toml").exists());
 }
 
 #[tokio::test]

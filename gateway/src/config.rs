@@ -32,7 +32,7 @@ mod state;
 mod store;
 mod syntax;
 pub mod units;
-mod unknown;
+pub mod unknown;
 mod upstream;
 pub mod value;
 pub mod warning;

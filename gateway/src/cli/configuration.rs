@@ -13,6 +13,7 @@ use crate::config::decode::decode;
 use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load, load_with_settings};
 use crate::config::problem::{Position, Problems, Report};
 use crate::config::record::Settings;
+use crate::config::unknown::UNKNOWN_KEY;
 use crate::config::{ADMIN_SOCKET, Access, Config, DirectoryChoice};
 
 use super::input::read_at_most;
@@ -58,10 +59,17 @@ fn choose(
 }
 
 fn chosen(place: &Place) -> Option<(PathBuf, Choice)> {
-    let variable = std::env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty());
     // One that is there and cannot be read is a mistake, and not passed over.
-    let exists = |path: &Path| path.symlink_metadata().is_ok();
-    choose(place, variable.map(PathBuf::from), exists)
+    choose(place, variable(), |path| path.symlink_metadata().is_ok())
+}
+
+fn variable() -> Option<PathBuf> {
+    std::env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from)
+}
+
+/// The file that somebody names, whether it is there or not.
+pub(super) fn named(place: &Place) -> Option<PathBuf> {
+    place.config.clone().or_else(variable)
 }
 
 fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
@@ -146,9 +154,9 @@ pub(super) fn refuse(place: &Place, problems: &Problems, conventional: Option<&P
         count => format!("{count} problems"),
     };
     let mut message = format!("{problems}\n{count} in the configuration");
-    if let Some(path) = conventional {
+    if let Some(path) = conventional.filter(|_| problems.reports.iter().all(is_foreign)) {
         let path = path.display();
-        // It may be another program's. Writing to a string does not fail.
+        // Writing to a string does not fail.
         let _ = write!(
             message,
             "\n{path} was read because none was named: --config FILE and {CONFIG_VARIABLE} \
@@ -157,6 +165,14 @@ pub(super) fn refuse(place: &Place, problems: &Problems, conventional: Option<&P
     }
     fail(EXIT_CONFIG, &message)
 }
+
+/// Whether a problem is what the file of another program would have.
+fn is_foreign(report: &Report) -> bool {
+    report.message == UNKNOWN_KEY && !report.key.contains('.')
+}
+
+/// Stands before each remedy, for people.
+const REMEDY: &str = "\n      = ";
 
 /// Says what is wrong with all of it: it has no key and no line.
 pub(super) fn refuse_whole(
@@ -167,10 +183,14 @@ pub(super) fn refuse_whole(
 ) -> ExitCode {
     if place.format == Some(Format::Json) {
         let (at, key, expected) = (at.to_owned(), String::new(), None);
+        let (message, help) = match message.split_once(REMEDY) {
+            Some((what, remedies)) => (what.to_owned(), Some(remedies.replace(REMEDY, "; "))),
+            None => (message, help),
+        };
         let report = Report { place: at, position: None, key, message, expected, help };
         return refuse_in_json(&[report]);
     }
-    let help = help.map(|help| format!("\n      = {help}")).unwrap_or_default();
+    let help = help.map(|help| format!("{REMEDY}{help}")).unwrap_or_default();
     let at = if at.is_empty() { String::new() } else { format!("{at}: ") };
     fail(EXIT_CONFIG, &format!("{at}{message}{help}"))
 }
@@ -271,14 +291,19 @@ pub(super) fn roles_of_routes(place: &Place) -> Option<BTreeSet<String>> {
 
 /// Where a gateway was looked for, for whoever has one elsewhere.
 pub(super) fn looked_in(place: &Place, config: &Config) -> String {
-    let directory = config.store.directory.display();
-    let by = match chosen(place) {
-        Some((path, _)) => format!("by the configuration {}", path.display()),
-        None => format!("there is no {}", CONVENTIONAL.join(" and no ")),
+    let directory = &config.store.directory;
+    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+    let why = match chosen(place) {
+        Some((path, _)) => format!("where {} has its state", path.display()),
+        None => format!(
+            "where a gateway without a configuration file has its state: there is no {}",
+            CONVENTIONAL.join(" and no ")
+        ),
     };
     format!(
-        "looked in {directory}: {by}; --config FILE or {CONFIG_VARIABLE} names the \
-         configuration of another gateway"
+        "looked in {}, {why}. For a gateway with another configuration say --config FILE, or set \
+         {CONFIG_VARIABLE}",
+        directory.display()
     )
 }
 

@@ -219,7 +219,7 @@ impl Office {
                 let location = Location::in_directory(&config.store.directory);
                 let adds = matches!(request, Request::AddUser(_) | Request::ImportUsers { .. });
                 if config.store.shared.is_none() && !adds && !location.exists() {
-                    return Err(without(place, config, "there is no store yet"));
+                    return Err(no_store(place, config));
                 }
                 // No token is signed here, so no lasting secret is needed.
                 let secret = Secret::new("0".repeat(32));
@@ -284,6 +284,10 @@ impl Office {
 /// What is missing, and where it was looked for.
 fn without(place: &Place, config: &Config, what: &str) -> String {
     format!("{what}; {}", looked_in(place, config))
+}
+
+pub(super) fn no_store(place: &Place, config: &Config) -> String {
+    without(place, config, "there is no store yet")
 }
 
 /// Why a request cannot be carried out on a store alone.

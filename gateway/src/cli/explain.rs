@@ -94,13 +94,7 @@ fn explain_status(as_json: bool, status: u16) -> ExitCode {
     let explanations: Vec<Explanation> =
         known().filter(|known| codes.contains(&known.code)).collect();
     if explanations.is_empty() {
-        return fail(
-            2,
-            &format!(
-                "the gateway itself answers nothing with {status}: it came from the upstream, \
-                 whose log tells why (`decision` is `allowed` or `public` in the gateway's)"
-            ),
-        );
+        return fail(2, &not_a_refusal(status));
     }
     if !as_json {
         complain(&format!(
@@ -109,6 +103,20 @@ fn explain_status(as_json: bool, status: u16) -> ExitCode {
         ));
     }
     list(as_json, explanations)
+}
+
+fn not_a_refusal(status: u16) -> String {
+    match status {
+        100..=399 => format!(
+            "{status} is no refusal: the upstream has answered so, or the gateway for a path of \
+             its own"
+        ),
+        400..=599 => format!(
+            "the gateway itself answers nothing with {status}: it came from the upstream, whose \
+             log tells why (`decision` is `allowed` or `public` in the gateway's)"
+        ),
+        _ => format!("there is no status {status}: HTTP has 100 to 599"),
+    }
 }
 
 /// By the gateway, which remembers the last ones, or by the log on standard input.

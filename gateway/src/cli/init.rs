@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::config::file::{Sources, load};
 
-use super::configuration::CONVENTIONAL;
+use super::configuration::{CONVENTIONAL, named};
 use super::output::{fail, say};
 use super::{EXIT_CONFIG, Place};
 
@@ -43,7 +43,7 @@ upstream = UPSTREAM
 "#;
 
 pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
-    let path = place.config.clone().unwrap_or_else(|| CONVENTIONAL[0].into());
+    let path = named(place).unwrap_or_else(|| CONVENTIONAL[0].into());
     let upstream = toml::Value::String(to.unwrap_or_else(|| "echo".to_owned()));
     let text = TEMPLATE.replace("UPSTREAM", &upstream.to_string());
     // Before anything is written: the URL may be none.
@@ -53,11 +53,26 @@ pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
         return fail(EXIT_CONFIG, &format!("{problems}\nnothing was written"));
     }
     match write_new(&path, &text) {
-        Ok(()) => say(&format!("{} written; portcullis run starts the gateway\n", path.display())),
+        Ok(()) => {
+            let path = path.display();
+            // What the environment names, every command finds.
+            let option = match &place.config {
+                Some(_) => format!("--config {path} "),
+                None => String::new(),
+            };
+            say(&format!("{path} written; portcullis {option}run starts the gateway\n"))
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fail(1, &format!("{} is there already and stays as it is", path.display()))
         }
-        Err(error) => fail(1, &format!("{}: {error}", path.display())),
+        Err(error) => {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such directory".to_owned(),
+                io::ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
+                _ => error.to_string(),
+            };
+            fail(1, &format!("{} cannot be written: {why}", path.display()))
+        }
     }
 }
 

@@ -16,9 +16,10 @@ use crate::server;
 use crate::socket::{self, Answer, Question};
 use crate::store::archive::file::{Export, is_last};
 use crate::store::archive::{Copied, Counts, Orphans, copy};
+use crate::store::embedded::Location;
 
 use super::configuration::{configure_store, looked_in};
-use super::desk::{no_answer, prepare};
+use super::desk::{no_answer, no_store, prepare};
 use super::output::{complain, fail, say};
 use super::{Place, parse_seconds};
 use import::Source;
@@ -107,6 +108,9 @@ fn check(place: &Place) -> Result<ExitCode, Failure> {
         return check_shared(place);
     }
     server::judge_store(&config).map_err(|error| error.to_string())?;
+    if !Location::in_directory(&config.store.directory).exists() {
+        return Err(no_store(place, &config).into());
+    }
     let store = server::check_store(&config).map_err(|error| error.to_string())?;
     if !store.faults.is_empty() {
         return Err(format!("the store is damaged:\n{}", store.faults.join("\n")).into());
@@ -219,7 +223,7 @@ async fn write_export<W: Write>(
         }
         let archive = server::find_archive(config).await.map_err(|error| error.to_string())?;
         let archive = archive.ok_or_else(|| match &config.store.shared {
-            None => format!("there is no store yet; {}", looked_in(place, config)),
+            None => no_store(place, config),
             Some(_) => NEVER_USED.to_owned(),
         })?;
         let mut export = Export::of(&*archive);

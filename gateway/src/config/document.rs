@@ -21,7 +21,7 @@ use super::problem::Origin;
 use super::reader::{ENV_PREFIX, Located, Reader};
 use super::record::{Fallback, Step, Takes, fixed};
 use super::units::{DURATION_FORMS, parse_duration, parse_size, show_duration, show_size};
-use super::unknown;
+use super::unknown::{self, UNKNOWN_KEY};
 use super::value::{
     describe, in_text, nearest, other_type, owned, plain, quoted, shorten, show_path,
 };
@@ -516,7 +516,7 @@ impl<'d> Section<'d> {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
                 let help = unknown::help(name, &asked);
-                self.note(Origin::File(key.span()), name, "unknown key", Some(help));
+                self.note(Origin::File(key.span()), name, UNKNOWN_KEY, Some(help));
             }
         }
     }

@@ -70,6 +70,9 @@ pub enum Files {
     NotNeeded,
 }
 
+/// Stands where a file's name would.
+const NO_FILE: &str = "no configuration file";
+
 /// Reads and checks a whole configuration.
 ///
 /// # Errors
@@ -88,7 +91,7 @@ pub fn load_with_settings(sources: Sources) -> Result<(Config, Settings), Proble
         let parent = Path::new(name).parent().unwrap_or(Path::new(""));
         sources.beside.unwrap_or_else(|| parent.to_owned())
     });
-    let (name, text) = sources.file.unwrap_or_else(|| ("defaults".to_owned(), String::new()));
+    let (name, text) = sources.file.unwrap_or_else(|| (NO_FILE.to_owned(), String::new()));
     let (document, errors) = DeTable::parse_recoverable(&text);
     if !errors.is_empty() {
         // A file that does not parse would only produce misleading follow-ups.

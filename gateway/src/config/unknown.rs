@@ -4,6 +4,9 @@ use super::record::Takes;
 use super::schema::keys;
 use super::value::{quoted, score};
 
+/// What a report of one says.
+pub const UNKNOWN_KEY: &str = "unknown key";
+
 /// So alike that hardly anything else can be meant.
 const SURE: f64 = 0.9;
 const LIKELY: f64 = 0.75;

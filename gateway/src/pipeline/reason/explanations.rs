@@ -417,7 +417,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "method_not_allowed",
         "The path exists, but not for this method; `Allow` lists those it has.",
-        "Use another method, or add it to the route's `methods`.",
+        "Use one of those methods. On a path of a route, add the method to the route's `methods`, or leave them out; the gateway's own paths have theirs.",
     ),
     of(
         "media_type",
