@@ -126,7 +126,7 @@ async fn the_operators_files_are_warned_of_and_left_as_they_are() {
     assert!(check().await.is_empty());
     set_mode(&installation.path("closed"), 0o755);
     let found = check().await;
-    assert_eq!(found, [(quoted("SECRET_KEY_FILE"), quoted("config.toml:7:19"))]);
+    assert_eq!(found, [(quoted("auth.secret_key_file"), quoted("config.toml:7:19"))]);
 
     let process = installation.start(&["run"], None);
     let ready = process

@@ -1,7 +1,6 @@
 //! `[auth]`: passwords, tokens and registration; and secrets, which come from a variable or
 //! from a file.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth::register::Registering;
@@ -13,7 +12,7 @@ use super::decode::{bare, decode};
 use super::document::Section;
 use super::file::{DAY, SECOND, small};
 use super::problem::Origin;
-use super::reader::{Located, Reader};
+use super::reader::{Located, NamedFile, Reader};
 use super::record::computed;
 use super::{Auth, warning};
 
@@ -23,18 +22,21 @@ const SLOW_ENOUGH: u32 = 10;
 
 pub(super) fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
     let text = |name, default: &str| section.text_or(name, "a short text", default);
-    let secret_file = section.path("secret_key_file", "the path of a file");
-    let previous_file = section.path("previous_secret_key_file", "the path of a file");
+    let secret_file = section.named_file("secret_key_file");
+    let previous_file = section.named_file("previous_secret_key_file");
     let secret_key = read_secret(reader, SECRET_KEY, secret_file);
     let previous = read_secret(reader, "SECRET_KEY_PREVIOUS", previous_file);
-    for key in [&secret_key, &previous].into_iter().flatten() {
+    for (key, help) in [
+        (&secret_key, "make one with: portcullis secret generate"),
+        (&previous, "give the secret that was in use before, whole"),
+    ] {
+        let Some(key) = key else { continue };
         let length = key.value.expose().len();
         if length < MIN_SECRET_BYTES {
             let message = format!(
                 "the secret has {length} bytes; HS256 needs at least {MIN_SECRET_BYTES} (RFC 7518 3.2)"
             );
-            let help = "make one with: portcullis secret generate".to_owned();
-            reader.note(key.origin.clone(), "", message, Some(help));
+            reader.note(key.origin.clone(), "", message, Some(help.to_owned()));
         }
     }
     let admin_password = read_secret(reader, "ADMIN_PASSWORD", None);
@@ -113,7 +115,7 @@ fn read_bcrypt_cost(section: &Section<'_>) -> u32 {
 pub(super) fn read_secret(
     reader: &Reader,
     name: &str,
-    configured: Option<Located<PathBuf>>,
+    configured: Option<NamedFile>,
 ) -> Option<Located<Secret>> {
     let direct = reader.variable(name).filter(|found| {
         let is_empty = bare(&found.value).is_empty();
@@ -124,16 +126,16 @@ pub(super) fn read_secret(
         }
         !is_empty
     });
-    let by_file = reader.variable(&format!("{name}_FILE"));
-    let file = match (by_file, configured) {
-        (Some(variable), _) => Some(reader.locate(variable)),
+    let variable = format!("{name}_FILE");
+    let file = match (reader.variable(&variable), configured) {
+        (Some(found), _) => Some(NamedFile { key: variable, path: reader.locate(found) }),
         (None, configured) => configured,
     };
     match (direct, file) {
         (Some(_), Some(file)) => {
             let message = format!("{name} is set as well; only one can be meant");
             let help = format!("unset {name}, or name no file");
-            reader.note(file.origin, "", message, Some(help));
+            reader.note(file.path.origin, "", message, Some(help));
             None
         }
         (Some(direct), None) => {
@@ -154,7 +156,7 @@ pub(super) fn read_secret(
 fn read_secret_file(
     reader: &Reader,
     name: &str,
-    file: Located<PathBuf>,
+    NamedFile { key, path: file }: NamedFile,
 ) -> Option<Located<Secret>> {
     let path = file.value.display();
     let bytes = match std::fs::read(&file.value) {
@@ -171,9 +173,10 @@ fn read_secret_file(
     };
     match decode(bytes) {
         Ok(text) => {
-            reader.note_secret_file(&file, &format!("{name}_FILE"));
             reader.settings().note_secret(name, file.origin.clone());
-            Some(Located { value: bare(&text).into(), origin: file.origin })
+            let secret = Located { value: bare(&text).into(), origin: file.origin.clone() };
+            reader.note_secret_file(NamedFile { key, path: file });
+            Some(secret)
         }
         Err(fault) => {
             let message = format!("the secret file {path} cannot be read: {}", fault.message());

@@ -18,7 +18,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::Origin;
-use super::reader::{ENV_PREFIX, Located, Reader};
+use super::reader::{ENV_PREFIX, Located, NamedFile, Reader};
 use super::record::{Fallback, Step, Takes, fixed};
 use super::units::{DURATION_FORMS, parse_duration, parse_size, show_duration, show_size};
 use super::unknown::{self, UNKNOWN_KEY};
@@ -161,10 +161,6 @@ impl<'d> Section<'d> {
         self.reader.settings().find(&self.place, name, value.into(), origin);
     }
 
-    pub fn note_secret_file(&self, path: &Located<PathBuf>, name: &str) {
-        self.reader.note_secret_file(path, &self.key(name));
-    }
-
     pub fn warn(&self, kind: Kind, origin: Origin, name: &str, message: impl Display) {
         self.reader.warn(kind, origin, &self.key(name), message);
     }
@@ -265,6 +261,17 @@ impl<'d> Section<'d> {
             self.is_found(name, show_path(&path.value), path.origin.clone());
         }
         found
+    }
+
+    pub fn note_secret_file(&self, file: NamedFile) {
+        self.reader.note_secret_file(file);
+    }
+
+    /// As [`Section::path`], of a file that holds a secret.
+    #[must_use]
+    pub fn named_file(&self, name: &'static str) -> Option<NamedFile> {
+        let path = self.path(name, "the path of a file")?;
+        Some(NamedFile { key: self.key(name), path })
     }
 
     #[must_use]

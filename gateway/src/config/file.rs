@@ -22,7 +22,7 @@ use super::limits::read_limits;
 use super::links::{read_links, read_mail};
 use super::page_origin::read_origins;
 use super::problem::{Origin, Problems};
-use super::reader::{Located, Reader};
+use super::reader::{Located, NamedFile, Reader};
 use super::record::{Settings, computed, fixed, unwritten};
 use super::routes::read_routes;
 use super::short_forms::{AN_ADDRESS, listening_address};
@@ -288,8 +288,8 @@ fn read_tls(section: Section<'_>, own: Certificates, files: Files) -> Tls {
         check_pem(&section, "certificate", certificate, Wanted::Certificate);
         check_pem(&section, "key", key, Wanted::PrivateKey);
     }
-    if let Some(key) = &key {
-        section.note_secret_file(key, "key");
+    if let Some(path) = key.clone() {
+        section.note_secret_file(NamedFile { key: section.key("key"), path });
     }
     let path = |name, found: Option<Located<PathBuf>>, file: &str| {
         let default = own.directory.join(file);

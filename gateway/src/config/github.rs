@@ -22,7 +22,7 @@ const MAX_MEMBERSHIPS: usize = 32;
 /// `None` when nothing of it is written.
 pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -> Option<GitHub> {
     let client_id = section.text("client_id", "the client id of an OAuth app");
-    let file = section.path("client_secret_file", "the path of a file");
+    let file = section.named_file("client_secret_file");
     let client_secret = read_secret(reader, "GITHUB_CLIENT_SECRET", file);
     let base_url = read_url(&section, "base_url");
     let api_url = read_url(&section, "api_url");

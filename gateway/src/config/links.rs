@@ -43,7 +43,7 @@ pub(super) fn read_mail(
 ) -> Option<Mail> {
     let url = section.text("url", "a URL like \"smtp://user@mail.example:587\"");
     let from = section.text("from", "an e-mail address");
-    let file = section.path("password_file", "the path of a file");
+    let file = section.named_file("password_file");
     let password = read_secret(reader, "MAIL_PASSWORD", file);
     let roots = section.path("roots", "the path of a PEM file");
     if let (Files::Needed, Some(roots)) = (files, &roots) {

@@ -23,7 +23,12 @@ pub struct Located<T> {
 }
 
 /// The path of a file with a secret, and the key that names it.
-type NamedFile = (Located<PathBuf>, String);
+/// A file with a secret, and what names it: a key with its tables, or a variable.
+#[derive(Debug, Clone)]
+pub struct NamedFile {
+    pub key: String,
+    pub path: Located<PathBuf>,
+}
 
 /// Problems found so far, shared by all sections of a document.
 #[derive(Clone)]
@@ -75,15 +80,15 @@ impl Reader {
     }
 
     /// Notes a file that others should not be able to read.
-    pub fn note_secret_file(&self, path: &Located<PathBuf>, key: &str) {
-        self.secret_files.borrow_mut().push((path.clone(), key.to_owned()));
+    pub fn note_secret_file(&self, file: NamedFile) {
+        self.secret_files.borrow_mut().push(file);
     }
 
     /// Files with secrets, each with the place in this file where it is named.
     #[must_use]
     pub fn take_secret_files(&self, file: &str, text: &str) -> Vec<SecretFile> {
         let noted = std::mem::take(&mut *self.secret_files.borrow_mut());
-        let locate = |(path, key): NamedFile| SecretFile {
+        let locate = |NamedFile { key, path }| SecretFile {
             place: place_of(file, text, &path.origin),
             path: path.value,
             key,

@@ -48,9 +48,7 @@ impl Takes {
             _ => Value::from(text),
         }
     }
-}
 
-impl Takes {
     /// A value that is taken, as text, where any will do.
     pub(super) fn example(&self) -> Option<String> {
         match self {

@@ -105,9 +105,9 @@ pub(super) fn read_store(
     check_socket(&section, path.map_or(Origin::Absent, |path| path.origin), &state.store);
     let url = section.text("url", "a URL like \"redis://redis.internal:6379\"");
     let asked = url.is_some() || section.is_written("url");
-    let file = section.path("password_file", "the path of a file");
+    let file = section.named_file("password_file");
     let password = read_secret(reader, "STORE_PASSWORD", file);
-    let file = section.path("sentinel_password_file", "the path of a file");
+    let file = section.named_file("sentinel_password_file");
     let sentinel_password = read_secret(reader, "STORE_SENTINEL_PASSWORD", file);
     let roots = section.path("roots", "the path of a PEM file");
     let prefix = read_prefix(&section);
