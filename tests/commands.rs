@@ -285,14 +285,17 @@ async fn shells_and_man_are_told_the_command_line() {
         }
     }
     let page = place.run(&["man"], None).await;
-    for word in [".TH", "portcullis", "explain", "Examples"] {
+    for word in [".TH", "portcullis [OPTIONS] [COMMAND]", "explain", ".SH EXAMPLES"] {
         assert!(page.stdout.contains(word), "{word}: {page:?}");
     }
     let pages = place.run(&["man", "--output", "pages"], None).await;
     assert_eq!(pages.status.code(), Some(0), "{pages:?}");
-    for page in ["portcullis.1", "portcullis-user-add.1", "portcullis-run.1"] {
+    for page in ["portcullis.1", "portcullis-user.1", "portcullis-run.1"] {
         let text = std::fs::read_to_string(place.path("pages").join(page)).expect(page);
         assert!(text.contains(".SH"), "{page}");
+        // What follows `.nf` stays in lines.
+        let (_, examples) = text.split_once(".SH EXAMPLES\n.nf\n").expect("examples");
+        assert!(examples.starts_with("\\&portcullis "), "{page}: {examples}");
     }
     place.write("file", "");
     fails(&place.run(&["man", "--output", "file"], None).await, FAILURE, &["file: the manual"]);
