@@ -135,7 +135,8 @@ fn layers_know_only_what_lies_below_them() {
 fn what_tries_the_contracts_shares_no_code_with_what_keeps_them() {
     for source in sources().iter().filter(|source| source.layer() == "conform") {
         for line in source.code().filter(|line| line.contains("crate::")) {
-            let shared = ["use crate::auth::secret::Secret;", "use crate::trust::Connector;"];
+            let shared =
+                ["use crate::auth::secret::Secret;", "use crate::trust::{Connector, describe};"];
             assert!(shared.contains(&line), "{}: {line}", source.name);
         }
     }

@@ -114,19 +114,27 @@ pub enum Fault {
     Other,
 }
 
-/// The error of a connection in words, with what to do where that is known.
+/// Where a configuration names whom to trust.
+pub const ROOTS: &str = "`roots`";
+
+/// The error of a connection in words, with what to do where that is known; `roots` says
+/// where to name whom to trust.
 #[must_use]
-pub fn describe(error: &io::Error) -> String {
+pub fn describe(error: &io::Error, roots: &str) -> String {
     use CertificateError as C;
     let Some(tls) = find_tls(error) else { return error.to_string() };
     match tls {
         rustls::Error::InvalidCertificate(fault) => match fault {
             C::Other(cause) if cause.0.is::<SelfSigned>() => {
-                "the certificate is self-signed: if it is the server's own, put this certificate into `roots`".to_owned()
+                format!(
+                    "the certificate is self-signed: if it is the server's own, put this certificate into {roots}"
+                )
             }
             // The second is one that has the name of a known one, and another key.
             C::UnknownIssuer | C::BadSignature => {
-                "the certificate is signed by an unknown authority: put the authority's certificate, or this one, into `roots`".to_owned()
+                format!(
+                    "the certificate is signed by an unknown authority: put the authority's certificate, or this one, into {roots}"
+                )
             }
             C::Expired | C::ExpiredContext { .. } => {
                 with_detail("the certificate has expired", fault)
@@ -149,7 +157,7 @@ pub fn describe(error: &io::Error) -> String {
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
             "the server does not speak TLS on this port".to_owned()
         }
-        other => other.to_string(),
+        other => format!("the TLS handshake failed: {other}"),
     }
 }
 

@@ -97,7 +97,8 @@ pub(super) fn conform(asked: ConformOptions) -> ExitCode {
     }
     let only: Vec<String> = asked.only.iter().map(|id| id.to_uppercase()).collect();
     if let Some(unknown) = only.iter().find(|id| !conform::knows(id)) {
-        return fail(EXIT_CANNOT_RUN, &format!("there is no statement {unknown}"));
+        let hint = "`portcullis conform --list` shows them";
+        return fail(EXIT_CANNOT_RUN, &format!("there is no statement {unknown}; {hint}"));
     }
     let mut expected = Expected::default();
     for setting in &asked.expected {

@@ -24,7 +24,7 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::trust::Connector;
+use crate::trust::{Connector, describe};
 
 use super::reply::Reply;
 use super::report::Fault;
@@ -177,7 +177,7 @@ impl Client {
         let encrypted = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
-            _ => return Err(format!("{url}: expected https://host:port")),
+            _ => return Err(format!("{url}: expected a URL like https://localhost:8443")),
         };
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
             return Err(format!("{url}: expected a host and a port, without a path"));
@@ -353,8 +353,9 @@ impl Client {
         let mut config = ClientConfig::clone(connector.config());
         config.alpn_protocols = vec![protocol.to_vec()];
         let tls = TlsConnector::from(Arc::new(config)).connect(name.clone(), tcp).await;
-        let hint = "; name its authority with --ca";
-        let tls = tls.map_err(|error| format!("{}: {error}{hint}", self.0.authority))?;
+        let tls = tls.map_err(|error| {
+            format!("{}: {}", self.0.authority, describe(&error, "the file of --ca"))
+        })?;
         let agreed = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         Ok((Box::new(tls), agreed))
     }

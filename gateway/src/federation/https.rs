@@ -67,7 +67,8 @@ impl Service {
         let tcp = TcpStream::connect((self.url.host(), port)).await;
         let tcp = tcp.map_err(|error| unavailable(&error))?;
         let tls = self.connector.connect(self.name.clone(), tcp).await;
-        let tls = tls.map_err(|error| FederationError::Unavailable(trust::describe(&error)))?;
+        let tls = tls
+            .map_err(|error| FederationError::Unavailable(trust::describe(&error, trust::ROOTS)))?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(64 << 10)
             .handshake(TokioIo::new(tls))

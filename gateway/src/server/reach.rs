@@ -203,9 +203,9 @@ async fn hear_refusal(
 ) -> Result<(), String> {
     let mut first = [0];
     match tokio::time::timeout(REFUSAL, tls.read(&mut first)).await {
-        Ok(Err(error)) if outbound.judge(&error) == Fault::WantsCertificate => {
-            Err(in_words(&Reason::UpstreamClientCertificate.because(trust::describe(&error))))
-        }
+        Ok(Err(error)) if outbound.judge(&error) == Fault::WantsCertificate => Err(in_words(
+            &Reason::UpstreamClientCertificate.because(trust::describe(&error, trust::ROOTS)),
+        )),
         _ => Ok(()),
     }
 }

@@ -66,7 +66,7 @@ fn judged(
     let verified = verifier.verify_server_cert(certificate, &[], &name, &[], now);
     verified
         .map(|_| ())
-        .map_err(|error| describe(&io::Error::new(io::ErrorKind::InvalidData, error)))
+        .map_err(|error| describe(&io::Error::new(io::ErrorKind::InvalidData, error), ROOTS))
 }
 
 fn is_refused(judged: Result<(), String>, because: &str) {

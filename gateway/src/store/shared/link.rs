@@ -304,7 +304,7 @@ pub(super) async fn connect_as(
                     if trust::is_clear(&error) {
                         LinkError::Clear(address.clone())
                     } else if error.kind() == std::io::ErrorKind::InvalidData {
-                        LinkError::Tls(address.clone(), trust::describe(&error))
+                        LinkError::Tls(address.clone(), trust::describe(&error, trust::ROOTS))
                     } else {
                         unreachable(error)
                     }

@@ -65,7 +65,7 @@ impl OutboundTls {
         };
         let connecting = connector.tls().connect(self.name.clone(), tcp);
         let tls = connecting.await.map_err(|error| {
-            self.reason(self.judge(&error), need).because(trust::describe(&error))
+            self.reason(self.judge(&error), need).because(trust::describe(&error, trust::ROOTS))
         })?;
         if self.protocol == UpstreamProtocol::Http2 && !speaks_http2(&tls) {
             return Err(Reason::UpstreamNoHttp2.because("ALPN settled on no protocol"));
