@@ -50,6 +50,7 @@ fn announce_events(config: &Config, fact: &Fact) {
             path = %path.display(),
             sha256 = fingerprint,
             self_signed = *source != certificates::Source::Configured,
+            made = *source == certificates::Source::JustMade,
             "certificate"
         ),
         Fact::SecretMade { path } => tracing::info!(path = %path.display(), "secret key made"),
