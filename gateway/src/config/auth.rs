@@ -49,7 +49,8 @@ pub(super) fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
     let realm = text("realm", "portcullis");
     if !realm.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
         let message = "expected visible ASCII without quotes and backslashes";
-        section.note(section.origin(), "realm", message, None);
+        let help = "write a name like \"portcullis\"".to_owned();
+        section.note(section.given_at("realm"), "realm", message, Some(help));
     }
     let bcrypt_cost = read_bcrypt_cost(&section);
     let auth = Auth {

@@ -68,7 +68,9 @@ fn read_claims(section: &Section<'_>) -> Vec<Claim> {
             None => {
                 let message = format!("expected {expected}, found {:?}", found.value);
                 let help = nearest(&found.value, CLAIMS.iter().map(|(word, _)| *word));
-                section.note(found.origin, "believe", message, help);
+                let help = help
+                    .unwrap_or_else(|| "write some like believe = [\"for\", \"proto\"]".to_owned());
+                section.note(found.origin, "believe", message, Some(help));
             }
         }
     }

@@ -203,7 +203,8 @@ fn read_policy(section: Section<'_>, there: &[Method]) -> CorsPolicy {
     let missing = |method: &&Method| !there.contains(method) && !head_of_get(method);
     if let Some(method) = policy.methods.iter().find(missing).filter(|_| !there.is_empty()) {
         let message = format!("the route takes no {method}");
-        section.note(section.given_at("methods"), "methods", message, None);
+        let help = format!("leave {method} out, or add it to the route's methods");
+        section.note(section.given_at("methods"), "methods", message, Some(help));
     }
     section.finish();
     policy
@@ -265,7 +266,8 @@ fn read_names(section: &Section<'_>, key: &'static str) -> Option<Vec<HeaderName
             Ok(name) => names.push(name),
             Err(_) => {
                 let message = format!("expected the name of a field, found {:?}", found.value);
-                section.note(found.origin, key, message, None);
+                let help = "write a name like \"X-Request-Id\"".to_owned();
+                section.note(found.origin, key, message, Some(help));
             }
         }
     }

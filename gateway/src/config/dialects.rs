@@ -67,7 +67,8 @@ pub(super) fn read_dialects(
                 let message = format!(
                     "the dialect {name} is there already, and requests for both could not be told apart"
                 );
-                section.note(section.origin(), "prefix", message, None);
+                let help = "give one of them a prefix of its own, or enabled = false".to_owned();
+                section.note(section.origin(), "prefix", message, Some(help));
             }
         }
     }
@@ -100,9 +101,12 @@ pub(super) fn read_prefix(section: &Section<'_>, default: &str) -> String {
         }
     };
     if prefix == "/" {
-        section.note(found.origin, "prefix", "expected a path of at least one segment", None);
+        let (message, help) =
+            ("expected a path of at least one segment", format!("write \"{default}\""));
+        section.note(found.origin, "prefix", message, Some(help));
     } else if is_below(&prefix, DOCUMENTS) {
-        section.note(found.origin, "prefix", "is used by the gateway itself", None);
+        let help = format!("choose another, such as \"{default}\"");
+        section.note(found.origin, "prefix", "is used by the gateway itself", Some(help));
     }
     prefix
 }
@@ -130,7 +134,8 @@ pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi 
     let taken =
         dialects.all().iter().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
     if admin.enabled && taken {
-        section.note(section.origin(), "prefix", "a dialect is there already", None);
+        let help = "choose another, such as \"/api/admin\"".to_owned();
+        section.note(section.origin(), "prefix", "a dialect is there already", Some(help));
     }
     section.finish();
     admin
@@ -161,7 +166,8 @@ fn read_dialect(
             "an access token of {} would outlive the refresh token (auth.refresh_ttl)",
             defaults.name
         );
-        section.note(section.origin(), "access_ttl", message, None);
+        let help = "set it no longer than auth.refresh_ttl, or that longer".to_owned();
+        section.note(section.origin(), "access_ttl", message, Some(help));
     }
     dialect
 }

@@ -266,7 +266,9 @@ pub(super) fn check_pem(
     };
     if let Err(error) = read {
         let help = error.remedy().or_else(|| section.missing_file_help(found));
-        section.note(found.origin.clone(), key, error.message(), help);
+        let help = help
+            .unwrap_or_else(|| format!("name the file of a {wanted}, which this user can read"));
+        section.note(found.origin.clone(), key, error.message(), Some(help));
     }
 }
 
@@ -323,7 +325,8 @@ fn read_hsts(section: &Section<'_>) -> Option<Hsts> {
         if subdomains == Subdomains::Included {
             let origin = section.given_at("hsts_subdomains");
             let message = "has no effect without tls.hsts";
-            section.note(origin, "hsts_subdomains", message, None);
+            let help = "leave it out, or write hsts = \"365d\" as well".to_owned();
+            section.note(origin, "hsts_subdomains", message, Some(help));
         }
         return None;
     }

@@ -34,7 +34,10 @@ const PATTERN: [char; 14] = ['*', '+', '?', '(', ')', '[', ']', '{', '}', '<', '
 /// its end.
 pub(super) fn read_path(text: &str, extent: PathMatch) -> Result<String, Unfit> {
     if !text.starts_with('/') {
-        return Err(Unfit::new("expected a path that begins with \"/\"", None));
+        return Err(Unfit::new(
+            "expected a path that begins with \"/\"",
+            format!("write \"/{}\"", text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric())),
+        ));
     }
     if let Some((at, found)) = first_pattern(text) {
         return Err(no_pattern(text, at, found));
@@ -132,10 +135,16 @@ fn read_suffix(suffix: &str) -> Result<HostMatch, Unfit> {
     let name = host::normalise(suffix).ok_or_else(|| no_host(suffix))?;
     let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
     if name.starts_with('[') || name.rsplit('.').next().is_some_and(is_number) {
-        return Err(Unfit::new("an address has no labels that a `*` could stand for", None));
+        return Err(Unfit::new(
+            "an address has no labels that a `*` could stand for",
+            "write the address alone".to_owned(),
+        ));
     }
     if name.len() + 2 > MAX_NAME_BYTES {
-        return Err(Unfit::new("expected a host name, of at most 253 bytes", None));
+        return Err(Unfit::new(
+            "expected a host name, of at most 253 bytes",
+            "write a name like \"*.example.com\"".to_owned(),
+        ));
     }
     Ok(HostMatch::Label(name))
 }
@@ -152,7 +161,7 @@ fn no_host(text: &str) -> Unfit {
     }
     match host::host_name(bare) {
         Some(name) => Unfit::new(message, format!("write \"{name}\"")),
-        None => Unfit::new(message, None),
+        None => Unfit::new(message, "write a name like \"app.example.com\"".to_owned()),
     }
 }
 

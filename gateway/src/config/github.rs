@@ -41,14 +41,15 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
                 found.origin.clone(),
                 missing,
                 "base_url and api_url belong together",
-                None,
+                Some(format!("write {missing} as well, or neither for github.com")),
             );
         }
         _ => {}
     }
     if let Some(url) = public_url.as_ref().filter(|url| !url.value.path.is_empty()) {
         let message = "expected a URL without a path: the callback has its own";
-        section.note(url.origin.clone(), "public_url", message, None);
+        let help = format!("write \"https://{}\"", url.value.authority);
+        section.note(url.origin.clone(), "public_url", message, Some(help));
     }
     let organizations = section
         .texts("organizations", "the name of an organisation")
@@ -57,7 +58,9 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
             if !is_name(&found.value) {
                 let message =
                     format!("expected the name of an organisation, found {:?}", found.value);
-                section.note(found.origin.clone(), "organizations", message, None);
+                let help =
+                    "write its name as in the address of its page, like \"rust-lang\"".to_owned();
+                section.note(found.origin.clone(), "organizations", message, Some(help));
             }
             is_name(&found.value).then_some(found.value)
         })
@@ -71,7 +74,9 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
             if team.is_none() {
                 let message =
                     format!("expected a team like \"organisation/team\", found {:?}", found.value);
-                section.note(found.origin.clone(), "teams", message, None);
+                let help =
+                    "write both as in the address of its page, like \"rust-lang/infra\"".to_owned();
+                section.note(found.origin.clone(), "teams", message, Some(help));
             }
             team.map(|(organization, slug)| Team {
                 organization: organization.to_owned(),
@@ -84,7 +89,8 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
     }
     if organizations.len() + teams.len() > MAX_MEMBERSHIPS {
         let message = format!("at most {MAX_MEMBERSHIPS} organisations and teams together");
-        section.note(section.origin(), "teams", message, None);
+        let help = "name organisations rather than each of their teams".to_owned();
+        section.note(section.origin(), "teams", message, Some(help));
     }
     let second = Duration::from_secs(1);
     let timeout =
@@ -126,7 +132,8 @@ fn pair(
             for (origin, key, text) in texts {
                 if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
                     let message = "expected visible ASCII without spaces";
-                    section.note(origin.clone(), key, message, None);
+                    let help = "copy it from the settings of the OAuth app".to_owned();
+                    section.note(origin.clone(), key, message, Some(help));
                 }
             }
             Some((id.value, secret.value))
@@ -165,7 +172,8 @@ pub(super) fn read_url(section: &Section<'_>, name: &'static str) -> Option<Loca
     match parse_url(&found.value) {
         Ok(value) => Some(Located { value, origin: found.origin }),
         Err(message) => {
-            section.note(found.origin, name, message, None);
+            let help = "write a URL like \"https://github.example.com\"".to_owned();
+            section.note(found.origin, name, message, Some(help));
             None
         }
     }

@@ -93,7 +93,8 @@ pub(super) fn read_identity(section: Section<'_>) -> (IdentityHeaders, FieldOver
     for Located { value, origin } in &allow {
         if remove.iter().any(|removed| removed.value == *value) {
             let message = "a field is either allowed or removed, and this one is in `remove` too";
-            section.note(origin.clone(), "allow", message, None);
+            let help = "leave it out of one of them".to_owned();
+            section.note(origin.clone(), "allow", message, Some(help));
         }
     }
     section.finish();
@@ -173,13 +174,19 @@ fn read_headers(section: &Section<'_>) -> IdentityHeaders {
     let names = section.section("headers");
     let custom = chosen == PRESETS.len();
     if custom != names.is_present() {
-        let message = if custom {
-            "preset \"custom\" takes the names from [identity.headers], which is missing"
+        let (message, help) = if custom {
+            (
+                "preset \"custom\" takes the names from [identity.headers], which is missing",
+                "write [identity.headers] with names like user = \"X-User\"",
+            )
         } else {
-            "[identity.headers] is used with preset = \"custom\" only"
+            (
+                "[identity.headers] is used with preset = \"custom\" only",
+                "write preset = \"custom\" in [identity], or leave the table out",
+            )
         };
         let origin = if custom { section.origin() } else { names.origin() };
-        section.note(origin, "headers", message, None);
+        section.note(origin, "headers", message, Some(help.to_owned()));
     }
     let name = |key| {
         let found = names.text(key, "the name of a header field")?;
@@ -192,7 +199,8 @@ fn read_headers(section: &Section<'_>) -> IdentityHeaders {
                 "expected the name of a header field, of letters, digits and `-` and not one that HTTP itself uses, found {:?}",
                 found.value
             );
-            names.note(found.origin, key, message, None);
+            let help = "write a name like \"X-User\"".to_owned();
+            names.note(found.origin, key, message, Some(help));
         }
         parsed
     };

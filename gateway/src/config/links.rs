@@ -24,7 +24,8 @@ pub(super) fn read_links(section: Section<'_>) -> Option<Links> {
     let public_url = read_url(&section, "public_url");
     if let Some(url) = public_url.as_ref().filter(|url| !url.value.path.is_empty()) {
         let message = "expected a URL without a path: links have their own";
-        section.note(url.origin.clone(), "public_url", message, None);
+        let help = format!("write \"https://{}\"; the path is links.prefix", url.value.authority);
+        section.note(url.origin.clone(), "public_url", message, Some(help));
     }
     if public_url.is_none() && section.is_present() && !section.is_written("public_url") {
         let help = "write public_url = \"https://\" and the host people reach this gateway by";
@@ -54,16 +55,21 @@ pub(super) fn read_mail(
         let message = "mail is sent for links only, and no links are made";
         section.note(section.origin(), "url", message, Some(help.to_owned()));
     }
-    for (name, missing) in [("url", url.is_none()), ("from", from.is_none())] {
+    for (name, missing, example) in [
+        ("url", url.is_none(), "smtp://user@mail.example:587"),
+        ("from", from.is_none(), "noreply@example.com"),
+    ] {
         if section.is_present() && missing && !section.is_written(name) {
-            section.note(section.origin(), name, "missing", None);
+            let help = format!("write {name} = \"{example}\" in [mail]");
+            section.note(section.origin(), name, "missing", Some(help));
         }
     }
     let from = from.filter(|from| {
         let good = is_plausible_email(&from.value);
         if !good {
             let message = format!("expected an e-mail address, found {:?}", from.value);
-            section.note(from.origin.clone(), "from", message, None);
+            let help = "write an address like \"noreply@example.com\"".to_owned();
+            section.note(from.origin.clone(), "from", message, Some(help));
         }
         good
     });
@@ -96,8 +102,8 @@ struct Server {
 
 /// `smtps://` is TLS from the first byte; `smtp://` must offer STARTTLS, but on loopback.
 fn read_server(section: &Section<'_>, url: &Located<String>) -> Option<(Server, MailSecurity)> {
-    let wrong = |message: String, help: Option<&str>| {
-        section.note(url.origin.clone(), "url", message, help.map(str::to_owned));
+    let wrong = |message: String, help: &str| {
+        section.note(url.origin.clone(), "url", message, Some(help.to_owned()));
         None
     };
     let expected = "expected a URL like \"smtp://user@mail.example:587\" or \"smtps://…\"";
@@ -105,7 +111,12 @@ fn read_server(section: &Section<'_>, url: &Located<String>) -> Option<(Server, 
         Some(("smtps", rest)) => (true, rest),
         Some(("smtp", rest)) => (false, rest),
         // Not repeated: a mistaken one may hold a password.
-        _ => return wrong(expected.to_owned(), None),
+        _ => {
+            return wrong(
+                expected.to_owned(),
+                "write \"smtp://\" and the host, and the user before an `@` if there is one",
+            );
+        }
     };
     let (username, place) = match rest.rsplit_once('@') {
         Some((user, place)) => (Some(user), place),
@@ -113,11 +124,14 @@ fn read_server(section: &Section<'_>, url: &Located<String>) -> Option<(Server, 
     };
     if username.is_some_and(|user| user.contains(':')) {
         let message = "expected a URL without a password".to_owned();
-        return wrong(message, Some("give it in MAIL_PASSWORD or mail.password_file"));
+        return wrong(message, "give it in MAIL_PASSWORD or mail.password_file");
     }
     let default = if tls { SUBMISSIONS_PORT } else { SUBMISSION_PORT };
     let Ok(authority) = place.parse::<http::uri::Authority>() else {
-        return wrong(expected.to_owned(), None);
+        return wrong(
+            expected.to_owned(),
+            "write \"smtp://\" and the host, and the user before an `@` if there is one",
+        );
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = authority.port_u16().unwrap_or(default);

@@ -117,7 +117,8 @@ fn read_route(
         }
         if section.is_written("keys") {
             let message = "has no effect on a public route: no credential is looked at";
-            section.note(section.given_at("keys"), "keys", message, None);
+            let help = "leave out keys, or public".to_owned();
+            section.note(section.given_at("keys"), "keys", message, Some(help));
         }
         Access::Public
     } else {
@@ -236,7 +237,8 @@ fn read_upgrades(section: &Section<'_>, access: &Access) -> Vec<RawProtocol> {
                 let help = match found.value.to_ascii_lowercase().as_str() {
                     "websocket" => Some("WebSockets pass on every route without it".to_owned()),
                     "h2c" => Some("HTTP/2 in clear is never switched to".to_owned()),
-                    _ => nearest(&found.value, ["tcp", "spdy/3.1"].into_iter()),
+                    _ => nearest(&found.value, ["tcp", "spdy/3.1"].into_iter())
+                        .or_else(|| Some(format!("write {expected}"))),
                 };
                 section.note(found.origin, "upgrades", message, help);
             }
@@ -244,7 +246,8 @@ fn read_upgrades(section: &Section<'_>, access: &Access) -> Vec<RawProtocol> {
     }
     if *access == Access::Public && !upgrades.is_empty() {
         let message = "has no effect on a public route: no credential ends what was opened";
-        section.note(section.given_at("upgrades"), "upgrades", message, None);
+        let help = "leave out upgrades, or public".to_owned();
+        section.note(section.given_at("upgrades"), "upgrades", message, Some(help));
     }
     upgrades
 }
@@ -307,7 +310,8 @@ fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch
     // Room for a slash and a character below it, and for the other half of a head.
     if path.len() + 2 > limits.uri_bytes.min(limits.head_bytes / 2) {
         let message = "longer than limits.uri_size and limits.head_size let a request's be";
-        section.note(found.origin, "path", message, None);
+        let help = "shorten it, or raise both in [limits]".to_owned();
+        section.note(found.origin, "path", message, Some(help));
     }
     (path, extent)
 }
@@ -325,12 +329,14 @@ pub(super) fn read_methods(section: &Section<'_>) -> Vec<Method> {
         match Method::from_bytes(found.value.as_bytes()) {
             Ok(method) if [Method::TRACE, Method::CONNECT].contains(&method) => {
                 let message = format!("{method} is refused before any route");
-                section.note(found.origin, "methods", message, None);
+                let help = "leave it out".to_owned();
+                section.note(found.origin, "methods", message, Some(help));
             }
             Ok(method) if fits => methods.push(method),
             _ => {
                 let message = format!("expected a method like \"GET\", found {:?}", found.value);
-                section.note(found.origin, "methods", message, None);
+                let help = "write one like \"GET\"".to_owned();
+                section.note(found.origin, "methods", message, Some(help));
             }
         }
     }
@@ -350,7 +356,8 @@ fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
             words.push(found.value);
         } else {
             let message = "expected letters, digits and `-_.:/`, at most 64";
-            section.note(found.origin, name, message, None);
+            let help = format!("write words like {name} = [\"user\"]");
+            section.note(found.origin, name, message, Some(help));
         }
     }
     words

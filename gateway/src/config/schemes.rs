@@ -183,12 +183,17 @@ pub(super) fn read_schemes(section: &Section<'_>) -> Schemes {
     for Located { value, origin } in found {
         match WORDS.iter().find(|(word, _)| *word == value) {
             Some((_, scheme)) if named.contains(scheme) => {
-                section.note(origin, "schemes", format!("{value:?} is there twice"), None);
+                let help = "leave one of them out".to_owned();
+                section.note(origin, "schemes", format!("{value:?} is there twice"), Some(help));
             }
             Some((_, scheme)) => named.push(*scheme),
             None => {
                 let message = format!("expected {expected}, found {value:?}");
-                section.note(origin, "schemes", message, nearest(&value, listed.into_iter()));
+                let help = nearest(&value, listed.into_iter());
+                let help = help.unwrap_or_else(|| {
+                    "write some like schemes = [\"basic\", \"bearer\"]".to_owned()
+                });
+                section.note(origin, "schemes", message, Some(help));
             }
         }
     }
@@ -212,15 +217,18 @@ pub(super) fn read_challenge(section: &Section<'_>, schemes: Schemes) -> Option<
         let Some(challenge) = Challenge::parse(&value) else {
             let message = format!("expected {expected}, found {value:?}");
             let help = nearest(&value, ["basic", "bearer"].into_iter());
-            section.note(origin, "challenge", message, help);
+            let help = help.unwrap_or_else(|| "write \"basic\" or \"bearer\"".to_owned());
+            section.note(origin, "challenge", message, Some(help));
             continue;
         };
         let scheme = challenge.scheme.as_str();
         if !challenge.scheme.is_taken(schemes) {
             let message = format!("offers {scheme}, which `schemes` does not take");
-            section.note(origin, "challenge", message, None);
+            let help = format!("leave it out of one, or add {scheme} to the other");
+            section.note(origin, "challenge", message, Some(help));
         } else if named.iter().any(|other| other.scheme == challenge.scheme) {
-            section.note(origin, "challenge", format!("offers {scheme} twice"), None);
+            let help = "leave one of them out".to_owned();
+            section.note(origin, "challenge", format!("offers {scheme} twice"), Some(help));
         } else {
             named.push(challenge);
         }
@@ -239,7 +247,8 @@ pub(super) fn check_beside(
         for name in ["schemes", "challenge"] {
             if section.is_given(name) {
                 let message = "has no effect on a public route: no credential is looked at";
-                section.note(section.given_at(name), name, message, None);
+                let help = format!("leave out {name}, or public");
+                section.note(section.given_at(name), name, message, Some(help));
             }
         }
         return;

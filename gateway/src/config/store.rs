@@ -211,7 +211,8 @@ fn read_prefix(section: &Section<'_>) -> String {
     };
     if !is_word(&found.value, 64, b"-_.:") {
         let message = format!("expected {expected}, found {:?}", found.value);
-        section.note(found.origin, "prefix", message, None);
+        let help = format!("write one like \"{DEFAULT_PREFIX}\"");
+        section.note(found.origin, "prefix", message, Some(help));
     }
     found.value
 }

@@ -125,7 +125,8 @@ fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
             let help = if bare != name && host::split(bare).is_some() {
                 Some(format!("write \"{bare}\""))
             } else {
-                nearest(name, ["pass", "upstream"].into_iter())
+                let near = nearest(name, ["pass", "upstream"].into_iter());
+                near.or_else(|| Some("write \"pass\", \"upstream\" or a name".to_owned()))
             };
             section.note(found.origin, "host", message, help);
             UpstreamHost::default()
@@ -202,7 +203,8 @@ impl Url {
 }
 
 fn parse_url(text: &str) -> Result<Url, Unclear> {
-    let wrong = |message: &str| Unclear { message: message.to_owned(), help: None };
+    let wrong =
+        |message: &str, help: String| Unclear { message: message.to_owned(), help: Some(help) };
     let full = upstream_url(text).transpose()?.unwrap_or_else(|| text.to_owned());
     let expected = || {
         let message = format!("expected a URL like \"http://127.0.0.1:3000\", found {text:?}");
@@ -215,10 +217,13 @@ fn parse_url(text: &str) -> Result<Url, Unclear> {
         return Err(expected());
     };
     if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
-        return Err(wrong("expected a URL that begins with http:// or https://"));
+        let help = "write http:// or https://, a host and a port, or \"echo\"".to_owned();
+        return Err(wrong("expected a URL that begins with http:// or https://", help));
     }
     if authority.as_str().contains('@') {
-        return Err(wrong("expected a URL without user name and password"));
+        let place = authority.as_str().rsplit('@').next().unwrap_or_default();
+        let help = format!("write \"{scheme}://{place}\"");
+        return Err(wrong("expected a URL without user name and password", help));
     }
     if parts.path_and_query.is_some_and(|path| path != "/") {
         let message = "expected a URL without a path: requests keep their own".to_owned();
