@@ -36,21 +36,21 @@ pub(super) fn read_auth(reader: &Reader, section: Section<'_>) -> Auth {
             let message = format!(
                 "the secret has {length} bytes; HS256 needs at least {MIN_SECRET_BYTES} (RFC 7518 3.2)"
             );
-            reader.note(key.origin.clone(), "", message, Some(help.to_owned()));
+            reader.note(key.origin.clone(), "", message, help);
         }
     }
     let admin_password = read_secret(reader, "ADMIN_PASSWORD", None);
     if let Some(password) = &admin_password
         && let Err(reason) = crate::auth::password::check_acceptable(password.value.expose())
     {
-        let help = "choose another password, or unset it: a random one is made".to_owned();
-        reader.note(password.origin.clone(), "", reason.rule(), Some(help));
+        let help = "choose another password, or unset it: a random one is made";
+        reader.note(password.origin.clone(), "", reason.rule(), help);
     }
     let realm = text("realm", "portcullis");
     if !realm.bytes().all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'"' && b != b'\\') {
         let message = "expected visible ASCII without quotes and backslashes";
-        let help = "write a name like \"portcullis\"".to_owned();
-        section.note(section.given_at("realm"), "realm", message, Some(help));
+        let help = "write a name like \"portcullis\"";
+        section.note(section.given_at("realm"), "realm", message, help);
     }
     let bcrypt_cost = read_bcrypt_cost(&section);
     let auth = Auth {
@@ -123,7 +123,7 @@ pub(super) fn read_secret(
         if is_empty {
             // Meant to be set, and going on with another secret would hide that it is not.
             let help = format!("give {name} a value, or unset it");
-            reader.note(found.origin.clone(), "", "is set, but empty", Some(help));
+            reader.note(found.origin.clone(), "", "is set, but empty", help);
         }
         !is_empty
     });
@@ -136,7 +136,7 @@ pub(super) fn read_secret(
         (Some(_), Some(file)) => {
             let message = format!("{name} is set as well; only one can be meant");
             let help = format!("unset {name}, or name no file");
-            reader.note(file.path.origin, "", message, Some(help));
+            reader.note(file.path.origin, "", message, help);
             None
         }
         (Some(direct), None) => {
@@ -168,7 +168,7 @@ fn read_secret_file(
             let help = reader
                 .missing_file_help(&file)
                 .unwrap_or_else(|| "name a file that this user can read".to_owned());
-            reader.note(file.origin, "", message, Some(help));
+            reader.note(file.origin, "", message, help);
             return None;
         }
     };
@@ -182,7 +182,7 @@ fn read_secret_file(
         Err(fault) => {
             let message = format!("the secret file {path} cannot be read: {}", fault.message());
             let help = fault.remedy(&path.to_string());
-            reader.note(file.origin, "", message, Some(help));
+            reader.note(file.origin, "", message, help);
             None
         }
     }

@@ -24,8 +24,8 @@ pub(super) fn read_client(section: Section<'_>) -> (Vec<IpNet>, Forwarding) {
     for key in ["forwarded", "believe"] {
         let origin = section.given_at(key);
         if proxies.is_empty() && origin != Origin::Absent {
-            let help = "list the proxies in client.trusted_proxies".to_owned();
-            section.note(origin, key, "there is no proxy to believe", Some(help));
+            let help = "list the proxies in client.trusted_proxies";
+            section.note(origin, key, "there is no proxy to believe", help);
         }
     }
     section.finish();
@@ -47,7 +47,7 @@ pub(super) fn networks(
             None => {
                 let message = format!("expected {A_NETWORK}, found {:?}", found.value);
                 let help = "write an address like \"10.0.0.7\", or a network like \"10.0.0.0/8\"";
-                section.note(found.origin, name, message, Some(help.to_owned()));
+                section.note(found.origin, name, message, help);
             }
         }
     }
@@ -70,7 +70,7 @@ fn read_claims(section: &Section<'_>) -> Vec<Claim> {
                 let help = nearest(&found.value, CLAIMS.iter().map(|(word, _)| *word));
                 let help = help
                     .unwrap_or_else(|| "write some like believe = [\"for\", \"proto\"]".to_owned());
-                section.note(found.origin, "believe", message, Some(help));
+                section.note(found.origin, "believe", message, help);
             }
         }
     }

@@ -172,9 +172,9 @@ pub(super) fn read_route_cors(
         (Some(Word::Upstream) | None, _) => Cors::Upstream,
         (Some(Word::Gateway), Some(policy)) => Cors::Policy(policy.clone()),
         (Some(Word::Gateway), None) => {
-            let help = "write [cors] with origins = [\"https://app.example\"]".to_owned();
+            let help = "write [cors] with origins = [\"https://app.example\"]";
             let message = "there is no [cors] to apply here";
-            section.note(section.given_at("cors"), "cors", message, Some(help));
+            section.note(section.given_at("cors"), "cors", message, help);
             Cors::Unset
         }
     }
@@ -204,7 +204,7 @@ fn read_policy(section: Section<'_>, there: &[Method]) -> CorsPolicy {
     if let Some(method) = policy.methods.iter().find(missing).filter(|_| !there.is_empty()) {
         let message = format!("the route takes no {method}");
         let help = format!("leave {method} out, or add it to the route's methods");
-        section.note(section.given_at("methods"), "methods", message, Some(help));
+        section.note(section.given_at("methods"), "methods", message, help);
     }
     section.finish();
     policy
@@ -229,7 +229,7 @@ fn read_patterns(section: &Section<'_>, credentials: AmbientCredentials) -> Vec<
     if found.is_empty() {
         let given = section.given_at("origins");
         let at = if given == Origin::Absent { section.origin() } else { given };
-        section.note(at, "origins", "names no origin", Some(format!("write {EXPECTED}")));
+        section.note(at, "origins", "names no origin", format!("write {EXPECTED}"));
     }
     for found in found {
         match OriginPattern::parse(&found.value) {
@@ -238,14 +238,14 @@ fn read_patterns(section: &Section<'_>, credentials: AmbientCredentials) -> Vec<
             {
                 let message = "with `credentials` only exact origins: whoever gets one of these \
                                could read what its visitors may";
-                let help = "list each origin by itself, or leave `credentials` out".to_owned();
-                section.note(found.origin, "origins", message, Some(help));
+                let help = "list each origin by itself, or leave `credentials` out";
+                section.note(found.origin, "origins", message, help);
             }
             Ok(pattern) if patterns.contains(&pattern) => {}
             Ok(pattern) => patterns.push(pattern),
             Err(fault) => {
                 let help = fault.help(&found.value);
-                section.note(found.origin, "origins", fault.message(), Some(help));
+                section.note(found.origin, "origins", fault.message(), help);
             }
         }
     }
@@ -259,15 +259,15 @@ fn read_names(section: &Section<'_>, key: &'static str) -> Option<Vec<HeaderName
         match HeaderName::from_bytes(found.value.as_bytes()) {
             // Browsers take it for a name beside credentials, and for no Authorization ever.
             Ok(name) if name == "*" => {
-                let help = "name each field".to_owned();
-                section.note(found.origin, key, "a `*` is no name", Some(help));
+                let help = "name each field";
+                section.note(found.origin, key, "a `*` is no name", help);
             }
             Ok(name) if names.contains(&name) => {}
             Ok(name) => names.push(name),
             Err(_) => {
                 let message = format!("expected the name of a field, found {:?}", found.value);
-                let help = "write a name like \"X-Request-Id\"".to_owned();
-                section.note(found.origin, key, message, Some(help));
+                let help = "write a name like \"X-Request-Id\"";
+                section.note(found.origin, key, message, help);
             }
         }
     }

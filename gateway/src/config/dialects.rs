@@ -38,7 +38,7 @@ pub(super) fn read_dialects(
                     "expected a duration like {DURATION_FORMS}, or seconds, not longer than auth.refresh_ttl"
                 );
                 let help = format!("write a value like {EXPIRE_VARIABLE}=8h");
-                reader.note(found.origin, "", &message, Some(help));
+                reader.note(found.origin, "", &message, help);
                 SECOND
             }),
         None => SECOND * 8 * 3_600,
@@ -67,8 +67,8 @@ pub(super) fn read_dialects(
                 let message = format!(
                     "the dialect {name} is there already, and requests for both could not be told apart"
                 );
-                let help = "give one of them a prefix of its own, or enabled = false".to_owned();
-                section.note(section.origin(), "prefix", message, Some(help));
+                let help = "give one of them a prefix of its own, or enabled = false";
+                section.note(section.origin(), "prefix", message, help);
             }
         }
     }
@@ -103,10 +103,10 @@ pub(super) fn read_prefix(section: &Section<'_>, default: &str) -> String {
     if prefix == "/" {
         let (message, help) =
             ("expected a path of at least one segment", format!("write \"{default}\""));
-        section.note(found.origin, "prefix", message, Some(help));
+        section.note(found.origin, "prefix", message, help);
     } else if is_below(&prefix, DOCUMENTS) {
         let help = format!("choose another, such as \"{default}\"");
-        section.note(found.origin, "prefix", "is used by the gateway itself", Some(help));
+        section.note(found.origin, "prefix", "is used by the gateway itself", help);
     }
     prefix
 }
@@ -118,9 +118,9 @@ fn read_networks(section: &Section<'_>) -> Vec<IpNet> {
         return vec![Ipv4Net::default().into(), Ipv6Net::default().into()];
     }
     if written.is_empty() {
-        let help = "enabled = false switches the admin API off".to_owned();
+        let help = "enabled = false switches the admin API off";
         let message = "an empty list lets nobody in";
-        section.note(section.given_at("networks"), "networks", message, Some(help));
+        section.note(section.given_at("networks"), "networks", message, help);
     }
     networks(section, "networks", written)
 }
@@ -134,8 +134,8 @@ pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi 
     let taken =
         dialects.all().iter().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
     if admin.enabled && taken {
-        let help = "choose another, such as \"/api/admin\"".to_owned();
-        section.note(section.origin(), "prefix", "a dialect is there already", Some(help));
+        let help = "choose another, such as \"/api/admin\"";
+        section.note(section.origin(), "prefix", "a dialect is there already", help);
     }
     section.finish();
     admin
@@ -166,8 +166,8 @@ fn read_dialect(
             "an access token of {} would outlive the refresh token (auth.refresh_ttl)",
             defaults.name
         );
-        let help = "set it no longer than auth.refresh_ttl, or that longer".to_owned();
-        section.note(section.origin(), "access_ttl", message, Some(help));
+        let help = "set it no longer than auth.refresh_ttl, or that longer";
+        section.note(section.origin(), "access_ttl", message, help);
     }
     dialect
 }

@@ -140,7 +140,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: Option<String>) {
+    pub fn note(&self, origin: Origin, name: &str, message: impl Display, help: impl Into<String>) {
         let by_option = self.option.as_ref().is_some_and(|(key, _)| *key == name);
         let key = if by_option { String::new() } else { self.key(name) };
         self.reader.note(origin, &key, message, help);
@@ -192,7 +192,7 @@ impl<'d> Section<'d> {
     ) -> Option<Located<T>> {
         let written = self.raw(name);
         self.recorded_as(name, takes.clone());
-        let wrong = |origin: Origin, found: String, help: Option<String>| {
+        let wrong = |origin: Origin, found: String, help: String| {
             self.note(origin, name, format!("expected {expected}, found {found}"), help);
             None
         };
@@ -205,13 +205,14 @@ impl<'d> Section<'d> {
                 }
                 None if text.is_empty() => {
                     let help = "give it a value, or unset it".to_owned();
-                    wrong(origin, "nothing".to_owned(), Some(help))
+                    wrong(origin, "nothing".to_owned(), help)
                 }
                 None => {
-                    let help = takes.example().map(|example| match &origin {
+                    let example = takes.example().unwrap_or_else(|| "…".to_owned());
+                    let help = match &origin {
                         Origin::Environment(name) => format!("write a value like {name}={example}"),
                         _ => format!("write a value like {example}"),
-                    });
+                    };
                     wrong(origin, shorten(text), help)
                 }
             };
@@ -231,7 +232,7 @@ impl<'d> Section<'d> {
                     }
                     None => format!("write {name} = \"…\""),
                 });
-                wrong(origin, describe(written.get_ref()), Some(help))
+                wrong(origin, describe(written.get_ref()), help)
             }
         }
     }
@@ -416,11 +417,12 @@ impl<'d> Section<'d> {
             return Some(*value);
         }
         let message = format!("expected {expected}, found {:?}", found.value);
-        let first = listed.first().map(|word| match &found.origin {
-            Origin::Environment(variable) => format!("write a value like {variable}={word}"),
-            _ => format!("write a value like {name} = \"{word}\""),
-        });
-        let help = nearest(&found.value, listed.into_iter()).or(first);
+        let first = listed.first().copied().unwrap_or_default();
+        let help =
+            nearest(&found.value, listed.into_iter()).unwrap_or_else(|| match &found.origin {
+                Origin::Environment(variable) => format!("write a value like {variable}={first}"),
+                _ => format!("write a value like {name} = \"{first}\""),
+            });
         self.note(found.origin, name, message, help);
         None
     }
@@ -475,7 +477,7 @@ impl<'d> Section<'d> {
                 Some(text) => format!("write {name} = [{text:?}]"),
                 None => format!("write {name} = [\"…\"]"),
             };
-            self.note(Origin::File(written.span()), name, message, Some(help));
+            self.note(Origin::File(written.span()), name, message, help);
             return Vec::new();
         };
         self.is_found(name, plain(written.get_ref()), Origin::File(written.span()));
@@ -493,7 +495,7 @@ impl<'d> Section<'d> {
                         _ => format!("write \"{found}\""),
                     };
                     let message = format!("expected {expected}, found {found}");
-                    self.note(origin, name, message, Some(help));
+                    self.note(origin, name, message, help);
                 }
             }
         }
@@ -523,7 +525,7 @@ impl<'d> Section<'d> {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
                 let help = unknown::help(name, &asked);
-                self.note(Origin::File(key.span()), name, UNKNOWN_KEY, Some(help));
+                self.note(Origin::File(key.span()), name, UNKNOWN_KEY, help);
             }
         }
     }

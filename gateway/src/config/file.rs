@@ -168,7 +168,7 @@ fn read(reader: &Reader, root: Section<'_>, given: Given<'_>) -> Config {
         let message = "gateways that share a store must sign alike, and there is no secret key";
         let help = "make one with `portcullis secret generate`; give it to each gateway in \
                     SECRET_KEY or the file that auth.secret_key_file names";
-        reader.note(origin.clone(), "store.url", message, Some(help.to_owned()));
+        reader.note(origin.clone(), "store.url", message, help);
     }
     let links = read_links(root.section("links"));
     let mail = read_mail(reader, root.section("mail"), files, links.is_some());
@@ -244,7 +244,7 @@ fn read_listeners(
                     section.origin(),
                     "proxy_protocol",
                     "requires client.trusted_proxies",
-                    Some("list the load balancers in client.trusted_proxies".to_owned()),
+                    "list the load balancers in client.trusted_proxies".to_owned(),
                 );
             }
             section.finish();
@@ -268,7 +268,7 @@ pub(super) fn check_pem(
         let help = error.remedy().or_else(|| section.missing_file_help(found));
         let help = help
             .unwrap_or_else(|| format!("name the file of a {wanted}, which this user can read"));
-        section.note(found.origin.clone(), key, error.message(), Some(help));
+        section.note(found.origin.clone(), key, error.message(), help);
     }
 }
 
@@ -282,7 +282,7 @@ fn read_tls(section: Section<'_>, own: Certificates, files: Files) -> Tls {
             let (origin, missing) =
                 (found.origin.clone(), if key.is_none() { "key" } else { "certificate" });
             let help = format!("write {missing} as well, or neither for a self-signed pair");
-            section.note(origin, missing, "certificate and key belong together", Some(help));
+            section.note(origin, missing, "certificate and key belong together", help);
             SelfSigned::Never
         }
     };
@@ -325,8 +325,8 @@ fn read_hsts(section: &Section<'_>) -> Option<Hsts> {
         if subdomains == Subdomains::Included {
             let origin = section.given_at("hsts_subdomains");
             let message = "has no effect without tls.hsts";
-            let help = "leave it out, or write hsts = \"365d\" as well".to_owned();
-            section.note(origin, "hsts_subdomains", message, Some(help));
+            let help = "leave it out, or write hsts = \"365d\" as well";
+            section.note(origin, "hsts_subdomains", message, help);
         }
         return None;
     }
@@ -337,8 +337,8 @@ fn read_health(section: Section<'_>, shared: bool) -> Health {
     let require_store = section.boolean("require_store", false);
     if require_store && !shared {
         let message = "there is no shared store to require: store.url is missing";
-        let help = "leave it out, or write url in [store]".to_owned();
-        section.note(section.given_at("require_store"), "require_store", message, Some(help));
+        let help = "leave it out, or write url in [store]";
+        section.note(section.given_at("require_store"), "require_store", message, help);
     }
     let health = Health {
         enabled: section.boolean("enabled", true),

@@ -13,11 +13,11 @@ use super::{HostMatch, PathMatch};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unfit {
     message: String,
-    help: Option<String>,
+    help: String,
 }
 
 impl Unfit {
-    fn new(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
+    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
     }
 
@@ -89,25 +89,27 @@ fn no_pattern(text: &str, at: usize, found: char) -> Unfit {
     Unfit::new(message, help)
 }
 
-fn help_for(text: &str, ambiguity: Ambiguity) -> Option<String> {
+fn help_for(text: &str, ambiguity: Ambiguity) -> String {
     match ambiguity {
         Ambiguity::EmptySegment | Ambiguity::DotSegment => {
             let segments = text.split('/').filter(|segment| !["", ".", ".."].contains(segment));
             let plain: Vec<&str> = segments.collect();
-            Some(format!("write each segment once, like \"/{}\"", plain.join("/")))
+            format!("write each segment once, like \"/{}\"", plain.join("/"))
         }
         Ambiguity::EncodedControl if text.contains(' ') => {
-            Some(format!("write \"{}\"", text.replace(' ', "%20")))
+            format!("write \"{}\"", text.replace(' ', "%20"))
         }
-        Ambiguity::Fragment => Some("write `%23` for a literal `#`".to_owned()),
-        Ambiguity::Parameter => Some("write `%3B` for a literal `;`".to_owned()),
-        Ambiguity::BrokenEscape => Some("write `%25` for a literal `%`".to_owned()),
+        Ambiguity::Fragment => "write `%23` for a literal `#`".to_owned(),
+        Ambiguity::Parameter => "write `%3B` for a literal `;`".to_owned(),
+        Ambiguity::BrokenEscape => "write `%25` for a literal `%`".to_owned(),
         Ambiguity::NoLeadingSlash
         | Ambiguity::EncodedSlash
         | Ambiguity::EncodedControl
         | Ambiguity::DoubleEncoding
         | Ambiguity::NotUtf8
-        | Ambiguity::Backslash => None,
+        | Ambiguity::Backslash => {
+            "write the path as requests have it, without this part".to_owned()
+        }
     }
 }
 

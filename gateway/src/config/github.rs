@@ -41,7 +41,7 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
                 found.origin.clone(),
                 missing,
                 "base_url and api_url belong together",
-                Some(format!("write {missing} as well, or neither for github.com")),
+                format!("write {missing} as well, or neither for github.com"),
             );
         }
         _ => {}
@@ -49,7 +49,7 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
     if let Some(url) = public_url.as_ref().filter(|url| !url.value.path.is_empty()) {
         let message = "expected a URL without a path: the callback has its own";
         let help = format!("write \"https://{}\"", url.value.authority);
-        section.note(url.origin.clone(), "public_url", message, Some(help));
+        section.note(url.origin.clone(), "public_url", message, help);
     }
     let organizations = section
         .texts("organizations", "the name of an organisation")
@@ -58,9 +58,8 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
             if !is_name(&found.value) {
                 let message =
                     format!("expected the name of an organisation, found {:?}", found.value);
-                let help =
-                    "write its name as in the address of its page, like \"rust-lang\"".to_owned();
-                section.note(found.origin.clone(), "organizations", message, Some(help));
+                let help = "write its name as in the address of its page, like \"rust-lang\"";
+                section.note(found.origin.clone(), "organizations", message, help);
             }
             is_name(&found.value).then_some(found.value)
         })
@@ -74,9 +73,8 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
             if team.is_none() {
                 let message =
                     format!("expected a team like \"organisation/team\", found {:?}", found.value);
-                let help =
-                    "write both as in the address of its page, like \"rust-lang/infra\"".to_owned();
-                section.note(found.origin.clone(), "teams", message, Some(help));
+                let help = "write both as in the address of its page, like \"rust-lang/infra\"";
+                section.note(found.origin.clone(), "teams", message, help);
             }
             team.map(|(organization, slug)| Team {
                 organization: organization.to_owned(),
@@ -89,8 +87,8 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
     }
     if organizations.len() + teams.len() > MAX_MEMBERSHIPS {
         let message = format!("at most {MAX_MEMBERSHIPS} organisations and teams together");
-        let help = "name organisations rather than each of their teams".to_owned();
-        section.note(section.origin(), "teams", message, Some(help));
+        let help = "name organisations rather than each of their teams";
+        section.note(section.origin(), "teams", message, help);
     }
     let second = Duration::from_secs(1);
     let timeout =
@@ -132,35 +130,30 @@ fn pair(
             for (origin, key, text) in texts {
                 if text.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
                     let message = "expected visible ASCII without spaces";
-                    let help = "copy it from the settings of the OAuth app".to_owned();
-                    section.note(origin.clone(), key, message, Some(help));
+                    let help = "copy it from the settings of the OAuth app";
+                    section.note(origin.clone(), key, message, help);
                 }
             }
             Some((id.value, secret.value))
         }
         (Some(id), None) => {
             if !section.is_written("client_secret_file") {
-                let help = "set GITHUB_CLIENT_SECRET or client_secret_file".to_owned();
-                section.note(
-                    id.origin,
-                    "client_id",
-                    "there is no client secret for it",
-                    Some(help),
-                );
+                let help = "set GITHUB_CLIENT_SECRET or client_secret_file";
+                section.note(id.origin, "client_id", "there is no client secret for it", help);
             }
             None
         }
         (None, _) if section.is_present() => {
             if !section.is_written("client_id") {
-                let help = "write client_id = \"…\" of the OAuth app".to_owned();
-                section.note(section.origin(), "client_id", "missing", Some(help));
+                let help = "write client_id = \"…\" of the OAuth app";
+                section.note(section.origin(), "client_id", "missing", help);
             }
             None
         }
         (None, Some(secret)) => {
             let message = "nothing would use this secret: github.client_id is missing";
-            let help = "unset it, or write client_id in [github]".to_owned();
-            reader.note(secret.origin, "", message, Some(help));
+            let help = "unset it, or write client_id in [github]";
+            reader.note(secret.origin, "", message, help);
             None
         }
         (None, None) => None,
@@ -172,8 +165,8 @@ pub(super) fn read_url(section: &Section<'_>, name: &'static str) -> Option<Loca
     match parse_url(&found.value) {
         Ok(value) => Some(Located { value, origin: found.origin }),
         Err(message) => {
-            let help = "write a URL like \"https://github.example.com\"".to_owned();
-            section.note(found.origin, name, message, Some(help));
+            let help = "write a URL like \"https://github.example.com\"";
+            section.note(found.origin, name, message, help);
             None
         }
     }

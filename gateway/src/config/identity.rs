@@ -93,8 +93,8 @@ pub(super) fn read_identity(section: Section<'_>) -> (IdentityHeaders, FieldOver
     for Located { value, origin } in &allow {
         if remove.iter().any(|removed| removed.value == *value) {
             let message = "a field is either allowed or removed, and this one is in `remove` too";
-            let help = "leave it out of one of them".to_owned();
-            section.note(origin.clone(), "allow", message, Some(help));
+            let help = "leave it out of one of them";
+            section.note(origin.clone(), "allow", message, help);
         }
     }
     section.finish();
@@ -122,14 +122,14 @@ fn read_patterns(
                     let message =
                         format!("{value:?} covers {name:?}, which is not for clients to send");
                     let help = "the gateway sets or removes this field itself, always";
-                    section.note(origin, key, message, Some(help.to_owned()));
+                    section.note(origin, key, message, help);
                 }
             },
             None => {
                 let message = format!("expected {expected}, found {value:?}");
                 let help = "letters, digits and `-`; other names are never forwarded, but to an \
                             upstream with field_names = \"any\"";
-                section.note(origin, key, message, Some(help.to_owned()));
+                section.note(origin, key, message, help);
             }
         }
     }
@@ -186,7 +186,7 @@ fn read_headers(section: &Section<'_>) -> IdentityHeaders {
             )
         };
         let origin = if custom { section.origin() } else { names.origin() };
-        section.note(origin, "headers", message, Some(help.to_owned()));
+        section.note(origin, "headers", message, help);
     }
     let name = |key| {
         let found = names.text(key, "the name of a header field")?;
@@ -199,8 +199,8 @@ fn read_headers(section: &Section<'_>) -> IdentityHeaders {
                 "expected the name of a header field, of letters, digits and `-` and not one that HTTP itself uses, found {:?}",
                 found.value
             );
-            let help = "write a name like \"X-User\"".to_owned();
-            names.note(found.origin, key, message, Some(help));
+            let help = "write a name like \"X-User\"";
+            names.note(found.origin, key, message, help);
         }
         parsed
     };

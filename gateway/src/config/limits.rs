@@ -32,7 +32,7 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
                 let message =
                     format!("expected a whole number from {} to {}", range.start(), range.end());
                 let help = format!("write a value like {name}={otherwise}");
-                reader.note(found.origin, "", message, Some(help));
+                reader.note(found.origin, "", message, help);
                 otherwise
             }
         }

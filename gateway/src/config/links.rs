@@ -25,11 +25,11 @@ pub(super) fn read_links(section: Section<'_>) -> Option<Links> {
     if let Some(url) = public_url.as_ref().filter(|url| !url.value.path.is_empty()) {
         let message = "expected a URL without a path: links have their own";
         let help = format!("write \"https://{}\"; the path is links.prefix", url.value.authority);
-        section.note(url.origin.clone(), "public_url", message, Some(help));
+        section.note(url.origin.clone(), "public_url", message, help);
     }
     if public_url.is_none() && section.is_present() && !section.is_written("public_url") {
         let help = "write public_url = \"https://\" and the host people reach this gateway by";
-        section.note(section.origin(), "public_url", "missing", Some(help.to_owned()));
+        section.note(section.origin(), "public_url", "missing", help);
     }
     section.finish();
     public_url.map(|url| Links { public_url: url.value, prefix, ttl })
@@ -42,7 +42,7 @@ pub(super) fn read_mail(
     files: Files,
     links: bool,
 ) -> Option<Mail> {
-    let url = section.text("url", "a URL like \"smtp://user@mail.example:587\"");
+    let url = section.text("url", "a URL like \"smtp://mail.example:587\"");
     let from = section.text("from", "an e-mail address");
     let file = section.named_file("password_file");
     let password = read_secret(reader, "MAIL_PASSWORD", file);
@@ -53,23 +53,23 @@ pub(super) fn read_mail(
     if section.is_present() && !links {
         let help = "set links.public_url; nothing else is sent by mail";
         let message = "mail is sent for links only, and no links are made";
-        section.note(section.origin(), "url", message, Some(help.to_owned()));
+        section.note(section.origin(), "url", message, help);
     }
     for (name, missing, example) in [
-        ("url", url.is_none(), "smtp://user@mail.example:587"),
+        ("url", url.is_none(), "smtp://mail.example:587"),
         ("from", from.is_none(), "noreply@example.com"),
     ] {
         if section.is_present() && missing && !section.is_written(name) {
             let help = format!("write {name} = \"{example}\" in [mail]");
-            section.note(section.origin(), name, "missing", Some(help));
+            section.note(section.origin(), name, "missing", help);
         }
     }
     let from = from.filter(|from| {
         let good = is_plausible_email(&from.value);
         if !good {
             let message = format!("expected an e-mail address, found {:?}", from.value);
-            let help = "write an address like \"noreply@example.com\"".to_owned();
-            section.note(from.origin.clone(), "from", message, Some(help));
+            let help = "write an address like \"noreply@example.com\"";
+            section.note(from.origin.clone(), "from", message, help);
         }
         good
     });
@@ -79,7 +79,7 @@ pub(super) fn read_mail(
     {
         let help = "give it in MAIL_PASSWORD or the file that mail.password_file names";
         let message = "the URL names a user, and there is no password";
-        section.note(section.origin(), "password_file", message, Some(help.to_owned()));
+        section.note(section.origin(), "password_file", message, help);
     }
     section.finish();
     let ((server, security), from) = (server?, from?);
@@ -103,10 +103,10 @@ struct Server {
 /// `smtps://` is TLS from the first byte; `smtp://` must offer STARTTLS, but on loopback.
 fn read_server(section: &Section<'_>, url: &Located<String>) -> Option<(Server, MailSecurity)> {
     let wrong = |message: String, help: &str| {
-        section.note(url.origin.clone(), "url", message, Some(help.to_owned()));
+        section.note(url.origin.clone(), "url", message, help);
         None
     };
-    let expected = "expected a URL like \"smtp://user@mail.example:587\" or \"smtps://…\"";
+    let expected = "expected a URL like \"smtp://mail.example:587\" or \"smtps://…\"";
     let (tls, rest) = match url.value.split_once("://") {
         Some(("smtps", rest)) => (true, rest),
         Some(("smtp", rest)) => (false, rest),
@@ -114,7 +114,7 @@ fn read_server(section: &Section<'_>, url: &Located<String>) -> Option<(Server, 
         _ => {
             return wrong(
                 expected.to_owned(),
-                "write \"smtp://\" and the host, and the user before an `@` if there is one",
+                "write a URL like \"smtp://mail.example:587\"; a user name goes before the host",
             );
         }
     };
@@ -130,7 +130,7 @@ fn read_server(section: &Section<'_>, url: &Located<String>) -> Option<(Server, 
     let Ok(authority) = place.parse::<http::uri::Authority>() else {
         return wrong(
             expected.to_owned(),
-            "write \"smtp://\" and the host, and the user before an `@` if there is one",
+            "write a URL like \"smtp://mail.example:587\"; a user name goes before the host",
         );
     };
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();

@@ -170,7 +170,7 @@ pub(super) fn read_origins(section: &Section<'_>) -> Vec<PageOrigin> {
             Ok(origin) => origins.push(origin),
             Err(fault) => {
                 let help = fault.help(&found.value);
-                section.note(found.origin, "origins", fault.message(), Some(help));
+                section.note(found.origin, "origins", fault.message(), help);
             }
         }
     }

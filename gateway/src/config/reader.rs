@@ -64,12 +64,12 @@ impl Reader {
         }
     }
 
-    pub fn note(&self, origin: Origin, key: &str, message: impl Display, help: Option<String>) {
+    pub fn note(&self, origin: Origin, key: &str, message: impl Display, help: impl Into<String>) {
         self.problems.borrow_mut().push(Problem {
             origin,
             key: key.to_owned(),
             message: message.to_string(),
-            help,
+            help: Some(help.into()),
         });
     }
 
@@ -102,8 +102,8 @@ impl Reader {
         self.known_names.borrow_mut().push(name.to_owned());
         if self.unreadable.iter().any(|unreadable| unreadable == name) {
             let origin = Origin::Environment(name.to_owned());
-            let help = "write it in UTF-8, or unset it".to_owned();
-            self.note(origin, "", "the value is not UTF-8 text", Some(help));
+            let help = "write it in UTF-8, or unset it";
+            self.note(origin, "", "the value is not UTF-8 text", help);
         }
         let value = self.environment.get(name)?.clone();
         Some(Located { value, origin: Origin::Environment(name.to_owned()) })
@@ -143,7 +143,7 @@ impl Reader {
             let from_cluster = service.iter().any(|prefix| name.starts_with(prefix));
             if !from_cluster && !known.contains(name) {
                 let help = help_for_variable(name, &known);
-                self.note(Origin::Environment(name.clone()), "", "no such setting", Some(help));
+                self.note(Origin::Environment(name.clone()), "", "no such setting", help);
             }
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn read_routes(
     if sections.is_empty() && !root.is_written("route") {
         let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
                     or start with --to http://127.0.0.1:3000";
-        reader.note(Origin::Absent, "route", "nothing says where traffic goes", Some(help.into()));
+        reader.note(Origin::Absent, "route", "nothing says where traffic goes", help);
     }
     let mut routes: Vec<Route> = Vec::new();
     let (mut scopes_at, mut paths_at) = (Vec::new(), Vec::new());
@@ -57,7 +57,7 @@ pub(super) fn read_routes(
             let message = "another route has the same host, path and method";
             let below = if route.extent == PathMatch::Below { " and what lies below" } else { "" };
             let help = format!("in the form that is compared, both are for {}{below}", route.path);
-            reader.note(origin, "route", message, Some(help));
+            reader.note(origin, "route", message, help);
         }
         routes.push(route);
         scopes_at.push(scopes);
@@ -107,18 +107,18 @@ fn read_route(
     let access = if section.boolean("public", false) {
         if agents.are_accepted() {
             let message = "has no effect on a public route: no credential is checked";
-            let help = "leave out agents, or public".to_owned();
-            section.note(section.given_at("agents"), "agents", message, Some(help));
+            let help = "leave out agents, or public";
+            section.note(section.given_at("agents"), "agents", message, help);
         }
         if !roles.is_empty() || !scopes.is_empty() {
             let message = "a public route checks no credential, so roles and scopes have no effect";
-            let help = "leave out public, or roles and scopes".to_owned();
-            section.note(section.given_at("public"), "public", message, Some(help));
+            let help = "leave out public, or roles and scopes";
+            section.note(section.given_at("public"), "public", message, help);
         }
         if section.is_written("keys") {
             let message = "has no effect on a public route: no credential is looked at";
-            let help = "leave out keys, or public".to_owned();
-            section.note(section.given_at("keys"), "keys", message, Some(help));
+            let help = "leave out keys, or public";
+            section.note(section.given_at("keys"), "keys", message, help);
         }
         Access::Public
     } else {
@@ -138,9 +138,8 @@ fn read_route(
     if rate == Rate::Unlimited && tickets == Tickets::Accepted {
         let message =
             "a route with `ws_token` needs a limit: each ticket is a question to the store";
-        let help =
-            "write rate = { requests_per_second = 100 }, or give its WebSocket a route".into();
-        section.note(section.given_at("rate"), "rate", message, Some(help));
+        let help = "write rate = { requests_per_second = 100 }, or give its WebSocket a route";
+        section.note(section.given_at("rate"), "rate", message, help);
     }
     let upgrades = read_upgrades(&section, &access);
     let origins = read_origins(&section);
@@ -151,8 +150,8 @@ fn read_route(
         Some(found) => resolve_upstream(&section, &found, upstreams),
         None => {
             if !section.is_written("upstream") {
-                let help = "write upstream = \"http://127.0.0.1:3000\"".to_owned();
-                section.note(section.origin(), "upstream", "missing", Some(help));
+                let help = "write upstream = \"http://127.0.0.1:3000\"";
+                section.note(section.origin(), "upstream", "missing", help);
             }
             None
         }
@@ -196,7 +195,7 @@ fn read_rate(section: &Section<'_>) -> Rate {
     }
     if !table.is_written("requests_per_second") {
         let help = "write rate = { requests_per_second = 100, burst = 300 }, or \"none\"";
-        table.note(table.origin(), "requests_per_second", "missing", Some(help.to_owned()));
+        table.note(table.origin(), "requests_per_second", "missing", help);
     }
     let requests_per_second = table.integer("requests_per_second", 20, 1..=1_000_000);
     // As one is to the other by default for all.
@@ -235,10 +234,12 @@ fn read_upgrades(section: &Section<'_>, access: &Access) -> Vec<RawProtocol> {
             None => {
                 let message = format!("expected {expected}, found {:?}", found.value);
                 let help = match found.value.to_ascii_lowercase().as_str() {
-                    "websocket" => Some("WebSockets pass on every route without it".to_owned()),
-                    "h2c" => Some("HTTP/2 in clear is never switched to".to_owned()),
+                    "websocket" => {
+                        "leave it out: WebSockets pass on every route without it".to_owned()
+                    }
+                    "h2c" => "leave it out: HTTP/2 in clear is never switched to".to_owned(),
                     _ => nearest(&found.value, ["tcp", "spdy/3.1"].into_iter())
-                        .or_else(|| Some(format!("write {expected}"))),
+                        .unwrap_or_else(|| format!("write {expected}")),
                 };
                 section.note(found.origin, "upgrades", message, help);
             }
@@ -246,8 +247,8 @@ fn read_upgrades(section: &Section<'_>, access: &Access) -> Vec<RawProtocol> {
     }
     if *access == Access::Public && !upgrades.is_empty() {
         let message = "has no effect on a public route: no credential ends what was opened";
-        let help = "leave out upgrades, or public".to_owned();
-        section.note(section.given_at("upgrades"), "upgrades", message, Some(help));
+        let help = "leave out upgrades, or public";
+        section.note(section.given_at("upgrades"), "upgrades", message, help);
     }
     upgrades
 }
@@ -310,8 +311,8 @@ fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch
     // Room for a slash and a character below it, and for the other half of a head.
     if path.len() + 2 > limits.uri_bytes.min(limits.head_bytes / 2) {
         let message = "longer than limits.uri_size and limits.head_size let a request's be";
-        let help = "shorten it, or raise both in [limits]".to_owned();
-        section.note(found.origin, "path", message, Some(help));
+        let help = "shorten it, or raise both in [limits]";
+        section.note(found.origin, "path", message, help);
     }
     (path, extent)
 }
@@ -321,22 +322,22 @@ pub(super) fn read_methods(section: &Section<'_>) -> Vec<Method> {
     let mut methods = Vec::new();
     let found = section.texts("methods", "a method like \"GET\"");
     if found.is_empty() && section.is_written("methods") {
-        let help = "leave it out for every method".to_owned();
-        section.note(section.given_at("methods"), "methods", "names no method", Some(help));
+        let help = "leave it out for every method";
+        section.note(section.given_at("methods"), "methods", "names no method", help);
     }
     for found in found {
         let fits = method::is_well_formed(&found.value);
         match Method::from_bytes(found.value.as_bytes()) {
             Ok(method) if [Method::TRACE, Method::CONNECT].contains(&method) => {
                 let message = format!("{method} is refused before any route");
-                let help = "leave it out".to_owned();
-                section.note(found.origin, "methods", message, Some(help));
+                let help = "leave it out";
+                section.note(found.origin, "methods", message, help);
             }
             Ok(method) if fits => methods.push(method),
             _ => {
                 let message = format!("expected a method like \"GET\", found {:?}", found.value);
-                let help = "write one like \"GET\"".to_owned();
-                section.note(found.origin, "methods", message, Some(help));
+                let help = "write one like \"GET\"";
+                section.note(found.origin, "methods", message, help);
             }
         }
     }
@@ -348,8 +349,8 @@ fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
     let found = section.texts(name, "a short word");
     if section.is_empty_list(name) {
         // One that a template has left empty would let everybody in.
-        let help = "leave it out where everybody who is signed in may pass".to_owned();
-        section.note(section.given_at(name), name, "names none", Some(help));
+        let help = "leave it out where everybody who is signed in may pass";
+        section.note(section.given_at(name), name, "names none", help);
     }
     for found in found {
         if crate::auth::account::is_valid_role(&found.value) {
@@ -357,7 +358,7 @@ fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
         } else {
             let message = "expected letters, digits and `-_.:/`, at most 64";
             let help = format!("write words like {name} = [\"user\"]");
-            section.note(found.origin, name, message, Some(help));
+            section.note(found.origin, name, message, help);
         }
     }
     words

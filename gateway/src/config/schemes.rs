@@ -176,15 +176,15 @@ pub(super) fn read_schemes(section: &Section<'_>) -> Schemes {
         return Schemes::ALL;
     }
     if found.is_empty() {
-        let help = "leave it out for all, or set public = true where nobody is asked".to_owned();
-        section.note(section.given_at("schemes"), "schemes", "names no scheme", Some(help));
+        let help = "leave it out for all, or set public = true where nobody is asked";
+        section.note(section.given_at("schemes"), "schemes", "names no scheme", help);
     }
     let mut named: Vec<CallerScheme> = Vec::new();
     for Located { value, origin } in found {
         match WORDS.iter().find(|(word, _)| *word == value) {
             Some((_, scheme)) if named.contains(scheme) => {
-                let help = "leave one of them out".to_owned();
-                section.note(origin, "schemes", format!("{value:?} is there twice"), Some(help));
+                let help = "leave one of them out";
+                section.note(origin, "schemes", format!("{value:?} is there twice"), help);
             }
             Some((_, scheme)) => named.push(*scheme),
             None => {
@@ -193,7 +193,7 @@ pub(super) fn read_schemes(section: &Section<'_>) -> Schemes {
                 let help = help.unwrap_or_else(|| {
                     "write some like schemes = [\"basic\", \"bearer\"]".to_owned()
                 });
-                section.note(origin, "schemes", message, Some(help));
+                section.note(origin, "schemes", message, help);
             }
         }
     }
@@ -210,7 +210,7 @@ pub(super) fn read_challenge(section: &Section<'_>, schemes: Schemes) -> Option<
     if found.is_empty() {
         let help = "leave it out for what fits who asks; a 401 offers something (RFC 9110 15.5.2)";
         let at = section.given_at("challenge");
-        section.note(at, "challenge", "names no challenge", Some(help.to_owned()));
+        section.note(at, "challenge", "names no challenge", help);
     }
     let mut named: Vec<Challenge> = Vec::new();
     for Located { value, origin } in found {
@@ -218,17 +218,17 @@ pub(super) fn read_challenge(section: &Section<'_>, schemes: Schemes) -> Option<
             let message = format!("expected {expected}, found {value:?}");
             let help = nearest(&value, ["basic", "bearer"].into_iter());
             let help = help.unwrap_or_else(|| "write \"basic\" or \"bearer\"".to_owned());
-            section.note(origin, "challenge", message, Some(help));
+            section.note(origin, "challenge", message, help);
             continue;
         };
         let scheme = challenge.scheme.as_str();
         if !challenge.scheme.is_taken(schemes) {
             let message = format!("offers {scheme}, which `schemes` does not take");
             let help = format!("leave it out of one, or add {scheme} to the other");
-            section.note(origin, "challenge", message, Some(help));
+            section.note(origin, "challenge", message, help);
         } else if named.iter().any(|other| other.scheme == challenge.scheme) {
-            let help = "leave one of them out".to_owned();
-            section.note(origin, "challenge", format!("offers {scheme} twice"), Some(help));
+            let help = "leave one of them out";
+            section.note(origin, "challenge", format!("offers {scheme} twice"), help);
         } else {
             named.push(challenge);
         }
@@ -248,7 +248,7 @@ pub(super) fn check_beside(
             if section.is_given(name) {
                 let message = "has no effect on a public route: no credential is looked at";
                 let help = format!("leave out {name}, or public");
-                section.note(section.given_at(name), name, message, Some(help));
+                section.note(section.given_at(name), name, message, help);
             }
         }
         return;
@@ -260,8 +260,8 @@ pub(super) fn check_beside(
     let about_keys = [("keys", named), ("scopes", section.is_given("scopes"))];
     for (name, _) in about_keys.into_iter().filter(|(_, given)| *given) {
         let message = "has no effect: by none of the route's `schemes` does a key come";
-        let help = "name \"key\" or \"basic\" in `schemes` as well".to_owned();
-        section.note(section.given_at(name), name, message, Some(help));
+        let help = "name \"key\" or \"basic\" in `schemes` as well";
+        section.note(section.given_at(name), name, message, help);
     }
 }
 

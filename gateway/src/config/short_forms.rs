@@ -10,11 +10,11 @@ use crate::canonical::host;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unclear {
     pub message: String,
-    pub help: Option<String>,
+    pub help: String,
 }
 
 fn unclear<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Unclear> {
-    Err(Unclear { message: message.into(), help: Some(help.into()) })
+    Err(Unclear { message: message.into(), help: help.into() })
 }
 
 pub(super) const AN_ADDRESS: &str =
@@ -167,10 +167,10 @@ mod tests {
         fn no_text_breaks_a_reader(any in ".{0,30}", alike in "[\\[\\]a-z0-9.:*/]{0,20}") {
             for text in [any, alike] {
                 if let Err(unclear) = listening_address(&text) {
-                    prop_assert!(unclear.help.is_some(), "{text}");
+                    prop_assert!(!unclear.help.is_empty(), "{text}");
                 }
                 if let Some(Err(unclear)) = upstream_url(&text) {
-                    prop_assert!(unclear.help.is_some(), "{text}");
+                    prop_assert!(!unclear.help.is_empty(), "{text}");
                 }
             }
         }
@@ -195,7 +195,7 @@ mod tests {
             ),
         ] {
             let refused = listening_address(text).expect_err(text);
-            assert_eq!(refused.help.as_deref(), Some(help), "{text}");
+            assert_eq!(refused.help, help, "{text}");
         }
         for (text, help) in [
             (
@@ -209,7 +209,7 @@ mod tests {
             ("70000", "write \"http://localhost:3000\""),
         ] {
             let refused = upstream_url(text).expect("a short form").expect_err(text);
-            assert_eq!(refused.help.as_deref(), Some(help), "{text}");
+            assert_eq!(refused.help, help, "{text}");
         }
         for text in ["app", "echo", "http://a:1", "localhost:x", "localhost", ""] {
             assert_eq!(upstream_url(text), None, "{text}");

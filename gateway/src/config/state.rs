@@ -55,8 +55,8 @@ pub(super) fn find_state(
         (None, None, None) => user_state(reader).unwrap_or_else(|| {
             let message = "there is no directory for state: neither STATE_DIRECTORY, nor \
                            XDG_STATE_HOME, nor HOME names one by its whole path";
-            let help = "set PORTCULLIS_STORE__PATH, or name a configuration file".to_owned();
-            reader.note(Origin::Absent, "store.path", message, Some(help));
+            let help = "set PORTCULLIS_STORE__PATH, or name a configuration file";
+            reader.note(Origin::Absent, "store.path", message, help);
             PathBuf::from(DATA)
         }),
     };

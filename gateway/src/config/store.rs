@@ -68,7 +68,7 @@ struct Location {
 }
 
 /// What is wrong with a URL, and what to write instead.
-type Wrong = (&'static str, Option<String>);
+type Wrong = (&'static str, String);
 
 /// What `[store]` says.
 pub(super) struct Read {
@@ -123,14 +123,14 @@ pub(super) fn read_store(
         for key in SHARED_ONLY {
             let origin = section.given_at(key);
             if origin != Origin::Absent {
-                section.note(origin, key, message, Some(help.to_owned()));
+                section.note(origin, key, message, help);
             }
         }
         for secret in [&password, &sentinel_password].into_iter().flatten() {
             if let Origin::Environment(_) = secret.origin {
                 let message = "nothing would use this secret: store.url is missing";
-                let help = "unset it, or write url in [store]".to_owned();
-                reader.note(secret.origin.clone(), "", message, Some(help));
+                let help = "unset it, or write url in [store]";
+                reader.note(secret.origin.clone(), "", message, help);
             }
         }
     }
@@ -147,13 +147,13 @@ pub(super) fn read_store(
             (&sentinel_password, matches!(location.topology, Topology::Sentinel { .. }))
         {
             let message = "nothing would use this secret: store.url names no sentinels";
-            let help = "unset it, or write redis+sentinel:// in store.url".to_owned();
-            reader.note(secret.origin.clone(), "", message, Some(help));
+            let help = "unset it, or write redis+sentinel:// in store.url";
+            reader.note(secret.origin.clone(), "", message, help);
         }
         if location.username.is_some() && !is_password_given(reader, &section) {
             let message = "there is no password for the user that it names";
-            let help = "set STORE_PASSWORD, STORE_PASSWORD_FILE or store.password_file".to_owned();
-            section.note(section.given_at("url"), "url", message, Some(help));
+            let help = "set STORE_PASSWORD, STORE_PASSWORD_FILE or store.password_file";
+            section.note(section.given_at("url"), "url", message, help);
         }
         SharedStore {
             topology: location.topology,
@@ -190,8 +190,8 @@ fn check_socket(section: &Section<'_>, origin: Origin, directory: &Path) {
             "the path of the admin socket in it has {length} bytes, and the system takes at most \
              {MAX_SOCKET_PATH_BYTES}"
         );
-        let help = "name a directory with a shorter path".to_owned();
-        section.note(origin, "path", message, Some(help));
+        let help = "name a directory with a shorter path";
+        section.note(origin, "path", message, help);
     }
 }
 
@@ -212,7 +212,7 @@ fn read_prefix(section: &Section<'_>) -> String {
     if !is_word(&found.value, 64, b"-_.:") {
         let message = format!("expected {expected}, found {:?}", found.value);
         let help = format!("write one like \"{DEFAULT_PREFIX}\"");
-        section.note(found.origin, "prefix", message, Some(help));
+        section.note(found.origin, "prefix", message, help);
     }
     found.value
 }
@@ -230,8 +230,8 @@ fn read_durability(section: &Section<'_>) -> Durability {
         && section.given_at("url") != Origin::Absent
         && !matches!(durability, Durability::Replicated { .. })
     {
-        let help = "write durability = \"replicated\"".to_owned();
-        section.note(given, "replicas", "this durability waits for no replica", Some(help));
+        let help = "write durability = \"replicated\"";
+        section.note(given, "replicas", "this durability waits for no replica", help);
     }
     durability
 }
@@ -244,8 +244,8 @@ fn read_tls(
 ) -> UpstreamTls {
     match (encryption, roots) {
         (Encryption::Off, Some(roots)) => {
-            let help = "write rediss in store.url to use TLS".to_owned();
-            section.note(roots.origin, "roots", "store.url asks for no TLS", Some(help));
+            let help = "write rediss in store.url to use TLS";
+            section.note(roots.origin, "roots", "store.url asks for no TLS", help);
             UpstreamTls::Off
         }
         (Encryption::Off, None) => UpstreamTls::Off,
@@ -267,7 +267,10 @@ fn parse_url(text: &str) -> Result<Location, Wrong> {
     };
     let username = user.map(read_user).transpose()?.flatten();
     if rest.contains(['?', '#']) {
-        return Err(("expected a URL without a query; settings have keys of their own", None));
+        return Err((
+            "expected a URL without a query; settings have keys of their own",
+            "leave out `?` and what follows".to_owned(),
+        ));
     }
     let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
     let path = path.strip_suffix('/').unwrap_or(path);
@@ -278,7 +281,7 @@ fn parse_url(text: &str) -> Result<Location, Wrong> {
         Kind::Single => {
             let [address] = <[NodeAddress; 1]>::try_from(addresses).map_err(|_| {
                 let help = "several are written with redis+sentinel:// or redis-cluster://";
-                ("expected one address", Some(help.to_owned()))
+                ("expected one address", help.to_owned())
             })?;
             (Topology::Single(address), read_database(path)?)
         }
@@ -288,7 +291,7 @@ fn parse_url(text: &str) -> Result<Location, Wrong> {
                 let help = "like redis+sentinel://h1,h2,h3/mymaster".to_owned();
                 return Err((
                     "expected the name under which the sentinels know the master, after the addresses",
-                    Some(help),
+                    help,
                 ));
             }
             let service = service.to_owned();
@@ -298,7 +301,7 @@ fn parse_url(text: &str) -> Result<Location, Wrong> {
         Kind::Cluster => {
             return Err((
                 "expected nothing after the addresses: a cluster has no numbered databases",
-                None,
+                "leave it out; `store.prefix` keeps gateways apart".to_owned(),
             ));
         }
     };
@@ -308,12 +311,12 @@ fn parse_url(text: &str) -> Result<Location, Wrong> {
 fn read_scheme(text: &str) -> Result<(Kind, Encryption, &str), Wrong> {
     let expected = "expected a URL that begins with redis://, rediss://, redis+sentinel://, \
                     rediss+sentinel://, redis-cluster:// or rediss-cluster://";
-    let help = || Some("write a URL like \"redis://redis.internal:6379\"".to_owned());
+    let help = || "write a URL like \"redis://redis.internal:6379\"".to_owned();
     let (scheme, rest) = text.split_once("://").ok_or_else(|| (expected, help()))?;
     let lower = scheme.to_ascii_lowercase();
     let known = SCHEMES.iter().find(|(name, _, _)| *name == lower);
-    let (_, kind, encryption) = known
-        .ok_or_else(|| (expected, nearest(&lower, SCHEMES.iter().map(|(name, _, _)| *name))))?;
+    let near = || nearest(&lower, SCHEMES.iter().map(|(name, _, _)| *name));
+    let (_, kind, encryption) = known.ok_or_else(|| (expected, near().unwrap_or_else(help)))?;
     Ok((*kind, *encryption, rest))
 }
 
@@ -323,25 +326,33 @@ fn read_user(user: &str) -> Result<Option<String>, Wrong> {
     if password.is_some_and(|password| !password.is_empty()) {
         let help = "put it into STORE_PASSWORD, or into a file that store.password_file or \
                     STORE_PASSWORD_FILE names";
-        return Err(("a password does not belong here", Some(help.to_owned())));
+        return Err(("a password does not belong here", help.to_owned()));
     }
     let plain = |b: u8| b.is_ascii_graphic() && !b"%/,?#@".contains(&b);
     if !name.bytes().all(plain) {
-        return Err(("expected a user name of visible ASCII without `%/,?#@`", None));
+        return Err((
+            "expected a user name of visible ASCII without `%/,?#@`",
+            "give the server's user another name".to_owned(),
+        ));
     }
     Ok((!name.is_empty()).then(|| name.to_owned()))
 }
+
+/// What to write for a host.
+const A_HOST: &str = "write a host like redis.internal:6379";
 
 fn read_address(text: &str, default_port: u16) -> Result<NodeAddress, Wrong> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let expected = "expected `]` behind an IPv6 address";
-            let (host, after) = rest.split_once(']').ok_or((expected, None))?;
-            host.parse::<Ipv6Addr>().map_err(|_| ("expected an IPv6 address in brackets", None))?;
+            let help = || "write an address like [2001:db8::1]:6379".to_owned();
+            let (host, after) = rest.split_once(']').ok_or_else(|| (expected, help()))?;
+            let address = host.parse::<Ipv6Addr>();
+            address.map_err(|_| ("expected an IPv6 address in brackets", help()))?;
             let port = match after.strip_prefix(':') {
                 Some(port) => Some(port),
                 None if after.is_empty() => None,
-                None => return Err(("expected `:` and a port behind an IPv6 address", None)),
+                None => return Err(("expected `:` and a port behind an IPv6 address", help())),
             };
             (host, port)
         }
@@ -349,7 +360,7 @@ fn read_address(text: &str, default_port: u16) -> Result<NodeAddress, Wrong> {
             Some((host, port)) => {
                 if port.contains(':') {
                     let help = "an IPv6 address is written in brackets".to_owned();
-                    return Err(("expected one port", Some(help)));
+                    return Err(("expected one port", help));
                 }
                 (host, Some(port))
             }
@@ -357,10 +368,10 @@ fn read_address(text: &str, default_port: u16) -> Result<NodeAddress, Wrong> {
         },
     };
     if host.is_empty() {
-        return Err(("expected a host name or an address", None));
+        return Err(("expected a host name or an address", A_HOST.to_owned()));
     }
     if ServerName::try_from(host).is_err() {
-        return Err(("expected a host name or an address, and this is neither", None));
+        return Err(("expected a host name or an address, and this is neither", A_HOST.to_owned()));
     }
     let digits = |port: &&str| port.bytes().all(|b| b.is_ascii_digit());
     let port = match port {
@@ -369,7 +380,9 @@ fn read_address(text: &str, default_port: u16) -> Result<NodeAddress, Wrong> {
             .filter(digits)
             .and_then(|port| port.parse().ok())
             .filter(|port| *port != 0)
-            .ok_or(("expected a port from 1 to 65535", None))?,
+            .ok_or_else(|| {
+                ("expected a port from 1 to 65535", format!("write a port like :{default_port}"))
+            })?,
     };
     Ok(NodeAddress { host: host.to_ascii_lowercase(), port })
 }
@@ -380,7 +393,10 @@ fn read_database(text: &str) -> Result<u16, Wrong> {
     }
     let number = Some(text).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     let number = number.and_then(|text| text.parse().ok());
-    number.ok_or(("expected the number of a database, like 0, at the end", None))
+    number.ok_or_else(|| {
+        let help = "write a number behind the last slash, or leave both out".to_owned();
+        ("expected the number of a database, like 0, at the end", help)
+    })
 }
 
 fn is_word(text: &str, longest: usize, marks: &[u8]) -> bool {

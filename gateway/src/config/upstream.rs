@@ -55,8 +55,8 @@ pub(super) fn read_upstream(
     let target = match url {
         None => {
             if !section.is_written("url") {
-                let help = "write url = \"http://127.0.0.1:3000\"".to_owned();
-                section.note(name.origin.clone(), "url", "missing", Some(help));
+                let help = "write url = \"http://127.0.0.1:3000\"";
+                section.note(name.origin.clone(), "url", "missing", help);
             }
             None
         }
@@ -99,8 +99,8 @@ fn check_roots(
     files: Files,
 ) -> Option<PathBuf> {
     if *scheme != Scheme::HTTPS {
-        let help = "leave it out, or write https:// in url".to_owned();
-        section.note(roots.origin, "roots", "roots are for https upstreams", Some(help));
+        let help = "leave it out, or write https:// in url";
+        section.note(roots.origin, "roots", "roots are for https upstreams", help);
         return None;
     }
     if files == Files::Needed {
@@ -123,10 +123,10 @@ fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
             let bare = name.split_once("://").map_or(name, |(_, rest)| rest);
             let bare = bare.split(['/', '?', '#']).next().unwrap_or(bare);
             let help = if bare != name && host::split(bare).is_some() {
-                Some(format!("write \"{bare}\""))
+                format!("write \"{bare}\"")
             } else {
                 let near = nearest(name, ["pass", "upstream"].into_iter());
-                near.or_else(|| Some("write \"pass\", \"upstream\" or a name".to_owned()))
+                near.unwrap_or_else(|| "write \"pass\", \"upstream\" or a name".to_owned())
             };
             section.note(found.origin, "host", message, help);
             UpstreamHost::default()
@@ -165,7 +165,7 @@ pub(super) fn resolve_upstream(
         let message = format!("no upstream is called {:?}", found.value);
         let help = nearest(&found.value, names)
             .unwrap_or_else(|| format!("write a URL, \"echo\", or add [upstream.{}]", found.value));
-        section.note(found.origin.clone(), "upstream", message, Some(help));
+        section.note(found.origin.clone(), "upstream", message, help);
         return None;
     };
     upstreams.push(Upstream {
@@ -203,13 +203,12 @@ impl Url {
 }
 
 fn parse_url(text: &str) -> Result<Url, Unclear> {
-    let wrong =
-        |message: &str, help: String| Unclear { message: message.to_owned(), help: Some(help) };
+    let wrong = |message: &str, help: String| Unclear { message: message.to_owned(), help };
     let full = upstream_url(text).transpose()?.unwrap_or_else(|| text.to_owned());
     let expected = || {
         let message = format!("expected a URL like \"http://127.0.0.1:3000\", found {text:?}");
         let help = "write http:// or https://, a host and a port, or \"echo\"".to_owned();
-        Unclear { message, help: Some(help) }
+        Unclear { message, help }
     };
     let uri: Uri = full.parse().map_err(|_| expected())?;
     let parts = uri.into_parts();
@@ -227,7 +226,7 @@ fn parse_url(text: &str) -> Result<Url, Unclear> {
     }
     if parts.path_and_query.is_some_and(|path| path != "/") {
         let message = "expected a URL without a path: requests keep their own".to_owned();
-        return Err(Unclear { message, help: Some(format!("write \"{scheme}://{authority}\"")) });
+        return Err(Unclear { message, help: format!("write \"{scheme}://{authority}\"") });
     }
     Ok(Url { text: full, authority, scheme })
 }

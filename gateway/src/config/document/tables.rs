@@ -21,12 +21,7 @@ impl<'d> Section<'d> {
             if table.is_none() {
                 let found = describe(value.get_ref());
                 let message = format!("expected a table, found {found}");
-                self.note(
-                    origin.clone(),
-                    name,
-                    message,
-                    Some(format!("write [{}]", self.key(name))),
-                );
+                self.note(origin.clone(), name, message, format!("write [{}]", self.key(name)));
             }
             table
         });
@@ -48,7 +43,7 @@ impl<'d> Section<'d> {
         let path = self.key(name);
         let wrong = |value: &Spanned<DeValue<'_>>| {
             let message = format!("expected a list of tables, found {}", describe(value.get_ref()));
-            let help = Some(format!("write [[{path}]]"));
+            let help = format!("write [[{path}]]");
             self.note(Origin::File(value.span()), name, message, help);
         };
         let Some(items) = written.get_ref().as_array() else {
@@ -82,7 +77,7 @@ impl<'d> Section<'d> {
             let found = describe(written.get_ref());
             let message = format!("expected tables with names, found {found}");
             let help = format!("write [{path}.NAME], with a name of your own for each");
-            self.note(Origin::File(written.span()), name, message, Some(help));
+            self.note(Origin::File(written.span()), name, message, help);
             return Vec::new();
         };
         let mut sections = Vec::new();
@@ -100,9 +95,7 @@ impl<'d> Section<'d> {
                     Origin::File(value.span()),
                     &inner_path,
                     format!("expected a table, found {}", describe(value.get_ref())),
-                    Some(format!(
-                        "write [{path}.NAME], with a name of your own, and the keys in it"
-                    )),
+                    format!("write [{path}.NAME], with a name of your own, and the keys in it"),
                 ),
             }
         }

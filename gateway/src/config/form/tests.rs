@@ -3,7 +3,7 @@ use crate::config::{HostMatch, PathMatch};
 
 /// What is said, and what is proposed.
 fn told(unfit: Unfit) -> (String, String) {
-    (unfit.message, unfit.help.unwrap_or_default())
+    (unfit.message, unfit.help)
 }
 
 fn check_path(text: &str, message: &str, help: &str) {
