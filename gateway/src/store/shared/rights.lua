@@ -4,12 +4,17 @@ if redis.acl_check_cmd == nil then
   return {}
 end
 local missing = {}
+local function miss(name, ...)
+  local known, allowed = pcall(redis.acl_check_cmd, ...)
+  if known and not allowed then
+    missing[#missing + 1] = name
+  end
+end
 for _, command in ipairs(ARGV) do
   -- Some take keys only.
   local key = KEYS[1]
-  local known, allowed = pcall(redis.acl_check_cmd, command, key, key, key, key)
-  if known and not allowed then
-    missing[#missing + 1] = command
-  end
+  miss(command, command, key, key, key, key)
 end
+miss('EVALSHA', 'EVALSHA', '', 1, KEYS[1])
+miss('SCRIPT', 'SCRIPT', 'LOAD', '')
 return missing

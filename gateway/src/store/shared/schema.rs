@@ -109,34 +109,51 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, OpenError> {
     Ok(Inspection { address, version, schema, warnings: server.warnings(settings) })
 }
 
-/// What gateways run, by scripts and without them.
-const COMMANDS: [&str; 26] = [
+/// What gateways run on their keys, by scripts and without them; a test keeps the list whole.
+pub(super) const COMMANDS: &[&str] = &[
     "DEL",
     "EXISTS",
+    "EXPIRE",
     "GET",
     "HDEL",
+    "HEXISTS",
     "HGET",
+    "HGETALL",
     "HINCRBY",
+    "HKEYS",
     "HMGET",
+    "HSCAN",
     "HSET",
     "MGET",
     "PEXPIREAT",
     "SADD",
     "SCAN",
+    "SCARD",
     "SET",
+    "SISMEMBER",
     "SMEMBERS",
+    "SRANDMEMBER",
     "SREM",
+    "TIME",
+    "TYPE",
     "XADD",
     "XRANGE",
     "XREAD",
+    "XREVRANGE",
     "ZADD",
     "ZCARD",
+    "ZCOUNT",
+    "ZLEXCOUNT",
+    "ZMSCORE",
     "ZPOPMIN",
     "ZRANGE",
     "ZRANGEBYLEX",
+    "ZRANGEBYSCORE",
+    "ZRANK",
     "ZREM",
+    "ZREMRANGEBYSCORE",
+    "ZSCAN",
     "ZSCORE",
-    "TIME",
 ];
 
 /// Asks by a script that changes nothing, so that a user without the right to run scripts is
@@ -148,7 +165,7 @@ async fn check_rights(
 ) -> Result<(), OpenError> {
     let mut rights = cmd("EVAL");
     rights.arg(include_str!("rights.lua")).arg(1).arg(Names::new(&settings.prefix).meta());
-    rights.arg(&COMMANDS[..]);
+    rights.arg(COMMANDS);
     let missing: Result<Vec<String>, _> = rights.query_async(connection).await;
     let missing = missing.map_err(|error| link::refused(address, &error))?;
     if missing.is_empty() {
@@ -472,6 +489,34 @@ impl Server {
 mod tests {
     use super::*;
     use crate::store::shared::settings::Topology;
+
+    /// Whether a user may run scripts at all, and what the server tells of itself, is asked
+    /// apart.
+    const ASKED_APART: [&str; 7] =
+        ["CLUSTER", "CONFIG", "EVAL", "EVALSHA", "INFO", "SCRIPT", "SENTINEL"];
+
+    #[test]
+    fn every_command_that_is_run_is_among_those_that_are_asked_for() {
+        let here = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/shared"));
+        let files = std::fs::read_dir(here).expect("sources").map(|entry| entry.unwrap().path());
+        let mut run = std::collections::BTreeSet::new();
+        for file in files.filter(|file| file.is_file() && !file.ends_with("tests.rs")) {
+            let text = std::fs::read_to_string(&file).expect("a source is text");
+            let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+            for before in ["redis.call('", "redis.pcall('", "cmd(\"", ".run(\""] {
+                for (at, _) in text.match_indices(before) {
+                    let rest = &text[at + before.len()..];
+                    let end = rest.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(rest.len());
+                    run.insert(rest[..end].to_owned());
+                }
+            }
+        }
+        run.remove("");
+        assert!(run.len() > 30, "{run:?}");
+        run.retain(|command| !ASKED_APART.contains(&command.as_str()));
+        let unasked: Vec<_> = run.iter().filter(|it| !COMMANDS.contains(&it.as_str())).collect();
+        assert!(unasked.is_empty(), "{unasked:?}");
+    }
 
     fn warned(durability: Durability, replicas: u64) -> Vec<String> {
         let address = Address { host: "here".to_owned(), port: 6379 };
