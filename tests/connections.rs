@@ -50,6 +50,22 @@ async fn every_upstream_is_tried_and_told_of_in_the_order_of_the_file() {
     assert!(clear.requests().is_empty(), "nothing is asked of an upstream");
 }
 
+/// It waits for a request, which none is sent.
+#[tokio::test]
+async fn an_upstream_that_says_nothing_of_itself_is_good_however_little_time_it_has_to_connect() {
+    let silent = Upstream::raw(|mut wire| async move {
+        let _ = tokio::io::copy(&mut wire, &mut tokio::io::sink()).await;
+    })
+    .await;
+    let section = format!(
+        "[upstream.app]\nurl = \"{}\"\nconnect_timeout = \"100ms\"\n\
+         [[route]]\nupstream = \"app\"\n",
+        silent.url()
+    );
+    let (tried, code) = connections(&section).await;
+    assert_eq!((code, &tried[0]["state"]), (Some(0), &json!("good")), "{tried:?}");
+}
+
 #[tokio::test]
 async fn an_upstream_that_cannot_be_used_is_named_with_the_reason() {
     let distrusted = Upstream::http(Kind::TlsHttp1, ok).await;

@@ -1,5 +1,5 @@
 //! `check --connect`: whether what the configuration names can be reached from here.
-//! Nothing is sent to upstreams; the store is asked about itself and not changed.
+//! Upstreams are sent no request, only the beginning of a handshake; the store is asked about itself and not changed.
 
 use std::time::Duration;
 
@@ -145,31 +145,26 @@ async fn speaks_tls(host: &str, port: u16) -> bool {
 
 async fn reach_upstream(target: &HttpTarget, timeout: Duration) -> Found {
     let tls = upstream_tls(target)?;
+    let port = target.authority.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+    let host = target.authority.host().trim_start_matches('[').trim_end_matches(']');
     let connecting = async {
-        let port = target.authority.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
-        let host = target.authority.host().trim_start_matches('[').trim_end_matches(']');
         let tcp = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
         let peer = tcp.peer_addr().map_err(|error| error.to_string())?;
-        match tls {
-            None => {
-                // Whoever speaks HTTP answers what is no request, and no application sees it.
-                drop(tcp);
-                if speaks_tls(host, port).await {
-                    let words = "it speaks TLS on this port: write https:// in place of http://";
-                    return Err(words.to_owned());
-                }
-                Ok((peer.to_string(), Vec::new()))
-            }
+        match &tls {
+            None => Ok((peer.to_string(), Vec::new())),
             Some(tls) => {
-                let (spoken, warnings) = handshake(&tls, tcp).await?;
+                let (spoken, warnings) = handshake(tls, tcp).await?;
                 Ok((format!("{peer}, {spoken}"), warnings))
             }
         }
     };
-    match tokio::time::timeout(timeout, connecting).await {
-        Ok(reached) => reached,
-        Err(_) => Err(format!("no answer within {timeout:?}")),
+    let reached = tokio::time::timeout(timeout, connecting).await;
+    let reached = reached.unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))?;
+    // Whoever speaks HTTP answers what is no request, and no application sees it.
+    if tls.is_none() && speaks_tls(host, port).await {
+        return Err("it speaks TLS on this port: write https:// in place of http://".to_owned());
     }
+    Ok(reached)
 }
 
 /// The version of TLS and, if ALPN settled it, the protocol above.
