@@ -4,10 +4,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::support::client::{Client, Pair, sign_in};
-use crate::support::eventually;
 use crate::support::gateway::{ADMIN, ECHO, Gateway};
 use crate::support::installation::Installation;
+use crate::support::{eventually, within};
 
 /// All that a newcomer writes, on a port that is surely free.
 fn config() -> String {
@@ -86,6 +88,22 @@ async fn the_file_with_the_first_password_goes_when_another_is_set() {
     sign_in(&gateway, ADMIN, "a new one to sign in").await;
 }
 
+#[tokio::test]
+async fn the_file_with_the_first_password_goes_at_a_start_when_another_was_set_over_http() {
+    let mut gateway = start().await;
+    let password = kept_password(&gateway).await;
+    let file = gateway.path("data/admin_password");
+    gateway.restart().await;
+    let pair = sign_in(&gateway, ADMIN, &password).await;
+    assert!(file.exists(), "it holds");
+    let change = json!({ "current_password": password, "new_password": "Another1@password" });
+    let client = Client::bearer(&gateway, &pair.access);
+    client.post_json("/api/change-password", &change).await.expect(200);
+    gateway.restart().await;
+    gateway.wait_for_log(|line| line["message"] == "former first password removed").await;
+    assert!(!file.exists());
+}
+
 /// A password that is given is the one that counts, and needs no telling.
 #[tokio::test]
 async fn a_given_admin_password_is_taken_once_and_not_told() {
@@ -101,6 +119,33 @@ async fn a_given_admin_password_is_taken_once_and_not_told() {
     sign_in(&gateway, ADMIN, given).await;
     let later = Client::anonymous(&gateway).login(ADMIN, "another one, later").await;
     later.refused(401, "INVALID_CREDENTIALS");
+}
+
+/// A password that was shown once would be gone with it.
+#[tokio::test]
+async fn a_start_on_a_port_that_is_taken_makes_nothing() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it has one").to_string();
+    let place = Installation::new();
+    let ended = place.run(&["run", "--to", "echo", "--listen", &address], None).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("another process listens there"), "{ended:?}");
+    assert!(!place.path(".local").exists(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_store_without_an_administrator_is_said_at_the_start() {
+    let config = format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{ECHO}");
+    let place = Installation::new().file("config.toml", &config);
+    let added = place.run(&["user", "add", "ann"], Some("ann has this one\n")).await;
+    assert_eq!(added.status.code(), Some(0), "{added:?}");
+    let process = place.start(&["run", "--log-format", "json"], None);
+    let said = |lines: &[String]| {
+        let line = lines.iter().find(|line| line.contains("no account has the role admin"))?;
+        Some(line.clone())
+    };
+    let line = within("the warning", process.stdout.find(said)).await.expect("a warning");
+    assert!(line.contains("portcullis user roles NAME admin"), "{line}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::support::gateway::{ECHO, Gateway};
 use crate::support::installation::Installation;
+use crate::support::within;
 
 fn mode(path: &Path) -> u32 {
     path.metadata().expect("it is there").permissions().mode() & 0o777
@@ -63,6 +64,40 @@ async fn what_the_gateway_made_and_somebody_opened_is_closed_at_the_next_start()
         assert_eq!(line["was"], format!("{:04o}", right | 0o055), "{line}");
     }
     assert!(warnings(&gateway).await.is_empty(), "nothing is left to warn of");
+}
+
+#[tokio::test]
+async fn a_state_directory_with_a_certificate_of_ours_in_it_is_closed_too() {
+    let mut gateway = Gateway::builder()
+        .bare()
+        .arguments(&["--to", "echo", "--listen", "127.0.0.1:0"])
+        .start()
+        .await;
+    gateway.stop().await;
+    for parent in ["", ".local", ".local/state"] {
+        set_mode(&gateway.path(parent), 0o755);
+    }
+    let state = gateway.path(".local/state/portcullis");
+    assert!(state.join("certs/server.pem").exists(), "the layout that this is about");
+    set_mode(&state, 0o755);
+    gateway.restart().await;
+    assert_eq!(mode(&state), 0o700);
+}
+
+/// Its name begins as ours do.
+#[tokio::test]
+async fn a_project_whose_configuration_lies_beside_the_store_stays_open_and_in_git() {
+    let config = format!("[[listener]]\naddress = \"127.0.0.1:0\"\n[store]\npath = \".\"\n{ECHO}");
+    let place = Installation::new().file("portcullis.toml", &config);
+    set_mode(&place.path(""), 0o755);
+    let process =
+        place.start(&["run", "--config", "portcullis.toml", "--log-format", "json"], None);
+    let ready = |lines: &[String]| {
+        lines.iter().any(|line| line.contains("\"message\":\"ready\"")).then_some(())
+    };
+    within("the gateway to be ready", process.stdout.find(ready)).await.expect("it is ready");
+    assert_eq!(mode(&place.path("")), 0o755);
+    assert!(!place.path(".gitignore").exists());
 }
 
 #[tokio::test]

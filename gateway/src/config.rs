@@ -53,6 +53,7 @@ use page_origin::PageOrigin;
 use schemes::{Challenge, Schemes};
 use warning::Warning;
 
+pub use state::CERTS;
 pub use store::ADMIN_SOCKET;
 
 #[derive(Debug, Clone)]

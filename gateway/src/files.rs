@@ -66,6 +66,11 @@ fn words(error: &io::Error) -> Cow<'static, str> {
     .into()
 }
 
+/// Behind the name of a file that is not complete yet.
+pub const PARTIAL: &str = ".partial";
+/// What keeps a directory out of Git.
+pub const GIT_IGNORE: &str = ".gitignore";
+
 /// Secrets and certificates are much shorter.
 const MAX_READ_BYTES: u64 = 1 << 20;
 
@@ -164,7 +169,7 @@ impl Directory {
     pub fn keep_from_git(&self) {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let mode = Mode::from_raw_mode(0o600);
-        let made = rustix::fs::openat(&self.file, ".gitignore", flags | OFlags::CLOEXEC, mode);
+        let made = rustix::fs::openat(&self.file, GIT_IGNORE, flags | OFlags::CLOEXEC, mode);
         if let Ok(made) = made {
             let _ = File::from(made).write_all(b"*\n");
         }
@@ -357,7 +362,7 @@ pub fn unnamed(directory: &Path) -> Result<File, Fault> {
 /// Under which a file lies until it is whole.
 #[must_use]
 pub fn partial(name: &str) -> String {
-    format!("{name}.partial")
+    format!("{name}{PARTIAL}")
 }
 
 /// A path as a directory of ours and a name in it.

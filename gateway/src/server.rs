@@ -9,7 +9,7 @@ pub mod reach;
 mod sweeping;
 
 pub use first_account::FIRST_ACCOUNT;
-pub use own_files::{forget_password, judge_store};
+pub use own_files::{Forgotten, forget_password, holds_state, judge_store};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 
+use crate::auth::account::Account;
 use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
 use crate::auth::link::LinkPolicy;
@@ -83,7 +84,9 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 use crate::trust::Connector;
 
-use first_account::{FirstAccount, FirstPassword, PasswordPlace, make_admin, make_admin_later};
+use first_account::{
+    FirstAccount, FirstPassword, PasswordPlace, forget_former, make_admin, make_admin_later,
+};
 use sweeping::Sweeping;
 
 /// Why the gateway does not run. Printed once, with its causes.
@@ -237,6 +240,8 @@ pub async fn run(
 
     raise_descriptor_limit(&config);
     own_files::check(&config, Directory::find)?;
+    // Before a key, a store and a password are made that a taken port would leave behind.
+    let sockets = bind(&config)?;
     let directory = own_files::make_directory(&config)?;
     permissions::close_own(&config);
     tell(&config, Fact::State { path: config.store.directory.clone() });
@@ -256,15 +261,16 @@ pub async fn run(
     let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
     let (core, embedded) = open_core(&config, &secret, github, mailer(&config)?).await?;
     let core = Arc::new(core);
-    let admin = make_admin(&config, &core, place).await?;
+    let admin = {
+        let _lock = directory.lock();
+        make_admin(&config, &core, &directory, place).await?
+    };
     let late = matches!(admin, FirstAccount::Unknown);
     log_warnings(&warnings);
     match admin {
         FirstAccount::Made(password) => tell(&config, Fact::AdminMade(password)),
-        FirstAccount::Present if config.auth.admin_password.is_some() => {
-            tell(&config, Fact::AdminPasswordUnused);
-        }
-        FirstAccount::Present | FirstAccount::Unknown => {}
+        FirstAccount::Present => look_at_accounts(&config, &core, &directory, &mut tell),
+        FirstAccount::Unknown => {}
     }
     notices::give(&config, &core).await;
     let lifecycle = Lifecycle::default();
@@ -275,17 +281,9 @@ pub async fn run(
         Some(loaded) => loaded.server,
         None => certificates::no_certificate()?,
     });
-    let mut listeners = Vec::new();
-    for listener in &config.listeners {
-        let listen = |source| StartError::Listen { address: listener.address, source };
-        let bound = accept::bind(listener.address).map_err(listen)?;
-        let bound = TcpListener::from_std(bound).map_err(listen)?;
-        let address = bound.local_addr().map_err(listen)?;
-        listeners.push((listener, bound, address));
-    }
     // Whoever hears that it listens may command it.
     let socket = socket::serve(&directory, Arc::clone(&gateway), embedded)?;
-    for (listener, bound, address) in listeners {
+    for (listener, (socket, address)) in config.listeners.iter().zip(sockets) {
         let tls = listener.transport == Transport::Tls;
         let listening = Listening {
             gateway: Arc::clone(&gateway),
@@ -304,7 +302,7 @@ pub async fn run(
             },
             max_resets: config.limits.h2_resets,
         };
-        lifecycle.track(accept::run(Arc::new(listening), bound));
+        lifecycle.track(accept::run(Arc::new(listening), socket));
         tell(&config, Fact::Listening { address, tls });
     }
     let housekeeping =
@@ -332,6 +330,37 @@ pub async fn run(
     drop(socket);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A socket for each listener, in their order.
+fn bind(config: &Config) -> Result<Vec<(TcpListener, std::net::SocketAddr)>, StartError> {
+    let bind = |listener: &config::Listener| {
+        let listen = |source| StartError::Listen { address: listener.address, source };
+        let socket = accept::bind(listener.address).map_err(listen)?;
+        let socket = TcpListener::from_std(socket).map_err(listen)?;
+        let address = socket.local_addr().map_err(listen)?;
+        Ok((socket, address))
+    };
+    config.listeners.iter().map(bind).collect()
+}
+
+/// What an operator would not think of in a store that has accounts already.
+fn look_at_accounts(
+    config: &Config,
+    core: &Arc<Core>,
+    directory: &Directory,
+    tell: &mut impl FnMut(&Config, Fact),
+) {
+    if config.auth.admin_password.is_some() {
+        tell(config, Fact::AdminPasswordUnused);
+    }
+    if core.standing().count_accounts(Account::administers) == 0 {
+        let remedy = "portcullis user roles NAME admin gives it";
+        tracing::warn!(remedy, "no account has the role admin: the admin API has no user");
+    }
+    if let Some(kept) = own_files::kept_password(directory) {
+        tokio::spawn(forget_former(config.clone(), Arc::clone(core), kept));
+    }
 }
 
 /// Everything that `check` looks at beyond the file itself, without changing

@@ -125,22 +125,37 @@ class Service:
                 connection.close()
                 gateway.send_signal(signal.SIGTERM)
                 require(gateway.wait(DEADLINE) == 0, "it does not stop cleanly")
+                self.is_found_by_root()
+                self.forgets_the_first_password()
             finally:
                 gateway.kill()
                 gateway.wait()
         self.keeps_to_its_state(given)
         return password
 
-    def is_found_by_root(self):
+    def by_root(self, *command, **more):
         """Commands beside it, which are told nothing."""
-        found = subprocess.run(
-            [GATEWAY, "user", "list"],
+        return subprocess.run(
+            [GATEWAY, *command],
             env={"HOME": "/root"},
             preexec_fn=self.enter,
             capture_output=True,
             text=True,
+            **more,
         )
+
+    def is_found_by_root(self):
+        """Whether it runs or has stopped."""
+        found = self.by_root("user", "list")
         require("admin" in found.stdout, f"root's commands do not find it: {found.stderr}")
+
+    def forgets_the_first_password(self):
+        kept = self.state / "admin_password"
+        if not kept.exists():
+            return
+        changed = self.by_root("user", "passwd", "admin", input=kept.read_text())
+        require(changed.returncode == 0, f"root sets no password: {changed.stderr}")
+        require(not kept.exists(), f"the former password stays: {changed.stderr}")
 
     def begins_nothing_anew(self, command):
         """Beside what version 0.1 left, in data of the working directory."""

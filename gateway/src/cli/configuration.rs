@@ -14,7 +14,8 @@ use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load, load_with_setti
 use crate::config::problem::{Position, Problems, Report};
 use crate::config::record::Settings;
 use crate::config::unknown::UNKNOWN_KEY;
-use crate::config::{ADMIN_SOCKET, Access, Config, DirectoryChoice};
+use crate::config::{Access, Config, DirectoryChoice};
+use crate::server;
 
 use super::input::read_at_most;
 use super::output::{fail, say};
@@ -262,18 +263,26 @@ pub(super) fn load_from(
 pub(super) fn configure_store(place: &Place) -> Result<Config, ExitCode> {
     let options = RunOptions { to: Some("echo".to_owned()), ..RunOptions::default() };
     let mut config = configure(place, options, Files::NotNeeded)?;
-    // Only the service manager's own processes are told where it keeps state.
+    // Only the service manager's own processes are told where it keeps state, of a gateway
+    // that runs or that it has stopped.
     let service = Path::new(SERVICE_STATE);
-    let is_here = |directory: &Path| directory.join(ADMIN_SOCKET).exists();
     if config.store.chosen == DirectoryChoice::Conventional
-        && place.config.is_none()
-        && !is_here(&config.store.directory)
-        && is_here(service)
+        && may_be_the_service(place)
+        && !server::holds_state(&config.store.directory)
+        && server::holds_state(service)
     {
         service.clone_into(&mut config.store.directory);
         config.store.former = None;
     }
     Ok(config)
+}
+
+/// A configuration that somebody names, or that lies in the working directory, is another
+/// gateway's.
+fn may_be_the_service(place: &Place) -> bool {
+    chosen(place).is_none_or(|(path, choice)| {
+        choice == Choice::Conventional && path == Path::new(CONVENTIONAL[1])
+    })
 }
 
 /// The roles that routes ask for; `None` when the configuration cannot be read as a whole,

@@ -4,7 +4,7 @@ use crate::admin::Request;
 use crate::admin::record::{Record, State, User};
 use crate::auth::account::{ADMIN_ROLE, DEFAULT_ROLE};
 use crate::config::value::nearest;
-use crate::server;
+use crate::server::{self, Forgotten};
 
 use super::Place;
 use super::commands::Thing;
@@ -52,10 +52,20 @@ impl Remarks {
             warn_without_administrator(desk);
         }
         // Nobody is to look for a password there that is none any more.
-        if self.first_password_replaced
-            && let Some(path) = server::forget_password(desk.config())
-        {
-            complain(&format!("{} held the former password and is removed", path.display()));
+        if self.first_password_replaced {
+            match server::forget_password(desk.config()) {
+                Forgotten::Absent => {}
+                Forgotten::Removed(path) => {
+                    complain(&format!(
+                        "{} held the former password and is removed",
+                        path.display()
+                    ));
+                }
+                Forgotten::Left(path) => complain(&format!(
+                    "warning: {} holds the former password; remove it",
+                    path.display()
+                )),
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::record::FallbackSource;
 /// A store's directory beside a configuration file, and before that where it was started.
 const DATA: &str = "data";
 /// Of a certificate that the gateway makes itself.
-const CERTS: &str = "certs";
+pub const CERTS: &str = "certs";
 /// Where systemd says that a unit keeps state.
 const STATE_VARIABLE: &str = "STATE_DIRECTORY";
 const PROGRAM: &str = "portcullis";

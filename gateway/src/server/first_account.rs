@@ -11,9 +11,11 @@ use crate::auth::ports::{Creation, Entropy, StoreState};
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::crypto::entropy::SystemEntropy;
-use crate::crypto::passwords::hash_now;
+use crate::crypto::passwords::{hash_now, verify_now};
+use crate::files::Directory;
 
-use super::{StartError, own_files};
+use super::StartError;
+use super::own_files::{self, Forgotten};
 
 /// Its name.
 pub const FIRST_ACCOUNT: &str = "admin";
@@ -49,10 +51,12 @@ pub(super) enum FirstAccount {
     Unknown,
 }
 
-/// The first account of an empty store.
+/// The first account of an empty store. Whoever calls it has locked the directory: of two
+/// first starts at once, the password that is kept is that of the account that was made.
 pub(super) async fn make_admin(
     config: &Config,
     core: &Core,
+    directory: &Directory,
     place: PasswordPlace,
 ) -> Result<FirstAccount, StartError> {
     match core.store().list_accounts(None, 1).await {
@@ -71,15 +75,31 @@ pub(super) async fn make_admin(
                 PasswordPlace::Terminal => FirstPassword::Shown(password.clone()),
                 // Before there is an account that nobody could use.
                 PasswordPlace::File => {
-                    FirstPassword::Kept(own_files::keep_password(config, &password)?)
+                    FirstPassword::Kept(own_files::keep_password(config, directory, &password)?)
                 }
             };
             (password, told)
         }
     };
-    let hash = hash_now(&password, config.auth.bcrypt_cost).ok_or_else(|| {
-        StartError::Admin(StoreError::Unavailable("the password could not be hashed".to_owned()))
-    })?;
+    let created = create(config, core, password).await;
+    if let (FirstPassword::Kept(_), Err(_) | Ok(Creation::NameTaken)) = (&told, &created) {
+        let _ = own_files::forget_password(config);
+    }
+    match created.map_err(StartError::Admin)? {
+        Creation::Created => Ok(FirstAccount::Made(told)),
+        // Another replica was first.
+        _ => Ok(FirstAccount::Present),
+    }
+}
+
+async fn create(config: &Config, core: &Core, password: Secret) -> Result<Creation, StoreError> {
+    let cost = config.auth.bcrypt_cost;
+    // Later, requests are served beside it.
+    let hash = tokio::task::spawn_blocking(move || hash_now(&password, cost)).await;
+    let hash = hash
+        .ok()
+        .flatten()
+        .ok_or_else(|| StoreError::Unavailable("the password could not be hashed".to_owned()))?;
     let account = Account {
         roles: vec![ADMIN_ROLE.to_owned()],
         password: Some(hash),
@@ -89,16 +109,7 @@ pub(super) async fn make_admin(
             core.clock().now(),
         )
     };
-    match core.store().create_account(account).await.map_err(StartError::Admin)? {
-        Creation::Created => Ok(FirstAccount::Made(told)),
-        // Another replica was first.
-        _ => {
-            if let FirstPassword::Kept(_) = told {
-                own_files::forget_password(config);
-            }
-            Ok(FirstAccount::Present)
-        }
-    }
+    core.store().create_account(account).await
 }
 
 /// Makes the first account once the shared store can be asked. Nobody would see a password
@@ -111,20 +122,44 @@ pub(super) async fn make_admin_later(config: Config, core: Arc<Core>) {
         if !live(&core) {
             continue;
         }
-        if config.auth.admin_password.is_none() {
-            if matches!(core.store().list_accounts(None, 1).await, Ok(found) if found.is_empty()) {
-                tracing::warn!("there is no account yet: portcullis user add admin --role admin");
-            }
-            return;
+        match make_given(&config, &core).await {
+            Ok(()) => return,
+            // It says itself when it is lost and when it is there again.
+            Err(error) => tracing::debug!(%error, "first account not made yet"),
         }
-        match make_admin(&config, &core, PasswordPlace::File).await {
-            Ok(FirstAccount::Made(_)) => {
+    }
+}
+
+async fn make_given(config: &Config, core: &Core) -> Result<(), StoreError> {
+    if !core.store().list_accounts(None, 1).await?.is_empty() {
+        return Ok(());
+    }
+    match config.auth.admin_password.clone() {
+        None => tracing::warn!("there is no account yet: portcullis user add admin --role admin"),
+        Some(password) => {
+            if let Creation::Created = create(config, core, password).await? {
                 tracing::info!("account admin made with the given password");
-                return;
             }
-            Ok(FirstAccount::Present) => return,
-            Ok(FirstAccount::Unknown) | Err(_) => {}
         }
+    }
+    Ok(())
+}
+
+/// Removes the password that is kept for its reader when the account has another by now, or is
+/// gone: somebody has set it over HTTP, or by a link.
+pub(super) async fn forget_former(config: Config, core: Arc<Core>, kept: Secret) {
+    let account = core.standing().account_by_name(FIRST_ACCOUNT);
+    let hash = account.and_then(|account| account.password.clone());
+    let holds = match hash {
+        Some(hash) => {
+            let verified = tokio::task::spawn_blocking(move || verify_now(&hash, &kept)).await;
+            // One that cannot be judged stays.
+            verified.unwrap_or(true)
+        }
+        None => false,
+    };
+    if !holds && let Forgotten::Removed(path) = own_files::forget_password(&config) {
+        tracing::info!(path = %path.display(), "former first password removed");
     }
 }
 

@@ -1,18 +1,19 @@
 //! What lies where the gateway keeps its own files: judged before anything is read or made
 //! there, by every start, every `check` and every command.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::auth::secret::Secret;
 use crate::config::warning::{self, Warning};
-use crate::config::{ADMIN_SOCKET, Config};
+use crate::config::{ADMIN_SOCKET, CERTS, Config};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 use crate::edge::certificates;
 use crate::files::{self, Directory, Fault, Find, Kind};
 use crate::store::embedded;
 
-use super::{Fact, StartError, needs_certificate, permissions};
+use super::{Fact, StartError, needs_certificate};
 
 const STORE_PATH: &str = "store.path";
 const SECRET: &str = "secret_key";
@@ -111,8 +112,25 @@ fn former_state(config: &Config) -> Option<&Path> {
     config.store.former.as_deref().filter(|former| holds_state(former))
 }
 
-fn holds_state(directory: &Path) -> bool {
-    [SECRET, embedded::FILE].iter().any(|name| directory.join(name).exists())
+/// Whether a gateway has its state in a directory, whether it runs or not.
+#[must_use]
+pub fn holds_state(directory: &Path) -> bool {
+    [SECRET, embedded::FILE, ADMIN_SOCKET].iter().any(|name| directory.join(name).exists())
+}
+
+/// Whether nothing else lies in a directory. The operator's own may be named as well.
+pub(super) fn holds_only_ours(directory: &Path) -> bool {
+    let is_ours = |entry: io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_ours))
+    };
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.all(is_ours))
+}
+
+fn is_ours(name: &str) -> bool {
+    let whole = name.strip_suffix(files::PARTIAL).unwrap_or(name);
+    [SECRET, ADMIN_PASSWORD].contains(&whole)
+        || [embedded::FILE, embedded::PARTIAL, ADMIN_SOCKET, files::GIT_IGNORE, CERTS]
+            .contains(&name)
 }
 
 /// As whoever reads it in another directory needs it.
@@ -155,7 +173,7 @@ pub(super) fn check(config: &Config, find: Find) -> Result<(), StartError> {
 pub(super) fn make_directory(config: &Config) -> Result<Directory, Fault> {
     let directory = Directory::make(&config.store.directory, 0o700, STORE_PATH)?;
     // Not where other things lie, which somebody may want to keep.
-    if permissions::holds_only_our_files(&config.store.directory) {
+    if holds_only_ours(&config.store.directory) {
         directory.keep_from_git();
     }
     Ok(directory)
@@ -165,18 +183,46 @@ pub(super) fn make_directory(config: &Config) -> Result<Directory, Fault> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn keep_password(config: &Config, password: &Secret) -> Result<PathBuf, Fault> {
-    let directory = Directory::make(&config.store.directory, 0o700, STORE_PATH)?;
+pub(super) fn keep_password(
+    config: &Config,
+    directory: &Directory,
+    password: &Secret,
+) -> Result<PathBuf, Fault> {
     directory.write(ADMIN_PASSWORD, format!("{}\n", password.expose()).as_bytes(), 0o600)?;
     Ok(config.store.directory.join(ADMIN_PASSWORD))
 }
 
-/// Removes the first administrator's password, which is no account's any more or never was;
-/// answers from where.
-pub fn forget_password(config: &Config) -> Option<PathBuf> {
-    let directory = Directory::find(&config.store.directory, STORE_PATH).ok()??;
-    directory.remove(ADMIN_PASSWORD).ok()?;
-    Some(config.store.directory.join(ADMIN_PASSWORD))
+/// What has become of the file with the first administrator's password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forgotten {
+    /// There was none.
+    Absent,
+    Removed(PathBuf),
+    Left(PathBuf),
+}
+
+/// Removes the first administrator's password, once it is no account's any more. Root does so
+/// in the directory of the user whose gateway it commands.
+#[must_use]
+pub fn forget_password(config: &Config) -> Forgotten {
+    let path = config.store.directory.join(ADMIN_PASSWORD);
+    let removed = match Directory::look(&config.store.directory, STORE_PATH) {
+        Ok(None) => return Forgotten::Absent,
+        Ok(Some(directory)) => match directory.judge(ADMIN_PASSWORD, Kind::File) {
+            Ok(false) => return Forgotten::Absent,
+            Ok(true) => directory.remove(ADMIN_PASSWORD),
+            Err(fault) => Err(fault),
+        },
+        Err(fault) => Err(fault),
+    };
+    if removed.is_ok() { Forgotten::Removed(path) } else { Forgotten::Left(path) }
+}
+
+/// The password that is kept for whoever reads it, if there is one.
+pub(super) fn kept_password(directory: &Directory) -> Option<Secret> {
+    let bytes = directory.read(ADMIN_PASSWORD).ok()??;
+    let text = String::from_utf8(bytes).ok().map(Secret::new)?;
+    Some(text.expose().trim_end().into())
 }
 
 /// The configured secret, or the one kept beside the store, made at the first start.

@@ -13,6 +13,8 @@ use crate::config::{Config, SecretFile, SelfSigned};
 use crate::edge::certificates;
 use crate::store::embedded::Location;
 
+use super::own_files;
+
 /// A directory or file that the gateway made, with the mode it is made with.
 struct Own {
     path: PathBuf,
@@ -38,7 +40,7 @@ fn open_to_others(config: &Config) -> Vec<(Own, Metadata)> {
     if tls.self_signed == SelfSigned::WhenMissing && certificates::is_own(&tls.certificate) {
         own.push(Own { path: tls.key.clone(), mode: FILE });
     }
-    if holds_only_our_files(directory) {
+    if own_files::holds_only_ours(directory) {
         own.push(Own { path: directory.clone(), mode: DIRECTORY });
     }
     let open = |own: Own| {
@@ -48,20 +50,6 @@ fn open_to_others(config: &Config) -> Vec<(Own, Metadata)> {
         open.then_some((own, metadata))
     };
     own.into_iter().filter_map(open).collect()
-}
-
-/// Whether the directory is ours to close: the operator's own may be named as well.
-pub(super) fn holds_only_our_files(directory: &Path) -> bool {
-    let is_ours = |entry: io::Result<std::fs::DirEntry>| {
-        let name = entry.map(|entry| entry.file_name());
-        name.is_ok_and(|name| {
-            let name = name.to_string_lossy();
-            ["portcullis.", "secret_key", "admin.sock", "admin_password", ".gitignore"]
-                .iter()
-                .any(|own| name.starts_with(own))
-        })
-    };
-    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.all(is_ours))
 }
 
 /// Whether others come to the file at all: no directory on the way to it keeps them out,
