@@ -16,6 +16,7 @@ mod exposure;
 pub mod file;
 mod form;
 mod github;
+mod hide;
 pub mod identity;
 mod limits;
 mod links;

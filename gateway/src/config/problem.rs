@@ -1,8 +1,9 @@
 //! Everything that is wrong with a configuration, each with its place.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
+
+use super::hide;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,57 +117,51 @@ pub(super) fn render_one(out: &mut String, file: &str, text: &str, problem: &Pro
     let _ = writeln!(out, "{}: {key}{message}", place_of(file, text, &problem.origin));
     if let Origin::File(span) = &problem.origin {
         let place = Place::of(text, span);
-        let carets = "^".repeat(place.width);
-        let _ = writeln!(out, "{:>5} | {}", place.line, without_secrets(place.text))
-            .and_then(|()| writeln!(out, "      | {}{carets}", " ".repeat(place.column - 1)));
+        let shown = hide::line(place.text);
+        let window = Window::around(&shown, place.column - 1, place.width);
+        let carets = "^".repeat(window.width);
+        let _ = writeln!(out, "{:>5} | {}", place.line, window.text)
+            .and_then(|()| writeln!(out, "      | {}{carets}", " ".repeat(window.start)));
     }
     if let Some(help) = &problem.help {
         let _ = writeln!(out, "      = {}", on_one_line(help));
     }
 }
 
+/// What is shown of a line: a file of another kind may have a very long one.
+struct Window {
+    text: String,
+    /// Where the place begins in it, in characters.
+    start: usize,
+    width: usize,
+}
+
+impl Window {
+    /// Characters at most.
+    const WIDTH: usize = 120;
+    /// Before the place, where the line does not fit.
+    const BEFORE: usize = 40;
+
+    fn around(line: &str, start: usize, width: usize) -> Self {
+        if line.chars().count() <= Self::WIDTH {
+            return Self { text: line.to_owned(), start, width };
+        }
+        let from = start.saturating_sub(Self::BEFORE);
+        let mut text: String = line.chars().skip(from).take(Self::WIDTH).collect();
+        let mut start = start - from;
+        if from > 0 {
+            text.insert(0, '…');
+            start += 1;
+        }
+        text.push('…');
+        let width = width.min((Self::WIDTH + 1).saturating_sub(start)).max(1);
+        Self { text, start, width }
+    }
+}
+
 /// A key in quotes may hold a line end, which would look like the end of what is said.
 fn on_one_line(text: &str) -> String {
-    without_secrets(text).replace(char::is_control, "\u{fffd}")
-}
-
-/// Secrets do not belong into the file, but what stands in the wrong place must not go
-/// on into a log: who is named in a URL, and what is given to a key that is called after
-/// a secret. A character becomes a star, so that what follows stays where it was.
-fn without_secrets(text: &str) -> Cow<'_, str> {
-    let mut hidden = Vec::new();
-    if let Some(at) = text.rfind('@')
-        && ["url", "://", "redis"].iter().any(|mark| text.contains(mark))
-    {
-        let start = match text.find("://") {
-            Some(scheme) if scheme < at => scheme + "://".len(),
-            _ => value_begins(text, text.find(['=', '"']).unwrap_or(0)),
-        };
-        hidden.push(start..at);
-    }
-    for word in ["password", "passwd", "secret"] {
-        for (start, _) in text.match_indices(word) {
-            let rest = &text[start + word.len()..];
-            let key = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
-            let assigned = key.trim_start_matches(['"', '\'', ' ']);
-            // The path of a file is no secret.
-            if assigned.starts_with('=') && !rest[..rest.len() - key.len()].ends_with("_file") {
-                hidden.push(value_begins(text, text.len() - assigned.len())..text.len());
-            }
-        }
-    }
-    if hidden.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    let star = |(at, character): (usize, char)| {
-        if hidden.iter().any(|range| range.contains(&at)) { '*' } else { character }
-    };
-    Cow::Owned(text.char_indices().map(star).collect())
-}
-
-/// What follows an equals sign or a quotation mark.
-fn value_begins(text: &str, mark: usize) -> usize {
-    text.len() - text[mark..].trim_start_matches(['=', ' ', '"', '\'']).len()
+    hide::prose(text).replace(char::is_control, "\u{fffd}")
 }
 
 /// A place in a text as people count it: lines and characters from one.
@@ -205,25 +200,25 @@ pub(super) fn floor_boundary(text: &str, at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::without_secrets;
+    use super::*;
 
     #[test]
-    fn a_secret_in_the_wrong_place_is_not_shown() {
-        for (line, shown) in [
-            (r#"url = "redis://gate:pw@h:1/0""#, r#"url = "redis://*******@h:1/0""#),
-            (r#"url = "redis://a:p/@"w@h""#, r#"url = "redis://*******@h""#),
-            (r#"url = "redis:/a:pw@h""#, r#"url = "***********@h""#),
-            ("url = redis://a:é@h", "url = redis://***@h"),
-            (r#"burst = "many" # ask ops@example"#, r#"burst = "many" # ask ops@example"#),
-            (r#"url = "http://127.0.0.1:3000""#, r#"url = "http://127.0.0.1:3000""#),
-            (r#"password = "pw""#, r#"password = "***"#),
-            (r#"store = { "password"= 'pw' }"#, r#"store = { "password"= '*****"#),
-            (r#"secret_key="pw""#, r#"secret_key="***"#),
-            (r#"password_file = "pw.txt""#, r#"password_file = "pw.txt""#),
-            ("client_secret_file = 7", "client_secret_file = 7"),
-            ("store.password: unknown key", "store.password: unknown key"),
-        ] {
-            assert_eq!(without_secrets(line), shown);
-        }
+    fn of_a_long_line_what_is_around_the_place_is_shown() {
+        let line = format!("a = {}x{}", "é".repeat(200), "ü".repeat(300_000));
+        let text = format!("[t]\n{line}\n");
+        let at = text.find('x').unwrap();
+        let problem = Problem {
+            origin: Origin::File(at..text.len()),
+            key: String::new(),
+            message: "wrong".to_owned(),
+            help: None,
+        };
+        let rendered = Problems::render("f", &text, &[problem]).rendered;
+        let lines: Vec<&str> = rendered.lines().collect();
+        assert_eq!(lines[0], "f:2:205: wrong");
+        assert!(lines[1].chars().count() < 140, "{}", lines[1]);
+        let under = |line: &str| line.chars().skip(8).collect::<Vec<_>>();
+        let caret = under(lines[2]).iter().position(|c| *c == '^').unwrap();
+        assert_eq!(under(lines[1])[caret], 'x', "{rendered}");
     }
 }

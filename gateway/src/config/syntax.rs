@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use toml::de::Error;
 
+use super::hide;
 use super::problem::{Origin, Problem, floor_boundary};
 use lists::{inline_table, list, list_above};
 
@@ -54,7 +55,16 @@ pub(super) fn problems(text: &str, errors: &[Error]) -> Vec<Problem> {
             continue;
         }
         last_line = Some(line.start);
-        let mistake = if duplicate { twice(text, &line, &span) } else { judge(text, &line, &span) };
+        let mut mistake =
+            if duplicate { twice(text, &line, &span) } else { judge(text, &line, &span) };
+        // What to write repeats what is written.
+        if hide::hides(line.text) {
+            mistake.help = Some(
+                "write a key, `=` and its value; what is secret stands in a file of its own, or in \
+                 the environment"
+                    .to_owned(),
+            );
+        }
         let is_last = mistake.reach == Reach::Rest;
         found.push(problem(mistake));
         if is_last {
@@ -115,6 +125,10 @@ fn other_format(text: &str) -> Option<Mistake> {
     let help = "write tables and keys, like [limits] on one line and burst = 60 on the next";
     if said.starts_with('{') {
         return Some(open(line.whole(), "this is JSON, and TOML was expected", help.to_owned()));
+    }
+    if said.starts_with("-----BEGIN ") {
+        let help = "name the configuration; certificates and keys are named in it";
+        return Some(open(line.whole(), "this is PEM, and TOML was expected", help.to_owned()));
     }
     let is_key = |key: &str| {
         !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
@@ -322,10 +336,20 @@ fn assignment(
 /// A text in quotation marks.
 fn in_quotes(line: &Line<'_>, key: &str, value: &str) -> Mistake {
     let mark = &value[..1];
-    if let Some(inside) = value.strip_prefix(&mark.repeat(3)) {
-        let help = format!("write {mark}{mark}{mark} where it ends");
-        let place = line.span(&value[..value.len() - inside.len()]);
-        return open(place, "a text of several lines does not end", help);
+    let marks = mark.repeat(3);
+    if let Some(inside) = value.strip_prefix(&marks) {
+        let Some((text, rest)) = inside.split_once(&marks) else {
+            let help = format!("write {marks} where it ends");
+            let place = line.span(&value[..3]);
+            return open(place, "a text of several lines does not end", help);
+        };
+        let rest = rest.trim();
+        if !rest.is_empty() && !rest.starts_with('#') {
+            return behind_value(line, key, &value[..6 + text.len()], rest);
+        }
+        let help = "write \'\'\'…\'\'\', where `\\` stands for itself".to_owned();
+        let message = "`\\` begins an escape in \"\"\"…\"\"\", and this is none";
+        return mistake(line.span(value), message, help);
     }
     let Some(end) = end_of_text(value) else {
         let text = value[1..].trim_end();
@@ -397,10 +421,19 @@ fn bare_value(line: &Line<'_>, key: &str, value: &str) -> Mistake {
     }
     let digits = said.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
     if digits {
-        let number = said.trim_start_matches(['0', '_']);
+        let number: String = said.split('_').collect();
+        let number = number.trim_start_matches('0');
         let number = if number.is_empty() { "0" } else { number };
         let help = format!("write {key} = {number}");
-        return mistake(place, "a number does not begin with 0", help);
+        let message = match said.as_bytes() {
+            [b'0', _, ..] => "a number does not begin with 0",
+            _ if said.contains('_') => "`_` stands between two digits of a number",
+            _ => {
+                let help = "look whether a part of its name has a value already".to_owned();
+                return mistake(line.span(key), format!("`{key}` cannot stand here"), help);
+            }
+        };
+        return mistake(place, message, help);
     }
     let message = if said.starts_with(|c: char| c.is_ascii_digit()) {
         "this is no number, and text must be in quotation marks"
