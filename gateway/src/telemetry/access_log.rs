@@ -12,6 +12,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
+use crate::auth::api_key::PREFIX;
 use crate::auth::principal::Principal;
 use crate::auth::text::is_hidden;
 use crate::auth::time::Timestamp;
@@ -165,7 +166,7 @@ impl AccessRecord {
             request_id: &self.request_id,
             client: self.client,
             method: self.method.as_str(),
-            path: self.target.path(),
+            path: &without_credentials(self.target.path()),
             protocol: self.protocol,
             tls: self.tls,
             alpn: self.alpn,
@@ -234,7 +235,8 @@ impl AccessRecord {
         if columns(&client) + MIN_PATH_COLUMNS > room {
             client.clear();
         }
-        let path = escape(self.target.path());
+        let path = without_credentials(self.target.path());
+        let path = escape(&path);
         let path = shorten(&path, room.saturating_sub(columns(&client)).max(8));
         let (status, reason) = (status.to_string(), colors.paint(paint, reason));
         let status = colors.paint(paint, &status);
@@ -268,13 +270,34 @@ impl AccessRecord {
             user.replace(' ', "_"),
             common_log_time(self.at),
             self.method,
-            quotable(self.target.path()),
+            quotable(&without_credentials(self.target.path())),
             self.status.as_u16(),
             self.bytes_out,
-            quotable(referer),
+            quotable(&without_credentials(referer)),
             quotable(&written(agent.and_then(|agent| agent.user_agent.as_ref()))),
         );
     }
+}
+
+/// The beginning of a JSON object in Base64, as the head of a token is.
+const TOKEN: &str = "eyJ";
+
+/// The path, without the text of a key or a token that somebody has written into it. A
+/// credential is longer than the most of paths.
+fn without_credentials(path: &str) -> Cow<'_, str> {
+    const SHORTEST: usize = 24;
+    if path.len() < SHORTEST || !(path.contains(PREFIX) || path.contains(TOKEN)) {
+        return Cow::Borrowed(path);
+    }
+    let is_token = |segment: &str| {
+        segment.starts_with(TOKEN) && segment.bytes().filter(|byte| *byte == b'.').count() >= 2
+    };
+    let segment = |segment: &str| match segment.find(PREFIX) {
+        Some(at) => format!("{}…", &segment[..at + PREFIX.len()]),
+        None if is_token(segment) => format!("{TOKEN}…"),
+        None => segment.to_owned(),
+    };
+    Cow::Owned(path.split('/').map(segment).collect::<Vec<_>>().join("/"))
 }
 
 /// The beginning and the end of a text that is longer than so many characters.

@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use proptest::prelude::*;
 
-use super::{AccessRecord, Agent, Decision, shorten};
+use super::{AccessRecord, Agent, Decision, shorten, without_credentials};
 use crate::auth::time::Timestamp;
 use crate::pipeline::reason::explanations::EXPLANATIONS;
 use crate::telemetry::log::{Colors, Style};
@@ -148,5 +148,25 @@ fn a_long_text_keeps_its_beginning_and_its_end() {
         ("abc", 1, "…"),
     ] {
         assert_eq!(shorten(text, columns), short, "{text} {columns}");
+    }
+}
+
+#[test]
+fn a_credential_that_stands_in_a_path_is_not_logged() {
+    let key = "sk_live_abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG0a1b2c";
+    let token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl";
+    for (path, logged) in [
+        (format!("/{key}"), "/sk_live_…"),
+        (format!("/v1/{key}/things"), "/v1/sk_live_…/things"),
+        (format!("/ws/token={key}"), "/ws/token=sk_live_…"),
+        (format!("/ws/{token}/x"), "/ws/eyJ…/x"),
+        (
+            "/a/path/that/is/long/enough/to/be/one".to_owned(),
+            "/a/path/that/is/long/enough/to/be/one",
+        ),
+        ("/eyJust-a-name/that-is-no-token".to_owned(), "/eyJust-a-name/that-is-no-token"),
+        ("/".to_owned(), "/"),
+    ] {
+        assert_eq!(without_credentials(&path), logged);
     }
 }
