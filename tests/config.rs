@@ -214,8 +214,13 @@ const MISTAKES: &[Mistake] = &[
     ("[limits]\nwait = ^\"2m\"\n", "limits.wait: expected a duration", None),
     (
         "[[route]]\nupstream = \"echo\"\nrate = ^\"non\"\n",
-        "route.rate: expected one of `none`",
+        "route.rate: expected `none` or a table",
         Some("did you mean `none`?"),
+    ),
+    (
+        "[[route]]\nupstream = \"echo\"\nrate = ^\"5/s\"\n",
+        "route.rate: expected `none` or a table",
+        Some("write rate = { requests_per_second = 5 }"),
     ),
     (
         "[[route]]\nupstream = \"echo\"\nws_token = true\nrate = ^\"none\"\n",

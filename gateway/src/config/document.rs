@@ -27,6 +27,9 @@ use super::value::{
 };
 use super::warning::Kind;
 
+/// Unknown keys that are told of.
+const MANY: usize = 50;
+
 /// One table of the document, or the absence of it.
 pub struct Section<'d> {
     reader: Reader,
@@ -524,6 +527,10 @@ impl<'d> Section<'d> {
         for (key, _) in table {
             let name: &str = key.get_ref();
             if !asked.contains(&name) {
+                // A file of another kind has as many as it has lines.
+                if self.reader.problems() >= MANY {
+                    return;
+                }
                 let help = unknown::help(name, &asked);
                 self.note(Origin::File(key.span()), name, UNKNOWN_KEY, help);
             }

@@ -14,7 +14,7 @@ const LONG_RUN: usize = 16;
 
 /// A line of a file. One that gives no key a value may be of a file of keys.
 pub(super) fn line(text: &str) -> Cow<'_, str> {
-    let mut hidden = users_of_urls(text);
+    let mut hidden: Vec<_> = user_of_url(text).into_iter().collect();
     hidden.extend(values(text, |rest| match rest.chars().next() {
         Some('=' | ':') => true,
         Some(first) => first.is_whitespace(),
@@ -29,7 +29,7 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
 
 /// What is said of it, in which a key is assigned by `=` alone.
 pub(super) fn prose(text: &str) -> Cow<'_, str> {
-    let mut hidden = users_of_urls(text);
+    let mut hidden: Vec<_> = user_of_url(text).into_iter().collect();
     hidden.extend(values(text, |rest| rest.trim_start().starts_with('=')));
     star(text, &hidden)
 }
@@ -50,17 +50,17 @@ fn star<'t>(text: &'t str, hidden: &[Range<usize>]) -> Cow<'t, str> {
 }
 
 /// Who is named in a URL, and by what password.
-fn users_of_urls(text: &str) -> Vec<Range<usize>> {
-    let Some(at) = text.rfind('@') else { return Vec::new() };
+fn user_of_url(text: &str) -> Option<Range<usize>> {
+    let at = text.rfind('@')?;
     if !["url", "://", "redis"].iter().any(|mark| text.contains(mark)) {
-        return Vec::new();
+        return None;
     }
     let start = match text.find("://") {
         Some(scheme) if scheme < at => scheme + "://".len(),
         _ => value_begins(text, text.find(['=', '"']).unwrap_or(0)),
     };
     // What is written behind it is no part of a URL, such as the `@` of a comment.
-    if start < at { vec![start..at] } else { Vec::new() }
+    (start < at).then_some(start..at)
 }
 
 /// The values of keys that are called after a secret.

@@ -103,7 +103,11 @@ impl Reader {
         if self.unreadable.iter().any(|unreadable| unreadable == name) {
             let origin = Origin::Environment(name.to_owned());
             let help = "write it in UTF-8, or unset it";
-            self.note(origin, "", "the value is not UTF-8 text", help);
+            // Whoever asks again is told no more.
+            let is_noted = |problem: &Problem| problem.origin == origin;
+            if !self.problems.borrow().iter().any(is_noted) {
+                self.note(origin, "", "the value is not UTF-8 text", help);
+            }
         }
         let value = self.environment.get(name)?.clone();
         Some(Located { value, origin: Origin::Environment(name.to_owned()) })
@@ -151,6 +155,11 @@ impl Reader {
     /// What was asked for and found.
     pub(super) fn settings(&self) -> RefMut<'_, Settings> {
         self.settings.borrow_mut()
+    }
+
+    /// How many have been noted.
+    pub(super) fn problems(&self) -> usize {
+        self.problems.borrow().len()
     }
 
     #[must_use]

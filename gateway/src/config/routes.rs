@@ -13,7 +13,7 @@ use super::form::{read_host, read_path};
 use super::page_origin::read_origins;
 use super::problem::Origin;
 use super::reader::{Located, Reader};
-use super::record::{fixed, no_items};
+use super::record::{Takes, fixed, no_items};
 use super::schemes::{check_beside, read_challenge, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
 use super::value::nearest;
@@ -184,10 +184,26 @@ fn read_route(
     })
 }
 
+fn read_rate_word(section: &Section<'_>) -> Rate {
+    let expected = "`none` or a table";
+    let found = section.text("rate", expected);
+    section.recorded_as("rate", Takes::Choice(vec!["none".to_owned()]));
+    let Some(found) = found.filter(|found| found.value != "none") else {
+        return Rate::Unlimited;
+    };
+    let number = found.value.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
+    let number = number.unwrap_or("20");
+    let help = nearest(&found.value, ["none"].into_iter())
+        .unwrap_or_else(|| format!("write rate = {{ requests_per_second = {number} }}"));
+    let message = format!("expected {expected}, found {:?}", found.value);
+    section.note(found.origin, "rate", message, help);
+    Rate::Common
+}
+
 /// A table, or a word.
 fn read_rate(section: &Section<'_>) -> Rate {
     if section.is_text("rate") {
-        return section.one_of("rate", &[("none", Rate::Unlimited)]).unwrap_or(Rate::Unlimited);
+        return read_rate_word(section);
     }
     let table = section.section("rate");
     if !table.is_present() {

@@ -1,7 +1,9 @@
 //! A key that no reader asks for: which one was meant, or where it belongs.
 
+use std::sync::LazyLock;
+
 use super::record::Takes;
-use super::schema::keys;
+use super::schema::{Key, keys};
 use super::value::{quoted, score};
 
 /// What a report of one says.
@@ -71,7 +73,15 @@ const HABITS: [(&[&str], &str); 12] = [
 ];
 
 /// What to write in place of an unknown key of a table, whose known keys are `here`.
-pub(super) fn help(name: &str, here: &[&str]) -> String {
+pub(super) fn help(name: &str, asked: &[&str]) -> String {
+    let mut here: Vec<&str> = Vec::new();
+    // Some are asked for more than once.
+    for key in asked {
+        if !here.contains(key) {
+            here.push(key);
+        }
+    }
+    let here = &here[..];
     let plain = normal(name);
     if let Some(same) = here.iter().find(|key| normal(key) == plain) {
         return did_you_mean(same);
@@ -118,7 +128,8 @@ fn normal(name: &str) -> String {
 
 /// The paths of keys in other tables that have the name, or nearly.
 fn elsewhere(name: &str) -> Vec<String> {
-    let keys = keys();
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(keys);
+    let keys = &*KEYS;
     let shown = |path: String| path.replace("[]", "").replace(".*", ".NAME");
     let others = || keys.iter().filter(|key| !key.table.is_empty() && key.takes != [Takes::Table]);
     let best = others().map(|key| score(name, key.name)).fold(SURE, f64::max);

@@ -23,11 +23,11 @@ pub(super) fn other_type<T>(
             }
             _ => None,
         },
-        DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Datetime(_) => {
+        DeValue::Boolean(_) | DeValue::Integer(_) | DeValue::Float(_) => {
             let text = describe(value);
             from_text(&text).is_some().then(|| format!("write {name} = \"{text}\""))
         }
-        DeValue::Table(_) => None,
+        DeValue::Datetime(_) | DeValue::Table(_) => None,
     }
 }
 
