@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::support::client::{Client, Pair, sign_in};
-use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
+use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
 use crate::support::process::Ended;
 
@@ -86,6 +86,63 @@ async fn whoever_takes_the_last_administrator_is_told() {
         assert!(said.stderr.contains("no enabled user has the role admin"), "{command:?} {said:?}");
         gateway.manage(&["user", "roles", "ann", "admin"], None).await;
     }
+}
+
+#[tokio::test]
+async fn a_credential_that_is_given_for_a_name_is_repeated_by_no_message() {
+    let gateway = Gateway::start(ECHO).await;
+    let pair = sign_in(&gateway, ADMIN, ADMIN_PASSWORD).await;
+    let (_, key) = gateway.create_key(ADMIN, &[], &["--name", "ci"]).await;
+    for credential in [&pair.access, &key] {
+        for command in [
+            &["user", "show", credential][..],
+            &["user", "remove", credential],
+            &["key", "revoke", "--owner", credential],
+            &["key", "create", "--owner", credential],
+            &["session", "end", credential],
+            &["session", "list", "--user", credential],
+        ] {
+            let ended = gateway.cli(command, None).await;
+            fails(&ended, FAILURE, &["credential"]);
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert!(!said.contains(credential.as_str()), "{said}");
+        }
+    }
+}
+
+/// A closed standard output is the null device by the time that anything is written.
+#[tokio::test]
+async fn what_is_shown_once_is_not_made_for_nobody() {
+    let gateway = Gateway::start(ECHO).await;
+    for redirection in [">&-", ">/dev/null"] {
+        for command in ["key create --owner admin --name lost", "secret generate"] {
+            let binary = env!("CARGO_BIN_EXE_portcullis");
+            let line = format!("exec {binary} {command} --config config.toml {redirection}");
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &line]).current_dir(gateway.path("")).env_clear();
+            shell.env("SECRET_KEY", SECRET_KEY).env("HOME", gateway.path(""));
+            let ended = shell.output().expect("a shell");
+            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+            assert_eq!(ended.status.code(), Some(1), "{line}: {said}");
+            assert!(said.contains("closed or /dev/null"), "{line}: {said}");
+        }
+    }
+    let keys = gateway.manage(&["key", "list", "--format", "json"], None).await;
+    assert_eq!(keys.trim(), "[]");
+}
+
+#[tokio::test]
+async fn a_password_without_an_end_is_not_waited_for() {
+    let place = Installation::new().file("config.toml", ECHO);
+    let mut shell = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_portcullis");
+    let line = format!("ulimit -v 4000000; tr '\\0' a </dev/zero | {binary} hash-password");
+    shell.args(["-c", &line]).current_dir(place.path("")).env_clear().env("PATH", "/usr/bin:/bin");
+    let ended = tokio::task::spawn_blocking(move || shell.output()).await;
+    let ended = ended.expect("it ends").expect("a shell");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("password must"), "{said}");
 }
 
 #[tokio::test]
@@ -197,7 +254,7 @@ async fn an_id_is_taken_in_every_form_that_the_gateway_writes() {
     let keys: Value = serde_json::from_str(&keys).expect("JSON");
     assert_eq!(keys.as_array().map(Vec::len), Some(2), "the old one and the new one");
     let nonsense = gateway.cli(&["session", "end", "nonsense"], None).await;
-    fails(&nonsense, USAGE_ERROR, &["expected the id of a session", "session list"]);
+    fails(&nonsense, FAILURE, &["expected the id of a session", "session list", "nonsense"]);
 }
 
 /// Runs a command with its standard output on a full device.

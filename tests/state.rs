@@ -227,6 +227,73 @@ async fn the_former_place_is_used_once_it_is_named_and_a_new_one_begun_once_that
     }
 }
 
+/// What lies there is its own, and `mv` would take it away.
+#[tokio::test]
+async fn the_state_of_another_configuration_is_not_taken_for_that_of_a_former_version() {
+    let place = installation().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    make(&place, "other");
+    place.write("other/b.toml", &format!("{LISTENER}{ECHO}"));
+    let process = place.start(&["run", "--log-format", "json"], None);
+    is_ready(&process).await;
+    let checked = place.run(&["check", "--config", "other/b.toml"], None).await;
+    succeeded(&checked);
+    let process = place.start(&["run", "--config", "other/b.toml", "--log-format", "json"], None);
+    is_ready(&process).await;
+    assert!(place.path("other/data/portcullis.redb").exists());
+}
+
+/// Nothing lies beside a pipe.
+#[tokio::test]
+async fn a_configuration_from_a_pipe_has_its_state_where_none_has() {
+    let place = installation();
+    make(&place, "served");
+    let config = format!("{LISTENER}{ECHO}");
+    let arguments = ["run", "--config", "/dev/stdin", "--log-format", "json"];
+    let process = place.start_in("served", &arguments, Some(&config));
+    is_ready(&process).await;
+    assert!(place.state("secret_key").exists());
+    assert!(names(&place.path("served")).is_empty(), "{:?}", names(&place.path("served")));
+}
+
+#[tokio::test]
+async fn a_state_directory_that_would_begin_where_the_gateway_is_started_is_refused() {
+    let place = installation().env("STATE_DIRECTORY", "state");
+    let ended = place.run(&["run", "--to", "echo"], None).await;
+    assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+    assert!(
+        ended.stderr.contains("STATE_DIRECTORY: expected a path from the root on"),
+        "{ended:?}"
+    );
+    assert!(!place.path("state").exists());
+}
+
+/// It would choose what root reads and makes.
+#[tokio::test]
+async fn root_takes_no_configuration_of_others_that_only_lies_where_it_works() {
+    use std::os::unix::fs::chown;
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can give a file away, and to nobody else does this apply.
+        return;
+    }
+    let place = installation().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    let file = place.path("config.toml");
+    let refused = async |word: &str| {
+        for command in [&["user", "list"][..], &["check"], &["run"]] {
+            let ended = place.run(command, None).await;
+            assert_eq!(ended.status.code(), Some(78), "{command:?} {ended:?}");
+            assert!(ended.stderr.contains(word), "{ended:?}");
+            assert!(ended.stderr.contains("--config config.toml"), "{ended:?}");
+        }
+    };
+    chown(&file, Some(64_999), None).expect("root gives files away");
+    refused("it belongs to user 64999").await;
+    succeeded(&place.run(&["check", "--config", "config.toml"], None).await);
+    chown(&file, Some(0), None).expect("root takes files");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("ours");
+    refused("everybody can write it").await;
+    assert!(!place.path("data").exists());
+}
+
 #[tokio::test]
 async fn a_store_that_is_missing_beside_its_secret_key_is_warned_of_before_another_is_begun() {
     let place = Installation::new().file("config.toml", &format!("{LISTENER}{ECHO}"));

@@ -319,6 +319,9 @@ fn carry_out(command: Command, place: impl Fn(Option<Printed>) -> Place) -> Exit
         }
         Command::Store(command) => store::store(&place(None), command),
         Command::HashPassword { cost } => hash_password(&place(None), cost),
+        Command::Secret(SecretCommand::Generate) if output::has_no_reader() => {
+            fail(1, administer::NO_READER)
+        }
         Command::Secret(SecretCommand::Generate) => {
             let secret = Secret::random_hex::<32>(&SystemEntropy::default());
             say(&format!("{}\n", secret.expose()))

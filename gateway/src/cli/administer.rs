@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::admin::record::{Key, Record, Registering, Registration};
-use crate::admin::{Hidden, Import, Reply, Request};
+use crate::admin::{Hidden, Import, Invitation, Reply, Request};
 use crate::config::Config;
 use crate::config::decode::decode;
 use crate::pem::why_unreadable;
@@ -22,7 +22,7 @@ use super::commands::{self, Ask, Find, Thing};
 use super::configuration::looked_in;
 use super::desk::{Desk, no_answer, prepare};
 use super::input::{confirm, read_at_most};
-use super::output::{Kind, complain, fail, say, show, show_running};
+use super::output::{Kind, complain, fail, has_no_reader, say, show, show_running};
 use super::remarks::{Remarks, warn_of_unknown_roles};
 use super::{Place, htpasswd};
 
@@ -62,6 +62,9 @@ pub(super) fn administer(
         Ok(ask) => ask,
         Err(message) => return fail(1, &message),
     };
+    if is_shown_once(&request) && has_no_reader() {
+        return fail(1, &format!("nothing was done: {NO_READER}"));
+    }
     if let Some(question) = question
         && let Err(refused) = confirm(&question)
     {
@@ -86,6 +89,21 @@ pub(super) fn administer(
         Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),
     }
+}
+
+/// What is said of a secret that would be written to nobody.
+pub(super) const NO_READER: &str =
+    "what is shown only once would go to a standard output that is closed or /dev/null";
+
+/// Whether the answer holds what is stored nowhere.
+fn is_shown_once(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::CreateKey(_)
+            | Request::RotateKey { .. }
+            | Request::InviteUser(Invitation { mail: false, .. })
+            | Request::MakeResetLink { mail: false, .. }
+    )
 }
 
 /// A key whose text reaches nobody is of no use, but to whoever finds it in what was lost.

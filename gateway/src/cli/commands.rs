@@ -113,9 +113,16 @@ fn find_user(find: Find<'_>, user: String) -> Result<Who, String> {
     find(Thing::User, &named).map(Who::Id)
 }
 
-/// An id alone: what it stands for has no name.
-fn parse_session(text: &str) -> Result<Uuid, String> {
+/// An id alone: what it stands for has no name. Whoever writes a token in its place is not
+/// shown it.
+///
+/// # Errors
+/// When it is none.
+fn session_id(text: &str) -> Result<Uuid, String> {
     parse_id(text).ok_or_else(|| {
-        "expected the id of a session, as `portcullis session list` shows it".to_owned()
+        let shown = if is_credential(text) { "a credential" } else { text };
+        format!(
+            "expected the id of a session, as `portcullis session list` shows it, found {shown}"
+        )
     })
 }

@@ -76,9 +76,16 @@ pub(super) fn named(place: &Place) -> Option<PathBuf> {
 fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
     let Some((path, choice)) = chosen(place) else { return Ok(None) };
     let name = path.display().to_string();
+    if choice == Choice::Conventional
+        && let Some(owner) = whose_for_root(&path)
+    {
+        let message = format!("{owner}, and whoever writes it chooses what root reads and makes");
+        let help = format!("if it is meant, name it: --config {name}");
+        return Err(refuse_whole(place, &name, message, Some(help)));
+    }
     let read = File::open(&path).and_then(|file| read_at_most(file, MAX_BYTES));
     let bytes = read.map_err(|error| {
-        let (message, help) = unreadable(&error);
+        let (message, help) = unreadable(&error, place);
         refuse_whole(place, &name, message, help)
     })?;
     match decode(bytes) {
@@ -87,13 +94,30 @@ fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
     }
 }
 
+/// Root works in directories of everybody: who else can write the file that lies in one, if
+/// this is root.
+fn whose_for_root(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    const OTHERS_WRITE: u32 = 0o002;
+    let found = path.metadata().ok()?;
+    match (rustix::process::geteuid().is_root(), found.uid(), found.mode() & OTHERS_WRITE) {
+        (false, ..) | (true, 0, 0) => None,
+        (true, 0, _) => Some("everybody can write it".to_owned()),
+        (true, uid, _) => Some(format!("it belongs to user {uid}")),
+    }
+}
+
 /// Why a file cannot be read, and what to do about it.
-fn unreadable(error: &io::Error) -> (String, Option<String>) {
-    let (message, help) = match error.kind() {
-        io::ErrorKind::NotFound => ("there is no such file", "name another file with --config"),
-        io::ErrorKind::PermissionDenied => {
-            ("this user may not read it", "name another file with --config")
+fn unreadable(error: &io::Error, place: &Place) -> (String, Option<String>) {
+    let another = match place.config {
+        None if variable().is_some() => {
+            "PORTCULLIS_CONFIG names it: set it to another, or unset it"
         }
+        _ => "name another file with --config",
+    };
+    let (message, help) = match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file", another),
+        io::ErrorKind::PermissionDenied => ("this user may not read it", another),
         io::ErrorKind::FileTooLarge => {
             ("the file is larger than 1 MiB", "name a configuration, which is TOML")
         }
@@ -132,15 +156,14 @@ pub(super) fn read_sources(
         environment.insert("HOME".to_owned(), home.display().to_string());
     }
     let mut conventional = None;
-    let mut beside = None;
+    let mut is_piped = false;
     let file = found.map(|Found { path, text, choice }| {
         conventional = (choice == Choice::Conventional).then(|| path.clone());
-        // Nothing lies beside a pipe.
-        beside = path.metadata().is_ok_and(|found| !found.is_file()).then(PathBuf::new);
+        is_piped = path.metadata().is_ok_and(|found| !found.is_file());
         (path.display().to_string(), text)
     });
     let (to, listen) = (options.to.clone(), options.listen.clone());
-    let sources = Sources { file, environment, unreadable, beside, to, listen, files };
+    let sources = Sources { file, environment, unreadable, is_piped, to, listen, files };
     Ok(Reading { sources, conventional })
 }
 

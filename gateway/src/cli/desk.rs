@@ -24,6 +24,7 @@ use super::commands::{self, Named, Thing};
 use super::configuration::{configure_store, looked_in};
 use super::output::fail;
 
+const A_CREDENTIAL: &str = "this is the text of a credential; expected the name of a user";
 const USER_UNKNOWN: Reason = Reason::Unknown(Entity::Account);
 
 /// Where one command is carried out, found once: with its first request.
@@ -130,6 +131,9 @@ impl<'a> Desk<'a> {
             Ok(_) => Err(unexpected().message),
             Err(Failure { code: Some(code), .. }) if code == USER_UNKNOWN.code() => {
                 let name = named.to_string();
+                if commands::is_credential(&name) {
+                    return Err(A_CREDENTIAL.to_owned());
+                }
                 let hint = hint(Thing::User, &name, &self.list(Thing::User)?);
                 Err(format!("no user has the name, e-mail address or id {name:?}; {hint}"))
             }

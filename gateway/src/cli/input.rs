@@ -23,6 +23,9 @@ pub(super) fn confirm(question: &str) -> Result<(), ExitCode> {
     }
 }
 
+/// Far more than a password may have: of a longer line the beginning is refused as well.
+const MAX_PASSWORD_BYTES: u64 = 4 << 10;
+
 /// Twice from a prompt, or one line of standard input; never from an argument,
 /// which `ps` would show.
 pub(super) fn read_password(name: &str) -> Result<Secret, String> {
@@ -38,7 +41,9 @@ pub(super) fn read_password(name: &str) -> Result<Secret, String> {
 pub(super) fn ask_password(name: &str) -> Result<Secret, String> {
     if !io::stdin().is_terminal() {
         let mut line = String::new();
-        io::stdin().read_line(&mut line).map_err(unreadable)?;
+        // What has no end is not waited for.
+        let mut input = io::stdin().lock().take(MAX_PASSWORD_BYTES);
+        input.read_line(&mut line).map_err(unreadable)?;
         return Ok(bare(Secret::new(line).expose()).into());
     }
     let prompt = format!("Password for {name}: ");

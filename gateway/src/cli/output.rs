@@ -381,6 +381,21 @@ pub(super) fn say(text: &str) -> ExitCode {
     }
 }
 
+/// Whether what is written to standard output is for nobody: it is the null device, which
+/// stands in the place of one that is closed.
+pub(super) fn has_no_reader() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let null = std::fs::metadata("/dev/null").map(|null| null.rdev());
+    let output = rustix::fs::fstat(io::stdout());
+    match (null, output) {
+        (Ok(null), Ok(output)) => {
+            rustix::fs::FileType::from_raw_mode(output.st_mode).is_char_device()
+                && output.st_rdev == null
+        }
+        _ => false,
+    }
+}
+
 pub(super) fn complain(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }

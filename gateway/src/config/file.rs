@@ -51,8 +51,9 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Names of variables whose value is not text.
     pub unreadable: Vec<String>,
-    /// Where its relative paths begin, if that is not the directory that the name tells.
-    pub beside: Option<PathBuf>,
+    /// It was read from a pipe, beside which nothing lies: its relative paths begin in the
+    /// working directory, and state lies where it does without a file.
+    pub is_piped: bool,
     /// `--to`: everything goes there, whatever the file's routes say.
     pub to: Option<String>,
     /// `--listen`: in place of the file's listeners.
@@ -87,10 +88,11 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
 /// # Errors
 /// Every problem found, rendered with its place.
 pub fn load_with_settings(sources: Sources) -> Result<(Config, Settings), Problems> {
-    let beside = sources.file.as_ref().map(|(name, _)| {
-        let parent = Path::new(name).parent().unwrap_or(Path::new(""));
-        sources.beside.unwrap_or_else(|| parent.to_owned())
-    });
+    let beside = sources
+        .file
+        .as_ref()
+        .filter(|_| !sources.is_piped)
+        .map(|(name, _)| Path::new(name).parent().unwrap_or(Path::new("")).to_owned());
     let (name, text) = sources.file.unwrap_or_else(|| (NO_FILE.to_owned(), String::new()));
     let (document, errors) = DeTable::parse_recoverable(&text);
     if !errors.is_empty() {

@@ -75,8 +75,17 @@ pub(super) fn find_state(
 /// The first of the directories that systemd has made for the unit.
 fn state_directory(reader: &Reader) -> Option<PathBuf> {
     let found = reader.variable(STATE_VARIABLE)?;
-    let first = found.value.split(':').next().unwrap_or_default();
-    (!first.is_empty()).then(|| first.into())
+    let first = PathBuf::from(found.value.split(':').next().unwrap_or_default());
+    if first.as_os_str().is_empty() {
+        return None;
+    }
+    if !first.is_absolute() {
+        let message =
+            "expected a path from the root on: it would begin where the gateway is started";
+        let help = format!("write a path like /var/lib/{PROGRAM}, or unset it");
+        reader.note(found.origin, "", message, help);
+    }
+    Some(first)
 }
 
 /// Relative paths in these variables are to be ignored, says the specification.

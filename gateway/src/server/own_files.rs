@@ -38,7 +38,7 @@ fn refuse_former(config: &Config) -> Result<(), StartError> {
     refuse_former_store(config)?;
     let Some(former) = &config.tls.former else { return Ok(()) };
     let (directory, name) = files::split(&config.tls.certificate);
-    let lies_there = certificates::is_own(&former.join(&name));
+    let lies_there = certificates::is_own(&former.join(&name)) && !is_anothers(former);
     if needs_certificate(config) && lies_there && !config.tls.certificate.exists() {
         let key = files::split(&config.tls.key).1;
         let names = [name, key].into_iter();
@@ -109,7 +109,14 @@ fn in_shell(path: &Path) -> String {
 }
 
 fn former_state(config: &Config) -> Option<&Path> {
-    config.store.former.as_deref().filter(|former| holds_state(former))
+    config.store.former.as_deref().filter(|former| holds_state(former) && !is_anothers(former))
+}
+
+/// Whether the state is that of a configuration that lies beside it, where it belongs: the
+/// gateway is started by another one.
+fn is_anothers(state: &Path) -> bool {
+    let beside = absolute(state);
+    beside.parent().is_some_and(|beside| beside.join("config.toml").exists())
 }
 
 /// Whether a gateway has its state in a directory, whether it runs or not.

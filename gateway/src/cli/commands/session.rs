@@ -3,12 +3,11 @@
 use std::net::IpAddr;
 
 use clap::Subcommand;
-use uuid::Uuid;
 
 use crate::admin::record::Registering;
 use crate::admin::{Request, Span};
 
-use super::{Ask, Confirmed, Find, find_user, parse_session};
+use super::{Ask, Confirmed, Find, find_user, session_id};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SessionCommand {
@@ -19,8 +18,8 @@ pub(in crate::cli) enum SessionCommand {
     },
     /// End a sign-in, or all of a user or of all; their tokens are refused from now on
     End {
-        #[arg(required_unless_present_any = ["user", "all"], value_parser = parse_session)]
-        id: Option<Uuid>,
+        #[arg(required_unless_present_any = ["user", "all"])]
+        id: Option<String>,
         #[arg(long, conflicts_with = "id")]
         user: Option<String>,
         /// Those of every user, also whoever administers
@@ -46,7 +45,7 @@ pub(in crate::cli) fn session(command: SessionCommand, find: Find<'_>) -> Result
                 .after(&confirmed, "End the sessions of all users?".to_owned())
         }
         SessionCommand::End { id, user: None, all: false, .. } => {
-            let id = id.unwrap_or_default();
+            let id = session_id(&id.unwrap_or_default())?;
             Ask::change(Request::EndSession { id }, format!("session {id} has ended"))
         }
     })
