@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::admin::record::{Key, Record, Registering, Registration};
+use crate::admin::record::{Key, Record, Registration};
 use crate::admin::{Hidden, Import, Invitation, Reply, Request};
 use crate::config::Config;
 use crate::config::decode::decode;
@@ -72,19 +72,11 @@ pub(super) fn administer(
     }
     let kind = Kind::of(&request);
     let remarks = Remarks::on(&request, desk.user());
-    let opens = matches!(request, Request::SetRegistration { state: Registering::Open });
     let done = desk.perform(request);
     if done.is_ok() {
         remarks.tell(&mut desk);
     }
     match done {
-        // What was asked for is not so.
-        Ok(Reply::Found(Record::Registration(found)))
-            if opens && found.state == Registering::Closed =>
-        {
-            let shown = show(place, kind, Reply::Found(Record::Registration(found)), said);
-            if shown == ExitCode::SUCCESS { fail(1, "nobody can register yet") } else { shown }
-        }
         Ok(Reply::NewKey { key, text }) => hand_over(&mut desk, key, text, said),
         Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),

@@ -181,7 +181,7 @@ pub(super) fn in_words(registration: Registration) -> &'static str {
             "registration is closed in the store; portcullis registration open takes that back"
         }
         (Registering::Closed, Registering::Open) => {
-            "registration is closed by the configuration (auth.registration)"
+            "registration is closed by the configuration (auth.registration), and no more by the store"
         }
         (Registering::Closed, Registering::Closed) => {
             "registration is closed by the configuration (auth.registration) and in the store"
