@@ -382,6 +382,12 @@ async fn a_status_is_explained_by_all_that_is_answered_so() {
         assert!(codes.contains(&code.to_owned()), "{status}: {codes:?}");
     }
     assert!(!codes("401").await.contains(&"role_missing".to_owned()));
+    // Whoever has only the body's code knows as much.
+    let named = codes("AUTHENTICATION_REQUIRED").await;
+    assert!(named.contains(&"credential_missing".to_owned()), "{named:?}");
+    let told = place.run(&["explain", "403"], None).await;
+    assert!(told.stdout.contains("role_missing\n\n  cause"), "{told:?}");
+    assert!(told.stdout.contains("  remedy  "), "{told:?}");
     fails(&place.run(&["explain", "418"], None).await, USAGE_ERROR, &["the upstream"]);
 }
 
@@ -392,7 +398,7 @@ async fn a_request_is_explained_by_the_id_that_its_client_was_told() {
     let refused = Client::admin(&gateway).get("/some/path?token=planted").await.expect(403);
     let id = refused.field("x-request-id").to_owned();
     let logged = gateway.wait_for_log(|line| line["request_id"] == id.as_str()).await;
-    let told = gateway.manage(&["explain", &id], None).await;
+    let told = gateway.manage(&["explain", &format!("id={id}")], None).await;
     for word in ["/some/path", "role_missing", "remedy", ADMIN] {
         assert!(told.contains(word), "{word}: {told}");
     }

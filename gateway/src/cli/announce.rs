@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::config::{Access, Config, SelfSigned};
+use crate::config::{Access, Config, SelfSigned, Transport};
 use crate::edge::certificates;
 use crate::server::Fact;
 use crate::server::first_account::FirstPassword;
@@ -135,12 +135,15 @@ fn announce_ready(config: &Config, line: impl Fn(&str, &str)) {
             limits.login_window.as_secs(),
         ),
     );
-    let port = config.listeners.first().map_or(8443, |listener| listener.address.port());
-    let trust = match config.tls.self_signed {
+    let first = config.listeners.first();
+    let port = first.map_or(8443, |listener| listener.address.port());
+    let is_clear = first.is_some_and(|listener| listener.transport == Transport::Plain);
+    let (scheme, trust) = match config.tls.self_signed {
+        _ if is_clear => ("http", String::new()),
         SelfSigned::WhenMissing => {
-            format!("--cacert {} ", config.tls.certificate.display())
+            ("https", format!("--cacert {} ", config.tls.certificate.display()))
         }
-        SelfSigned::Never => String::new(),
+        SelfSigned::Never => ("https", String::new()),
     };
-    line("try", &format!("curl {trust}-u admin https://localhost:{port}/"));
+    line("try", &format!("curl {trust}-u admin {scheme}://localhost:{port}/"));
 }

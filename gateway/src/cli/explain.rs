@@ -37,6 +37,8 @@ fn known() -> impl Iterator<Item = Explanation> {
 pub(super) fn explain(place: &Place, what: Option<&str>) -> ExitCode {
     let json = place.format == Some(Format::Json);
     let Some(what) = what.map(str::trim) else { return list(json, known().collect()) };
+    // As a line of the text log has it.
+    let what = what.strip_prefix("id=").unwrap_or(what);
     if what.len() == 3
         && let Ok(status) = what.parse()
     {
@@ -46,6 +48,11 @@ pub(super) fn explain(place: &Place, what: Option<&str>) -> ExitCode {
         return explain_request(place, &what.to_ascii_lowercase());
     }
     let Some(known) = find(what) else {
+        // As a body of the API names it.
+        let codes = codes_of(|reason| respond::error_code(reason) == what);
+        if !codes.is_empty() {
+            return explain_each(json, &codes, &format!("with the code {what}"));
+        }
         if is_credential(what) {
             return fail(2, "this is the text of a credential; expected a code, a status or an id");
         }
@@ -83,26 +90,31 @@ fn list(as_json: bool, codes: Vec<Explanation>) -> ExitCode {
 
 /// All that is answered so. A code that stands beside several statuses is listed for each.
 fn explain_status(as_json: bool, status: u16) -> ExitCode {
-    let mut codes: Vec<&str> = examples()
-        .iter()
-        .filter(|reason| respond::status(reason).as_u16() == status)
-        .map(Reason::code)
-        .collect();
+    let mut codes = codes_of(|reason| respond::status(reason).as_u16() == status);
     if status == 499 {
         codes.push("client_left");
     }
-    let explanations: Vec<Explanation> =
-        known().filter(|known| codes.contains(&known.code)).collect();
-    if explanations.is_empty() {
+    if codes.is_empty() {
         return fail(2, &not_a_refusal(status));
     }
-    if !as_json {
-        complain(&format!(
-            "Why the gateway answers {status}; `reason` in the log line of the request says which \
-             it was. Where that is `ok`, the upstream has answered so."
-        ));
+    explain_each(as_json, &codes, &format!("with {status}"))
+}
+
+fn codes_of(is_so: impl Fn(&Reason) -> bool) -> Vec<&'static str> {
+    examples().iter().filter(|reason| is_so(reason)).map(Reason::code).collect()
+}
+
+fn explain_each(as_json: bool, codes: &[&str], how: &str) -> ExitCode {
+    let explanations: Vec<Explanation> =
+        known().filter(|known| codes.contains(&known.code)).collect();
+    if as_json {
+        return list(true, explanations);
     }
-    list(as_json, explanations)
+    complain(&format!(
+        "Why the gateway answers {how}; `reason` in the log line of the request says which it was. \
+         Where that is `ok`, the upstream has answered so.\n"
+    ));
+    say(&explanations.iter().map(in_words).collect::<Vec<_>>().join("\n"))
 }
 
 fn not_a_refusal(status: u16) -> String {
@@ -133,6 +145,9 @@ fn explain_request(place: &Place, id: &str) -> ExitCode {
         let hint = format!("its log may: `portcullis explain {id} < LOG`");
         return fail(1, &format!("{unknown}; {hint}"));
     }
+    if !is_file(&input) {
+        complain(&format!("{unknown}; standard input is read for a line of it"));
+    }
     match search(input.lock(), id) {
         Ok(Some(record)) => show(place, &record),
         Ok(None) => fail(1, &format!("{unknown}; no line of standard input has this id either")),
@@ -140,8 +155,16 @@ fn explain_request(place: &Place, id: &str) -> ExitCode {
     }
 }
 
+/// What is no file may have no end.
+fn is_file(input: &io::Stdin) -> bool {
+    let found = rustix::fs::fstat(input);
+    found.is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode).is_file())
+}
+
 fn ask_gateway(place: &Place, id: &str) -> Result<Option<Value>, String> {
-    let Ok((config, runtime)) = prepare(place) else {
+    // What is wrong with a configuration is told to people: the answer may come from a log.
+    let quiet = Place { config: place.config.clone(), format: None };
+    let Ok((config, runtime)) = prepare(&quiet) else {
         return Err("no gateway was asked".to_owned());
     };
     let question = Question::Request { id: id.to_owned() };

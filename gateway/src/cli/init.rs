@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use crate::config::file::{Sources, load};
 
 use super::configuration::{CONVENTIONAL, named};
-use super::output::{fail, say};
+use super::output::{fail, say, unwritable};
 use super::{EXIT_CONFIG, Place};
 
 /// What is written, but for the upstream.
@@ -66,12 +66,7 @@ pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
             fail(1, &format!("{} is there already and stays as it is", path.display()))
         }
         Err(error) => {
-            let why = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such directory".to_owned(),
-                io::ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
-                _ => error.to_string(),
-            };
-            fail(1, &format!("{} cannot be written: {why}", path.display()))
+            fail(1, &format!("{} cannot be written: {}", path.display(), unwritable(&error)))
         }
     }
 }

@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::Arguments;
-use super::output::{fail, say};
+use super::output::{fail, say, unwritable};
 
 /// Prints what completes the command line in a shell.
 pub(super) fn completions(shell: Shell) -> ExitCode {
@@ -28,8 +28,8 @@ pub(super) fn man(directory: Option<&Path>) -> ExitCode {
     match std::fs::create_dir_all(directory).and_then(|()| write_pages(&command, directory)) {
         Ok(()) => say(&format!("manual pages written into {}\n", directory.display())),
         Err(error) => {
-            let directory = directory.display();
-            fail(1, &format!("{directory}: the manual pages cannot be written: {error}"))
+            let (directory, why) = (directory.display(), unwritable(&error));
+            fail(1, &format!("{directory}: the manual pages cannot be written: {why}"))
         }
     }
 }

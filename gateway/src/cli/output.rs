@@ -396,6 +396,20 @@ pub(super) fn has_no_reader() -> bool {
     }
 }
 
+/// Why a file cannot be made, without the number of the error.
+pub(super) fn unwritable(error: &io::Error) -> Cow<'static, str> {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such directory".into(),
+        io::ErrorKind::PermissionDenied => "this user may not write there".into(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".into(),
+        io::ErrorKind::StorageFull => "no space is left on the disk".into(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "something else is there, which is no directory".into()
+        }
+        _ => error.to_string().into(),
+    }
+}
+
 pub(super) fn complain(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{message}");
 }

@@ -292,6 +292,12 @@ pub fn status(reason: &Reason) -> StatusCode {
     refusal(reason).status
 }
 
+/// How the API's bodies name it, in the `status` contract's form.
+#[must_use]
+pub fn error_code(reason: &Reason) -> &'static str {
+    refusal(reason).code
+}
+
 /// A refusal that leaves the connection as it is.
 fn keep(status: StatusCode, code: &'static str, message: &'static str) -> Refusal {
     Refusal { status, code, message, fate: Fate::Keep }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
+use crate::cli::output::unwritable;
 use crate::store::archive::Counts;
 use crate::store::archive::file::{BEGINNING, Reading};
 
@@ -37,7 +38,10 @@ impl Partial {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(SUFFIX);
         let partial = path.with_file_name(name);
-        let failed = |error| format!("{}: {error}", partial.display());
+        let failed = |error: io::Error| format!("{}: {}", path.display(), unwritable(&error));
+        if let Some(found) = what_else_lies_there(&partial) {
+            return Err(format!("{}: {found}; name another file", partial.display()));
+        }
         // One left by a command that was killed may be another user's to read.
         match std::fs::remove_file(&partial) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
