@@ -213,6 +213,8 @@ async fn check_tells_where_a_request_goes_and_why() {
     assert_eq!(told["passed_over"], "closed, open");
     let told = tell(&["--path", "/administrator"]).await;
     assert_eq!((&told["route"], &told["passed_over"]), (&"open".into(), &Value::Null));
+    let told = tell(&["--path", "/api/auth/login"]).await;
+    assert_eq!(told["methods"], "POST", "{told}");
     let told = tell(&["--path", "/health"]).await;
     assert!(told["why"].as_str().is_some_and(|why| why.contains("own endpoints")), "{told}");
     for (arguments, code) in

@@ -162,7 +162,7 @@ struct CheckOptions {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway (the default)
-    #[command(after_help = examples::RUN)]
+    #[command(alias = "serve", alias = "start", after_help = examples::RUN)]
     Run(RunOptions),
     /// Write a small configuration with comments, unless there is one
     Init {

@@ -150,6 +150,12 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Whether another process has the store.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, StartError::Store(OpenError::InUse { .. }))
+    }
+
     /// Whether another start would fail in the same way until somebody changes something, as
     /// `check` tells. What depends on other processes, disks and servers is not.
     #[must_use]

@@ -186,6 +186,9 @@ async fn put(
     ours.judge_peer(SOCKET, stream.peer_cred()?.uid()).map_err(io::Error::other)?;
     let mut line = serde_json::to_vec(question)?;
     line.push(b'\n');
+    if line.len() as u64 > MAX_LINE_BYTES {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     stream.write_all(&line).await?;
     Ok(Some(BufReader::new(stream)))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::admin::record::{Key, Record, Registration};
+use crate::admin::record::{Key, Record, Registration, User};
 use crate::admin::{Hidden, Import, Invitation, Reply, Request};
 use crate::config::Config;
 use crate::config::decode::decode;
@@ -62,6 +62,9 @@ pub(super) fn administer(
         Ok(ask) => ask,
         Err(message) => return fail(1, &message),
     };
+    if let Some(nameless) = desk.user().filter(|user| lacks_address(&request, user)) {
+        return fail(1, &format!("{} has no e-mail address to vouch for", nameless.username));
+    }
     if is_shown_once(&request) && has_no_reader() {
         return fail(1, &format!("nothing was done: {NO_READER}"));
     }
@@ -81,6 +84,11 @@ pub(super) fn administer(
         Ok(reply) => show(place, kind, reply, said),
         Err(message) => fail(1, &message),
     }
+}
+
+fn lacks_address(request: &Request, user: &User) -> bool {
+    let vouches = matches!(request, Request::ChangeUser { email_verified: Some(true), .. });
+    vouches && user.email.is_none()
 }
 
 /// What is said of a secret that would be written to nobody.
@@ -214,6 +222,9 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
             return fail(1, "nothing was imported");
         }
     };
+    if users.is_empty() {
+        complain(&format!("warning: {name} names no user"));
+    }
     let mut desk = match Desk::open(place) {
         Ok(desk) => desk,
         Err(code) => return code,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -225,11 +226,7 @@ impl Office {
                 if config.store.shared.is_none() && !adds && !location.exists() {
                     return Err(no_store(place, config));
                 }
-                // No token is signed here, so no lasting secret is needed.
-                let secret = Secret::new("0".repeat(32));
-                let opened = server::open_core(config, &secret, None, None).await;
-                let (core, _) = opened.map_err(|error| error.to_string())?;
-                Ok(Office::Here(Box::new(core)))
+                open_here(config).await.map(|core| Office::Here(Box::new(core)))
             }
             Err(error) => Err(no_answer(&error)),
         }
@@ -285,6 +282,24 @@ impl Office {
     }
 }
 
+/// Opens the store. Another command is waited for: it is done at once.
+async fn open_here(config: &Config) -> Result<Core, String> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    const PAUSE: Duration = Duration::from_millis(20);
+    // No token is signed here, so no lasting secret is needed.
+    let secret = Secret::new("0".repeat(32));
+    let begun = Instant::now();
+    loop {
+        match server::open_core(config, &secret, None, None).await {
+            Ok((core, _)) => return Ok(core),
+            Err(error) if error.is_in_use() && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
 /// What is missing, and where it was looked for.
 fn without(place: &Place, config: &Config, what: &str) -> String {
     format!("{what}; {}", looked_in(place, config))
@@ -329,6 +344,9 @@ pub(super) fn no_answer(error: &io::Error) -> String {
                                        understand: it is of another version; use the program it \
                                        was started from, or restart it"
             .to_owned(),
+        io::ErrorKind::InvalidInput => {
+            "the command is longer than the 64 KiB that the gateway takes".to_owned()
+        }
         io::ErrorKind::TimedOut => {
             "the running gateway does not answer in time; its log says what it does".to_owned()
         }

@@ -32,9 +32,9 @@ pub(super) struct Question {
     /// The request's host [default: one that no route names]
     #[arg(long, value_name = "HOST", requires = "path")]
     host: Option<String>,
-    /// The request's method
-    #[arg(long, value_name = "METHOD", requires = "path", default_value = "GET", value_parser = parse_method)]
-    method: Method,
+    /// The request's method [default: GET]
+    #[arg(long, value_name = "METHOD", requires = "path", value_parser = parse_method)]
+    method: Option<Method>,
 }
 
 fn parse_method(text: &str) -> Result<Method, String> {
@@ -246,7 +246,11 @@ pub(super) fn tell(place: &Place, config: &Config, question: &Question) -> ExitC
             let rows = members.into_iter().map(|(name, value)| vec![name.to_owned(), value]);
             say(&table(&["NAME", "VALUE"], rows.collect()))
         }
-        Err(message) => fail(1, &message),
+        Err(refusal) if json => match say(&format!("{:#}\n", json!({ "refused": refusal }))) {
+            ExitCode::SUCCESS => ExitCode::FAILURE,
+            unsaid => unsaid,
+        },
+        Err(refusal) => fail(1, &refusal),
     }
 }
 
@@ -261,7 +265,7 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
             .ok_or_else(|| format!("host_malformed: {written:?} is no host"))?,
         None => String::new(),
     };
-    let method = &question.method;
+    let method = &question.method.clone().unwrap_or(Method::GET);
     let judged = message::check_method(method).and_then(|()| message::check_forwarded(method));
     judged
         .map_err(|rejection| format!("{}: {method} is not forwarded", rejection.reason.code()))?;
@@ -274,6 +278,11 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
     let resolution = intercept::resolve(&dialects, (&path, &readings), method).map_err(told)?;
     match resolution {
         Resolution::NotOurs => {}
+        // Whoever names no method asks whose the path is.
+        Resolution::WrongMethod(allow) if question.method.is_none() => {
+            let why = "the gateway's own endpoints come before every route".to_owned();
+            return Ok(vec![("methods", allow), ("path", normal.to_string()), ("why", why)]);
+        }
         Resolution::WrongMethod(allow) => {
             return Err(format!("method_not_allowed: the gateway's own endpoint takes {allow}"));
         }

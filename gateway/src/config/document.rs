@@ -108,6 +108,9 @@ impl<'d> Section<'d> {
     /// Whether something stands under the key, readable or not.
     #[must_use]
     pub fn is_written(&self, name: &str) -> bool {
+        if self.option.as_ref().is_some_and(|(key, _)| *key == name) {
+            return true;
+        }
         self.reader.settings().notice(&self.place, name);
         self.table.is_some_and(|table| table.contains_key(name))
     }

@@ -33,6 +33,7 @@ pub(in crate::cli) enum KeyCommand {
         expires_in: Option<u64>,
     },
     /// List keys, without their secrets
+    #[command(alias = "ls")]
     List {
         #[arg(long)]
         owner: Option<String>,
@@ -48,6 +49,7 @@ pub(in crate::cli) enum KeyCommand {
         overlap: Option<u64>,
     },
     /// Refuse a key from now on, or all of a user
+    #[command(alias = "rm", alias = "delete", alias = "remove")]
     Revoke {
         /// By its id or name
         #[arg(required_unless_present = "owner")]

@@ -18,6 +18,7 @@ pub(in crate::cli) enum ServerCommand {
         owner: Option<String>,
     },
     /// List all servers
+    #[command(alias = "ls")]
     List,
     /// Give a server another name
     Rename {
@@ -28,6 +29,7 @@ pub(in crate::cli) enum ServerCommand {
     /// Give a server to a user, or without one to nobody
     Give { server: Named, user: Option<String> },
     /// Remove a server with its keys
+    #[command(alias = "rm", alias = "delete")]
     Remove {
         /// By its id or name
         server: Named,

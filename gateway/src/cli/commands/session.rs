@@ -12,6 +12,7 @@ use super::{Ask, Confirmed, Find, find_user, session_id};
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SessionCommand {
     /// List sign-ins that have not ended
+    #[command(alias = "ls")]
     List {
         #[arg(long)]
         user: Option<String>,
@@ -79,6 +80,7 @@ pub(in crate::cli) fn registration(command: &RegistrationCommand) -> Ask {
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum LockoutCommand {
     /// List the addresses that have failed to sign in
+    #[command(alias = "ls")]
     List,
     /// Forget the failures of an address and let it try again
     Clear {

@@ -14,7 +14,9 @@ use super::{Ask, Confirmed, Find, find_user};
 pub(in crate::cli) enum UserCommand {
     /// Add a user; the password comes from a prompt or from standard input
     Add {
+        /// By which it signs in
         name: String,
+        /// Another name to sign in by, of which upstreams are told
         #[arg(long)]
         email: Option<String>,
         /// May be given several times [default: user]
@@ -28,23 +30,39 @@ pub(in crate::cli) enum UserCommand {
         last_name: Option<String>,
     },
     /// List all users
+    #[command(alias = "ls")]
     List,
     /// Show all that is known about a user
-    Show { user: String },
-    /// Set a user's password; all its sessions end
-    Passwd { user: String },
-    /// Give a user other roles
-    Roles {
+    Show {
+        /// By name, e-mail address or id
         user: String,
+    },
+    /// Set a user's password; all its sessions end
+    Passwd {
+        /// By name, e-mail address or id
+        user: String,
+    },
+    /// Replace a user's roles: it has these from now on, and no others
+    Roles {
+        /// By name, e-mail address or id
+        user: String,
+        /// All that it is to have
         #[arg(required = true, value_name = "ROLE")]
         roles: Vec<String>,
     },
     /// Let a disabled user sign in again
-    Enable { user: String },
+    Enable {
+        /// By name, e-mail address or id
+        user: String,
+    },
     /// Refuse a user from now on; all its sessions end
-    Disable { user: String },
+    Disable {
+        /// By name, e-mail address or id
+        user: String,
+    },
     /// Vouch for a user's e-mail address, so that upstreams are told it
     Verify {
+        /// By name, e-mail address or id
         #[arg(required_unless_present = "all")]
         user: Option<String>,
         /// The addresses of all users, however they came to be
@@ -53,6 +71,7 @@ pub(in crate::cli) enum UserCommand {
     },
     /// Make an account for somebody who chooses the password by a link
     Invite {
+        /// Of whom the link is for
         email: String,
         /// The user name [default: the address]
         #[arg(long)]
@@ -66,13 +85,16 @@ pub(in crate::cli) enum UserCommand {
     },
     /// Make a link by which a user sets a new password
     ResetLink {
+        /// By name, e-mail address or id
         user: String,
         /// Send the link by mail too
         #[arg(long)]
         mail: bool,
     },
     /// Remove a user with its sessions, keys and memberships
+    #[command(alias = "rm", alias = "delete")]
     Remove {
+        /// By name, e-mail address or id
         user: String,
         #[command(flatten)]
         confirmed: Confirmed,

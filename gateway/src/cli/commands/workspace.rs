@@ -15,6 +15,7 @@ pub(in crate::cli) enum WorkspaceCommand {
         name: String,
     },
     /// List all workspaces
+    #[command(alias = "ls")]
     List,
     /// Give a workspace another name
     Rename {
@@ -23,6 +24,7 @@ pub(in crate::cli) enum WorkspaceCommand {
         name: String,
     },
     /// Remove a workspace; what is scoped to it is refused from now on
+    #[command(alias = "rm", alias = "delete")]
     Remove {
         /// By its id or name
         workspace: Named,

@@ -76,7 +76,7 @@ const SCHEMA_WITH_ENDED: u32 = 3;
 /// Why the store could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the store {} is in use by another process, such as a gateway (`portcullis status` shows it): stop it, or give this one another `store.path`", path.display())]
+    #[error("the store {} is in use by another process, such as a gateway: stop it, restart it if its admin.sock is gone, or give this one another `store.path`", path.display())]
     InUse { path: PathBuf },
     #[error("the store {} cannot be read as one: {reason}; restore it from a backup or move it away", path.display())]
     Damaged { path: PathBuf, reason: String },
