@@ -20,10 +20,10 @@ use crate::auth::time::Timestamp;
 use super::log::{Colors, Paint, Style, begin_text, common_log_time, escape, rfc3339};
 
 /// Of a line of text, with whatever a client sends.
-const TEXT_COLUMNS: usize = 159;
+pub(super) const TEXT_COLUMNS: usize = 159;
 const METHOD_COLUMNS: usize = 7;
 /// Time, level, method and status, and the blanks behind them and between the rest.
-const FIXED_COLUMNS: usize = 24 + 1 + 5 + 1 + METHOD_COLUMNS + 1 + 3 + 1 + 4;
+pub(super) const FIXED_COLUMNS: usize = 24 + 1 + 5 + 1 + METHOD_COLUMNS + 1 + 3 + 1 + 4;
 const MIN_PATH_COLUMNS: usize = 20;
 /// Of a user name.
 const WHO_COLUMNS: usize = 16;
@@ -301,7 +301,7 @@ fn without_credentials(path: &str) -> Cow<'_, str> {
 }
 
 /// The beginning and the end of a text that is longer than so many characters.
-fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
+pub(super) fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
     let length = text.chars().count();
     if length <= columns {
         return Cow::Borrowed(text);

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::auth::account::Account;
 use crate::auth::time::Timestamp;
 
+use super::access_log::{FIXED_COLUMNS, TEXT_COLUMNS, shorten};
 use super::log::{Colors, Style, begin_text, escape, rfc3339};
 
 /// What was done or tried.
@@ -195,25 +196,66 @@ impl AuditRecord {
 }
 
 impl JsonLine<'_> {
-    /// The same members as words, in the same order.
+    /// What happened, to whom, why, and by whom, in so many columns; the ids of accounts and
+    /// sessions are in the JSON alone.
     fn write_text(&self, colors: Colors, at: Timestamp, out: &mut Vec<u8>) {
-        use std::io::Write;
-        let level = match self.outcome {
-            Outcome::Success => "info",
-            Outcome::Refused | Outcome::Failed => "warn",
+        let (level, outcome) = match self.outcome {
+            Outcome::Success => ("info", None),
+            Outcome::Refused => ("warn", Some("refused")),
+            Outcome::Failed => ("warn", Some("failed")),
         };
-        // Writing to a vector does not fail.
-        let _ = write!(out, "{}audit", begin_text(colors, at, level));
-        let Ok(serde_json::Value::Object(members)) = serde_json::to_value(self) else {
-            return;
-        };
-        for (name, value) in &members {
-            if name != "type" && name != "time" {
-                let value = value.as_str().map_or_else(|| value.to_string(), escape);
-                let _ = write!(out, " {name}={value}");
-            }
+        let reason = outcome.map(|_| self.reason);
+        let mut line = format!("audit {}", word(self.event));
+        for word in outcome.into_iter().chain(reason) {
+            line.extend([" ", word]);
         }
+        let part = |name: &str, value: Option<&str>| {
+            let value = value.map(|value| quoted(&shorten(value, MOST_OF_A_NAME)));
+            value.map(|value| format!(" {name}={value}")).unwrap_or_default()
+        };
+        let by = Some(self.acting_user.unwrap_or(self.by)).filter(|by| *by != "client");
+        line += &part("user", self.user);
+        line += &part("by", by);
+        line += &part("uid", self.uid.map(|uid| uid.to_string()).as_deref());
+        let address = self.client.map(|address| address.to_string());
+        let from = part("client", address.as_deref()) + &part("credential", self.credential);
+        let id = self.request_id.map(|id| format!(" id={id}")).unwrap_or_default();
+        let mut room = TEXT_COLUMNS.saturating_sub(FIXED_COLUMNS + columns(&line) + columns(&id));
+        let least = if self.detail.is_some() { DETAIL.len() + LEAST_DETAIL } else { 0 };
+        // The line of the request says from where it came.
+        if columns(&from) + least <= room {
+            room -= columns(&from);
+            line += &from;
+        }
+        if let Some(detail) = self.detail {
+            let detail = quoted(detail);
+            let room = room.saturating_sub(DETAIL.len()).max(LEAST_DETAIL);
+            line.extend([DETAIL, &*shorten(&detail, room)]);
+        }
+        out.extend_from_slice(begin_text(colors, at, level).as_bytes());
+        out.extend_from_slice(line.as_bytes());
+        out.extend_from_slice(id.as_bytes());
     }
+}
+
+const DETAIL: &str = " detail=";
+/// Columns of a detail, whatever stands before it.
+const LEAST_DETAIL: usize = 24;
+const MOST_OF_A_NAME: usize = 45;
+
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn word(event: Event) -> String {
+    let word = serde_json::to_value(event).ok();
+    word.as_ref().and_then(|word| word.as_str()).unwrap_or_default().to_owned()
+}
+
+/// With quotation marks where it has blanks, so that it ends where it ends.
+fn quoted(value: &str) -> String {
+    let value = escape(value);
+    if value.contains([' ', '"']) { format!("\"{}\"", value.replace('"', "\\\"")) } else { value }
 }
 
 #[cfg(test)]
