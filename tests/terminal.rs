@@ -13,6 +13,15 @@ const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
 /// Starts the binary on a terminal of its own, which util-linux's `script` makes; its lines,
 /// of both streams, are those of standard output.
 fn on_terminal(place: &Installation, arguments: &str, input: Option<&str>) -> Process {
+    on_terminal_with(place, arguments, input, None)
+}
+
+fn on_terminal_with(
+    place: &Installation,
+    arguments: &str,
+    input: Option<&str>,
+    variable: Option<(&str, &str)>,
+) -> Process {
     let mut command = Command::new("script");
     let binary = env!("CARGO_BIN_EXE_portcullis");
     command
@@ -22,7 +31,8 @@ fn on_terminal(place: &Installation, arguments: &str, input: Option<&str>) -> Pr
         .current_dir(place.path(""))
         .env_clear()
         .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm"), ("SHELL", "/bin/sh")])
-        .env("HOME", place.path(""));
+        .env("HOME", place.path(""))
+        .envs(variable);
     Process::start(&mut command, input)
 }
 
@@ -60,13 +70,17 @@ async fn the_first_password_stands_out_and_is_kept_nowhere() {
 
 #[tokio::test]
 async fn colours_are_left_out_for_whoever_wants_none() {
-    let mut place = installation();
-    place.set_env("NO_COLOR", Some("1"));
-    let process = on_terminal(&place, "run", None);
-    let listening = shown(&process, "listening").await;
-    drop(listening);
-    let lines = process.stdout.text();
-    assert!(!lines.contains("\u{1b}[3"), "{lines:?}");
+    let place = installation();
+    for (variable, coloured) in [(("NO_COLOR", "1"), false), (("NO_COLOR", ""), true)] {
+        let process = on_terminal_with(&place, "run", None, Some(variable));
+        let listening = shown(&process, "listening").await;
+        let url = listening.split_whitespace().last().expect("an address").to_owned();
+        let url = url.replace("127.0.0.1", "localhost");
+        let asked = Command::new("curl").args(["-sk", "-o", "/dev/null", &url]).status();
+        assert!(asked.expect("curl").success());
+        let line = shown(&process, "GET ").await;
+        assert_eq!(line.contains('\u{1b}'), coloured, "{variable:?} {line:?}");
+    }
 }
 
 #[tokio::test]
