@@ -5,7 +5,7 @@ use super::fleet::{is_live, join};
 use crate::support::client::{Client, sign_in, sign_in_admin};
 use crate::support::gateway::{ADMIN, ADMIN_PASSWORD, ECHO, Gateway};
 use crate::support::redis::sentinels::Sentinels;
-use crate::support::{DEADLINE, answered, eventually, within_time};
+use crate::support::{DEADLINE, answered, within_time};
 
 const PASSWORD: &str = "a password of hers";
 
@@ -48,11 +48,11 @@ async fn what_was_acknowledged_survives_a_primary_that_dies() {
         Client::bearer(gateway, &ended).get("/").await.refused(401, "INVALID_TOKEN");
         Client::api_key(gateway, &key).get("/").await.expect(200);
         // The replica that is left may still be copying; a repeat gets the same successor.
-        eventually("a refresh", async || {
+        let refreshed = answered(async || {
             let answer = Client::anonymous(gateway).refresh(&good.refresh).await;
             (answer.status == 200).then_some(())
-        })
-        .await;
+        });
+        within_time(3 * DEADLINE, "a refresh", refreshed).await;
     }
     let newcomer = join(&sentinels.url(), ECHO).await;
     Client::bearer(&newcomer, &ended).get("/").await.refused(401, "INVALID_TOKEN");
