@@ -2,8 +2,8 @@
 //! it changes all the time.
 
 use redb::{
-    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
-    TableError, WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::auth::account::{Account, AccountId};
@@ -21,9 +21,11 @@ pub(super) fn record_uses(
     uses: &[(SessionId, Timestamp)],
 ) -> Result<Step<()>, StoreError> {
     let sessions = txn.open_table(SESSIONS)?;
+    let mut known = txn.open_table(SESSION_USES)?;
     for (session, at) in uses {
-        if sessions.get(*session.0.as_bytes())?.is_some() {
-            note_use(txn, *session, *at)?;
+        let id = *session.0.as_bytes();
+        if sessions.get(id)?.is_some() {
+            note(&mut known, id, *at)?;
         }
     }
     Ok(Step::changed((), |_| ()))
@@ -35,7 +37,7 @@ pub(super) fn note_use(
     session: SessionId,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    note(txn, SESSION_USES, *session.0.as_bytes(), at)
+    note(&mut txn.open_table(SESSION_USES)?, *session.0.as_bytes(), at)
 }
 
 /// Stores the sign-in of an account unless a later one is stored.
@@ -44,16 +46,10 @@ pub(super) fn note_sign_in(
     account: AccountId,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    note(txn, SIGN_INS, *account.0.as_bytes(), at)
+    note(&mut txn.open_table(SIGN_INS)?, *account.0.as_bytes(), at)
 }
 
-fn note(
-    txn: &WriteTransaction,
-    table: TableDefinition<Id, u64>,
-    id: Id,
-    at: Timestamp,
-) -> Result<(), StoreError> {
-    let mut table = txn.open_table(table)?;
+fn note(table: &mut Table<'_, Id, u64>, id: Id, at: Timestamp) -> Result<(), StoreError> {
     let is_known = table.get(id)?.is_some_and(|known| known.value() >= at.0);
     if !is_known {
         table.insert(id, at.0)?;
