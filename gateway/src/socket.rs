@@ -206,8 +206,8 @@ impl Drop for Socket {
     }
 }
 
-/// Opens the socket. The store's lock is ours by now, so one that lies there was
-/// left by a process that is gone.
+/// Opens the socket. Of an embedded store the lock is ours by now, so one that lies there was
+/// left by a process that is gone; gateways of a shared one have directories of their own.
 ///
 /// # Errors
 /// When it cannot be made.
