@@ -36,7 +36,11 @@ pub(super) fn read_path(text: &str, extent: PathMatch) -> Result<String, Unfit> 
     if !text.starts_with('/') {
         return Err(Unfit::new(
             "expected a path that begins with \"/\"",
-            format!("write \"/{}\"", text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric())),
+            match text.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+                Some((_, path)) => format!("write \"/{path}\""),
+                None if text.contains("://") => "write \"/\"".to_owned(),
+                None => format!("write \"/{text}\""),
+            },
         ));
     }
     if let Some((at, found)) = first_pattern(text) {

@@ -5,9 +5,27 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::unknown;
+
 /// Parts of the names of keys whose value is not shown.
-const SECRET_WORDS: [&str; 7] =
-    ["password", "passwd", "secret", "token", "private_key", "api_key", "apikey"];
+const SECRET_WORDS: [&str; 16] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "sharedkey",
+    "shared_key",
+    "apikey",
+    "api_key",
+    "api-key",
+    "authkey",
+    "auth_key",
+];
 
 /// Keys and hashes have at least as many characters.
 const LONG_RUN: usize = 16;
@@ -20,8 +38,10 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
         Some(first) => first.is_whitespace(),
         None => false,
     }));
-    // Base64 ends in what else assigns.
-    if !text.trim_end().trim_end_matches('=').contains('=') {
+    let said = text.trim();
+    // Base64 ends in what else assigns, and braces begin another format.
+    let is_assignment = said.trim_end_matches('=').contains('=') && !said.starts_with('{');
+    if !is_assignment && !said.starts_with('[') {
         hidden.extend(runs(text));
     }
     star(text, &hidden)
@@ -51,15 +71,20 @@ fn star<'t>(text: &'t str, hidden: &[Range<usize>]) -> Cow<'t, str> {
 
 /// Who is named in a URL, and by what password.
 fn user_of_url(text: &str) -> Option<Range<usize>> {
+    // What follows is a comment, whose addresses are no part of a URL.
+    let text = text.find(" #").map_or(text, |comment| &text[..comment]);
     let at = text.rfind('@')?;
-    if !["url", "://", "redis"].iter().any(|mark| text.contains(mark)) {
-        return None;
-    }
+    let is_url = ["url", "://", "redis"].iter().any(|mark| text.contains(mark));
     let start = match text.find("://") {
         Some(scheme) if scheme < at => scheme + "://".len(),
-        _ => value_begins(text, text.find(['=', '"']).unwrap_or(0)),
+        _ if is_url => value_begins(text, text.find(['=', '"']).unwrap_or(0)),
+        // Without a scheme, a user and a password have a colon between them.
+        _ => {
+            let before = &text[..at];
+            let start = before.rfind(['"', '\'', '=', ' ', '[', '`']).map_or(0, |mark| mark + 1);
+            before[start..].contains(':').then_some(start)?
+        }
     };
-    // What is written behind it is no part of a URL, such as the `@` of a comment.
     (start < at).then_some(start..at)
 }
 
@@ -69,6 +94,9 @@ fn values(text: &str, is_assigned: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for word in SECRET_WORDS {
         for (start, _) in lower.match_indices(word) {
+            if is_of_ours(&lower, start) {
+                continue;
+            }
             let rest = &lower[start + word.len()..];
             let behind =
                 rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_' || c == '-');
@@ -84,6 +112,16 @@ fn values(text: &str, is_assigned: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// Whether the whole name, around a part of it, is that of a key of ours: none of those takes
+/// a secret, and `ws_token` only sounds like one.
+fn is_of_ours(text: &str, within: usize) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let start = text[..within].rfind(|c: char| !is_part(c)).map_or(0, |at| at + 1);
+    let rest = &text[start..];
+    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+    unknown::is_key(&rest[..end])
 }
 
 /// What follows what assigns it, and quotation marks.
@@ -134,6 +172,13 @@ mod tests {
             (r#"access_token = "pw""#, r#"access_token = "***"#),
             (r#"password_file = "pw.txt""#, r#"password_file = "pw.txt""#),
             ("client_secret_file = 7", "client_secret_file = 7"),
+            ("ws_token = 5", "ws_token = 5"),
+            ("credentials = true", "credentials = true"),
+            (r#"to = "u:pw@h:1""#, r#"to = "****@h:1""#),
+            (
+                r#"upstream = "htp://127.0.0.1" # see ops@example.com"#,
+                r#"upstream = "htp://127.0.0.1" # see ops@example.com"#,
+            ),
         ] {
             assert_eq!(line(text), shown);
             assert_eq!(prose(text), shown);
@@ -153,6 +198,12 @@ mod tests {
             ("ann:$2y$10$abcdefghijklmnop", "ann:***********************"),
             ("MIIBVAIBADANBgkqhkiG9w0BAQE=", "****************************"),
             ("burst 60", "burst 60"),
+            ("[upstream.internal-api-version-2", "[upstream.internal-api-version-2"),
+            ("PrivateKey = yAnz5TF+lXX=", "PrivateKey = ************"),
+            (
+                r#"{"auths":{"r.io":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#,
+                r#"{"auths":{"r.io":{"auth":"********************"}}}"#,
+            ),
             ("[upstream.internal-api]", "[upstream.internal-api]"),
         ] {
             assert_eq!(line(text), shown);

@@ -128,6 +128,9 @@ pub(super) fn render_one(out: &mut String, file: &str, text: &str, problem: &Pro
     }
 }
 
+/// Characters of what is said, which may repeat a long line.
+const MOST_SAID: usize = 500;
+
 /// What is shown of a line: a file of another kind may have a very long one.
 struct Window {
     text: String,
@@ -161,7 +164,11 @@ impl Window {
 
 /// A key in quotes may hold a line end, which would look like the end of what is said.
 fn on_one_line(text: &str) -> String {
-    hide::prose(text).replace(char::is_control, "\u{fffd}")
+    let text = hide::prose(text).replace(char::is_control, "\u{fffd}");
+    match text.char_indices().nth(MOST_SAID) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// A place in a text as people count it: lines and characters from one.

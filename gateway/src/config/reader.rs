@@ -22,7 +22,6 @@ pub struct Located<T> {
     pub origin: Origin,
 }
 
-/// The path of a file with a secret, and the key that names it.
 /// A file with a secret, and what names it: a key with its tables, or a variable.
 #[derive(Debug, Clone)]
 pub struct NamedFile {

@@ -9,6 +9,13 @@ use super::value::{quoted, score};
 /// What a report of one says.
 pub const UNKNOWN_KEY: &str = "unknown key";
 
+static KEYS: LazyLock<Vec<Key>> = LazyLock::new(keys);
+
+/// Whether some table has a key of this name.
+pub(super) fn is_key(name: &str) -> bool {
+    KEYS.iter().any(|key| key.name == name)
+}
+
 /// So alike that hardly anything else can be meant.
 const SURE: f64 = 0.9;
 const LIKELY: f64 = 0.75;
@@ -128,7 +135,6 @@ fn normal(name: &str) -> String {
 
 /// The paths of keys in other tables that have the name, or nearly.
 fn elsewhere(name: &str) -> Vec<String> {
-    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(keys);
     let keys = &*KEYS;
     let shown = |path: String| path.replace("[]", "").replace(".*", ".NAME");
     let others = || keys.iter().filter(|key| !key.table.is_empty() && key.takes != [Takes::Table]);

@@ -14,6 +14,9 @@ use portcullis::config::{Access, Config, HostMatch, ProxyProtocol};
 use toml::Table;
 
 const FILE: &str = "fuzz.toml";
+/// Characters that are shown of a line, and before the place in it.
+const WINDOW: usize = 120;
+const BEFORE: usize = 40;
 
 pub(crate) fn run(data: &[u8]) {
     let Ok(input) = std::str::from_utf8(data) else { return };
@@ -112,6 +115,13 @@ fn check_problems(problems: &Problems, text: &str) {
         let excerpt = shown.next().and_then(|excerpt| excerpt.split_once(" | "));
         let shown = excerpt.expect("a place shows its line").1;
         let written = written.trim_end_matches('\r');
+        // Of a long line what is around the place is shown.
+        let is_long = written.chars().count() > WINDOW;
+        let from = if is_long { (column - 1).saturating_sub(BEFORE) } else { 0 };
+        let shown = shown.strip_prefix(if from > 0 { "…" } else { "" });
+        let shown = shown.and_then(|shown| shown.strip_suffix(if is_long { "…" } else { "" }));
+        let shown = shown.expect("what is left out is marked");
+        let written: String = written.chars().skip(from).take(WINDOW).collect();
         // What may be a secret is starred, and nothing else is changed.
         assert_eq!(shown.chars().count(), written.chars().count(), "{problems}");
         let same = |(shown, written): (char, char)| shown == written || shown == '*';
