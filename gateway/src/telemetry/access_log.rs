@@ -23,7 +23,7 @@ use super::log::{Colors, Paint, Style, begin_text, common_log_time, escape, rfc3
 pub(super) const TEXT_COLUMNS: usize = 159;
 const METHOD_COLUMNS: usize = 7;
 /// Time, level, method and status, and the blanks behind them and between the rest.
-pub(super) const FIXED_COLUMNS: usize = 24 + 1 + 5 + 1 + METHOD_COLUMNS + 1 + 3 + 1 + 4;
+const FIXED_COLUMNS: usize = 24 + 1 + 5 + 1 + METHOD_COLUMNS + 1 + 3 + 1 + 4;
 const MIN_PATH_COLUMNS: usize = 20;
 /// Of a user name.
 const WHO_COLUMNS: usize = 16;
@@ -286,16 +286,25 @@ const TOKEN: &str = "eyJ";
 /// credential is longer than the most of paths.
 fn without_credentials(path: &str) -> Cow<'_, str> {
     const SHORTEST: usize = 24;
-    if path.len() < SHORTEST || !(path.contains(PREFIX) || path.contains(TOKEN)) {
+    if path.len() < SHORTEST || ![PREFIX, TOKEN, "%5F", "%5f"].iter().any(|it| path.contains(it)) {
         return Cow::Borrowed(path);
     }
-    let is_token = |segment: &str| {
-        segment.starts_with(TOKEN) && segment.bytes().filter(|byte| *byte == b'.').count() >= 2
+    // A head, a body and a signature (RFC 7515 3.1).
+    let token_begins = |segment: &str| {
+        let is_one = |at: usize| segment[at..].bytes().filter(|byte| *byte == b'.').count() >= 2;
+        let (at, _) = segment.match_indices(TOKEN).find(|(at, _)| is_one(*at))?;
+        Some((at, TOKEN))
     };
-    let segment = |segment: &str| match segment.find(PREFIX) {
-        Some(at) => format!("{}…", &segment[..at + PREFIX.len()]),
-        None if is_token(segment) => format!("{TOKEN}…"),
-        None => segment.to_owned(),
+    let segment = |written: &str| {
+        // People and programs escape these two all the same.
+        let plain = [("%5F", "_"), ("%5f", "_"), ("%2E", "."), ("%2e", ".")]
+            .iter()
+            .fold(written.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain));
+        let key_begins = plain.find(PREFIX).map(|at| (at, PREFIX));
+        match key_begins.or_else(|| token_begins(&plain)) {
+            Some((at, beginning)) => format!("{}{beginning}…", &plain[..at]),
+            None => written.to_owned(),
+        }
     };
     Cow::Owned(path.split('/').map(segment).collect::<Vec<_>>().join("/"))
 }

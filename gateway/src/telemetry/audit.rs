@@ -10,9 +10,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::auth::account::Account;
+use crate::auth::text::is_hidden;
 use crate::auth::time::Timestamp;
 
-use super::access_log::{FIXED_COLUMNS, TEXT_COLUMNS, shorten};
+use super::access_log::{TEXT_COLUMNS, shorten};
 use super::log::{Colors, Style, begin_text, escape, rfc3339};
 
 /// What was done or tried.
@@ -209,28 +210,30 @@ impl JsonLine<'_> {
         for word in outcome.into_iter().chain(reason) {
             line.extend([" ", word]);
         }
-        let part = |name: &str, value: Option<&str>| {
-            let value = value.map(|value| quoted(&shorten(value, MOST_OF_A_NAME)));
-            value.map(|value| format!(" {name}={value}")).unwrap_or_default()
-        };
-        let by = Some(self.acting_user.unwrap_or(self.by)).filter(|by| *by != "client");
-        line += &part("user", self.user);
-        line += &part("by", by);
-        line += &part("uid", self.uid.map(|uid| uid.to_string()).as_deref());
-        let address = self.client.map(|address| address.to_string());
-        let from = part("client", address.as_deref()) + &part("credential", self.credential);
         let id = self.request_id.map(|id| format!(" id={id}")).unwrap_or_default();
-        let mut room = TEXT_COLUMNS.saturating_sub(FIXED_COLUMNS + columns(&line) + columns(&id));
-        let least = if self.detail.is_some() { DETAIL.len() + LEAST_DETAIL } else { 0 };
-        // The line of the request says from where it came.
-        if columns(&from) + least <= room {
-            room -= columns(&from);
-            line += &from;
-        }
-        if let Some(detail) = self.detail {
-            let detail = quoted(detail);
-            let room = room.saturating_sub(DETAIL.len()).max(LEAST_DETAIL);
-            line.extend([DETAIL, &*shorten(&detail, room)]);
+        let by = Some(self.acting_user.unwrap_or(self.by)).filter(|by| *by != "client");
+        let (uid, address) =
+            (self.uid.map(|uid| uid.to_string()), self.client.map(|address| address.to_string()));
+        // The first are worth most; what finds no room is in the JSON.
+        for (name, value, least) in [
+            ("user", self.user, LEAST_NAME),
+            ("by", by, LEAST_NAME),
+            ("uid", uid.as_deref(), usize::MAX),
+            ("client", address.as_deref(), usize::MAX),
+            ("credential", self.credential, usize::MAX),
+            ("detail", self.detail, LEAST_NAME),
+        ] {
+            let Some(value) = value else { continue };
+            let taken = BEGINNING_COLUMNS + columns(&line) + columns(&id) + name.len() + 2;
+            let room = TEXT_COLUMNS.saturating_sub(taken);
+            let whole = quoted(value);
+            if columns(&whole) <= room {
+                line.extend([" ", name, "=", &whole]);
+            } else if least <= room {
+                // Room for its quotation marks.
+                let value = quoted(&shorten(value, room.min(MOST_OF_A_NAME) - 2));
+                line.extend([" ", name, "=", &value]);
+            }
         }
         out.extend_from_slice(begin_text(colors, at, level).as_bytes());
         out.extend_from_slice(line.as_bytes());
@@ -238,10 +241,11 @@ impl JsonLine<'_> {
     }
 }
 
-const DETAIL: &str = " detail=";
-/// Columns of a detail, whatever stands before it.
-const LEAST_DETAIL: usize = 24;
-const MOST_OF_A_NAME: usize = 45;
+/// Time and level, and the blanks behind them.
+const BEGINNING_COLUMNS: usize = 24 + 1 + 5 + 1;
+/// Columns with which a name or a detail still says something.
+const LEAST_NAME: usize = 12;
+const MOST_OF_A_NAME: usize = 60;
 
 fn columns(text: &str) -> usize {
     text.chars().count()
@@ -254,8 +258,20 @@ fn word(event: Event) -> String {
 
 /// With quotation marks where it has blanks, so that it ends where it ends.
 fn quoted(value: &str) -> String {
-    let value = escape(value);
-    if value.contains([' ', '"']) { format!("\"{}\"", value.replace('"', "\\\"")) } else { value }
+    let is_plain = |c: char| c != ' ' && c != '"' && c != '\\' && !is_hidden(c);
+    if value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    let mut quoted = String::from("\"");
+    for character in value.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            _ if is_hidden(character) => quoted.push_str(&escape(&character.to_string())),
+            _ => quoted.push(character),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 #[cfg(test)]

@@ -160,6 +160,11 @@ fn a_credential_that_stands_in_a_path_is_not_logged() {
         (format!("/v1/{key}/things"), "/v1/sk_live_…/things"),
         (format!("/ws/token={key}"), "/ws/token=sk_live_…"),
         (format!("/ws/{token}/x"), "/ws/eyJ…/x"),
+        (format!("/ws/token={token}"), "/ws/token=eyJ…"),
+        (format!("/x;jwt={token}"), "/x;jwt=eyJ…"),
+        (format!("/bearer%20{token}"), "/bearer%20eyJ…"),
+        (format!("/a/{}", key.replace('_', "%5F")), "/a/sk_live_…"),
+        ("/a%5Fpath/that/is/long/enough".to_owned(), "/a%5Fpath/that/is/long/enough"),
         (
             "/a/path/that/is/long/enough/to/be/one".to_owned(),
             "/a/path/that/is/long/enough/to/be/one",
