@@ -88,6 +88,20 @@ async fn the_file_with_the_first_password_goes_when_another_is_set() {
     sign_in(&gateway, ADMIN, "a new one to sign in").await;
 }
 
+/// A file of that name may be the operator's own, which the next start reads.
+#[tokio::test]
+async fn a_password_file_of_the_operator_stays_where_it_is() {
+    let config = format!("[[listener]]\naddress = \"127.0.0.1:0\"\n{ECHO}");
+    let builder = Gateway::builder().bare().config(&config);
+    let mut gateway = builder.env("ADMIN_PASSWORD", "given by the operator").start().await;
+    let file = gateway.path("data/admin_password");
+    std::fs::write(&file, "given by the operator\n").expect("the directory is ours");
+    gateway.manage(&["user", "passwd", ADMIN], Some("a new one to sign in\n")).await;
+    gateway.restart().await;
+    gateway.wait_for_log(|line| line["message"] == "ready").await;
+    assert!(file.exists());
+}
+
 #[tokio::test]
 async fn the_file_with_the_first_password_goes_at_a_start_when_another_was_set_over_http() {
     let mut gateway = start().await;

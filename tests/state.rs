@@ -240,6 +240,12 @@ async fn the_state_of_another_configuration_is_not_taken_for_that_of_a_former_ve
     let process = place.start(&["run", "--config", "other/b.toml", "--log-format", "json"], None);
     is_ready(&process).await;
     assert!(place.path("other/data/portcullis.redb").exists());
+    // Of this very configuration it is, wherever its state is to lie now.
+    let elsewhere = place.path("elsewhere").display().to_string();
+    let place = place.env("STATE_DIRECTORY", &elsewhere);
+    let ended = place.run(&["check"], None).await;
+    assert_eq!(ended.status.code(), Some(78), "{ended:?}");
+    assert!(ended.stderr.contains("state lies in"), "{ended:?}");
 }
 
 /// Nothing lies beside a pipe.

@@ -200,6 +200,8 @@ pub struct Store {
     pub chosen: DirectoryChoice,
     /// Where version 0.1 took the directory to be, if that is another.
     pub former: Option<PathBuf>,
+    /// The directory of the configuration file, if there is one.
+    pub beside: Option<PathBuf>,
     /// `None`: the embedded store.
     pub shared: Option<SharedStore>,
 }

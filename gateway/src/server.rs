@@ -9,7 +9,7 @@ pub mod reach;
 mod sweeping;
 
 pub use first_account::FIRST_ACCOUNT;
-pub use own_files::{Forgotten, forget_password, holds_state, judge_store};
+pub use own_files::{Forgotten, forget_password, holds_gateway, judge_store};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::auth::error::StoreError;
 use crate::auth::federation::IdentityProvider;
 use crate::auth::link::LinkPolicy;
 use crate::auth::password::PasswordRule;
-use crate::auth::ports::{AccountLimits, Clock, Entropy, FailureLimit, Mailer, Store};
+use crate::auth::ports::{AccountLimits, Clock, Entropy, FailureLimit, Mailer, Store, StoreState};
 use crate::auth::secret::Secret;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
@@ -360,7 +360,8 @@ fn look_at_accounts(
     if config.auth.admin_password.is_some() {
         tell(config, Fact::AdminPasswordUnused);
     }
-    if core.standing().count_accounts(Account::administers) == 0 {
+    let is_known = core.store().health().is_none_or(|health| health.state == StoreState::Live);
+    if is_known && core.standing().count_accounts(Account::administers) == 0 {
         let remedy = "portcullis user roles NAME admin gives it";
         tracing::warn!(remedy, "no account has the role admin: the admin API has no user");
     }

@@ -120,9 +120,10 @@ fn find_user(find: Find<'_>, user: String) -> Result<Who, String> {
 /// When it is none.
 fn session_id(text: &str) -> Result<Uuid, String> {
     parse_id(text).ok_or_else(|| {
-        let shown = if is_credential(text) { "a credential" } else { text };
+        let holds_credential = text.split(' ').any(is_credential);
+        let found = if holds_credential { "a credential".to_owned() } else { format!("{text:?}") };
         format!(
-            "expected the id of a session, as `portcullis session list` shows it, found {shown}"
+            "expected the id of a session, as `portcullis session list` shows it, found {found}"
         )
     })
 }

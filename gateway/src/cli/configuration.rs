@@ -77,6 +77,7 @@ fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
     let Some((path, choice)) = chosen(place) else { return Ok(None) };
     let name = path.display().to_string();
     if choice == Choice::Conventional
+        && path == Path::new(CONVENTIONAL[0])
         && let Some(owner) = whose_for_root(&path)
     {
         let message = format!("{owner}, and whoever writes it chooses what root reads and makes");
@@ -291,8 +292,8 @@ pub(super) fn configure_store(place: &Place) -> Result<Config, ExitCode> {
     let service = Path::new(SERVICE_STATE);
     if config.store.chosen == DirectoryChoice::Conventional
         && may_be_the_service(place)
-        && !server::holds_state(&config.store.directory)
-        && server::holds_state(service)
+        && !server::holds_gateway(&config.store.directory)
+        && server::holds_gateway(service)
     {
         service.clone_into(&mut config.store.directory);
         config.store.former = None;

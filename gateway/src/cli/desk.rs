@@ -64,6 +64,15 @@ impl<'a> Desk<'a> {
 
     /// The id of what a command names.
     pub(super) fn find(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
+        let found = self.look_for(thing, named);
+        // Somebody may be asked now, and nobody else is to wait for that.
+        if matches!(self.office, Some(Office::Here(_))) {
+            self.office = None;
+        }
+        found
+    }
+
+    fn look_for(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
         let name = match (thing, named) {
             (Thing::User, _) => return self.find_user(named),
             (_, Named::Id(id)) => return Ok(*id),

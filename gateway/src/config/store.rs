@@ -172,7 +172,13 @@ pub(super) fn read_store(
     let State { store: directory, chosen, certificates, former_store, former_certificates, .. } =
         state;
     Read {
-        store: Store { directory, chosen, former: former_store, shared },
+        store: Store {
+            directory,
+            chosen,
+            former: former_store,
+            beside: beside.map(Path::to_owned),
+            shared,
+        },
         certificates: Certificates { directory: certificates, former: former_certificates },
         shared_at: at,
     }

@@ -220,13 +220,13 @@ pub fn hash_now(password: &Secret, cost: u32) -> Option<HashedPassword> {
     bcrypt::hash(password.expose(), cost).ok().map(HashedPassword)
 }
 
-/// Whether it is the password, and what that has cost.
 /// Verifies a password on the calling thread.
 #[must_use]
 pub fn verify_now(hash: &HashedPassword, password: &Secret) -> bool {
     verify(hash, password).0
 }
 
+/// Whether it is the password, and what that has cost.
 fn verify(hash: &HashedPassword, password: &Secret) -> (bool, Work) {
     let no_work = (false, Work::NONE);
     if hash.0.starts_with("$argon2id$") {

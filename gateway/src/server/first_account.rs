@@ -82,7 +82,8 @@ pub(super) async fn make_admin(
         }
     };
     let created = create(config, core, password).await;
-    if let (FirstPassword::Kept(_), Err(_) | Ok(Creation::NameTaken)) = (&told, &created) {
+    // After an error the account may be there all the same, with this password.
+    if let (FirstPassword::Kept(_), Ok(Creation::NameTaken)) = (&told, &created) {
         let _ = own_files::forget_password(config);
     }
     match created.map_err(StartError::Admin)? {
@@ -148,6 +149,10 @@ async fn make_given(config: &Config, core: &Core) -> Result<(), StoreError> {
 /// Removes the password that is kept for its reader when the account has another by now, or is
 /// gone: somebody has set it over HTTP, or by a link.
 pub(super) async fn forget_former(config: Config, core: Arc<Core>, kept: Secret) {
+    // What is known of a shared store that cannot be asked may be nothing.
+    if core.store().health().is_some_and(|health| health.state != StoreState::Live) {
+        return;
+    }
     let account = core.standing().account_by_name(FIRST_ACCOUNT);
     let hash = account.and_then(|account| account.password.clone());
     let holds = match hash {
@@ -163,9 +168,18 @@ pub(super) async fn forget_former(config: Config, core: Arc<Core>, kept: Secret)
     }
 }
 
+const SYMBOLS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+
+/// Whether a password has the form of those that are made up here.
+pub(super) fn is_made_up(password: &str) -> bool {
+    let is_group =
+        |group: &str| group.len() == 5 && group.bytes().all(|byte| SYMBOLS.contains(&byte));
+    let groups: Vec<&str> = password.split('-').collect();
+    groups.len() == 4 && groups.into_iter().all(is_group)
+}
+
 /// Twenty letters and digits that are not easily mistaken, 100 bits.
 fn random_password(entropy: &dyn Entropy) -> Secret {
-    const SYMBOLS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
     let mut bytes = [0; 20];
     entropy.fill(&mut bytes);
     let mut text = String::with_capacity(23);

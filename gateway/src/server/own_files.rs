@@ -13,6 +13,7 @@ use crate::edge::certificates;
 use crate::files::{self, Directory, Fault, Find, Kind};
 use crate::store::embedded;
 
+use super::first_account::is_made_up;
 use super::{Fact, StartError, needs_certificate};
 
 const STORE_PATH: &str = "store.path";
@@ -38,7 +39,7 @@ fn refuse_former(config: &Config) -> Result<(), StartError> {
     refuse_former_store(config)?;
     let Some(former) = &config.tls.former else { return Ok(()) };
     let (directory, name) = files::split(&config.tls.certificate);
-    let lies_there = certificates::is_own(&former.join(&name)) && !is_anothers(former);
+    let lies_there = certificates::is_own(&former.join(&name)) && !is_anothers(config, former);
     if needs_certificate(config) && lies_there && !config.tls.certificate.exists() {
         let key = files::split(&config.tls.key).1;
         let names = [name, key].into_iter();
@@ -109,20 +110,29 @@ fn in_shell(path: &Path) -> String {
 }
 
 fn former_state(config: &Config) -> Option<&Path> {
-    config.store.former.as_deref().filter(|former| holds_state(former) && !is_anothers(former))
+    let former = config.store.former.as_deref();
+    former.filter(|former| holds_state(former) && !is_anothers(config, former))
 }
 
-/// Whether the state is that of a configuration that lies beside it, where it belongs: the
-/// gateway is started by another one.
-fn is_anothers(state: &Path) -> bool {
-    let beside = absolute(state);
-    beside.parent().is_some_and(|beside| beside.join("config.toml").exists())
+/// Whether the state is that of a configuration that lies beside it, where it belongs, and
+/// that is not this one.
+fn is_anothers(config: &Config, state: &Path) -> bool {
+    // The directory of `config.toml` has no name.
+    let directory = |path: &Path| Path::new(".").join(path).canonicalize().ok();
+    let Some(beside) = absolute(state).parent().map(Path::to_owned) else { return false };
+    let ours = config.store.beside.as_deref().and_then(directory);
+    beside.join("config.toml").exists() && directory(&beside) != ours
 }
 
-/// Whether a gateway has its state in a directory, whether it runs or not.
+/// Whether a gateway has left its state in a directory.
+fn holds_state(directory: &Path) -> bool {
+    [SECRET, embedded::FILE].iter().any(|name| directory.join(name).exists())
+}
+
+/// Whether a gateway has its state in a directory, or runs there.
 #[must_use]
-pub fn holds_state(directory: &Path) -> bool {
-    [SECRET, embedded::FILE, ADMIN_SOCKET].iter().any(|name| directory.join(name).exists())
+pub fn holds_gateway(directory: &Path) -> bool {
+    holds_state(directory) || directory.join(ADMIN_SOCKET).exists()
 }
 
 /// Whether nothing else lies in a directory. The operator's own may be named as well.
@@ -213,23 +223,25 @@ pub enum Forgotten {
 #[must_use]
 pub fn forget_password(config: &Config) -> Forgotten {
     let path = config.store.directory.join(ADMIN_PASSWORD);
-    let removed = match Directory::look(&config.store.directory, STORE_PATH) {
-        Ok(None) => return Forgotten::Absent,
-        Ok(Some(directory)) => match directory.judge(ADMIN_PASSWORD, Kind::File) {
-            Ok(false) => return Forgotten::Absent,
-            Ok(true) => directory.remove(ADMIN_PASSWORD),
-            Err(fault) => Err(fault),
-        },
-        Err(fault) => Err(fault),
+    let Ok(Some(directory)) = Directory::look(&config.store.directory, STORE_PATH) else {
+        return Forgotten::Absent;
     };
-    if removed.is_ok() { Forgotten::Removed(path) } else { Forgotten::Left(path) }
+    if kept_password(&directory).is_none() {
+        return Forgotten::Absent;
+    }
+    match directory.remove(ADMIN_PASSWORD) {
+        Ok(()) => Forgotten::Removed(path),
+        Err(_) => Forgotten::Left(path),
+    }
 }
 
-/// The password that is kept for whoever reads it, if there is one.
+/// The password that is kept for whoever reads it, if there is one that a start has made up:
+/// a file of that name may be the operator's own.
 pub(super) fn kept_password(directory: &Directory) -> Option<Secret> {
     let bytes = directory.read(ADMIN_PASSWORD).ok()??;
     let text = String::from_utf8(bytes).ok().map(Secret::new)?;
-    Some(text.expose().trim_end().into())
+    let password = text.expose().trim_end();
+    is_made_up(password).then(|| password.into())
 }
 
 /// The configured secret, or the one kept beside the store, made at the first start.
