@@ -70,8 +70,9 @@ async fn the_first_password_stands_out_and_is_kept_nowhere() {
 
 #[tokio::test]
 async fn colours_are_left_out_for_whoever_wants_none() {
-    let place = installation();
     for (variable, coloured) in [(("NO_COLOR", "1"), false), (("NO_COLOR", ""), true)] {
+        // The one before may not have let its store go yet.
+        let place = installation();
         let process = on_terminal_with(&place, "run", None, Some(variable));
         let listening = shown(&process, "listening").await;
         let url = listening.split_whitespace().last().expect("an address").to_owned();
