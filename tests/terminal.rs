@@ -1,12 +1,13 @@
 //! What people see who start the gateway and its commands on a terminal.
 
+use std::io::Write;
 use std::process::Command;
 
 use crate::support::client::Client;
 use crate::support::gateway::{ADMIN, ECHO, Gateway};
 use crate::support::installation::Installation;
 use crate::support::process::Process;
-use crate::support::within;
+use crate::support::{eventually, within};
 
 const LISTENER: &str = "[[listener]]\naddress = \"127.0.0.1:0\"\n";
 
@@ -22,6 +23,10 @@ fn on_terminal_with(
     input: Option<&str>,
     variable: Option<(&str, &str)>,
 ) -> Process {
+    Process::start(&mut terminal(place, arguments, variable), input)
+}
+
+fn terminal(place: &Installation, arguments: &str, variable: Option<(&str, &str)>) -> Command {
     let mut command = Command::new("script");
     let binary = env!("CARGO_BIN_EXE_portcullis");
     command
@@ -33,7 +38,7 @@ fn on_terminal_with(
         .envs([("PATH", "/usr/bin:/bin"), ("TERM", "xterm"), ("SHELL", "/bin/sh")])
         .env("HOME", place.path(""))
         .envs(variable);
-    Process::start(&mut command, input)
+    command
 }
 
 async fn shown(process: &Process, word: &str) -> String {
@@ -96,4 +101,34 @@ async fn a_question_is_answered_on_the_terminal() {
     let removed = on_terminal(place, "user remove ann", Some("y\n")).end().await;
     assert_eq!(removed.status.code(), Some(0), "{removed:?}");
     Client::basic(&gateway, "ann", "ann has this one").get("/").await.expect(401);
+}
+
+/// The store at rest is one command's at a time.
+#[tokio::test]
+async fn nobody_waits_while_another_is_asked() {
+    let place = Installation::new();
+    let password = Some("ann has this one\n");
+    assert!(place.run(&["user", "add", "ann"], password).await.status.success());
+    let (answers, mut answer) = std::io::pipe().expect("a pipe");
+    let asked = Process::start_with(&mut terminal(&place, "user remove ann", None), answers);
+    shown(&asked, "[y/N]").await;
+    let listed = place.run(&["user", "list"], None).await;
+    assert!(listed.status.success() && listed.stdout.contains("ann"), "{listed:?}");
+    answer.write_all(b"y\n").expect("somebody reads");
+    assert!(asked.end().await.status.success());
+
+    assert!(place.run(&["user", "add", "ann"], password).await.status.success());
+    let (input, mut answer) = std::io::pipe().expect("a pipe");
+    let unread = input.try_clone().expect("a pipe");
+    let mut change = place.command("", &["user", "passwd", "ann"]);
+    let asked = Process::start_with(&mut change, input);
+    answer.write_all(b"ann has another").expect("there is room");
+    eventually("the password is read", async || {
+        (rustix::io::ioctl_fionread(&unread).expect("a pipe") == 0).then_some(())
+    })
+    .await;
+    let listed = place.run(&["user", "list"], None).await;
+    assert!(listed.status.success() && listed.stdout.contains("ann"), "{listed:?}");
+    answer.write_all(b"\n").expect("somebody reads");
+    assert!(asked.end().await.status.success());
 }

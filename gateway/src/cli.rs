@@ -300,16 +300,16 @@ fn carry_out(command: Command, place: impl Fn(Option<Printed>) -> Place) -> Exit
             administer::user(&place(Some(printed)), command)
         }
         Command::Key(Group { printed, command }) => {
-            administer(&place(Some(printed)), |find| key(command, find))
+            administer(&place(Some(printed)), |desk| key(command, desk))
         }
         Command::Server(Group { printed, command }) => {
-            administer(&place(Some(printed)), |find| server_command(command, find))
+            administer(&place(Some(printed)), |desk| server_command(command, desk))
         }
         Command::Workspace(Group { printed, command }) => {
-            administer(&place(Some(printed)), |find| workspace(command, find))
+            administer(&place(Some(printed)), |desk| workspace(command, desk))
         }
         Command::Session(Group { printed, command }) => {
-            administer(&place(Some(printed)), |find| session(command, find))
+            administer(&place(Some(printed)), |desk| session(command, desk))
         }
         Command::Registration(Group { printed, command }) => {
             administer(&place(Some(printed)), |_| Ok(registration(&command)))

@@ -90,6 +90,11 @@ impl Installation {
 
     /// Starts the binary in a directory below this one.
     pub fn start_in(&self, directory: &str, arguments: &[&str], input: Option<&str>) -> Process {
+        Process::start(&mut self.command(directory, arguments), input)
+    }
+
+    /// The binary, as it is started in a directory below this one.
+    pub fn command(&self, directory: &str, arguments: &[&str]) -> Command {
         use std::os::unix::process::CommandExt;
         let copy = self.path("portcullis");
         let binary = match self.user {
@@ -110,7 +115,7 @@ impl Installation {
         command.args(arguments).current_dir(self.path(directory)).env_clear();
         // Without a configuration file, state lies below it.
         command.env("HOME", self.directory.path()).envs(&self.environment);
-        Process::start(&mut command, input)
+        command
     }
 
     /// Runs the binary here to its end.

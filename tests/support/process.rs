@@ -27,17 +27,23 @@ impl Process {
     /// Starts `command`; `input` is all its standard input will ever hold.
     pub fn start(command: &mut Command, input: Option<&str>) -> Self {
         let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+        let mut process = Self::start_with(command, stdin);
+        if let Some(input) = input {
+            let mut pipe = process.child.stdin.take().expect("standard input is piped");
+            // A process that ends without reading is judged by its exit, not by this.
+            let _ = pipe.write_all(input.as_bytes());
+        }
+        process
+    }
+
+    /// Starts `command`, whose standard input is this.
+    pub fn start_with(command: &mut Command, stdin: impl Into<Stdio>) -> Self {
         let mut child = command
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
-        if let Some(input) = input {
-            let mut pipe = child.stdin.take().expect("standard input is piped");
-            // A process that ends without reading is judged by its exit, not by this.
-            let _ = pipe.write_all(input.as_bytes());
-        }
         let stdout = Lines::collect(child.stdout.take().expect("standard output is piped"));
         let stderr = Lines::collect(child.stderr.take().expect("standard error is piped"));
         Self { child, stdout, stderr }

@@ -18,7 +18,7 @@ use crate::pem::why_unreadable;
 use crate::socket::{self, Answer, Question};
 
 use super::commands::user::UserCommand;
-use super::commands::{self, Ask, Find, Thing};
+use super::commands::{self, Ask, Thing};
 use super::configuration::looked_in;
 use super::desk::{Desk, no_answer, prepare};
 use super::input::{confirm, read_at_most};
@@ -38,7 +38,7 @@ pub(super) fn user(place: &Place, command: UserCommand) -> ExitCode {
     if let UserCommand::Verify { user: None, .. } = command {
         return verify_all(place);
     }
-    administer(place, |find| commands::user::user(command, find))
+    administer(place, |desk| commands::user::user(command, desk))
 }
 
 pub(super) fn healthcheck(place: &Place) -> ExitCode {
@@ -52,13 +52,13 @@ pub(super) fn status(place: &Place) -> ExitCode {
 /// Carries out what a command asks for, once it has found the ids of what that names.
 pub(super) fn administer(
     place: &Place,
-    build: impl FnOnce(Find<'_>) -> Result<Ask, String>,
+    build: impl FnOnce(&mut Desk<'_>) -> Result<Ask, String>,
 ) -> ExitCode {
     let mut desk = match Desk::open(place) {
         Ok(desk) => desk,
         Err(code) => return code,
     };
-    let Ask { request, said, question } = match build(&mut |thing, named| desk.find(thing, named)) {
+    let Ask { request, said, question } = match build(&mut desk) {
         Ok(ask) => ask,
         Err(message) => return fail(1, &message),
     };
@@ -68,10 +68,11 @@ pub(super) fn administer(
     if is_shown_once(&request) && has_no_reader() {
         return fail(1, &format!("nothing was done: {NO_READER}"));
     }
-    if let Some(question) = question
-        && let Err(refused) = confirm(&question)
-    {
-        return refused;
+    if let Some(question) = question {
+        desk.step_away();
+        if let Err(refused) = confirm(&question) {
+            return refused;
+        }
     }
     let kind = Kind::of(&request);
     let remarks = Remarks::on(&request, desk.user());

@@ -17,6 +17,8 @@ use crate::admin::{Request, Who};
 use crate::auth::api_key::PREFIX;
 use crate::dialect::notation::parse_id;
 
+use super::desk::Desk;
+
 /// A request, and what to tell people when it is done; nothing where the answer tells.
 pub(super) struct Ask {
     pub request: Request,
@@ -98,19 +100,13 @@ impl Thing {
     }
 }
 
-/// Finds the id of what a command names.
-///
-/// # Errors
-/// When there is no such thing, or there are several.
-pub(super) type Find<'a> = &'a mut dyn FnMut(Thing, &Named) -> Result<Uuid, String>;
-
 /// A user by name, e-mail address, or id in any form that the gateway writes.
 ///
 /// # Errors
 /// When there is none.
-fn find_user(find: Find<'_>, user: String) -> Result<Who, String> {
+fn find_user(desk: &mut Desk<'_>, user: String) -> Result<Who, String> {
     let named = parse_id(&user).map_or_else(|| Named::Name(user), Named::Id);
-    find(Thing::User, &named).map(Who::Id)
+    desk.find(Thing::User, &named).map(Who::Id)
 }
 
 /// An id alone: what it stands for has no name. Whoever writes a token in its place is not

@@ -28,7 +28,7 @@ use super::output::fail;
 const A_CREDENTIAL: &str = "this is the text of a credential; expected the name of a user";
 const USER_UNKNOWN: Reason = Reason::Unknown(Entity::Account);
 
-/// Where one command is carried out, found once: with its first request.
+/// Where one command is carried out, found with its first request.
 pub(super) struct Desk<'a> {
     pub(super) place: &'a Place,
     config: Config,
@@ -62,17 +62,18 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// The id of what a command names.
-    pub(super) fn find(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
-        let found = self.look_for(thing, named);
-        // Somebody may be asked now, and nobody else is to wait for that.
+    /// Closes the store while somebody is asked, so that nobody else waits for the answer.
+    pub(super) fn step_away(&mut self) {
         if matches!(self.office, Some(Office::Here(_))) {
             self.office = None;
         }
-        found
     }
 
-    fn look_for(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
+    /// The id of what a command names.
+    ///
+    /// # Errors
+    /// When there is no such thing, or there are several.
+    pub(super) fn find(&mut self, thing: Thing, named: &Named) -> Result<Uuid, String> {
         let name = match (thing, named) {
             (Thing::User, _) => return self.find_user(named),
             (_, Named::Id(id)) => return Ok(*id),
@@ -293,7 +294,7 @@ impl Office {
 
 /// Opens the store. Another command is waited for: it is done at once.
 async fn open_here(config: &Config) -> Result<Core, String> {
-    const PATIENCE: Duration = Duration::from_secs(2);
+    const PATIENCE: Duration = Duration::from_secs(5);
     const PAUSE: Duration = Duration::from_millis(20);
     // No token is signed here, so no lasting secret is needed.
     let secret = Secret::new("0".repeat(32));

@@ -6,11 +6,12 @@ use crate::admin::{NewKey, Request, Span};
 use crate::auth::api_key::DEFAULT_OVERLAP;
 use crate::auth::ports::Clock;
 use crate::auth::time::Seconds;
+use crate::cli::desk::Desk;
 use crate::clock::SystemClock;
 use crate::telemetry::log::rfc3339;
 
 use super::super::parse_seconds;
-use super::{Ask, Confirmed, Find, Named, Thing, find_user, is_credential};
+use super::{Ask, Confirmed, Named, Thing, find_user, is_credential};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
@@ -62,30 +63,30 @@ pub(in crate::cli) enum KeyCommand {
     },
 }
 
-pub(in crate::cli) fn key(command: KeyCommand, find: Find<'_>) -> Result<Ask, String> {
-    let server = |find: Find<'_>, named: Option<Named>| {
-        named.map(|named| find(Thing::Server, &named)).transpose()
+pub(in crate::cli) fn key(command: KeyCommand, desk: &mut Desk<'_>) -> Result<Ask, String> {
+    let server = |desk: &mut Desk<'_>, named: Option<Named>| {
+        named.map(|named| desk.find(Thing::Server, &named)).transpose()
     };
     Ok(match command {
         KeyCommand::Create { owner, name, server: named, scopes, expires_in } => {
             let expires = expires_in.map(|length| SystemClock.now().plus(Seconds(length)).0);
-            let (owner, server) = (find_user(find, owner)?, server(find, named)?);
+            let (owner, server) = (find_user(desk, owner)?, server(desk, named)?);
             Ask::look(Request::CreateKey(NewKey { owner, name, server, scopes, expires }))
         }
         KeyCommand::List { owner, server: named } => {
-            let owner = owner.map(|owner| find_user(find, owner)).transpose()?;
-            let server = server(find, named)?;
+            let owner = owner.map(|owner| find_user(desk, owner)).transpose()?;
+            let server = server(desk, named)?;
             Ask::look(Request::ListKeys { owner, server, page: Span::default() })
         }
         KeyCommand::Rotate { key, overlap } => {
-            let id = find(Thing::Key, &key)?;
+            let id = desk.find(Thing::Key, &key)?;
             let overlap = overlap.unwrap_or(DEFAULT_OVERLAP.0);
             let end = rfc3339(SystemClock.now().plus(Seconds(overlap)));
             let said = format!("the former key goes on until {end}, or until its own end before");
             Ask::change(Request::RotateKey { id, overlap }, said)
         }
         KeyCommand::Revoke { key: Some(key), confirmed, .. } => {
-            let id = find(Thing::Key, &key)?;
+            let id = desk.find(Thing::Key, &key)?;
             // What was given may be the text of the key.
             let key =
                 if is_credential(&key.to_string()) { id.to_string() } else { key.to_string() };
@@ -95,7 +96,7 @@ pub(in crate::cli) fn key(command: KeyCommand, find: Find<'_>) -> Result<Ask, St
         KeyCommand::Revoke { key: None, owner, confirmed } => {
             let owner = owner.unwrap_or_default();
             let question = format!("Revoke all keys of {owner} for good?");
-            Ask::look(Request::RevokeKeys { owner: find_user(find, owner)? })
+            Ask::look(Request::RevokeKeys { owner: find_user(desk, owner)? })
                 .after(&confirmed, question)
         }
     })

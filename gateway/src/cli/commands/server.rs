@@ -4,8 +4,9 @@ use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 
 use crate::admin::{Owner, Request, Span};
+use crate::cli::desk::Desk;
 
-use super::{Ask, Confirmed, Find, Named, Thing, find_user};
+use super::{Ask, Confirmed, Named, Thing, find_user};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ServerCommand {
@@ -38,30 +39,30 @@ pub(in crate::cli) enum ServerCommand {
     },
 }
 
-pub(in crate::cli) fn server(command: ServerCommand, find: Find<'_>) -> Result<Ask, String> {
+pub(in crate::cli) fn server(command: ServerCommand, desk: &mut Desk<'_>) -> Result<Ask, String> {
     Ok(match command {
         ServerCommand::Add { name, owner } => {
-            let owner = owner.map(|owner| find_user(find, owner)).transpose()?;
+            let owner = owner.map(|owner| find_user(desk, owner)).transpose()?;
             Ask::look(Request::AddServer { name, owner })
         }
         ServerCommand::List => Ask::look(Request::ListServers { page: Span::default() }),
         ServerCommand::Rename { server, name } => {
             let (id, said) =
-                (find(Thing::Server, &server)?, format!("server {server} is called {name}"));
+                (desk.find(Thing::Server, &server)?, format!("server {server} is called {name}"));
             Ask::change(Request::ChangeServer { id, name: Some(name), owner: Owner::Same }, said)
         }
         ServerCommand::Give { server, user } => {
             let said = format!("server {server} is {}'s", user.as_deref().unwrap_or("nobody"));
-            let id = find(Thing::Server, &server)?;
+            let id = desk.find(Thing::Server, &server)?;
             let owner = match user {
-                Some(user) => Owner::User(find_user(find, user)?),
+                Some(user) => Owner::User(find_user(desk, user)?),
                 None => Owner::Nobody,
             };
             Ask::change(Request::ChangeServer { id, name: None, owner }, said)
         }
         ServerCommand::Remove { server, confirmed } => {
             let said = format!("server {server} removed, with its keys");
-            Ask::change(Request::RemoveServer { id: find(Thing::Server, &server)? }, said)
+            Ask::change(Request::RemoveServer { id: desk.find(Thing::Server, &server)? }, said)
                 .after(&confirmed, format!("Remove the server {server} with its keys?"))
         }
     })

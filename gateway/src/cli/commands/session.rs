@@ -6,8 +6,9 @@ use clap::Subcommand;
 
 use crate::admin::record::Registering;
 use crate::admin::{Request, Span};
+use crate::cli::desk::Desk;
 
-use super::{Ask, Confirmed, Find, find_user, session_id};
+use super::{Ask, Confirmed, find_user, session_id};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SessionCommand {
@@ -31,15 +32,15 @@ pub(in crate::cli) enum SessionCommand {
     },
 }
 
-pub(in crate::cli) fn session(command: SessionCommand, find: Find<'_>) -> Result<Ask, String> {
+pub(in crate::cli) fn session(command: SessionCommand, desk: &mut Desk<'_>) -> Result<Ask, String> {
     Ok(match command {
         SessionCommand::List { user } => {
-            let user = user.map(|user| find_user(find, user)).transpose()?;
+            let user = user.map(|user| find_user(desk, user)).transpose()?;
             Ask::look(Request::ListSessions { user, page: Span::default() })
         }
         SessionCommand::End { user: Some(user), .. } => {
             let said = format!("all sessions of {user} have ended");
-            Ask::change(Request::EndSessions { user: find_user(find, user)? }, said)
+            Ask::change(Request::EndSessions { user: find_user(desk, user)? }, said)
         }
         SessionCommand::End { all: true, confirmed, .. } => {
             Ask::look(Request::EndAllSessions { after: None, limit: Some(END_STEP) })

@@ -6,9 +6,10 @@ use clap::Subcommand;
 
 use crate::admin::record::State;
 use crate::admin::{Hidden, Invitation, NewUser, Request, Span, Who};
+use crate::cli::desk::Desk;
 use crate::cli::input::read_password;
 
-use super::{Ask, Confirmed, Find, find_user};
+use super::{Ask, Confirmed, find_user};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum UserCommand {
@@ -113,7 +114,7 @@ pub(in crate::cli) enum UserCommand {
 ///
 /// # Errors
 /// When there is no such user, or no password can be read.
-pub(in crate::cli) fn user(command: UserCommand, find: Find<'_>) -> Result<Ask, String> {
+pub(in crate::cli) fn user(command: UserCommand, desk: &mut Desk<'_>) -> Result<Ask, String> {
     let hidden = |name: &str| read_password(name).map(|text| Hidden(text.expose().to_owned()));
     Ok(match command {
         UserCommand::Add { name, email, roles, full_name, first_name, last_name } => {
@@ -125,42 +126,43 @@ pub(in crate::cli) fn user(command: UserCommand, find: Find<'_>) -> Result<Ask, 
         UserCommand::List | UserCommand::Import { .. } | UserCommand::Verify { user: None, .. } => {
             Ask::look(Request::ListUsers { page: Span::default() })
         }
-        UserCommand::Show { user } => Ask::look(Request::ShowUser { user: find_user(find, user)? }),
+        UserCommand::Show { user } => Ask::look(Request::ShowUser { user: find_user(desk, user)? }),
         UserCommand::Passwd { user } => {
             let said = format!("password of {user} changed; all its sessions have ended");
-            let id = find_user(find, user.clone())?;
+            let id = find_user(desk, user.clone())?;
+            desk.step_away();
             let password = hidden(&user)?;
             Ask::change(Request::SetPassword { user: id, password }, said)
         }
         UserCommand::Roles { user, roles } => {
             let said = format!("roles of {user} are {}", roles.join(", "));
-            change_user(find_user(find, user)?, Some(roles), None, said)
+            change_user(find_user(desk, user)?, Some(roles), None, said)
         }
         UserCommand::Enable { user } => {
             let said = format!("user {user} enabled");
-            change_user(find_user(find, user)?, None, Some(State::Enabled), said)
+            change_user(find_user(desk, user)?, None, Some(State::Enabled), said)
         }
         UserCommand::Disable { user } => {
             let said = format!("user {user} disabled; all its sessions have ended");
-            change_user(find_user(find, user)?, None, Some(State::Disabled), said)
+            change_user(find_user(desk, user)?, None, Some(State::Disabled), said)
         }
         UserCommand::Verify { user: Some(user), .. } => {
             let said = format!("the e-mail address of {user} is verified");
             let (roles, state, email_verified) = (None, None, Some(true));
-            let user = find_user(find, user)?;
+            let user = find_user(desk, user)?;
             Ask::change(Request::ChangeUser { user, roles, state, email_verified }, said)
         }
         UserCommand::Invite { email, name, roles, mail } => {
             Ask::look(Request::InviteUser(Invitation { email, name, roles, mail }))
         }
         UserCommand::ResetLink { user, mail } => {
-            Ask::look(Request::MakeResetLink { user: find_user(find, user)?, mail })
+            Ask::look(Request::MakeResetLink { user: find_user(desk, user)?, mail })
         }
         UserCommand::Remove { user, confirmed } => {
             let said = format!("user {user} removed, with its sessions, keys and memberships");
             let question =
                 format!("Remove the user {user} with its sessions, keys and memberships?");
-            let user = find_user(find, user)?;
+            let user = find_user(desk, user)?;
             Ask::change(Request::RemoveUser { user }, said).after(&confirmed, question)
         }
     })

@@ -4,8 +4,9 @@ use clap::Subcommand;
 use clap::builder::NonEmptyStringValueParser;
 
 use crate::admin::{Request, Span};
+use crate::cli::desk::Desk;
 
-use super::{Ask, Confirmed, Find, Named, Thing, find_user};
+use super::{Ask, Confirmed, Named, Thing, find_user};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum WorkspaceCommand {
@@ -44,38 +45,43 @@ pub(in crate::cli) enum WorkspaceCommand {
     Leave { workspace: Named, user: String },
 }
 
-pub(in crate::cli) fn workspace(command: WorkspaceCommand, find: Find<'_>) -> Result<Ask, String> {
+pub(in crate::cli) fn workspace(
+    command: WorkspaceCommand,
+    desk: &mut Desk<'_>,
+) -> Result<Ask, String> {
     Ok(match command {
         WorkspaceCommand::Add { name } => Ask::look(Request::AddWorkspace { name }),
         WorkspaceCommand::List => Ask::look(Request::ListWorkspaces { page: Span::default() }),
         WorkspaceCommand::Rename { workspace, name } => {
             let said = format!("workspace {workspace} is called {name}");
             Ask::change(
-                Request::RenameWorkspace { id: find(Thing::Workspace, &workspace)?, name },
+                Request::RenameWorkspace { id: desk.find(Thing::Workspace, &workspace)?, name },
                 said,
             )
         }
         WorkspaceCommand::Remove { workspace, confirmed } => {
-            let (id, said) =
-                (find(Thing::Workspace, &workspace)?, format!("workspace {workspace} removed"));
+            let (id, said) = (
+                desk.find(Thing::Workspace, &workspace)?,
+                format!("workspace {workspace} removed"),
+            );
             let question =
                 format!("Remove the workspace {workspace}, and refuse what is scoped to it?");
             Ask::change(Request::RemoveWorkspace { id }, said).after(&confirmed, question)
         }
         WorkspaceCommand::Members { workspace } => {
-            let (workspace, page) = (find(Thing::Workspace, &workspace)?, Span::default());
+            let (workspace, page) = (desk.find(Thing::Workspace, &workspace)?, Span::default());
             Ask::look(Request::ListMembers { workspace, page })
         }
         WorkspaceCommand::Join { workspace, user, role } => {
             let said = format!("{user} is {role} of workspace {workspace}");
-            let workspace = find(Thing::Workspace, &workspace)?;
-            let user = find_user(find, user)?;
+            let workspace = desk.find(Thing::Workspace, &workspace)?;
+            let user = find_user(desk, user)?;
             Ask::change(Request::SetMember { workspace, user, role }, said)
         }
         WorkspaceCommand::Leave { workspace, user } => {
             let said = format!("{user} has left workspace {workspace}");
-            let workspace = find(Thing::Workspace, &workspace)?;
-            let user = find_user(find, user)?;
+            let workspace = desk.find(Thing::Workspace, &workspace)?;
+            let user = find_user(desk, user)?;
             Ask::change(Request::RemoveMember { workspace, user }, said)
         }
     })
