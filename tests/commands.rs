@@ -214,6 +214,11 @@ async fn a_thing_is_named_by_its_name_if_only_it_has_that() {
     gateway.manage(&["server", "add", "twin"], None).await;
     let added = gateway.cli(&["server", "add", "twin"], None).await;
     assert!(added.stderr.contains("another server has the name \"twin\" too"), "{added:?}");
+    let create = ["key", "create", "--owner", ADMIN, "--name", "twin"];
+    let first = gateway.cli(&create, None).await;
+    assert!(!first.stderr.contains("another key"), "{first:?}");
+    let second = gateway.cli(&create, None).await;
+    assert!(second.stderr.contains("another key has the name \"twin\" too"), "{second:?}");
     let twin = added.stdout.trim().to_owned();
     let unnamed = gateway.cli(&["workspace", "add", ""], None).await;
     fails(&unnamed, USAGE_ERROR, &["<NAME>"]);

@@ -1,7 +1,7 @@
 //! What an operator is told besides, once a change is made that is allowed and seldom meant.
 
-use crate::admin::Request;
 use crate::admin::record::{Record, State, User};
+use crate::admin::{NewKey, Request};
 use crate::auth::account::{ADMIN_ROLE, DEFAULT_ROLE};
 use crate::config::value::nearest;
 use crate::server::{self, Forgotten};
@@ -90,6 +90,9 @@ fn name_in(request: &Request) -> Option<(Thing, String)> {
         }
         Request::AddWorkspace { name } | Request::RenameWorkspace { name, .. } => {
             Some((Thing::Workspace, name.clone()))
+        }
+        Request::CreateKey(NewKey { name, .. }) if !name.is_empty() => {
+            Some((Thing::Key, name.clone()))
         }
         _ => None,
     }
