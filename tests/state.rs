@@ -325,6 +325,35 @@ async fn a_store_that_is_missing_beside_its_secret_key_is_warned_of_before_anoth
 }
 
 #[tokio::test]
+async fn a_directory_that_cannot_be_written_is_warned_of_and_an_empty_store_refused() {
+    let mut place = Installation::new().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    let checked =
+        async |place: &Installation| place.run(&["check", "--config", "config.toml"], None).await;
+    // Root may write everywhere.
+    assert!(!checked(&place).await.stdout.contains("state_unwritable"));
+    place.run_as(Some(64_999));
+    let told = checked(&place).await;
+    succeeded(&told);
+    let here = place.path("data").display().to_string();
+    assert!(told.stdout.contains("not writable for this user [state_unwritable]"), "{told:?}");
+    assert!(told.stdout.contains(&here), "{told:?}");
+    let refused = place.run(&["run", "--config", "config.toml"], None).await;
+    assert!(refused.stderr.contains("permission denied"), "{refused:?}");
+    // Nothing lies there that could be moved away.
+    place.set_env("PORTCULLIS_STORE__PATH", Some("config.toml/data"));
+    let refused = checked(&place).await;
+    assert!(refused.stderr.contains("something on the way to it is no directory"), "{refused:?}");
+    assert!(!refused.stderr.contains("move it away"), "{refused:?}");
+    place.set_env("PORTCULLIS_STORE__PATH", None);
+    place.run_as(None);
+    std::fs::create_dir(place.path("data")).expect("there is none");
+    place.write("data/portcullis.redb", "");
+    let refused = checked(&place).await;
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    assert!(refused.stderr.contains("cannot be read as one: it is empty"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_kept_secret_that_another_takes_the_place_of_is_said() {
     let mut place = Installation::new().file("config.toml", &format!("{LISTENER}{ECHO}"));
     let said = async |place: &Installation| {

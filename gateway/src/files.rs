@@ -133,7 +133,9 @@ impl Directory {
         let opened = match opened {
             Ok(opened) => opened,
             Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::NOTDIR) => return Err(Fault::Kind { path, wanted: "directory" }),
+            Err(Errno::NOTDIR) if path.exists() => {
+                return Err(Fault::Kind { path, wanted: "directory" });
+            }
             // Who owns it says more than that it cannot be entered.
             Err(Errno::ACCESS) => {
                 let found = rustix::fs::stat(&path).map_err(io)?;
@@ -357,6 +359,20 @@ pub fn unnamed(directory: &Path) -> Result<File, Fault> {
     let file = file.map_err(failed)?;
     std::fs::remove_file(&path).map_err(failed)?;
     Ok(file)
+}
+
+/// Where this process would make something first on the way to a file in this directory, and
+/// why it may not; `None` where it may, or the system does not tell.
+#[must_use]
+pub fn unwritable(directory: &Path) -> Option<(PathBuf, io::Error)> {
+    use rustix::fs::Access;
+    let here = |path| if path == Path::new("") { Path::new(".") } else { path };
+    let nearest = directory.ancestors().map(here).find(|path| path.exists())?;
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    match rustix::fs::accessat(rustix::fs::CWD, nearest, wanted, AtFlags::EACCESS) {
+        Err(errno @ (Errno::ACCESS | Errno::ROFS)) => Some((nearest.to_owned(), errno.into())),
+        _ => None,
+    }
 }
 
 /// Under which a file lies until it is whole.

@@ -123,6 +123,12 @@ pub const STORE_MISSING: Kind = kind(
     "If accounts are missed, stop the gateway and put the store back: from a backup (`portcullis store import`), or by naming its directory in `store.path`. If not, nothing is left to do: the next start makes one.",
 );
 
+pub const STATE_UNWRITABLE: Kind = kind(
+    "state_unwritable",
+    "Whoever asked may not write where the gateway keeps its store, its secret key or its certificate, nor make the directory. A start by the same user fails.",
+    "Ask as the user who starts the gateway (`sudo -u portcullis portcullis check`), or name a directory in which that user may write, in `store.path` or STATE_DIRECTORY, and in `tls.certificate` and `tls.key`.",
+);
+
 pub const SECRET_KEY_LINE_END: Kind = kind(
     "secret_key_line_end",
     "SECRET_KEY ends in a line end or begins with a byte-order mark. Up to version 0.1 that was a part of the secret, and now it is none: tokens that were signed with it are refused, and everybody signs in anew.",
@@ -151,6 +157,7 @@ pub const KINDS: &[Kind] = &[
     COOKIES_NOT_GIVEN,
     STATE_LEFT_BEHIND,
     STORE_MISSING,
+    STATE_UNWRITABLE,
 ];
 
 /// One occurrence.

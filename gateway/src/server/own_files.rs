@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::auth::secret::Secret;
 use crate::config::warning::{self, Warning};
-use crate::config::{ADMIN_SOCKET, CERTS, Config};
+use crate::config::{ADMIN_SOCKET, CERTS, Config, SelfSigned};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 use crate::edge::certificates;
 use crate::files::{self, Directory, Fault, Find, Kind};
-use crate::store::embedded;
+use crate::store::embedded::{self, Location};
 
 use super::first_account::is_made_up;
 use super::{Fact, StartError, needs_certificate};
@@ -66,7 +66,7 @@ fn refuse_former_store(config: &Config) -> Result<(), StartError> {
 
 /// What is there and should not be, and what should be and is not.
 pub(super) fn warnings(config: &Config) -> impl Iterator<Item = Warning> {
-    left_behind(config).into_iter().chain(store_missing(config))
+    left_behind(config).into_iter().chain(store_missing(config)).chain(unwritable(config))
 }
 
 fn store_missing(config: &Config) -> Option<Warning> {
@@ -78,6 +78,26 @@ fn store_missing(config: &Config) -> Option<Warning> {
         let place = absolute(directory).display().to_string();
         let message = format!("{SECRET} lies here, and the store {} does not", embedded::FILE);
         Warning::of_machine(warning::STORE_MISSING, &place, STORE_PATH, &message)
+    })
+}
+
+/// Whoever asks need not be who starts the gateway, so that this is no mistake.
+fn unwritable(config: &Config) -> Option<Warning> {
+    let state = (&*config.store.directory, STORE_PATH);
+    let tls = &config.tls;
+    let is_to_be_made = needs_certificate(config)
+        && tls.self_signed == SelfSigned::WhenMissing
+        && !tls.certificate.exists();
+    let pair = is_to_be_made.then(|| (files::split(&tls.certificate).0, "tls.certificate"));
+    [Some(state), pair].into_iter().flatten().find_map(|(directory, key)| {
+        let (nearest, error) = files::unwritable(directory)?;
+        let why = match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => "on a read-only file system",
+            _ => "not writable for this user",
+        };
+        let message = format!("{} is {why}", absolute(&nearest).display());
+        let place = absolute(directory).display().to_string();
+        Some(Warning::of_machine(warning::STATE_UNWRITABLE, &place, key, &message))
     })
 }
 
@@ -175,6 +195,9 @@ fn judge(config: &Config, find: Find) -> Result<Option<Directory>, Fault> {
 pub(super) fn check(config: &Config, find: Find) -> Result<(), StartError> {
     refuse_former(config)?;
     let directory = judge(config, find)?;
+    if config.store.shared.is_none() {
+        embedded::judge(&Location::in_directory(&config.store.directory))?;
+    }
     if config.auth.secret_key.is_none()
         && let Some(directory) = directory
     {

@@ -52,7 +52,7 @@ use writer::{Endings, Step, Writer};
 
 pub use archive::{EmbeddedArchive, EmbeddedImport, Snapshot};
 pub use check::Checked;
-pub use schema::{FILE, OpenError, PARTIAL};
+pub use schema::{FILE, OpenError, PARTIAL, judge};
 
 /// Records that one step changes away from any request, so that a backlog cannot hold up
 /// sign-ins.

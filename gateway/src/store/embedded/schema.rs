@@ -1,7 +1,7 @@
 //! What lies in the file: tables, their version, and how they come to memory.
 
 use std::collections::HashMap;
-use std::fs::TryLockError;
+use std::fs::{Metadata, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -211,12 +211,28 @@ fn open_file(path: &Path) -> Result<std::fs::File, OpenError> {
         || OpenError::Io { path: path.to_owned(), source: io::ErrorKind::NotFound.into() };
     let directory = Directory::look(directory, KEY)?.ok_or_else(missing)?;
     let file = directory.open(&name, Access::Write)?.ok_or_else(missing)?;
-    let length = file.metadata().map_err(|source| OpenError::Io { path: path.to_owned(), source });
-    // The library takes an empty file for one to begin in.
-    if length?.len() == 0 {
+    refuse_empty(path, file.metadata())?;
+    Ok(file)
+}
+
+/// Refuses what cannot be a store, without opening it: a gateway may have it open.
+///
+/// # Errors
+/// When the file is empty, or cannot be asked for its length.
+pub fn judge(location: &Location) -> Result<(), OpenError> {
+    match location {
+        Location::File(path) if path.exists() => refuse_empty(path, path.metadata()),
+        _ => Ok(()),
+    }
+}
+
+/// The library takes an empty file for one to begin in.
+fn refuse_empty(path: &Path, found: io::Result<Metadata>) -> Result<(), OpenError> {
+    let found = found.map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+    if found.len() == 0 {
         return Err(OpenError::Damaged { path: path.to_owned(), reason: "it is empty".to_owned() });
     }
-    Ok(file)
+    Ok(())
 }
 
 /// Makes a store in an empty file.
