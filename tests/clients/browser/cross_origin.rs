@@ -157,3 +157,36 @@ async fn cookies_serve_front_ends_of_the_same_site_and_of_no_other() {
     let other = said(&pages_elsewhere, &pages_elsewhere.url(), &gateway).await;
     check_said(&other, &[("login", 200), ("read", 401), ("write", 401), ("omitted", 401)]);
 }
+
+/// The recipe as it stands, but for its ports.
+#[tokio::test]
+async fn the_page_of_the_recipe_signs_in_and_calls_its_api() {
+    let recipe = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/docs/single-page.md");
+    let recipe = std::fs::read_to_string(recipe).expect("the recipe is there");
+    let block = |language: &str| {
+        let behind = recipe.split(&format!("```{language}\n")).nth(1).expect("a block");
+        behind.split("```").next().unwrap_or_default().to_owned()
+    };
+    let calls = block("js").replace("\"https://localhost:8443", "gate + \"");
+    let script = format!(
+        r#"(async () => {{
+            const gate = new URLSearchParams(location.search).get("gate");
+            const [username, password] = ["{ADMIN}", "{ADMIN_PASSWORD}"];
+            {calls}
+            const said = {{ status: things.status, path: (await things.json()).path }};
+            await fetch("/done", {{ method: "POST", body: JSON.stringify(said) }});
+        }})()"#
+    );
+    let pages = serving(script).await;
+    let public =
+        format!("{}[[route]]\npublic = true\nupstream = \"pages\"\n", pages.section("pages"));
+    let beside = Gateway::start(&public).await;
+    let page = url(&beside, "https");
+    let config = block("toml").replace("https://localhost:5173", &page);
+    assert!(config.contains(&page) && calls.contains("gate + "), "{config} {calls}");
+    let gateway = Gateway::start(&config).await;
+    let _browser = Browser::at(&format!("{page}/page?gate={}", url(&gateway, "https")));
+    let report = arrived(&pages, "/done").await;
+    let said: Value = serde_json::from_slice(&report.body).expect("the page sends JSON");
+    assert_eq!(said, json!({ "status": 200, "path": "/things" }));
+}
