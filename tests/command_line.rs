@@ -189,7 +189,6 @@ async fn nonsense_is_a_usage_error_and_changes_nothing() {
         &["user", "add"],
         &["user", "add", "ann", "--password", "secret secret"],
         &["key", "create"],
-        &["key", "create", "--owner", "admin", "--expires-in", "soon"],
         &["run", "--log-format", "xml"],
         &["run", "--log-level", "loud"],
         &["hash-password", "--cost", "31"],
@@ -197,6 +196,16 @@ async fn nonsense_is_a_usage_error_and_changes_nothing() {
     ] {
         let ended = installation.run(arguments, None).await;
         assert_eq!(ended.status.code(), USAGE_ERROR, "{arguments:?}: {ended:?}");
+    }
+    for (length, expected) in [
+        ("soon", "expected a duration like"),
+        ("0.9s", "expected at least 1s"),
+        ("36501d", "expected at most 36500d"),
+    ] {
+        let create = ["key", "create", "--owner", "admin", "--expires-in", length];
+        let ended = installation.run(&create, None).await;
+        assert_eq!(ended.status.code(), USAGE_ERROR, "{ended:?}");
+        assert!(ended.stderr.contains(expected), "{ended:?}");
     }
     assert!(!installation.path("data").exists(), "no store was made");
 }

@@ -255,11 +255,17 @@ fn log_formats() -> impl TypedValueParser<Value = LogFormat> {
     })
 }
 
+/// How long something lasts, in whole seconds. A longer time than anybody plans for is a slip,
+/// and times far ahead have no date.
 fn parse_seconds(text: &str) -> Result<u64, String> {
-    parse_duration(text)
-        .map(|length| length.as_secs())
-        .filter(|seconds| *seconds > 0)
-        .ok_or_else(|| format!("expected a duration like {DURATION_FORMS}, or seconds"))
+    const MAX_DAYS: u64 = 36_500;
+    let length = parse_duration(text)
+        .ok_or_else(|| format!("expected a duration like {DURATION_FORMS}, or seconds"))?;
+    match length.as_secs() {
+        0 => Err("expected at least 1s".to_owned()),
+        seconds if seconds > MAX_DAYS * 86_400 => Err(format!("expected at most {MAX_DAYS}d")),
+        seconds => Ok(seconds),
+    }
 }
 
 /// Carries out the command line; the whole program but for the allocator.
