@@ -5,10 +5,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use crate::auth::api_key;
+
 use super::unknown;
 
 /// Parts of the names of keys whose value is not shown.
-const SECRET_WORDS: [&str; 16] = [
+const SECRET_WORDS: [&str; 17] = [
+    "_auth",
     "password",
     "passwd",
     "passphrase",
@@ -29,19 +32,30 @@ const SECRET_WORDS: [&str; 16] = [
 
 /// Keys and hashes have at least as many characters.
 const LONG_RUN: usize = 16;
+/// How a JSON Web Token begins.
+const TOKEN: &str = "eyJ";
 
-/// A line of a file. One that gives no key a value may be of a file of keys.
-pub(super) fn line(text: &str) -> Cow<'_, str> {
-    let mut hidden: Vec<_> = user_of_url(text).into_iter().collect();
-    hidden.extend(values(text, |rest| match rest.chars().next() {
-        Some('=' | ':') => true,
-        Some(first) => first.is_whitespace(),
-        None => false,
-    }));
-    let said = text.trim();
-    // Base64 ends in what else assigns, and braces begin another format.
-    let is_assignment = said.trim_end_matches('=').contains('=') && !said.starts_with('{');
-    if !is_assignment && !said.starts_with('[') {
+/// A line of a file, and the text before it. It is shown what a key of ours is given, or one
+/// that is meant; a line that gives no key a value may be of a file of keys, or belong to the
+/// value above it.
+pub(super) fn line<'t>(before: &str, text: &'t str) -> Cow<'t, str> {
+    let own = assignments(text);
+    let within = is_within_text(before);
+    if within || own.is_empty() {
+        let is_above = |line: &&str| if within { holds_mark(line) } else { is_begun(line) };
+        let above = before.lines().rev().take(FAR).find(is_above);
+        if above.is_some_and(|above| !hidden_values(above, &assignments(above)).is_empty()) {
+            let start = text.len() - text.trim_start().len();
+            let rest = start..text.len();
+            return star(text, std::slice::from_ref(&rest));
+        }
+    }
+    let mut hidden = hidden_values(text, &own);
+    hidden.extend(user_of_url(text));
+    hidden.extend(credentials(text));
+    // A password file has colons.
+    let gives = own.iter().any(|given| given.sign == '=');
+    if !gives && !text.trim_start().starts_with('[') {
         hidden.extend(runs(text));
     }
     star(text, &hidden)
@@ -51,12 +65,109 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
 pub(super) fn prose(text: &str) -> Cow<'_, str> {
     let mut hidden: Vec<_> = user_of_url(text).into_iter().collect();
     hidden.extend(values(text, |rest| rest.trim_start().starts_with('=')));
+    hidden.extend(of_strangers(text, assignments(text).iter().filter(|given| given.sign == '=')));
+    hidden.extend(credentials(text));
     star(text, &hidden)
 }
 
-/// Whether something of a line is not shown, so that nothing may repeat it either.
-pub(super) fn hides(text: &str) -> bool {
-    matches!(line(text), Cow::Owned(_))
+/// Whether something repeats a word of a line that is not shown there.
+pub(super) fn repeats(said: &str, before: &str, text: &str) -> bool {
+    let shown = line(before, text);
+    let kept = text.chars().zip(shown.chars());
+    let hidden: String = kept.map(|(is, shown)| if is == shown { ' ' } else { is }).collect();
+    let mut words = hidden.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| !word.is_empty() && said.contains(word))
+}
+
+/// Lines between a value's first one and one of its own that is looked at.
+const FAR: usize = 1_000;
+
+/// Whether a line begins a table or gives a key a value.
+fn is_begun(line: &str) -> bool {
+    line.trim_start().starts_with('[') || !assignments(line).is_empty()
+}
+
+/// Whether a text of several lines has begun and not ended.
+fn is_within_text(before: &str) -> bool {
+    MARKS.iter().any(|mark| before.matches(mark).count() % 2 == 1)
+}
+
+/// Around a text of several lines.
+const MARKS: [&str; 2] = ["\"\"\"", "'''"];
+
+fn holds_mark(line: &str) -> bool {
+    MARKS.iter().any(|mark| line.contains(mark))
+}
+
+fn hidden_values(text: &str, own: &[Assignment<'_>]) -> Vec<Range<usize>> {
+    let mut hidden = values(text, |rest| match rest.chars().next() {
+        Some('=' | ':') => true,
+        Some(first) => first.is_whitespace(),
+        None => false,
+    });
+    hidden.extend(of_strangers(text, own.iter()));
+    hidden
+}
+
+/// A name that is given a value in a line.
+struct Assignment<'t> {
+    name: &'t str,
+    sign: char,
+    /// Where the value begins.
+    value: usize,
+}
+
+/// What is given a value, outside of quotation marks and comments. Base64 ends in `=`, which
+/// gives nothing; a colon gives a value at the beginning of a line, and behind a quoted name.
+fn assignments(text: &str) -> Vec<Assignment<'_>> {
+    let mut found = Vec::new();
+    let mut quote = None;
+    for (at, character) in text.char_indices() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (None, '#') => break,
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '=' | ':') => {
+                let before = text[..at].trim_end();
+                let is_quoted = before.ends_with(['"', '\'']);
+                let bare = before.trim_end_matches(['"', '\'']);
+                let start = bare.char_indices().rev().find(|(_, c)| !is_of_name(*c));
+                let name = &bare[start.map_or(0, |(at, c)| at + c.len_utf8())..];
+                let is_given = !text[at..].trim_start_matches([':', '=', ' ', '\t']).is_empty();
+                let is_first = found.is_empty() && bare.trim_start() == name;
+                let gives = character == '=' || is_quoted || is_first;
+                if gives && is_given && !name.is_empty() {
+                    let value = value_begins(text, at);
+                    found.push(Assignment { name, sign: character, value });
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_of_name(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "_-.".contains(character)
+}
+
+/// What is given to names that are neither keys of ours nor meant for one: what they are is
+/// not known, and so neither whether it is secret.
+fn of_strangers<'a>(
+    text: &str,
+    mut given: impl Iterator<Item = &'a Assignment<'a>>,
+) -> Option<Range<usize>> {
+    given
+        .find(|given| !is_plain(&text[given.value..]) && !unknown::is_familiar(given.name))
+        .map(|given| given.value..text.len())
+}
+
+/// Whether a value tells nothing: a switch, a small number, or a table, whose own values are
+/// looked at.
+fn is_plain(value: &str) -> bool {
+    let value = without_comment(value).trim();
+    let is_small = value.len() <= 3 && value.bytes().all(|byte| byte.is_ascii_digit());
+    value.starts_with('{') || ["true", "false"].contains(&value) || (is_small && !value.is_empty())
 }
 
 fn star<'t>(text: &'t str, hidden: &[Range<usize>]) -> Cow<'t, str> {
@@ -71,8 +182,7 @@ fn star<'t>(text: &'t str, hidden: &[Range<usize>]) -> Cow<'t, str> {
 
 /// Who is named in a URL, and by what password.
 fn user_of_url(text: &str) -> Option<Range<usize>> {
-    // What follows is a comment, whose addresses are no part of a URL.
-    let text = text.find(" #").map_or(text, |comment| &text[..comment]);
+    let text = without_comment(text);
     let at = text.rfind('@')?;
     let is_url = ["url", "://", "redis"].iter().any(|mark| text.contains(mark));
     let start = match text.find("://") {
@@ -86,6 +196,32 @@ fn user_of_url(text: &str) -> Option<Range<usize>> {
         }
     };
     (start < at).then_some(start..at)
+}
+
+/// A comment's addresses are no part of a URL.
+fn without_comment(text: &str) -> &str {
+    let mut quote = None;
+    for (at, character) in text.char_indices() {
+        match (quote, character) {
+            (Some(open), _) if open == character => quote = None,
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '#') if text[..at].ends_with(' ') => return &text[..at],
+            _ => {}
+        }
+    }
+    text
+}
+
+/// Keys and tokens of ours, wherever they stand.
+fn credentials(text: &str) -> Vec<Range<usize>> {
+    let begin = |(at, _): &(usize, &str)| !text[..*at].ends_with(is_of_name);
+    let of = |beginning: &'static str| text.match_indices(beginning).filter(begin);
+    let found = of(api_key::PREFIX).chain(of(TOKEN));
+    let whole = found.map(|(at, _)| {
+        let end = text[at..].find(|c| !is_of_name(c)).map_or(text.len(), |length| at + length);
+        at..end
+    });
+    whole.filter(|range| range.len() >= LONG_RUN).collect()
 }
 
 /// The values of keys that are called after a secret.
@@ -117,10 +253,9 @@ fn values(text: &str, is_assigned: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
 /// Whether the whole name, around a part of it, is that of a key of ours: none of those takes
 /// a secret, and `ws_token` only sounds like one.
 fn is_of_ours(text: &str, within: usize) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let start = text[..within].rfind(|c: char| !is_part(c)).map_or(0, |at| at + 1);
-    let rest = &text[start..];
-    let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+    let before = text[..within].char_indices().rev().find(|(_, c)| !is_of_name(*c));
+    let rest = &text[before.map_or(0, |(at, c)| at + c.len_utf8())..];
+    let end = rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len());
     unknown::is_key(&rest[..end])
 }
 
@@ -152,6 +287,8 @@ fn runs(text: &str) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -180,7 +317,7 @@ mod tests {
                 r#"upstream = "htp://127.0.0.1" # see ops@example.com"#,
             ),
         ] {
-            assert_eq!(line(text), shown);
+            assert_eq!(line("", text), shown);
             assert_eq!(prose(text), shown);
         }
         assert_eq!(prose("store.password: unknown key"), "store.password: unknown key");
@@ -205,9 +342,59 @@ mod tests {
                 r#"{"auths":{"r.io":{"auth":"********************"}}}"#,
             ),
             ("[upstream.internal-api]", "[upstream.internal-api]"),
+            ("ann:$argon2id$v=19$m=65536,t=3", "ann:**************************"),
+            ("host:$2y$10$abcdefghijklmnop", "host:***********************"),
+            ("DB_PASS=hunter2", "DB_PASS=*******"),
+            ("_auth=dXNlcjpw", "_auth=********"),
+            (r#"url = "redis://gate:pw #1@h""#, r#"url = "redis://**********@h""#),
+            (
+                r#"networks = "sk_live_0123456789abcdef""#,
+                r#"networks = "************************""#,
+            ),
+            (r#"“password = "x""#, r#"“password = "**"#),
+            (r#""ü-token" = "pw""#, r#""ü-token" = "***"#),
+            (
+                r#"app = { url = "http://h", protocl = 2 }"#,
+                r#"app = { url = "http://h", protocl = 2 }"#,
+            ),
+            ("url = http://127.0.0.1:3000", "url = http://127.0.0.1:3000"),
+            ("burts = 60", "burts = 60"),
+            (r#"path = "/a?b=c""#, r#"path = "/a?b=c""#),
         ] {
-            assert_eq!(line(text), shown);
-            assert_eq!(hides(text), text != shown, "{text}");
+            assert_eq!(line("", text), shown);
+            assert_eq!(line("", text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_belongs_to_the_value_that_began_above_it() {
+        for (before, text, shown) in [
+            ("pem = \"\"\"\n", "hunter2", "*******"),
+            ("pem = \"\"\"\nburst = 2\n", "  hunter2", "  *******"),
+            ("pem = \"\"\"\n\"\"\"\n", "burst = 60", "burst = 60"),
+            ("password = [\n  1,\n", "  \"pw\"", "  ****"),
+            ("schemes = [\n", "  \"basic\"", "  \"basic\""),
+            ("password = 1\n[limits]\n", "burst 60", "burst 60"),
+        ] {
+            assert_eq!(line(before, text), shown, "{before}");
+        }
+    }
+
+    proptest! {
+        /// Whatever a file of another kind holds.
+        #[test]
+        fn any_line_is_shown_with_its_length(before in any::<String>(), text in "[^\n]*") {
+            prop_assert_eq!(line(&before, &text).chars().count(), text.chars().count());
+            prop_assert_eq!(prose(&text).chars().count(), text.chars().count());
+        }
+
+        #[test]
+        fn what_a_stranger_is_given_is_not_shown(
+            name in "[A-Z]{2,5}_(PASS|PWD|PSK|KEY|AUTH)", quote in "[\"']?", value in "[qxz]{5,40}",
+        ) {
+            let text = format!("{name} = {quote}{value}{quote}");
+            prop_assert!(!line("", &text).contains(&value));
+            prop_assert!(!prose(&text).contains(&value));
         }
     }
 }

@@ -117,7 +117,7 @@ pub(super) fn render_one(out: &mut String, file: &str, text: &str, problem: &Pro
     let _ = writeln!(out, "{}: {key}{message}", place_of(file, text, &problem.origin));
     if let Origin::File(span) = &problem.origin {
         let place = Place::of(text, span);
-        let shown = hide::line(place.text);
+        let shown = hide::line(&text[..place.start], place.text);
         let window = Window::around(&shown, place.column - 1, place.width);
         let carets = "^".repeat(window.width);
         let _ = writeln!(out, "{:>5} | {}", place.line, window.text)
@@ -177,6 +177,8 @@ pub struct Place<'a> {
     pub line: usize,
     pub column: usize,
     pub text: &'a str,
+    /// Where the line begins, in bytes.
+    pub start: usize,
     pub width: usize,
 }
 
@@ -191,6 +193,7 @@ impl<'a> Place<'a> {
             line: text[..line_start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             text: text[line_start..line_end].trim_end_matches('\r'),
+            start: line_start,
             width: text[start..end].chars().count().max(1),
         }
     }
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn of_a_long_line_what_is_around_the_place_is_shown() {
-        let line = format!("a = {}x{}", "é".repeat(200), "ü".repeat(300_000));
+        let line = format!("path = {}x{}", "é".repeat(200), "ü".repeat(300_000));
         let text = format!("[t]\n{line}\n");
         let at = text.find('x').unwrap();
         let problem = Problem {
@@ -222,7 +225,7 @@ mod tests {
         };
         let rendered = Problems::render("f", &text, &[problem]).rendered;
         let lines: Vec<&str> = rendered.lines().collect();
-        assert_eq!(lines[0], "f:2:205: wrong");
+        assert_eq!(lines[0], "f:2:208: wrong");
         assert!(lines[1].chars().count() < 140, "{}", lines[1]);
         let under = |line: &str| line.chars().skip(8).collect::<Vec<_>>();
         let caret = under(lines[2]).iter().position(|c| *c == '^').unwrap();

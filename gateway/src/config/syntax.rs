@@ -58,7 +58,8 @@ pub(super) fn problems(text: &str, errors: &[Error]) -> Vec<Problem> {
         let mut mistake =
             if duplicate { twice(text, &line, &span) } else { judge(text, &line, &span) };
         // What to write repeats what is written.
-        if hide::hides(line.text) {
+        let repeats = |said: &String| hide::repeats(said, &text[..line.start], line.text);
+        if mistake.help.as_ref().is_some_and(repeats) {
             mistake.help = Some(
                 "write a key, `=` and its value; what is secret stands in a file of its own, or in \
                  the environment"

@@ -11,9 +11,30 @@ pub const UNKNOWN_KEY: &str = "unknown key";
 
 static KEYS: LazyLock<Vec<Key>> = LazyLock::new(keys);
 
-/// Whether some table has a key of this name.
+/// Whether some table has a key of this name, alone, behind its tables, or in a variable.
 pub(super) fn is_key(name: &str) -> bool {
+    let name = bare(name);
     KEYS.iter().any(|key| key.name == name)
+}
+
+/// Variables of the contracts that hold no secret.
+const VARIABLES: [&str; 3] =
+    ["JWT_EXPIRE_DURATION", "MAX_LOGIN_ATTEMPTS", "RATE_LIMIT_WINDOW_SECONDS"];
+
+/// Whether a name is that of a key with a value, is so alike that it is meant for one, or is
+/// what another proxy calls one.
+pub(super) fn is_familiar(name: &str) -> bool {
+    let plain = normal(bare(name));
+    let given = KEYS.iter().filter(|key| key.takes != [Takes::Table]);
+    given.map(|key| score(&plain, key.name)).any(|score| score > SURE)
+        || VARIABLES.contains(&name)
+        || HABITS.iter().any(|(words, _)| words.contains(&plain.as_str()))
+}
+
+/// Without the tables before it: `store.path`, `PORTCULLIS_STORE__PATH`.
+fn bare(name: &str) -> &str {
+    let name = name.rsplit("__").next().unwrap_or(name);
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// So alike that hardly anything else can be meant.
