@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::auth::text::shown;
 use crate::config::{Access, Config, SelfSigned, Transport};
 use crate::edge::certificates;
 use crate::server::Fact;
@@ -69,7 +70,7 @@ fn announce_events(config: &Config, fact: &Fact) {
 
 fn announce_lines(config: &Config, fact: &Fact) {
     let line = |name: &str, text: &str| {
-        let _ = writeln!(io::stdout().lock(), "{name:>12}  {text}");
+        let _ = writeln!(io::stdout().lock(), "{name:>12}  {}", shown(text));
     };
     match fact {
         Fact::State { path } => line("state", &path.display().to_string()),

@@ -179,7 +179,7 @@ fn ask_gateway(place: &Place, id: &str) -> Result<Option<Value>, String> {
 
 /// The line of a request in a log: as JSON, or as text, which names its reason by a word.
 fn search(mut log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
-    let mut found = None;
+    let (mut found, named) = (None, format!("id={id}"));
     while let Some(line) = next_line(&mut log, MAX_LINE_BYTES)? {
         let line = String::from_utf8_lossy(&line);
         if !line.contains(id) {
@@ -190,8 +190,9 @@ fn search(mut log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
             // An audit line of the same request says less of it.
             Ok(record) if record["type"] == "access" => return Ok(Some(record)),
             Ok(record) => found = Some(record),
-            Err(_) => {
-                let reason = line.split_whitespace().find_map(|word| {
+            // The last words of a text line are the gateway's own; a client has the first ones.
+            Err(_) if line.split_whitespace().any(|word| word == named) => {
+                let reason = line.split_whitespace().rev().find_map(|word| {
                     let code = word.strip_prefix("reason=").unwrap_or(word);
                     EXPLANATIONS.iter().find(|known| known.code == code)
                 });
@@ -199,6 +200,7 @@ fn search(mut log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
                     found = Some(json!({ "line": line.trim(), "reason": reason.code }));
                 }
             }
+            Err(_) => {}
         }
     }
     Ok(found)
@@ -238,7 +240,11 @@ mod tests {
         assert_eq!(reason(&[&access, &audit]).as_deref(), Some("role_missing"));
         assert_eq!(reason(&[&audit]).as_deref(), Some("ok"));
         assert_eq!(reason(&[other, &text]).as_deref(), Some("role_missing"));
-        assert_eq!(reason(&[other, ""]), None);
+        let forged =
+            format!("12:00 warn ok 400 /x?role_missing ok method_malformed 1ms ::1 id={ID}");
+        assert_eq!(reason(&[&forged]).as_deref(), Some("method_malformed"));
+        let in_path = format!("12:00 info GET 200 /{ID} ann ok 1ms ::1 id=other");
+        assert_eq!(reason(&[other, "", &in_path]), None);
         assert_eq!(search(&b"\xff\xfe\n"[..], ID).unwrap(), None);
         assert!(search(path.as_bytes(), ID).unwrap().is_none(), "a path is no id");
     }

@@ -264,6 +264,14 @@ pub(super) struct Checked<'a> {
     pub(super) registration: Option<Registration>,
 }
 
+/// A line without what would command a terminal.
+fn visible(line: &str) -> String {
+    match line.strip_suffix('\n') {
+        Some(line) => format!("{}\n", shown(line)),
+        None => shown(line).into_owned(),
+    }
+}
+
 /// Prints what `check` found, with what `--connect` tried; fails if anything of that could
 /// not be used.
 pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
@@ -287,7 +295,7 @@ pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
         }
         format!("{json:#}\n")
     } else {
-        in_lines(checked)
+        in_lines(checked).split_inclusive('\n').map(visible).collect()
     };
     let said = say(&text);
     if said != ExitCode::SUCCESS {
@@ -364,11 +372,16 @@ pub(super) fn table(heads: &[&str], mut rows: Vec<Vec<String>>) -> String {
     let heads = heads.iter().map(|head| (*head).to_owned()).collect();
     for row in [heads].into_iter().chain(rows) {
         let cells: Vec<String> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width)).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
     text
+}
+
+/// Not by a format, whose widths are small numbers.
+fn padded(cell: &str, width: usize) -> String {
+    format!("{cell}{}", " ".repeat(width.saturating_sub(cell.chars().count())))
 }
 
 /// Prints an answer; fails when not all of it was written. A reader who has left knows why.
@@ -410,8 +423,12 @@ pub(super) fn unwritable(error: &io::Error) -> Cow<'static, str> {
     }
 }
 
+/// Whatever names it repeats, it commands no terminal.
 pub(super) fn complain(message: &str) {
-    let _ = writeln!(io::stderr().lock(), "{message}");
+    let mut out = io::stderr().lock();
+    for line in message.split('\n') {
+        let _ = writeln!(out, "{}", shown(line));
+    }
 }
 
 pub(super) fn fail(code: u8, message: &str) -> ExitCode {
@@ -422,6 +439,13 @@ pub(super) fn fail(code: u8, message: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::table;
+
+    #[test]
+    fn a_cell_may_be_of_any_length() {
+        let rows = [["a".repeat(70_000), "1".to_owned()], ["b".to_owned(), "2".to_owned()]];
+        let listed = table(&["NAME", "ID"], rows.map(Vec::from).to_vec());
+        assert!(listed.ends_with(&format!("b{}2\n", " ".repeat(70_001))));
+    }
 
     #[test]
     fn lists_show_what_is_not_seen_by_its_number_and_stay_lists() {

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use crate::auth::text::is_hidden;
+
 use super::hide;
 
 /// Where a value came from.
@@ -146,6 +148,7 @@ impl Window {
     const BEFORE: usize = 40;
 
     fn around(line: &str, start: usize, width: usize) -> Self {
+        let line = &seen(line);
         if line.chars().count() <= Self::WIDTH {
             return Self { text: line.to_owned(), start, width };
         }
@@ -162,9 +165,20 @@ impl Window {
     }
 }
 
+/// With a sign in the place of each character that is not seen, or would move what follows: a
+/// line of a file is no command to a terminal, and what stands under it stays there.
+fn seen(text: &str) -> String {
+    let seen = |character| match character {
+        '\t' => ' ',
+        hidden if is_hidden(hidden) => '\u{fffd}',
+        character => character,
+    };
+    text.chars().map(seen).collect()
+}
+
 /// A key in quotes may hold a line end, which would look like the end of what is said.
 fn on_one_line(text: &str) -> String {
-    let text = hide::prose(text).replace(char::is_control, "\u{fffd}");
+    let text = seen(&hide::prose(text));
     match text.char_indices().nth(MOST_SAID) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -122,9 +122,14 @@ fn check_problems(problems: &Problems, text: &str) {
         let shown = shown.and_then(|shown| shown.strip_suffix(if is_long { "…" } else { "" }));
         let shown = shown.expect("what is left out is marked");
         let written: String = written.chars().skip(from).take(WINDOW).collect();
-        // What may be a secret is starred, and nothing else is changed.
+        // What may be a secret is starred, what is not seen has a sign, and nothing else is
+        // changed.
         assert_eq!(shown.chars().count(), written.chars().count(), "{problems}");
-        let same = |(shown, written): (char, char)| shown == written || shown == '*';
+        let same = |(shown, written): (char, char)| match shown {
+            '*' => true,
+            '\u{fffd}' => !written.is_ascii_graphic(),
+            shown => shown == written || (shown == ' ' && written == '\t'),
+        };
         assert!(shown.chars().zip(written.chars()).all(same), "{problems}");
     }
     assert_eq!(places, problems.count, "one place for each: {problems}");
