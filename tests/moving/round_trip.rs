@@ -63,29 +63,55 @@ async fn a_backup_that_fails_leaves_the_one_before() {
     let failed = gateway.cli(&["store", "backup", "--output", "backup.jsonl"], None).await;
     refused(&failed, &["a stored record is damaged: account"]);
     assert_eq!(read(gateway.path("backup.jsonl")), before);
-    assert!(!gateway.path("backup.jsonl.partial").exists());
+    let left = std::fs::read_dir(gateway.path("")).expect("a directory").flatten();
+    let is_partial = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".partial");
+    assert_eq!(left.filter(|entry| is_partial(&entry.file_name())).count(), 0);
+}
+
+#[tokio::test]
+async fn backups_into_one_file_at_once_are_each_whole_and_go_where_a_link_leads() {
+    let gateway = start().await;
+    let (link, target) = (gateway.path("latest.jsonl"), gateway.path("today.jsonl"));
+    std::os::unix::fs::symlink("today.jsonl", &link).expect("a link");
+    let backup = async || gateway.cli(&["store", "backup", "--output", "latest.jsonl"], None).await;
+    let backups = tokio::join!(backup(), backup(), backup(), backup());
+    for ended in [backups.0, backups.1, backups.2, backups.3] {
+        done(ended);
+    }
+    assert!(link.is_symlink() && !target.is_symlink());
+    let said = gateway.manage(&["store", "check", "today.jsonl"], None).await;
+    assert!(said.starts_with("the export is whole"), "{said}");
 }
 
 /// Whatever its name was to be: nobody would look for the hashes in it.
 #[tokio::test]
 async fn what_a_killed_backup_left_is_removed_by_the_next_into_that_directory() {
+    const LINK: &str = "link.0123456789abcdef.partial";
     let gateway = start().await;
     let backup = async |name: &str| {
         gateway.manage(&["store", "backup", "--output", name], None).await;
     };
     backup("monday.jsonl").await;
     let text = read(gateway.path("monday.jsonl"));
-    let left = [("tuesday.jsonl.partial", &text[..text.len() - 9]), ("half.partial", &text[..99])];
-    let others = [("film.partial", "something else"), ("tuesday.jsonl", &text[..99])];
+    let left = [
+        ("tuesday.jsonl.0123456789abcdef.partial", &text[..text.len() - 9]),
+        ("half.00000000000000ff.partial", &text[..99]),
+    ];
+    let others = [
+        ("film.0123456789abcdef.partial", "something else"),
+        ("tuesday.jsonl", &text[..99]),
+        // Somebody's own.
+        ("nightly.partial", &text),
+    ];
     for (name, text) in left.into_iter().chain(others) {
         std::fs::write(gateway.path(name), text).expect("a file");
     }
     // One that is being written is another command's.
-    let busy = gateway.path("busy.partial");
+    let busy = gateway.path("busy.0123456789abcdef.partial");
     std::fs::write(&busy, &text[..99]).expect("a file");
     let busy_file = std::fs::File::open(&busy).expect("it is there");
     busy_file.lock().expect("it can be locked");
-    std::os::unix::fs::symlink("monday.jsonl", gateway.path("link.partial")).expect("a link");
+    std::os::unix::fs::symlink("monday.jsonl", gateway.path(LINK)).expect("a link");
 
     backup("wednesday.jsonl").await;
     for (name, _) in left {
@@ -94,7 +120,7 @@ async fn what_a_killed_backup_left_is_removed_by_the_next_into_that_directory() 
     for (name, text) in others {
         assert_eq!(read(gateway.path(name)), text, "{name}");
     }
-    assert!(busy.exists() && gateway.path("link.partial").is_symlink());
+    assert!(busy.exists() && gateway.path(LINK).is_symlink());
     assert_eq!(read(gateway.path("monday.jsonl")), text);
     drop(busy_file);
     backup("thursday.jsonl").await;

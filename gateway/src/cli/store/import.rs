@@ -41,11 +41,13 @@ impl Source {
     /// When it is not a whole export.
     pub(super) fn open(file: &Path) -> Result<Self, String> {
         let (name, file) = if file == Path::new("-") {
-            ("standard input".to_owned(), keep_input()?)
+            ("standard input".to_owned(), kept("standard input", io::stdin().lock())?)
         } else {
             let name = file.display().to_string();
             let opened = File::open(file).map_err(|error| format!("{name}: {error}"))?;
-            (name, opened)
+            let is_file = opened.metadata().is_ok_and(|found| found.is_file());
+            let file = if is_file { opened } else { kept(&name, opened)? };
+            (name, file)
         };
         let mut source = Self { name, file, sha256: String::new(), counts: Counts::new() };
         let mut reading = source.read()?;
@@ -116,15 +118,15 @@ impl Source {
     }
 }
 
-/// Standard input as a file, of which nothing is left behind: what comes through a pipe can be
-/// read once, and is whole only at its end.
-fn keep_input() -> Result<File, String> {
+/// What comes through a pipe, as a file of which nothing is left behind: it can be read once,
+/// and is whole only at its end.
+fn kept(name: &str, mut from: impl io::Read) -> Result<File, String> {
     let directory = std::env::temp_dir();
     let unkept = |error: &dyn Display| {
-        format!("standard input cannot be kept in {} (TMPDIR): {error}", directory.display())
+        format!("{name} cannot be kept in {} (TMPDIR): {error}", directory.display())
     };
     let mut file = files::unnamed(&directory).map_err(|error| unkept(&error))?;
-    io::copy(&mut io::stdin().lock(), &mut file).map_err(|error| unkept(&error))?;
+    io::copy(&mut from, &mut file).map_err(|error| unkept(&error))?;
     Ok(file)
 }
 

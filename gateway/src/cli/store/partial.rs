@@ -1,7 +1,8 @@
 //! An export on its way into a file.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,8 @@ use crate::store::archive::Counts;
 use crate::store::archive::file::{BEGINNING, Reading};
 
 const SUFFIX: &str = ".partial";
+/// Of the number before it, by which it is known from a file of somebody's own.
+const DIGITS: usize = 16;
 
 /// A file under another name until it is complete.
 pub(super) struct Partial {
@@ -29,26 +32,18 @@ impl Partial {
     /// # Errors
     /// When something else lies there, or no file can be made beside it.
     pub(super) fn beside(path: &Path) -> Result<Self, String> {
-        // Where a link leads, it goes on leading.
-        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = &led_to(path);
         if let Some(found) = what_else_lies_there(path) {
             return Err(format!("{}: {found}; name another file", path.display()));
         }
         remove_left(path);
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(SUFFIX);
+        // Two commands into one file have a name each, and the last one keeps its own.
+        name.push(format!(".{:0DIGITS$x}{SUFFIX}", RandomState::new().hash_one(0)));
         let partial = path.with_file_name(name);
         let failed = |error: io::Error| format!("{}: {}", path.display(), unwritable(&error));
-        if let Some(found) = what_else_lies_there(&partial) {
-            return Err(format!("{}: {found}; name another file", partial.display()));
-        }
-        // One left by a command that was killed may be another user's to read.
-        match std::fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => {}
-        }
         let mut options = File::options();
-        let file = options.write(true).create_new(true).mode(0o600).open(&partial);
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(&partial);
         let file = file.map_err(failed)?;
         // By which others know that it is not left over.
         let _ = file.try_lock();
@@ -60,15 +55,29 @@ impl Partial {
     pub(super) fn keep(&mut self) -> io::Result<()> {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
-        let mut reading = Reading::begin(BufReader::new(File::open(&self.written)?));
+        let mut file = self.file.get_ref();
+        file.rewind()?;
+        let mut reading = Reading::begin(BufReader::new(file));
         let reading = reading.as_mut().map_err(|error| io::Error::other(error.to_string()))?;
         while reading.next_entry().map_err(io::Error::other)?.is_some() {}
+        let counts = reading.counts().clone();
         std::fs::rename(&self.written, &self.path)?;
         let directory = self.path.parent().filter(|path| !path.as_os_str().is_empty());
         File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
-        self.counts = Some(reading.counts().clone());
+        self.counts = Some(counts);
         Ok(())
     }
+}
+
+/// Where a link leads, it goes on leading, also to what is not there yet.
+fn led_to(path: &Path) -> PathBuf {
+    let beside = |path: &Path| {
+        let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(directory.join(path.file_name()?))
+    };
+    let target = || beside(&path.parent()?.join(std::fs::read_link(path).ok()?));
+    path.canonicalize().ok().or_else(target).unwrap_or_else(|| path.to_owned())
 }
 
 /// Whether it is a device, a pipe or a socket, which is written as it is.
@@ -112,8 +121,13 @@ fn remove_left(path: &Path) {
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
     let Ok(entries) = std::fs::read_dir(directory.unwrap_or(Path::new("."))) else { return };
     for entry in entries.flatten() {
-        let named_so = entry.file_name().to_string_lossy().ends_with(SUFFIX);
-        if named_so && is_left(&entry.path()).unwrap_or(false) {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.rsplit_once('.'));
+        let is_number =
+            |text: &str| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if number.is_some_and(|(_, number)| is_number(number))
+            && is_left(&entry.path()).unwrap_or(false)
+        {
             let _ = std::fs::remove_file(entry.path());
         }
     }
