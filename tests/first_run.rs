@@ -102,6 +102,19 @@ async fn a_password_file_of_the_operator_stays_where_it_is() {
     assert!(file.exists());
 }
 
+/// It may hold what is to be the password, and is read by no start that does not name it.
+#[tokio::test]
+async fn a_password_file_of_the_operator_is_not_written_over() {
+    let place = Installation::new().file("config.toml", &config());
+    std::fs::create_dir(place.path("data")).expect("there is none");
+    place.write("data/admin_password", "the operator's own\n");
+    let refused = place.run(&["run"], None).await;
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    assert!(refused.stderr.contains("name it in ADMIN_PASSWORD_FILE, or move it"), "{refused:?}");
+    let kept = std::fs::read_to_string(place.path("data/admin_password")).expect("it is there");
+    assert_eq!(kept, "the operator's own\n");
+}
+
 #[tokio::test]
 async fn the_file_with_the_first_password_goes_at_a_start_when_another_was_set_over_http() {
     let mut gateway = start().await;

@@ -297,6 +297,17 @@ async fn root_takes_no_configuration_of_others_that_only_lies_where_it_works() {
     chown(&file, Some(0), None).expect("root takes files");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("ours");
     refused("everybody can write it").await;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o664)).expect("ours");
+    chown(&file, None, Some(64_998)).expect("root may");
+    refused("everybody in group 64998 can write it").await;
+    // Nor what somebody else's link leads to.
+    std::fs::rename(&file, place.path("ours.toml")).expect("ours");
+    std::fs::set_permissions(place.path("ours.toml"), std::fs::Permissions::from_mode(0o644))
+        .expect("ours");
+    std::os::unix::fs::symlink("ours.toml", &file).expect("a link");
+    succeeded(&place.run(&["check"], None).await);
+    std::os::unix::fs::lchown(&file, Some(64_999), None).expect("root gives links away");
+    refused("it belongs to user 64999").await;
     assert!(!place.path("data").exists());
 }
 
@@ -351,6 +362,52 @@ async fn a_directory_that_cannot_be_written_is_warned_of_and_an_empty_store_refu
     let refused = checked(&place).await;
     assert_eq!(refused.status.code(), Some(78), "{refused:?}");
     assert!(refused.stderr.contains("cannot be read as one: it is empty"), "{refused:?}");
+}
+
+/// Was: the name of a certificate in the working directory was read whatever lay there, and
+/// state in it counted whoever had made it.
+#[tokio::test]
+async fn what_others_leave_where_a_gateway_is_started_neither_stops_it_nor_becomes_its_state() {
+    use std::os::unix::fs::chown;
+    let place = installation().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    for directory in ["elsewhere/certs", "elsewhere/data"] {
+        make(&place, directory);
+    }
+    let pipe =
+        std::process::Command::new("mkfifo").arg(place.path("elsewhere/certs/server.pem")).status();
+    assert!(pipe.expect("mkfifo").success());
+    place.write("elsewhere/data/secret_key", "a key that somebody else knows, of many bytes\n");
+    chown(place.path("elsewhere/data/secret_key"), Some(64_999), None).expect("root may");
+    let arguments = ["--config", "../config.toml", "--log-format", "json"];
+    let checked = run_in(&place, "elsewhere", &["check", "--config", "../config.toml"]).await;
+    succeeded(&checked);
+    let process = place.start_in("elsewhere", &[&["run"][..], &arguments].concat(), None);
+    is_ready(&process).await;
+    stop(process).await;
+    assert!(place.path("data/secret_key").exists());
+    assert_eq!(names(&place.path("elsewhere/data")), ["secret_key"]);
+}
+
+/// A file is only lent to that name.
+#[tokio::test]
+async fn the_state_of_a_configuration_on_standard_input_is_not_beside_its_device() {
+    let place = installation().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    let file = std::fs::File::open(place.path("config.toml")).expect("it is there");
+    let mut command = place.command("", &["config", "print", "--config", "/dev/stdin"]);
+    let printed = Process::start_with(&mut command, file).end().await;
+    assert!(!succeeded(&printed).contains("\"/dev/"), "{printed:?}");
+    let state = place.state("").components().as_path().display().to_string();
+    assert!(printed.stdout.contains(&format!("path = {state:?}")), "{printed:?}");
+}
+
+#[tokio::test]
+async fn a_secret_file_without_an_end_is_refused() {
+    let place = Installation::new()
+        .file("config.toml", &format!("{LISTENER}{ECHO}"))
+        .env("SECRET_KEY_FILE", "/dev/zero");
+    let refused = place.run(&["check", "--config", "config.toml"], None).await;
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
+    assert!(refused.stderr.contains("it is larger than any such file"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -42,6 +42,16 @@ pub enum Fault {
          `chmod go-w {}`", path.display(), path.display()
     )]
     WritableFile { path: PathBuf, mode: u32 },
+    #[error(
+        "{} is there already, and no start has made it: if it is the password that is meant, name \
+         it in ADMIN_PASSWORD_FILE, or move it away", path.display()
+    )]
+    Occupied { path: PathBuf },
+    #[error(
+        "another gateway runs in {}: give each a directory of its own in {key} or STATE_DIRECTORY",
+        path.display()
+    )]
+    InUse { path: PathBuf, key: &'static str },
     #[error("{} is not a {wanted}; move it away", path.display())]
     Kind { path: PathBuf, wanted: &'static str },
     #[error("{}: {}", path.display(), words(source))]
@@ -373,6 +383,16 @@ pub fn unwritable(directory: &Path) -> Option<(PathBuf, io::Error)> {
         Err(errno @ (Errno::ACCESS | Errno::ROFS)) => Some((nearest.to_owned(), errno.into())),
         _ => None,
     }
+}
+
+/// Reads to the end of what may have none.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] when there is more than this, of which no more is kept.
+pub fn read_at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// Under which a file lies until it is whole.

@@ -4,11 +4,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::files::read_at_most;
 
 /// What a file is to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +141,7 @@ pub fn why_unreadable(error: &io::Error) -> Cow<'static, str> {
         io::ErrorKind::PermissionDenied => "this user may not read it".into(),
         io::ErrorKind::IsADirectory => "it is a directory".into(),
         io::ErrorKind::InvalidData => "it is not UTF-8 text".into(),
+        io::ErrorKind::FileTooLarge => "it is larger than any such file".into(),
         _ => error.to_string().into(),
     }
 }
@@ -187,13 +191,17 @@ pub fn private_key_in(path: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static
     })
 }
 
+/// Of a file with every authority that there is.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// The bytes of a file that is to hold what is wanted.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn read(path: &Path, wanted: Wanted) -> Result<Vec<u8>, PemError> {
     let path = path.to_owned();
-    std::fs::read(&path).map_err(|error| PemError { path, wanted, fault: Fault::Unreadable(error) })
+    let read = File::open(&path).and_then(|file| read_at_most(file, MAX_BYTES));
+    read.map_err(|error| PemError { path, wanted, fault: Fault::Unreadable(error) })
 }
 
 const BEGIN: &str = "-----BEGIN ";

@@ -55,7 +55,7 @@ use crate::edge::certificates::{self, CertificateError, Loaded};
 use crate::edge::framing::HeadLimits;
 use crate::edge::http::Http2Limits;
 use crate::federation::github::GitHub;
-use crate::files::{Directory, Fault};
+use crate::files::{self, Directory, Fault};
 use crate::lifecycle::Lifecycle;
 use crate::mail::MailQueue;
 use crate::pipeline::admit::Admission;
@@ -170,7 +170,7 @@ impl StartError {
             | StartError::GitHub { .. }
             | StartError::Dialects(_)
             | StartError::RouteOfOurs { .. } => true,
-            StartError::File(fault) => !matches!(fault, Fault::Io { .. }),
+            StartError::File(fault) => !matches!(fault, Fault::Io { .. } | Fault::InUse { .. }),
             // A pair may come to lie there yet.
             StartError::Certificate(error) => !error.is_missing(),
             StartError::Store(_)
@@ -931,6 +931,8 @@ async fn save_uses(core: &Core) {
 
 /// `{"pending_update": "1.2.3", "cves": ["CVE-…"]}`; absent members and an absent
 /// file say nothing.
+const MAX_ADVISORY_BYTES: u64 = 1 << 20;
+
 fn read_advisory(path: Option<&Path>) -> Advisory {
     #[derive(serde::Deserialize)]
     struct File {
@@ -942,7 +944,8 @@ fn read_advisory(path: Option<&Path>) -> Advisory {
     let Some(path) = path else {
         return Advisory::default();
     };
-    let read = std::fs::read(path)
+    let read = std::fs::File::open(path)
+        .and_then(|file| files::read_at_most(file, MAX_ADVISORY_BYTES))
         .and_then(|bytes| serde_json::from_slice::<File>(&bytes).map_err(io::Error::other));
     match read {
         Ok(File { pending_update, cves }) => Advisory { pending_update, cves },

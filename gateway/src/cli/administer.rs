@@ -14,6 +14,7 @@ use crate::admin::record::{Key, Record, Registration, User};
 use crate::admin::{Hidden, Import, Invitation, Reply, Request};
 use crate::config::Config;
 use crate::config::decode::decode;
+use crate::files::read_at_most;
 use crate::pem::why_unreadable;
 use crate::socket::{self, Answer, Question};
 
@@ -21,7 +22,7 @@ use super::commands::user::UserCommand;
 use super::commands::{self, Ask, Thing};
 use super::configuration::looked_in;
 use super::desk::{Desk, no_answer, prepare};
-use super::input::{confirm, read_at_most};
+use super::input::confirm;
 use super::output::{Kind, complain, fail, has_no_reader, say, show, show_running};
 use super::remarks::{Remarks, warn_of_unknown_roles};
 use super::{Place, htpasswd};

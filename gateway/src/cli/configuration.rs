@@ -15,9 +15,9 @@ use crate::config::problem::{Position, Problems, Report};
 use crate::config::record::Settings;
 use crate::config::unknown::UNKNOWN_KEY;
 use crate::config::{Access, Config, DirectoryChoice};
+use crate::files::read_at_most;
 use crate::server;
 
-use super::input::read_at_most;
 use super::output::{fail, say};
 use super::{EXIT_CONFIG, Format, Place, RunOptions};
 
@@ -95,17 +95,26 @@ fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
     }
 }
 
-/// Root works in directories of everybody: who else can write the file that lies in one, if
-/// this is root.
+/// Root works in directories of everybody: who else can write the file that lies in one, or
+/// has made the link that leads to one, if this is root.
 fn whose_for_root(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
+    const GROUP_WRITES: u32 = 0o020;
     const OTHERS_WRITE: u32 = 0o002;
-    let found = path.metadata().ok()?;
-    match (rustix::process::geteuid().is_root(), found.uid(), found.mode() & OTHERS_WRITE) {
-        (false, ..) | (true, 0, 0) => None,
-        (true, 0, _) => Some("everybody can write it".to_owned()),
-        (true, uid, _) => Some(format!("it belongs to user {uid}")),
+    if !rustix::process::geteuid().is_root() {
+        return None;
     }
+    let link = path.symlink_metadata().ok()?;
+    let found = path.metadata().ok()?;
+    if let Some(uid) = [link.uid(), found.uid()].into_iter().find(|uid| *uid != 0) {
+        return Some(format!("it belongs to user {uid}"));
+    }
+    if found.mode() & OTHERS_WRITE != 0 {
+        return Some("everybody can write it".to_owned());
+    }
+    let group = found.gid();
+    (group != 0 && found.mode() & GROUP_WRITES != 0)
+        .then(|| format!("everybody in group {group} can write it"))
 }
 
 /// Why a file cannot be read, and what to do about it.
@@ -160,7 +169,9 @@ pub(super) fn read_sources(
     let mut is_piped = false;
     let file = found.map(|Found { path, text, choice }| {
         conventional = (choice == Choice::Conventional).then(|| path.clone());
-        is_piped = path.metadata().is_ok_and(|found| !found.is_file());
+        // Also a file that /dev/stdin leads to: nothing of ours belongs beside that name.
+        is_piped = ["/dev", "/proc"].iter().any(|root| path.starts_with(root))
+            || path.metadata().is_ok_and(|found| !found.is_file());
         (path.display().to_string(), text)
     });
     let (to, listen) = (options.to.clone(), options.listen.clone());

@@ -54,16 +54,6 @@ fn unreadable(error: io::Error) -> String {
     format!("the password could not be read: {}", why_unreadable(&error))
 }
 
-/// Reads to the end.
-///
-/// # Errors
-/// [`io::ErrorKind::FileTooLarge`] when there is more than this, of which no more is kept.
-pub(super) fn read_at_most(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
-}
-
 /// The next line without its end, and no more of it than this; `None` behind the last.
 ///
 /// # Errors
@@ -100,13 +90,6 @@ fn skip_line(from: &mut impl BufRead) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_more_is_kept_than_may_be() {
-        assert_eq!(read_at_most(&b"12345"[..], 5).unwrap(), b"12345");
-        let refused = read_at_most(io::repeat(7), 5).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
-    }
 
     #[test]
     fn a_long_line_is_cut_and_the_next_one_whole() {

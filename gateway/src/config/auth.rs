@@ -1,11 +1,13 @@
 //! `[auth]`: passwords, tokens and registration; and secrets, which come from a variable or
 //! from a file.
 
+use std::fs::File;
 use std::time::Duration;
 
 use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
+use crate::files::read_at_most;
 use crate::pem;
 
 use super::decode::{bare, decode};
@@ -154,13 +156,16 @@ pub(super) fn read_secret(
     }
 }
 
+const MAX_SECRET_BYTES: u64 = 1 << 20;
+
 fn read_secret_file(
     reader: &Reader,
     name: &str,
     NamedFile { key, path: file }: NamedFile,
 ) -> Option<Located<Secret>> {
     let path = file.value.display();
-    let bytes = match std::fs::read(&file.value) {
+    let read = File::open(&file.value).and_then(|file| read_at_most(file, MAX_SECRET_BYTES));
+    let bytes = match read {
         Ok(bytes) => bytes,
         Err(error) => {
             let message =

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{self, SelfSigned};
-use crate::files::{self, Find};
+use crate::files::{self, Directory, Find};
 use crate::pem::{self, PemError, Wanted};
 
 /// Where the pair came from.
@@ -169,10 +169,14 @@ pub fn no_certificate() -> Result<Arc<ServerConfig>, CertificateError> {
         .map_err(CertificateError::Provider)
 }
 
-/// Whether a certificate is one that we have made, and so its key is a file of ours.
+/// Whether a certificate is one that we have made, and so its key is a file of ours. What
+/// somebody else has put there is not read: it may be a pipe that nobody writes.
 #[must_use]
 pub fn is_own(certificate: &Path) -> bool {
-    std::fs::read(certificate).is_ok_and(|pem| self_signed::is_own(&pem))
+    let (directory, name) = files::split(certificate);
+    let directory = Directory::look(directory, "tls.certificate").ok().flatten();
+    let read = directory.and_then(|directory| directory.read(&name).ok().flatten());
+    read.is_some_and(|pem| self_signed::is_own(&pem))
 }
 
 fn fingerprint(certificate: &CertificateDer<'_>) -> String {

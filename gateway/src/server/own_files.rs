@@ -131,7 +131,22 @@ fn in_shell(path: &Path) -> String {
 
 fn former_state(config: &Config) -> Option<&Path> {
     let former = config.store.former.as_deref();
-    former.filter(|former| holds_state(former) && !is_anothers(config, former))
+    former.filter(|former| {
+        holds_state(former) && !is_strangers(former) && !is_anothers(config, former)
+    })
+}
+
+/// Whether somebody else has put it there: what is moved to where it counts decides who is
+/// an administrator.
+fn is_strangers(state: &Path) -> bool {
+    let is_foreign = |fault: &Fault| matches!(fault, Fault::Owner { .. } | Fault::Link { .. });
+    let judged = Directory::look(state, STORE_PATH).and_then(|found| {
+        let Some(directory) = found else { return Ok(()) };
+        [SECRET, embedded::FILE]
+            .iter()
+            .try_for_each(|name| directory.judge(name, Kind::File).map(drop))
+    });
+    judged.as_ref().is_err_and(is_foreign)
 }
 
 /// Whether the state is that of a configuration that lies beside it, where it belongs, and
@@ -228,6 +243,10 @@ pub(super) fn keep_password(
     directory: &Directory,
     password: &Secret,
 ) -> Result<PathBuf, Fault> {
+    // One that no start has made is the operator's own.
+    if directory.judge(ADMIN_PASSWORD, Kind::File)? && kept_password(directory).is_none() {
+        return Err(Fault::Occupied { path: directory.path().join(ADMIN_PASSWORD) });
+    }
     directory.write(ADMIN_PASSWORD, format!("{}\n", password.expose()).as_bytes(), 0o600)?;
     Ok(config.store.directory.join(ADMIN_PASSWORD))
 }
@@ -265,6 +284,12 @@ pub(super) fn kept_password(directory: &Directory) -> Option<Secret> {
     let text = String::from_utf8(bytes).ok().map(Secret::new)?;
     let password = text.expose().trim_end();
     is_made_up(password).then(|| password.into())
+}
+
+/// The file with the first password, if a start has made it.
+pub(super) fn made_password(config: &Config) -> Option<PathBuf> {
+    let directory = Directory::look(&config.store.directory, STORE_PATH).ok()??;
+    kept_password(&directory).map(|_| config.store.directory.join(ADMIN_PASSWORD))
 }
 
 /// The configured secret, or the one kept beside the store, made at the first start.

@@ -40,6 +40,9 @@ fn open_to_others(config: &Config) -> Vec<(Own, Metadata)> {
     if tls.self_signed == SelfSigned::WhenMissing && certificates::is_own(&tls.certificate) {
         own.push(Own { path: tls.key.clone(), mode: FILE });
     }
+    if let Some(path) = own_files::made_password(config) {
+        own.push(Own { path, mode: FILE });
+    }
     if own_files::holds_only_ours(directory) {
         own.push(Own { path: directory.clone(), mode: DIRECTORY });
     }
