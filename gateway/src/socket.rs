@@ -196,18 +196,28 @@ async fn put(
 /// The socket of a running gateway; removed when dropped.
 pub struct Socket {
     path: PathBuf,
+    /// By which it is known from one that another gateway has put there since.
+    number: Option<u64>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
         self.task.abort();
-        let _ = std::fs::remove_file(&self.path);
+        if self.number.is_some() && self.number == number(&self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
+fn number(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().ok().map(|found| found.ino())
+}
+
 /// Opens the socket. Of an embedded store the lock is ours by now, so one that lies there was
-/// left by a process that is gone; gateways of a shared one have directories of their own.
+/// left by a process that is gone. Gateways of a shared one have directories of their own: at
+/// one that answers another gateway is listening.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -217,10 +227,15 @@ pub fn serve(
     store: Option<Arc<EmbeddedStore>>,
 ) -> Result<Socket, Fault> {
     use std::os::unix::fs::PermissionsExt;
+    let path = ours.path().join(SOCKET);
+    // Of two that start at once, one is first.
+    let _lock = ours.lock();
     if ours.judge(SOCKET, files::Kind::Socket)? {
+        if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+            return Err(Fault::InUse { path: ours.path().to_owned(), key: "store.path" });
+        }
         ours.remove(SOCKET)?;
     }
-    let path = ours.path().join(SOCKET);
     let failed = |source| Fault::Io { path: path.clone(), source };
     let listener = UnixListener::bind(&path).map_err(failed)?;
     let closed = std::fs::Permissions::from_mode(0o600);
@@ -239,7 +254,7 @@ pub fn serve(
             }
         }
     });
-    Ok(Socket { path, task })
+    Ok(Socket { number: number(&path), path, task })
 }
 
 async fn talk(
@@ -347,6 +362,9 @@ enum ExportError {
     Store(#[from] StoreError),
 }
 
+/// A century: clocks do not count much further.
+const MAX_FREEZE: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// The freeze stays only if whoever asked says that all has arrived and is kept.
 async fn send_and_freeze(
     reader: &mut (impl AsyncBufRead + Unpin),
@@ -354,6 +372,7 @@ async fn send_and_freeze(
     store: &EmbeddedStore,
     length: Duration,
 ) -> io::Result<()> {
+    let length = length.min(MAX_FREEZE);
     let until = Instant::now() + length;
     send_export(writer, store, Some(length)).await?;
     if timeout(length, reader.read_line(&mut String::new())).await?? == 0 {

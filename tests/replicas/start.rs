@@ -3,7 +3,7 @@
 
 use super::fleet::join;
 use crate::support::client::{Client, sign_in, sign_in_admin};
-use crate::support::gateway::{ECHO, SECRET_KEY};
+use crate::support::gateway::{ECHO, Gateway, SECRET_KEY};
 use crate::support::installation::Installation;
 use crate::support::process::Ended;
 use crate::support::redis::talk::Reply;
@@ -34,6 +34,19 @@ fn says(ended: &Ended, words: &[&str]) {
 
 fn fast(redis: &RedisServer) -> String {
     format!("url = \"{}\"\ndurability = \"fast\"", redis.url())
+}
+
+/// Was: it took the first one's admin socket, and removed it when it ended.
+#[tokio::test]
+async fn a_second_gateway_in_a_directory_leaves_the_first_its_admin_socket() {
+    let redis = RedisServer::start().await;
+    let config = format!("[store]\n{}\n{ECHO}", fast(&redis));
+    let builder = Gateway::builder().config(&config).env("STORE_PASSWORD", PASSWORD);
+    let gateway = builder.start().await;
+    let second = gateway.cli(&["run"], None).await;
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert!(second.stderr.contains("another gateway runs in "), "{second:?}");
+    gateway.manage(&["healthcheck"], None).await;
 }
 
 #[tokio::test]
