@@ -55,6 +55,9 @@ async fn users_of_an_htpasswd_file_sign_in_with_the_passwords_they_have() {
     assert!(users.lines().any(|l| l.starts_with("ann ") && l.contains("deploy")), "{users}");
     // Once more changes nothing.
     assert_eq!(succeeded(&gateway.cli(&import, None).await), "0 added, 2 there already");
+    let told = gateway.cli(&[&import[..], &["--format", "json"]].concat(), None).await;
+    let told: Value = serde_json::from_str(succeeded(&told)).expect("JSON");
+    assert_eq!(told, serde_json::json!({ "added": [], "present": ["ann", "bob"] }));
 }
 
 #[tokio::test]

@@ -315,6 +315,13 @@ async fn a_key_whose_text_could_not_be_written_is_revoked() {
     assert!(told.contains("the key is revoked"), "{told}");
     let keys = gateway.manage(&["key", "list", "--format", "json"], None).await;
     assert_eq!(serde_json::from_str::<Value>(&keys).expect("JSON"), serde_json::json!([]));
+    // The end of the key that was to be replaced stays.
+    let (former, _) = gateway.create_key(ADMIN, &[], &[]).await;
+    let rotate = ["key", "rotate", &former, "--overlap", "1h"];
+    let (code, told) = into_nothing(gateway.installation(), &rotate);
+    assert_eq!(code, FAILURE, "{told}");
+    assert!(told.contains("revoked; the former key goes on until"), "{told}");
+    assert!(told.contains("rotate it again before then"), "{told}");
 }
 
 #[tokio::test]

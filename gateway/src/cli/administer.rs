@@ -23,7 +23,7 @@ use super::commands::{self, Ask, Thing};
 use super::configuration::looked_in;
 use super::desk::{Desk, no_answer, prepare};
 use super::input::confirm;
-use super::output::{Kind, complain, fail, has_no_reader, say, show, show_running};
+use super::output::{Kind, complain, fail, has_no_reader, show, show_running};
 use super::remarks::{Remarks, warn_of_unknown_roles};
 use super::{Place, htpasswd};
 
@@ -111,10 +111,13 @@ fn is_shown_once(request: &Request) -> bool {
 /// A key whose text reaches nobody is of no use, but to whoever finds it in what was lost.
 fn hand_over(desk: &mut Desk<'_>, key: Key, text: Hidden, said: Option<String>) -> ExitCode {
     let id = key.id;
+    // The end that a rotation has given to another key cannot be taken back.
+    let former = said.as_ref().map(|said| format!("; {said}: rotate it again before then"));
+    let former = former.unwrap_or_default();
     let shown = show(desk.place, Kind::NONE, Reply::NewKey { key, text }, said);
     if shown != ExitCode::SUCCESS {
         complain(&match desk.perform(Request::RevokeKey { id }) {
-            Ok(_) => format!("the text of key {id} was not written; the key is revoked"),
+            Ok(_) => format!("the text of key {id} was not written; the key is revoked{former}"),
             Err(reason) => format!(
                 "the text of key {id} was not written, and the key not revoked: {reason}; \
                  `portcullis key revoke {id}` does it"
@@ -153,32 +156,29 @@ fn verify_all(place: &Place) -> ExitCode {
         Err(code) => return code,
     };
     match verify_in_batches(&mut desk) {
-        Ok(verified) => show(
-            place,
-            Kind::NONE,
-            Reply::Done,
-            Some(format!("{verified} e-mail addresses verified")),
-        ),
+        Ok(verified) => show(place, Kind::NONE, verified, None),
         Err(message) => fail(1, &message),
     }
 }
 
-fn verify_in_batches(desk: &mut Desk<'_>) -> Result<usize, String> {
+fn verify_in_batches(desk: &mut Desk<'_>) -> Result<Reply, String> {
     let items = desk.list(Thing::User)?;
     let unverified = items.iter().filter_map(|record| match record {
         Record::User(user) if user.email.is_some() && !user.email_verified => Some(user.id),
         _ => None,
     });
     let unverified: Vec<Uuid> = unverified.collect();
-    let mut verified = 0;
+    let mut verified = Vec::new();
     for batch in unverified.chunks(BATCH) {
         let reply = desk.perform(Request::VerifyUsers { users: batch.to_vec() });
-        match reply.map_err(|reason| format!("{reason}; {verified} were verified before"))? {
-            Reply::Verified { users } => verified += users.len(),
+        match reply
+            .map_err(|reason| format!("{reason}; {} were verified before", verified.len()))?
+        {
+            Reply::Verified { users } => verified.extend(users),
             _ => return Err("unexpected answer".to_owned()),
         }
     }
-    Ok(verified)
+    Ok(Reply::Verified { users: verified })
 }
 
 /// For a question that something else does not depend on.
@@ -237,7 +237,7 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
             for name in &present {
                 complain(&format!("{name} is there already and stays as it is"));
             }
-            say(&format!("{added} added, {} there already\n", present.len()))
+            show(place, Kind::NONE, Reply::Imported { added, present }, None)
         }
         Err(message) => fail(1, &message),
     }
@@ -247,14 +247,14 @@ fn import_in_batches(
     desk: &mut Desk<'_>,
     users: &[Import],
     roles: &[String],
-) -> Result<(usize, Vec<String>), String> {
-    let (mut added, mut present) = (0, Vec::new());
+) -> Result<(Vec<String>, Vec<String>), String> {
+    let (mut added, mut present) = (Vec::new(), Vec::new());
     for batch in users.chunks(BATCH) {
         let request = Request::ImportUsers { users: batch.to_vec(), roles: roles.to_vec() };
         let reply = desk.perform(request);
-        match reply.map_err(|reason| format!("{reason}; {added} were added before"))? {
+        match reply.map_err(|reason| format!("{reason}; {} were added before", added.len()))? {
             Reply::Imported { added: new, present: old } => {
-                added += new.len();
+                added.extend(new);
                 present.extend(old);
             }
             _ => return Err("unexpected answer".to_owned()),

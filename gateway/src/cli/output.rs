@@ -166,7 +166,7 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
         Reply::Imported { added, present } => {
             say(&format!("{} added, {} there already\n", added.len(), present.len()))
         }
-        Reply::Verified { users } => say(&format!("{} verified\n", users.len())),
+        Reply::Verified { users } => say(&format!("{} e-mail addresses verified\n", users.len())),
         Reply::Done | Reply::Made(_) | Reply::Found(_) | Reply::Changed { .. } => {
             say(&(said.unwrap_or_default() + "\n"))
         }
