@@ -20,10 +20,10 @@ use crate::server;
 use crate::socket::{self, Answer, Failed};
 use crate::store::embedded::Location;
 
+use super::Place;
 use super::commands::{self, Named, Thing};
 use super::configuration::{configure_store, looked_in};
 use super::output::fail;
-use super::Place;
 
 const A_CREDENTIAL: &str = "this is the text of a credential; expected the name of a user";
 const USER_UNKNOWN: Reason = Reason::Unknown(Entity::Account);

@@ -131,7 +131,7 @@ pub(super) fn read_secret(
     });
     let variable = format!("{name}_FILE");
     let file = match (reader.variable(&variable), configured) {
-        (Some(found), _) => Some(NamedFile { key: variable, path: reader.locate(found) }),
+        (Some(found), _) => Some(NamedFile { path: reader.locate("", found), key: variable }),
         (None, configured) => configured,
     };
     match (direct, file) {

@@ -231,7 +231,12 @@ impl<'d> Section<'d> {
                 Some(Located { value, origin })
             }
             None => {
-                let help = other_type(name, written.get_ref(), &from_text);
+                let is_choice = |text: &str| match takes {
+                    Takes::Choice(words) => words.iter().any(|word| word == text),
+                    _ => true,
+                };
+                let fitting = |text: &str| from_text(text).filter(|_| is_choice(text));
+                let help = other_type(name, written.get_ref(), fitting);
                 let help = help.unwrap_or_else(|| match takes.example() {
                     Some(example) => {
                         format!("write a value like {name} = {}", takes.in_file(&example))
@@ -262,7 +267,8 @@ impl<'d> Section<'d> {
     /// in the working directory.
     #[must_use]
     pub fn path(&self, name: &'static str, expected: &str) -> Option<Located<PathBuf>> {
-        let found = self.text(name, expected).map(|found| self.reader.locate(found));
+        let found = self.text(name, expected);
+        let found = found.map(|found| self.reader.locate(&self.key(name), found));
         self.recorded_as(name, Takes::Path);
         if let Some(path) = &found {
             self.is_found(name, show_path(&path.value), path.origin.clone());
@@ -483,8 +489,11 @@ impl<'d> Section<'d> {
                 Some(text) => format!("write {name} = [{text:?}]"),
                 None => format!("write {name} = [\"…\"]"),
             };
-            self.note(Origin::File(written.span()), name, message, help);
-            return Vec::new();
+            let origin = Origin::File(written.span());
+            self.note(origin.clone(), name, message, help);
+            // As if it were written so: what else is said is true of that as well.
+            let meant = text.map(|text| Located { value: text.to_owned(), origin });
+            return meant.into_iter().collect();
         };
         self.is_found(name, plain(written.get_ref()), Origin::File(written.span()));
         let mut texts = Vec::new();

@@ -138,7 +138,7 @@ fn push_line(out: &mut String, line: &str, origin: &str) {
     let _ = writeln!(out, "{line:<ORIGIN_COLUMN$} # {origin}");
 }
 
-fn toml_key(name: &str) -> String {
+pub(super) fn toml_key(name: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if !name.is_empty() && name.bytes().all(bare) { name.to_owned() } else { quoted(name) }
 }

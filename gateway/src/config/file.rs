@@ -223,16 +223,11 @@ fn read_listeners(
     if given.is_some() || sections.is_empty() {
         sections = vec![root.stand_in("listener", given.map(|given| ("address", given)))];
     }
+    let mut taken: Vec<SocketAddr> = Vec::new();
     sections
         .into_iter()
         .map(|section| {
-            let found = section.text("address", AN_ADDRESS);
-            let address = found.map_or(DEFAULT_ADDRESS, |found| {
-                listening_address(&found.value).unwrap_or_else(|unclear| {
-                    section.note(found.origin, "address", unclear.message, unclear.help);
-                    DEFAULT_ADDRESS
-                })
-            });
+            let address = read_address(&section, &mut taken);
             section.falls_back("address", fixed(DEFAULT_ADDRESS.to_string()));
             let transport =
                 if section.boolean("tls", true) { Transport::Tls } else { Transport::Plain };
@@ -253,6 +248,37 @@ fn read_listeners(
             Listener { address, transport, proxy_protocol }
         })
         .collect()
+}
+
+fn read_address(section: &Section<'_>, taken: &mut Vec<SocketAddr>) -> SocketAddr {
+    let address = match section.text("address", AN_ADDRESS) {
+        Some(found) => match listening_address(&found.value) {
+            Ok(address) => address,
+            Err(unclear) => {
+                section.note(found.origin, "address", unclear.message, unclear.help);
+                return DEFAULT_ADDRESS;
+            }
+        },
+        // One of another type is told of already.
+        None if section.is_written("address") => return DEFAULT_ADDRESS,
+        None => DEFAULT_ADDRESS,
+    };
+    if let Some(other) = taken.iter().find(|other| overlap(**other, address)) {
+        let message = format!("another listener has {other}, and so this address and port");
+        let help = "give it another port, or leave one of them out";
+        section.note(section.given_at("address"), "address", message, help);
+    }
+    taken.push(address);
+    address
+}
+
+/// Whether both cannot be listened on at once. Port 0 is any that is free.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let holds = |wide: SocketAddr, narrow: SocketAddr| {
+        wide.ip().is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    let same = one.ip() == other.ip() || holds(one, other) || holds(other, one);
+    one.port() != 0 && one.port() == other.port() && same
 }
 
 /// Notes a PEM file that is not there or holds nothing of its kind.

@@ -39,6 +39,9 @@ pub(super) fn read_path(text: &str, extent: PathMatch) -> Result<String, Unfit> 
             match text.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
                 Some((_, path)) => format!("write \"/{path}\""),
                 None if text.contains("://") => "write \"/\"".to_owned(),
+                None if text.starts_with(['~', '^']) => {
+                    "paths are no patterns: write where the path begins, like \"/app\"".to_owned()
+                }
                 None => format!("write \"/{text}\""),
             },
         ));
@@ -47,7 +50,11 @@ pub(super) fn read_path(text: &str, extent: PathMatch) -> Result<String, Unfit> 
         return Err(no_pattern(text, at, found));
     }
     let normal = path::normalise(text).map_err(|ambiguity| {
-        let message = format!("no request has such a path: {}", ambiguity.as_str());
+        let found = match ambiguity {
+            Ambiguity::EncodedControl if text.contains(' ') => "a space",
+            _ => ambiguity.as_str(),
+        };
+        let message = format!("no request has such a path: {found}");
         Unfit::new(message, help_for(text, ambiguity))
     })?;
     Ok(match extent {

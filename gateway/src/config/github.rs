@@ -14,6 +14,7 @@ use super::document::Section;
 use super::file::{Files, check_pem};
 use super::reader::{Located, Reader};
 use super::record::{fixed, no_items, unwritten};
+use super::short_forms::check_authority;
 use super::{GitHub, ServiceUrl, Team};
 
 /// Each costs a request within the one deadline of a sign-in.
@@ -185,6 +186,7 @@ fn parse_url(text: &str) -> Result<ServiceUrl, &'static str> {
     if authority.as_str().contains('@') {
         return Err("expected a URL without user name and password");
     }
+    check_authority(&authority)?;
     let path = parts.path_and_query.ok_or(expected)?;
     if path.query().is_some() {
         return Err("expected a URL without a query");

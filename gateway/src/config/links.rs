@@ -11,6 +11,7 @@ use super::document::Section;
 use super::file::{DAY, Files, SECOND, check_pem};
 use super::github::read_url;
 use super::reader::{Located, Reader};
+use super::short_forms::check_authority;
 use super::{Links, Mail, MailSecurity};
 
 const DEFAULT_PREFIX: &str = "/api/links";
@@ -133,6 +134,9 @@ fn read_server(section: &Section<'_>, url: &Located<String>) -> Option<(Server, 
             "write a URL like \"smtp://mail.example:587\"; a user name goes before the host",
         );
     };
+    if let Err(message) = check_authority(&authority) {
+        return wrong(message.to_owned(), "write a URL like \"smtp://mail.example:587\"");
+    }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = authority.port_u16().unwrap_or(default);
     let is_loopback = |host: &str| {

@@ -113,7 +113,14 @@ impl Reader {
     }
 
     /// Where a path leads that is written there.
-    pub fn locate(&self, Located { value, origin }: Located<String>) -> Located<PathBuf> {
+    pub fn locate(&self, key: &str, found: Located<String>) -> Located<PathBuf> {
+        let Located { value, origin } = found;
+        let begins = value.split('/').next().unwrap_or_default();
+        if begins.starts_with(['~', '$']) {
+            let message = format!("`{begins}` is a word for a shell, and none reads this");
+            let help = "write the whole path, or one that begins where the file lies";
+            self.note(origin.clone(), key, message, help);
+        }
         let value = match origin {
             Origin::File(_) => self.beside.join(value),
             _ => value.into(),

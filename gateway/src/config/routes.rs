@@ -318,7 +318,10 @@ fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch
     let found = section.text("path", "a path that begins with \"/\"");
     section.falls_back("path", fixed("/"));
     let Some(found) = found else {
-        return ("/".to_owned(), extent);
+        // A wrong one is told of already, and is no other route's.
+        let wrong = || format!("{:?}", section.given_at("path"));
+        let path = if section.is_written("path") { wrong() } else { "/".to_owned() };
+        return (path, extent);
     };
     let path = read_path(&found.value, extent).unwrap_or_else(|unfit| {
         unfit.note(section, "path", &found);
@@ -337,7 +340,7 @@ fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch
 pub(super) fn read_methods(section: &Section<'_>) -> Vec<Method> {
     let mut methods = Vec::new();
     let found = section.texts("methods", "a method like \"GET\"");
-    if found.is_empty() && section.is_written("methods") {
+    if section.is_empty_list("methods") {
         let help = "leave it out for every method";
         section.note(section.given_at("methods"), "methods", "names no method", help);
     }

@@ -175,6 +175,9 @@ pub(super) fn read_schemes(section: &Section<'_>) -> Schemes {
     if !section.is_given("schemes") {
         return Schemes::ALL;
     }
+    if found.is_empty() && !section.is_empty_list("schemes") {
+        return Schemes::ALL;
+    }
     if found.is_empty() {
         let help = "leave it out for all, or set public = true where nobody is asked";
         section.note(section.given_at("schemes"), "schemes", "names no scheme", help);

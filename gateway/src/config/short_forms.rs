@@ -4,6 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use http::uri::Authority;
+
 use crate::canonical::host;
 
 /// What is wrong, and what to write instead.
@@ -20,6 +22,7 @@ fn unclear<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, 
 pub(super) const AN_ADDRESS: &str =
     "an address like \"[::]:8443\", \"127.0.0.1:8443\" or \":8443\"";
 const A_PORT: &str = "a port is a number from 0 to 65535";
+const A_URLS_PORT: &str = "a port is a number from 1 to 65535";
 const EVERY_ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 fn port(digits: &str) -> Option<u16> {
@@ -66,7 +69,11 @@ pub(super) fn listening_address(text: &str) -> Result<SocketAddr, Unclear> {
         return unclear(expected(), help);
     };
     let Some(port) = port(digits) else {
-        let help = format!("write \"{name}:8443\"");
+        let help = match listening_address(&format!("{name}:8443")) {
+            Ok(_) => format!("write \"{name}:8443\""),
+            Err(_) if name.parse::<Ipv6Addr>().is_ok() => format!("write \"[{name}]:8443\""),
+            Err(_) => "write an address and a port, like \"127.0.0.1:8443\"".to_owned(),
+        };
         return unclear(format!("{A_PORT}, and not {digits:?}"), help);
     };
     match name {
@@ -107,6 +114,24 @@ pub(super) fn upstream_url(text: &str) -> Option<Result<String, Unclear>> {
     Some(unclear(format!("expected a URL with its scheme, found {text:?}"), help))
 }
 
+/// Looks whether a URL's host and port are what they should be; the parser of URLs takes any
+/// number for a port, and drops what is none.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn check_authority(authority: &Authority) -> Result<(), &'static str> {
+    let host = authority.host();
+    let behind = authority.as_str().strip_prefix(host).unwrap_or_default();
+    let is_port = |text: &str| text.strip_prefix(':').and_then(port).is_some_and(|port| port > 0);
+    if !behind.is_empty() && !is_port(behind) {
+        return Err(A_URLS_PORT);
+    }
+    match host::normalise(host) {
+        Some(_) => Ok(()),
+        None => Err("a host is a name of letters, digits, `-`, `_` and dots, or an IP address"),
+    }
+}
+
 fn on_this_machine(name: &str, digits: &str) -> Result<String, Unclear> {
     match port(digits) {
         Some(443) => {
@@ -114,7 +139,7 @@ fn on_this_machine(name: &str, digits: &str) -> Result<String, Unclear> {
             unclear("port 443 is that of https, and a short form means http", help)
         }
         Some(port) if port > 0 => Ok(format!("http://{name}:{port}")),
-        _ => unclear("a port is a number from 1 to 65535", "write \"http://localhost:3000\""),
+        _ => unclear(A_URLS_PORT, "write \"http://localhost:3000\""),
     }
 }
 
@@ -183,7 +208,7 @@ mod tests {
             ("0.0.0.0", "write \"0.0.0.0:8443\""),
             ("::1", "write \"[::1]:8443\""),
             ("[::1]", "write \"[::1]:8443\""),
-            ("::ffff:0:0:8443:99999", "write \"::ffff:0:0:8443:8443\""),
+            ("::ffff:0:0:8443:99999", "write \"[::ffff:0:0:8443]:8443\""),
             ("1:2:3:4:5:6:7:8:8443", "write \"[1:2:3:4:5:6:7:8]:8443\""),
             ("*:80", "write \":80\""),
             ("https://0.0.0.0:8443/", "write \"0.0.0.0:8443\", without a scheme"),

@@ -37,7 +37,7 @@ pub(super) fn find_state(
     written: Option<&Located<String>>,
     beside: Option<&Path>,
 ) -> State {
-    let path = written.cloned().map(|found| reader.locate(found));
+    let path = written.cloned().map(|found| reader.locate("store.path", found));
     let given = state_directory(reader);
     let chosen = match (&path, &given) {
         (None, None) => DirectoryChoice::Conventional,

@@ -27,6 +27,7 @@ enum Reach {
     Rest,
 }
 
+const A_COMMENT: &str = "a comment begins with `#`";
 /// Lines at most, so that a file of another kind fills no screen.
 const MOST: usize = 10;
 
@@ -170,6 +171,10 @@ fn judge(text: &str, line: &Line<'_>, span: &Range<usize>) -> Mistake {
     }
     if let Some(mistake) = list_above(text, span.start) {
         return mistake;
+    }
+    if let Some(comment) = [";", "//"].iter().find_map(|mark| said.strip_prefix(mark)) {
+        let help = format!("write # {}", comment.trim());
+        return mistake(line.whole(), A_COMMENT, help);
     }
     if said.starts_with('[') && !said.contains('=') {
         return header(line);
@@ -386,7 +391,7 @@ fn behind_value(line: &Line<'_>, key: &str, value: &str, rest: &str) -> Mistake 
     let place = line.span(rest);
     if let Some(comment) = rest.strip_prefix("//") {
         let help = format!("write # {}", comment.trim());
-        return mistake(place, "a comment begins with `#`", help);
+        return mistake(place, A_COMMENT, help);
     }
     if rest.starts_with([',', ';']) {
         let help = format!("write {key} = {value}, and each key on a line of its own");

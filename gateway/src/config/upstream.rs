@@ -11,10 +11,11 @@ use crate::canonical::host;
 use crate::pem::Wanted;
 
 use super::document::Section;
+use super::effective::toml_key;
 use super::file::{DAY, Files, SECOND, check_pem, small};
 use super::reader::Located;
 use super::record::{computed, fixed};
-use super::short_forms::{Unclear, upstream_url};
+use super::short_forms::{Unclear, check_authority, upstream_url};
 use super::value::nearest;
 use super::{
     FieldNames, HttpTarget, Target, Upstream, UpstreamHost, UpstreamProtocol, UpstreamTls,
@@ -144,7 +145,7 @@ pub(super) fn resolve_upstream(
     if let Some(index) = declared(&found.value) {
         return Some(index);
     }
-    let is_url = found.value.contains("://") || upstream_url(&found.value).is_some();
+    let is_url = found.value.contains('/') || upstream_url(&found.value).is_some();
     let (name, target) = if found.value == "echo" {
         (found.value.clone(), Target::Echo)
     } else if is_url {
@@ -163,8 +164,9 @@ pub(super) fn resolve_upstream(
     } else {
         let names = upstreams.iter().map(|known| known.name.as_str()).chain(["echo"]);
         let message = format!("no upstream is called {:?}", found.value);
-        let help = nearest(&found.value, names)
-            .unwrap_or_else(|| format!("write a URL, \"echo\", or add [upstream.{}]", found.value));
+        let help = nearest(&found.value, names).unwrap_or_else(|| {
+            format!("write a URL, \"echo\", or add [upstream.{}]", toml_key(&found.value))
+        });
         section.note(found.origin.clone(), "upstream", message, help);
         return None;
     };
@@ -223,6 +225,10 @@ fn parse_url(text: &str) -> Result<Url, Unclear> {
         let place = authority.as_str().rsplit('@').next().unwrap_or_default();
         let help = format!("write \"{scheme}://{place}\"");
         return Err(wrong("expected a URL without user name and password", help));
+    }
+    if let Err(message) = check_authority(&authority) {
+        let help = format!("write \"{scheme}://\", a host, and a port like :3000 if it has one");
+        return Err(wrong(message, help));
     }
     if parts.path_and_query.is_some_and(|path| path != "/") {
         let message = "expected a URL without a path: requests keep their own".to_owned();
