@@ -111,6 +111,32 @@ async fn known_tokens_pass_and_sign_ins_wait_whatever_breaks_on_the_way() {
     }
 }
 
+/// In an incident it is the name of a key that is known.
+#[tokio::test]
+async fn a_key_is_found_by_its_name_and_ends_here_while_the_store_is_away() {
+    let fleet = fleet().await;
+    let gateway = &fleet.gateways[0];
+    let (_, text) = gateway.create_key(ADMIN, &[], &["--name", "leaked"]).await;
+    Client::api_key(gateway, &text).get("/").await.expect(200);
+    fleet.wires[0].set(Fault::Refused);
+    is_unreachable(gateway).await;
+    let said = gateway.cli(&["key", "revoke", "leaked", "--yes"], None).await;
+    assert!(said.stderr.contains("it has ended here and is not stored yet"), "{said:?}");
+    // As one that it has never heard of, about which the store would be asked.
+    Client::api_key(gateway, &text).get("/").await.expect(503);
+    let users = gateway.manage(&["user", "list"], None).await;
+    assert!(users.contains(ADMIN), "{users}");
+    fleet.wires[0].set(Fault::None);
+    goes_on(&fleet).await;
+    for gateway in &fleet.gateways {
+        eventually("the end of the key", async || {
+            let answer = Client::api_key(gateway, &text).get("/").await;
+            (answer.status == 401).then_some(())
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn one_replica_without_its_way_to_the_store_is_no_matter_to_the_others() {
     let fleet = fleet().await;

@@ -1,5 +1,7 @@
 //! Accounts.
 
+use std::sync::Arc;
+
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -9,7 +11,7 @@ use crate::auth::Core;
 use crate::auth::account::{
     Account, AccountId, HashedPassword, PersonName, Username, is_plausible_email, is_valid_role,
 };
-use crate::auth::error::{Entity, Error, Name};
+use crate::auth::error::{Entity, Error, Name, StoreError};
 use crate::auth::password::{Unacceptable, check_acceptable};
 use crate::auth::ports::{AccountChange, AccountChanged, Administration, Creation, Replacement};
 use crate::auth::secret::Secret;
@@ -82,9 +84,15 @@ pub(super) async fn import(
 
 pub(super) async fn list(core: &Core, span: Span) -> Result<Reply, Error> {
     let after = span.after.map(AccountId);
-    let mut accounts = core.store().list_accounts(after, span.probe()).await?;
+    let mut accounts = match core.store().list_accounts(after, span.probe()).await {
+        // As in memory, without last sign-ins.
+        Err(StoreError::Unavailable(_)) => {
+            span.of(core.standing().accounts(), |account| account.id.0)
+        }
+        listed => listed?.into_iter().map(Arc::new).collect(),
+    };
     let next = span.cut(&mut accounts, |account| account.id.0);
-    let users = accounts.iter().map(|account| Record::User(account.into()));
+    let users = accounts.iter().map(|account| Record::User(account.as_ref().into()));
     Ok(page(core, users.collect(), next))
 }
 
