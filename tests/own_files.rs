@@ -314,12 +314,17 @@ async fn a_directory_of_roots_is_writable_for_a_group_that_only_we_are_in() {
 
 #[tokio::test]
 async fn a_secret_file_that_is_empty_or_too_short_is_refused_with_the_remedy() {
-    for (text, bytes) in [("", "0 bytes"), ("\n", "0 bytes"), ("a beginning of one", "18 bytes")] {
+    for (text, found) in [
+        (&b""[..], "0 bytes"),
+        (b"\n", "0 bytes"),
+        (b"a beginning of one", "18 bytes"),
+        (&[0xff; 64], "bytes that are no text"),
+    ] {
         let place = installation();
         make_directory(&place, "data");
-        place.write("data/secret_key", text);
+        std::fs::write(place.path("data/secret_key"), text).expect("the directory is ours");
         set_mode(&place.path("data/secret_key"), 0o600);
-        let words = ["data/secret_key holds no secret", bytes, "restore it", "remove it"];
+        let words = ["data/secret_key holds no secret", found, "restore it", "remove it"];
         refused(&place.run(&["run"], None).await, 78, &words);
         refused(&place.run(&["check"], None).await, 78, &words);
         assert!(!place.path("data/portcullis.redb").exists(), "nothing is made");

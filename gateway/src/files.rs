@@ -29,17 +29,17 @@ pub enum Fault {
     Link { path: PathBuf, key: &'static str },
     #[error(
         "{} belongs to {owner}, and this is {us}: run it as the owner, or give it another \
-         {key}; if everything there is to be yours, `chown -R {uid} {}`", path.display(), path.display()
+         {key}; if everything there is to be yours, `chown -R {uid} {}`", path.display(), in_shell(path)
     )]
     Owner { path: PathBuf, owner: String, us: String, uid: u32, key: &'static str },
     #[error(
         "{} has mode {mode:04o}: others can put files of theirs there; look what is in it, then \
-         `chmod go-w {}`, or name a directory inside it in {key}", path.display(), path.display()
+         `chmod go-w {}`, or name a directory inside it in {key}", path.display(), in_shell(path)
     )]
     WritableDirectory { path: PathBuf, mode: u32, key: &'static str },
     #[error(
         "{} has mode {mode:04o}: others can change it; look whether it is what it was, then \
-         `chmod go-w {}`", path.display(), path.display()
+         `chmod go-w {}`", path.display(), in_shell(path)
     )]
     WritableFile { path: PathBuf, mode: u32 },
     #[error(
@@ -383,6 +383,14 @@ pub fn unwritable(directory: &Path) -> Option<(PathBuf, io::Error)> {
         Err(errno @ (Errno::ACCESS | Errno::ROFS)) => Some((nearest.to_owned(), errno.into())),
         _ => None,
     }
+}
+
+/// A path as a word of a shell.
+#[must_use]
+pub fn in_shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Reads to the end of what may have none.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::files::read_at_most;
+use crate::files::{in_shell, read_at_most};
 
 /// What a file is to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub enum Fault {
     Der,
     /// A certificate and its key together, binary.
     Pkcs12,
+    Pkcs7,
     NoPem,
     Encrypted,
     /// Something else is in it, under this label.
@@ -75,6 +76,7 @@ impl PemError {
             Fault::Utf16 => format!("{path} holds no {wanted} that can be read: it is UTF-16 text"),
             Fault::Der => format!("{path} holds no {wanted} in PEM: it is DER"),
             Fault::Pkcs12 => format!("{path} holds no {wanted} in PEM: it is PKCS #12"),
+            Fault::Pkcs7 => format!("{path} holds no {wanted} in PEM: it is PKCS #7"),
             Fault::NoPem => {
                 let label = label_of(wanted);
                 format!("{path} holds no {wanted}: it has no line -----BEGIN {label}-----")
@@ -91,19 +93,25 @@ impl PemError {
     /// What to do about it, if there is something.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {
-        let path = self.path.display();
+        let path = in_shell(&self.path);
         let remedy = match (&self.fault, self.wanted) {
             (Fault::Der, Wanted::Certificate) => {
-                format!("convert it: openssl x509 -inform der -in {path} -out {path}.pem")
+                format!("convert it: openssl x509 -inform der -in {path} -out certificate.pem")
             }
             (Fault::Der, Wanted::PrivateKey) => {
-                format!("convert it: openssl pkey -inform der -in {path} -out {path}.pem")
+                format!("convert it: openssl pkey -inform der -in {path} -out key.pem")
             }
             (Fault::Pkcs12, Wanted::Certificate) => {
                 format!("take it out: openssl pkcs12 -nokeys -in {path} -out certificate.pem")
             }
             (Fault::Pkcs12, Wanted::PrivateKey) => {
                 format!("take it out: openssl pkcs12 -nocerts -noenc -in {path} -out key.pem")
+            }
+            (Fault::Pkcs7, Wanted::Certificate) => {
+                format!(
+                    "take the certificates out: openssl pkcs7 -inform der -print_certs -in {path} \
+                     -out certificate.pem"
+                )
             }
             (Fault::Encrypted, _) => {
                 format!("decrypt it: openssl pkey -in {path} -out decrypted.pem")
@@ -112,10 +120,14 @@ impl PemError {
                 format!("save it as UTF-8: iconv -f UTF-16 -t UTF-8 {path} > utf8.pem")
             }
             (Fault::Other(label), Wanted::PrivateKey) if label == "OPENSSH PRIVATE KEY" => {
-                format!("convert a copy of it: ssh-keygen -p -N '' -m PEM -f {path}")
+                format!(
+                    "make one for TLS: openssl genpkey -algorithm ed25519 -out key.pem; of RSA or \
+                     ECDSA a copy can be converted: cp {path} key.pem && ssh-keygen -p -N '' -m \
+                     PEM -f key.pem"
+                )
             }
             (Fault::Other(label), Wanted::Certificate) if label == "TRUSTED CERTIFICATE" => {
-                format!("convert it: openssl x509 -in {path} -out {path}.pem")
+                format!("convert it: openssl x509 -in {path} -out certificate.pem")
             }
             (Fault::Other(label), Wanted::Certificate) if label.ends_with("REQUEST") => {
                 "name the certificate that the authority has made of the request".to_owned()
@@ -123,7 +135,7 @@ impl PemError {
             (Fault::Other(_), Wanted::Certificate) => {
                 "name the file of the certificate; the key has a file of its own".to_owned()
             }
-            (Fault::Other(_), Wanted::PrivateKey) => {
+            (Fault::Other(_) | Fault::Pkcs7, Wanted::PrivateKey) => {
                 "name the file of the private key; the certificate has a file of its own".to_owned()
             }
             (Fault::Broken(_), _) => "copy it again from where it was made".to_owned(),
@@ -207,8 +219,10 @@ pub fn read(path: &Path, wanted: Wanted) -> Result<Vec<u8>, PemError> {
 const BEGIN: &str = "-----BEGIN ";
 /// Of a SEQUENCE, as which DER begins.
 const SEQUENCE: u8 = 0x30;
-/// The object identifier of what is in a PKCS #12 file (RFC 7292 4).
-const PKCS7_DATA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
+/// How a PFX goes on: its version is 3 (RFC 7292 4).
+const PFX: [u8; 3] = [0x02, 0x01, 0x03];
+/// How signed data of PKCS #7 go on: with their object identifier (RFC 2315 7, 14).
+const SIGNED_DATA: [u8; 11] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 
 /// The lines, as a reader of PEM wants them.
 fn text_of(bytes: &[u8]) -> Result<String, Fault> {
@@ -224,16 +238,12 @@ fn text_of(bytes: &[u8]) -> Result<String, Fault> {
     if text.contains(BEGIN) {
         return Ok(text.lines().flat_map(|line| [line.trim(), "\n"]).collect());
     }
-    let is_pkcs12 = || {
-        bytes
-            .iter()
-            .take(64)
-            .collect::<Vec<_>>()
-            .windows(9)
-            .any(|w| w.iter().copied().eq(&PKCS7_DATA))
-    };
+    // Behind the length, which has octets of its own if it is long.
+    let long = bytes.get(1).filter(|length| **length > 0x80).map_or(0, |length| length & 0x7f);
+    let content = bytes.get(2 + usize::from(long)..).unwrap_or_default();
     match bytes.first() {
-        Some(&SEQUENCE) if is_pkcs12() => Err(Fault::Pkcs12),
+        Some(&SEQUENCE) if content.starts_with(&PFX) => Err(Fault::Pkcs12),
+        Some(&SEQUENCE) if content.starts_with(&SIGNED_DATA) => Err(Fault::Pkcs7),
         Some(&SEQUENCE) => Err(Fault::Der),
         _ => Err(Fault::NoPem),
     }

@@ -9,7 +9,7 @@ pub mod reach;
 mod sweeping;
 
 pub use first_account::FIRST_ACCOUNT;
-pub use own_files::{Forgotten, forget_password, holds_gateway, judge_store};
+pub use own_files::{Forgotten, forget_password, holds_gateway, judge_store, make_directory};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -103,11 +103,11 @@ pub enum StartError {
     #[error("the secret key: {0}")]
     Secret(#[from] SecretTooShort),
     #[error(
-        "{} holds no secret ({bytes} bytes, at least {MIN_SECRET_BYTES} are needed): restore it \
+        "{} holds no secret ({found}; a text of at least {MIN_SECRET_BYTES} is needed): restore it \
          from a backup, or remove it and the next start makes another, which ends every sign-in",
         path.display()
     )]
-    SecretFile { path: PathBuf, bytes: usize },
+    SecretFile { path: PathBuf, found: String },
     #[error(transparent)]
     File(#[from] Fault),
     #[error(
@@ -227,7 +227,10 @@ pub enum Fact {
         address: std::net::SocketAddr,
         tls: bool,
     },
-    Ready,
+    /// With where the first listener listens.
+    Ready {
+        address: Option<std::net::SocketAddr>,
+    },
 }
 
 /// Runs until a stop signal has been carried out.
@@ -289,6 +292,7 @@ pub async fn run(
     });
     // Whoever hears that it listens may command it.
     let socket = socket::serve(&directory, Arc::clone(&gateway), embedded)?;
+    let first = sockets.first().map(|(_, address)| *address);
     for (listener, (socket, address)) in config.listeners.iter().zip(sockets) {
         let tls = listener.transport == Transport::Tls;
         let listening = Listening {
@@ -315,7 +319,7 @@ pub async fn run(
         tokio::spawn(keep_house(Arc::clone(&gateway), slots, config.health.advisory_file.clone()));
     let late =
         late.then(|| tokio::spawn(make_admin_later(config.clone(), Arc::clone(&gateway.core))));
-    tell(&config, Fact::Ready);
+    tell(&config, Fact::Ready { address: first });
 
     tokio::select! {
         _ = terminate.recv() => {}

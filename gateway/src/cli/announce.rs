@@ -1,11 +1,13 @@
 //! What a start tells: a handful of lines for people, or events for machines.
 
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use crate::auth::text::shown;
 use crate::config::{Access, Config, SelfSigned, Transport};
 use crate::edge::certificates;
+use crate::files::in_shell;
 use crate::server::Fact;
 use crate::server::first_account::FirstPassword;
 use crate::telemetry::log::Style;
@@ -59,7 +61,7 @@ fn announce_events(config: &Config, fact: &Fact) {
         Fact::Listening { address, tls } => {
             tracing::info!(address = %address, tls, "listening");
         }
-        Fact::Ready => tracing::info!(
+        Fact::Ready { .. } => tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
             routes = config.routes.len(),
             "ready"
@@ -93,7 +95,7 @@ fn announce_lines(config: &Config, fact: &Fact) {
         Fact::Listening { address, tls } => {
             line("listening", &format!("{}://{address}", if *tls { "https" } else { "http" }));
         }
-        Fact::Ready => announce_ready(config, line),
+        Fact::Ready { address } => announce_ready(config, *address, line),
         Fact::AdminMade(_) => {}
     }
 }
@@ -112,7 +114,7 @@ fn say_password_is_unused() {
     );
 }
 
-fn announce_ready(config: &Config, line: impl Fn(&str, &str)) {
+fn announce_ready(config: &Config, address: Option<SocketAddr>, line: impl Fn(&str, &str)) {
     for route in &config.routes {
         let access = match &route.access {
             Access::Public => ", public",
@@ -137,14 +139,22 @@ fn announce_ready(config: &Config, line: impl Fn(&str, &str)) {
         ),
     );
     let first = config.listeners.first();
-    let port = first.map_or(8443, |listener| listener.address.port());
+    let port = address.map_or(8443, |address| address.port());
+    // What the gateway's own certificate is for, where that leads there.
+    let host = match address.map(|address| address.ip()) {
+        Some(IpAddr::V4(ip)) if !ip.is_unspecified() && ip != Ipv4Addr::LOCALHOST => ip.to_string(),
+        Some(IpAddr::V6(ip)) if !ip.is_unspecified() && ip != Ipv6Addr::LOCALHOST => {
+            format!("[{ip}]")
+        }
+        _ => "localhost".to_owned(),
+    };
     let is_clear = first.is_some_and(|listener| listener.transport == Transport::Plain);
     let (scheme, trust) = match config.tls.self_signed {
         _ if is_clear => ("http", String::new()),
         SelfSigned::WhenMissing => {
-            ("https", format!("--cacert {} ", config.tls.certificate.display()))
+            ("https", format!("--cacert {} ", in_shell(&config.tls.certificate)))
         }
         SelfSigned::Never => ("https", String::new()),
     };
-    line("try", &format!("curl {trust}-u admin {scheme}://localhost:{port}/"));
+    line("try", &format!("curl {trust}-u admin {scheme}://{host}:{port}/"));
 }

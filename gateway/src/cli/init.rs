@@ -10,6 +10,8 @@ use crate::config::file::{Sources, load};
 
 use super::configuration::{CONVENTIONAL, named};
 use super::output::{fail, say, unwritable};
+use crate::files::in_shell;
+
 use super::{EXIT_CONFIG, Place};
 
 /// What is written, but for the upstream.
@@ -54,12 +56,12 @@ pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
     }
     match write_new(&path, &text) {
         Ok(()) => {
-            let path = path.display();
             // What the environment names, every command finds.
             let option = match &place.config {
-                Some(_) => format!("--config {path} "),
+                Some(_) => format!("--config {} ", in_shell(&path)),
                 None => String::new(),
             };
+            let path = path.display();
             say(&format!("{path} written; portcullis {option}run starts the gateway\n"))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -42,7 +42,8 @@ fn each_file_that_holds_something_else_has_a_sentence_and_a_remedy() {
     let utf16: Vec<u8> = certificate.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let relabelled = |label: &str| key.replace("PRIVATE KEY", label).into_bytes();
     let legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
-    let pkcs12 = [&[SEQUENCE, 0x82, 1, 1, 2, 1, 3, SEQUENCE, 0x80, 6, 9][..], &PKCS7_DATA].concat();
+    let pkcs12 = [&[SEQUENCE, 0x82, 1, 1][..], &PFX].concat();
+    let pkcs7 = [&[SEQUENCE, 0x82, 1, 1][..], &SIGNED_DATA].concat();
     let half = &key.as_bytes()[..key.len() / 2];
     let (c, k) = (Wanted::Certificate, Wanted::PrivateKey);
     for (wanted, bytes, message, remedy) in [
@@ -69,6 +70,8 @@ fn each_file_that_holds_something_else_has_a_sentence_and_a_remedy() {
         (k, der[0].to_vec(), "it is DER", "openssl pkey -inform der -in x.pem -out"),
         (k, pkcs12.clone(), "it is PKCS #12", "openssl pkcs12 -nocerts"),
         (c, pkcs12, "it is PKCS #12", "openssl pkcs12 -nokeys"),
+        (c, pkcs7.clone(), "it is PKCS #7", "openssl pkcs7 -inform der -print_certs"),
+        (k, pkcs7, "it is PKCS #7", "name the file of the private key"),
         (c, [b"\xff\xfe".to_vec(), utf16].concat(), "it is UTF-16 text", "iconv -f UTF-16"),
         (k, relabelled("OPENSSH PRIVATE KEY"), "a form of OpenSSH alone", "ssh-keygen"),
         (c, relabelled("CERTIFICATE REQUEST"), "a request for a certificate", "the authority"),

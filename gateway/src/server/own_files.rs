@@ -10,7 +10,7 @@ use crate::config::{ADMIN_SOCKET, CERTS, Config, SelfSigned};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::MIN_SECRET_BYTES;
 use crate::edge::certificates;
-use crate::files::{self, Directory, Fault, Find, Kind};
+use crate::files::{self, Directory, Fault, Find, Kind, in_shell};
 use crate::store::embedded::{self, Location};
 
 use super::first_account::is_made_up;
@@ -122,13 +122,6 @@ pub(super) fn moving(from: &Path, names: &[impl AsRef<str>], to: &Path) -> Strin
     format!("mkdir -p -m 700 {to} && mv {} {to}/", from.join(" "))
 }
 
-/// A path as a word of a shell.
-fn in_shell(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 fn former_state(config: &Config) -> Option<&Path> {
     let former = config.store.former.as_deref();
     former.filter(|former| {
@@ -225,7 +218,10 @@ pub(super) fn check(config: &Config, find: Find) -> Result<(), StartError> {
 }
 
 /// The directory of the store, the secret and the admin socket.
-pub(super) fn make_directory(config: &Config) -> Result<Directory, Fault> {
+///
+/// # Errors
+/// When it cannot be used, or made.
+pub fn make_directory(config: &Config) -> Result<Directory, Fault> {
     let directory = Directory::make(&config.store.directory, 0o700, STORE_PATH)?;
     // Not where other things lie, which somebody may want to keep.
     if holds_only_ours(&config.store.directory) {
@@ -325,11 +321,10 @@ pub(super) fn secret_key(
 
 fn read_secret(config: &Config, directory: &Directory) -> Result<Option<Secret>, StartError> {
     let Some(bytes) = directory.read(SECRET)? else { return Ok(None) };
-    let text = String::from_utf8(bytes).unwrap_or_default();
-    let secret = text.trim_end();
-    if secret.len() < MIN_SECRET_BYTES {
-        let path = config.store.directory.join(SECRET);
-        return Err(StartError::SecretFile { path, bytes: secret.len() });
+    let wrong = |found| StartError::SecretFile { path: config.store.directory.join(SECRET), found };
+    let text = String::from_utf8(bytes).map_err(|_| wrong("bytes that are no text".to_owned()))?;
+    match text.trim_end() {
+        secret if secret.len() < MIN_SECRET_BYTES => Err(wrong(format!("{} bytes", secret.len()))),
+        secret => Ok(Some(Secret::new(secret.to_owned()))),
     }
-    Ok(Some(Secret::new(secret.to_owned())))
 }
