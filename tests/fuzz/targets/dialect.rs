@@ -104,7 +104,7 @@ const PROBLEMS: [&str; 7] = [
     " must be a string",
     " must be a list of strings",
     " must be a whole number, zero or more",
-    " is misspelt; write it as here, or leave it out",
+    " has another name in this body; write it as here, or leave it out",
     " is not taken here; leave it out",
 ];
 

@@ -138,9 +138,10 @@ impl<'a> Members<'a> {
             names.any(|name| beginnings.iter().any(|beginning| name.starts_with(beginning)))
         };
         match NARROWING.iter().find(|(_, beginnings)| is_meant(beginnings)) {
-            Some((name, _)) if self.taken.contains(name) => {
-                Err(malformed(name, "is misspelt; write it as here, or leave it out"))
-            }
+            Some((name, _)) if self.taken.contains(name) => Err(malformed(
+                name,
+                "has another name in this body; write it as here, or leave it out",
+            )),
             Some((name, _)) => Err(malformed(name, "is not taken here; leave it out")),
             None => Ok(()),
         }

@@ -106,7 +106,8 @@ fn what_narrows_a_key_is_not_passed_over_under_another_name() {
     ] {
         for name in names {
             let problem = problem(read(name));
-            let said = format!("The member \"{meant}\" is misspelt; write it as here");
+            let said =
+                format!("The member \"{meant}\" has another name in this body; write it as here");
             assert!(problem.starts_with(&said), "{name}: {problem}");
         }
     }
