@@ -231,6 +231,10 @@ async fn a_thing_is_named_by_its_name_if_only_it_has_that() {
     assert!(rotated.stderr.contains("the former key goes on until 20"), "{rotated:?}");
     let both = gateway.cli(&["key", "revoke", "ci", "--yes"], None).await;
     fails(&both, FAILURE, &["2 keys have the name \"ci\"", "(until 20"]);
+    let leaked = gateway.create_key(ADMIN, &[], &["--name", "leaked"]).await.1;
+    let rotated = gateway.cli(&["key", "rotate", "leaked", "--overlap", "0s"], None).await;
+    assert!(rotated.stderr.contains("the former key is refused from now on"), "{rotated:?}");
+    Client::api_key(&gateway, &leaked).get("/").await.expect(401);
     let none = gateway.cli(&["key", "rotate", "zzz"], None).await;
     fails(&none, FAILURE, &["no key has the id or name", "portcullis key list"]);
 
@@ -321,7 +325,7 @@ async fn a_key_whose_text_could_not_be_written_is_revoked() {
     let (code, told) = into_nothing(gateway.installation(), &rotate);
     assert_eq!(code, FAILURE, "{told}");
     assert!(told.contains("revoked; the former key goes on until"), "{told}");
-    assert!(told.contains("rotate it again before then"), "{told}");
+    assert!(told.contains("make another in its place"), "{told}");
 }
 
 #[tokio::test]

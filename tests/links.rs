@@ -45,6 +45,8 @@ async fn somebody_who_is_invited_chooses_a_password_in_a_browser() {
     Client::basic(&gateway, "bea", NEW).get("/").await.expect(200);
     let received = upstream.next_request().await;
     assert_eq!(received.field("x-portcullis-email"), Some("bea@corp.example"));
+    let unsent = gateway.cli(&["user", "reset-link", "bea", "--mail"], None).await;
+    assert!(unsent.stderr.contains("no mail was sent: the gateway has no [mail]"), "{unsent:?}");
     // Once.
     let again = browser.request(submit()).await.expect(404);
     assert_eq!(again.field("content-type"), "text/html; charset=utf-8");

@@ -364,6 +364,19 @@ async fn a_directory_that_cannot_be_written_is_warned_of_and_an_empty_store_refu
     assert!(refused.stderr.contains("cannot be read as one: it is empty"), "{refused:?}");
 }
 
+/// Whoever is in another directory than was thought is told where the user went.
+#[tokio::test]
+async fn a_command_that_makes_a_store_says_where() {
+    let place = Installation::new().file("config.toml", &format!("{LISTENER}{ECHO}"));
+    let password = Some("ann has this one\n");
+    let first = place.run(&["user", "add", "ann"], password).await;
+    succeeded(&first);
+    assert!(first.stderr.contains("a new store was made in data"), "{first:?}");
+    assert_eq!(names(&place.path("data")), [".gitignore", "portcullis.redb"]);
+    let second = place.run(&["user", "add", "bob"], password).await;
+    assert!(!succeeded(&second).is_empty() && !second.stderr.contains("store"), "{second:?}");
+}
+
 /// Was: the name of a certificate in the working directory was read whatever lay there, and
 /// state in it counted whoever had made it.
 #[tokio::test]

@@ -258,11 +258,17 @@ fn log_formats() -> impl TypedValueParser<Value = LogFormat> {
 /// How long something lasts, in whole seconds. A longer time than anybody plans for is a slip,
 /// and times far ahead have no date.
 fn parse_seconds(text: &str) -> Result<u64, String> {
+    match parse_seconds_or_none(text)? {
+        0 => Err("expected at least 1s".to_owned()),
+        seconds => Ok(seconds),
+    }
+}
+
+fn parse_seconds_or_none(text: &str) -> Result<u64, String> {
     const MAX_DAYS: u64 = 36_500;
     let length = parse_duration(text)
         .ok_or_else(|| format!("expected a duration like {DURATION_FORMS}, or seconds"))?;
     match length.as_secs() {
-        0 => Err("expected at least 1s".to_owned()),
         seconds if seconds > MAX_DAYS * 86_400 => Err(format!("expected at most {MAX_DAYS}d")),
         seconds => Ok(seconds),
     }

@@ -222,8 +222,7 @@ async fn check_says_which_of_the_gateways_own_paths_a_route_never_sees() {
     let installation =
         Installation::new().file("config.toml", config).env("SECRET_KEY", SECRET_KEY);
     let ended = installation.run(&["check"], None).await;
-    let said =
-        "own: route /api never sees what the gateway serves itself: /api/admin/…, /api/auth/…";
+    let said = "own: route /api never sees what the gateway serves itself: 20 paths below /api/admin, 9 paths";
     assert!(ended.stdout.contains(said), "{}", ended.stdout);
     assert!(!ended.stdout.contains("own: route /app"), "{}", ended.stdout);
     let ended = installation.run(&["check", "--format", "json"], None).await;

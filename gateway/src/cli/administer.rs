@@ -77,9 +77,13 @@ pub(super) fn administer(
     }
     let kind = Kind::of(&request);
     let remarks = Remarks::on(&request, desk.user());
+    let wants_mail = wants_mail(&request);
     let done = desk.perform(request);
     if done.is_ok() {
         remarks.tell(&mut desk);
+    }
+    if let (true, Ok(Reply::NewLink { mailed: false, .. })) = (wants_mail, &done) {
+        complain("warning: no mail was sent: the gateway has no [mail], or too many wait");
     }
     match done {
         Ok(Reply::NewKey { key, text }) => hand_over(&mut desk, key, text, said),
@@ -108,11 +112,19 @@ fn is_shown_once(request: &Request) -> bool {
     )
 }
 
+fn wants_mail(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::InviteUser(Invitation { mail: true, .. })
+            | Request::MakeResetLink { mail: true, .. }
+    )
+}
+
 /// A key whose text reaches nobody is of no use, but to whoever finds it in what was lost.
 fn hand_over(desk: &mut Desk<'_>, key: Key, text: Hidden, said: Option<String>) -> ExitCode {
     let id = key.id;
     // The end that a rotation has given to another key cannot be taken back.
-    let former = said.as_ref().map(|said| format!("; {said}: rotate it again before then"));
+    let former = said.as_ref().map(|said| format!("; {said}: make another in its place"));
     let former = former.unwrap_or_default();
     let shown = show(desk.place, Kind::NONE, Reply::NewKey { key, text }, said);
     if shown != ExitCode::SUCCESS {

@@ -23,7 +23,7 @@ use crate::store::embedded::Location;
 use super::Place;
 use super::commands::{self, Named, Thing};
 use super::configuration::{configure_store, looked_in};
-use super::output::fail;
+use super::output::{complain, fail};
 
 const A_CREDENTIAL: &str = "this is the text of a credential; expected the name of a user";
 const USER_UNKNOWN: Reason = Reason::Unknown(Entity::Account);
@@ -236,7 +236,16 @@ impl Office {
                 if config.store.shared.is_none() && !adds && !location.exists() {
                     return Err(no_store(place, config));
                 }
-                open_here(config).await.map(|core| Office::Here(Box::new(core)))
+                let is_new = config.store.shared.is_none() && !location.exists();
+                if is_new {
+                    server::make_directory(config).map_err(|error| error.to_string())?;
+                }
+                let core = open_here(config).await?;
+                if is_new {
+                    let directory = config.store.directory.display();
+                    complain(&format!("a new store was made in {directory}"));
+                }
+                Ok(Office::Here(Box::new(core)))
             }
             Err(error) => Err(no_answer(&error)),
         }

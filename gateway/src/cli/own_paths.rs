@@ -25,7 +25,8 @@ pub(super) fn in_groups(paths: &[&OwnPath]) -> Vec<String> {
     }
     let shown = |(group, members): (&str, Vec<&OwnPath>)| match members.as_slice() {
         [one] => one.path.clone(),
-        _ => format!("{group}/…"),
+        // Others below it may be an application's.
+        several => format!("{} paths below {group}", several.len()),
     };
     groups.into_iter().map(shown).collect()
 }

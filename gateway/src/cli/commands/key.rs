@@ -10,7 +10,7 @@ use crate::cli::desk::Desk;
 use crate::clock::SystemClock;
 use crate::telemetry::log::rfc3339;
 
-use super::super::parse_seconds;
+use super::super::{parse_seconds, parse_seconds_or_none};
 use super::{Ask, Confirmed, Named, Thing, find_user, is_credential};
 
 #[derive(Debug, Subcommand)]
@@ -45,8 +45,8 @@ pub(in crate::cli) enum KeyCommand {
     Rotate {
         /// By its id or name
         key: Named,
-        /// How long the old one goes on, such as 1h [default: 24h]
-        #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
+        /// How long the old one goes on, such as 1h, or 0s for a leaked one [default: 24h]
+        #[arg(long, value_name = "DURATION", value_parser = parse_seconds_or_none)]
         overlap: Option<u64>,
     },
     /// Refuse a key from now on, or all of a user
@@ -82,7 +82,10 @@ pub(in crate::cli) fn key(command: KeyCommand, desk: &mut Desk<'_>) -> Result<As
             let id = desk.find(Thing::Key, &key)?;
             let overlap = overlap.unwrap_or(DEFAULT_OVERLAP.0);
             let end = rfc3339(SystemClock.now().plus(Seconds(overlap)));
-            let said = format!("the former key goes on until {end}, or until its own end before");
+            let said = match overlap {
+                0 => "the former key is refused from now on".to_owned(),
+                _ => format!("the former key goes on until {end}, or until its own end before"),
+            };
             Ask::change(Request::RotateKey { id, overlap }, said)
         }
         KeyCommand::Revoke { key: Some(key), confirmed, .. } => {
