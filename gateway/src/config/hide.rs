@@ -117,6 +117,9 @@ struct Assignment<'t> {
     value: usize,
 }
 
+/// Values of a line that are looked at; a table on one line has fewer.
+const MOST: usize = 64;
+
 /// What is given a value, outside of quotation marks and comments. Base64 ends in `=`, which
 /// gives nothing; a colon gives a value at the beginning of a line, and behind a quoted name.
 fn assignments(text: &str) -> Vec<Assignment<'_>> {
@@ -133,12 +136,15 @@ fn assignments(text: &str) -> Vec<Assignment<'_>> {
                 let bare = before.trim_end_matches(['"', '\'']);
                 let start = bare.char_indices().rev().find(|(_, c)| !is_of_name(*c));
                 let name = &bare[start.map_or(0, |(at, c)| at + c.len_utf8())..];
-                let is_given = !text[at..].trim_start_matches([':', '=', ' ', '\t']).is_empty();
-                let is_first = found.is_empty() && bare.trim_start() == name;
-                let gives = character == '=' || is_quoted || is_first;
-                if gives && is_given && !name.is_empty() {
+                let is_first = || found.is_empty() && bare.trim_start() == name;
+                let is_given = || !text[at..].trim_start_matches([':', '=', ' ', '\t']).is_empty();
+                let gives = !name.is_empty() && (character == '=' || is_quoted || is_first());
+                if gives && is_given() {
                     let value = value_begins(text, at);
                     found.push(Assignment { name, sign: character, value });
+                }
+                if found.len() == MOST {
+                    break;
                 }
             }
             _ => {}
@@ -155,11 +161,15 @@ fn is_of_name(character: char) -> bool {
 /// not known, and so neither whether it is secret.
 fn of_strangers<'a>(
     text: &str,
-    mut given: impl Iterator<Item = &'a Assignment<'a>>,
+    given: impl Iterator<Item = &'a Assignment<'a>>,
 ) -> Option<Range<usize>> {
-    given
-        .find(|given| !is_plain(&text[given.value..]) && !unknown::is_familiar(given.name))
-        .map(|given| given.value..text.len())
+    let is_strange = |given: &Assignment<'_>| {
+        !is_plain(&text[given.value..]) && !unknown::is_familiar(given.name)
+    };
+    let mut given = given.enumerate();
+    // What follows the last one is not looked at.
+    let found = given.find(|(index, given)| index + 1 == MOST || is_strange(given));
+    found.map(|(_, given)| given.value..text.len())
 }
 
 /// Whether a value tells nothing: a switch, a small number, or a table, whose own values are
@@ -364,6 +374,13 @@ mod tests {
             assert_eq!(line("", text), shown);
             assert_eq!(line("", text), shown, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_looked_at_is_not_shown() {
+        let text = format!("{}secret_of = \"pw\"", "host = 1000, ".repeat(70));
+        let shown = line("", &text);
+        assert!(shown.starts_with("host = 1000, host") && shown.ends_with("***"), "{shown}");
     }
 
     #[test]

@@ -84,18 +84,27 @@ impl Report {
 }
 
 impl Problems {
+    /// So many are told; a program that wrote so many mistakes is mended before all are read.
+    pub const MOST: usize = 1_000;
+
     /// Renders for people: `file:line:column: key: message`, the line, a caret, help.
     #[must_use]
     pub fn render(file: &str, text: &str, problems: &[Problem]) -> Self {
         let mut rendered = String::new();
-        for (index, problem) in problems.iter().enumerate() {
+        let count = problems.len();
+        let told = &problems[..count.min(Self::MOST)];
+        for (index, problem) in told.iter().enumerate() {
             if index > 0 {
                 rendered.push('\n');
             }
             render_one(&mut rendered, file, text, problem);
         }
+        if told.len() < count {
+            // Writing to a string does not fail.
+            let _ = writeln!(rendered, "\nand {} more", count - told.len());
+        }
         let report = |problem: &Problem| Report::of(file, text, problem);
-        Self { rendered, count: problems.len(), reports: problems.iter().map(report).collect() }
+        Self { rendered, count, reports: told.iter().map(report).collect() }
     }
 }
 
@@ -225,6 +234,15 @@ pub(super) fn floor_boundary(text: &str, at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_very_many_problems_the_first_are_told() {
+        let message = "wrong".to_owned();
+        let problem = Problem { origin: Origin::Absent, key: String::new(), message, help: None };
+        let told = Problems::render("f", "", &vec![problem; Problems::MOST + 2]);
+        assert!(told.rendered.ends_with("f: wrong\n\nand 2 more\n"), "{}", told.rendered);
+        assert_eq!((told.count, told.reports.len()), (Problems::MOST + 2, Problems::MOST));
+    }
 
     #[test]
     fn of_a_long_line_what_is_around_the_place_is_shown() {

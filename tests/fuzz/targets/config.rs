@@ -132,5 +132,6 @@ fn check_problems(problems: &Problems, text: &str) {
         };
         assert!(shown.chars().zip(written.chars()).all(same), "{problems}");
     }
-    assert_eq!(places, problems.count, "one place for each: {problems}");
+    let told = problems.count.min(Problems::MOST);
+    assert_eq!(places, told, "one place for each: {problems}");
 }
