@@ -163,6 +163,10 @@ fn read_secret_file(
     name: &str,
     NamedFile { key, path: file }: NamedFile,
 ) -> Option<Located<Secret>> {
+    // A path that is none leads to no file.
+    if reader.is_noted(&file.origin) {
+        return None;
+    }
     let path = file.value.display();
     let read = File::open(&file.value).and_then(|file| read_at_most(file, MAX_SECRET_BYTES));
     let bytes = match read {

@@ -287,6 +287,12 @@ impl<'d> Section<'d> {
         Some(NamedFile { key: self.key(name), path })
     }
 
+    /// Whether something is wrong with what stands at a place.
+    #[must_use]
+    pub fn is_noted(&self, origin: &Origin) -> bool {
+        self.reader.is_noted(origin)
+    }
+
     #[must_use]
     pub fn missing_file_help(&self, path: &Located<PathBuf>) -> Option<String> {
         self.reader.missing_file_help(path)

@@ -288,6 +288,10 @@ pub(super) fn check_pem(
     found: &Located<PathBuf>,
     wanted: Wanted,
 ) {
+    // A path that is none leads to no file.
+    if section.is_noted(&found.origin) {
+        return;
+    }
     let read = match wanted {
         Wanted::Certificate => pem::certificates(&found.value).map(drop),
         Wanted::PrivateKey => pem::private_key(&found.value).map(drop),

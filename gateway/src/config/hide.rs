@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::auth::api_key;
 
+use super::problem::floor_boundary;
 use super::unknown;
 
 /// Parts of the names of keys whose value is not shown.
@@ -36,37 +37,37 @@ const LONG_RUN: usize = 16;
 const TOKEN: &str = "eyJ";
 
 /// A line of a file, and the text before it. It is shown what a key of ours is given, or one
-/// that is meant; a line that gives no key a value may be of a file of keys, or belong to the
-/// value above it.
+/// that is meant; a line that gives no key a value may be of a file of keys, or belong to a
+/// value that began above it.
 pub(super) fn line<'t>(before: &str, text: &'t str) -> Cow<'t, str> {
-    let own = assignments(text);
-    let within = is_within_text(before);
-    if within || own.is_empty() {
-        let is_above = |line: &&str| if within { holds_mark(line) } else { is_begun(line) };
-        let above = before.lines().rev().take(FAR).find(is_above);
-        if above.is_some_and(|above| !hidden_values(above, &assignments(above)).is_empty()) {
-            let start = text.len() - text.trim_start().len();
-            let rest = start..text.len();
-            return star(text, std::slice::from_ref(&rest));
-        }
+    let head = head(text, LOOKED_AT);
+    let above = open_above(before);
+    if above == Some(Shown::No) {
+        let start = text.len() - text.trim_start().len();
+        let rest = start..text.len();
+        return star(text, std::slice::from_ref(&rest));
     }
-    let mut hidden = hidden_values(text, &own);
-    hidden.extend(user_of_url(text));
-    hidden.extend(credentials(text));
+    let own = if above.is_some() { Vec::new() } else { assignments(head) };
+    let mut hidden = hidden_values(head, &own);
+    hidden.push(head.len()..text.len());
+    hidden.extend(user_of_url(head));
+    hidden.extend(credentials(head));
+    let is_header = above.is_none() && head.trim_start().starts_with('[');
     // A password file has colons.
-    let gives = own.iter().any(|given| given.sign == '=');
-    if !gives && !text.trim_start().starts_with('[') {
-        hidden.extend(runs(text));
+    if !is_header && own.iter().all(|given| given.sign == ':') {
+        hidden.extend(runs(head));
     }
     star(text, &hidden)
 }
 
 /// What is said of it, in which a key is assigned by `=` alone.
 pub(super) fn prose(text: &str) -> Cow<'_, str> {
-    let mut hidden: Vec<_> = user_of_url(text).into_iter().collect();
-    hidden.extend(values(text, |rest| rest.trim_start().starts_with('=')));
-    hidden.extend(of_strangers(text, assignments(text).iter().filter(|given| given.sign == '=')));
-    hidden.extend(credentials(text));
+    let head = head(text, LOOKED_AT);
+    let mut hidden = values(head, |rest| rest.trim_start().starts_with('='));
+    hidden.push(head.len()..text.len());
+    hidden.extend(user_of_url(head));
+    hidden.extend(of_strangers(head, assignments(head).iter().filter(|given| given.sign == '=')));
+    hidden.extend(credentials(head));
     star(text, &hidden)
 }
 
@@ -79,24 +80,149 @@ pub(super) fn repeats(said: &str, before: &str, text: &str) -> bool {
     words.any(|word| !word.is_empty() && said.contains(word))
 }
 
-/// Lines between a value's first one and one of its own that is looked at.
-const FAR: usize = 1_000;
+/// Of a line in bytes; what follows is not shown.
+const LOOKED_AT: usize = 4 << 10;
+/// Bytes before a line in which a value may have begun that it belongs to.
+const FAR: usize = 16 << 10;
+/// Values of a line that are looked at; a table on one line has fewer.
+const MOST: usize = 64;
 
-/// Whether a line begins a table or gives a key a value.
-fn is_begun(line: &str) -> bool {
-    line.trim_start().starts_with('[') || !assignments(line).is_empty()
+fn head(text: &str, most: usize) -> &str {
+    &text[..floor_boundary(text, most)]
 }
 
-/// Whether a text of several lines has begun and not ended.
-fn is_within_text(before: &str) -> bool {
-    MARKS.iter().any(|mark| before.matches(mark).count() % 2 == 1)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Yes,
+    No,
 }
 
-/// Around a text of several lines.
-const MARKS: [&str; 2] = ["\"\"\"", "'''"];
+/// What a value of several lines goes on to.
+enum End {
+    /// The next of these marks.
+    Mark(&'static str),
+    /// As many closing brackets.
+    Brackets(usize),
+}
 
-fn holds_mark(line: &str) -> bool {
-    MARKS.iter().any(|mark| line.contains(mark))
+/// Whether the value is shown that has begun above a line and goes on there, if one does.
+fn open_above(before: &str) -> Option<Shown> {
+    let from = floor_boundary(before, before.len().saturating_sub(FAR));
+    let from = if from == 0 { 0 } else { before[from..].find('\n').map_or(0, |end| from + end) };
+    let mut open: Option<(End, Shown)> = None;
+    for line in before[from..].lines().map(|line| head(line, LOOKED_AT)) {
+        open = match open {
+            Some((End::Mark(mark), shown)) => {
+                (!line.contains(mark)).then_some((End::Mark(mark), shown))
+            }
+            Some((End::Brackets(depth), shown)) if !begins_anew(line) => {
+                let brackets = bare(line).map(|(_, character)| character);
+                let depth = brackets.fold(depth, |depth, bracket| match bracket {
+                    '[' => depth + 1,
+                    ']' => depth.saturating_sub(1),
+                    _ => depth,
+                });
+                (depth > 0).then_some((End::Brackets(depth), shown))
+            }
+            _ => begun(line),
+        };
+    }
+    open.map(|(_, shown)| shown)
+}
+
+/// Whether a line is a table's, or gives a key a value: what it stands in was never closed.
+fn begins_anew(line: &str) -> bool {
+    let said = without_comment(line).trim();
+    let is_header =
+        said.starts_with('[') && said.ends_with(']') && !said.contains(['"', '\'', ',']);
+    is_header || assignments(line).first().is_some_and(|given| line.trim().starts_with(given.name))
+}
+
+/// The value that a line begins and does not end.
+fn begun(line: &str) -> Option<(End, Shown)> {
+    let own = assignments(line);
+    let end = unfinished(&line[own.first()?.behind_sign..])?;
+    let shown = if hidden_values(line, &own).is_empty() { Shown::Yes } else { Shown::No };
+    Some((end, shown))
+}
+
+fn unfinished(value: &str) -> Option<End> {
+    let (mut at, mut depth) = (0, 0_usize);
+    while let Some(character) = value[at..].chars().next() {
+        let rest = &value[at..];
+        if let Some(mark) = ["\"\"\"", "'''"].into_iter().find(|mark| rest.starts_with(mark)) {
+            match rest[mark.len()..].find(mark) {
+                Some(end) => at += end + 2 * mark.len(),
+                None => return Some(End::Mark(mark)),
+            }
+            continue;
+        }
+        at += character.len_utf8();
+        match character {
+            '"' | '\'' => at = closing(value, at, character).unwrap_or(value.len()),
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            '#' => break,
+            _ => {}
+        }
+    }
+    (depth > 0).then_some(End::Brackets(depth))
+}
+
+/// The characters that stand in no quotation marks, up to a comment. A mark that opens
+/// nothing, or is never closed, is one of them.
+fn bare(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (text, mut next) = (without_comment(text), 0);
+    std::iter::from_fn(move || {
+        loop {
+            let at = next;
+            let character = text[at..].chars().next()?;
+            next += character.len_utf8();
+            match character {
+                '"' | '\'' if opens(text, at) => match closing(text, next, character) {
+                    Some(end) => next = end,
+                    None => return Some((at, character)),
+                },
+                _ => return Some((at, character)),
+            }
+        }
+    })
+}
+
+/// Behind the mark that closes a text.
+fn closing(text: &str, from: usize, mark: char) -> Option<usize> {
+    let mut is_escaped = false;
+    for (at, character) in text[from..].char_indices() {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' if mark == '"' => is_escaped = true,
+            _ if character == mark => return Some(from + at + mark.len_utf8()),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A text without the comment at its end: behind a blank, and in no quotation marks.
+fn without_comment(text: &str) -> &str {
+    let mut next = 0;
+    while let Some(character) = text[next..].chars().next() {
+        let at = next;
+        next += character.len_utf8();
+        match character {
+            '"' | '\'' if opens(text, at) => {
+                next = closing(text, next, character).unwrap_or(next);
+            }
+            '#' if at == 0 || text[..at].ends_with(char::is_whitespace) => return &text[..at],
+            _ => {}
+        }
+    }
+    text
+}
+
+/// Whether a quotation mark begins a text: an apostrophe does not.
+fn opens(text: &str, at: usize) -> bool {
+    !text[..at].ends_with(char::is_alphanumeric)
 }
 
 fn hidden_values(text: &str, own: &[Assignment<'_>]) -> Vec<Range<usize>> {
@@ -113,48 +239,57 @@ fn hidden_values(text: &str, own: &[Assignment<'_>]) -> Vec<Range<usize>> {
 struct Assignment<'t> {
     name: &'t str,
     sign: char,
-    /// Where the value begins.
+    behind_sign: usize,
+    /// Where the value begins, behind quotation marks.
     value: usize,
+    /// As one of our keys would be, or one of YAML or JSON: a password file has no blank.
+    is_usual: bool,
 }
 
-/// Values of a line that are looked at; a table on one line has fewer.
-const MOST: usize = 64;
-
-/// What is given a value, outside of quotation marks and comments. Base64 ends in `=`, which
-/// gives nothing; a colon gives a value at the beginning of a line, and behind a quoted name.
+/// What is given a value: by the first `=` whatever stands before it, by others behind a name
+/// of letters; by a colon at the beginning of a line, and behind a quoted name. Base64 ends in
+/// `=`, which gives nothing.
 fn assignments(text: &str) -> Vec<Assignment<'_>> {
     let mut found = Vec::new();
-    let mut quote = None;
-    for (at, character) in text.char_indices() {
-        match (quote, character) {
-            (Some(open), _) if open == character => quote = None,
-            (None, '#') => break,
-            (None, '"' | '\'') => quote = Some(character),
-            (None, '=' | ':') => {
-                let before = text[..at].trim_end();
-                let is_quoted = before.ends_with(['"', '\'']);
-                let bare = before.trim_end_matches(['"', '\'']);
-                let start = bare.char_indices().rev().find(|(_, c)| !is_of_name(*c));
-                let name = &bare[start.map_or(0, |(at, c)| at + c.len_utf8())..];
-                let is_first = || found.is_empty() && bare.trim_start() == name;
-                let is_given = || !text[at..].trim_start_matches([':', '=', ' ', '\t']).is_empty();
-                let gives = !name.is_empty() && (character == '=' || is_quoted || is_first());
-                if gives && is_given() {
-                    let value = value_begins(text, at);
-                    found.push(Assignment { name, sign: character, value });
-                }
-                if found.len() == MOST {
-                    break;
-                }
+    for (at, sign) in bare(text) {
+        let behind_sign = at + sign.len_utf8();
+        if !matches!(sign, '=' | ':') || text[behind_sign..].starts_with('=') {
+            continue;
+        }
+        let before = text[..at].trim_end_matches(['=', ' ', '\t']);
+        let quote = before.chars().next_back().filter(|last| matches!(last, '"' | '\''));
+        let start = match quote {
+            Some(quote) => before[..before.len() - 1].rfind(quote).map_or(0, |open| open + 1),
+            None => {
+                let end = before.char_indices().rev().find(|(_, c)| ends_name(*c));
+                end.map_or(0, |(end, c)| end + c.len_utf8())
             }
-            _ => {}
+        };
+        let name = before[start..].trim_end_matches(['"', '\'']);
+        let is_first = found.is_empty();
+        let gives = match sign {
+            '=' => is_first || quote.is_some() || name.chars().all(is_of_name),
+            _ => quote.is_some() || (is_first && before.trim_start() == name),
+        };
+        let rest = &text[behind_sign..];
+        if !gives || name.is_empty() || rest.trim_start().is_empty() {
+            continue;
+        }
+        let is_usual = sign == '=' || quote.is_some() || rest.starts_with(char::is_whitespace);
+        found.push(Assignment { name, sign, behind_sign, value: value_begins(text, at), is_usual });
+        if found.len() == MOST {
+            break;
         }
     }
     found
 }
 
+fn ends_name(character: char) -> bool {
+    character.is_whitespace() || ",{}[]()\"'`=#".contains(character)
+}
+
 fn is_of_name(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "_-.".contains(character)
+    character.is_alphanumeric() || "_-.".contains(character)
 }
 
 /// What is given to names that are neither keys of ours nor meant for one: what they are is
@@ -164,7 +299,8 @@ fn of_strangers<'a>(
     given: impl Iterator<Item = &'a Assignment<'a>>,
 ) -> Option<Range<usize>> {
     let is_strange = |given: &Assignment<'_>| {
-        !is_plain(&text[given.value..]) && !unknown::is_familiar(given.name)
+        let is_known = given.is_usual && unknown::is_familiar(given.name);
+        !is_known && !is_plain(&text[given.value..])
     };
     let mut given = given.enumerate();
     // What follows the last one is not looked at.
@@ -175,9 +311,17 @@ fn of_strangers<'a>(
 /// Whether a value tells nothing: a switch, a small number, or a table, whose own values are
 /// looked at.
 fn is_plain(value: &str) -> bool {
-    let value = without_comment(value).trim();
+    const LONG: usize = 64;
+    if let Some(inside) = value.strip_prefix('{') {
+        let inside = inside.trim_start();
+        let behind = inside.trim_start_matches(|c| is_of_name(c) || matches!(c, '"' | '\''));
+        let behind = behind.trim_start();
+        return inside.starts_with('}')
+            || (behind.len() < inside.len() && behind.starts_with(['=', ':']));
+    }
+    let value = without_comment(head(value, LONG)).trim();
     let is_small = value.len() <= 3 && value.bytes().all(|byte| byte.is_ascii_digit());
-    value.starts_with('{') || ["true", "false"].contains(&value) || (is_small && !value.is_empty())
+    ["true", "false"].contains(&value) || (is_small && !value.is_empty())
 }
 
 fn star<'t>(text: &'t str, hidden: &[Range<usize>]) -> Cow<'t, str> {
@@ -192,6 +336,7 @@ fn star<'t>(text: &'t str, hidden: &[Range<usize>]) -> Cow<'t, str> {
 
 /// Who is named in a URL, and by what password.
 fn user_of_url(text: &str) -> Option<Range<usize>> {
+    // A comment's addresses are no part of it.
     let text = without_comment(text);
     let at = text.rfind('@')?;
     let is_url = ["url", "://", "redis"].iter().any(|mark| text.contains(mark));
@@ -206,20 +351,6 @@ fn user_of_url(text: &str) -> Option<Range<usize>> {
         }
     };
     (start < at).then_some(start..at)
-}
-
-/// A comment's addresses are no part of a URL.
-fn without_comment(text: &str) -> &str {
-    let mut quote = None;
-    for (at, character) in text.char_indices() {
-        match (quote, character) {
-            (Some(open), _) if open == character => quote = None,
-            (None, '"' | '\'') => quote = Some(character),
-            (None, '#') if text[..at].ends_with(' ') => return &text[..at],
-            _ => {}
-        }
-    }
-    text
 }
 
 /// Keys and tokens of ours, wherever they stand.
@@ -341,7 +472,7 @@ mod tests {
             ("password: pw", "password: **"),
             (r#"secret_key "pw""#, r#"secret_key "***"#),
             ("0123456789abcdef0123456789abcdef", "********************************"),
-            ("root:$y$j9T$abcdefgh$0123:19000:0", "root:********************:19000:0"),
+            ("root:$y$j9T$abcdefgh$0123:19000:0", "root:****************************"),
             ("ann:$2y$10$abcdefghijklmnop", "ann:***********************"),
             ("MIIBVAIBADANBgkqhkiG9w0BAQE=", "****************************"),
             ("burst 60", "burst 60"),
@@ -355,6 +486,21 @@ mod tests {
             ("ann:$argon2id$v=19$m=65536,t=3", "ann:**************************"),
             ("host:$2y$10$abcdefghijklmnop", "host:***********************"),
             ("DB_PASS=hunter2", "DB_PASS=*******"),
+            ("APP__KEY = 'hunter2'", "APP__KEY = '********"),
+            ("stripe.key = hunter2", "stripe.key = *******"),
+            (r#""my key" = "hunter2""#, r#""my key" = "********"#),
+            (r#""é_key" = "hunter2""#, r#""é_key" = "********"#),
+            ("rootpw = {SSHA}W6ph5M=", "rootpw = *************"),
+            ("ann:{PLAIN}hunter2", "ann:**************"),
+            ("*:*:*:postgres:hunter2", "*:********************"),
+            ("host:5432:db:user:hunter2", "host:********************"),
+            ("it's PGPASS=hunter2", "it's PGPASS=*******"),
+            (r#"path = "/a\"" zq = "hunter2""#, r#"path = "/a\"" zq = "********"#),
+            ("store.path = 'data'", "store.path = 'data'"),
+            ("PORTCULLIS_CORS__CREDENTIALS=maybe", "PORTCULLIS_CORS__CREDENTIALS=maybe"),
+            ("path: /x", "path: /x"),
+            ("path = /a?b=c", "path = /a?b=c"),
+            ("path = /a, zq = pw", "path = /a, zq = **"),
             ("_auth=dXNlcjpw", "_auth=********"),
             (r#"url = "redis://gate:pw #1@h""#, r#"url = "redis://**********@h""#),
             (
@@ -371,16 +517,17 @@ mod tests {
             ("burts = 60", "burts = 60"),
             (r#"path = "/a?b=c""#, r#"path = "/a?b=c""#),
         ] {
-            assert_eq!(line("", text), shown);
             assert_eq!(line("", text), shown, "{text}");
         }
     }
 
     #[test]
     fn what_is_not_looked_at_is_not_shown() {
-        let text = format!("{}secret_of = \"pw\"", "host = 1000, ".repeat(70));
+        let text = format!("{}zq = \"pw\"", "host = 1000, ".repeat(70));
         let shown = line("", &text);
         assert!(shown.starts_with("host = 1000, host") && shown.ends_with("***"), "{shown}");
+        let text = format!("path = {}\"pw\"", "a".repeat(LOOKED_AT));
+        assert!(line("", &text).ends_with("a***********"), "{text}");
     }
 
     #[test]
@@ -391,6 +538,12 @@ mod tests {
             ("pem = \"\"\"\n\"\"\"\n", "burst = 60", "burst = 60"),
             ("password = [\n  1,\n", "  \"pw\"", "  ****"),
             ("schemes = [\n", "  \"basic\"", "  \"basic\""),
+            ("zq = [\n [\"a\"],\n", " \"pw\" bad", " ********"),
+            ("zq = [\n \"a\",\n[limits]\n", "burst 60", "burst 60"),
+            ("zq = [\n \"a\"\n]\n", "burst 60", "burst 60"),
+            ("name = \"web\"\n", "upstream \"echo\"", "upstream \"echo\""),
+            ("# password = \"\"\"\n[[route]]\n", "path = /a", "path = /a"),
+            ("zq = '\"\"\"'\n", "path = /a", "path = /a"),
             ("password = 1\n[limits]\n", "burst 60", "burst 60"),
         ] {
             assert_eq!(line(before, text), shown, "{before}");

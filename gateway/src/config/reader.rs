@@ -79,6 +79,12 @@ impl Reader {
     }
 
     /// Notes a file that others should not be able to read.
+    /// Whether something is wrong with what stands at a place.
+    #[must_use]
+    pub fn is_noted(&self, origin: &Origin) -> bool {
+        self.problems.borrow().iter().any(|problem| problem.origin == *origin)
+    }
+
     pub fn note_secret_file(&self, file: NamedFile) {
         self.secret_files.borrow_mut().push(file);
     }
@@ -103,8 +109,7 @@ impl Reader {
             let origin = Origin::Environment(name.to_owned());
             let help = "write it in UTF-8, or unset it";
             // Whoever asks again is told no more.
-            let is_noted = |problem: &Problem| problem.origin == origin;
-            if !self.problems.borrow().iter().any(is_noted) {
+            if !self.is_noted(&origin) {
                 self.note(origin, "", "the value is not UTF-8 text", help);
             }
         }

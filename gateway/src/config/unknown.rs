@@ -13,28 +13,46 @@ static KEYS: LazyLock<Vec<Key>> = LazyLock::new(keys);
 
 /// Whether some table has a key of this name, alone, behind its tables, or in a variable.
 pub(super) fn is_key(name: &str) -> bool {
-    let name = bare(name);
-    KEYS.iter().any(|key| key.name == name)
+    bare(name).is_some_and(|name| KEYS.iter().any(|key| key.name == name))
 }
 
 /// Variables of the contracts that hold no secret.
-const VARIABLES: [&str; 3] =
-    ["JWT_EXPIRE_DURATION", "MAX_LOGIN_ATTEMPTS", "RATE_LIMIT_WINDOW_SECONDS"];
+const VARIABLES: [&str; 5] = [
+    "JWT_EXPIRE_DURATION",
+    "MAX_LOGIN_ATTEMPTS",
+    "RATE_LIMIT_WINDOW_SECONDS",
+    "PORTCULLIS_LISTEN",
+    "PORTCULLIS_CONFIG",
+];
 
 /// Whether a name is that of a key with a value, is so alike that it is meant for one, or is
 /// what another proxy calls one.
-pub(super) fn is_familiar(name: &str) -> bool {
-    let plain = normal(bare(name));
+pub fn is_familiar(name: &str) -> bool {
+    if VARIABLES.contains(&name) {
+        return true;
+    }
+    let Some(plain) = bare(name).map(normal) else { return false };
     let given = KEYS.iter().filter(|key| key.takes != [Takes::Table]);
     given.map(|key| score(&plain, key.name)).any(|score| score > SURE)
-        || VARIABLES.contains(&name)
         || HABITS.iter().any(|(words, _)| words.contains(&plain.as_str()))
 }
 
-/// Without the tables before it: `store.path`, `PORTCULLIS_STORE__PATH`.
-fn bare(name: &str) -> &str {
-    let name = name.rsplit("__").next().unwrap_or(name);
-    name.rsplit('.').next().unwrap_or(name)
+/// A key without the tables before it: `store.path`, `PORTCULLIS_STORE__PATH`. `None` where
+/// what stands before it is no table of ours.
+fn bare(name: &str) -> Option<&str> {
+    let lower = |text: &str| text.to_ascii_lowercase();
+    let (tables, key) = match lower(name).strip_prefix("portcullis_") {
+        Some(_) => name["portcullis_".len()..].rsplit_once("__")?,
+        None => match name.rsplit_once('.') {
+            Some(split) => split,
+            None => return Some(name),
+        },
+    };
+    let first = lower(tables.split(['.']).next()?.split("__").next()?);
+    let is_table = |key: &Key| key.table.split(['.', '[']).next() == Some(first.as_str());
+    // A dotted key may begin in the table where it stands.
+    let begins_inside = |key: &Key| key.table.rsplit('.').next() == Some(first.as_str());
+    KEYS.iter().any(|key| is_table(key) || begins_inside(key)).then_some(key)
 }
 
 /// So alike that hardly anything else can be meant.

@@ -81,6 +81,14 @@ pub(super) fn describe(value: &DeValue<'_>) -> String {
     }
 }
 
+/// Of what the value is not repeated: the key that has it is not known.
+pub(super) fn kind_of(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(_) => "a text".to_owned(),
+        value => describe(value),
+    }
+}
+
 /// `did you mean …`, when something is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
@@ -91,8 +99,12 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<S
         .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
 }
 
-/// How alike two words are, from 0 to 1.
+/// How alike two words are, from 0 to 1. What is very long is like nothing.
 pub(super) fn score(left: &str, right: &str) -> f64 {
+    const LONGEST: usize = 200;
+    if left.len() > LONGEST {
+        return 0.0;
+    }
     strsim::jaro_winkler(left, right)
 }
 

@@ -7,7 +7,8 @@ use super::Section;
 use crate::config::problem::Origin;
 use crate::config::reader::Located;
 use crate::config::record::{Step, Takes};
-use crate::config::value::describe;
+use crate::config::unknown::is_familiar;
+use crate::config::value::{describe, kind_of};
 use serde_json::Value;
 
 impl<'d> Section<'d> {
@@ -91,12 +92,15 @@ impl<'d> Section<'d> {
                     let step = Step::Named(name.to_owned(), given.value.clone());
                     sections.push((given, self.inner(Some(inner), origin, inner_path, step)));
                 }
-                None => self.reader.note(
-                    Origin::File(value.span()),
-                    &inner_path,
-                    format!("expected a table, found {}", describe(value.get_ref())),
-                    format!("write [{path}.NAME], with a name of your own, and the keys in it"),
-                ),
+                None => {
+                    // What is given to a name that nobody knows may be a secret.
+                    let is_known = is_familiar(&given.value);
+                    let found = if is_known { describe } else { kind_of }(value.get_ref());
+                    let message = format!("expected a table, found {found}");
+                    let help =
+                        format!("write [{path}.NAME], with a name of your own, and the keys in it");
+                    self.reader.note(Origin::File(value.span()), &inner_path, message, help);
+                }
             }
         }
         sections
