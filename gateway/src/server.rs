@@ -933,10 +933,10 @@ async fn save_uses(core: &Core) {
     }
 }
 
-/// `{"pending_update": "1.2.3", "cves": ["CVE-…"]}`; absent members and an absent
-/// file say nothing.
 const MAX_ADVISORY_BYTES: u64 = 1 << 20;
 
+/// `{"pending_update": "1.2.3", "cves": ["CVE-…"]}`; absent members and an absent
+/// file say nothing.
 fn read_advisory(path: Option<&Path>) -> Advisory {
     #[derive(serde::Deserialize)]
     struct File {

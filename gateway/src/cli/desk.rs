@@ -233,10 +233,10 @@ impl Office {
                 }
                 let location = Location::in_directory(&config.store.directory);
                 let adds = matches!(request, Request::AddUser(_) | Request::ImportUsers { .. });
-                if config.store.shared.is_none() && !adds && !location.exists() {
+                let is_new = config.store.shared.is_none() && !location.exists();
+                if is_new && !adds {
                     return Err(no_store(place, config));
                 }
-                let is_new = config.store.shared.is_none() && !location.exists();
                 if is_new {
                     server::make_directory(config).map_err(|error| error.to_string())?;
                 }

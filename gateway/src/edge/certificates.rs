@@ -79,7 +79,7 @@ fn why_unfit(error: &rustls::Error) -> &'static str {
              the chain's own certificate first"
         }
         rustls::Error::InvalidCertificate(_) => {
-            "the certificate is damaged, or not of X.509 version 3: copy it again from its source, or issue it with -addext subjectAltName=DNS:NAME"
+            "the certificate is damaged, or not of X.509 version 3: copy it again from its source, or issue one, such as with openssl req -x509 -key KEY -subj /CN=NAME -addext subjectAltName=DNS:NAME"
         }
         _ => {
             "the key is of a kind that TLS does not take, too short, or damaged: make an RSA key of 2048 bits or more, or an ECDSA or Ed25519 key"

@@ -45,8 +45,11 @@ impl Source {
         } else {
             let name = file.display().to_string();
             let opened = File::open(file).map_err(|error| format!("{name}: {error}"))?;
-            let is_file = opened.metadata().is_ok_and(|found| found.is_file());
-            let file = if is_file { opened } else { kept(&name, opened)? };
+            let found = opened.metadata().map_err(|error| format!("{name}: {error}"))?;
+            if found.is_dir() {
+                return Err(format!("{name}: this is a directory"));
+            }
+            let file = if found.is_file() { opened } else { kept(&name, opened)? };
             (name, file)
         };
         let mut source = Self { name, file, sha256: String::new(), counts: Counts::new() };
@@ -123,7 +126,7 @@ impl Source {
 fn kept(name: &str, mut from: impl io::Read) -> Result<File, String> {
     let directory = std::env::temp_dir();
     let unkept = |error: &dyn Display| {
-        format!("{name} cannot be kept in {} (TMPDIR): {error}", directory.display())
+        format!("{name} cannot be read, or kept in {} (TMPDIR): {error}", directory.display())
     };
     let mut file = files::unnamed(&directory).map_err(|error| unkept(&error))?;
     io::copy(&mut from, &mut file).map_err(|error| unkept(&error))?;

@@ -15,6 +15,8 @@ use crate::store::archive::file::{BEGINNING, Reading};
 const SUFFIX: &str = ".partial";
 /// Of the number before it, by which it is known from a file of somebody's own.
 const DIGITS: usize = 16;
+/// Of a name that the number and the suffix stand behind.
+const MAX_NAME_BYTES: usize = 200;
 
 /// A file under another name until it is complete.
 pub(super) struct Partial {
@@ -38,6 +40,10 @@ impl Partial {
         }
         remove_left(path);
         let mut name = path.file_name().unwrap_or_default().to_owned();
+        // There is room for no more behind a long one.
+        if name.len() > MAX_NAME_BYTES {
+            name = "export".into();
+        }
         // Two commands into one file have a name each, and the last one keeps its own.
         name.push(format!(".{:0DIGITS$x}{SUFFIX}", RandomState::new().hash_one(0)));
         let partial = path.with_file_name(name);
@@ -69,7 +75,8 @@ impl Partial {
     }
 }
 
-/// Where a link leads, it goes on leading, also to what is not there yet.
+/// Where a link leads, it goes on leading, also to what is not there yet, if no other link
+/// leads there.
 fn led_to(path: &Path) -> PathBuf {
     let beside = |path: &Path| {
         let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
