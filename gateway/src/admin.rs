@@ -2,6 +2,7 @@
 //! carrying it out. The command line asks through the socket or on the store, the
 //! HTTP API on behalf of an account.
 
+pub mod browser;
 pub mod change;
 mod keys;
 mod links;

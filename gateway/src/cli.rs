@@ -2,7 +2,6 @@
 
 mod administer;
 mod announce;
-mod browser;
 mod commands;
 mod configuration;
 mod conform;

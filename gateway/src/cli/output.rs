@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::admin::browser;
 use crate::admin::record::{Record, Registering, Registration};
 use crate::admin::{Page, Reply, Request};
 use crate::auth::text::shown;
@@ -17,7 +18,7 @@ use crate::server::reach::{State, Tried};
 use crate::socket::{Answer, Status};
 
 use super::routes::Listed;
-use super::{Format, Place, browser, counted};
+use super::{Format, Place, counted};
 
 /// What a list is of: the heads of its table, which an empty one has too.
 pub(super) struct Kind(&'static [&'static str]);

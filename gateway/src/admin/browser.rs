@@ -37,7 +37,8 @@ const MAX_CHARACTERS: usize = 40;
 
 /// The browser if it is in the table, else the first product token with at most two parts of
 /// its version.
-pub(super) fn read(user_agent: &str) -> String {
+#[must_use]
+pub fn read(user_agent: &str) -> String {
     if let Some(browser) = user_agent.strip_prefix("Mozilla/").and_then(browser) {
         return browser;
     }
