@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod conform;
 mod connections;
+mod console;
 mod contract;
 mod cors;
 mod credentials;

@@ -30,6 +30,7 @@ pub mod principal;
 pub mod recall;
 pub mod refresh;
 pub mod register;
+pub mod renew;
 pub mod secret;
 pub mod server;
 pub mod session_client;
@@ -62,6 +63,8 @@ pub struct Policy {
     pub refresh_ttl: Seconds,
     /// How long a repeated refresh gets the same successor (C6).
     pub refresh_grace: Seconds,
+    /// Lifetime of an access token that the gateway renews for a browser.
+    pub renewed_access_ttl: Seconds,
     /// Lifetime of a WebSocket ticket (S1-26).
     pub ticket_ttl: Seconds,
     /// What the clock of another gateway, which signs as we do, may be ahead of ours.
@@ -95,6 +98,7 @@ pub struct Core {
     nobody: Arc<Account>,
     verified: verify::VerifiedTokens,
     token_ends: logout::TokenEnds,
+    renewals: renew::Renewals,
     basic: login::VerifiedPasswords,
 }
 
@@ -130,6 +134,7 @@ impl Core {
             nobody: Arc::new(link::nobody()),
             verified: verify::VerifiedTokens::new(),
             token_ends: logout::TokenEnds::default(),
+            renewals: renew::Renewals::default(),
             basic,
         }
     }

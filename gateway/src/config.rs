@@ -7,6 +7,7 @@
 
 mod auth;
 mod client;
+pub mod console;
 pub mod cors;
 pub mod decode;
 mod dialects;
@@ -65,6 +66,7 @@ pub struct Config {
     pub auth: Auth,
     pub dialects: Dialects,
     pub admin: AdminApi,
+    pub console: Console,
     /// `None`: nobody signs in with GitHub.
     pub github: Option<GitHub>,
     /// `None`: no links are made.
@@ -311,6 +313,55 @@ pub struct AdminApi {
     pub prefix: String,
     /// Clients from elsewhere are refused.
     pub networks: Vec<IpNet>,
+}
+
+/// The pages by which people sign in and look after what is theirs.
+#[derive(Debug, Clone)]
+pub struct Console {
+    pub enabled: bool,
+    /// What its paths begin with.
+    pub prefix: String,
+    /// How long a browser's session lives without a request.
+    pub session_idle: Duration,
+    /// How long it lives, however it is used.
+    pub session_absolute: Duration,
+    /// Of the access tokens in a browser's cookies, which the gateway renews.
+    pub access_ttl: Duration,
+    pub server_creation: ServerCreation,
+    /// In place of some of the texts.
+    pub texts: Option<PathBuf>,
+    pub logo: Option<PathBuf>,
+    /// Behind the console's own style.
+    pub style: Option<PathBuf>,
+}
+
+/// Who makes servers on the console's pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerCreation {
+    Admins,
+    /// Whoever is signed in, as their owner.
+    Everybody,
+}
+
+/// What a browser's navigation gets on a route that needs a credential, when it has no good
+/// one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// The console's sign-in, and the way back.
+    Page,
+    /// The browser's own dialog.
+    Basic,
+    /// A page that says so.
+    None,
+}
+
+/// What a route's `challenge` says of Basic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenged {
+    WithBasic,
+    WithoutBasic,
+    /// It says nothing.
+    Unwritten,
 }
 
 /// The four contracts.
@@ -715,6 +766,8 @@ pub struct Route {
     pub schemes: Schemes,
     /// What a 401 offers, unless it is left to who asks.
     pub challenge: Option<Vec<Challenge>>,
+    /// What a navigation without a good credential gets.
+    pub sign_in: SignIn,
     pub cors: Cors,
     pub paths: Paths,
     pub rate: Rate,

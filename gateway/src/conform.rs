@@ -21,6 +21,7 @@ mod status;
 mod token;
 mod traces;
 mod upload;
+mod web;
 
 use std::pin::{Pin, pin};
 use std::time::Instant;

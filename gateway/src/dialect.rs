@@ -38,10 +38,11 @@ use crate::auth::register::Registration;
 use crate::auth::secret::Secret;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::token::SessionId;
 use crate::auth::workspace::WorkspaceId;
 
 use delivery::{Delivery, DeliveryRule};
-use flow::{Kept, Returned};
+use flow::{Beginner, Kept, Returned};
 
 /// The contracts, by the shape of what they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +53,7 @@ pub enum Contract {
     Plain,
     Admin,
     Links,
+    Console,
 }
 
 impl Contract {
@@ -65,6 +67,7 @@ impl Contract {
             Contract::Plain => "plain",
             Contract::Admin => "admin",
             Contract::Links => "links",
+            Contract::Console => "console",
         }
     }
 }
@@ -106,6 +109,13 @@ pub enum Operation {
     SendAddressLink,
     /// A row of the admin API's table.
     Administer(usize),
+    /// A row of the console's table: what a form asks for.
+    Console(usize),
+    /// One that is a page.
+    ConsolePage(usize),
+    ConsoleAsset,
+    /// Ends the session that the browser's cookies name.
+    ConsoleSignOut,
     Health,
     /// The OpenAPI document of the contract.
     Describe,
@@ -222,29 +232,70 @@ pub struct Input<'a> {
 #[derive(Debug)]
 pub enum Command {
     Register(Registration),
-    Login { name: String, password: Secret },
-    Refresh { token: Secret },
+    Login {
+        name: String,
+        password: Secret,
+    },
+    Refresh {
+        token: Secret,
+    },
     Reissue,
-    SwitchWorkspace { workspace: Option<WorkspaceId> },
+    SwitchWorkspace {
+        workspace: Option<WorkspaceId>,
+    },
     Logout,
     EndSession,
-    ChangePassword { current: Secret, new: Secret },
+    /// The same of a browser, whose session would be renewed else.
+    LogoutOfBrowser,
+    EndOwnSession {
+        session: SessionId,
+    },
+    EndOtherSessions,
+    ChangePassword {
+        current: Secret,
+        new: Secret,
+    },
     IssueTicket,
     Me,
     Providers,
-    Github { code: Secret },
-    BeginGithub { callback: Option<String>, return_to: String },
-    FinishGithub { callback: Option<String>, kept: Option<Kept>, returned: Returned },
+    Github {
+        code: Secret,
+    },
+    BeginGithub {
+        callback: Option<String>,
+        return_to: String,
+        by: Beginner,
+    },
+    FinishGithub {
+        callback: Option<String>,
+        kept: Option<Kept>,
+        returned: Returned,
+    },
     CreateKey(KeyRequest),
     ListKeys,
     ListServers,
-    DeleteKey { key: Option<KeyId> },
-    RotateKey { key: Option<KeyId>, overlap: Seconds },
-    ShowLink { link: Secret },
-    FollowLink { link: Secret, password: Option<Secret>, reply: Presentation },
-    SendPasswordLink { address: String },
+    DeleteKey {
+        key: Option<KeyId>,
+    },
+    RotateKey {
+        key: Option<KeyId>,
+        overlap: Seconds,
+    },
+    ShowLink {
+        link: Secret,
+    },
+    FollowLink {
+        link: Secret,
+        password: Option<Secret>,
+        reply: Presentation,
+    },
+    SendPasswordLink {
+        address: String,
+    },
     SendAddressLink,
     Administer(Request),
+    /// What the owner of a server may do with it.
+    OwnServer(Request),
     Health,
 }
 
@@ -263,6 +314,8 @@ pub struct KeyRequest {
     pub server: Binding,
     pub scopes: Vec<String>,
     pub expires: Option<Timestamp>,
+    /// How long it lasts from now on, where no time is named.
+    pub lasts: Option<Seconds>,
 }
 
 /// What a key is to be bound to.
@@ -364,7 +417,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// For operations that the contract has no endpoint for: they never come.
-    fn not_of_this_contract() -> Self {
+    pub(crate) fn not_of_this_contract() -> Self {
         Self::Malformed("This contract has no such operation".to_owned())
     }
 }
@@ -384,9 +437,32 @@ pub struct ClientError<'a> {
 
 /// What an outcome is encoded for.
 #[derive(Debug, Clone, Copy)]
-pub struct Context {
+pub struct Context<'a> {
     pub now: Timestamp,
     pub delivery: Delivery,
+    pub operation: Operation,
+    /// What a form of the console brought.
+    pub typed: Option<&'a Typed>,
+}
+
+/// What a form of the console brought, without secrets: for the page that comes after it.
+#[derive(Debug, Clone, Default)]
+pub struct Typed {
+    /// Of the console's table.
+    pub row: usize,
+    /// What stands for the segments in braces of its path.
+    pub parameters: Vec<String>,
+    /// The page that has the form, below the console's prefix.
+    pub page: String,
+    pub fields: Vec<(String, String)>,
+}
+
+impl Typed {
+    /// The value of a field; empty when it was not there.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
 }
 
 /// An answer without its framing.
@@ -407,11 +483,11 @@ impl Answer {
         Self::json(StatusCode::OK, body)
     }
 
-    fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self { status: StatusCode::OK, body: Vec::new(), fields: Vec::new() }
     }
 
-    fn with(mut self, fields: Vec<(HeaderName, HeaderValue)>) -> Self {
+    pub(crate) fn with(mut self, fields: Vec<(HeaderName, HeaderValue)>) -> Self {
         self.fields.extend(fields);
         self
     }
@@ -430,14 +506,19 @@ pub trait Dialect: Send + Sync {
     /// When the request is not what the operation takes.
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError>;
 
-    fn encode(&self, outcome: Outcome, context: Context) -> Answer;
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer;
+
+    /// What a form brought, for dialects of forms.
+    fn typed(&self, _operation: Operation, _input: &Input<'_>) -> Option<Typed> {
+        None
+    }
 
     /// The body of a refusal; status and fields are chosen by the responder.
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8>;
 
     /// How this contract issues tokens (C5, C6). Without it, nobody signs in here.
     fn issuance(&self) -> Issuance {
-        Issuance { access_ttl: Seconds(0), rotate: false, shows_role: false }
+        Issuance { access_ttl: Seconds(0), rotate: false, shows_role: false, life: None }
     }
 
     /// What it asks of a new password (C10).
@@ -524,7 +605,7 @@ impl Dialects {
         let mut paths: Vec<(String, Vec<Candidate>)> = Vec::new();
         for dialect in &mounted {
             let document = openapi::endpoint(dialect.contract(), readers);
-            for endpoint in dialect.endpoints().iter().chain([&document]) {
+            for endpoint in dialect.endpoints().iter().chain(&document) {
                 if endpoint.operation == Operation::Health && health == HealthPaths::Upstream {
                     continue;
                 }
@@ -546,7 +627,7 @@ impl Dialects {
                 .insert(path.as_str(), candidates)
                 .map_err(|error| Ambiguous { path, reason: error.to_string() })?;
         }
-        let documents = mounted.iter().map(|dialect| {
+        let documents = mounted.iter().filter_map(|dialect| {
             let contract = dialect.contract();
             let is_there = |method: &Method, path: &str| {
                 let found = table.at(path).map_or(&[][..], |found| found.value.as_slice());
@@ -555,7 +636,8 @@ impl Dialects {
                         && candidate.endpoint.method.accepts(method)
                 })
             };
-            (contract, openapi::describe(contract, dialect.prefix(), is_there))
+            let document = openapi::describe(contract, dialect.prefix(), is_there)?;
+            Some((contract, document))
         });
         let documents = documents.collect();
         Ok(Self { mounted, table, own_paths, documents })
@@ -632,7 +714,7 @@ impl Dialects {
 fn own_path(path: &str, candidates: &[Candidate]) -> OwnPath {
     let first = candidates.first();
     let contract = first.map(|candidate| candidate.dialect.contract());
-    let whole = matches!(contract, Some(Contract::Admin | Contract::Links));
+    let whole = matches!(contract, Some(Contract::Admin | Contract::Links | Contract::Console));
     let fixed = first.is_some_and(|candidate| candidate.endpoint.fixed);
     let prefix = first.map_or("", |candidate| candidate.dialect.prefix());
     let group = match path.strip_prefix(prefix) {

@@ -7,7 +7,7 @@
 //! 2. [`pipeline`] takes the request from there, top to bottom: the address's
 //!    token bucket, the message's form, our own endpoints, the route, the
 //!    credential, the permission, the upstream.
-//! 3. [`dialect`] speaks the wire contracts of our own endpoints.
+//! 3. [`dialect`] speaks the wire contracts of our own endpoints, [`console`] to people.
 //! 4. [`auth`] decides: accounts, sessions, tokens, keys, tickets. It knows none
 //!    of the others.
 //! 5. [`store`], [`crypto`] and [`federation`] are the core's ports made real.
@@ -21,6 +21,8 @@ pub mod http1;
 pub mod canonical;
 
 pub mod pipeline;
+
+pub mod console;
 
 pub mod dialect;
 

@@ -20,6 +20,7 @@ pub mod grpc;
 pub mod ids;
 pub mod intercept;
 pub mod message;
+pub mod observed;
 pub mod outgoing;
 pub mod reason;
 pub mod record;
@@ -45,16 +46,19 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 
 use crate::auth::Core;
+use crate::auth::error::Refusal;
 use crate::auth::ports::{Source, StoreHealth, StoreState};
 use crate::auth::principal::Principal;
 use crate::canonical::path;
 use crate::config::page_origin::PageOrigin;
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::config::{Access, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
+use crate::console::Console;
 use crate::dialect::delivery::Delivery;
 use crate::dialect::{self, Candidate, Dialects, Resolution, Serving};
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::access_log::Decision;
+use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
@@ -62,8 +66,8 @@ use admit::Admission;
 use admit::turn::{self, Turns};
 use agent::Arrival;
 use agent::first_message::Fault;
-use authenticate::Presented;
 use authenticate::ticket;
+use authenticate::{BrowserTokens, Presented, Proven};
 use body::{BodyError, ClientBody, ResponseBody};
 use bounds::{AgentBound, Bounds};
 use client::report::IgnoredReport;
@@ -74,10 +78,12 @@ use forward::caching::{Credentials, keep_private};
 use forward::field_names::{FieldRules, RemovalReport};
 use forward::{Accepted, Destination, websocket};
 use intercept::Call;
+use observed::ConnectedAgents;
 use reason::{Reason, Rejection};
-use record::{CancelGuard, RequestRecord};
-use respond::challenge::{Asker, Challenges};
-use respond::{Asked, Shape};
+use record::{BrowserSession, CancelGuard, RequestRecord};
+use respond::Asked;
+use respond::challenge::Challenges;
+use respond::page::Visit;
 use rest::Lingering;
 use route::{Route, Routes};
 use slots::{Holder, Places, Slots};
@@ -99,7 +105,9 @@ pub struct Gateway {
     /// What each account may have open.
     pub bounds: Bounds,
     pub dialects: Dialects,
-    /// Whether any dialect gives browsers their tokens in cookies.
+    pub console: Option<Arc<Console>>,
+    pub connected_agents: Arc<ConnectedAgents>,
+    /// Whether browsers are given their tokens in cookies.
     pub cookies: bool,
     /// Whether some of our endpoints are for people with a browser.
     pub pages: bool,
@@ -231,9 +239,9 @@ pub async fn handle(
     // Dropped before the end, it counts the request as cancelled by the client.
     let mut guard = CancelGuard::new(record);
     let grpc = grpc::Form::of(request.headers());
-    let page = gateway.pages && respond::wants_page(request.headers());
+    let wants_page = gateway.pages && respond::wants_page(request.headers());
     let asking_page = cors::Page::of(&gateway, &request);
-    let asker = Asker::of(request.headers());
+    let visit = Visit::of(request.method(), request.headers());
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
     // Taken apart where it is used: else this future had room for its parts as well.
     let request = with_body(request, &connection);
@@ -245,20 +253,8 @@ pub async fn handle(
         Err(rejection) => {
             let rejection = blame_framing(&connection, rejection);
             note(&gateway, &mut record, &rejection);
-            let path = record.access.target.path();
-            let dialect = record.dialect.as_ref().or_else(|| gateway.dialects.shape(path));
-            let is_link = |dialect: &&Arc<dyn dialect::Dialect>| {
-                dialect.contract() == dialect::Contract::Links
-            };
-            let shape = if let Some(form) = grpc {
-                Shape::Grpc(form)
-            } else if page && dialect.as_ref().is_some_and(is_link) {
-                Shape::Page
-            } else {
-                Shape::Dialect(dialect.map(AsRef::as_ref))
-            };
-            let asked = Asked { by: asker, route: record.route, path };
-            let mut response = respond::reject(&gateway, &connection, shape, &rejection, asked);
+            let asked = Asked { visit: &visit, wants_page, grpc };
+            let mut response = respond::reject(&gateway, &connection, &record, &rejection, asked);
             if record.signs_out && rejection.reason == Reason::HeldNotStored {
                 let delivery = record.dialect.as_ref().map(|dialect| dialect.delivery());
                 let delivery = delivery.map(|rule| rule.choose(|| record.by_cookie));
@@ -275,6 +271,12 @@ pub async fn handle(
     }
     record.access.status = response.status();
     cors::share(&gateway, &record.cors, asking_page.as_deref(), &mut response);
+    if let Some(renewed) = record.session.as_ref().and_then(|session| session.renewed.as_ref())
+        // It may have taken its time, and the session have ended meanwhile.
+        && gateway.core.verify_access(renewed.access.text.expose()).is_ok()
+    {
+        cookie::renew(&mut response, renewed);
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         headers.insert(respond::REQUEST_ID, id);
@@ -323,6 +325,7 @@ async fn process(
     let client = identify_client(gateway, connection, &parts.headers);
     let (address, source) = (client.address, Source::of(client.address));
     record.access.client = address;
+    record.scheme = client.scheme;
     let request_id = Arc::clone(&record.access.request_id);
     let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
     let preflight = Preflight::read(&parts, body.is_empty());
@@ -603,11 +606,47 @@ async fn prove(
     caller: &Caller,
     presented: Presented<'_>,
 ) -> Result<Arc<Principal>, Rejection> {
-    let proven =
-        authenticate::authenticate(&gateway.core, &gateway.throttle, caller, presented).await?;
-    let principal = proven.ok_or(Reason::CredentialMissing)?;
+    if let Presented::Cookie(BrowserTokens { renewal: Some(token), .. }) = presented {
+        let session = BrowserSession { renewal: token.into(), renewed: None };
+        record.session = Some(Box::new(session));
+    }
+    let (core, throttle) = (&gateway.core, &gateway.throttle);
+    let proven = authenticate::authenticate(core, throttle, caller, presented).await;
+    let Proven { principal, renewed } = match proven {
+        Ok(proven) => proven.ok_or(Reason::CredentialMissing)?,
+        Err(rejection) => {
+            audit_reuse(gateway, record, &rejection);
+            return Err(rejection);
+        }
+    };
+    if let Some(session) = &mut record.session {
+        session.renewed = renewed;
+    }
     record.access.principal = Some(Arc::clone(&principal));
     Ok(principal)
+}
+
+/// Tells that a browser's session has ended because its token came once too often.
+fn audit_reuse(gateway: &Gateway, record: &RequestRecord, rejection: &Rejection) {
+    let Reason::CredentialRefused(_, Refusal::RefreshReused) = rejection.reason else { return };
+    gateway.sink.audit(AuditRecord {
+        at: record.now(),
+        event: Event::Refresh,
+        outcome: Outcome::Refused,
+        reason: rejection.reason.code(),
+        account: record
+            .session
+            .as_ref()
+            .and_then(|session| gateway.core.owner_of(session.renewal.expose())),
+        actor: Actor::Client {
+            address: record.access.client,
+            request_id: Arc::clone(&record.access.request_id),
+            credential: Some("refresh-token"),
+            session: None,
+            acting: None,
+        },
+        detail: None,
+    });
 }
 
 /// A body that broke off because its framing was wrong is that fault.

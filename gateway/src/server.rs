@@ -1,6 +1,7 @@
 //! The composition root: the only file that knows every other. It puts the parts
 //! together, starts them, and stops them in order.
 
+mod console;
 pub mod first_account;
 mod notices;
 mod own_files;
@@ -39,6 +40,7 @@ use crate::config::warning::Warning;
 use crate::config::{
     self, Config, HttpTarget, NodeAddress, PathMatch, Target, Transport, UpstreamTls,
 };
+use crate::console::Console;
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, MIN_SECRET_BYTES, SecretTooShort};
 use crate::crypto::passwords::HashingPool;
@@ -68,6 +70,7 @@ use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::forward::upstream::Upstream;
 use crate::pipeline::forward::upstream::tls::OutboundTls;
 use crate::pipeline::ids::Ids;
+use crate::pipeline::observed::ConnectedAgents;
 use crate::pipeline::respond::challenge::Challenges;
 use crate::pipeline::rest::Lingering;
 use crate::pipeline::route::Routes;
@@ -132,6 +135,8 @@ pub enum StartError {
     Mail { reason: String },
     #[error("github: {reason}")]
     GitHub { reason: String },
+    #[error("console.{key}: {}: {reason}", path.display())]
+    ConsoleFile { key: &'static str, path: PathBuf, reason: String },
     #[error("cannot listen on {address}: {source}{}", listen_remedy(source))]
     Listen { address: std::net::SocketAddr, source: io::Error },
     #[error("the dialects' paths: {0}")]
@@ -168,6 +173,7 @@ impl StartError {
             | StartError::Upstream { .. }
             | StartError::Mail { .. }
             | StartError::GitHub { .. }
+            | StartError::ConsoleFile { .. }
             | StartError::Dialects(_)
             | StartError::RouteOfOurs { .. } => true,
             StartError::File(fault) => !matches!(fault, Fault::Io { .. } | Fault::InUse { .. }),
@@ -249,6 +255,8 @@ pub async fn run(
 
     raise_descriptor_limit(&config);
     own_files::check(&config, Directory::find)?;
+    // Nothing is made for a console that cannot be shown.
+    let console = console::open(&config)?;
     // Before a key, a store and a password are made that a taken port would leave behind.
     let sockets = bind(&config)?;
     let directory = own_files::make_directory(&config)?;
@@ -283,7 +291,8 @@ pub async fn run(
     }
     notices::give(&config, &core).await;
     let lifecycle = Lifecycle::default();
-    let gateway = Arc::new(assemble(&config, Arc::clone(&core), lifecycle.clone(), sink)?);
+    let gateway =
+        Arc::new(assemble(&config, Arc::clone(&core), console, (lifecycle.clone(), sink))?);
 
     let slots = Slots::new(config.limits.connections, config.limits.connections_per_address);
     let acceptor = TlsAcceptor::from(match loaded {
@@ -385,7 +394,7 @@ pub fn check(config: &Config) -> Result<(), StartError> {
         destination(upstream)?;
     }
     config.github.as_ref().map(github).transpose()?;
-    reachable_routes(config, &own_endpoints(config)?)?;
+    reachable_routes(config, &endpoints(config, console::open(config)?)?)?;
     Ok(())
 }
 
@@ -410,12 +419,18 @@ fn log_warnings(warnings: &[Warning]) {
 /// # Errors
 /// When two of its endpoints cannot be told apart.
 pub fn own_endpoints(config: &Config) -> Result<Dialects, StartError> {
+    endpoints(config, console::plain(config))
+}
+
+fn endpoints(config: &Config, console: Option<Arc<Console>>) -> Result<Dialects, StartError> {
     let health = if config.health.enabled { HealthPaths::Own } else { HealthPaths::Upstream };
     let readers = match config.openapi {
         config::DocumentReaders::Authenticated => dialect::Admission::Authenticated,
         config::DocumentReaders::Everybody => dialect::Admission::Public,
     };
-    Ok(Dialects::new(mount(config), health, readers)?)
+    let mut mounted = mount(config);
+    mounted.extend(console.map(|console| console as Arc<dyn Dialect>));
+    Ok(Dialects::new(mounted, health, readers)?)
 }
 
 /// The routes, of which each has requests: an exact one for a path of our own would not.
@@ -580,6 +595,7 @@ pub async fn open_core(
     let seconds = |length: Duration| Seconds(length.as_secs());
     let access = config.dialects.all().map(|dialect| dialect.access_ttl);
     let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
+    let longest = longest.max(config.console.session_absolute);
     let (store, embedded) = open_store(config, &standing, seconds(longest)).await?;
     warn_of_dear_hashes(&standing, auth.bcrypt_cost);
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
@@ -589,6 +605,7 @@ pub async fn open_core(
         audience: auth.audience.clone(),
         refresh_ttl: seconds(auth.refresh_ttl),
         refresh_grace: seconds(auth.refresh_grace),
+        renewed_access_ttl: seconds(config.console.access_ttl),
         ticket_ttl: seconds(auth.ticket_ttl),
         clock_skew: if config.store.shared.is_some() { CLOCK_SKEW } else { Seconds(0) },
         registration: auth.registration,
@@ -710,11 +727,11 @@ fn shared_settings(
 fn assemble(
     config: &Config,
     core: Arc<Core>,
-    lifecycle: Lifecycle,
-    sink: Sink,
+    console: Option<Arc<Console>>,
+    (lifecycle, sink): (Lifecycle, Sink),
 ) -> Result<Gateway, StartError> {
     let limits = &config.limits;
-    let dialects = own_endpoints(config)?;
+    let dialects = endpoints(config, console.clone())?;
     let routes = reachable_routes(config, &dialects)?;
     let attempts = throttle::Limits {
         failures: FailureLimit {
@@ -745,6 +762,8 @@ fn assemble(
         turns: Turns::new(limits.wait),
         core,
         cookies: dialects.use_cookies(),
+        connected_agents: Arc::new(ConnectedAgents::default()),
+        console,
         pages: config.links.is_some(),
         dialects,
         routes,
@@ -822,7 +841,9 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
     }
     if let Some(settings) = &config.links {
         let (prefix, mail) = (settings.prefix.clone(), config.mail.is_some());
-        mounted.push(Arc::new(Links { prefix, mail }));
+        let console = Some(&config.console).filter(|console| console.enabled);
+        let sign_in = console.map(|console| format!("{}/sign-in", console.prefix));
+        mounted.push(Arc::new(Links { prefix, mail, sign_in }));
     }
     if config.admin.enabled {
         mounted.push(Arc::new(Admin::new(config.admin.prefix.clone())));

@@ -136,7 +136,8 @@ fn attack(gate: &str) -> String {
 async fn a_foreign_page_locks_no_visitor_out_and_changes_nothing() {
     let app = serving("location = new URLSearchParams(location.search).get('to')".to_owned()).await;
     let sockets = "[[route]]\npath = \"/socket\"\nupstream = \"echo\"\nws_token = true\n";
-    let gateway = Gateway::start(&format!("{}{sockets}", app.routes())).await;
+    let gateway =
+        Gateway::start(&format!("console.enabled = false\n{}{sockets}", app.routes())).await;
     let foreign = serving(attack(&url(&gateway, "https"))).await;
     let own =
         url(&gateway, "https").replace("//", &format!("//{ADMIN}:correct%20horse%20battery@"));

@@ -10,9 +10,9 @@ use super::liar::Lie;
 /// The statement that must fail, whose response is altered, and how.
 pub type Row = (&'static str, &'static str, Lie);
 
-/// No response tells, so these are never judged: what a browser shows, a restart, a
-/// stored hash, two minutes of waiting.
-pub const NEVER_JUDGED: &[&str] = &["S0-13", "S1-18", "S1-22", "S1-26"];
+/// No response tells, so these are never judged: a restart, a stored hash, two minutes of
+/// waiting.
+pub const NEVER_JUDGED: &[&str] = &["S1-18", "S1-22", "S1-26"];
 
 /// They meet the rate limit, which the other rows do not wait for.
 pub const LIMITED: &[&str] = &["S1-33", "S1-34", "S1-35"];
@@ -64,6 +64,9 @@ fn form() -> Vec<Row> {
         ("S0-10", LOGIN_V1, Lie::Set("/access_token", living(3600))),
         ("S0-11", REFRESH_V1, Lie::Set("/refresh_token", json!("new"))),
         ("S0-12", LOGIN_V1, Lie::Set("/refresh_token", living(3600))),
+        ("S0-13", "POST /.portcullis/console/sign-in", Lie::Status(200)),
+        ("S0-13", "GET /.portcullis/console/servers", Lie::Status(404)),
+        ("S0-13", SOCKET, Lie::Status(401)),
         ("S0-14", "GET /api/admin/keys/*", Lie::Recall),
         ("S0-15", "POST /api/admin/keys", Lie::Set("/server", json!("another"))),
         ("S0-16", SOCKET, Lie::Status(401)),

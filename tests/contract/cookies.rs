@@ -53,7 +53,7 @@ async fn tokens_come_as_cookies_that_scripts_cannot_read_and_not_in_the_body() {
 
 #[tokio::test]
 async fn without_the_setting_a_cookie_proves_nothing() {
-    let gateway = Gateway::start(ECHO).await;
+    let gateway = Gateway::start(&format!("console.enabled = false\n{ECHO}")).await;
     let pair = Client::anonymous(&gateway).login(ADMIN, ADMIN_PASSWORD).await.pair();
     let cookie = format!("__Host-portcullis-access={}", pair.access);
     let browser = same_origin(Client::anonymous(&gateway)).with("cookie", &cookie);

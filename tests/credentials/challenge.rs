@@ -26,13 +26,25 @@ async fn a_refusal_asks_for_what_its_client_can_bear() {
                 of_page.assert_challenges(&[BEARER_CHALLENGE]);
             }
         }
-        for path in ["/", "/v2/", "/api/auth/me"] {
-            let navigation = client().with(MODE, "navigate").get(path).await.expect(401);
-            navigation.assert_challenges(&[BASIC_CHALLENGE]);
+        // Of the contracts' own paths none has a page.
+        let navigation = client().with(MODE, "navigate").get("/api/auth/me").await.expect(401);
+        navigation.assert_challenges(&[BASIC_CHALLENGE]);
+        for path in ["/", "/v2/"] {
+            let navigation = client().with(MODE, "navigate").get(path).await.expect(303);
+            navigation.assert_challenges(&[]);
         }
     }
     let of_page = Client::anonymous(&gateway).with(MODE, "websocket");
     open_socket(&of_page, "/").await.expect(401).assert_challenges(&[BEARER_CHALLENGE]);
+}
+
+#[tokio::test]
+async fn a_navigation_is_asked_for_a_password_where_no_page_signs_in() {
+    let gateway = Gateway::start(&format!("console.enabled = false\n{ECHO}")).await;
+    for path in ["/", "/v2/", "/api/auth/me"] {
+        let client = Client::anonymous(&gateway).with(MODE, "navigate");
+        client.get(path).await.expect(401).assert_challenges(&[BASIC_CHALLENGE]);
+    }
 }
 
 #[tokio::test]
@@ -46,7 +58,7 @@ async fn a_refused_token_is_named_to_whoever_is_offered_bearer() {
     let refused = format!("{BEARER_CHALLENGE}, error=\"invalid_token\"");
     assert!(lines.len() == 1 && lines[0].starts_with(&refused), "{of_page:?}");
     let navigation = client().with(MODE, "navigate").get("/").await.expect(401);
-    navigation.assert_challenges(&[BASIC_CHALLENGE]);
+    assert_eq!(navigation.fields("www-authenticate"), lines);
 }
 
 #[tokio::test]
@@ -69,17 +81,19 @@ async fn a_route_offers_what_it_names_and_nothing_that_it_does_not_take() {
     let tokens_first: &[&str] = &[BEARER_CHALLENGE, BASIC_CHALLENGE];
     for (path, program, navigation, page) in [
         ("/tokens-first", tokens_first, tokens_first, BEARER_CHALLENGE),
-        ("/tokens", &[BEARER_CHALLENGE], &[BEARER_CHALLENGE], BEARER_CHALLENGE),
-        ("/v2/app", &[TOKEN_SERVER], &[TOKEN_SERVER], TOKEN_SERVER),
+        ("/tokens", &[BEARER_CHALLENGE], &[], BEARER_CHALLENGE),
+        ("/v2/app", &[TOKEN_SERVER], &[], TOKEN_SERVER),
         ("/named", &[named], &[named], BEARER_CHALLENGE),
-        ("/passwords", &[BASIC_CHALLENGE], &[BASIC_CHALLENGE], BEARER_CHALLENGE),
+        ("/passwords", &[BASIC_CHALLENGE], &[], BEARER_CHALLENGE),
+        ("/cookies", &[BEARER_CHALLENGE], &[], BEARER_CHALLENGE),
         // A password that is asked for here would go to the application.
-        ("/cookies", &[BEARER_CHALLENGE], &[BEARER_CHALLENGE], BEARER_CHALLENGE),
         ("/keys", &[BEARER_CHALLENGE], &[BEARER_CHALLENGE], BEARER_CHALLENGE),
     ] {
         let client = || Client::anonymous(&gateway);
         client().get(path).await.expect(401).assert_challenges(program);
-        client().with(MODE, "navigate").get(path).await.expect(401).assert_challenges(navigation);
+        let navigated = client().with(MODE, "navigate").get(path).await;
+        let status = if navigation.is_empty() { 303 } else { 401 };
+        navigated.expect(status).assert_challenges(navigation);
         client().with(MODE, "cors").get(path).await.expect(401).assert_challenges(&[page]);
     }
 }

@@ -38,7 +38,8 @@ const OWN: &str = "Authorization, X-API-Key";
 #[tokio::test]
 async fn a_protected_response_is_private_where_the_upstream_says_nothing() {
     let upstream = Upstream::http1(fields_of_the_query).await;
-    let gateway = Gateway::start(&upstream.routes()).await;
+    let config = format!("console.enabled = false\n{}", upstream.routes());
+    let gateway = Gateway::start(&config).await;
     let client = Client::admin(&gateway);
     for client in [client.clone(), client.h2()] {
         check(&client.get("/").await.expect(200), &["private"], &[OWN]);
@@ -57,9 +58,12 @@ async fn a_protected_response_is_private_where_the_upstream_says_nothing() {
 
 #[tokio::test]
 async fn where_cookies_sign_in_a_protected_response_varies_by_them() {
-    let gateway = Gateway::start(&format!("[dialect.form]\ndelivery = \"cookie\"\n{ECHO}")).await;
-    let answer = Client::admin(&gateway).get("/").await.expect(200);
-    check(&answer, &["private"], &["Authorization, X-API-Key, Cookie"]);
+    let by_contract = "console.enabled = false\n[dialect.form]\ndelivery = \"cookie\"\n";
+    for by in [by_contract, ""] {
+        let gateway = Gateway::start(&format!("{by}{ECHO}")).await;
+        let answer = Client::admin(&gateway).get("/").await.expect(200);
+        check(&answer, &["private"], &["Authorization, X-API-Key, Cookie"]);
+    }
 }
 
 #[tokio::test]

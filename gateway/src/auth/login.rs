@@ -11,6 +11,7 @@ use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
 use super::ports::{Entropy, Priority, Recall, SessionOpening, Source};
 use super::principal::{Principal, Proof};
+use super::renew::SessionLife;
 use super::secret::Secret;
 use super::session_client::SessionClient;
 use super::time::Seconds;
@@ -42,6 +43,8 @@ pub struct Issuance {
     pub rotate: bool,
     /// Whether access tokens tell the account's role (S2-21).
     pub shows_role: bool,
+    /// Of a session that the gateway renews for a browser; `None`: a client refreshes it.
+    pub life: Option<SessionLife>,
 }
 
 /// Verified name-and-password pairs, so that Basic costs a bcrypt only now and
@@ -90,7 +93,7 @@ impl Core {
         let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
         let mut id = SessionId(self.new_uuid());
         loop {
-            let session = self.session_of(account.id, id, (minted, client));
+            let session = self.session_of(account.id, id, (minted, client), issuance);
             match self.store.open_session(session, account.version).await? {
                 SessionOpening::Opened { superseded } => {
                     let pair = self.sign_pair(&account, id, minted, issuance);
@@ -114,7 +117,8 @@ impl Core {
         issuance: Issuance,
     ) -> (Session, TokenPair) {
         let minted = self.mint(TokenId(self.new_uuid()), issuance.access_ttl);
-        let session = self.session_of(account.id, SessionId(self.new_uuid()), (minted, client));
+        let id = SessionId(self.new_uuid());
+        let session = self.session_of(account.id, id, (minted, client), issuance);
         let pair = self.sign_pair(account, session.id, minted, issuance);
         (session, pair)
     }
@@ -124,9 +128,11 @@ impl Core {
         account: AccountId,
         id: SessionId,
         (minted, client): (Minted, &SessionClient),
+        issuance: Issuance,
     ) -> Session {
         let created = minted.issued_at;
-        let expires = created.plus(self.policy.refresh_ttl);
+        let life = issuance.life.map_or(self.policy.refresh_ttl, |life| life.absolute);
+        let expires = created.plus(life);
         Session {
             id,
             account,
@@ -339,23 +345,37 @@ impl Core {
         minted: Minted,
         issuance: Issuance,
     ) -> TokenPair {
-        let refresh = Claims {
-            kind: TokenKind::Refresh,
-            id: minted.refresh,
-            expires_at: minted.issued_at.seconds().saturating_add(self.policy.refresh_ttl.0),
-            ..self.access_claims(account.id, session, minted)
+        let good = match issuance.life {
+            None => (TokenKind::Refresh, self.policy.refresh_ttl),
+            Some(life) => (TokenKind::Renewal, life.renewal_ttl(issuance.access_ttl)),
         };
         TokenPair {
             access: AccessToken {
                 text: self.sign_access(account, session, minted, None, issuance),
                 ttl: Seconds(minted.access_ttl),
             },
-            refresh: Secret::new(self.signer.sign(&refresh)),
+            refresh: self.sign_renewing(account, session, minted, good),
             superseded: Vec::new(),
         }
     }
 
-    fn sign_access(
+    /// What renews an access token: of this kind, and good for so long.
+    pub(super) fn sign_renewing(
+        &self,
+        account: &Account,
+        session: SessionId,
+        minted: Minted,
+        (kind, ttl): (TokenKind, Seconds),
+    ) -> Secret {
+        Secret::new(self.signer.sign(&Claims {
+            kind,
+            id: minted.refresh,
+            expires_at: minted.issued_at.seconds().saturating_add(ttl.0),
+            ..self.access_claims(account.id, session, minted)
+        }))
+    }
+
+    pub(super) fn sign_access(
         &self,
         account: &Account,
         session: SessionId,

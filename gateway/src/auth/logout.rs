@@ -4,8 +4,9 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::Core;
+use super::account::AccountId;
 use super::api_key::KeyId;
-use super::error::Error;
+use super::error::{Entity, Error};
 use super::principal::{Principal, Proof};
 use super::time::Timestamp;
 use super::token::{SessionId, TokenId, TokenKind};
@@ -15,6 +16,9 @@ use super::token::{SessionId, TokenId, TokenKind};
 const ENDED_ONE_BY_ONE: u32 = 100;
 /// Sessions of which that is counted; the one that had an end least recently goes first.
 const MAX_SESSIONS: u64 = 50_000;
+
+/// Sessions that are read at once.
+const LISTED: usize = 200;
 
 /// How many tokens of a session have been ended one by one, at this gateway.
 pub(super) struct TokenEnds(Cache<SessionId, u32>);
@@ -52,6 +56,47 @@ impl Core {
         let session = principal.session().ok_or(Error::NotASession)?;
         self.store.end_session(session, self.clock.now()).await?;
         Ok(())
+    }
+
+    /// Ends a session of this account's own.
+    ///
+    /// # Errors
+    /// When the account has no such session, and when the store fails.
+    pub async fn end_own_session(
+        &self,
+        account: AccountId,
+        session: SessionId,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let found = self.store.find_session(session, now).await?;
+        if found.is_none_or(|found| found.account != account) {
+            return Err(Error::Unknown(Entity::Session));
+        }
+        self.store.end_session(session, now).await?;
+        Ok(())
+    }
+
+    /// Ends all sessions of an account but one, one by one.
+    ///
+    /// # Errors
+    /// When the store fails; some have ended then.
+    pub async fn end_other_sessions(
+        &self,
+        account: AccountId,
+        but: Option<SessionId>,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        let mut after = None;
+        loop {
+            let sessions = self.store.list_sessions(Some(account), after, LISTED).await?;
+            for session in sessions.iter().filter(|session| Some(session.id) != but) {
+                self.store.end_session(session.id, now).await?;
+            }
+            match sessions.last() {
+                Some(last) if sessions.len() == LISTED => after = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// Puts the presented access token on the revocation list (S1-16 to S1-18).

@@ -96,6 +96,18 @@ impl Principal {
         }
     }
 
+    /// As if its access token expired then: that of a session which is renewed meanwhile.
+    #[must_use]
+    pub fn until(&self, expires: Timestamp) -> Self {
+        let proof = match self.proof {
+            Proof::AccessToken { token, session, .. } => {
+                Proof::AccessToken { token, session, expires }
+            }
+            _ => self.proof.clone(),
+        };
+        Self { proof, ..self.clone() }
+    }
+
     /// When the credential ends by itself; `None` for passwords.
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {

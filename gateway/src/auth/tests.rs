@@ -6,6 +6,7 @@ mod keys;
 mod link;
 mod meanwhile;
 mod registering;
+mod renewing;
 mod replica;
 mod sessions;
 mod tickets;
@@ -101,7 +102,8 @@ pub(crate) const HERE: Source = Source::V4(0xcb00_7107);
 pub(crate) static CLIENT: SessionClient =
     SessionClient { address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)), user_agent: None };
 pub(crate) const PASSWORD: &str = "correct horse";
-const ROTATING: Issuance = Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false };
+const ROTATING: Issuance =
+    Issuance { access_ttl: ACCESS_TTL, rotate: true, shows_role: false, life: None };
 
 /// Over a store in memory.
 pub(crate) fn core_over(
@@ -117,6 +119,7 @@ pub(crate) fn core_over(
         audience: "portcullis".to_owned(),
         refresh_ttl: week,
         refresh_grace: Seconds(60),
+        renewed_access_ttl: Seconds(900),
         ticket_ttl: Seconds(120),
         clock_skew: Seconds(0),
         registration: Registering::Open,
@@ -290,7 +293,8 @@ async fn a_repeated_refresh_gets_the_same_pair_and_later_ends_the_family() {
 async fn without_rotation_the_refresh_token_goes_on_and_is_not_prolonged() {
     let bench = Bench::new().await;
     let pair = bench.login().await;
-    let keeping = Issuance { access_ttl: Seconds(1800), rotate: false, shows_role: false };
+    let keeping =
+        Issuance { access_ttl: Seconds(1800), rotate: false, shows_role: false, life: None };
     for _ in 0..3 {
         let (_, renewed) = bench.core.refresh(pair.refresh.expose(), keeping).await.unwrap();
         assert_eq!(renewed.refresh.expose(), pair.refresh.expose());

@@ -28,6 +28,8 @@ impl SessionId {
 pub enum TokenKind {
     Access,
     Refresh,
+    /// Renews a browser's session, by the gateway alone: no contract takes it.
+    Renewal,
 }
 
 /// The claims of one of our own tokens. Times are whole seconds.
@@ -47,6 +49,14 @@ pub struct Claims {
     pub role: Option<String>,
     /// What an access token is scoped to (S2-23).
     pub workspace: Option<WorkspaceId>,
+}
+
+impl Claims {
+    /// For how many seconds the token is good in all.
+    #[must_use]
+    pub fn span(&self) -> u64 {
+        self.expires_at.saturating_sub(self.issued_at)
+    }
 }
 
 /// A sign-in as the store keeps it.

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use crate::config::effective::{SourceFile, to_json, to_toml};
 use crate::config::file::Files;
 use crate::config::schema::schema;
+use crate::console::texts::Texts;
 
 use super::configuration::load_from;
 use super::output::say;
@@ -19,6 +20,11 @@ pub(super) enum ConfigCommand {
     /// Even Better TOML and taplo take it by a first line in the file:
     /// #:schema ./portcullis.schema.json
     Schema,
+    /// Print the console's texts as TOML, for the file that console.texts names
+    ///
+    /// Of the file only those lines are needed that say something else; the texts of an update
+    /// are then the console's own where nothing was written.
+    Texts,
     /// Print every setting in force, and where each comes from
     ///
     /// As TOML that loads to the same configuration, with origins in comments, or with
@@ -49,12 +55,15 @@ impl ConfigCommand {
             }
             Self::Schema if before.is_given() => Err("the schema is the same with any option"),
             Self::Schema => Ok(Self::Schema),
+            Self::Texts if before.is_given() => Err("the texts are the same with any option"),
+            Self::Texts => Ok(Self::Texts),
         }
     }
 }
 
 pub(super) fn config(place: impl Fn(Option<Printed>) -> Place, command: ConfigCommand) -> ExitCode {
     match command {
+        ConfigCommand::Texts => say(&texts()),
         ConfigCommand::Schema => say(&format!("{:#}\n", schema())),
         ConfigCommand::Print(mut options) => {
             let printed = std::mem::take(&mut options.printed);
@@ -76,4 +85,10 @@ fn print(place: &Place, options: PrintOptions) -> ExitCode {
         return say(&format!("{:#}\n", to_json(&loaded.settings, file)));
     }
     say(&to_toml(&loaded.settings, file))
+}
+
+/// Every text of the console by its key.
+fn texts() -> String {
+    let line = |(key, text): &(&str, &str)| format!("{key} = {}\n", toml::Value::from(*text));
+    Texts::OWN.iter().map(line).collect()
 }

@@ -12,6 +12,7 @@ use crate::pem::{self, Wanted};
 
 use super::auth::{close_registration, read_auth};
 use super::client::read_client;
+use super::console::{check_console_prefix, read_console};
 use super::cors::read_cors;
 use super::dialects::{read_admin, read_dialects};
 use super::document::Section;
@@ -24,7 +25,7 @@ use super::page_origin::read_origins;
 use super::problem::{Origin, Problems};
 use super::reader::{Located, NamedFile, Reader};
 use super::record::{Settings, computed, fixed, unwritten};
-use super::routes::read_routes;
+use super::routes::{OfRoutes, read_routes};
 use super::short_forms::{AN_ADDRESS, listening_address};
 use super::store::{Certificates, Read, SharedAt, read_store};
 use super::syntax;
@@ -150,8 +151,10 @@ fn read(reader: &Reader, root: Section<'_>, given: Given<'_>) -> Config {
     let listeners = read_listeners(reader, &root, listen, !trusted_proxies.is_empty());
     let limits = read_limits(reader, root.section("limits"));
     let cors = read_cors(root.section("cors"));
-    let (upstreams, mut routes) =
-        read_routes(reader, &root, to.clone(), &limits, files, cors.as_ref());
+    let console_section = root.section("console");
+    let console = read_console(&console_section);
+    let shared = OfRoutes { limits: &limits, cors: cors.as_ref(), console: console.enabled };
+    let (upstreams, mut routes) = read_routes(reader, &root, to.clone(), shared, files);
     for route in &mut routes {
         route.origins.extend_from_slice(&origins);
     }
@@ -173,6 +176,7 @@ fn read(reader: &Reader, root: Section<'_>, given: Given<'_>) -> Config {
         reader.note(origin.clone(), "store.url", message, help);
     }
     let links = read_links(root.section("links"));
+    check_console_prefix(console_section, &console, (&dialects, &admin, links.as_ref()));
     let mail = read_mail(reader, root.section("mail"), files, links.is_some());
     let (identity, field_overrides) = read_identity(root.section("identity"));
     let config = Config {
@@ -182,6 +186,7 @@ fn read(reader: &Reader, root: Section<'_>, given: Given<'_>) -> Config {
         auth,
         dialects,
         admin,
+        console,
         github: read_github(reader, root.section("github"), files),
         health: read_health(root.section("health"), shared_at.is_some()),
         openapi: read_openapi(root.section("openapi")),

@@ -6,6 +6,7 @@ use http::Method;
 
 use crate::canonical::method;
 
+use super::console::read_sign_in;
 use super::cors::{CorsPolicy, read_route_cors};
 use super::document::Section;
 use super::file::{DAY, Files, SECOND, narrow};
@@ -14,21 +15,30 @@ use super::page_origin::read_origins;
 use super::problem::Origin;
 use super::reader::{Located, Reader};
 use super::record::{Takes, fixed, no_items};
-use super::schemes::{check_beside, read_challenge, read_schemes};
+use super::schemes::{ChallengeScheme, check_beside, read_challenge, read_schemes};
 use super::upstream::{read_upstream, resolve_upstream};
 use super::value::nearest;
 use super::{
-    Access, Agents, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits, PathForm,
-    PathMatch, Paths, Rate, RawProtocol, Route, Tickets, Upstream, rules, warning,
+    Access, Agents, Challenged, Chosen, CredentialForwarding, HostMatch, KeyAccess, Limits,
+    PathForm, PathMatch, Paths, Rate, RawProtocol, Route, Tickets, Upstream, rules, warning,
 };
+
+/// What is settled elsewhere for all routes.
+#[derive(Clone, Copy)]
+pub(super) struct OfRoutes<'a> {
+    pub limits: &'a Limits,
+    /// The auth API's, which a route can take over.
+    pub cors: Option<&'a CorsPolicy>,
+    /// Whether there is a page to sign in on.
+    pub console: bool,
+}
 
 pub(super) fn read_routes(
     reader: &Reader,
     root: &Section<'_>,
     to: Option<String>,
-    limits: &Limits,
+    shared: OfRoutes<'_>,
     files: Files,
-    cors: Option<&CorsPolicy>,
 ) -> (Vec<Upstream>, Vec<Route>) {
     let sections = root.named_sections("upstream").into_iter();
     let mut upstreams: Vec<Upstream> =
@@ -50,7 +60,7 @@ pub(super) fn read_routes(
         let origin = section.origin();
         let scopes = (section.given_at("scopes"), section.key("keys"));
         let paths = (section.given_at("paths"), section.key("paths"));
-        let Some(route) = read_route(section, &mut upstreams, limits, cors) else {
+        let Some(route) = read_route(section, &mut upstreams, shared) else {
             continue;
         };
         if routes.iter().any(|other| is_duplicate(other, &route)) {
@@ -91,8 +101,7 @@ fn unsettled(form: PathForm, chosen: Chosen) -> Paths {
 fn read_route(
     section: Section<'_>,
     upstreams: &mut Vec<Upstream>,
-    limits: &Limits,
-    of_auth_api: Option<&CorsPolicy>,
+    OfRoutes { limits, cors: of_auth_api, console }: OfRoutes<'_>,
 ) -> Option<Route> {
     let host = read_route_host(&section);
     let (path, extent) = read_route_path(&section, limits);
@@ -125,6 +134,14 @@ fn read_route(
         Access::Authenticated { roles, scopes, keys }
     };
     check_beside(&section, schemes, &access, agents);
+    let challenged = match &challenge {
+        None => Challenged::Unwritten,
+        Some(named) if named.iter().any(|one| one.scheme == ChallengeScheme::Basic) => {
+            Challenged::WithBasic
+        }
+        Some(_) => Challenged::WithoutBasic,
+    };
+    let sign_in = read_sign_in(&section, &access, schemes, challenged, console);
     let rate = read_rate(&section);
     let timeout = section.duration("timeout", SECOND * 60, Duration::from_millis(10)..=DAY);
     let body_bytes = section.size("body_size", limits.body_bytes);
@@ -180,6 +197,7 @@ fn read_route(
         cors,
         schemes,
         challenge,
+        sign_in,
         rate,
     })
 }

@@ -107,6 +107,7 @@ fn lets_no_more_through(route: &Route, other: &Route) -> bool {
         upgrades,
         schemes: _,
         challenge: _,
+        sign_in: _,
         rate: _,
     } = route;
     lets_in_no_more(route, &route.access, other)

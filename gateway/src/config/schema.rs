@@ -39,6 +39,7 @@ pub struct Root {
     pub links: accounts::Links,
     pub mail: accounts::Mail,
     pub admin: accounts::Admin,
+    pub console: accounts::Console,
     pub health: connections::Health,
     pub limits: limits::Limits,
     pub timeouts: limits::Timeouts,

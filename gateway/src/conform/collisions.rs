@@ -8,6 +8,7 @@ use super::reply::{Precision, Reply, has_prefix, is_uuid, time};
 use super::report::{Check, Fault, ensure, unseen};
 use super::stage::{Person, Stage};
 use super::token::Token;
+use super::web::navigation;
 use super::{Statement, envelope, form, plain, status};
 
 const LOGIN_V1: &str = "/api/v1/auth/login";
@@ -268,11 +269,17 @@ pub(super) const STATEMENTS: &[Statement] = &[
                 }
                 offers(below_v1, &["Basic", "Bearer"])?;
                 offers(elsewhere, &["Basic", "Bearer"])?;
-                for (mode, offered) in
-                    [("cors", "Bearer"), ("no-cors", "Bearer"), ("navigate", "Basic")]
-                {
+                for mode in ["cors", "no-cors"] {
                     let of_browser = Call::get(&s.proxied).field("sec-fetch-mode", mode);
-                    offers(s.send(of_browser).await?, &[offered])?;
+                    offers(s.send(of_browser).await?, &["Bearer"])?;
+                }
+                // Where no page signs in, the browser's own dialog does.
+                let navigated = s.send(navigation(Call::get(&s.proxied))).await?;
+                match navigated.field("location") {
+                    Some(page) if navigated.status == 303 => {
+                        s.send(navigation(Call::get(page))).await?.status(200)?;
+                    }
+                    _ => offers(navigated, &["Basic"])?,
                 }
                 let grpc = Call::post(&s.proxied).field("content-type", "application/grpc");
                 let refused = s.send(grpc).await?;

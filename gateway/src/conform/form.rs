@@ -15,6 +15,7 @@ use super::report::{Check, Fault, differs, ensure, unseen};
 use super::socket::{Message, Socket};
 use super::stage::{Person, Stage, echoed};
 use super::token::Token;
+use super::web::{self, Visitor};
 use super::{Dialect, Statement, collisions};
 
 const REGISTER: &str = "/api/v1/auth/register";
@@ -137,8 +138,16 @@ pub(super) const STATEMENTS: &[Statement] = &[
             token.lives(s.expected.refresh_ttl)
         })
     }),
-    Statement::new("S0-13", "keys are made in the web interface", |_| {
-        Box::pin(async { unseen("what a browser shows is not judged here") })
+    Statement::new("S0-13", "keys are made in the web interface", |s| {
+        Box::pin(async move {
+            let made = key_by_hand(s).await?;
+            let path = agents_path(s);
+            let seen = s.send(Call::get(path).key(&made.key)).await?;
+            if s.agent_path.is_none() && matches!(seen.status, 403 | 404) {
+                return no_agents(path);
+            }
+            ensure(seen.status != 401, || format!("{path} refuses the key that was made"))
+        })
     }),
     Statement::new("S0-14", "a key's text is shown once", |s| {
         Box::pin(async move {
@@ -148,7 +157,19 @@ pub(super) const STATEMENTS: &[Statement] = &[
                 let text = String::from_utf8_lossy(&shown.status(200)?.body).into_owned();
                 ensure(!text.contains(&key.text), || format!("{} shows it again", shown.asked))?;
             }
-            Ok(())
+            // In the web interface too, if there is one.
+            let made = match key_by_hand(s).await {
+                Err(Fault::Unseen(_)) => return Ok(()),
+                made => made?,
+            };
+            for path in [&made.form, &made.list] {
+                let page = web::text_of(made.visitor.get(path).await?.status(200)?);
+                ensure(!page.contains(&made.key), || format!("{path} shows it again"))?;
+            }
+            // The form that made it, sent once more.
+            let again = made.visitor.press(&made.page, "Create API Key", &[]).await?;
+            let shown = web::text_of(&again);
+            ensure(!shown.contains("sk_live_"), || "the form makes a second key".to_owned())
         })
     }),
     Statement::new("S0-15", "a key belongs to one server", |s| {
@@ -339,6 +360,39 @@ fn read_key(made: Reply) -> Result<AgentKey, Fault> {
 /// One that nothing ends.
 pub(super) async fn agent_key(s: &Stage) -> Result<AgentKey, Fault> {
     read_key(s.once("agent key", make_key(s)).await?)
+}
+
+/// What a person has made in the web interface, step by step as the contract tells.
+struct MadeByHand<'a> {
+    visitor: Visitor<'a>,
+    key: String,
+    /// Where the form is, and where the server's keys are listed.
+    form: String,
+    list: String,
+    /// The page with the form.
+    page: String,
+}
+
+async fn key_by_hand(s: &Stage) -> Result<MadeByHand<'_>, Fault> {
+    let ann = s.ann().await?;
+    let name = s.fresh_name();
+    s.make("/api/admin/servers", &json!({ "name": name, "owner": ann.id })).await?;
+    let visitor = Visitor::sign_in(s, ann).await?;
+    let servers = visitor.open("/servers").await?;
+    let (_, server) = visitor.follow(&servers, &name).await?;
+    let (list, keys) = visitor.follow(&server, "API Keys").await?;
+    let (form, page) = visitor.follow(&keys, "Create API Key").await?;
+    let key_name = s.fresh_name();
+    let typed = [("name", key_name.as_str()), ("expires", "")];
+    let made = visitor.press(&page, "Create API Key", &typed).await?;
+    let shown = web::text_of(made.status(201)?);
+    let key = shown
+        .split_once("id=\"key\"")
+        .and_then(|(_, rest)| rest.split_once('>').and_then(|(_, rest)| rest.split('<').next()));
+    match key.filter(|key| key.starts_with("sk_live_")) {
+        Some(key) => Ok(MadeByHand { key: key.to_owned(), visitor, form, list, page }),
+        None => differs(format!("{}: the page shows no key", made.asked)),
+    }
 }
 
 pub(super) async fn new_key(s: &Stage) -> Result<AgentKey, Fault> {

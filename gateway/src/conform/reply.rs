@@ -67,6 +67,11 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The values of a field that may come several times.
+    pub fn fields(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok())
+    }
+
     pub fn json(&self) -> Result<Value, Fault> {
         serde_json::from_slice(&self.body)
             .map_err(|_| Fault::Differs(format!("{}: the body is not JSON", self.asked)))

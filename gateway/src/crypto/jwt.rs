@@ -72,6 +72,7 @@ struct WireIssuer<'a> {
 enum WireKind {
     Access,
     Refresh,
+    Renewal,
 }
 
 impl Hs256Signer {
@@ -111,6 +112,7 @@ impl TokenSigner for Hs256Signer {
             kind: match claims.kind {
                 TokenKind::Access => WireKind::Access,
                 TokenKind::Refresh => WireKind::Refresh,
+                TokenKind::Renewal => WireKind::Renewal,
             },
             iat: claims.issued_at,
             nbf: claims.not_before,
@@ -160,6 +162,7 @@ impl TokenSigner for Hs256Signer {
             kind: match wire.kind {
                 WireKind::Access => TokenKind::Access,
                 WireKind::Refresh => TokenKind::Refresh,
+                WireKind::Renewal => TokenKind::Renewal,
             },
             issued_at: wire.iat,
             not_before: wire.nbf,

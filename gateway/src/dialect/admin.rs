@@ -342,7 +342,7 @@ impl Dialect for Admin {
         decode(input).map(Command::Administer)
     }
 
-    fn encode(&self, outcome: Outcome, _context: Context) -> Answer {
+    fn encode(&self, outcome: Outcome, _context: Context<'_>) -> Answer {
         let Outcome::Administered(reply) = outcome else {
             return Answer::nothing();
         };

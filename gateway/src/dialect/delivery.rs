@@ -81,6 +81,19 @@ impl Delivery {
     }
 }
 
+/// The fields that carry a session which the gateway renews for so long. The access token is kept beyond its
+/// life: it tells which workspace it was for.
+#[must_use]
+pub fn of_session(
+    access: &AccessToken,
+    renewal: Option<&Secret>,
+    renewal_ttl: Seconds,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let access = cookie(ACCESS_COOKIE, access.text.expose(), renewal_ttl);
+    let renewal = renewal.map(|token| cookie(REFRESH_COOKIE, token.expose(), renewal_ttl));
+    std::iter::once(access).chain(renewal).collect()
+}
+
 /// A cookie for this whole site that scripts cannot read and other sites' pages do not
 /// send along.
 pub(super) fn cookie(name: &str, value: &str, lifetime: Seconds) -> (HeaderName, HeaderValue) {

@@ -147,7 +147,11 @@ impl Dialect for Envelope {
             }
             Operation::BeginGithub => {
                 let return_to = flow::destination(input.query)?;
-                Ok(Command::BeginGithub { callback: self.callback.clone(), return_to })
+                Ok(Command::BeginGithub {
+                    callback: self.callback.clone(),
+                    return_to,
+                    by: flow::Beginner::Contract,
+                })
             }
             Operation::FinishGithub => Ok(Command::FinishGithub {
                 callback: self.callback.clone(),
@@ -167,8 +171,8 @@ impl Dialect for Envelope {
         }
     }
 
-    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
-        let Context { now, delivery } = context;
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
+        let Context { now, delivery, .. } = context;
         match outcome {
             Outcome::Providers(providers) => {
                 let github_client_id = providers.github_client_id.as_deref();
@@ -224,7 +228,12 @@ impl Dialect for Envelope {
     }
 
     fn issuance(&self) -> Issuance {
-        Issuance { access_ttl: self.settings.access_ttl, rotate: false, shows_role: true }
+        Issuance {
+            access_ttl: self.settings.access_ttl,
+            rotate: false,
+            shows_role: true,
+            life: None,
+        }
     }
 
     fn password_rule(&self) -> PasswordRule {
@@ -236,8 +245,8 @@ impl Dialect for Envelope {
     }
 }
 
-fn signed_in(account: &Account, access: &AccessToken, context: Context) -> Answer {
-    let Context { now, delivery } = context;
+fn signed_in(account: &Account, access: &AccessToken, context: Context<'_>) -> Answer {
+    let Context { now, delivery, .. } = context;
     let (first_name, last_name) = account.name.parts();
     let user = User {
         id: envelope_user(account.id),

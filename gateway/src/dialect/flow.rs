@@ -16,14 +16,25 @@ use super::delivery::cookie;
 pub const FLOW_COOKIE: &str = "__Host-portcullis-github";
 /// Long enough to sign in at GitHub with a second factor.
 const KEPT: Seconds = Seconds(600);
-const MAX_DESTINATION_BYTES: usize = 1024;
+const MAX_DESTINATION_BYTES: usize = 2048;
 
 /// What the browser remembered.
 #[derive(Debug)]
 pub struct Kept {
     pub flow: Flow,
     pub return_to: String,
+    pub by: Beginner,
 }
+
+/// Who has sent a browser to GitHub, and takes it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginner {
+    Contract,
+    Console,
+}
+
+/// What the value of the console's flows ends with.
+const BY_CONSOLE: &str = "console";
 
 /// What it came back with (RFC 6749 4.1.2).
 #[derive(Debug)]
@@ -37,7 +48,12 @@ pub struct Returned {
 pub fn remember(kept: &Kept) -> (HeaderName, HeaderValue) {
     let Flow { state, verifier } = &kept.flow;
     let destination = URL_SAFE_NO_PAD.encode(&kept.return_to);
-    cookie(FLOW_COOKIE, &format!("{}.{}.{destination}", state.expose(), verifier.expose()), KEPT)
+    let by = match kept.by {
+        Beginner::Contract => String::new(),
+        Beginner::Console => format!(".{BY_CONSOLE}"),
+    };
+    let value = format!("{}.{}.{destination}{by}", state.expose(), verifier.expose());
+    cookie(FLOW_COOKIE, &value, KEPT)
 }
 
 #[must_use]
@@ -50,10 +66,15 @@ pub fn forget() -> (HeaderName, HeaderValue) {
 pub fn recall(cookie: &str) -> Option<Kept> {
     let mut parts = cookie.split('.');
     let (state, verifier, destination) = (parts.next()?, parts.next()?, parts.next()?);
+    let by = match parts.next() {
+        None => Beginner::Contract,
+        Some(BY_CONSOLE) => Beginner::Console,
+        Some(_) => return None,
+    };
     let whole = !state.is_empty() && !verifier.is_empty() && parts.next().is_none();
     let return_to = String::from_utf8(URL_SAFE_NO_PAD.decode(destination).ok()?).ok()?;
     let flow = Flow { state: state.into(), verifier: verifier.into() };
-    (whole && is_local(&return_to)).then_some(Kept { flow, return_to })
+    (whole && is_local(&return_to)).then_some(Kept { flow, return_to, by })
 }
 
 /// Where a browser that begins here wants to go.
@@ -97,6 +118,12 @@ fn parameters<const N: usize>(
         }
     }
     Ok(found)
+}
+
+/// The path where a browser wants to go, or the site's root where that is none of this site.
+#[must_use]
+pub fn local_or_home(path: &str) -> &str {
+    if is_local(path) { path } else { "/" }
 }
 
 /// A path that no browser takes for another site: browsers read `\` as `/`, and pass

@@ -94,7 +94,7 @@ impl Dialect for Form {
         }
     }
 
-    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
         match outcome {
             Outcome::Registered(account, pair) => {
                 let answer = self.tokens(&pair, Some(&account), true, context.delivery);
@@ -112,7 +112,7 @@ impl Dialect for Form {
 
     fn issuance(&self) -> Issuance {
         // A refresh answers no new refresh token, so the old one stays (S0-11, C6).
-        Issuance { access_ttl: self.0.access_ttl, rotate: false, shows_role: false }
+        Issuance { access_ttl: self.0.access_ttl, rotate: false, shows_role: false, life: None }
     }
 
     fn password_rule(&self) -> PasswordRule {

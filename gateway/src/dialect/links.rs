@@ -39,6 +39,8 @@ pub struct Links {
     pub prefix: String,
     /// Whether people can ask for links by mail.
     pub mail: bool,
+    /// Where people sign in, if there is a page for it.
+    pub sign_in: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -83,13 +85,18 @@ impl Dialect for Links {
         }
     }
 
-    fn encode(&self, outcome: Outcome, _context: Context) -> Answer {
+    fn encode(&self, outcome: Outcome, _context: Context<'_>) -> Answer {
         match outcome {
             Outcome::LinkShown(account, kind, link) => {
                 page(StatusCode::OK, &self.form(&account, kind, &link))
             }
             Outcome::LinkFollowed(_, kind, Presentation::Page) => {
-                page(StatusCode::OK, &format!("<p>{}</p>", followed(kind)))
+                let on = self.sign_in.as_ref();
+                let on = on.map(|path| format!("<p><a href=\"{path}\">Sign in</a></p>"));
+                page(
+                    StatusCode::OK,
+                    &format!("<p>{}</p>{}", followed(kind), on.unwrap_or_default()),
+                )
             }
             Outcome::LinkFollowed(_, kind, Presentation::Json) => {
                 Answer::ok(&DoneAnswer { done: kind.as_str() })

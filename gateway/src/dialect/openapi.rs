@@ -15,7 +15,8 @@ struct Written {
     text: &'static str,
 }
 
-fn written(contract: Contract) -> Written {
+/// `None` of what is for people.
+fn written(contract: Contract) -> Option<Written> {
     let (served_at, prefix, text) = match contract {
         Contract::Form => {
             ("/api/openapi/form.json", "/api/v1", include_str!("../openapi/form.json"))
@@ -35,16 +36,17 @@ fn written(contract: Contract) -> Written {
         Contract::Admin => {
             ("/api/openapi/admin.json", "/api/admin", include_str!("../openapi/admin.json"))
         }
+        Contract::Console => return None,
     };
-    Written { served_at, prefix, text }
+    Some(Written { served_at, prefix, text })
 }
 
 /// Where a contract's document is, wherever the contract itself is mounted, for those
 /// who may read it.
 #[must_use]
-pub fn endpoint(contract: Contract, readers: Admission) -> Endpoint {
-    let served_at = written(contract).served_at;
-    Endpoint::new(Verb::Get, served_at, Operation::Describe).fixed().admitting(readers)
+pub fn endpoint(contract: Contract, readers: Admission) -> Option<Endpoint> {
+    let served_at = written(contract)?.served_at;
+    Some(Endpoint::new(Verb::Get, served_at, Operation::Describe).fixed().admitting(readers))
 }
 
 /// The document of a contract that is mounted at `prefix`, without what `is_there`
@@ -57,8 +59,8 @@ pub fn describe(
     contract: Contract,
     prefix: &str,
     is_there: impl Fn(&Method, &str) -> bool,
-) -> Vec<u8> {
-    let written = written(contract);
+) -> Option<Vec<u8>> {
+    let written = written(contract)?;
     let mut document: Map<String, Value> =
         serde_json::from_str(written.text).expect("the documents are JSON objects");
     let mut present = Map::new();
@@ -78,5 +80,5 @@ pub fn describe(
         }
     }
     document.insert("paths".to_owned(), present.into());
-    to_json(&document)
+    Some(to_json(&document))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::{self, By};
+use crate::admin::{self, By, Owner, Request, Who};
 use crate::auth::Core;
 use crate::auth::account::Account;
 use crate::auth::error::{Entity, Error};
@@ -73,15 +73,15 @@ async fn carry_out(
             let grant = Grant { code, verifier: None, redirect: None };
             core.sign_in_with_github(grant, client, issuance, joined).await.map(signed_in)
         }
-        Command::BeginGithub { callback, return_to } => {
+        Command::BeginGithub { callback, return_to, by } => {
             let (flow, url) = core.begin_github(&callback.ok_or(Error::NotFederated)?)?;
-            Ok(Outcome::SentToGithub(url, Kept { flow, return_to }))
+            Ok(Outcome::SentToGithub(url, Kept { flow, return_to, by }))
         }
         Command::FinishGithub { callback, kept, returned } => {
             let redirect = callback.filter(|_| core.github().is_some());
             let redirect = redirect.ok_or(Error::NotFederated)?;
             let same = |kept: &Kept| core.is_same_flow(&kept.flow, &returned.state);
-            let Kept { flow, return_to } = kept.filter(same).ok_or(Error::ForeignFlow)?;
+            let Kept { flow, return_to, .. } = kept.filter(same).ok_or(Error::ForeignFlow)?;
             let code = returned.code.ok_or(Error::Federation(FederationError::CodeRefused))?;
             let grant = Grant { code, verifier: Some(flow.verifier), redirect: Some(redirect) };
             let (account, pair) = core.sign_in_with_github(grant, client, issuance, joined).await?;
@@ -93,14 +93,11 @@ async fn carry_out(
             let workspace = workspace.ok_or(Error::Unknown(Entity::Workspace))?;
             core.switch_workspace(caller()?, workspace, issuance).await.map(reissued)
         }
-        Command::Logout => {
-            core.logout(caller()?).await?;
-            Ok(Outcome::LoggedOut)
-        }
-        Command::EndSession => {
-            core.end_session(caller()?).await?;
-            Ok(Outcome::SessionEnded)
-        }
+        Command::Logout
+        | Command::EndSession
+        | Command::LogoutOfBrowser
+        | Command::EndOwnSession { .. }
+        | Command::EndOtherSessions => end(core, caller()?, &command).await,
         Command::ChangePassword { current, new } => {
             core.change_password(caller()?, current, new, rule, client.source()).await?;
             Ok(Outcome::PasswordChanged)
@@ -151,8 +148,34 @@ async fn carry_out(
         Command::Administer(request) => {
             admin::perform(core, request, By::Client).await.map(Outcome::Administered)
         }
+        Command::OwnServer(request) => {
+            let request = own_server(core, person(caller()?)?, request)?;
+            admin::perform(core, request, By::Client).await.map(Outcome::Administered)
+        }
         Command::Health => Ok(Outcome::Health(health())),
     }
+}
+
+/// What people end of their own.
+async fn end(core: &Core, caller: &Principal, command: &Command) -> Result<Outcome, Error> {
+    match command {
+        Command::EndOwnSession { session } => {
+            core.end_own_session(person(caller)?.id, *session).await?;
+        }
+        Command::EndOtherSessions => {
+            core.end_other_sessions(person(caller)?.id, caller.session()).await?;
+        }
+        Command::LogoutOfBrowser => {
+            core.end_session(caller).await?;
+            return Ok(Outcome::LoggedOut);
+        }
+        Command::EndSession => core.end_session(caller).await?,
+        _ => {
+            core.logout(caller).await?;
+            return Ok(Outcome::LoggedOut);
+        }
+    }
+    Ok(Outcome::SessionEnded)
 }
 
 /// Keys are managed by people: one that leaked must not make itself a successor.
@@ -163,7 +186,38 @@ fn person(principal: &Principal) -> Result<&Arc<Account>, Error> {
     }
 }
 
-async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<Outcome, Error> {
+/// As many servers as somebody may make who administers nothing.
+const MAX_OWN_SERVERS: usize = 100;
+
+/// What the owner of a server asks for, if it is the owner who does.
+fn own_server(core: &Core, owner: &Account, request: Request) -> Result<Request, Error> {
+    let is_own = |id: uuid::Uuid| {
+        let server = core.standing().server(ServerId(id));
+        server.is_some_and(|server| server.owner == Some(owner.id))
+    };
+    match request {
+        Request::AddServer { name, .. } => {
+            if core.standing().servers_of(owner.id).len() >= MAX_OWN_SERVERS {
+                return Err(Error::TooMany(Entity::Server));
+            }
+            Ok(Request::AddServer { name, owner: Some(Who::Id(owner.id.0)) })
+        }
+        Request::ChangeServer { id, owner: Owner::Same, .. } | Request::RemoveServer { id }
+            if is_own(id) =>
+        {
+            Ok(request)
+        }
+        _ => Err(Error::Unknown(Entity::Server)),
+    }
+}
+
+async fn create_key(
+    core: &Core,
+    owner: &Account,
+    mut wanted: KeyRequest,
+) -> Result<Outcome, Error> {
+    let lasting = wanted.lasts.map(|lasts| core.clock().now().plus(lasts));
+    wanted.expires = wanted.expires.or(lasting);
     core.check_terms(&wanted.name, &wanted.scopes, wanted.expires)?;
     let server = match wanted.server {
         Binding::None => None,

@@ -160,7 +160,7 @@ impl Dialect for Plain {
         }
     }
 
-    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
         let delivery = context.delivery;
         match outcome {
             Outcome::SignedIn(account, pair) => self.signed_in(&account, &pair, delivery),
@@ -205,7 +205,12 @@ impl Dialect for Plain {
 
     fn issuance(&self) -> Issuance {
         // A refresh answers no new refresh token, so the old one stays (S3-08, C6).
-        Issuance { access_ttl: self.settings.access_ttl, rotate: false, shows_role: false }
+        Issuance {
+            access_ttl: self.settings.access_ttl,
+            rotate: false,
+            shows_role: false,
+            life: None,
+        }
     }
 
     fn password_rule(&self) -> PasswordRule {
@@ -263,6 +268,7 @@ fn read_key_request(content_type: Option<&str>, body: &[u8]) -> Result<KeyReques
     let expires = body.optional_text("expiresAt")?;
     let expires = expires.map(|text| parse_time(&text).ok_or_else(not_a_time)).transpose()?;
     let wanted = KeyRequest {
+        lasts: None,
         name: body.optional_text("name")?.unwrap_or_default(),
         server: match body.optional_text("serverId")? {
             None => Binding::None,

@@ -117,7 +117,7 @@ impl Dialect for Status {
         }
     }
 
-    fn encode(&self, outcome: Outcome, context: Context) -> Answer {
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
         let success = "success";
         let delivery = context.delivery;
         match outcome {
@@ -146,7 +146,7 @@ impl Dialect for Status {
 
     fn issuance(&self) -> Issuance {
         let access_ttl = self.settings.access_ttl;
-        Issuance { access_ttl, rotate: self.rotate, shows_role: false }
+        Issuance { access_ttl, rotate: self.rotate, shows_role: false, life: None }
     }
 
     fn password_rule(&self) -> PasswordRule {

@@ -28,7 +28,7 @@ use crate::auth::principal::Principal;
 use crate::config::Agents;
 use crate::telemetry::access_log::Decision;
 
-use super::authenticate::{self, Presented};
+use super::authenticate::{self, Presented, Proven};
 use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::connection::{Connection, Upgrade};
@@ -158,7 +158,7 @@ impl Arrival {
         };
         let judging =
             authenticate::authenticate(&gateway.core, &gateway.throttle, &caller, presented);
-        let principal = judging.await?.ok_or(Reason::CredentialMissing)?;
+        let Proven { principal, .. } = judging.await?.ok_or(Reason::CredentialMissing)?;
         record.access.principal = Some(Arc::clone(&principal));
         authorize(&principal, &route.access)?;
         let identity = Identity::of(&principal)?;

@@ -8,6 +8,7 @@
 mod api_key;
 pub mod basic;
 mod bearer;
+mod browser;
 pub mod own;
 pub mod ticket;
 
@@ -19,8 +20,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::auth::Core;
 use crate::auth::api_key::PREFIX;
 use crate::auth::principal::Principal;
+use crate::auth::renew::Renewed;
 use crate::config::schemes::{CallerScheme, Schemes};
-use crate::dialect::delivery::ACCESS_COOKIE;
+use crate::dialect::delivery::{ACCESS_COOKIE, REFRESH_COOKIE};
 
 use super::cookie;
 use super::message::{self, Repeated};
@@ -39,12 +41,43 @@ pub enum Presented<'a> {
     /// The encoded part of `Authorization: Basic`: name and password, or an API key.
     Basic(&'a str),
     Bearer(&'a str),
-    /// An access token that a browser sent along by itself.
-    Cookie(&'a str),
+    /// What a browser sent along by itself.
+    Cookie(BrowserTokens<'a>),
     Key(&'a str),
     Ticket(&'a str),
     /// An `Authorization` that is no text, and no bearer token: it may hold a password.
     Unreadable,
+}
+
+/// The tokens that a browser holds in our cookies. One of them is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BrowserTokens<'a> {
+    pub access: Option<&'a str>,
+    /// Which renews the other.
+    pub renewal: Option<&'a str>,
+}
+
+impl<'a> BrowserTokens<'a> {
+    fn find(headers: &'a HeaderMap) -> Result<Option<Self>, Rejection> {
+        let access = cookie::find(headers, ACCESS_COOKIE)?;
+        // Of two nobody knows which one counts, so neither renews anything.
+        let renewal = cookie::find(headers, REFRESH_COOKIE).unwrap_or_default();
+        let found = access.is_some() || renewal.is_some();
+        Ok(found.then_some(Self { access, renewal }))
+    }
+}
+
+/// Who a request is from.
+pub struct Proven {
+    pub principal: Arc<Principal>,
+    /// Tokens for a browser in place of those that it came with.
+    pub renewed: Option<Arc<Renewed>>,
+}
+
+impl From<Arc<Principal>> for Proven {
+    fn from(principal: Arc<Principal>) -> Self {
+        Self { principal, renewed: None }
+    }
 }
 
 impl Presented<'_> {
@@ -79,7 +112,8 @@ impl Presented<'_> {
     #[must_use]
     pub fn token(&self) -> Option<&str> {
         match self {
-            Presented::Bearer(token) | Presented::Cookie(token) => Some(token),
+            Presented::Bearer(token) => Some(token),
+            Presented::Cookie(tokens) => tokens.access,
             _ => None,
         }
     }
@@ -175,7 +209,7 @@ fn choose<'a>(
         (None, _) => {}
     }
     let cookie = match cookies {
-        Some(headers) => cookie::find(headers, ACCESS_COOKIE)?,
+        Some(headers) => BrowserTokens::find(headers)?,
         None => None,
     };
     match (cookie, first, second) {
@@ -286,25 +320,19 @@ pub async fn authenticate(
     throttle: &Arc<Throttle>,
     caller: &Caller,
     presented: Presented<'_>,
-) -> Result<Option<Arc<Principal>>, Rejection> {
-    match presented {
-        Presented::Nothing => Ok(None),
-        Presented::Bearer(token) | Presented::Cookie(token) => {
-            bearer::check(core, throttle, caller, token).await.map(Some)
+) -> Result<Option<Proven>, Rejection> {
+    let principal = match presented {
+        Presented::Nothing => return Ok(None),
+        Presented::Cookie(tokens) => {
+            return browser::check(core, throttle, caller, tokens).await.map(Some);
         }
-        Presented::Basic(encoded) => {
-            basic::check(core, throttle, caller, encoded).await.map(|p| Some(Arc::new(p)))
-        }
-        Presented::Key(text) => {
-            api_key::check(core, throttle, caller, text).await.map(|p| Some(Arc::new(p)))
-        }
-        Presented::Ticket(text) => {
-            ticket::check(core, throttle, caller, text).await.map(|p| Some(Arc::new(p)))
-        }
-        Presented::Unreadable => basic::check(core, throttle, caller, "")
-            .await
-            .map(|principal| Some(Arc::new(principal))),
-    }
+        Presented::Bearer(token) => bearer::check(core, throttle, caller, token).await?,
+        Presented::Basic(encoded) => Arc::new(basic::check(core, throttle, caller, encoded).await?),
+        Presented::Key(text) => Arc::new(api_key::check(core, throttle, caller, text).await?),
+        Presented::Ticket(text) => Arc::new(ticket::check(core, throttle, caller, text).await?),
+        Presented::Unreadable => Arc::new(basic::check(core, throttle, caller, "").await?),
+    };
+    Ok(Some(principal.into()))
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //!
 //! [`cross_site`]: super::cross_site
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
 
-use crate::dialect::delivery::{ACCESS_COOKIE, REFRESH_COOKIE};
+use crate::auth::renew::Renewed;
+use crate::dialect::delivery::{self, ACCESS_COOKIE, REFRESH_COOKIE};
 use crate::dialect::flow::FLOW_COOKIE;
 
 use super::reason::{Reason, Rejection};
@@ -33,6 +35,60 @@ pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, R
 /// The cookies of a line. Other sites' values need not be text.
 fn pairs(line: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii)
+}
+
+/// Gives a browser the tokens that its session was renewed to, unless the response gives it
+/// others or takes them away. A 304 brings none: it changes a response that is kept.
+pub fn renew(response: &mut Response<impl Sized>, renewed: &Renewed) {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return;
+    }
+    let headers = response.headers_mut();
+    if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
+        return;
+    }
+    let Renewed { access, renewal, renewal_ttl } = renewed;
+    headers.extend(delivery::of_session(access, renewal.as_ref(), *renewal_ttl));
+    keep_from_others(headers);
+}
+
+/// Whether a `Set-Cookie` is for a cookie of ours.
+pub fn sets_ours(line: &HeaderValue) -> bool {
+    let name = line.as_bytes().split(|byte| [b'=', b';'].contains(byte)).next();
+    let name = name.unwrap_or_default().trim_ascii();
+    [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE].iter().any(|ours| ours.as_bytes() == name)
+}
+
+/// Keeps a response that brings somebody's tokens out of shared caches (RFC 9111 5.2.2.7),
+/// whatever it says, and what it says to caches of one kind alone (RFC 9213) out of it. What
+/// must not be kept at all stays so.
+fn keep_from_others(headers: &mut HeaderMap) {
+    let targeted = |name: &HeaderName| {
+        let name = name.as_str();
+        name.ends_with("-cache-control") || name == "surrogate-control"
+    };
+    let targeted: Vec<HeaderName> = headers.keys().filter(|name| targeted(name)).cloned().collect();
+    for name in targeted {
+        headers.remove(name);
+    }
+    let lines = headers.get_all(header::CACHE_CONTROL).iter();
+    let said: Vec<String> = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(|directive| String::from_utf8_lossy(directive.trim_ascii()).to_ascii_lowercase())
+        .collect();
+    if said.iter().any(|directive| directive == "no-store" || directive == "private") {
+        return;
+    }
+    // `private="a, b"` is one directive in several parts: what stands behind it is left out too.
+    let shares = |directive: &&String| {
+        ["public", "s-maxage", "private"].iter().any(|word| directive.starts_with(word))
+            || directive.contains('"')
+    };
+    let kept = said.iter().filter(|directive| !directive.is_empty() && !shares(directive));
+    let kept: Vec<&str> = kept.map(String::as_str).chain(["private"]).collect();
+    let value = HeaderValue::from_str(&kept.join(", "));
+    let value = value.unwrap_or_else(|_| HeaderValue::from_static("private"));
+    headers.insert(header::CACHE_CONTROL, value);
 }
 
 /// Removes our cookies from what goes to an upstream.

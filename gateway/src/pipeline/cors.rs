@@ -237,7 +237,8 @@ impl Applied {
     }
 }
 
-/// The auth API's, links among it. A page that may use that is not one that may administer.
+/// The auth API's, links among it. A page that may use that is not one that may administer,
+/// and the console's are for themselves.
 fn policy_of_contract(gateway: &Gateway, contract: Contract) -> Option<&Arc<Policy>> {
     match contract {
         Contract::Form
@@ -245,7 +246,7 @@ fn policy_of_contract(gateway: &Gateway, contract: Contract) -> Option<&Arc<Poli
         | Contract::Envelope
         | Contract::Plain
         | Contract::Links => gateway.cors.as_ref(),
-        Contract::Admin => None,
+        Contract::Admin | Contract::Console => None,
     }
 }
 

@@ -22,7 +22,7 @@ use super::forward::websocket;
 use super::message::{self, Repeated};
 use super::reason::{Reason, Rejection};
 
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Refuses what a foreign page may have caused. Who calls this has found that the
 /// credential is ambient, or that the body holds a secret.

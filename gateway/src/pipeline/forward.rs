@@ -116,9 +116,12 @@ impl Accepted<'_> {
     }
 
     /// Tells when the principal may no longer do what it was let do.
-    fn watch(&self, gateway: &Gateway) -> Option<PrincipalWatch> {
+    fn watch(&self, gateway: &Gateway, record: &RequestRecord) -> Option<PrincipalWatch> {
         let principal = self.principal?;
-        Some(PrincipalWatch::new(&gateway.core, principal, self.route))
+        let session = record.session.as_ref();
+        let renewable =
+            session.and_then(|session| gateway.core.renewable(principal, session.renewal.expose()));
+        Some(PrincipalWatch::new(&gateway.core, principal, self.route, renewable))
     }
 
     /// What may end a tunnel that is opened for it.
@@ -142,9 +145,15 @@ impl Accepted<'_> {
             (Agents::NotAccepted, Carries::Frames) => idle.unwrap_or(Upkeep::None),
         };
         held.extend(record.place.take());
+        let agent = self.principal.filter(|_| self.route.agents.are_accepted());
+        let agent = agent.and_then(|principal| {
+            let seen = (self.client.address, record.now());
+            gateway.connected_agents.list(principal, gateway.ids.number(), seen)
+        });
         Terms {
+            agent,
             carries,
-            watch: self.watch(gateway),
+            watch: self.watch(gateway, record),
             going_away: gateway.lifecycle.drain_started(),
             upkeep,
             held,
@@ -218,7 +227,7 @@ pub async fn forward(
     let listening = listen_for_interim(connection, &mut parts);
     let asked = Instant::now();
     // A call may stream for hours before its answer begins.
-    let mut watch = if is_grpc(&parts.headers) { accepted.watch(gateway) } else { None };
+    let mut watch = if is_grpc(&parts.headers) { accepted.watch(gateway, record) } else { None };
     let outcome = send(
         connection,
         upstream,
@@ -241,7 +250,7 @@ pub async fn forward(
     progress.note_answer();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         if watch.is_none() && is_stream(response.headers()) {
-            watch = accepted.watch(gateway);
+            watch = accepted.watch(gateway, record);
         }
         if is_event_stream(response.headers()) && !response.body().is_end_stream() {
             // Only now it is known; refused, the upstream is hung up on.

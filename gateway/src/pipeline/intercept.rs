@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::request::Parts;
-use http::{Method, Response, header};
+use http::{HeaderMap, Method, Response, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 
@@ -18,27 +18,30 @@ use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
 use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::canonical::path::{Judged, Reading};
-use crate::config::schemes::Schemes;
-use crate::dialect::delivery::REFRESH_COOKIE;
-use crate::dialect::flow::FLOW_COOKIE;
+use crate::config::schemes::{CallerScheme, Schemes};
+use crate::console;
+use crate::dialect::delivery::{ACCESS_COOKIE, Delivery, DeliveryRule, REFRESH_COOKIE};
+use crate::dialect::flow::{self, Beginner, FLOW_COOKIE};
 use crate::dialect::perform::perform;
 use crate::dialect::told_apart::{self, Chosen, Telltale};
 use crate::dialect::{
-    self, Admission, Attempt, Candidate, Command, DecodeError, Dialect, Dialects, Endpoint, Input,
-    Operation, Resolution,
+    self, Admission, Attempt, Candidate, Command, Contract, DecodeError, Dialect, Dialects,
+    Endpoint, Input, Operation, Resolution,
 };
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
-use super::authenticate::Presented;
+use super::authenticate::{self, BrowserTokens, Presented};
 use super::authorize;
 use super::body::{self, BodyError, ClientBody, RequestBody, ResponseBody};
 use super::cookie;
 use super::cors::Applied;
-use super::cross_site;
+use super::cross_site::{self, SEC_FETCH_SITE};
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
+use super::respond::challenge::Asker;
 use super::respond::own_answer;
+use super::respond::page::Visit;
 use super::throttle::Caller;
 use super::{Gateway, Origin, presented, prove};
 
@@ -96,14 +99,24 @@ pub async fn serve(
 ) -> Result<Response<ResponseBody>, Rejection> {
     record.access.decision = Decision::Own;
     record.cors = Applied::of_endpoint(gateway, candidates);
-    if candidates.iter().all(|candidate| takes_secret(&candidate.endpoint)) {
-        call.check_page(gateway)?;
+    if let Some(first) = candidates.first()
+        && candidates.iter().all(|candidate| takes_secret(&candidate.endpoint))
+    {
+        call.check_page(gateway, first.dialect.as_ref())?;
     }
-    if candidates.iter().all(|candidate| candidate.endpoint.attempt != Attempt::None) {
+    let is_form = matches!(candidates, [only] if is_console_form(&only.endpoint));
+    if !is_form && candidates.iter().all(|candidate| candidate.endpoint.attempt != Attempt::None) {
         // Before the body is read: a locked-out address is told at once.
         gateway.throttle.check(call.caller.source)?;
     }
     let (Candidate { endpoint, dialect }, principal, body) = match candidates {
+        // What was typed is shown again, whyever it is refused.
+        [only] if is_form => {
+            record.dialect = Some(Arc::clone(&only.dialect));
+            let body = collect(gateway, record, body).await?;
+            note_typed(record, only, &call, &body);
+            (only, admit(gateway, record, only, &call).await?, body)
+        }
         [only] => {
             record.dialect = Some(Arc::clone(&only.dialect));
             // Before the body is read: nobody uploads to be told 401.
@@ -124,12 +137,28 @@ pub async fn serve(
             (chosen, admit(gateway, record, chosen, &call).await?, body)
         }
     };
-    if endpoint.operation == Operation::Describe {
-        return Ok(own_answer(gateway.dialects.document(dialect.contract())));
+    match endpoint.operation {
+        Operation::Describe => {
+            return Ok(own_answer(gateway.dialects.document(dialect.contract())));
+        }
+        Operation::ConsoleSignOut => {
+            return Box::pin(sign_out(gateway, record, &call)).await;
+        }
+        Operation::ConsoleAsset | Operation::ConsolePage(_) => {
+            let page = show(gateway, record, endpoint.operation, &call, principal);
+            return Box::pin(page).await;
+        }
+        _ => {}
     }
     record.ends_flow = endpoint.operation == Operation::FinishGithub;
     let flow_cookie =
         if record.ends_flow { cookie::find(&call.parts.headers, FLOW_COOKIE)? } else { None };
+    // Whoever has sent the browser to GitHub takes it back.
+    let began = flow_cookie.and_then(flow::recall).map(|kept| kept.by);
+    let console = gateway.console.as_ref().filter(|_| began == Some(Beginner::Console));
+    let console = console.map(|console| Arc::clone(console) as Arc<dyn Dialect>);
+    let dialect = console.as_ref().unwrap_or(dialect);
+    record.dialect = Some(Arc::clone(dialect));
     let input = Input {
         content_type: content_type(call.parts),
         body: &body,
@@ -143,9 +172,20 @@ pub async fn serve(
         DecodeError::MediaType => Reason::MediaType,
         DecodeError::Malformed(words) => Reason::BodyMalformed(words),
     })?;
+    // Else its session would be renewed, and who has signed out be signed in again.
+    let command = match command {
+        Command::Logout if record.by_cookie && record.session.is_some() => Command::LogoutOfBrowser,
+        command => command,
+    };
     let outcome =
         carry_out(gateway, (endpoint, dialect), command, &call, principal.as_ref()).await?;
-    let delivery = dialect.delivery().choose(|| {
+    if begins_session(&outcome) && dialect.contract() == Contract::Console {
+        // The browser has one session, and keeps no other behind it.
+        end_replaced(gateway, &call).await;
+    }
+    let delivery =
+        if record.by_cookie { DeliveryRule::Always(Delivery::Cookie) } else { dialect.delivery() };
+    let delivery = delivery.choose(|| {
         // Whoever asks: a script must not read what a cookie kept from it, and the browser
         // must not keep a token that is spent. GitHub sends a browser back by a redirect,
         // which is a foreign page's.
@@ -153,8 +193,133 @@ pub async fn serve(
             || record.ends_flow
             || cross_site::is_own_page(&call.parts.headers, call.origin)
     });
-    let context = dialect::Context { now: gateway.core.clock().now(), delivery };
-    Ok(own_answer(dialect.encode(outcome, context)))
+    let (now, operation) = (gateway.core.clock().now(), endpoint.operation);
+    let typed = record.typed.as_deref();
+    let context = dialect::Context { now, delivery, operation, typed };
+    let forgets = record.by_cookie && record.signs_out;
+    let mut response = own_answer(dialect.encode(outcome, context));
+    if forgets && !response.headers().get_all(header::SET_COOKIE).iter().any(cookie::sets_ours) {
+        response.headers_mut().extend(Delivery::Cookie.forget());
+    }
+    Ok(response)
+}
+
+fn begins_session(outcome: &dialect::Outcome) -> bool {
+    use dialect::Outcome::{BackFromGithub, Registered, SignedIn};
+    matches!(outcome, SignedIn(..) | Registered(..) | BackFromGithub(..))
+}
+
+/// Our tokens that came in cookies, whatever they are good for.
+fn tokens_of<'a>(call: &Call<'a>) -> Vec<&'a str> {
+    let found = [REFRESH_COOKIE, ACCESS_COOKIE].map(|name| cookie::find(&call.parts.headers, name));
+    found.into_iter().filter_map(|found| found.ok().flatten()).collect()
+}
+
+/// Ends the session that a browser had before it began another.
+async fn end_replaced(gateway: &Gateway, call: &Call<'_>) {
+    let tokens = tokens_of(call);
+    if let Err(error) = gateway.core.end_named(&tokens).await {
+        tracing::warn!(%error, "a browser's former session goes on");
+    }
+}
+
+/// Ends the session that the browser's cookies name: whatever else it sent, and whether or not
+/// the session is good still.
+async fn sign_out(
+    gateway: &Gateway,
+    record: &mut RequestRecord,
+    call: &Call<'_>,
+) -> Result<Response<ResponseBody>, Rejection> {
+    let console = gateway.console.as_ref().ok_or(Reason::RouteUnknown)?;
+    record.signs_out = true;
+    record.by_cookie = true;
+    let ended = gateway.core.end_named(&tokens_of(call)).await;
+    let (outcome, reason, account) = match &ended {
+        Ok(None) => return Ok(own_answer(console.signed_out())),
+        Ok(Some(account)) => (Outcome::Success, "ok", Some(*account)),
+        Err(error) => (
+            outcome_of(error),
+            Rejection::from_core(error.clone(), Tried::RefreshToken).reason.code(),
+            None,
+        ),
+    };
+    gateway.sink.audit(AuditRecord {
+        at: gateway.core.clock().now(),
+        event: Event::Logout,
+        outcome,
+        reason,
+        account: account.and_then(|account| gateway.core.standing().account(account)),
+        actor: Actor::Client {
+            address: call.caller.client,
+            request_id: Arc::clone(&call.caller.request_id),
+            credential: Some(Scheme::Bearer.as_str()),
+            session: None,
+            acting: None,
+        },
+        detail: None,
+    });
+    match ended {
+        Ok(_) => Ok(own_answer(console.signed_out())),
+        Err(error) => Err(Rejection::from_core(error, Tried::RefreshToken)),
+    }
+}
+
+fn is_console_form(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.operation, Operation::Console(_))
+}
+
+fn note_typed(record: &mut RequestRecord, candidate: &Candidate, call: &Call<'_>, body: &[u8]) {
+    let input = Input { body, parameters: &call.parameters, ..Input::default() };
+    let typed = candidate.dialect.typed(candidate.endpoint.operation, &input);
+    record.typed = typed.map(Box::new);
+}
+
+/// A page of the console, or a file of its pages.
+async fn show(
+    gateway: &Arc<Gateway>,
+    record: &mut RequestRecord,
+    operation: Operation,
+    call: &Call<'_>,
+    principal: Option<Arc<Principal>>,
+) -> Result<Response<ResponseBody>, Rejection> {
+    let console = gateway.console.as_ref().ok_or(Reason::RouteUnknown)?;
+    let Operation::ConsolePage(row) = operation else {
+        return Ok(own_answer(console.asset(&call.parameters).ok_or(Reason::RouteUnknown)?));
+    };
+    let headers = &call.parts.headers;
+    let principal = match principal {
+        Some(principal) => Some(principal),
+        // Who has a session is known on pages for everybody too; who has none, or no good one,
+        // is told so by the page that it wants.
+        None => recognize(gateway, headers).await,
+    };
+    let visit = Visit::of(&call.parts.method, headers);
+    let asked = console::Asked {
+        core: &gateway.core,
+        observed: gateway.as_ref(),
+        principal: principal.as_deref(),
+        query: call.parts.uri.query(),
+        parameters: &call.parameters,
+        keeps_cookies: visit.keeps_cookies(record),
+        basic: visit.basic,
+        from_here: headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin"),
+    };
+    let shown = console.show(row, asked).await;
+    let answer =
+        shown.map_err(|error| Rejection::from_core(error, Tried::Credential(Scheme::Bearer)))?;
+    Ok(own_answer(answer))
+}
+
+/// Who has a session. Nobody is asked, so nothing counts as an attempt.
+async fn recognize(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<Principal>> {
+    let cookies = Schemes::from_iter([CallerScheme::Cookie]);
+    let found = authenticate::presented(gateway.core.as_ref(), headers, cookies, None).ok()?;
+    let Presented::Cookie(BrowserTokens { access, renewal }) = found.presented else { return None };
+    if let Some(known) = access.and_then(|token| gateway.core.verify_access(token).ok()) {
+        return Some(known);
+    }
+    let renewed = gateway.core.renew(renewal?, access).await;
+    renewed.ok().map(|(principal, _)| principal)
 }
 
 /// Who calls an endpoint, if it has to be known.
@@ -167,7 +332,7 @@ async fn admit(
     let endpoint = &candidate.endpoint;
     if takes_secret(endpoint) {
         // Before the throttle is asked: a foreign page costs its visitor no attempt.
-        call.check_page(gateway)?;
+        call.check_page(gateway, candidate.dialect.as_ref())?;
     }
     if endpoint.attempt != Attempt::None {
         gateway.throttle.check(call.caller.source)?;
@@ -184,7 +349,7 @@ async fn admit(
     }
     let presented = presented(gateway, record, &call.parts.headers, Schemes::ALL, None)?;
     if presented.is_ambient() {
-        call.check_page(gateway)?;
+        call.check_page(gateway, candidate.dialect.as_ref())?;
     }
     let is_token =
         matches!(presented, Presented::Nothing | Presented::Bearer(_) | Presented::Cookie(_));
@@ -203,6 +368,10 @@ async fn admit(
         Err(rejection) => return Err(rejection),
     };
     authorize::own_endpoint(&principal)?;
+    if candidate.dialect.contract() == Contract::Console && principal.key().is_some() {
+        // Its pages tell of people what keys are not told elsewhere either.
+        return Err(Reason::NotForKeys.into());
+    }
     if endpoint.admission == Admission::Administrator {
         authorize::administrator(&principal)?;
     }
@@ -275,8 +444,19 @@ fn takes_secret(endpoint: &Endpoint) -> bool {
 }
 
 impl Call<'_> {
-    fn check_page(&self, gateway: &Gateway) -> Result<(), Rejection> {
-        cross_site::check(self.parts, self.origin, &gateway.origins)
+    /// The console's forms come from pages of its own origin, whichever others may act
+    /// elsewhere, and from somebody at a window: no script sends them, and reads what comes.
+    fn check_page(&self, gateway: &Gateway, dialect: &dyn Dialect) -> Result<(), Rejection> {
+        if dialect.contract() != Contract::Console {
+            return cross_site::check(self.parts, self.origin, &gateway.origins);
+        }
+        cross_site::check(self.parts, self.origin, &[])?;
+        let is_safe = [Method::GET, Method::HEAD].contains(&self.parts.method);
+        let visit = Visit::of(&self.parts.method, &self.parts.headers);
+        if !is_safe && visit.by == Asker::Page {
+            return Err(Reason::CrossSite.because("a script or a frame, and no window"));
+        }
+        Ok(())
     }
 
     /// As a session that it opens remembers it.
@@ -408,7 +588,7 @@ impl Entry {
         principal: Option<&Arc<Principal>>,
     ) -> Vec<Self> {
         let (changes, credential, acting) = match command {
-            Command::Administer(request) => {
+            Command::Administer(request) | Command::OwnServer(request) => {
                 let acting = principal.map(|principal| Arc::clone(&principal.account));
                 (Change::of(&gateway.core, request).await, None, acting)
             }
@@ -493,7 +673,12 @@ fn change_of(
         }
         Command::Reissue => (Event::Refresh, own(), None),
         Command::SwitchWorkspace { .. } => (Event::WorkspaceSwitch, own(), None),
-        Command::Logout | Command::EndSession => (Event::Logout, own(), None),
+        Command::Logout | Command::LogoutOfBrowser | Command::EndSession => {
+            (Event::Logout, own(), None)
+        }
+        Command::EndOwnSession { .. } | Command::EndOtherSessions => {
+            (Event::SessionEnd, own(), None)
+        }
         Command::ChangePassword { .. } => (Event::PasswordChange, own(), None),
         Command::IssueTicket => (Event::WsToken, own(), None),
         Command::CreateKey(_) => (Event::KeyCreate, own(), None),
@@ -512,6 +697,7 @@ fn change_of(
         | Command::SendPasswordLink { .. }
         | Command::SendAddressLink
         | Command::Administer(_)
+        | Command::OwnServer(_)
         | Command::Health => return None,
     };
     let detail = detail_of(command);
@@ -524,6 +710,8 @@ fn detail_of(command: &Command) -> Option<String> {
         Command::DeleteKey { key: Some(key) } | Command::RotateKey { key: Some(key), .. } => {
             Some(format!("key {}", key.0))
         }
+        Command::EndOwnSession { session } => Some(format!("session {}", session.0)),
+        Command::EndOtherSessions => Some("all others".to_owned()),
         Command::SwitchWorkspace { workspace: Some(workspace) } => {
             Some(format!("workspace {}", workspace.0))
         }

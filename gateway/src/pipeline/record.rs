@@ -8,8 +8,10 @@ use http::{HeaderMap, Method, StatusCode, header};
 
 use crate::auth::ports::Clock;
 use crate::auth::principal::Principal;
+use crate::auth::renew::Renewed;
+use crate::auth::secret::Secret;
 use crate::auth::time::Timestamp;
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Typed};
 use crate::telemetry::access_log::{AccessRecord, Agent, Decision};
 use crate::telemetry::log::Style;
 use crate::telemetry::sink::Sink;
@@ -21,6 +23,15 @@ use super::cors::Applied;
 use super::forward::headers;
 use super::route::Route;
 use super::slots::Place;
+
+/// A session that the gateway renews.
+#[derive(Debug)]
+pub struct BrowserSession {
+    /// The token by which it is renewed.
+    pub renewal: Secret,
+    /// What the browser gets in place of the tokens that it came with.
+    pub renewed: Option<Arc<Renewed>>,
+}
 
 /// One request's entry. Dropped before it is completed, it counts as a reset.
 pub struct RequestRecord {
@@ -38,6 +49,12 @@ pub struct RequestRecord {
     /// A token came in a cookie of ours, to one of our endpoints: what answers it goes the
     /// same way.
     pub by_cookie: bool,
+    /// What a form of the console brought.
+    pub typed: Option<Box<Typed>>,
+    /// By which the client came, as far as that is known: `http` or `https`.
+    pub scheme: &'static str,
+    /// The session of a browser that came with cookies.
+    pub session: Option<Box<BrowserSession>>,
     /// Which pages of other origins may read the answer.
     pub cors: Applied,
     pub body: Option<Arc<BodyProgress>>,
@@ -103,6 +120,9 @@ impl RequestRecord {
             ends_flow: false,
             signs_out: false,
             by_cookie: false,
+            typed: None,
+            scheme: connection.scheme(),
+            session: None,
             cors: Applied::Unknown,
             body: None,
             place: None,

@@ -5,6 +5,7 @@
 //! log. Nothing a client sent is repeated to it.
 
 pub mod challenge;
+pub mod page;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
@@ -12,7 +13,7 @@ use http::{HeaderMap, Response, StatusCode};
 use crate::auth::error::{Entity, Name, Refusal as AuthRefusal};
 use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
-use crate::dialect::{Answer, ClientError, Dialect, links};
+use crate::dialect::{Answer, ClientError, Contract, Dialect};
 
 use super::Gateway;
 use super::admit::retry_seconds;
@@ -20,8 +21,10 @@ use super::body::ResponseBody;
 use super::connection::{Connection, Protocol};
 use super::grpc;
 use super::reason::{FramingFault, Reason, Rejection};
+use super::record::RequestRecord;
 
-use challenge::Asker;
+use challenge::Challenged;
+use page::Visit;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -36,18 +39,36 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 pub enum Shape<'a> {
     Dialect(Option<&'a dyn Dialect>),
     /// For a person with a browser.
-    Page,
+    Page(&'a RequestRecord),
     /// Without a body, and the outcome in fields.
     Grpc(grpc::Form),
 }
 
-/// By whom, and for what, a request that is refused was.
+/// By whom, and in which form an answer is wanted to, a request that is refused was.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
-    pub by: Asker,
-    /// The route's place among the configured ones, if it had come so far.
-    pub route: Option<usize>,
-    pub path: &'a str,
+    pub visit: &'a Visit,
+    /// Whether it is a page that is wanted, of what has pages.
+    pub wants_page: bool,
+    pub grpc: Option<grpc::Form>,
+}
+
+impl Asked<'_> {
+    fn shape<'s>(&self, gateway: &'s Gateway, record: &'s RequestRecord) -> Shape<'s> {
+        if let Some(form) = self.grpc {
+            return Shape::Grpc(form);
+        }
+        let path = record.access.target.path();
+        let dialect = record.dialect.as_ref().or_else(|| gateway.dialects.shape(path));
+        // Of the contracts' own paths every refusal has the contract's form.
+        let owner = record.dialect.as_ref().map(|dialect| dialect.contract());
+        let is_page = match owner.or_else(|| gateway.dialects.owner(path)) {
+            None | Some(Contract::Console) => self.visit.by.is_person(),
+            Some(Contract::Links) => self.wants_page,
+            Some(_) => false,
+        };
+        if is_page { Shape::Page(record) } else { Shape::Dialect(dialect.map(AsRef::as_ref)) }
+    }
 }
 
 /// What becomes of the connection after the answer.
@@ -417,15 +438,23 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 pub fn reject(
     gateway: &Gateway,
     connection: &Connection,
-    shape: Shape<'_>,
+    record: &RequestRecord,
     rejection: &Rejection,
     asked: Asked<'_>,
 ) -> Response<ResponseBody> {
     let refusal = refusal(&rejection.reason);
     let message = message(&rejection.reason, &refusal);
-    let mut response = match shape {
+    if let Some(way) = page::lead_to_sign_in(gateway, record, asked.visit, &rejection.reason) {
+        return own_answer(way);
+    }
+    let mut response = match asked.shape(gateway, record) {
         Shape::Grpc(form) => grpc_answer(form, refusal.status, message),
-        Shape::Page => own_answer(links::refusal_page(refusal.status, message)),
+        Shape::Page(record) => own_answer(page::refuse(
+            gateway,
+            record,
+            (refusal.status, refusal.code, message),
+            wait(&rejection.reason),
+        )),
         Shape::Dialect(dialect) => {
             let body = dialect.map_or_else(Vec::new, |dialect| {
                 dialect.refusal(&ClientError {
@@ -439,7 +468,8 @@ pub fn reject(
             own_answer(Answer { status: refusal.status, body, fields: Vec::new() })
         }
     };
-    add_fields(gateway, &rejection.reason, refusal.status, asked, response.headers_mut());
+    let headers = response.headers_mut();
+    add_fields(gateway, &rejection.reason, (record, asked.visit, refusal.status), headers);
     if refusal.fate == Fate::Close && connection.protocol == Protocol::Http1 {
         close(response.headers_mut());
     }
@@ -464,7 +494,7 @@ fn message<'a>(reason: &'a Reason, refusal: &Refusal) -> &'a str {
     }
 }
 
-/// An answer of the gateway itself: JSON, never cached.
+/// An answer of the gateway itself: JSON, and never cached, unless it says otherwise.
 #[must_use]
 pub fn own_answer(answer: Answer) -> Response<ResponseBody> {
     let typed = !answer.body.is_empty();
@@ -477,7 +507,7 @@ pub fn own_answer(answer: Answer) -> Response<ResponseBody> {
     if typed && !headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -508,8 +538,7 @@ fn grpc_answer(form: grpc::Form, status: StatusCode, message: &str) -> Response<
 fn add_fields(
     gateway: &Gateway,
     reason: &Reason,
-    status: StatusCode,
-    asked: Asked<'_>,
+    (record, visit, status): (&RequestRecord, &Visit, StatusCode),
     headers: &mut HeaderMap,
 ) {
     match reason {
@@ -530,8 +559,20 @@ fn add_fields(
         other => add_way_out(other, headers),
     }
     if status == StatusCode::UNAUTHORIZED {
-        let token_refused = matches!(reason, Reason::CredentialRefused(Scheme::Bearer, _));
-        gateway.challenges.add(headers, asked.by, (asked.route, asked.path), token_refused);
+        let refused = match reason {
+            Reason::CredentialRefused(Scheme::Bearer, _) => challenge::Refused::Token,
+            _ => challenge::Refused::Other,
+        };
+        let challenged = Challenged {
+            asker: visit.by,
+            route: record.route,
+            path: record.access.target.path(),
+            refused,
+            by_basic: visit.basic,
+            has_page: page::is_console(record),
+            keeps_cookies: visit.keeps_cookies(record),
+        };
+        gateway.challenges.add(headers, challenged);
     }
 }
 
@@ -567,6 +608,21 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
+    }
+}
+
+/// For how many seconds it is of no use to try again, where that is known.
+fn wait(reason: &Reason) -> Option<u64> {
+    match reason {
+        Reason::RateLimited { retry_after, .. }
+        | Reason::LockedOut { retry_after }
+        | Reason::RegistrationsOverLimit { retry_after }
+        | Reason::UserAttemptsQueued { retry_after } => Some(retry_seconds(*retry_after)),
+        _ => {
+            let mut headers = HeaderMap::new();
+            add_way_out(reason, &mut headers);
+            headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()
+        }
     }
 }
 

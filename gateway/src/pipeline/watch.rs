@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::auth::Core;
 use crate::auth::principal::Principal;
+use crate::auth::renew::Renewable;
 use crate::auth::time::Timestamp;
 
 use super::authorize::authorize_account;
@@ -22,9 +23,18 @@ pub struct PrincipalWatch {
 
 impl PrincipalWatch {
     #[must_use]
-    pub fn new(core: &Arc<Core>, principal: &Arc<Principal>, route: &Arc<Route>) -> Self {
-        let (core, principal, route) = (Arc::clone(core), Arc::clone(principal), Arc::clone(route));
-        Self { ended: Box::pin(until_ended(core, principal, route)) }
+    pub fn new(
+        core: &Arc<Core>,
+        principal: &Arc<Principal>,
+        route: &Arc<Route>,
+        renewable: Option<Renewable>,
+    ) -> Self {
+        let (core, route) = (Arc::clone(core), Arc::clone(route));
+        let principal = match renewable {
+            Some(Renewable { until, .. }) => Arc::new(principal.until(until)),
+            None => Arc::clone(principal),
+        };
+        Self { ended: Box::pin(until_ended(core, principal, route, renewable)) }
     }
 
     /// Polls once; also arranges to be woken.
@@ -38,12 +48,23 @@ impl PrincipalWatch {
     }
 }
 
-async fn until_ended(core: Arc<Core>, principal: Arc<Principal>, route: Arc<Route>) -> Rejection {
+async fn until_ended(
+    core: Arc<Core>,
+    mut principal: Arc<Principal>,
+    route: Arc<Route>,
+    mut renewable: Option<Renewable>,
+) -> Rejection {
     let subscription = core.standing().subscribe(&principal);
     loop {
         // Before judging: what changes while it is judged is heard of.
         let changed = subscription.changed();
         let now = core.clock().now();
+        if let Some(renewable) = &mut renewable
+            && renewable.until <= now
+        {
+            renewable.until = core.renewed_until(&principal, *renewable).await;
+            principal = Arc::new(principal.until(renewable.until));
+        }
         if let Err(rejection) = judge(&core, &principal, &route, now) {
             return rejection;
         }

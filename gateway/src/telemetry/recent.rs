@@ -42,6 +42,17 @@ impl Recent {
         let line = lines.find(|line| memchr::memmem::find(line, member.as_bytes()).is_some())?;
         serde_json::from_slice(line).ok()
     }
+
+    /// The latest of them that read, the newest first.
+    #[must_use]
+    pub fn latest(&self, most: usize) -> Vec<serde_json::Value> {
+        let lines: Vec<Box<[u8]>> = {
+            let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            held.lines.iter().rev().take(most).cloned().collect()
+        };
+        // Read without the lock: the log's thread waits for it.
+        lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
 }
 
 #[cfg(test)]

@@ -52,8 +52,11 @@ fn refused(gateway: &Gateway) -> Vec<Value> {
 async fn a_page_of_many_parts_comes_whole_under_the_default_limit() {
     let app = laboratory().await;
     // Chromium comes by itself, and not through a proxy.
-    let gateway =
-        Gateway::start(&format!("[client]\ntrusted_proxies = []\n{}", app.routes())).await;
+    let gateway = Gateway::start(&format!(
+        "console.enabled = false\n[client]\ntrusted_proxies = []\n{}",
+        app.routes()
+    ))
+    .await;
     let own =
         url(&gateway, "https").replace("//", &format!("//{ADMIN}:correct%20horse%20battery@"));
     let _browser = Browser::at(&format!("{own}/start"));

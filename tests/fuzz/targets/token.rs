@@ -63,6 +63,7 @@ impl Bench {
             audience: "portcullis".to_owned(),
             refresh_ttl: week,
             refresh_grace: Seconds(60),
+            renewed_access_ttl: Seconds(900),
             ticket_ttl: Seconds(120),
             clock_skew: Seconds(0),
             registration: Registering::Closed,
@@ -94,7 +95,8 @@ impl Bench {
         );
         let pair = runtime.block_on(async {
             core.store().create_account(account(hash)).await.expect("an empty store");
-            let issuance = Issuance { access_ttl: Seconds(60), rotate: true, shows_role: true };
+            let issuance =
+                Issuance { access_ttl: Seconds(60), rotate: true, shows_role: true, life: None };
             core.login("ann", &"correct horse".into(), &client(), issuance)
                 .await
                 .expect("the password")
@@ -194,6 +196,7 @@ fn check_signed(bench: &Bench, header: &[u8], payload: &[u8]) {
     let kind = match claims.kind {
         TokenKind::Access => "access",
         TokenKind::Refresh => "refresh",
+        TokenKind::Renewal => "renewal",
     };
     assert_eq!(kind, text("type"));
 

@@ -7,7 +7,8 @@ use super::*;
 #[tokio::test]
 async fn a_principal_knows_by_which_credential_it_was_proven() {
     let core = Bench::new().await.core;
-    let issuance = Issuance { access_ttl: Seconds(60), rotate: true, shows_role: false };
+    let issuance =
+        Issuance { access_ttl: Seconds(60), rotate: true, shows_role: false, life: None };
     let (_, pair) = core.login("ann", &PASSWORD.into(), &CLIENT, issuance).await.unwrap();
     let by_token = core.verify_access(pair.access.text.expose()).unwrap();
     let by_password = core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();

@@ -182,6 +182,33 @@ pub struct Mail {
     pub roots: String,
 }
 
+/// The pages by which people sign in, look after their sessions, servers and keys, and administer the gateway.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, inline)]
+pub struct Console {
+    /// `false` leaves its paths to the routes; browsers are asked for a password in their own dialog then.
+    pub enabled: bool,
+    /// What its paths begin with.
+    pub prefix: String,
+    /// A browser's session ends when it has made no request for this long, or at most one `access_ttl` later.
+    pub session_idle: Length,
+    /// A browser's session ends after this time, however it is used.
+    pub session_absolute: Length,
+    /// Lifetime of the access tokens in cookies; the gateway renews them while the session lives.
+    pub access_ttl: Length,
+    /// Who makes servers on its pages: `"admins"`, or `"everybody"` who is signed in, as their owner.
+    pub server_creation: String,
+    /// TOML file with texts in place of the console's own; `portcullis config texts` prints these.
+    #[schemars(extend("examples" = ["texts.toml"]))]
+    pub texts: String,
+    /// Image in place of the console's own, SVG or PNG, at most 256 KiB.
+    #[schemars(extend("examples" = ["logo.svg"]))]
+    pub logo: String,
+    /// CSS file that follows the console's own style, at most 256 KiB: `:root { --accent: #06c }`.
+    #[schemars(extend("examples" = ["console.css"]))]
+    pub style: String,
+}
+
 /// The admin API.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]

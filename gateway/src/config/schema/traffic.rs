@@ -142,6 +142,10 @@ pub struct Route {
     /// `'Bearer realm="https://auth.example.com/token"'`, each of a scheme that the route accepts.
     #[schemars(extend("x-default" = "what fits the caller, see [What a 401 asks for](#what-a-401-asks-for)", "examples" = [["basic"]]))]
     pub challenge: Vec<String>,
+    /// What a browser's navigation without a good credential gets: `"page"`, the console's sign-in and the way back; `"basic"`, the browser's
+    /// own dialog; `"none"`, a page that says so. See [Browsers](#browsers).
+    #[schemars(extend("x-default" = "`\"basic\"` if `challenge` names it, else `\"page\"` where cookies are taken, else `\"basic\"` where that is, else `\"none\"`"))]
+    pub sign_in: String,
     /// Pass `Authorization`, `X-API-Key` and the gateway's cookies on to the upstream, the gateway's own credentials too.
     pub forward_credential: bool,
     /// A WebSocket upgrade may bring a ticket as `?token=`. On such a route the parameter is the gateway's: it is never forwarded, and a

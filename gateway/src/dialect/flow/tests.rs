@@ -2,7 +2,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{
-    DecodeError, FLOW_COOKIE, Kept, MAX_DESTINATION_BYTES, destination, recall, remember, returned,
+    Beginner, DecodeError, FLOW_COOKIE, Kept, MAX_DESTINATION_BYTES, destination, recall, remember,
+    returned,
 };
 use crate::auth::federation::Flow;
 
@@ -61,15 +62,16 @@ fn a_browser_is_told_to_go_on_to_paths_of_this_site_only() {
 
 #[test]
 fn a_cookie_brings_back_what_was_remembered() {
-    for path in of_this_site() {
+    let begun = |path| [(Beginner::Contract, path), (Beginner::Console, path)];
+    for (by, path) in of_this_site().iter().flat_map(begun) {
         let flow = Flow { state: "state".into(), verifier: "verifier".into() };
-        let (_, value) = remember(&Kept { flow, return_to: path.clone() });
+        let (_, value) = remember(&Kept { flow, return_to: path.clone(), by });
         let text = value.to_str().expect("it is visible ASCII");
         let value = text.strip_prefix(FLOW_COOKIE).and_then(|rest| rest.strip_prefix('='));
         let value = value.and_then(|rest| rest.split(';').next()).expect("a cookie");
         let kept = recall(value).expect("it is one of ours");
         assert_eq!((kept.flow.state.expose(), kept.flow.verifier.expose()), ("state", "verifier"));
-        assert_eq!(kept.return_to, path);
+        assert_eq!((kept.by, &kept.return_to), (by, path));
     }
 }
 

@@ -9,17 +9,18 @@ use crate::auth::account::{Account, AccountId, Username};
 use crate::auth::link::LinkKind;
 use crate::auth::time::Timestamp;
 use crate::dialect::delivery::Delivery;
+use crate::dialect::tests::context;
 use crate::dialect::{
     Answer, Command, Context, DecodeError, Dialect, Input, Operation, Outcome, Presentation,
 };
 
-const CONTEXT: Context = Context { now: Timestamp(0), delivery: Delivery::Body };
+const CONTEXT: Context<'_> = context(Delivery::Body);
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
 fn links() -> Links {
-    Links { prefix: "/api/links".to_owned(), mail: true }
+    Links { prefix: "/api/links".to_owned(), mail: true, sign_in: None }
 }
 
 fn ann() -> Arc<Account> {

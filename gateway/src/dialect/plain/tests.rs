@@ -8,14 +8,14 @@ use crate::auth::server::ServerId;
 use crate::auth::time::Timestamp;
 use crate::dialect::delivery::Delivery;
 use crate::dialect::notation::plain_key;
-use crate::dialect::tests::settings;
+use crate::dialect::tests::{context, settings};
 use crate::dialect::{
     Binding, ClientError, Command, Context, DecodeError, Dialect, Input, KeyRequest, Operation,
     Outcome,
 };
 
 const ID: &str = "01980000-0000-7000-8000-000000000001";
-const CONTEXT: Context = Context { now: Timestamp(0), delivery: Delivery::Body };
+const CONTEXT: Context<'_> = context(Delivery::Body);
 
 fn plain(reveal_unknown_user: bool) -> Plain {
     Plain::new(settings("/api/v1"), true, reveal_unknown_user)
@@ -71,6 +71,7 @@ fn a_key_is_what_was_asked_for() {
         "expiresAt": "2026-03-05T12:00:00Z",
     });
     let all = KeyRequest {
+        lasts: None,
         name: "ci".to_owned(),
         server: Binding::Server(server),
         scopes: vec!["read".to_owned(), "admin".to_owned()],

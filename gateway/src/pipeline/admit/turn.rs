@@ -174,8 +174,9 @@ fn judge(
     // As they would be refused then: a lock-out is for passwords and keys.
     let may_try = || gateway.throttle.check(Source::of(client.address)).is_ok();
     match presented {
-        Presented::Bearer(token) | Presented::Cookie(token) => {
-            core.verify_access(token).ok().map(|principal| principal.account_id())
+        Presented::Bearer(_) | Presented::Cookie(_) => {
+            let principal = core.verify_access(presented.token()?).ok()?;
+            Some(principal.account_id())
         }
         Presented::Key(text) => may_try().then(|| of_key(text))?,
         Presented::Basic(encoded) => {

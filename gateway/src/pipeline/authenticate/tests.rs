@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::own::Own;
 use super::ticket::split_query;
-use super::{Fate, Fields, Found, Presented, Reason, basic, presented};
+use super::{BrowserTokens, Fate, Fields, Found, Presented, Reason, basic, presented};
 use crate::auth::api_key::LENGTH;
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::dialect::delivery::ACCESS_COOKIE;
@@ -20,6 +20,9 @@ impl Own for Ours {
         text.len() == LENGTH && text.starts_with("sk_live_") && text.ends_with("own")
     }
 }
+
+/// What the cookie of these tests brings.
+const OWN: BrowserTokens<'_> = BrowserTokens { access: Some("own"), renewal: None };
 
 fn key() -> String {
     format!("sk_live_{:0>width$}", "own", width = LENGTH - 8)
@@ -97,10 +100,10 @@ fn what_cannot_be_ours_is_the_applications_beside_what_can() {
         (&[(a, "Bearer sk_live_x"), sonarr], Presented::Key("sk_live_x"), "k"),
         (&[(a, "Bearer theirs"), (k, "sk_live_x")], Presented::Key("sk_live_x"), "a"),
         (&[(a, "Digest x"), (k, "sk_live_x")], Presented::Key("sk_live_x"), "a"),
-        (&[(a, "Bearer theirs"), (c, &cookie)], Presented::Cookie("own"), "a"),
-        (&[sonarr, (c, &cookie)], Presented::Cookie("own"), "k"),
-        (&[(a, "Bearer theirs"), sonarr, (c, &cookie)], Presented::Cookie("own"), "ak"),
-        (&[(a, "Digest x"), (c, &cookie)], Presented::Cookie("own"), "a"),
+        (&[(a, "Bearer theirs"), (c, &cookie)], Presented::Cookie(OWN), "a"),
+        (&[sonarr, (c, &cookie)], Presented::Cookie(OWN), "k"),
+        (&[(a, "Bearer theirs"), sonarr, (c, &cookie)], Presented::Cookie(OWN), "ak"),
+        (&[(a, "Digest x"), (c, &cookie)], Presented::Cookie(OWN), "a"),
         // A cookie counts only where nothing else can be ours.
         (&[(a, "Bearer own"), (c, &cookie)], Presented::Bearer("own"), ""),
         (&[(a, "Basic abc="), (c, &cookie)], Presented::Basic("abc="), ""),
@@ -136,7 +139,7 @@ fn a_scheme_that_a_route_does_not_take_is_the_applications_unless_it_is_ours() {
     };
     let pair = key_as_password.strip_prefix("Basic ").unwrap();
     for (fields, schemes, presented, passing) in [
-        (&[(a, "Basic abc="), (c, &*cookie)][..], &[Cookie][..], Presented::Cookie("own"), "a"),
+        (&[(a, "Basic abc="), (c, &*cookie)][..], &[Cookie][..], Presented::Cookie(OWN), "a"),
         (&[(a, "Basic abc=")], &[Cookie], Presented::Nothing, "a"),
         (&[(a, "Bearer theirs"), (k, "1")], &[Cookie, Basic], Presented::Nothing, "ak"),
         (&[(a, "Basic abc="), (k, "1")], &[Basic], Presented::Basic("abc="), "k"),
@@ -145,9 +148,9 @@ fn a_scheme_that_a_route_does_not_take_is_the_applications_unless_it_is_ours() {
         (&[(a, "Bearer sk_live_x")], &[Bearer], Presented::Nothing, "a"),
         (&[(a, "Bearer own"), (c, &cookie)], &[Basic], Presented::Nothing, "a"),
         // A key is never the application's; as a password it comes by either name.
-        (&[(k, &key), (c, &cookie)], &[Cookie], Presented::Cookie("own"), ""),
-        (&[(a, &key_as_bearer), (c, &cookie)], &[Cookie], Presented::Cookie("own"), ""),
-        (&[(a, &key_as_password), (c, &cookie)], &[Cookie], Presented::Cookie("own"), ""),
+        (&[(k, &key), (c, &cookie)], &[Cookie], Presented::Cookie(OWN), ""),
+        (&[(a, &key_as_bearer), (c, &cookie)], &[Cookie], Presented::Cookie(OWN), ""),
+        (&[(a, &key_as_password), (c, &cookie)], &[Cookie], Presented::Cookie(OWN), ""),
         (&[(a, &key_as_password)], &[Bearer], Presented::Nothing, ""),
         (&[(a, &key_as_password)], &[Basic], Presented::Basic(pair), ""),
         (&[(a, &key_as_password)], &[Key], Presented::Basic(pair), ""),
@@ -207,7 +210,7 @@ proptest! {
         if ours == 1 {
             prop_assert!(!matches!(found.presented, Presented::Nothing | Presented::Cookie(_)));
         } else if cookie && has(CallerScheme::Cookie) {
-            prop_assert_eq!(found.presented, Presented::Cookie("own"));
+            prop_assert_eq!(found.presented, Presented::Cookie(OWN));
         }
     }
 }
@@ -271,7 +274,7 @@ fn what_is_no_text_is_judged_as_what_it_may_hold() {
 fn a_browser_sends_passwords_and_cookies_by_itself_and_nothing_else() {
     for (presented, ambient) in [
         (Presented::Basic("x"), true),
-        (Presented::Cookie("x"), true),
+        (Presented::Cookie(OWN), true),
         (Presented::Unreadable, true),
         (Presented::Nothing, false),
         (Presented::Bearer("x"), false),

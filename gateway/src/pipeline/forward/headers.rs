@@ -153,6 +153,20 @@ pub fn prepare_response(headers: &mut HeaderMap, request_id: &HeaderValue, keep_
         headers.insert(header::CONTENT_LENGTH, length);
     }
     headers.insert(REQUEST_ID, request_id.clone());
+    remove_own_cookies(headers);
+}
+
+/// No upstream sets a cookie of ours: it would sign a browser in as somebody else.
+fn remove_own_cookies(headers: &mut HeaderMap) {
+    if !headers.get_all(header::SET_COOKIE).iter().any(cookie::sets_ours) {
+        return;
+    }
+    let lines = headers.get_all(header::SET_COOKIE).iter();
+    let kept: Vec<HeaderValue> = lines.filter(|line| !cookie::sets_ours(line)).cloned().collect();
+    headers.remove(header::SET_COOKIE);
+    for line in kept {
+        headers.append(header::SET_COOKIE, line);
+    }
 }
 
 /// Removes what `Connection` names (RFC 9110 7.6.1). The host is not a client's

@@ -26,6 +26,7 @@ use crate::pipeline::Gateway;
 use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
+use crate::pipeline::observed::Listing;
 use crate::pipeline::slots::Place;
 use crate::pipeline::watch::PrincipalWatch;
 use crate::telemetry::counters::Counters;
@@ -68,6 +69,8 @@ pub struct Terms<D> {
     pub going_away: D,
     pub upkeep: Upkeep,
     pub held: Vec<Place>,
+    /// The agent whose tunnel it is, as it is listed.
+    pub agent: Option<Listing>,
     /// Of the request that opened it, for the log.
     pub request_id: Arc<str>,
     pub counters: Arc<Counters>,

@@ -8,43 +8,82 @@
 //! navigation has no other way to sign in, but the requests of a page have, and a dialog
 //! over an application is nobody's wish.
 
-use http::header::{self, HeaderMap, HeaderValue};
+use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::canonical::path::is_below;
-use crate::config;
 use crate::config::schemes::{Challenge, ChallengeScheme, Schemes};
+use crate::config::{self, SignIn};
 use crate::pipeline::message::SEC_FETCH_MODE;
 
 /// Where container registries have their API (OCI Distribution 1.1, "end-1").
 const REGISTRY: &str = "/v2";
 
+/// What a browser loads a response into (W3C Fetch Metadata 2.1).
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
 /// Who gets the challenges, by what only a browser states (W3C Fetch Metadata 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asker {
     Program,
-    /// A script, image or anything else that a page loads.
+    /// A script, image, frame or anything else that a page loads.
     Page,
+    /// A person who sees the response in a window of its own.
     Navigation,
+    /// A browser that does not say what it asks for, by all that it does say.
+    OldBrowser,
 }
 
 impl Asker {
     #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let mut modes = headers.get_all(SEC_FETCH_MODE).iter().peekable();
         if modes.peek().is_none() {
-            Asker::Program
-        } else if modes.all(|mode| mode.as_bytes() == b"navigate") {
+            return if is_old_browser(method, headers) {
+                Asker::OldBrowser
+            } else {
+                Asker::Program
+            };
+        }
+        if !modes.all(|mode| mode.as_bytes() == b"navigate") {
+            return Asker::Page;
+        }
+        let mut destinations = headers.get_all(SEC_FETCH_DEST).iter();
+        if destinations.all(|destination| destination.as_bytes() == b"document") {
             Asker::Navigation
         } else {
+            // In a frame no page of ours is shown.
             Asker::Page
         }
     }
+
+    /// Whether a person sees the response.
+    #[must_use]
+    pub fn is_person(self) -> bool {
+        match self {
+            Asker::Navigation | Asker::OldBrowser => true,
+            Asker::Program | Asker::Page => false,
+        }
+    }
+}
+
+/// Over plain http browsers state nothing, and those of 2022 and before do not over https.
+fn is_old_browser(method: &Method, headers: &HeaderMap) -> bool {
+    let begins = |name, beginning: &[u8]| {
+        headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes().starts_with(beginning))
+    };
+    // What tells most programs first.
+    !headers.contains_key(header::AUTHORIZATION)
+        && [Method::GET, Method::HEAD].contains(method)
+        && begins(header::USER_AGENT, b"Mozilla/")
+        && begins(header::ACCEPT, b"text/html")
 }
 
 /// The challenges of our own endpoints and of each route, written once.
 pub struct Challenges {
     general: Offer,
     routes: Vec<Offer>,
+    sign_ins: Vec<SignIn>,
 }
 
 /// What one route offers.
@@ -71,28 +110,64 @@ impl Challenges {
         Self {
             general: Offer::new(realm, None, Schemes::ALL),
             routes: routes.iter().map(of_route).collect(),
+            sign_ins: routes.iter().map(|route| route.sign_in).collect(),
         }
     }
 
-    /// Adds what a request for `path` is asked for, on a route if it had one.
-    pub fn add(
-        &self,
-        headers: &mut HeaderMap,
-        asker: Asker,
-        (route, path): (Option<usize>, &str),
-        token_refused: bool,
-    ) {
+    /// What a navigation without a good credential gets on a route.
+    #[must_use]
+    pub fn sign_in(&self, route: usize) -> SignIn {
+        self.sign_ins.get(route).copied().unwrap_or(SignIn::None)
+    }
+
+    /// Adds what a request is asked for.
+    pub fn add(&self, headers: &mut HeaderMap, asked: Challenged<'_>) {
+        let Challenged { asker, route, path, refused, by_basic, has_page, keeps_cookies } = asked;
         let offer = route.and_then(|route| self.routes.get(route)).unwrap_or(&self.general);
-        let lines = match asker {
-            Asker::Page => &offer.page,
-            Asker::Program if !is_below(path, REGISTRY) => &offer.program,
-            Asker::Program | Asker::Navigation => &offer.narrow,
+        let asks_basic = match route {
+            Some(route) => self.sign_in(route) == SignIn::Basic,
+            None => !has_page,
         };
-        let values = if token_refused { &lines.token_refused } else { &lines.usual };
+        // Where no cookie would be kept, a page signs nobody in.
+        let asks_basic = asks_basic || asker == Asker::OldBrowser && !keeps_cookies;
+        let lines = match asker {
+            Asker::Program if !is_below(path, REGISTRY) => &offer.program,
+            Asker::Program => &offer.narrow,
+            // A password that was refused is one that the browser would send again.
+            Asker::Navigation | Asker::OldBrowser if asks_basic || by_basic => &offer.narrow,
+            Asker::Page | Asker::Navigation | Asker::OldBrowser => &offer.page,
+        };
+        let values = match refused {
+            Refused::Token => &lines.token_refused,
+            Refused::Other => &lines.usual,
+        };
         for value in values {
             headers.append(header::WWW_AUTHENTICATE, value.clone());
         }
     }
+}
+
+/// A request that is answered 401.
+#[derive(Clone, Copy)]
+pub struct Challenged<'a> {
+    pub asker: Asker,
+    /// The route's place among the configured ones, if it had come so far.
+    pub route: Option<usize>,
+    pub path: &'a str,
+    pub refused: Refused,
+    /// Whether it brought a password by Basic.
+    pub by_basic: bool,
+    /// Whether there is a page to sign in on, of what is no route's.
+    pub has_page: bool,
+    /// Whether its browser keeps the cookies that it is given.
+    pub keeps_cookies: bool,
+}
+
+/// What was not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    Token,
+    Other,
 }
 
 impl Offer {
@@ -151,8 +226,13 @@ mod tests {
 
     fn offered(offer: Offer, asker: Asker, path: &str, token_refused: bool) -> Vec<String> {
         let mut headers = HeaderMap::new();
-        let challenges = Challenges { general: offer, routes: Vec::new() };
-        challenges.add(&mut headers, asker, (None, path), token_refused);
+        let challenges = Challenges { general: offer, routes: Vec::new(), sign_ins: Vec::new() };
+        let refused = if token_refused { Refused::Token } else { Refused::Other };
+        let (route, by_basic, has_page) = (None, false, false);
+        challenges.add(
+            &mut headers,
+            Challenged { asker, route, path, refused, by_basic, has_page, keeps_cookies: true },
+        );
         let values = headers.get_all(header::WWW_AUTHENTICATE).iter();
         values.map(|value| value.to_str().unwrap().to_owned()).collect()
     }
@@ -211,7 +291,7 @@ mod tests {
         ] {
             let field = |mode: &&'static str| (SEC_FETCH_MODE, HeaderValue::from_static(mode));
             let headers: HeaderMap = modes.iter().map(field).collect();
-            assert_eq!(Asker::of(&headers), asker, "{modes:?}");
+            assert_eq!(Asker::of(&Method::GET, &headers), asker, "{modes:?}");
         }
     }
 }

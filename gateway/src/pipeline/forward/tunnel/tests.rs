@@ -40,6 +40,7 @@ fn carrying(carries: Carries, ahead: &'static [u8], upkeep: Upkeep) -> Carried {
     };
     let counters = Arc::<Counters>::default();
     let terms = Terms {
+        agent: None,
         carries,
         watch: None,
         going_away,

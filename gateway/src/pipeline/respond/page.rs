@@ -1,0 +1,178 @@
+//! What a person with a browser gets in place of what was asked for: the way to the sign-in and
+//! back, the page of a form that was refused, or one that says why.
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+
+use crate::auth::principal::Scheme;
+use crate::config::SignIn;
+use crate::console::refusal::{Refused, Way, page};
+use crate::console::{Asked, Console};
+use crate::dialect::delivery::Delivery;
+use crate::dialect::{Answer, Contract};
+
+use crate::pipeline::Gateway;
+use crate::pipeline::authenticate::API_KEY_FIELD;
+use crate::pipeline::cross_site::SEC_FETCH_SITE;
+use crate::pipeline::reason::Reason;
+use crate::pipeline::record::RequestRecord;
+
+use super::challenge::Asker;
+
+/// How somebody asked, as far as the request told.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    pub by: Asker,
+    /// Whether it brought a credential in a field of its own.
+    pub credential: bool,
+    /// Whether that was a password by Basic.
+    pub basic: bool,
+    /// The page of this site that has sent a form. Boxed, for hardly any request has it.
+    pub from: Option<Box<PathAndQuery>>,
+}
+
+impl Visit {
+    #[must_use]
+    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
+        let by = Asker::of(method, headers);
+        let authorization = headers.get(header::AUTHORIZATION);
+        let basic = authorization.is_some_and(|value| {
+            value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"))
+        });
+        let credential = authorization.is_some() || headers.contains_key(API_KEY_FIELD);
+        // Of a form only: other requests of a person are for where they want to be.
+        let is_form = by == Asker::Navigation && ![Method::GET, Method::HEAD].contains(method);
+        let from = is_form.then(|| own_page(headers)).flatten();
+        Self { by, credential, basic, from }
+    }
+
+    /// Whether its browser keeps the cookies that it is given: over plain http it does where it
+    /// tells what it asks for, for it trusts the place (Secure Contexts 3.1).
+    #[must_use]
+    pub fn keeps_cookies(&self, record: &RequestRecord) -> bool {
+        record.scheme == "https" || self.by != Asker::OldBrowser
+    }
+}
+
+fn own_page(headers: &HeaderMap) -> Option<Box<PathAndQuery>> {
+    let same = headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "same-origin");
+    let referer = headers.get(header::REFERER).filter(|_| same)?;
+    let page = referer.to_str().ok()?.parse::<Uri>().ok()?;
+    page.path_and_query().cloned().map(Box::new)
+}
+
+/// Sends a browser to the sign-in whose request was refused for want of a good credential, if
+/// that is how people sign in there.
+#[must_use]
+pub fn lead_to_sign_in(
+    gateway: &Gateway,
+    record: &RequestRecord,
+    visit: &Visit,
+    reason: &Reason,
+) -> Option<Answer> {
+    let console = gateway.console.as_deref()?;
+    let leads = match visit.by {
+        Asker::Navigation => true,
+        // Over plain http the cookie would not be kept.
+        Asker::OldBrowser => visit.keeps_cookies(record),
+        Asker::Program | Asker::Page => false,
+    };
+    let forgotten = match reason {
+        Reason::CredentialMissing | Reason::NotASession => Vec::new(),
+        // By a cookie, for another credential leads nowhere: the browser is to forget it.
+        Reason::CredentialRefused(Scheme::Bearer, _) => Delivery::Cookie.forget(),
+        _ => return None,
+    };
+    if !leads || visit.credential {
+        return None;
+    }
+    let target = &record.access.target;
+    let is_get = [Method::GET, Method::HEAD].contains(&record.access.method);
+    if is_console(record) {
+        let to = match &record.typed {
+            None if is_get => console.sign_in(target.as_str()),
+            typed => console.sign_in_from_form(typed.as_deref()),
+        };
+        return Some(Console::redirect(&to).with(forgotten));
+    }
+    if gateway.challenges.sign_in(record.route?) != SignIn::Page {
+        return None;
+    }
+    // What a form would have sent is not sent again: the browser goes where it came from.
+    let from = visit.from.as_ref().map_or("/", |page| page.as_str());
+    let return_to = if is_get { target.as_str() } else { from };
+    Some(Console::redirect(&console.sign_in(return_to)).with(forgotten))
+}
+
+/// Whether a request is for an endpoint of the console.
+#[must_use]
+pub fn is_console(record: &RequestRecord) -> bool {
+    record.dialect.as_ref().is_some_and(|dialect| dialect.contract() == Contract::Console)
+}
+
+/// The page of a refusal.
+pub(super) fn refuse(
+    gateway: &Gateway,
+    record: &RequestRecord,
+    (status, code, message): (StatusCode, &'static str, &str),
+    retry_after: Option<u64>,
+) -> Answer {
+    let console = gateway.console.as_deref();
+    let principal = record.access.principal.as_deref();
+    let link = console.and_then(|console| {
+        let is_get = [Method::GET, Method::HEAD].contains(&record.access.method);
+        let here = || match record.typed.as_deref() {
+            Some(typed) => console.way_back(typed),
+            None if is_get => record.access.target.as_str().to_owned(),
+            None => "/".to_owned(),
+        };
+        // Where a sign-in on a page would not help, none is offered.
+        let helps = record.route.is_none_or(|at| gateway.challenges.sign_in(at) == SignIn::Page);
+        match status {
+            StatusCode::UNAUTHORIZED if helps => Some((console.sign_in(&here()), Way::SignIn)),
+            StatusCode::FORBIDDEN if helps && principal.is_some() => {
+                Some((console.sign_in(&here()), Way::OtherAccount))
+            }
+            _ => Some((console.way_back(record.typed.as_deref()?), Way::Back)),
+        }
+    });
+    let known = matches!(
+        status,
+        StatusCode::UNAUTHORIZED
+            | StatusCode::NOT_FOUND
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::GATEWAY_TIMEOUT
+            | StatusCode::MISDIRECTED_REQUEST
+    ) && record.typed.is_none();
+    let refused = Refused {
+        status,
+        code,
+        // Where the words for the status say as much.
+        message: if known { "" } else { message },
+        retry_after,
+        request_id: &record.access.request_id,
+        account: principal.map(|principal| principal.account.as_ref()),
+        link,
+    };
+    let again = console.zip(record.typed.as_deref()).and_then(|(console, typed)| {
+        let asked = Asked {
+            core: &gateway.core,
+            observed: gateway,
+            principal,
+            query: None,
+            parameters: &typed.parameters,
+            keeps_cookies: true,
+            basic: false,
+            from_here: false,
+        };
+        let refused = Refused { message, link: None, ..refused.clone() };
+        console.show_again(asked, typed, &refused.error(console.texts()))
+    });
+    again.unwrap_or_else(|| {
+        let own = crate::console::texts::Texts::default;
+        match console {
+            Some(console) => page(Some(console), console.texts(), &refused),
+            None => page(None, &own(), &refused),
+        }
+    })
+}
