@@ -3,6 +3,7 @@
 
 mod agents;
 mod browser;
+mod console;
 mod curl;
 mod git;
 mod grpc;
@@ -22,6 +23,8 @@ use crate::support::gateway::Gateway;
 
 /// Starting Python, Node or a browser on a busy machine takes long.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A whole visit with many pages.
+const BROWSING: Duration = Duration::from_secs(240);
 
 /// Where the clients lie; installed when they are missing.
 static CLIENTS: LazyLock<PathBuf> = LazyLock::new(|| {
