@@ -225,8 +225,9 @@ enum Command {
     /// Makes users, keys, servers and workspaces named conform-… and removes them at the
     /// end. The administrator's password comes from ADMIN_PASSWORD, a prompt or standard
     /// input. Exits with 0 if nothing failed, with 1 if a statement does not hold, with 2
-    /// if nothing could be tried.
-    Conform(conform::ConformOptions),
+    /// if nothing could be tried, with 3 if --complete is asked for and a statement is not
+    /// tried, or if a command or a gateway that was named for one is of no use.
+    Conform(Box<conform::ConformOptions>),
     /// Print what completes the command line in a shell
     #[command(after_help = examples::COMPLETIONS)]
     Completions { shell: clap_complete::Shell },
@@ -344,7 +345,7 @@ fn carry_out(command: Command, place: impl Fn(Option<Printed>) -> Place) -> Exit
         }
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::man(output.as_deref()),
-        Command::Conform(options) => conform::conform(options),
+        Command::Conform(options) => conform::conform(*options),
         Command::Version => say(&format!("portcullis {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }

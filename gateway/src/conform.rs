@@ -13,6 +13,7 @@ pub mod expected;
 mod form;
 mod limits;
 mod plain;
+pub mod provided;
 mod reply;
 pub mod report;
 mod socket;
@@ -32,6 +33,7 @@ use crate::auth::secret::Secret;
 
 pub use client::Trust;
 use expected::Expected;
+use provided::Provided;
 use report::{Check, Report, Verdict, family};
 use stage::Stage;
 
@@ -75,6 +77,9 @@ pub struct Options {
     pub proxied_path: Option<String>,
     pub proxied_v1_path: Option<String>,
     pub expected: Expected,
+    pub provided: Provided,
+    /// Waits of minutes are waited for as well.
+    pub complete: bool,
 }
 
 type Proof = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Check> + Send + 'a>>;

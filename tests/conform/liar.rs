@@ -79,6 +79,7 @@ pub struct Hold {
 pub struct Liar {
     pub address: SocketAddr,
     accepting: AbortHandle,
+    cut: Arc<Notify>,
 }
 
 struct Telling {
@@ -102,12 +103,26 @@ impl Liar {
         let address = listener.local_addr().expect("a listener has an address");
         let client = Client::anonymous(gateway);
         let telling = Arc::new(Telling { client, asked, lie, key: Mutex::default() });
+        let cut = Arc::<Notify>::default();
+        let cutting = Arc::clone(&cut);
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(acceptor.clone(), stream, Arc::clone(&telling)));
+                let serving = serve(acceptor.clone(), stream, Arc::clone(&telling));
+                let cut = Arc::clone(&cutting).notified_owned();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = serving => {}
+                        () = cut => {}
+                    }
+                });
             }
         });
-        Self { address, accepting: accepting.abort_handle() }
+        Self { address, accepting: accepting.abort_handle(), cut }
+    }
+
+    /// Ends every connection, as a restart does.
+    pub fn cut(&self) {
+        self.cut.notify_waiters();
     }
 }
 

@@ -10,8 +10,8 @@ use super::liar::Lie;
 /// The statement that must fail, whose response is altered, and how.
 pub type Row = (&'static str, &'static str, Lie);
 
-/// No response tells, so these are never judged: a restart, a stored hash, two minutes of
-/// waiting.
+/// No response tells: a restart, a stored hash, two minutes of waiting. What an operator
+/// provides for does, in `complete`.
 pub const NEVER_JUDGED: &[&str] = &["S1-18", "S1-22", "S1-26"];
 
 /// They meet the rate limit, which the other rows do not wait for.

@@ -233,6 +233,11 @@ impl Gateway {
         drop(self.process.take());
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process().id()
+    }
+
     fn process(&self) -> &Process {
         self.process.as_ref().expect("the gateway runs")
     }

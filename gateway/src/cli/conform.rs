@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::secret::Secret;
 use crate::config::decode::bare;
+use crate::conform::provided::Provided;
 use crate::conform::{self, Dialect, Options, Trust, expected::Expected, report::Report};
 use crate::pem::why_unreadable;
 
@@ -18,6 +19,9 @@ use super::output::{complain, fail, say};
 
 /// Nothing could be tried; as for a wrong command line.
 const EXIT_CANNOT_RUN: u8 = 2;
+/// What was tried holds; with `--complete` something was not tried, or what was provided for
+/// a statement was of no use.
+const EXIT_INCOMPLETE: u8 = 3;
 
 #[derive(Debug, Args)]
 pub(super) struct ConformOptions {
@@ -62,6 +66,33 @@ pub(super) struct ConformOptions {
     /// limits.burst=100; may be given several times [default: what the contracts say]
     #[arg(long = "expect", value_name = "KEY=VALUE")]
     expected: Vec<String>,
+    /// Wait for what takes minutes, and exit with 3 if a statement is not tried
+    #[arg(long)]
+    complete: bool,
+    #[command(flatten)]
+    provided: ProvidedOptions,
+}
+
+/// What statements need that no request can bring. Commands are for `sh -c`, and are not
+/// given the administrator's password.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "For statements that are not tried without it")]
+struct ProvidedOptions {
+    /// Restarts the gateway, and returns when it has ended (S1-18)
+    #[arg(long, value_name = "COMMAND")]
+    restart: Option<String>,
+    /// Writes an export of its store, such as `portcullis store export` (S1-22)
+    #[arg(long, value_name = "COMMAND")]
+    export: Option<String>,
+    /// Writes a code that GitHub gave out for the gateway and nobody redeemed (S2-18)
+    #[arg(long, value_name = "COMMAND")]
+    github_code: Option<String>,
+    /// Another gateway, with auth.local_accounts = false (S2-13, S2-16)
+    #[arg(long, value_name = "URL")]
+    without_accounts: Option<String>,
+    /// Another gateway, with dialect.plain.keys = false and this administrator (S3-13)
+    #[arg(long, value_name = "URL")]
+    without_keys: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -126,6 +157,14 @@ pub(super) fn conform(asked: ConformOptions) -> ExitCode {
         proxied_path: asked.proxied_path,
         proxied_v1_path: asked.proxied_v1_path,
         expected,
+        provided: Provided {
+            restart: asked.provided.restart,
+            export: asked.provided.export,
+            github_code: asked.provided.github_code,
+            without_accounts: asked.provided.without_accounts,
+            without_keys: asked.provided.without_keys,
+        },
+        complete: asked.complete,
     };
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
@@ -141,12 +180,16 @@ pub(super) fn conform(asked: ConformOptions) -> ExitCode {
         .await
     });
     match told {
-        Ok(report) => write(&report, format),
+        Ok(report) if asked.complete && !report.is_complete() || !report.was_provided_for() => {
+            write(&report, format, EXIT_INCOMPLETE.into())
+        }
+        Ok(report) => write(&report, format, ExitCode::SUCCESS),
         Err(message) => fail(EXIT_CANNOT_RUN, &message),
     }
 }
 
-fn write(report: &Report, format: ReportFormat) -> ExitCode {
+/// `held` when no statement failed.
+fn write(report: &Report, format: ReportFormat, held: ExitCode) -> ExitCode {
     for remark in &report.remarks {
         complain(remark);
     }
@@ -155,7 +198,11 @@ fn write(report: &Report, format: ReportFormat) -> ExitCode {
         ReportFormat::Json => report.json(),
         ReportFormat::Junit => report.junit(),
     });
-    if report.failed() { ExitCode::FAILURE } else { written }
+    match written {
+        _ if report.failed() => ExitCode::FAILURE,
+        ExitCode::SUCCESS => held,
+        unwritten => unwritten,
+    }
 }
 
 /// From the environment like the gateway's own, else from a prompt or standard input.

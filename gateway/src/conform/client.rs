@@ -20,8 +20,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::RwLock;
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsConnector;
 
 use crate::trust::{Connector, describe};
@@ -36,6 +36,9 @@ const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Waits for the rate limit before an answer is given up.
 const MAX_WAITS: u32 = 60;
 const MAX_WAIT: Duration = Duration::from_secs(30);
+/// Between two looks at whether the gateway is there.
+const AGAIN: Duration = Duration::from_millis(200);
+const LOOKS: usize = 40;
 
 /// How the server's certificate is judged.
 #[derive(Debug, Clone)]
@@ -360,12 +363,61 @@ impl Client {
         Ok((Box::new(tls), agreed))
     }
 
+    /// Opens a connection that answers. What comes back asks over it again and again, lest it
+    /// lies idle, and ends when it is closed.
+    pub async fn watch(&self, call: Call) -> Result<impl Future<Output = ()> + use<>, Fault> {
+        let broken = |error: &str| Fault::Differs(format!("{}: no answer: {error}", call.asked()));
+        let (mut sender, driver) = self.drive().await.map_err(|error| broken(&error))?;
+        let first = sender.send_request(call.request(&self.0.authority)?).await;
+        let first = first.map_err(|error| broken(&error.to_string()))?;
+        read(call.asked(), first).await.map_err(|error| broken(&error))?;
+        let authority = self.0.authority.clone();
+        let asking = async move {
+            while sender.ready().await.is_ok() {
+                tokio::time::sleep(AGAIN).await;
+                let Ok(request) = call.request(&authority) else { return };
+                let Ok(response) = sender.send_request(request).await else { return };
+                if read(call.asked(), response).await.is_err() {
+                    return;
+                }
+            }
+        };
+        Ok(async move {
+            tokio::select! {
+                _ = driver => {}
+                () = asking => {}
+            }
+        })
+    }
+
+    /// Whether nobody takes connections at some moment from now on.
+    pub async fn is_away(&self) -> bool {
+        for _ in 0..LOOKS {
+            if self.connect().await.is_err() {
+                return true;
+            }
+            tokio::time::sleep(AGAIN / 4).await;
+        }
+        false
+    }
+
+    /// Lets a work that is under way count as a request that has no response yet.
+    pub async fn hold(&self) -> OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.0.in_flight).read_owned().await
+    }
+
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        Ok(self.drive().await?.0)
+    }
+
+    /// A connection, and the task that ends with it.
+    async fn drive(
+        &self,
+    ) -> Result<(SendRequest<Full<Bytes>>, JoinHandle<Result<(), hyper::Error>>), String> {
         let (stream, _) = self.dial(b"http/1.1").await?;
         let (sender, driver) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        tokio::spawn(driver.with_upgrades());
-        Ok(sender)
+        Ok((sender, tokio::spawn(driver.with_upgrades())))
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Dialect::{Envelope, Form, Plain, Status};
 use super::client::Call;
 use super::reply::{Precision, Reply, has_prefix, is_uuid, time};
-use super::report::{Check, Fault, ensure, unseen};
+use super::report::{Check, Fault, ensure, untried};
 use super::stage::{Person, Stage};
 use super::token::Token;
 use super::web::navigation;
@@ -203,7 +203,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
             if unknown.status(401)?.body == known.status(401)?.body {
                 return Ok(());
             }
-            unseen("the dialect plain reveals unknown users on this gateway")
+            untried("the dialect plain reveals unknown users on this gateway")
         })
     }),
     Statement::new("C12", "what obtains a credential needs none", |s| {

@@ -10,7 +10,7 @@ use super::collisions::{access_tokens, is_error_of};
 use super::expected::Counted;
 use super::form::{accepted, agent_key, agent_socket, auth_message, ends, free_key, new_free_key};
 use super::limits::no_failures;
-use super::report::{Check, Fault, differs, ensure, unseen};
+use super::report::{Check, Fault, differs, ensure, untried};
 use super::socket::Message;
 use super::stage::{Person, Stage};
 use super::{Statement, form, plain, status, upload};
@@ -142,7 +142,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
                 // Of an upstream that serves the path but no WebSocket there.
                 Err(refused) if !s.echo && matches!(refused.status, 200 | 400 | 404 | 426) => {
                     let path = &s.proxied;
-                    return unseen(format!("the upstream opens no WebSocket at {path}"));
+                    return untried(format!("the upstream opens no WebSocket at {path}"));
                 }
                 Err(refused) => return Err(refused.fault("101")),
             };
@@ -158,7 +158,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
             socket.send(&auth_message(&key.text)).await?;
             accepted(&mut socket).await?;
             if !s.echo {
-                return unseen("only the upstream echo shows what comes after it");
+                return untried("only the upstream echo shows what comes after it");
             }
             // From here on the upstream answers.
             socket.send("hello").await?;
@@ -171,7 +171,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("D-13", "identity fields of a client never reach an upstream", |s| {
         Box::pin(async move {
             if !s.echo {
-                return unseen("only the upstream echo shows what it was sent");
+                return untried("only the upstream echo shows what it was sent");
             }
             // In every spelling that some upstream reads as one of them.
             let forged = [
@@ -301,7 +301,7 @@ async fn refused_without_a_guess(s: &Stage) -> Check {
     let (_, token) = access_tokens(s)
         .await?
         .pop()
-        .ok_or_else(|| Fault::Unseen("no dialect is served that gives a token".to_owned()))?;
+        .ok_or_else(|| Fault::Untried("no dialect is served that gives a token".to_owned()))?;
     let bearer = Call::get(&s.proxied).bearer(&token.forged());
     s.client.send(&bearer).await?.status(401)?;
     if s.expected.counted == Counted::All {
@@ -327,7 +327,7 @@ async fn refused_without_a_guess(s: &Stage) -> Check {
             socket.next().await.map(drop)
         }
         // Agents have no route here.
-        Err(Fault::Unseen(_)) => Ok(()),
+        Err(Fault::Untried(_)) => Ok(()),
         Err(fault) => Err(fault),
     }
 }

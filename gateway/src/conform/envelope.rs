@@ -10,7 +10,7 @@ use super::delivery;
 use super::expected::Registration;
 use super::plain::is_near;
 use super::reply::{Precision, Reply, has_prefix, time};
-use super::report::{Check, Fault, ensure, unseen};
+use super::report::{Check, Fault, differs, ensure, untried};
 use super::stage::{Person, Stage, echoed};
 use super::token::Token;
 
@@ -142,7 +142,15 @@ pub(super) const STATEMENTS: &[Statement] = &[
                 201 if s.expected.registration == Some(Registration::Closed) => {
                     Err(tried.fault("403, since registration is closed"))
                 }
-                201 => unseen("registration is open on this gateway"),
+                201 => {
+                    let call = Call::post(REGISTER).json(&registration(&s.stranger()));
+                    let tried = s.send_without_accounts(call).await?;
+                    if tried.status == 201 {
+                        let made = tried.text("/data/user/email")?;
+                        return differs(format!("it is on there, and {made} stays there"));
+                    }
+                    error_is(&tried, 403, "LOCAL_AUTH_DISABLED")
+                }
                 _ => error_is(&tried, 403, "LOCAL_AUTH_DISABLED"),
             }
         })
@@ -159,13 +167,14 @@ pub(super) const STATEMENTS: &[Statement] = &[
         })
     }),
     Statement::new("S2-15", "a login takes e-mail and password; token and user come", |s| {
-        Box::pin(async move { has_token_and_user(&signed_in(s).await?, s.ann().await?) })
+        Box::pin(async move { has_token_and_user(&signed_in(s).await?, &s.ann().await?.email) })
     }),
     Statement::new("S2-16", "a login that is off: 403 LOCAL_AUTH_DISABLED", |s| {
         Box::pin(async move {
             // Else no password would have signed the administrator in.
             login(s, s.ann().await?).await?;
-            unseen("local authentication is on on this gateway")
+            let call = Call::post(LOGIN).json(&credentials(s.ann().await?));
+            error_is(&s.send_without_accounts(call).await?, 403, "LOCAL_AUTH_DISABLED")
         })
     }),
     Statement::new("S2-17", "a wrong e-mail or password: 401 INVALID_CREDENTIALS", |s| {
@@ -186,10 +195,21 @@ pub(super) const STATEMENTS: &[Statement] = &[
             let refused = github(s).await?;
             if providers(s).await?.at("/data/github")? != json!(true) {
                 error_is(&refused, 404, "GITHUB_DISABLED")?;
-                return unseen("GitHub is not configured; codes are refused with GITHUB_DISABLED");
+                return untried("GitHub is not configured; codes are refused with GITHUB_DISABLED");
             }
             is_judged_by_github(&refused)?;
-            unseen("there is no code to redeem; a false one is refused")
+            let code = json!({ "code": s.github_code().await? });
+            // Older than whom the code makes.
+            let ann = s.ann().await?;
+            let answer = s.send(Call::post(GITHUB).json(&code)).await?;
+            let answer = s.delivered(Envelope, answer, TOKEN)?;
+            let whole = has_token_and_user(&answer, &answer.text("/data/user/email")?)
+                .and_then(|()| answer.text("/data/user/avatarUrl"));
+            // GitHub's codes are good once.
+            let again = s.send(Call::post(GITHUB).json(&code)).await;
+            forget(s, &answer, ann).await?;
+            whole?;
+            error_is(&again?, 401, "GITHUB_CODE_REFUSED")
         })
     }),
     Statement::new("S2-19", "me: the seven members, createdAt in milliseconds", |s| {
@@ -207,7 +227,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
     Statement::new("S2-20", "a refresh: the token as bearer, no body; token and user come", |s| {
         Box::pin(async move {
             let answer = refresh(s, &access(s).await?.text).await?;
-            has_token_and_user(&answer, s.ann().await?)
+            has_token_and_user(&answer, &s.ann().await?.email)
         })
     }),
     Statement::new("S2-21", "the new token has the roles of now", |s| {
@@ -229,7 +249,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
         })
     }),
     Statement::new("S2-22", "a workspace is switched to by its UUID; token and user come", |s| {
-        Box::pin(async move { has_token_and_user(&switched(s).await?.1, s.ann().await?) })
+        Box::pin(async move { has_token_and_user(&switched(s).await?.1, &s.ann().await?.email) })
     }),
     Statement::new("S2-23", "the token is scoped to that workspace", |s| {
         Box::pin(async move {
@@ -277,7 +297,7 @@ pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
     if answer.status == 403 && s.expected.registration != Some(Registration::Open) {
         error_is(&answer, 403, "LOCAL_AUTH_DISABLED")?;
-        return unseen("registration is closed on this gateway");
+        return untried("registration is closed on this gateway");
     }
     answer.status(201)?;
     s.delivered(Envelope, answer, TOKEN)
@@ -300,9 +320,12 @@ pub(super) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
     Ok((who, answer))
 }
 
+fn credentials(who: &Person) -> Value {
+    json!({ "email": who.email, "password": who.password })
+}
+
 pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
-    let body = json!({ "email": who.email, "password": who.password });
-    s.delivered(Envelope, s.send(Call::post(LOGIN).json(&body)).await?, TOKEN)
+    s.delivered(Envelope, s.send(Call::post(LOGIN).json(&credentials(who))).await?, TOKEN)
 }
 
 pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
@@ -350,6 +373,26 @@ async fn github(s: &Stage) -> Result<Reply, Fault> {
     .await
 }
 
+/// Ends what a code of GitHub's has begun: the session, and the account if it is younger than
+/// somebody of this run.
+async fn forget(s: &Stage, answer: &Reply, of_this_run: &Person) -> Check {
+    let path = |id: &str| format!("/api/admin/users/{id}");
+    let created = async |path: &str| {
+        let found = s.admin(Call::get(path)).await?;
+        time(&found.text("/created")?, Precision::Milliseconds)
+    };
+    let account = path(&answer.text("/data/user/id")?);
+    if created(&account).await? > created(&path(&of_this_run.id)).await? {
+        return s.admin(Call::delete(&account)).await?.status(204).map(drop);
+    }
+    let token = Token::read(&answer.text("/data/token")?)?;
+    if let Some(session) = token.claim("sid").as_str() {
+        let end = Call::delete(format!("/api/admin/sessions/{session}"));
+        s.admin(end).await?.status(204)?;
+    }
+    Ok(())
+}
+
 pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::new(Method::POST, REFRESH).bearer(token)).await?;
     s.delivered(Envelope, reply, TOKEN)
@@ -382,13 +425,13 @@ async fn set_roles(s: &Stage, who: &Person, roles: &[&str]) -> Check {
     s.admin(call).await?.status(200).map(drop)
 }
 
-fn has_token_and_user(answer: &Reply, who: &Person) -> Check {
+fn has_token_and_user(answer: &Reply, email: &str) -> Check {
     answer.status(200)?.members("/data", &["token", "user"])?;
     let user = answer.at("/data/user")?;
     // An avatar is shown where there is one.
     let named = |name: &&str| user.get(*name).is_some();
     ensure(USER.iter().all(named), || format!("members are missing in {user}"))?;
-    answer.is("/data/user/email", who.email.as_str())?;
+    answer.is("/data/user/email", email)?;
     Token::read(&answer.text("/data/token")?).map(drop)
 }
 

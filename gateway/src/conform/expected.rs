@@ -3,14 +3,19 @@
 //! It is stated and never guessed: a number that is wrong by mistake must fail.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Dialect;
+
+/// As the configuration allows.
+const MAX_TICKET_SECONDS: u64 = 3600;
 
 /// Settings that a run is judged by, under the names of their configuration keys.
 #[derive(Debug, Clone)]
 pub struct Expected {
     access_ttl: BTreeMap<Dialect, i64>,
     pub refresh_ttl: i64,
+    pub ticket_ttl: Duration,
     pub attempts: u64,
     pub window: u64,
     pub requests_per_second: u32,
@@ -55,6 +60,7 @@ impl Default for Expected {
         Self {
             access_ttl: access_ttl.into(),
             refresh_ttl: 7 * 24 * HOUR,
+            ticket_ttl: Duration::from_secs(120),
             attempts: 5,
             window: 300,
             requests_per_second: 20,
@@ -98,6 +104,13 @@ impl Expected {
                     _ => return Err(wrong("open or closed")),
                 });
             }
+            "auth.ticket_ttl" => {
+                let life = duration()?.unsigned_abs();
+                if life > MAX_TICKET_SECONDS {
+                    return Err(wrong("at most 1h"));
+                }
+                self.ticket_ttl = Duration::from_secs(life);
+            }
             "dialect.plain.keys" => self.keys = served()?,
             "health.enabled" => self.health = served()?,
             "limits.burst" => self.burst = number()?,
@@ -123,7 +136,7 @@ impl Expected {
     }
 }
 
-const KEYS: &str = "auth.refresh_ttl, auth.registration, dialect.NAME.access_ttl, \
+const KEYS: &str = "auth.refresh_ttl, auth.registration, auth.ticket_ttl, dialect.NAME.access_ttl, \
      dialect.plain.keys, health.enabled, limits.burst, limits.count, limits.login_window, \
      limits.max_login_attempts, limits.requests_per_second";
 
@@ -151,6 +164,7 @@ mod tests {
             "dialect.status.access_ttl=1h",
             "auth.refresh_ttl=30d",
             "auth.registration=closed",
+            "auth.ticket_ttl=90s",
             "limits.login_window=10m",
             "limits.max_login_attempts=7",
             "limits.burst=100",
@@ -164,6 +178,7 @@ mod tests {
         assert_eq!(expected.access_ttl(Dialect::Status), 3600);
         assert_eq!(expected.access_ttl(Dialect::Envelope), 8 * 3600);
         assert_eq!((expected.refresh_ttl, expected.window), (30 * 24 * 3600, 600));
+        assert_eq!(expected.ticket_ttl, Duration::from_secs(90));
         assert_eq!((expected.attempts, expected.burst), (7, 100));
         assert_eq!((expected.requests_per_second, expected.counted), (50, Counted::All));
         assert_eq!((expected.health, expected.keys), (Served::Not, Served::Not));
@@ -179,6 +194,7 @@ mod tests {
             ("limits.bursts=1", "limits.burst,"),
             ("limits.count=some", "passwords or all"),
             ("limits.login_window=5", "a duration"),
+            ("auth.ticket_ttl=2h", "at most 1h"),
             ("limits.login_window=0s", "a duration"),
             ("limits.login_window=9223372036854775807d", "a duration"),
             ("limits.login_window=ü", "a duration"),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Statement;
 use super::client::{Call, Limit, limit_of};
 use super::reply::Reply;
-use super::report::{Check, Fault, differs, ensure, unseen};
+use super::report::{Check, Fault, differs, ensure, untried};
 use super::stage::Stage;
 use super::status::HEALTH;
 
@@ -88,9 +88,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
         Box::pin(async move {
             let (burst, rate) = (s.expected.burst, s.expected.requests_per_second);
             let full = Duration::from_secs_f64(f64::from(burst) / f64::from(rate) + 0.5);
-            if full > Duration::from_secs(30) {
-                return unseen("the bucket takes too long to fill on this gateway");
-            }
+            s.waits(full)?;
             empty_bucket(s).await?;
             tokio::time::sleep(full).await;
             let began = Instant::now();
@@ -176,7 +174,7 @@ struct Bucket {
 async fn empty_bucket(s: &Stage) -> Result<Bucket, Fault> {
     let most = s.expected.burst.saturating_mul(2).max(MOST_REQUESTS / 2);
     if most > MOST_REQUESTS || s.expected.requests_per_second > MOST_PER_SECOND {
-        return unseen("the limit is more than a run sends");
+        return untried("the limit is more than a run sends");
     }
     let call = Call::get(HEALTH[0]);
     let mut passed = 0;

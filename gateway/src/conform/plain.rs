@@ -9,7 +9,7 @@ use super::client::Call;
 use super::delivery;
 use super::expected::Served;
 use super::reply::{Precision, Reply, has_prefix, time};
-use super::report::{Check, Fault, differs, ensure, unseen};
+use super::report::{Check, Fault, differs, ensure, untried};
 use super::stage::{Person, Stage};
 use super::token::Token;
 
@@ -128,15 +128,32 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
     Statement::new("S3-13", "key management can be switched off", |s| {
         Box::pin(async move {
-            if s.expected.keys == Served::Here {
-                listed(s, &access(s).await?.text).await?;
-                return unseen("it is on here, so that it can be off is not seen");
-            }
             let token = access(s).await?.text;
-            let list = s.send(Call::get(KEYS).bearer(&token)).await?;
+            let make = Call::post(KEYS).json(&json!({ "name": s.fresh_name() }));
+            let (list, made) = if s.expected.keys == Served::Here {
+                listed(s, &token).await?;
+                (s.send_without_keys(Call::get(KEYS)).await?, s.send_without_keys(make).await?)
+            } else {
+                let list = s.send(Call::get(KEYS).bearer(&token)).await?;
+                (list, s.send(make.bearer(&token)).await?)
+            };
             let listed = list.status == 200 && list.json().is_ok_and(|body| body.is_array());
-            let made = s.send(Call::post(KEYS).json(&json!({})).bearer(&token)).await?;
-            ensure(!listed && made.at("/apiKey").is_err(), || "it is on".to_owned())
+            if made.at("/apiKey").is_ok() {
+                let remove = Call::delete(format!("{KEYS}/{}", made.text("/keyId")?));
+                match s.expected.keys {
+                    Served::Here => s.send_without_keys(remove).await?,
+                    Served::Not => s.send(remove.bearer(&token)).await?,
+                };
+                return differs("it is on: a key was made, and removed");
+            }
+            ensure(!listed, || "it is on: keys are listed".to_owned())?;
+            // The upstream's, or nobody's. Everything else tells nothing of keys.
+            for reply in [list, made] {
+                if !matches!(reply.status, 200..=299 | 404 | 405) {
+                    return Err(reply.fault("2xx of the upstream, 404 or 405"));
+                }
+            }
+            Ok(())
         })
     }),
     Statement::new("S3-14", "a key alone gives access", |s| {
@@ -259,7 +276,7 @@ pub(super) async fn redeem(s: &Stage, token: &str) -> Result<Reply, Fault> {
 fn keys_are_served(s: &Stage) -> Check {
     match s.expected.keys {
         Served::Here => Ok(()),
-        Served::Not => unseen("key management is switched off on this gateway"),
+        Served::Not => untried("key management is switched off on this gateway"),
     }
 }
 

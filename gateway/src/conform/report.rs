@@ -10,8 +10,21 @@ use serde_json::json;
 pub enum Fault {
     /// It does not: what was expected and what was found.
     Differs(String),
-    /// It cannot be seen here, and why.
-    Unseen(String),
+    /// It is not tried, and why.
+    Untried(String),
+    /// It is not tried, for what the operator has provided for it is of no use.
+    Unfit(String),
+}
+
+const NOT_TRIED: &str = "not tried";
+
+impl Fault {
+    /// What it says, whichever it is.
+    pub fn into_words(self) -> String {
+        match self {
+            Self::Differs(text) | Self::Untried(text) | Self::Unfit(text) => text,
+        }
+    }
 }
 
 pub type Check = Result<(), Fault>;
@@ -21,9 +34,14 @@ pub fn differs<T>(text: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Differs(text.into()))
 }
 
-/// The statement cannot be judged.
-pub fn unseen<T>(why: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault::Unseen(why.into()))
+/// The statement cannot be judged here.
+pub fn untried<T>(why: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Untried(why.into()))
+}
+
+/// The statement cannot be judged by what was provided for it.
+pub fn unfit<T>(why: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Unfit(why.into()))
 }
 
 /// `text` is only put together when the statement fails.
@@ -46,14 +64,14 @@ impl Verdict {
         match self.outcome {
             Ok(()) => "ok",
             Err(Fault::Differs(_)) => "FAIL",
-            Err(Fault::Unseen(_)) => "skip",
+            Err(Fault::Untried(_) | Fault::Unfit(_)) => NOT_TRIED,
         }
     }
 
     fn detail(&self) -> Option<&str> {
         match &self.outcome {
             Ok(()) => None,
-            Err(Fault::Differs(text) | Fault::Unseen(text)) => Some(text),
+            Err(Fault::Differs(text) | Fault::Untried(text) | Fault::Unfit(text)) => Some(text),
         }
     }
 
@@ -88,10 +106,22 @@ impl Report {
         self.count("FAIL") > 0
     }
 
+    /// Every statement that was asked for was tried.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.count(NOT_TRIED) == 0
+    }
+
+    /// Whatever was provided for statements was of use.
+    #[must_use]
+    pub fn was_provided_for(&self) -> bool {
+        !self.verdicts.iter().any(|verdict| matches!(verdict.outcome, Err(Fault::Unfit(_))))
+    }
+
     #[must_use]
     pub fn summary(&self) -> String {
-        let (ok, failed, skipped) = (self.count("ok"), self.count("FAIL"), self.count("skip"));
-        format!("{ok} ok, {failed} failed, {skipped} skipped\n")
+        let (ok, failed, not_tried) = (self.count("ok"), self.count("FAIL"), self.count(NOT_TRIED));
+        format!("{ok} ok, {failed} failed, {not_tried} not tried\n")
     }
 
     #[must_use]
@@ -103,7 +133,7 @@ impl Report {
                 json!({
                     "id": verdict.id,
                     "says": verdict.says,
-                    "outcome": verdict.word().to_lowercase(),
+                    "outcome": verdict.word().to_lowercase().replace(' ', "_"),
                     "detail": verdict.detail(),
                 })
             })
@@ -112,7 +142,7 @@ impl Report {
             "url": self.url,
             "ok": self.count("ok"),
             "failed": self.count("FAIL"),
-            "skipped": self.count("skip"),
+            "not_tried": self.count(NOT_TRIED),
             "remarks": self.remarks,
             "statements": statements,
         });
@@ -124,7 +154,7 @@ impl Report {
     pub fn junit(&self) -> String {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         let (tests, failures, skipped) =
-            (self.verdicts.len(), self.count("FAIL"), self.count("skip"));
+            (self.verdicts.len(), self.count("FAIL"), self.count(NOT_TRIED));
         // Writing to a string does not fail.
         let _ = writeln!(
             xml,
@@ -139,7 +169,7 @@ impl Report {
                 escape(name),
                 suite.len(),
                 count("FAIL"),
-                count("skip")
+                count(NOT_TRIED)
             );
             for verdict in suite {
                 let _ = write!(
@@ -154,7 +184,7 @@ impl Report {
                     Err(Fault::Differs(text)) => {
                         writeln!(xml, "><failure message=\"{}\"/></testcase>", escape(text))
                     }
-                    Err(Fault::Unseen(why)) => {
+                    Err(Fault::Untried(why) | Fault::Unfit(why)) => {
                         writeln!(xml, "><skipped message=\"{}\"/></testcase>", escape(why))
                     }
                 };

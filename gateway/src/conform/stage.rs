@@ -3,19 +3,23 @@
 //! failed-attempt limiter.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use tokio::task::JoinError;
 
 use crate::auth::secret::Secret;
 
-use super::client::{Call, Client, Limit, limit_of};
+use super::client::{Call, Client, DEADLINE, Limit, limit_of};
 use super::delivery::{self, Delivery};
 use super::expected::Expected;
+use super::provided::{self, Provided, named};
 use super::reply::Reply;
-use super::report::{Check, Fault, differs, unseen};
+use super::report::{Check, Fault, differs, unfit, untried};
 use super::token::Token;
 use super::traces::Run;
 use super::{Dialect, Options, random_bytes};
@@ -25,6 +29,15 @@ use super::{Dialect, Options, random_bytes};
 const PROXIED: &str = "/api/conform";
 /// The same below `/api/v1`.
 const PROXIED_V1: &str = "/api/v1/servers";
+
+const RESTART: &str = "--restart";
+const EXPORT: &str = "--export";
+const GITHUB_CODE: &str = "--github-code";
+/// Nobody wants a quick run to wait longer for one statement.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Between the end of a connection and that it is known.
+const NEWS: Duration = Duration::from_millis(200);
+const LONGEST_COMPLETE_WAIT: Duration = Duration::from_secs(300);
 
 /// Somebody made for this run.
 #[derive(Debug, Clone)]
@@ -46,11 +59,22 @@ pub struct Stage {
     /// The same below `/api/v1`.
     pub proxied_v1: String,
     pub expected: Expected,
+    provided: Provided,
+    complete: bool,
+    /// Whether a restart was asked for.
+    restarted: AtomicBool,
+    /// Where no local account signs in.
+    without_accounts: Option<Client>,
+    /// Where keys cannot be managed.
+    without_keys: Option<Client>,
+    /// The administrator's, there.
+    keyless: OnceCell<String>,
+    administrator: (String, Secret),
     /// What the upstream was sent can be seen.
     pub echo: bool,
     mounted: BTreeSet<Dialect>,
     deliveries: Mutex<BTreeMap<Dialect, Delivery>>,
-    admin: String,
+    admin: Mutex<String>,
     /// Our own address, as the gateway counts failed attempts.
     address: String,
     run: Run,
@@ -65,9 +89,7 @@ type Obstacle = String;
 impl Stage {
     pub async fn set(options: &Options, password: &Secret) -> Result<Self, Obstacle> {
         let client = Client::new(&options.url, &options.trust)?;
-        let words = |fault: Fault| match fault {
-            Fault::Differs(text) | Fault::Unseen(text) => text,
-        };
+        let words = Fault::into_words;
         let name = options.admin.as_str();
         let before = client.send(&failures_call().basic(name, password.expose())).await;
         let before = before.map_err(words)?;
@@ -79,27 +101,54 @@ impl Stage {
             _ => return Err(words(before.fault("the admin API"))),
         }
         let admin = sign_in(&client, name, password).await?;
+        let stage = Self::behind(options, password, &client, &admin).await;
+        if stage.is_err() {
+            end_session(&client, &admin).await;
+        }
+        stage
+    }
+
+    /// Behind the administrator's sign-in.
+    async fn behind(
+        options: &Options,
+        password: &Secret,
+        client: &Client,
+        admin: &str,
+    ) -> Result<Self, Obstacle> {
+        let words = Fault::into_words;
+        let name = options.admin.as_str();
         let run = Run::new();
         let proxied = options.proxied_path.as_deref().unwrap_or(PROXIED);
         let proxied_v1 = options.proxied_v1_path.as_deref().unwrap_or(PROXIED_V1);
         let wrong = Call::get(proxied).basic(&run.name(0), "not a password");
-        let address = own_address(&client, &admin, &wrong).await.map_err(words)?;
+        let address = own_address(client, admin, &wrong).await.map_err(words)?;
+        let provided = options.provided.clone();
+        let elsewhere = |url: &String| Client::new(url, &options.trust);
+        let without_accounts = provided.without_accounts.as_ref().map(elsewhere).transpose()?;
+        let without_keys = provided.without_keys.as_ref().map(elsewhere).transpose()?;
         let mounted = match options.dialects.as_slice() {
-            [] => find_mounted(&client).await.map_err(words)?,
+            [] => find_mounted(client).await.map_err(words)?,
             named => named.iter().copied().collect(),
         };
-        let seen = client.send(&Call::get(proxied).bearer(&admin)).await.map_err(words)?;
+        let seen = client.send(&Call::get(proxied).bearer(admin)).await.map_err(words)?;
         let stage = Self {
             echo: is_echo(&seen),
             proxied: proxied.to_owned(),
             proxied_v1: proxied_v1.to_owned(),
             expected: options.expected.clone(),
-            client,
+            provided,
+            complete: options.complete,
+            restarted: AtomicBool::new(false),
+            without_accounts,
+            without_keys,
+            keyless: OnceCell::new(),
+            administrator: (name.to_owned(), Secret::new(password.expose().to_owned())),
+            client: client.clone(),
             agent_path: options.agent_path.clone(),
             ticket_path: options.ticket_path.clone(),
             mounted,
             deliveries: Mutex::default(),
-            admin,
+            admin: Mutex::new(admin.to_owned()),
             address,
             run,
             counter: AtomicU32::new(1),
@@ -114,8 +163,132 @@ impl Stage {
     pub fn needs(&self, dialects: &[Dialect]) -> Check {
         match dialects.iter().find(|dialect| !self.mounted.contains(dialect)) {
             None => Ok(()),
-            Some(missing) => unseen(format!("the dialect {} is not served here", missing.word())),
+            Some(missing) => untried(format!("the dialect {} is not served here", missing.word())),
         }
+    }
+
+    /// Whether to wait so long for one statement.
+    pub fn waits(&self, wait: Duration) -> Check {
+        let seconds = wait.as_secs();
+        match wait {
+            _ if wait <= LONGEST_WAIT => Ok(()),
+            _ if wait > LONGEST_COMPLETE_WAIT => {
+                untried(format!("it takes {seconds} s, which is too long for a run"))
+            }
+            _ if self.complete => Ok(()),
+            _ => untried(format!("it takes {seconds} s, which only --complete waits for")),
+        }
+    }
+
+    /// Has the gateway restarted, and waits until it serves again.
+    pub async fn restart(&self) -> Check {
+        let line = named(self.provided.restart.as_ref(), "a command that restarts", RESTART)?;
+        let served = self.as_admin(Call::get(&self.proxied));
+        // It ends while the command runs, or, of one that only sets it going, after it.
+        let mut over = pin!(self.client.watch(served).await?);
+        // A task of its own: nobody breaks off a restart, and the end of the run waits for it.
+        let (line, under_way) = (line.to_owned(), self.client.hold().await);
+        self.restarted.store(true, Ordering::Relaxed);
+        let mut command = tokio::spawn(async move {
+            let _under_way = under_way;
+            provided::carry_out(RESTART, &line).await
+        });
+        let broken = |error: JoinError| Fault::Differs(format!("{RESTART}: {error}"));
+        tokio::select! {
+            biased;
+            () = &mut over => command.await.map_err(broken)??,
+            done = &mut command => {
+                done.map_err(broken)??;
+                self.goes_away(over).await?;
+            }
+        }
+        self.serves_again().await
+    }
+
+    /// Waits for the restart that a command has only set going. Others than the gateway may
+    /// close a connection, so it has to be seen that nobody listens.
+    async fn goes_away(&self, over: impl Future<Output = ()>) -> Check {
+        let mut over = pin!(over);
+        // News of a restart that is done already.
+        if tokio::time::timeout(NEWS, &mut over).await.is_ok() {
+            return Ok(());
+        }
+        let why = match tokio::time::timeout(DEADLINE, over).await {
+            Err(_) => "a connection to the gateway has outlived it",
+            Ok(()) if self.client.is_away().await => return Ok(()),
+            Ok(()) => "the gateway was not seen to be away",
+        };
+        unfit(format!("{RESTART}: {why}; let the command wait for its end"))
+    }
+
+    async fn serves_again(&self) -> Check {
+        let served = self.as_admin(Call::get(&self.proxied));
+        let began = Instant::now();
+        loop {
+            match self.client.send(&served).await {
+                Ok(reply) if reply.passed().is_ok() => return Ok(()),
+                // It stays so, and each further one counts as a failed attempt.
+                Ok(reply) if reply.status == 401 => return Err(reply.fault("2xx after a restart")),
+                // Nobody listens, or the upstream is not connected yet.
+                Ok(_) | Err(_) if began.elapsed() < DEADLINE => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Ok(reply) => return Err(reply.fault("2xx after a restart")),
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// The hash that the gateway's store has of somebody's password.
+    pub async fn hash_of(&self, who: &Person) -> Result<String, Fault> {
+        let line = named(self.provided.export.as_ref(), "an export of the store", EXPORT)?;
+        let export = provided::lines(EXPORT, line, &who.username).await?;
+        let hash = provided::hash_of(&export, &who.username);
+        let nobody = || format!("{EXPORT}: the command writes no hash of {}", who.username);
+        hash.map_or_else(|| unfit(nobody()), Ok)
+    }
+
+    /// A code that GitHub gave out, good once.
+    pub async fn github_code(&self) -> Result<String, Fault> {
+        let what = "a code that GitHub gave out";
+        let line = named(self.provided.github_code.as_ref(), what, GITHUB_CODE)?;
+        let code = provided::lines(GITHUB_CODE, line, "").await?.concat();
+        let code = String::from_utf8(code).map(|code| code.trim().to_owned());
+        match code {
+            Ok(code) if !code.is_empty() => Ok(code),
+            _ => unfit(format!("{GITHUB_CODE}: the command writes no code")),
+        }
+    }
+
+    /// Sends a request to the gateway on which local accounts are off.
+    pub async fn send_without_accounts(&self, call: Call) -> Result<Reply, Fault> {
+        match &self.without_accounts {
+            Some(client) => client.send(&call).await,
+            None => untried(
+                "local accounts are on here; --without-accounts takes the URL of a gateway \
+                 that has auth.local_accounts = false",
+            ),
+        }
+    }
+
+    /// Sends a request of the administrator's to the gateway on which keys are off.
+    pub async fn send_without_keys(&self, call: Call) -> Result<Reply, Fault> {
+        let Some(client) = &self.without_keys else {
+            return untried(
+                "keys are managed here; --without-keys takes the URL of a gateway that has \
+                 dialect.plain.keys = false",
+            );
+        };
+        // By the contract that is to be without keys, so that it is known to be there.
+        let (name, password) = &self.administrator;
+        let login = json!({ "username": name, "password": password.expose() });
+        let sign_in = async {
+            let reply = client.send(&Call::post("/api/v1/auth/login").json(&login)).await?;
+            let tokens = [delivery::Token::access("/token")];
+            delivery::read(reply, &tokens).1.text("/token")
+        };
+        let token = self.keyless.get_or_try_init(|| sign_in).await?;
+        client.send(&call.bearer(token)).await
     }
 
     /// Sends a request. What it costs at the failed-attempt limiter is forgiven.
@@ -133,12 +306,12 @@ impl Stage {
 
     /// Asks the admin API.
     pub async fn admin(&self, call: Call) -> Result<Reply, Fault> {
-        self.client.send(&call.bearer(&self.admin)).await
+        self.client.send(&self.as_admin(call)).await
     }
 
     /// A call with the administrator's token, which passes whatever is locked.
     pub fn as_admin(&self, call: Call) -> Call {
-        call.bearer(&self.admin)
+        call.bearer(&lock(&self.admin))
     }
 
     /// Clears this address's failed attempts.
@@ -267,14 +440,32 @@ impl Stage {
         self.make("/api/admin/keys", &body).await
     }
 
+    /// Where a restart has made an end of the administrator's token.
+    async fn sign_in_again(&self) {
+        let refused = self.admin(failures_call()).await.is_ok_and(|reply| reply.status == 401);
+        let (name, password) = &self.administrator;
+        if refused && let Ok(token) = sign_in(&self.client, name, password).await {
+            *lock(&self.admin) = token;
+        }
+    }
+
     /// Removes what this run has made and what an earlier one had to leave, and ends the
     /// administrator's session. Returns what is left behind.
     pub async fn clear(&self) -> Vec<String> {
         self.client.settle().await;
+        if self.restarted.load(Ordering::Relaxed) {
+            // Interrupted behind the command, it may not serve yet; if it never does, the
+            // removal says so.
+            let _ = self.serves_again().await;
+            self.sign_in_again().await;
+        }
         let left = self.run.clear(self).await;
         let _ = self.forgive().await;
-        if let Some(session) = session_of(&self.admin) {
-            let _ = self.admin(Call::delete(format!("/api/admin/sessions/{session}"))).await;
+        let admin = lock(&self.admin).clone();
+        end_session(&self.client, &admin).await;
+        if let (Some(client), Some(token)) = (&self.without_keys, self.keyless.get()) {
+            let logout = Call::post("/api/v1/auth/logout").bearer(token);
+            let _ = client.send(&logout).await;
         }
         left
     }
@@ -286,6 +477,14 @@ fn is_echo(reply: &Reply) -> bool {
         && ["/method", "/path", "/version", "/headers", "/body_bytes"]
             .iter()
             .all(|member| reply.at(member).is_ok())
+}
+
+/// Ends the session of an administrator's token.
+async fn end_session(client: &Client, token: &str) {
+    if let Some(session) = session_of(token) {
+        let end = Call::delete(format!("/api/admin/sessions/{session}"));
+        let _ = client.send(&end.bearer(token)).await;
+    }
 }
 
 fn session_of(token: &str) -> Option<String> {
@@ -334,7 +533,7 @@ async fn own_address(client: &Client, admin: &str, wrong: &Call) -> Result<Strin
         }
         (risen, before) = (Some(candidates), after);
     }
-    Err(Fault::Unseen("others fail to sign in all the time; try again when it is quiet".into()))
+    Err(Fault::Untried("others fail to sign in all the time; try again when it is quiet".into()))
 }
 
 /// A token of the administrator, by whichever contract is served.

@@ -2,7 +2,7 @@
 
 use super::client::{Call, percent};
 use super::reply::Reply;
-use super::report::{Fault, differs, unseen};
+use super::report::{Fault, differs, untried};
 use super::stage::{Person, Stage};
 
 /// A request that a browser makes for a window of its own.
@@ -27,7 +27,7 @@ impl<'a> Visitor<'a> {
         let led = stage.send(navigation(Call::get(&stage.proxied))).await?;
         let page = match led.field("location") {
             Some(page) if led.status == 303 => page.to_owned(),
-            _ => return unseen("nobody is led to a page that signs in"),
+            _ => return untried("nobody is led to a page that signs in"),
         };
         let shown = stage.send(navigation(Call::get(&page))).await?;
         let text = text_of(shown.status(200)?);
