@@ -8,6 +8,7 @@ mod curl;
 mod git;
 mod grpc;
 mod http;
+mod jupyterlab;
 mod npm;
 mod pip;
 mod registry;
