@@ -7,6 +7,7 @@ use super::Section;
 use crate::config::problem::Origin;
 use crate::config::reader::Located;
 use crate::config::record::{Step, Takes};
+use crate::config::schema;
 use crate::config::unknown::is_familiar;
 use crate::config::value::{describe, kind_of};
 use serde_json::Value;
@@ -22,7 +23,7 @@ impl<'d> Section<'d> {
             if table.is_none() {
                 let found = describe(value.get_ref());
                 let message = format!("expected a table, found {found}");
-                self.note(origin.clone(), name, message, format!("write [{}]", self.key(name)));
+                self.note(origin.clone(), name, message, self.table_help(name, value.get_ref()));
             }
             table
         });
@@ -31,6 +32,18 @@ impl<'d> Section<'d> {
             self.is_found(name, Value::Null, origin.clone());
         }
         self.inner(table, origin, self.key(name), Step::Table(name.to_owned()))
+    }
+
+    /// What to write in place of a value where a table is: of a switch, the table's own.
+    fn table_help(&self, name: &str, found: &DeValue<'_>) -> String {
+        let table = self.key(name);
+        let switch = format!("{table}.enabled");
+        match found.as_bool() {
+            Some(value) if schema::keys().iter().any(|key| key.path() == switch) => {
+                format!("write {switch} = {value}")
+            }
+            _ => format!("write [{table}]"),
+        }
     }
 
     /// The tables of `[[name]]`.
