@@ -83,7 +83,6 @@ use reason::{Reason, Rejection};
 use record::{BrowserSession, CancelGuard, RequestRecord};
 use respond::Asked;
 use respond::challenge::Challenges;
-use respond::page::Visit;
 use rest::Lingering;
 use route::{Route, Routes};
 use slots::{Holder, Places, Slots};
@@ -241,7 +240,6 @@ pub async fn handle(
     let grpc = grpc::Form::of(request.headers());
     let wants_page = gateway.pages && respond::wants_page(request.headers());
     let asking_page = cors::Page::of(&gateway, &request);
-    let visit = Visit::of(request.method(), request.headers());
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
     // Taken apart where it is used: else this future had room for its parts as well.
     let request = with_body(request, &connection);
@@ -253,7 +251,7 @@ pub async fn handle(
         Err(rejection) => {
             let rejection = blame_framing(&connection, rejection);
             note(&gateway, &mut record, &rejection);
-            let asked = Asked { visit: &visit, wants_page, grpc };
+            let asked = Asked { wants_page, grpc };
             let mut response = respond::reject(&gateway, &connection, &record, &rejection, asked);
             if record.signs_out && rejection.reason == Reason::HeldNotStored {
                 let delivery = record.dialect.as_ref().map(|dialect| dialect.delivery());
@@ -638,13 +636,11 @@ fn audit_reuse(gateway: &Gateway, record: &RequestRecord, rejection: &Rejection)
             .session
             .as_ref()
             .and_then(|session| gateway.core.owner_of(session.renewal.expose())),
-        actor: Actor::Client {
-            address: record.access.client,
-            request_id: Arc::clone(&record.access.request_id),
-            credential: Some("refresh-token"),
-            session: None,
-            acting: None,
-        },
+        actor: Actor::client(
+            record.access.client,
+            &record.access.request_id,
+            Some("refresh-token"),
+        ),
         detail: None,
     });
 }

@@ -146,8 +146,7 @@ impl Core {
             let Ok(claims) = self.signer.open(token) else { continue };
             let ours =
                 claims.issuer == self.policy.issuer && claims.audience == self.policy.audience;
-            if ours && !self.standing.has_ended(claims.session) {
-                self.store.end_session(claims.session, self.clock.now()).await?;
+            if ours && self.store.end_session(claims.session, self.clock.now()).await? {
                 account = Some(claims.subject);
             }
         }

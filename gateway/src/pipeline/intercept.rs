@@ -102,7 +102,7 @@ pub async fn serve(
     if let Some(first) = candidates.first()
         && candidates.iter().all(|candidate| takes_secret(&candidate.endpoint))
     {
-        call.check_page(gateway, first.dialect.as_ref())?;
+        call.check_page(gateway, &record.visit, first.dialect.as_ref())?;
     }
     let is_form = matches!(candidates, [only] if is_console_form(&only.endpoint));
     if !is_form && candidates.iter().all(|candidate| candidate.endpoint.attempt != Attempt::None) {
@@ -249,13 +249,7 @@ async fn sign_out(
         outcome,
         reason,
         account: account.and_then(|account| gateway.core.standing().account(account)),
-        actor: Actor::Client {
-            address: call.caller.client,
-            request_id: Arc::clone(&call.caller.request_id),
-            credential: Some(Scheme::Bearer.as_str()),
-            session: None,
-            acting: None,
-        },
+        actor: call.caller.actor(Some(Scheme::Bearer.as_str())),
         detail: None,
     });
     match ended {
@@ -293,15 +287,14 @@ async fn show(
         // is told so by the page that it wants.
         None => recognize(gateway, headers).await,
     };
-    let visit = Visit::of(&call.parts.method, headers);
     let asked = console::Asked {
         core: &gateway.core,
         observed: gateway.as_ref(),
         principal: principal.as_deref(),
         query: call.parts.uri.query(),
         parameters: &call.parameters,
-        keeps_cookies: visit.keeps_cookies(record),
-        basic: visit.basic,
+        keeps_cookies: record.visit.keeps_cookies(record.scheme),
+        basic: record.visit.basic,
         from_here: headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin"),
     };
     let shown = console.show(row, asked).await;
@@ -332,7 +325,7 @@ async fn admit(
     let endpoint = &candidate.endpoint;
     if takes_secret(endpoint) {
         // Before the throttle is asked: a foreign page costs its visitor no attempt.
-        call.check_page(gateway, candidate.dialect.as_ref())?;
+        call.check_page(gateway, &record.visit, candidate.dialect.as_ref())?;
     }
     if endpoint.attempt != Attempt::None {
         gateway.throttle.check(call.caller.source)?;
@@ -349,7 +342,7 @@ async fn admit(
     }
     let presented = presented(gateway, record, &call.parts.headers, Schemes::ALL, None)?;
     if presented.is_ambient() {
-        call.check_page(gateway, candidate.dialect.as_ref())?;
+        call.check_page(gateway, &record.visit, candidate.dialect.as_ref())?;
     }
     let is_token =
         matches!(presented, Presented::Nothing | Presented::Bearer(_) | Presented::Cookie(_));
@@ -422,13 +415,7 @@ async fn end_unread(
         reason: rejection.reason.code(),
         // Nobody here knows it.
         account: None,
-        actor: Actor::Client {
-            address: call.caller.client,
-            request_id: Arc::clone(&call.caller.request_id),
-            credential: Some(Scheme::Bearer.as_str()),
-            session: None,
-            acting: None,
-        },
+        actor: call.caller.actor(Some(Scheme::Bearer.as_str())),
         detail: match what {
             Unread::Key(key) => Some(format!("key {}", key.0)),
             Unread::Token | Unread::Session => None,
@@ -446,13 +433,17 @@ fn takes_secret(endpoint: &Endpoint) -> bool {
 impl Call<'_> {
     /// The console's forms come from pages of its own origin, whichever others may act
     /// elsewhere, and from somebody at a window: no script sends them, and reads what comes.
-    fn check_page(&self, gateway: &Gateway, dialect: &dyn Dialect) -> Result<(), Rejection> {
+    fn check_page(
+        &self,
+        gateway: &Gateway,
+        visit: &Visit,
+        dialect: &dyn Dialect,
+    ) -> Result<(), Rejection> {
         if dialect.contract() != Contract::Console {
             return cross_site::check(self.parts, self.origin, &gateway.origins);
         }
         cross_site::check(self.parts, self.origin, &[])?;
         let is_safe = [Method::GET, Method::HEAD].contains(&self.parts.method);
-        let visit = Visit::of(&self.parts.method, &self.parts.headers);
         if !is_safe && visit.by == Asker::Page {
             return Err(Reason::CrossSite.because("a script or a frame, and no window"));
         }

@@ -21,6 +21,7 @@ use super::body::BodyProgress;
 use super::connection::{Connection, InFlight, Left, Protocol};
 use super::cors::Applied;
 use super::forward::headers;
+use super::respond::page::Visit;
 use super::route::Route;
 use super::slots::Place;
 
@@ -38,6 +39,8 @@ pub struct RequestRecord {
     pub access: AccessRecord,
     /// The contract of ours that the request turned out to speak.
     pub dialect: Option<Arc<dyn Dialect>>,
+    /// How somebody asked.
+    pub visit: Visit,
     /// The place of its route among the configured ones.
     pub route: Option<usize>,
     /// What becomes of its credential fields.
@@ -86,7 +89,9 @@ impl RequestRecord {
             Protocol::Http1 => "http/1.1",
             Protocol::Http2 => "h2",
         };
+        let visit = Visit::of(&method, headers);
         Self {
+            visit,
             access: AccessRecord {
                 at: clock.now(),
                 request_id,

@@ -24,7 +24,6 @@ use super::reason::{FramingFault, Reason, Rejection};
 use super::record::RequestRecord;
 
 use challenge::Challenged;
-use page::Visit;
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -44,17 +43,16 @@ pub enum Shape<'a> {
     Grpc(grpc::Form),
 }
 
-/// By whom, and in which form an answer is wanted to, a request that is refused was.
+/// In which form an answer is wanted to a request that is refused.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    pub visit: &'a Visit,
+pub struct Asked {
     /// Whether it is a page that is wanted, of what has pages.
     pub wants_page: bool,
     pub grpc: Option<grpc::Form>,
 }
 
-impl Asked<'_> {
-    fn shape<'s>(&self, gateway: &'s Gateway, record: &'s RequestRecord) -> Shape<'s> {
+impl Asked {
+    fn shape<'s>(self, gateway: &'s Gateway, record: &'s RequestRecord) -> Shape<'s> {
         if let Some(form) = self.grpc {
             return Shape::Grpc(form);
         }
@@ -63,7 +61,7 @@ impl Asked<'_> {
         // Of the contracts' own paths every refusal has the contract's form.
         let owner = record.dialect.as_ref().map(|dialect| dialect.contract());
         let is_page = match owner.or_else(|| gateway.dialects.owner(path)) {
-            None | Some(Contract::Console) => self.visit.by.is_person(),
+            None | Some(Contract::Console) => record.visit.by.is_person(),
             Some(Contract::Links) => self.wants_page,
             Some(_) => false,
         };
@@ -440,11 +438,11 @@ pub fn reject(
     connection: &Connection,
     record: &RequestRecord,
     rejection: &Rejection,
-    asked: Asked<'_>,
+    asked: Asked,
 ) -> Response<ResponseBody> {
     let refusal = refusal(&rejection.reason);
     let message = message(&rejection.reason, &refusal);
-    if let Some(way) = page::lead_to_sign_in(gateway, record, asked.visit, &rejection.reason) {
+    if let Some(way) = page::lead_to_sign_in(gateway, record, &rejection.reason) {
         return own_answer(way);
     }
     let mut response = match asked.shape(gateway, record) {
@@ -469,7 +467,7 @@ pub fn reject(
         }
     };
     let headers = response.headers_mut();
-    add_fields(gateway, &rejection.reason, (record, asked.visit, refusal.status), headers);
+    add_fields(gateway, &rejection.reason, (record, refusal.status), headers);
     if refusal.fate == Fate::Close && connection.protocol == Protocol::Http1 {
         close(response.headers_mut());
     }
@@ -538,7 +536,7 @@ fn grpc_answer(form: grpc::Form, status: StatusCode, message: &str) -> Response<
 fn add_fields(
     gateway: &Gateway,
     reason: &Reason,
-    (record, visit, status): (&RequestRecord, &Visit, StatusCode),
+    (record, status): (&RequestRecord, StatusCode),
     headers: &mut HeaderMap,
 ) {
     match reason {
@@ -564,13 +562,13 @@ fn add_fields(
             _ => challenge::Refused::Other,
         };
         let challenged = Challenged {
-            asker: visit.by,
+            asker: record.visit.by,
             route: record.route,
             path: record.access.target.path(),
             refused,
-            by_basic: visit.basic,
+            by_basic: record.visit.basic,
             has_page: page::is_console(record),
-            keeps_cookies: visit.keeps_cookies(record),
+            keeps_cookies: record.visit.keeps_cookies(record.scheme),
         };
         gateway.challenges.add(headers, challenged);
     }

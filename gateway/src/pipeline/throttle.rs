@@ -53,6 +53,14 @@ pub struct Caller {
     pub page: Page,
 }
 
+impl Caller {
+    /// As the audit log has one of whom no session is known.
+    #[must_use]
+    pub fn actor(&self, credential: Option<&'static str>) -> Actor {
+        Actor::client(self.client, &self.request_id, credential)
+    }
+}
+
 /// Whose page made the browser ask, as far as a request tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
@@ -254,13 +262,7 @@ impl Throttle {
                 outcome: Outcome::Success,
                 reason,
                 account,
-                actor: Actor::Client {
-                    address: caller.client,
-                    request_id: Arc::clone(&caller.request_id),
-                    credential: None,
-                    session: None,
-                    acting: None,
-                },
+                actor: caller.actor(None),
                 detail: Some(format!("for {} s", until.since(now).div_ceil(1000))),
             });
         };

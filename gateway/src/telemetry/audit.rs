@@ -147,6 +147,19 @@ struct JsonLine<'a> {
     detail: Option<&'a str>,
 }
 
+impl Actor {
+    /// Somebody at this address, of whose session nothing is known.
+    #[must_use]
+    pub fn client(
+        address: IpAddr,
+        request_id: &Arc<str>,
+        credential: Option<&'static str>,
+    ) -> Self {
+        let request_id = Arc::clone(request_id);
+        Self::Client { address, request_id, credential, session: None, acting: None }
+    }
+}
+
 impl AuditRecord {
     /// Appends the line; runs on the log's own thread.
     pub fn write(&self, style: Style, out: &mut Vec<u8>) {

@@ -49,8 +49,8 @@ impl Visit {
     /// Whether its browser keeps the cookies that it is given: over plain http it does where it
     /// tells what it asks for, for it trusts the place (Secure Contexts 3.1).
     #[must_use]
-    pub fn keeps_cookies(&self, record: &RequestRecord) -> bool {
-        record.scheme == "https" || self.by != Asker::OldBrowser
+    pub fn keeps_cookies(&self, scheme: &str) -> bool {
+        scheme == "https" || self.by != Asker::OldBrowser
     }
 }
 
@@ -67,14 +67,14 @@ fn own_page(headers: &HeaderMap) -> Option<Box<PathAndQuery>> {
 pub fn lead_to_sign_in(
     gateway: &Gateway,
     record: &RequestRecord,
-    visit: &Visit,
     reason: &Reason,
 ) -> Option<Answer> {
+    let visit = &record.visit;
     let console = gateway.console.as_deref()?;
     let leads = match visit.by {
         Asker::Navigation => true,
         // Over plain http the cookie would not be kept.
-        Asker::OldBrowser => visit.keeps_cookies(record),
+        Asker::OldBrowser => visit.keeps_cookies(record.scheme),
         Asker::Program | Asker::Page => false,
     };
     let forgotten = match reason {
