@@ -5,6 +5,7 @@ mod leading;
 mod pages;
 mod sessions;
 mod things;
+mod ways;
 
 use http::{Method, Request};
 
@@ -16,10 +17,15 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Somebody who opens pages in a window, and sends their forms.
 fn window(client: Client) -> Client {
+    window_from("same-origin", client)
+}
+
+/// Somebody whom a page of this kind of site has led to a page.
+fn window_from(site: &str, client: Client) -> Client {
     client
         .with("sec-fetch-mode", "navigate")
         .with("sec-fetch-dest", "document")
-        .with("sec-fetch-site", "same-origin")
+        .with("sec-fetch-site", site)
         .with("accept", "text/html,application/xhtml+xml")
 }
 

@@ -143,7 +143,7 @@ async fn a_link_that_is_asked_for_by_mail_comes_by_mail() {
 
 /// The link of the server's message of that number. Long lines come in parts, for mail has
 /// short ones (RFC 2045 6.7).
-async fn link_in(server: &Backend, number: usize) -> String {
+pub async fn link_in(server: &Backend, number: usize) -> String {
     server
         .printed("a message", |lines| {
             let text = lines.join("\n").replace("=\n", "").replace("=3D", "=");

@@ -34,14 +34,16 @@ function holdButtons() {
   });
 }
 
-// The fragment of the address goes along with the way back.
+// The fragment of the address goes along with the way back, by whichever way that leads.
 function keepFragment() {
+  if (!location.hash) return;
   const form = document.querySelector("form[data-return]");
-  if (form && location.hash) {
-    form.addEventListener("submit", () => {
-      const field = form.elements.return_to;
-      if (!field.value.includes("#")) field.value += location.hash;
-    });
+  form?.addEventListener("submit", () => {
+    const field = form.elements.return_to;
+    if (!field.value.includes("#")) field.value += location.hash;
+  });
+  for (const link of document.querySelectorAll("a[href*='return_to=']")) {
+    if (!link.href.includes("%23")) link.href += encodeURIComponent(location.hash);
   }
 }
 

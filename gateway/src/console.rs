@@ -8,6 +8,7 @@
 pub mod assets;
 mod data;
 mod form;
+pub mod link;
 pub mod page;
 pub mod refusal;
 mod show;
@@ -110,15 +111,19 @@ impl Console {
     /// back to where the form is, with what was typed.
     #[must_use]
     pub fn sign_in_from_form(&self, typed: Option<&Typed>) -> String {
-        let Some(typed) = typed else { return self.sign_in(&self.path("")) };
-        let mut page = self.path(&typed.page);
+        let page = typed.map_or_else(|| self.path(""), |typed| self.page_of(typed));
+        self.sign_in(&page)
+    }
+
+    /// Where a form is, with what was typed.
+    fn page_of(&self, typed: &Typed) -> String {
+        let page = self.path(&typed.page);
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&typed.fields);
-        let query = query.finish();
-        if !query.is_empty() {
-            page = format!("{page}?{query}");
+        match query.finish() {
+            query if query.is_empty() => page,
+            query => format!("{page}?{query}"),
         }
-        self.sign_in(&page)
     }
 
     /// Behind the end of a session: the browser forgets it, and its user is told how to end
@@ -224,6 +229,13 @@ impl Dialect for Console {
     fn typed(&self, operation: Operation, input: &Input<'_>) -> Option<Typed> {
         match operation {
             Operation::Console(row) => Some(form::typed(row, self.deed(row)?, input)),
+            // Whom GitHub does not sign in is back at the sign-in, on the same way.
+            Operation::FinishGithub => {
+                let kept = flow::recall(input.flow_cookie?)?;
+                let row = self.rows.iter().position(|it| it.what == What::Deed(Deed::SignIn))?;
+                let fields = vec![("return_to".to_owned(), kept.return_to)];
+                Some(Typed { row, page: "/sign-in".to_owned(), fields, ..Typed::default() })
+            }
             _ => None,
         }
     }

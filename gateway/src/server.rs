@@ -41,6 +41,7 @@ use crate::config::{
     self, Config, HttpTarget, NodeAddress, PathMatch, Target, Transport, UpstreamTls,
 };
 use crate::console::Console;
+use crate::console::link::LinkPages;
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::{Hs256Signer, MIN_SECRET_BYTES, SecretTooShort};
 use crate::crypto::passwords::HashingPool;
@@ -428,7 +429,7 @@ fn endpoints(config: &Config, console: Option<Arc<Console>>) -> Result<Dialects,
         config::DocumentReaders::Authenticated => dialect::Admission::Authenticated,
         config::DocumentReaders::Everybody => dialect::Admission::Public,
     };
-    let mut mounted = mount(config);
+    let mut mounted = mount(config, console.as_ref());
     mounted.extend(console.map(|console| console as Arc<dyn Dialect>));
     Ok(Dialects::new(mounted, health, readers)?)
 }
@@ -806,7 +807,7 @@ fn hsts(hsts: &config::Hsts) -> HeaderValue {
 
 /// The dialects in order of precedence: of two that share a path, the first is its
 /// default, and the first of all shapes what belongs to none (C14).
-fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
+fn mount(config: &Config, console: Option<&Arc<Console>>) -> Vec<Arc<dyn Dialect>> {
     let dialects = &config.dialects;
     let settings = |dialect: &config::Dialect| Settings {
         prefix: dialect.prefix.clone(),
@@ -841,9 +842,8 @@ fn mount(config: &Config) -> Vec<Arc<dyn Dialect>> {
     }
     if let Some(settings) = &config.links {
         let (prefix, mail) = (settings.prefix.clone(), config.mail.is_some());
-        let console = Some(&config.console).filter(|console| console.enabled);
-        let sign_in = console.map(|console| format!("{}/sign-in", console.prefix));
-        mounted.push(Arc::new(Links { prefix, mail, sign_in }));
+        let pages = Box::new(LinkPages::new(console.cloned()));
+        mounted.push(Arc::new(Links { prefix, mail, pages }));
     }
     if config.admin.enabled {
         mounted.push(Arc::new(Admin::new(config.admin.prefix.clone())));

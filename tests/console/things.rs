@@ -417,3 +417,82 @@ async fn registration_is_on_the_page_where_it_is_open() {
     let refused = send(&visitor, "/register", &fields).await.expect(403);
     assert!(text(&refused).contains("REGISTRATION_CLOSED"), "{refused:?}");
 }
+
+/// Where the page of a refusal leads back to.
+fn way_back(refused: &Answer) -> String {
+    let page = text(refused);
+    let (_, rest) = page.split_once("<a class=\"button\" href=\"").expect("a way back");
+    rest.split('"').next().expect("an address").replace("&#38;", "&").replace("&amp;", "&")
+}
+
+/// Was: what had been typed was lost, and of what was gone the way back led nowhere.
+#[tokio::test]
+async fn a_form_that_is_refused_leads_back_to_itself_with_what_was_typed() {
+    let links = "[links]\npublic_url = \"https://gate.example\"\n";
+    let gateway = with_ann(&format!("{links}{ECHO}")).await;
+    let admin = admin(&gateway).await;
+    let server = create_server(&admin, "/admin", "web").await;
+    let list = show(&admin, "/admin/users?q=ann").await;
+    let (_, rest) = list.split_once("/admin/users/").expect("a user is listed");
+    let ann = format!("/admin/users/{}", rest.split('"').next().expect("an id"));
+    for (below, fields) in [
+        ("/admin/users".to_owned(), [("email", "no address"), ("roles", "reader")]),
+        (format!("{ann}/roles"), [("roles", "no/role more"), ("more", "x")]),
+        (format!("{server}/owner"), [("owner", "nobody at all"), ("more", "x")]),
+        (format!("{server}/rename"), [("name", "a name"), ("more", "x")]),
+        ("/admin/servers".to_owned(), [("name", "another name"), ("more", "x")]),
+    ] {
+        let refused = send(&admin, &below, &fields).await;
+        assert!((400..500).contains(&refused.status.as_u16()), "{below}: {refused:?}");
+        let page = text(&admin.get(&way_back(&refused)).await.expect(200));
+        for (_, value) in fields.iter().filter(|(name, _)| *name != "more") {
+            assert!(page.contains(&format!("value=\"{value}\"")), "{below}: {value}: {page}");
+        }
+    }
+    // No other site's link fills in a form.
+    let cookies = sign_in(&gateway, ADMIN, ADMIN_PASSWORD).await;
+    let elsewhere = window_from("cross-site", Client::anonymous(&gateway));
+    let elsewhere = elsewhere.with("cookie", &cookies);
+    let page = show(&elsewhere, &format!("{ann}?roles=admin")).await;
+    assert!(!page.contains("value=\"admin\""), "{page}");
+
+    // What is gone is no place to go back to.
+    let keys = format!("{server}/keys");
+    create_key(&admin, &keys).await;
+    let page = show(&admin, &keys).await;
+    let (head, _) = page.split_once("/revoke\"").expect("a key is listed");
+    let (_, id) = head.rsplit_once("/keys/").expect("its id");
+    let revoke = format!("/admin/keys/{id}/revoke");
+    let (_, server) = server.rsplit_once('/').expect("an id");
+    send(&admin, &revoke, &[("server", server)]).await.expect(303);
+    let gone = send(&admin, &revoke, &[("server", server)]).await.expect(404);
+    assert_eq!(way_back(&gone), format!("{BASE}{keys}"));
+    admin.get(&way_back(&gone)).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_account_page_has_everything_of_its_user() {
+    let gateway = with_ann(&format!("console.server_creation = \"everybody\"\n{ECHO}")).await;
+    let ann = ann(&gateway).await;
+    create_server(&ann, "", "my machine").await;
+    create_key(&ann, "/keys").await;
+    let page = show(&ann, "/account").await;
+    for part in ["my machine", "/rotate\"", "this one", "Change password"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!show(&admin(&gateway).await, "/account").await.contains("my machine"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_now_is_told_on_the_forms_own_page() {
+    let gateway = with_ann(ECHO).await;
+    gateway.manage(&["store", "export", "--output", "frozen.jsonl", "--freeze", "60s"], None).await;
+    let visitor = visitor(&gateway);
+    let refused = send(&visitor, "/sign-in", &[("name", ANN.0), ("password", ANN.1)]).await;
+    let shown = text(&refused.expect(503));
+    for part in ["SERVICE_UNAVAILABLE", "value=\"ann\"", "role=\"alert\""] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    gateway.manage(&["store", "thaw"], None).await;
+    send(&visitor, "/sign-in", &[("name", ANN.0), ("password", ANN.1)]).await.expect(303);
+}

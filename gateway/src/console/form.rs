@@ -9,11 +9,10 @@ use crate::admin::{Invitation, Owner, Request, Who};
 use crate::auth::account::PersonName;
 use crate::auth::api_key::{KeyId, MAX_OVERLAP};
 use crate::auth::register::Registration;
-use crate::auth::secret::Secret;
 use crate::auth::server::ServerId;
 use crate::auth::time::Seconds;
 use crate::auth::token::SessionId;
-use crate::dialect::body::is_form;
+use crate::dialect::body::fields::Fields;
 use crate::dialect::notation::parse_id;
 use crate::dialect::{
     Answer, Binding, Command, Context, DecodeError, Input, KeyRequest, Outcome, Typed, flow,
@@ -23,74 +22,21 @@ use super::Console;
 use super::table::{Deed, Scope};
 
 /// Fields whose values pages and addresses may repeat: no other's ever is.
-const REPEATED: [&str; 9] =
-    ["name", "username", "email", "full_name", "scopes", "expires", "return_to", "server", "owner"];
+const REPEATED: [&str; 10] = [
+    "name",
+    "username",
+    "email",
+    "full_name",
+    "roles",
+    "scopes",
+    "expires",
+    "return_to",
+    "server",
+    "owner",
+];
 
 /// The longest that a form lets a key last, unless that is for ever.
 const MAX_DAYS: u64 = 3_650;
-
-/// The fields of a form, each there once, which are taken out one by one.
-struct Fields(Vec<(String, String)>);
-
-impl Fields {
-    /// # Errors
-    /// When the body is no form of UTF-8, or names a field twice.
-    fn read(input: &Input<'_>) -> Result<Self, DecodeError> {
-        if !is_form(input.content_type) {
-            return Err(DecodeError::MediaType);
-        }
-        let malformed = |words: &str| DecodeError::Malformed(words.to_owned());
-        let mut found: Vec<(String, String)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(input.body) {
-            // What is no UTF-8 has been replaced: a password must not change so.
-            if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
-                return Err(malformed("The form is not UTF-8"));
-            }
-            if found.iter().any(|(known, _)| *known == name) {
-                return Err(malformed("The form has a field twice"));
-            }
-            found.push((name.into_owned(), value.into_owned()));
-        }
-        Ok(Self(found))
-    }
-
-    fn optional(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.swap_remove(at).1).filter(|value| !value.is_empty())
-    }
-
-    fn text(&mut self, name: &str) -> Result<String, DecodeError> {
-        let missing = || DecodeError::Malformed(format!("The form's field {name} is missing"));
-        self.optional(name).ok_or_else(missing)
-    }
-
-    /// What is meant without the blanks around it, which phones add.
-    fn name(&mut self, name: &str) -> Result<String, DecodeError> {
-        let text = self.text(name)?.trim().to_owned();
-        let missing = || DecodeError::Malformed(format!("The form's field {name} is missing"));
-        Some(text).filter(|text| !text.is_empty()).ok_or_else(missing)
-    }
-
-    fn secret(&mut self, name: &str) -> Result<Secret, DecodeError> {
-        self.text(name).map(Secret::new)
-    }
-
-    /// Words that are separated by blanks or commas.
-    fn words(&mut self, name: &str) -> Vec<String> {
-        let text = self.optional(name).unwrap_or_default();
-        let words = text.split(|c: char| c.is_whitespace() || c == ',');
-        words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    }
-
-    /// # Errors
-    /// When there are fields that the form does not have.
-    fn finish<T>(self, command: T) -> Result<T, DecodeError> {
-        match self.0.first() {
-            None => Ok(command),
-            Some(_) => Err(DecodeError::Malformed("The form has a field too many".to_owned())),
-        }
-    }
-}
 
 fn wrong(name: &str) -> DecodeError {
     DecodeError::Malformed(format!("The form's field {name} is not valid"))
@@ -107,7 +53,7 @@ pub(super) fn decode(
     deed: Deed,
     input: &Input<'_>,
 ) -> Result<Command, DecodeError> {
-    let mut form = Fields::read(input)?;
+    let mut form = Fields::read(input.content_type, input.body)?;
     let command = match deed {
         Deed::SignIn => {
             form.optional("return_to");
@@ -317,10 +263,7 @@ pub(super) fn done(
 
 /// The list that a key's form was opened from: its server's, if its user sees that.
 pub(super) fn key_list(scope: Scope, typed: &Typed) -> String {
-    match parse_id(typed.field("server")) {
-        Some(server) => format!("{}/servers/{server}/keys", scope.base()),
-        None => format!("{}/keys", scope.base()),
-    }
+    scope.key_list(parse_id(typed.field("server")))
 }
 
 /// What a page says behind a form, by the word in its address.

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use crate::auth::account::Account;
 use crate::dialect::Answer;
 
+use super::Console;
 use super::assets;
 use super::table::Page;
 use super::texts::Texts;
@@ -58,6 +59,24 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// Of a page that is the same for everybody. Without a console it stands without style.
+    #[must_use]
+    pub fn without_user(console: Option<&'a Console>) -> Self {
+        let texts = match console {
+            Some(console) => &console.texts,
+            None => Texts::own(),
+        };
+        Self {
+            texts,
+            prefix: console.map_or("", |console| &console.settings.prefix),
+            assets: console.map(|console| &console.assets.links),
+            user: None,
+            page: None,
+            notice: None,
+            error: None,
+        }
+    }
+
     #[must_use]
     pub fn user_of(account: Option<&'a Account>, administration: bool) -> Option<User<'a>> {
         let user = |account: &'a Account| User {

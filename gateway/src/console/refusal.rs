@@ -6,9 +6,9 @@ use http::StatusCode;
 use crate::auth::account::Account;
 use crate::dialect::Answer;
 
+use super::Console;
 use super::page::{Frame, PageError, html};
 use super::texts::Texts;
-use super::{Console, assets};
 
 /// A request that was refused, for its page.
 #[derive(Clone)]
@@ -50,9 +50,9 @@ struct RefusalPage<'a> {
 
 /// The page of a refusal. Without a console it stands without style.
 #[must_use]
-pub fn page(console: Option<&Console>, texts: &Texts, refused: &Refused<'_>) -> Answer {
-    let assets: Option<&assets::Links> = console.map(|console| &console.assets.links);
-    let prefix = console.map_or("", |console| &console.settings.prefix);
+pub fn page(console: Option<&Console>, refused: &Refused<'_>) -> Answer {
+    let f = Frame::without_user(console);
+    let texts = f.texts;
     let (title, words) = texts.of_status(refused.status.as_u16());
     let link = refused.link.as_ref().map(|(to, way)| {
         let text = match way {
@@ -63,7 +63,7 @@ pub fn page(console: Option<&Console>, texts: &Texts, refused: &Refused<'_>) -> 
         (to.as_str(), text.as_str())
     });
     let page = RefusalPage {
-        f: Frame { texts, prefix, assets, user: None, page: None, notice: None, error: None },
+        f,
         title,
         words,
         detail: refused.message,

@@ -111,19 +111,16 @@ impl<'a> Asked<'a> {
         seen.map(|server| server.as_ref().into()).ok_or(Error::Unknown(Entity::Server))
     }
 
-    /// The list that has a key, and the server whose that is if it is one's: what somebody may
-    /// not see, they are not led to.
-    fn list_of(&self, key: &Key, scope: Scope) -> (String, String) {
-        let server = key.server.and_then(|id| self.core.standing().server(ServerId(id)));
-        let seen =
-            server.filter(|server| scope == Scope::All || server.owner == Some(self.account_id()));
-        match seen {
-            Some(server) => {
-                let id = server.id.0.to_string();
-                (format!("{}/servers/{id}/keys", scope.base()), id)
-            }
-            None => (format!("{}/keys", scope.base()), String::new()),
-        }
+    /// The server of a key, if who looks sees it: else they are not led to it.
+    fn server_of(&self, key: &Key, scope: Scope) -> Option<Uuid> {
+        let server = self.core.standing().server(ServerId(key.server?))?;
+        (scope == Scope::All || server.owner == Some(self.account_id())).then_some(server.id.0)
+    }
+
+    /// What was typed into a form that a page of this site has sent the browser back to. No
+    /// other site fills it in.
+    fn typed(&self, name: &str) -> Option<String> {
+        self.value(name).filter(|_| self.from_here)
     }
 
     fn key(&self, scope: Scope) -> Result<Key, Error> {
@@ -190,6 +187,7 @@ struct SignedOutPage<'a> {
     basic: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what a page shows, and what not")]
 #[derive(Template)]
 #[template(path = "account.html")]
 struct AccountPage<'a> {
@@ -200,6 +198,11 @@ struct AccountPage<'a> {
     sessions: Vec<SessionRow>,
     with_user: bool,
     sessions_base: &'static str,
+    servers: Vec<Server>,
+    keys: Vec<KeyRow>,
+    with_server: bool,
+    all: bool,
+    base: &'static str,
 }
 
 #[derive(Template)]
@@ -314,6 +317,10 @@ struct UsersPage<'a> {
     search: String,
     next: Option<String>,
     links: bool,
+    mail: bool,
+    email: String,
+    username: String,
+    roles: String,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "what a page shows, and what not")]
@@ -322,8 +329,10 @@ struct UsersPage<'a> {
 struct UserPage<'a> {
     f: Frame<'a>,
     user: User,
+    roles: String,
     enabled: bool,
     links: bool,
+    mail: bool,
     sessions: Vec<SessionRow>,
     with_user: bool,
     sessions_base: &'static str,
@@ -466,10 +475,17 @@ impl Console {
         self.form_page(page, asked, typed, Some(error))?.ok()
     }
 
-    /// Where the form is that was refused.
+    /// Where to go on from a form that was refused: to its page, with what was typed, or to
+    /// the list that its thing may be gone from.
     #[must_use]
     pub fn way_back(&self, typed: &Typed) -> String {
-        self.path(&typed.page)
+        match self.deed(typed.row) {
+            Some(Deed::RotateKey(scope) | Deed::RevokeKey(scope)) => {
+                self.path(&form::key_list(scope, typed))
+            }
+            Some(Deed::DeleteServer(scope)) => self.path(&format!("{}/servers", scope.base())),
+            _ => self.page_of(typed),
+        }
     }
 
     #[must_use]
@@ -553,8 +569,16 @@ impl Console {
         let account = asked.account().ok_or(Error::Unknown(Entity::Account))?;
         let listed = asked.latest_sessions(Who::Id(account.id.0)).await?;
         let current = asked.principal.and_then(Principal::session);
+        let standing = asked.core.standing();
+        let servers = standing.servers_of(account.id);
+        let keys = standing.keys(Some(account.id));
         let page = AccountPage {
             f,
+            servers: servers.iter().map(|server| server.as_ref().into()).collect(),
+            keys: asked.key_rows(keys.iter().map(AsRef::as_ref), Scope::Own),
+            with_server: true,
+            all: false,
+            base: Scope::Own.base(),
             user: account.into(),
             password: account.password.is_some() && asked.core.policy().local_accounts,
             mail: self.settings.links == LinksBy::Mail,
@@ -585,7 +609,7 @@ impl Console {
             agents: asked.observed.agents(ServerId(record.id)).len(),
             record,
         };
-        let name = asked.value("name").unwrap_or_default();
+        let name = asked.typed("name").unwrap_or_default();
         let page = ServersPage {
             f,
             servers: records.into_iter().map(row).collect(),
@@ -609,14 +633,16 @@ impl Console {
         let keys = asked.core.standing().keys_of_server(id);
         let last_seen = keys.iter().filter_map(|key| key.last_used.get()).max();
         let owner = self.owner_name(asked.core, &server);
-        let name = asked.value("name").unwrap_or_else(|| server.name.clone());
+        let name = asked.typed("name").unwrap_or_else(|| server.name.clone());
+        let owned_by = if server.owner.is_some() { owner.clone() } else { String::new() };
+        let owner_name = asked.typed("owner").unwrap_or(owned_by);
         let page = ServerPage {
             f,
             server: &server,
             base: scope.base(),
             tab: 0,
             owner: &owner,
-            owner_name: if server.owner.is_some() { &owner } else { "" },
+            owner_name: &owner_name,
             last_seen: last_seen.map(seconds),
             agents: data::agent_rows(asked.core, asked.observed.agents(id)),
             name: &name,
@@ -671,10 +697,7 @@ impl Console {
     ) -> Result<Answer, Error> {
         let of_server = !asked.parameters.is_empty();
         let server = of_server.then(|| asked.server(scope)).transpose()?;
-        let list = match &server {
-            Some(server) => format!("{}/servers/{}/keys", scope.base(), server.id),
-            None => format!("{}/keys", scope.base()),
-        };
+        let list = scope.key_list(server.as_ref().map(|server| server.id));
         let texts = &self.texts;
         let lasting = [(30, &texts.expiry_30), (90, &texts.expiry_90), (365, &texts.expiry_365)];
         let mut expiries = vec![Expiry { at: String::new(), text: &texts.expiry_never }];
@@ -695,16 +718,17 @@ impl Console {
 
     fn rotate_key(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
         let key = asked.key(scope)?;
+        let server = asked.server_of(&key, scope);
         let texts = &self.texts;
         let page = ConfirmPage {
             title: &texts.rotate,
             subject: shown(&key),
             words: &texts.rotate_words,
             action: format!("{}/keys/{}/rotate", scope.base(), key.id),
-            back: asked.list_of(&key, scope).0,
+            back: scope.key_list(server),
             hidden: vec![
                 ("form", asked.core.new_uuid().to_string()),
-                ("server", asked.list_of(&key, scope).1),
+                ("server", server.map(|id| id.to_string()).unwrap_or_default()),
             ],
             overlaps: vec![
                 (0, &texts.overlap_0),
@@ -720,14 +744,14 @@ impl Console {
 
     fn revoke_key(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
         let key = asked.key(scope)?;
-        let (back, server) = asked.list_of(&key, scope);
+        let server = asked.server_of(&key, scope);
         let page = ConfirmPage {
             title: &self.texts.revoke,
             subject: shown(&key),
             words: &self.texts.revoke_words,
             action: format!("{}/keys/{}/revoke", scope.base(), key.id),
-            back,
-            hidden: vec![("server", server)],
+            back: scope.key_list(server),
+            hidden: vec![("server", server.map(|id| id.to_string()).unwrap_or_default())],
             overlaps: Vec::new(),
             dangerous: true,
             f,
@@ -773,8 +797,18 @@ impl Console {
         let more = found.len() > LENGTH;
         found.truncate(LENGTH);
         let next = found.last().filter(|_| more).map(|user| user.id.to_string());
-        let links = self.settings.links != LinksBy::Nothing;
-        let page = UsersPage { f, users: found, search, next, links };
+        let typed = |name| asked.typed(name).unwrap_or_default();
+        let page = UsersPage {
+            f,
+            users: found,
+            search,
+            next,
+            links: self.settings.links != LinksBy::Nothing,
+            mail: self.settings.links == LinksBy::Mail,
+            email: typed("email"),
+            username: typed("username"),
+            roles: typed("roles"),
+        };
         html(StatusCode::OK, &page)
     }
 
@@ -790,8 +824,10 @@ impl Console {
         let keys = asked.core.standing().keys(Some(AccountId(record.id)));
         let page = UserPage {
             f,
+            roles: asked.typed("roles").unwrap_or_else(|| record.roles.join(" ")),
             enabled: record.state == crate::admin::record::State::Enabled,
             links: self.settings.links != LinksBy::Nothing,
+            mail: self.settings.links == LinksBy::Mail && record.email.is_some(),
             sessions: data::session_rows(listed, current),
             with_user: false,
             sessions_base: "/admin/sessions",
@@ -825,10 +861,7 @@ impl Console {
                 Some(typed) if !key.server.is_some_and(|_| self.is_new_key(typed)) => {
                     form::key_list(scope, typed)
                 }
-                _ => match key.server {
-                    Some(server) => format!("{}/servers/{server}/keys", scope.base()),
-                    None => format!("{}/keys", scope.base()),
-                },
+                _ => scope.key_list(key.server),
             },
             kept: &texts.key_kept,
         };

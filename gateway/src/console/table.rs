@@ -1,5 +1,7 @@
 //! Every path of the console: who may ask for it, and what it is.
 
+use uuid::Uuid;
+
 use crate::dialect::{Admission, Attempt, Endpoint, Operation, Verb};
 
 use super::{LinksBy, Settings};
@@ -19,6 +21,15 @@ impl Scope {
         match self {
             Scope::Own => "",
             Scope::All => "/admin",
+        }
+    }
+
+    /// The list of a server's keys, or of those that are looked at without one.
+    #[must_use]
+    pub fn key_list(self, server: Option<Uuid>) -> String {
+        match server {
+            Some(server) => format!("{}/servers/{server}/keys", self.base()),
+            None => format!("{}/keys", self.base()),
         }
     }
 }

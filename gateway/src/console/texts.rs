@@ -1,5 +1,7 @@
 //! Every text of the console, in one place. An operator's file puts others in the place of some.
 
+use std::sync::LazyLock;
+
 /// Texts by their keys. `{…}` stands for what is filled in.
 macro_rules! texts {
     ($($key:ident: $text:literal,)*) => {
@@ -80,6 +82,16 @@ texts! {
     signed_out: "Signed out",
     signed_out_words: "Your session has ended, and this browser has forgotten it.",
     signed_out_basic: "If your browser asked for the password in a dialog of its own, it still sends that password: close all its windows to sign out.",
+
+    link_address: "Confirm your e-mail address",
+    link_address_button: "Confirm",
+    link_password: "Choose a password",
+    link_password_button: "Set password",
+    link_for: "This is for the account",
+    link_not_yours: "If it is not yours, leave this page.",
+    done_link_address: "Your e-mail address is confirmed.",
+    done_link_password: "Your password is set. All other sessions have ended.",
+    done_link_both: "Your password is set and your e-mail address confirmed.",
 
     wait_seconds: "Try again in {seconds} seconds.",
     title_400: "This request cannot be read",
@@ -203,6 +215,8 @@ texts! {
     set_roles: "Set roles",
     roles_words: "Separated by spaces. The first is the main one; admin may administer the gateway.",
     reset_link: "Make a reset link",
+    reset_link_mail: "Make one and send it by mail",
+    by_mail: "Send the link by mail too",
     reset_link_words: "Whoever opens this link can set a new password, once.",
     link_kept: "I have copied the link",
     reset_link_shown: "This is the link",
@@ -250,6 +264,13 @@ texts! {
 pub struct UnknownKey(pub String);
 
 impl Texts {
+    /// The console's own, of which nothing was replaced.
+    #[must_use]
+    pub fn own() -> &'static Self {
+        static OWN: LazyLock<Texts> = LazyLock::new(Texts::default);
+        &OWN
+    }
+
     /// Puts a text in the place of the console's own.
     ///
     /// # Errors

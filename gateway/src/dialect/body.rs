@@ -1,6 +1,7 @@
 //! Bodies as contracts send them: one JSON object, or one form. The documented members
 //! must be there once and of their types; further ones are ignored.
 
+pub mod fields;
 mod members;
 
 use std::collections::HashMap;

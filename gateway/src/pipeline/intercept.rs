@@ -153,11 +153,8 @@ pub async fn serve(
     record.ends_flow = endpoint.operation == Operation::FinishGithub;
     let flow_cookie =
         if record.ends_flow { cookie::find(&call.parts.headers, FLOW_COOKIE)? } else { None };
-    // Whoever has sent the browser to GitHub takes it back.
-    let began = flow_cookie.and_then(flow::recall).map(|kept| kept.by);
-    let console = gateway.console.as_ref().filter(|_| began == Some(Beginner::Console));
-    let console = console.map(|console| Arc::clone(console) as Arc<dyn Dialect>);
-    let dialect = console.as_ref().unwrap_or(dialect);
+    let taking_back = taking_back(gateway, flow_cookie);
+    let dialect = taking_back.as_ref().unwrap_or(dialect);
     record.dialect = Some(Arc::clone(dialect));
     let input = Input {
         content_type: content_type(call.parts),
@@ -168,6 +165,9 @@ pub async fn serve(
         flow_cookie,
     };
     record.by_cookie |= input.refresh_cookie.is_some();
+    if taking_back.is_some() {
+        record.typed = dialect.typed(endpoint.operation, &input).map(Box::new);
+    }
     let command = dialect.decode(endpoint.operation, &input).map_err(|error| match error {
         DecodeError::MediaType => Reason::MediaType,
         DecodeError::Malformed(words) => Reason::BodyMalformed(words),
@@ -256,6 +256,14 @@ async fn sign_out(
         Ok(_) => Ok(own_answer(console.signed_out())),
         Err(error) => Err(Rejection::from_core(error, Tried::RefreshToken)),
     }
+}
+
+/// Whoever has sent a browser to GitHub takes it back: the console, which has no path of its
+/// own for that where a contract has one.
+fn taking_back(gateway: &Gateway, flow_cookie: Option<&str>) -> Option<Arc<dyn Dialect>> {
+    let kept = flow_cookie.and_then(flow::recall)?;
+    let console = gateway.console.as_ref().filter(|_| kept.by == Beginner::Console)?;
+    Some(Arc::clone(console) as Arc<dyn Dialect>)
 }
 
 fn is_console_form(endpoint: &Endpoint) -> bool {

@@ -168,11 +168,5 @@ pub(super) fn refuse(
         let refused = Refused { message, link: None, ..refused.clone() };
         console.show_again(asked, typed, &refused.error(console.texts()))
     });
-    again.unwrap_or_else(|| {
-        let own = crate::console::texts::Texts::default;
-        match console {
-            Some(console) => page(Some(console), console.texts(), &refused),
-            None => page(None, &own(), &refused),
-        }
-    })
+    again.unwrap_or_else(|| page(console, &refused))
 }
