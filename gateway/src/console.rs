@@ -38,7 +38,7 @@ use table::{Deed, Row, What};
 use texts::Texts;
 
 pub use data::{ConnectedAgent, Observed, RefusedRequest};
-pub use show::Asked;
+pub use show::PageRequest;
 
 /// How the console is set up.
 pub struct Settings {

@@ -313,9 +313,17 @@ pub struct KeyRequest {
     pub name: String,
     pub server: Binding,
     pub scopes: Vec<String>,
-    pub expires: Option<Timestamp>,
-    /// How long it lasts from now on, where no time is named.
-    pub lasts: Option<Seconds>,
+    pub expires: Expiry,
+}
+
+/// When a key that somebody wants is to expire.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    #[default]
+    Never,
+    At(Timestamp),
+    /// So long after it was made.
+    After(Seconds),
 }
 
 /// What a key is to be bound to.
@@ -329,8 +337,8 @@ pub enum Binding {
 }
 
 impl KeyRequest {
-    fn of(self, owner: &Account, server: Option<ServerId>) -> NewKey {
-        let Self { name, scopes, expires, .. } = self;
+    fn of(self, owner: &Account, server: Option<ServerId>, expires: Option<Timestamp>) -> NewKey {
+        let Self { name, scopes, .. } = self;
         NewKey { owner: owner.id, name, server, scopes, expires }
     }
 }

@@ -81,7 +81,7 @@ use intercept::Call;
 use observed::ConnectedAgents;
 use reason::{Reason, Rejection};
 use record::{BrowserSession, CancelGuard, RequestRecord};
-use respond::Asked;
+use respond::Wanted;
 use respond::challenge::Challenges;
 use rest::Lingering;
 use route::{Route, Routes};
@@ -251,8 +251,8 @@ pub async fn handle(
         Err(rejection) => {
             let rejection = blame_framing(&connection, rejection);
             note(&gateway, &mut record, &rejection);
-            let asked = Asked { wants_page, grpc };
-            let mut response = respond::reject(&gateway, &connection, &record, &rejection, asked);
+            let wanted = Wanted { wants_page, grpc };
+            let mut response = respond::reject(&gateway, &connection, &record, &rejection, wanted);
             if record.signs_out && rejection.reason == Reason::HeldNotStored {
                 let delivery = record.dialect.as_ref().map(|dialect| dialect.delivery());
                 let delivery = delivery.map(|rule| rule.choose(|| record.by_cookie));

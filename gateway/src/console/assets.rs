@@ -44,7 +44,7 @@ impl File {
 
 /// Where pages find them.
 #[derive(Debug, Clone)]
-pub struct Links {
+pub struct Paths {
     pub style: String,
     pub script: String,
     pub logo: String,
@@ -52,7 +52,7 @@ pub struct Links {
 
 pub struct Assets {
     files: [File; 3],
-    pub links: Links,
+    pub paths: Paths,
 }
 
 impl Assets {
@@ -77,8 +77,8 @@ impl Assets {
             }
         };
         let at = |file: &File| format!("{prefix}/assets/{}", file.name);
-        let links = Links { style: at(&style), script: at(&script), logo: at(&logo) };
-        Self { files: [style, script, logo], links }
+        let paths = Paths { style: at(&style), script: at(&script), logo: at(&logo) };
+        Self { files: [style, script, logo], paths }
     }
 
     /// A file by its name; another version's is none.

@@ -15,7 +15,7 @@ use crate::auth::token::SessionId;
 use crate::dialect::body::fields::Fields;
 use crate::dialect::notation::parse_id;
 use crate::dialect::{
-    Answer, Binding, Command, Context, DecodeError, Input, KeyRequest, Outcome, Typed, flow,
+    Answer, Binding, Command, Context, DecodeError, Expiry, Input, KeyRequest, Outcome, Typed, flow,
 };
 
 use super::Console;
@@ -105,8 +105,8 @@ pub(super) fn decode(
                 Some(Some(id)) => Binding::Server(id),
                 Some(None) => Binding::Nothing,
             };
-            let (expires, lasts) = (None, days.transpose()?);
-            let request = KeyRequest { name, server, scopes, expires, lasts };
+            let expires = days.transpose()?.map_or(Expiry::Never, Expiry::After);
+            let request = KeyRequest { name, server, scopes, expires };
             let form_id = parse_id(&form_id).ok_or_else(|| wrong("form"))?;
             let command = form.finish(Command::CreateKey(request))?;
             console.spend(form_id)?;

@@ -44,7 +44,7 @@ pub struct Frame<'a> {
     pub texts: &'a Texts,
     pub prefix: &'a str,
     /// `None` where they are not served.
-    pub assets: Option<&'a assets::Links>,
+    pub assets: Option<&'a assets::Paths>,
     pub user: Option<User<'a>>,
     pub page: Option<Page>,
     pub notice: Option<&'a str>,
@@ -69,7 +69,7 @@ impl<'a> Frame<'a> {
         Self {
             texts,
             prefix: console.map_or("", |console| &console.settings.prefix),
-            assets: console.map(|console| &console.assets.links),
+            assets: console.map(|console| &console.assets.paths),
             user: None,
             page: None,
             notice: None,

@@ -12,7 +12,7 @@ use super::texts::Texts;
 
 /// A request that was refused, for its page.
 #[derive(Clone)]
-pub struct Refused<'a> {
+pub struct RefusedVisit<'a> {
     pub status: StatusCode,
     /// As the API names it.
     pub code: &'static str,
@@ -50,7 +50,7 @@ struct RefusalPage<'a> {
 
 /// The page of a refusal. Without a console it stands without style.
 #[must_use]
-pub fn page(console: Option<&Console>, refused: &Refused<'_>) -> Answer {
+pub fn page(console: Option<&Console>, refused: &RefusedVisit<'_>) -> Answer {
     let f = Frame::without_user(console);
     let texts = f.texts;
     let (title, words) = texts.of_status(refused.status.as_u16());
@@ -77,7 +77,7 @@ pub fn page(console: Option<&Console>, refused: &Refused<'_>) -> Answer {
     html(refused.status, &page)
 }
 
-impl Refused<'_> {
+impl RefusedVisit<'_> {
     /// As the page of a form shows it that is shown again.
     #[must_use]
     pub fn error(&self, texts: &Texts) -> PageError {

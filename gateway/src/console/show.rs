@@ -36,7 +36,7 @@ const DAY: u64 = 86_400;
 
 /// A request for a page.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
+pub struct PageRequest<'a> {
     pub core: &'a Core,
     pub observed: &'a dyn Observed,
     pub principal: Option<&'a Principal>,
@@ -51,7 +51,7 @@ pub struct Asked<'a> {
     pub from_here: bool,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PageRequest<'a> {
     fn account(&self) -> Option<&'a Account> {
         self.principal.map(|principal| principal.account.as_ref())
     }
@@ -263,7 +263,7 @@ struct KeysPage<'a> {
     next: Option<String>,
 }
 
-struct Expiry<'a> {
+struct ExpiryChoice<'a> {
     at: String,
     text: &'a str,
 }
@@ -279,7 +279,7 @@ struct NewKeyPage<'a> {
     name: &'a str,
     scopes: &'a str,
     expires: &'a str,
-    expiries: Vec<Expiry<'a>>,
+    expiries: Vec<ExpiryChoice<'a>>,
 }
 
 #[derive(Template)]
@@ -393,7 +393,7 @@ impl Console {
         Frame {
             texts: &self.texts,
             prefix: &self.settings.prefix,
-            assets: Some(&self.assets.links),
+            assets: Some(&self.assets.paths),
             user: Frame::user_of(account, self.settings.administration),
             page: Some(page),
             notice: None,
@@ -411,7 +411,7 @@ impl Console {
     ///
     /// # Errors
     /// When there is not what it is about, and when the store fails.
-    pub async fn show(&self, row: usize, asked: Asked<'_>) -> Result<Answer, Error> {
+    pub async fn show(&self, row: usize, asked: PageRequest<'_>) -> Result<Answer, Error> {
         let Some(What::Page(page)) = self.rows.get(row).map(|row| row.what) else {
             return Ok(Answer::nothing());
         };
@@ -463,7 +463,12 @@ impl Console {
     /// The page of a form that was refused, with what was typed and why it was; `None` where
     /// the form stands on a page that shows more.
     #[must_use]
-    pub fn show_again(&self, asked: Asked<'_>, typed: &Typed, error: &PageError) -> Option<Answer> {
+    pub fn show_again(
+        &self,
+        asked: PageRequest<'_>,
+        typed: &Typed,
+        error: &PageError,
+    ) -> Option<Answer> {
         let page = match self.deed(typed.row)? {
             Deed::SignIn => Page::SignIn,
             Deed::Register => Page::Register,
@@ -497,7 +502,7 @@ impl Console {
     fn form_page(
         &self,
         page: Page,
-        asked: Asked<'_>,
+        asked: PageRequest<'_>,
         typed: &Typed,
         error: Option<&PageError>,
     ) -> Option<Result<Answer, Error>> {
@@ -565,7 +570,7 @@ impl Console {
         }))
     }
 
-    async fn account(&self, f: Frame<'_>, asked: Asked<'_>) -> Result<Answer, Error> {
+    async fn account(&self, f: Frame<'_>, asked: PageRequest<'_>) -> Result<Answer, Error> {
         let account = asked.account().ok_or(Error::Unknown(Entity::Account))?;
         let listed = asked.latest_sessions(Who::Id(account.id.0)).await?;
         let current = asked.principal.and_then(Principal::session);
@@ -589,7 +594,12 @@ impl Console {
         Ok(html(StatusCode::OK, &page))
     }
 
-    async fn servers(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
+    async fn servers(
+        &self,
+        f: Frame<'_>,
+        asked: PageRequest<'_>,
+        scope: Scope,
+    ) -> Result<Answer, Error> {
         let (records, next): (Vec<Server>, _) = match scope {
             Scope::Own => {
                 let own = asked.core.standing().servers_of(asked.account_id());
@@ -627,7 +637,7 @@ impl Console {
         owner.map_or_else(|| self.texts.nobody.clone(), |it| it.username.as_str().to_owned())
     }
 
-    fn server(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
+    fn server(&self, f: Frame<'_>, asked: PageRequest<'_>, scope: Scope) -> Result<Answer, Error> {
         let server = asked.server(scope)?;
         let id = ServerId(server.id);
         let keys = asked.core.standing().keys_of_server(id);
@@ -652,7 +662,7 @@ impl Console {
         Ok(html(StatusCode::OK, &page))
     }
 
-    fn server_keys(f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
+    fn server_keys(f: Frame<'_>, asked: PageRequest<'_>, scope: Scope) -> Result<Answer, Error> {
         let server = asked.server(scope)?;
         let keys = asked.core.standing().keys_of_server(ServerId(server.id));
         let page = ServerKeysPage {
@@ -667,7 +677,12 @@ impl Console {
         Ok(html(StatusCode::OK, &page))
     }
 
-    async fn keys(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
+    async fn keys(
+        &self,
+        f: Frame<'_>,
+        asked: PageRequest<'_>,
+        scope: Scope,
+    ) -> Result<Answer, Error> {
         let (keys, next) = match scope {
             Scope::Own => {
                 let own = asked.core.standing().keys(Some(asked.account_id()));
@@ -691,7 +706,7 @@ impl Console {
     fn new_key(
         &self,
         (f, status): (Frame<'_>, StatusCode),
-        asked: Asked<'_>,
+        asked: PageRequest<'_>,
         scope: Scope,
         typed: &Typed,
     ) -> Result<Answer, Error> {
@@ -700,8 +715,8 @@ impl Console {
         let list = scope.key_list(server.as_ref().map(|server| server.id));
         let texts = &self.texts;
         let lasting = [(30, &texts.expiry_30), (90, &texts.expiry_90), (365, &texts.expiry_365)];
-        let mut expiries = vec![Expiry { at: String::new(), text: &texts.expiry_never }];
-        expiries.extend(lasting.map(|(days, text)| Expiry { at: days.to_string(), text }));
+        let mut expiries = vec![ExpiryChoice { at: String::new(), text: &texts.expiry_never }];
+        expiries.extend(lasting.map(|(days, text)| ExpiryChoice { at: days.to_string(), text }));
         let page = NewKeyPage {
             f,
             server,
@@ -716,7 +731,12 @@ impl Console {
         Ok(html(status, &page))
     }
 
-    fn rotate_key(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
+    fn rotate_key(
+        &self,
+        f: Frame<'_>,
+        asked: PageRequest<'_>,
+        scope: Scope,
+    ) -> Result<Answer, Error> {
         let key = asked.key(scope)?;
         let server = asked.server_of(&key, scope);
         let texts = &self.texts;
@@ -742,7 +762,12 @@ impl Console {
         Ok(html(StatusCode::OK, &page))
     }
 
-    fn revoke_key(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
+    fn revoke_key(
+        &self,
+        f: Frame<'_>,
+        asked: PageRequest<'_>,
+        scope: Scope,
+    ) -> Result<Answer, Error> {
         let key = asked.key(scope)?;
         let server = asked.server_of(&key, scope);
         let page = ConfirmPage {
@@ -759,7 +784,12 @@ impl Console {
         Ok(html(StatusCode::OK, &page))
     }
 
-    fn delete_server(&self, f: Frame<'_>, asked: Asked<'_>, scope: Scope) -> Result<Answer, Error> {
+    fn delete_server(
+        &self,
+        f: Frame<'_>,
+        asked: PageRequest<'_>,
+        scope: Scope,
+    ) -> Result<Answer, Error> {
         let server = asked.server(scope)?;
         let back = format!("{}/servers/{}", scope.base(), server.id);
         let page = ConfirmPage {
@@ -777,7 +807,7 @@ impl Console {
     }
 
     /// From memory, for a search looks at all of them.
-    fn users(&self, f: Frame<'_>, asked: Asked<'_>) -> Answer {
+    fn users(&self, f: Frame<'_>, asked: PageRequest<'_>) -> Answer {
         let search = asked.value("q").unwrap_or_default();
         let wanted = search.trim().to_lowercase();
         let after = asked.value("cursor").and_then(|cursor| cursor.parse().ok()).map(AccountId);
@@ -812,7 +842,7 @@ impl Console {
         html(StatusCode::OK, &page)
     }
 
-    async fn user(&self, f: Frame<'_>, asked: Asked<'_>) -> Result<Answer, Error> {
+    async fn user(&self, f: Frame<'_>, asked: PageRequest<'_>) -> Result<Answer, Error> {
         let user = Who::Id(asked.id());
         let found =
             admin::perform(asked.core, Request::ShowUser { user: user.clone() }, By::Client);

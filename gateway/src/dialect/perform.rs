@@ -13,7 +13,7 @@ use crate::auth::server::ServerId;
 use crate::auth::session_client::SessionClient;
 
 use super::flow::Kept;
-use super::{Binding, Command, Dialect, Health, KeyRequest, Outcome, Providers};
+use super::{Binding, Command, Dialect, Expiry, Health, KeyRequest, Outcome, Providers};
 
 /// `client` is who calls: the account that is proven is known at its address from now on.
 /// `joined` is told how an account has come to be GitHub's, whatever comes of the rest.
@@ -211,20 +211,19 @@ fn own_server(core: &Core, owner: &Account, request: Request) -> Result<Request,
     }
 }
 
-async fn create_key(
-    core: &Core,
-    owner: &Account,
-    mut wanted: KeyRequest,
-) -> Result<Outcome, Error> {
-    let lasting = wanted.lasts.map(|lasts| core.clock().now().plus(lasts));
-    wanted.expires = wanted.expires.or(lasting);
-    core.check_terms(&wanted.name, &wanted.scopes, wanted.expires)?;
+async fn create_key(core: &Core, owner: &Account, wanted: KeyRequest) -> Result<Outcome, Error> {
+    let expires = match wanted.expires {
+        Expiry::Never => None,
+        Expiry::At(time) => Some(time),
+        Expiry::After(life) => Some(core.clock().now().plus(life)),
+    };
+    core.check_terms(&wanted.name, &wanted.scopes, expires)?;
     let server = match wanted.server {
         Binding::None => None,
         Binding::Server(id) => Some(bindable(core, owner, id)?),
         Binding::Nothing => return Err(Error::Unknown(Entity::Server)),
     };
-    let (key, text) = core.create_key(wanted.of(owner, server)).await?;
+    let (key, text) = core.create_key(wanted.of(owner, server, expires)).await?;
     Ok(Outcome::KeyCreated(key, text))
 }
 

@@ -17,7 +17,7 @@ use super::delivery::{Delivery, DeliveryRule};
 use super::notation::{parse_id, parse_time, plain_key, plain_user, seconds};
 use super::{
     Admission, Answer, Attempt, Binding, ClientError, Command, Context, Contract, DecodeError,
-    Dialect, Endpoint, Input, KeyRequest, Operation, Outcome, Settings, Verb,
+    Dialect, Endpoint, Expiry, Input, KeyRequest, Operation, Outcome, Settings, Verb,
 };
 
 const SESSIONS: &[Endpoint] = &[
@@ -268,7 +268,6 @@ fn read_key_request(content_type: Option<&str>, body: &[u8]) -> Result<KeyReques
     let expires = body.optional_text("expiresAt")?;
     let expires = expires.map(|text| parse_time(&text).ok_or_else(not_a_time)).transpose()?;
     let wanted = KeyRequest {
-        lasts: None,
         name: body.optional_text("name")?.unwrap_or_default(),
         server: match body.optional_text("serverId")? {
             None => Binding::None,
@@ -277,7 +276,7 @@ fn read_key_request(content_type: Option<&str>, body: &[u8]) -> Result<KeyReques
             }
         },
         scopes: body.texts("scopes")?.unwrap_or_default(),
-        expires,
+        expires: expires.map_or(Expiry::Never, Expiry::At),
     };
     body.refuse_narrowing().map(|()| wanted)
 }

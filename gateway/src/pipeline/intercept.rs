@@ -295,7 +295,7 @@ async fn show(
         // is told so by the page that it wants.
         None => recognize(gateway, headers).await,
     };
-    let asked = console::Asked {
+    let asked = console::PageRequest {
         core: &gateway.core,
         observed: gateway.as_ref(),
         principal: principal.as_deref(),

@@ -45,13 +45,13 @@ pub enum Shape<'a> {
 
 /// In which form an answer is wanted to a request that is refused.
 #[derive(Clone, Copy)]
-pub struct Asked {
+pub struct Wanted {
     /// Whether it is a page that is wanted, of what has pages.
     pub wants_page: bool,
     pub grpc: Option<grpc::Form>,
 }
 
-impl Asked {
+impl Wanted {
     fn shape<'s>(self, gateway: &'s Gateway, record: &'s RequestRecord) -> Shape<'s> {
         if let Some(form) = self.grpc {
             return Shape::Grpc(form);
@@ -438,14 +438,14 @@ pub fn reject(
     connection: &Connection,
     record: &RequestRecord,
     rejection: &Rejection,
-    asked: Asked,
+    wanted: Wanted,
 ) -> Response<ResponseBody> {
     let refusal = refusal(&rejection.reason);
     let message = message(&rejection.reason, &refusal);
     if let Some(way) = page::lead_to_sign_in(gateway, record, &rejection.reason) {
         return own_answer(way);
     }
-    let mut response = match asked.shape(gateway, record) {
+    let mut response = match wanted.shape(gateway, record) {
         Shape::Grpc(form) => grpc_answer(form, refusal.status, message),
         Shape::Page(record) => own_answer(page::refuse(
             gateway,

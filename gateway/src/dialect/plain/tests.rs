@@ -10,8 +10,8 @@ use crate::dialect::delivery::Delivery;
 use crate::dialect::notation::plain_key;
 use crate::dialect::tests::{context, settings};
 use crate::dialect::{
-    Binding, ClientError, Command, Context, DecodeError, Dialect, Input, KeyRequest, Operation,
-    Outcome,
+    Binding, ClientError, Command, Context, DecodeError, Dialect, Expiry, Input, KeyRequest,
+    Operation, Outcome,
 };
 
 const ID: &str = "01980000-0000-7000-8000-000000000001";
@@ -71,11 +71,10 @@ fn a_key_is_what_was_asked_for() {
         "expiresAt": "2026-03-05T12:00:00Z",
     });
     let all = KeyRequest {
-        lasts: None,
         name: "ci".to_owned(),
         server: Binding::Server(server),
         scopes: vec!["read".to_owned(), "admin".to_owned()],
-        expires: Some(Timestamp(1_772_712_000_000)),
+        expires: Expiry::At(Timestamp(1_772_712_000_000)),
     };
     assert_eq!(wanted(&body.to_string()), Ok(all));
     // Else a key that somebody wanted bound would be free.

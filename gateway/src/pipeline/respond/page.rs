@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use crate::auth::principal::Scheme;
 use crate::config::SignIn;
-use crate::console::refusal::{Refused, Way, page};
-use crate::console::{Asked, Console};
+use crate::console::refusal::{RefusedVisit, Way, page};
+use crate::console::{Console, PageRequest};
 use crate::dialect::delivery::Delivery;
 use crate::dialect::{Answer, Contract};
 
@@ -144,7 +144,7 @@ pub(super) fn refuse(
             | StatusCode::GATEWAY_TIMEOUT
             | StatusCode::MISDIRECTED_REQUEST
     ) && record.typed.is_none();
-    let refused = Refused {
+    let refused = RefusedVisit {
         status,
         code,
         // Where the words for the status say as much.
@@ -155,7 +155,7 @@ pub(super) fn refuse(
         link,
     };
     let again = console.zip(record.typed.as_deref()).and_then(|(console, typed)| {
-        let asked = Asked {
+        let asked = PageRequest {
             core: &gateway.core,
             observed: gateway,
             principal,
@@ -165,7 +165,7 @@ pub(super) fn refuse(
             basic: false,
             from_here: false,
         };
-        let refused = Refused { message, link: None, ..refused.clone() };
+        let refused = RefusedVisit { message, link: None, ..refused.clone() };
         console.show_again(asked, typed, &refused.error(console.texts()))
     });
     again.unwrap_or_else(|| page(console, &refused))
