@@ -49,13 +49,17 @@ pub(super) fn problems(text: &str, errors: &[Error]) -> Vec<Problem> {
         .collect();
     places.sort_by_key(|(span, _)| span.start);
     let mut found = Vec::new();
-    let mut last_line = None;
+    let mut judged_to = None;
     for (span, duplicate) in places {
-        let line = Line::at(text, span.start);
-        if last_line == Some(line.start) || found.len() == MOST {
+        // A line may have as many as it has characters: only for the first is it looked for.
+        if judged_to.is_some_and(|end| span.start <= end) {
             continue;
         }
-        last_line = Some(line.start);
+        if found.len() == MOST {
+            break;
+        }
+        let line = Line::at(text, span.start);
+        judged_to = Some(line.start + line.text.len());
         let mut mistake =
             if duplicate { twice(text, &line, &span) } else { judge(text, &line, &span) };
         // What to write repeats what is written.
