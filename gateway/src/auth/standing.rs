@@ -7,6 +7,7 @@
 //! something, anything, has changed since; open streams hear of what concerns them
 //! (`subscribers`).
 
+mod key_index;
 mod session_uses;
 mod subscribers;
 
@@ -31,6 +32,7 @@ use super::token::{SessionId, TokenId};
 use super::work::Work;
 use super::workspace::{Membership, Workspace, WorkspaceId};
 
+use key_index::KeyIndex;
 use session_uses::SessionUses;
 use subscribers::{Subject, Subscribers};
 
@@ -51,7 +53,8 @@ pub struct Standing {
     revoked: DashMap<TokenId, Timestamp>,
     ended: DashMap<SessionId, Timestamp>,
     keys: DashSet<ByDigest>,
-    keys_of: DashMap<AccountId, Vec<Arc<ApiKey>>>,
+    keys_of: KeyIndex<AccountId>,
+    keys_at: KeyIndex<ServerId>,
     /// Keys, perhaps of this owner only, that have ended here and that the store still has:
     /// they stay away until it has not.
     withheld: DashSet<(KeyId, Option<AccountId>)>,
@@ -104,7 +107,8 @@ impl Default for Standing {
             revoked: DashMap::new(),
             ended: DashMap::new(),
             keys: DashSet::new(),
-            keys_of: DashMap::new(),
+            keys_of: KeyIndex::default(),
+            keys_at: KeyIndex::default(),
             withheld: DashSet::new(),
             uses: DashMap::new(),
             session_uses: SessionUses::default(),
@@ -310,18 +314,17 @@ impl Standing {
     #[must_use]
     pub fn keys(&self, owner: Option<AccountId>) -> Vec<Arc<ApiKey>> {
         let mut keys: Vec<Arc<ApiKey>> = match owner {
-            Some(owner) => self.keys_of.get(&owner).map(|keys| keys.clone()).unwrap_or_default(),
+            Some(owner) => self.keys_of.all(owner),
             None => self.keys.iter().map(|entry| Arc::clone(&entry.0)).collect(),
         };
         keys.sort_by_key(|key| key.id);
         keys
     }
 
-    /// Keys bound to a server, in order of creation. Looks at all keys there are.
+    /// Keys bound to a server, in order of creation.
     #[must_use]
     pub fn keys_of_server(&self, server: ServerId) -> Vec<Arc<ApiKey>> {
-        let bound = self.keys.iter().filter(|entry| entry.0.server == Some(server));
-        let mut keys: Vec<_> = bound.map(|entry| Arc::clone(&entry.0)).collect();
+        let mut keys = self.keys_at.all(server);
         keys.sort_by_key(|key| key.id);
         keys
     }
@@ -381,7 +384,7 @@ impl Standing {
     /// How many keys an account has, those that have ended included.
     #[must_use]
     pub fn key_count(&self, owner: AccountId) -> usize {
-        self.keys_of.get(&owner).map_or(0, |keys| keys.len())
+        self.keys_of.count(owner)
     }
 
     /// Notes that a key was used.
@@ -546,7 +549,10 @@ impl Standing {
             known.superseded.set(key.superseded.get());
         } else if !self.is_withheld(&key) {
             let key = Arc::new(key);
-            self.keys_of.entry(key.owner).or_default().push(Arc::clone(&key));
+            self.keys_of.add(key.owner, &key);
+            if let Some(server) = key.server {
+                self.keys_at.add(server, &key);
+            }
             self.keys.insert(ByDigest(key));
         }
         self.advance(Subject::Key(id));
@@ -555,12 +561,9 @@ impl Standing {
     pub fn remove_key(&self, digest: &[u8; 32]) {
         if let Some(ByDigest(key)) = self.keys.remove(digest) {
             self.uses.remove(&key.id);
-            let mut of_owner = self.keys_of.entry(key.owner).or_default();
-            of_owner.retain(|known| known.id != key.id);
-            let last = of_owner.is_empty();
-            drop(of_owner);
-            if last {
-                self.keys_of.remove_if(&key.owner, |_, keys| keys.is_empty());
+            self.keys_of.remove(key.owner, key.id);
+            if let Some(server) = key.server {
+                self.keys_at.remove(server, key.id);
             }
             self.advance(Subject::Key(key.id));
         }
@@ -575,9 +578,7 @@ impl Standing {
     pub fn withhold_key(&self, id: KeyId, owner: Option<AccountId>) -> bool {
         // Before it is looked for: what comes meanwhile is kept away.
         let new = self.withheld.insert((id, owner));
-        let of_owner = owner.and_then(|owner| {
-            self.keys_of.get(&owner)?.iter().find(|key| key.id == id).map(Arc::clone)
-        });
+        let of_owner = owner.and_then(|owner| self.keys_of.find(owner, id));
         let Some(key) = of_owner.or_else(|| self.key_by_id(id)) else { return true };
         if owner.is_some_and(|owner| owner != key.owner) {
             if new {

@@ -140,6 +140,8 @@ fn keys_of_a_server_are_those_bound_to_it_in_order_of_creation() {
         keys.map(|key| key.id.0.as_u128()).collect::<Vec<_>>()
     };
     assert_eq!((bound(1), bound(2), bound(3)), (vec![1, 3], vec![2], vec![]));
+    standing.remove_key(&key(3, 7).digest);
+    assert_eq!((bound(1), bound(2)), (vec![1], vec![2]));
 }
 
 #[test]
