@@ -29,8 +29,8 @@ use crate::auth::renew::SessionLife;
 use crate::auth::time::Seconds;
 use crate::dialect::delivery::{self, Delivery, DeliveryRule};
 use crate::dialect::{
-    Admission, Answer, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
-    Input, Operation, Outcome, Typed, flow,
+    Answer, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint, Input,
+    Operation, Outcome, Typed, flow, typed,
 };
 
 use assets::Assets;
@@ -110,20 +110,17 @@ impl Console {
     /// Where a browser goes on that has sent a form of the console without a good session:
     /// back to where the form is, with what was typed.
     #[must_use]
-    pub fn sign_in_from_form(&self, typed: Option<&Typed>) -> String {
-        let page = typed.map_or_else(|| self.path(""), |typed| self.page_of(typed));
-        self.sign_in(&page)
+    pub fn sign_in_from_form(&self, typed: Option<&Typed>) -> Answer {
+        let page = self.path(typed.map_or("", |typed| &typed.page));
+        let kept = typed.and_then(typed::remember);
+        Self::redirect(&self.sign_in(&page)).with(kept.into_iter().collect())
     }
 
-    /// Where a form is, with what was typed.
-    fn page_of(&self, typed: &Typed) -> String {
-        let page = self.path(&typed.page);
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(&typed.fields);
-        match query.finish() {
-            query if query.is_empty() => page,
-            query => format!("{page}?{query}"),
-        }
+    /// What a browser kept of the form of the page at this path.
+    #[must_use]
+    pub fn recall(&self, kept: &str, path: &str) -> Vec<(String, String)> {
+        let page = path.strip_prefix(self.settings.prefix.as_str());
+        page.map(|page| typed::recall(kept, page)).unwrap_or_default()
     }
 
     /// Behind the end of a session: the browser forgets it, and its user is told how to end
@@ -146,12 +143,6 @@ impl Console {
     fn continue_to(&self, return_to: &str) -> Answer {
         let query: String = form_urlencoded::byte_serialize(return_to.as_bytes()).collect();
         Self::redirect(&format!("{}?return_to={query}", self.path("/continue")))
-    }
-
-    /// Whether a form is for those who have not signed in.
-    #[must_use]
-    pub fn is_public(&self, typed: &Typed) -> bool {
-        self.rows.get(typed.row).is_some_and(|row| row.admission == Admission::Public)
     }
 
     fn deed(&self, row: usize) -> Option<Deed> {

@@ -19,6 +19,7 @@ pub mod perform;
 pub mod plain;
 pub mod status;
 pub mod told_apart;
+pub mod typed;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -200,6 +200,12 @@ impl Standing {
         }
     }
 
+    /// Whether a session has ended by itself.
+    #[must_use]
+    pub fn has_ended(&self, session: SessionId) -> bool {
+        self.ended.contains_key(&session)
+    }
+
     #[must_use]
     pub fn key(&self, digest: &[u8; 32]) -> Option<Arc<ApiKey>> {
         self.keys.get(digest).map(|entry| Arc::clone(&entry.0))

@@ -22,12 +22,13 @@ use super::Console;
 use super::table::{Deed, Scope};
 
 /// Fields whose values pages and addresses may repeat: no other's ever is.
-const REPEATED: [&str; 10] = [
+const REPEATED: [&str; 11] = [
     "name",
     "username",
     "email",
     "full_name",
     "roles",
+    "mail",
     "scopes",
     "expires",
     "return_to",
@@ -242,7 +243,10 @@ pub(super) fn done(
             console.continue_to(&to).with(console.keep(&pair))
         }
         (Deed::SendLink, Outcome::MailTaken) => {
-            Console::redirect(&format!("{}?sent", console.path("/forgotten")))
+            let return_to: String =
+                form_urlencoded::byte_serialize(typed.field("return_to").as_bytes()).collect();
+            let page = console.path("/forgotten");
+            Console::redirect(&format!("{page}?sent=yes&return_to={return_to}"))
         }
         (Deed::CreateKey(_) | Deed::RotateKey(_), Outcome::KeyCreated(key, text)) => {
             console.show_key(&(&key).into(), &text, context)

@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use askama::Template;
 use http::StatusCode;
-use http::header::{HeaderValue, REFERRER_POLICY};
 
 use crate::auth::account::Account;
 use crate::auth::link::LinkKind;
+use crate::auth::password::{MAX_BYTES, MIN_CHARS};
 use crate::auth::secret::Secret;
 use crate::dialect::Answer;
 use crate::dialect::links::Pages;
 
 use super::Console;
-use super::page::{Frame, html};
+use super::page::{Frame, PageError, html};
 
 /// Those pages, in the console's dress where there is one.
 pub struct LinkPages {
@@ -28,6 +28,8 @@ struct LinkPage<'a> {
     button: &'a str,
     username: &'a str,
     sets_password: bool,
+    shortest: usize,
+    longest: usize,
     action: &'a str,
     link: &'a str,
 }
@@ -45,26 +47,40 @@ impl LinkPages {
     pub fn new(console: Option<Arc<Console>>) -> Self {
         Self { console }
     }
-}
 
-impl Pages for LinkPages {
-    fn shown(&self, action: &str, account: &Account, kind: LinkKind, link: &Secret) -> Answer {
-        let f = Frame::without_user(self.console.as_deref());
+    /// The page of a link for an account, perhaps once more with why it was refused.
+    #[must_use]
+    pub fn show(
+        &self,
+        action: &str,
+        (account, kind, link): (&Account, LinkKind, &Secret),
+        error: Option<&PageError>,
+    ) -> Answer {
+        let f = Frame { error, ..Frame::without_user(self.console.as_deref()) };
         let (title, button) = match kind {
             LinkKind::Address => (&f.texts.link_address, &f.texts.link_address_button),
             LinkKind::Password | LinkKind::Both => {
                 (&f.texts.link_password, &f.texts.link_password_button)
             }
         };
-        told(&LinkPage {
+        let page = LinkPage {
             title,
             button,
             username: account.username.as_str(),
-            sets_password: kind != LinkKind::Address,
+            sets_password: kind.sets_password(),
+            shortest: MIN_CHARS,
+            longest: MAX_BYTES,
             action,
             link: link.expose(),
             f,
-        })
+        };
+        html(error.map_or(StatusCode::OK, |error| error.status), &page)
+    }
+}
+
+impl Pages for LinkPages {
+    fn shown(&self, action: &str, account: &Account, kind: LinkKind, link: &Secret) -> Answer {
+        self.show(action, (account, kind, link), None)
     }
 
     fn followed(&self, kind: LinkKind) -> Answer {
@@ -75,25 +91,13 @@ impl Pages for LinkPages {
             LinkKind::Both => &f.texts.done_link_both,
         };
         let sign_in = self.console.as_ref().map(|console| console.path("/sign-in"));
-        told(&FollowedPage { f, title, sign_in })
+        html(StatusCode::OK, &FollowedPage { f, title, sign_in })
     }
-}
-
-/// A page whose address is a secret.
-fn told(page: &impl Template) -> Answer {
-    let mut answer = html(StatusCode::OK, page);
-    for (name, value) in &mut answer.fields {
-        if *name == REFERRER_POLICY {
-            // The origin alone: our form is known by it, and the link goes nowhere.
-            *value = HeaderValue::from_static("strict-origin");
-        }
-    }
-    answer
 }
 
 #[cfg(test)]
 mod tests {
-    use http::header::{CONTENT_SECURITY_POLICY, HeaderName};
+    use http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY};
     use uuid::Uuid;
 
     use super::*;

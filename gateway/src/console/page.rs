@@ -118,8 +118,9 @@ pub fn html(status: StatusCode, page: &impl Template) -> Answer {
     let fields = vec![
         field(CONTENT_TYPE, "text/html; charset=utf-8"),
         field(CONTENT_SECURITY_POLICY, POLICY),
-        // Our own forms are known by it, and no other site learns where it was left from.
-        field(REFERRER_POLICY, "same-origin"),
+        // The origin alone: our own forms are known by it, and nobody learns the address of
+        // a page, which may hold a link's secret.
+        field(REFERRER_POLICY, "strict-origin"),
         field(X_FRAME_OPTIONS, "DENY"),
         field(X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];

@@ -18,7 +18,7 @@ use crate::auth::secret::Secret;
 use crate::auth::server::ServerId;
 use crate::auth::time::Timestamp;
 use crate::dialect::notation::{parse_id, seconds};
-use crate::dialect::{Answer, Context, Typed, flow};
+use crate::dialect::{Answer, Context, Typed, flow, typed};
 
 use super::data::{self, AgentRow, KeyRow, Observed, RefusedRequest, ServerRow, SessionRow};
 use super::form;
@@ -41,6 +41,8 @@ pub struct PageRequest<'a> {
     pub observed: &'a dyn Observed,
     pub principal: Option<&'a Principal>,
     pub query: Option<&'a str>,
+    /// What was typed into the page's form before, if that was not taken.
+    pub typed: &'a [(String, String)],
     /// What stands for the segments in braces of its path.
     pub parameters: &'a [String],
     /// Whether the browser keeps cookies that it is given over this connection.
@@ -117,10 +119,10 @@ impl<'a> PageRequest<'a> {
         (scope == Scope::All || server.owner == Some(self.account_id())).then_some(server.id.0)
     }
 
-    /// What was typed into a form that a page of this site has sent the browser back to. No
-    /// other site fills it in.
+    /// What was typed into a field of the page's form before.
     fn typed(&self, name: &str) -> Option<String> {
-        self.value(name).filter(|_| self.from_here)
+        let found = self.typed.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
     }
 
     fn key(&self, scope: Scope) -> Result<Key, Error> {
@@ -321,6 +323,7 @@ struct UsersPage<'a> {
     email: String,
     username: String,
     roles: String,
+    by_mail: bool,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "what a page shows, and what not")]
@@ -415,7 +418,15 @@ impl Console {
         let Some(What::Page(page)) = self.rows.get(row).map(|row| row.what) else {
             return Ok(Answer::nothing());
         };
-        let typed = Typed { fields: query_fields(asked.query), ..Typed::default() };
+        let shown = self.show_page(page, asked).await;
+        // Once: it is on its page again.
+        let spent = (!asked.typed.is_empty()).then(typed::forget);
+        shown.map(|answer| answer.with(spent.into_iter().collect()))
+    }
+
+    async fn show_page(&self, page: Page, asked: PageRequest<'_>) -> Result<Answer, Error> {
+        let mut typed = Typed { fields: asked.typed.to_vec(), ..Typed::default() };
+        typed.fields.extend(asked.value("return_to").map(|to| ("return_to".to_owned(), to)));
         if let Some(form) = self.form_page(page, asked, &typed, None) {
             return form;
         }
@@ -480,17 +491,12 @@ impl Console {
         self.form_page(page, asked, typed, Some(error))?.ok()
     }
 
-    /// Where to go on from a form that was refused: to its page, with what was typed, or to
-    /// the list that its thing may be gone from.
+    /// Where to go on from a form that was refused: to its page, or to the list that its thing
+    /// is gone from.
     #[must_use]
-    pub fn way_back(&self, typed: &Typed) -> String {
-        match self.deed(typed.row) {
-            Some(Deed::RotateKey(scope) | Deed::RevokeKey(scope)) => {
-                self.path(&form::key_list(scope, typed))
-            }
-            Some(Deed::DeleteServer(scope)) => self.path(&format!("{}/servers", scope.base())),
-            _ => self.page_of(typed),
-        }
+    pub fn way_back(&self, typed: &Typed, gone: bool) -> String {
+        let list = self.deed(typed.row).filter(|_| gone).and_then(Deed::list);
+        self.path(list.as_deref().unwrap_or(&typed.page))
     }
 
     #[must_use]
@@ -548,7 +554,7 @@ impl Console {
                 },
             ),
             Page::Forgotten => {
-                let sent = error.is_none() && typed.fields.iter().any(|(name, _)| name == "sent");
+                let sent = error.is_none() && asked.from_here && asked.value("sent").is_some();
                 html(status, &ForgottenPage { f, return_to, email: typed.field("email"), sent })
             }
             Page::Continue => {
@@ -838,6 +844,7 @@ impl Console {
             email: typed("email"),
             username: typed("username"),
             roles: typed("roles"),
+            by_mail: asked.typed("mail").is_some(),
         };
         html(StatusCode::OK, &page)
     }
@@ -929,10 +936,6 @@ impl Console {
     fn frame_alone(&self) -> Frame<'_> {
         Frame { user: None, page: None, ..self.frame(Page::Home, None) }
     }
-}
-
-fn query_fields(query: Option<&str>) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().take(16).collect()
 }
 
 fn shown(key: &Key) -> String {

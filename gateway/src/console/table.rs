@@ -120,6 +120,36 @@ pub enum Deed {
     ClearLockout,
 }
 
+impl Deed {
+    /// The list of such things as the form is about.
+    #[must_use]
+    pub fn list(self) -> Option<String> {
+        match self {
+            Deed::CreateServer(scope)
+            | Deed::RenameServer(scope)
+            | Deed::DeleteServer(scope)
+            | Deed::CreateKey(scope) => Some(format!("{}/servers", scope.base())),
+            Deed::SetOwner => Some("/admin/servers".to_owned()),
+            Deed::RotateKey(scope) | Deed::RevokeKey(scope) => Some(scope.key_list(None)),
+            Deed::SetRoles
+            | Deed::SetState
+            | Deed::SetVerified
+            | Deed::MakeResetLink
+            | Deed::EndUsersSessions => Some("/admin/users".to_owned()),
+            Deed::SignIn
+            | Deed::Register
+            | Deed::SendLink
+            | Deed::ChangePassword
+            | Deed::VerifyAddress
+            | Deed::EndSession
+            | Deed::EndOthers
+            | Deed::Invite
+            | Deed::EndAnySession
+            | Deed::ClearLockout => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Page(Page),

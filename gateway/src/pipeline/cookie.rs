@@ -10,8 +10,12 @@ use http::{Response, StatusCode};
 use crate::auth::renew::Renewed;
 use crate::dialect::delivery::{self, ACCESS_COOKIE, REFRESH_COOKIE};
 use crate::dialect::flow::FLOW_COOKIE;
+use crate::dialect::typed::TYPED_COOKIE;
 
 use super::reason::{Reason, Rejection};
+
+const TOKENS: [&str; 2] = [ACCESS_COOKIE, REFRESH_COOKIE];
+const OURS: [&str; 4] = [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE, TYPED_COOKIE];
 
 /// The value of a cookie.
 ///
@@ -44,7 +48,7 @@ pub fn renew(response: &mut Response<impl Sized>, renewed: &Renewed) {
         return;
     }
     let headers = response.headers_mut();
-    if headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
+    if headers.get_all(header::SET_COOKIE).iter().any(|line| sets_one_of(&TOKENS, line)) {
         return;
     }
     let Renewed { access, renewal, renewal_ttl } = renewed;
@@ -54,9 +58,13 @@ pub fn renew(response: &mut Response<impl Sized>, renewed: &Renewed) {
 
 /// Whether a `Set-Cookie` is for a cookie of ours.
 pub fn sets_ours(line: &HeaderValue) -> bool {
+    sets_one_of(&OURS, line)
+}
+
+fn sets_one_of(cookies: &[&str], line: &HeaderValue) -> bool {
     let name = line.as_bytes().split(|byte| [b'=', b';'].contains(byte)).next();
     let name = name.unwrap_or_default().trim_ascii();
-    [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE].iter().any(|ours| ours.as_bytes() == name)
+    cookies.iter().any(|known| known.as_bytes() == name)
 }
 
 /// Keeps a response that brings somebody's tokens out of shared caches (RFC 9111 5.2.2.7),
@@ -97,7 +105,7 @@ pub fn strip(headers: &mut HeaderMap) {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
         // Some servers let a blank stand before the sign.
         let name = name.trim_ascii();
-        [ACCESS_COOKIE, REFRESH_COOKIE, FLOW_COOKIE].iter().any(|known| known.as_bytes() == name)
+        OURS.iter().any(|known| known.as_bytes() == name)
     };
     if !headers.get_all(header::COOKIE).iter().any(|line| pairs(line).any(ours)) {
         return;

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, Uri};
 
 use crate::config::page_origin::PageOrigin;
 
@@ -51,6 +51,24 @@ pub fn is_own_page(headers: &HeaderMap, asked: Origin<'_>) -> bool {
     };
     // Without a page the field itself tells: browsers send it to trustworthy origins alone.
     is_own && page.is_none_or(|page| keeps_secure_cookies(&page))
+}
+
+/// Whether a page of the origin that was asked has led a browser here: by `Sec-Fetch-Site`, or
+/// where a browser does not say that by the page that it names.
+#[must_use]
+pub fn is_from_here(headers: &HeaderMap, asked: Origin<'_>) -> bool {
+    match message::only(headers, &SEC_FETCH_SITE) {
+        Ok(Some(site)) => site == "same-origin",
+        Ok(None) => {
+            let page = message::only(headers, &header::REFERER).ok().flatten();
+            let page = page.and_then(|page| page.to_str().ok()?.parse::<Uri>().ok());
+            let origin = page.and_then(|page| {
+                PageOrigin::parse(&format!("{}://{}", page.scheme_str()?, page.authority()?)).ok()
+            });
+            origin.is_some_and(|page| is_asked(&page, asked))
+        }
+        Err(_) => false,
+    }
 }
 
 /// Browsers drop `Secure` cookies over plain http, except from their own machine

@@ -16,6 +16,7 @@ use crate::auth::federation::{Joined, Joining};
 use crate::auth::logout::Unread;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
+use crate::auth::secret::Secret;
 use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::canonical::path::{Judged, Reading};
 use crate::config::schemes::{CallerScheme, Schemes};
@@ -24,9 +25,10 @@ use crate::dialect::delivery::{ACCESS_COOKIE, Delivery, DeliveryRule, REFRESH_CO
 use crate::dialect::flow::{self, Beginner, FLOW_COOKIE};
 use crate::dialect::perform::perform;
 use crate::dialect::told_apart::{self, Chosen, Telltale};
+use crate::dialect::typed::TYPED_COOKIE;
 use crate::dialect::{
     self, Admission, Attempt, Candidate, Command, Contract, DecodeError, Dialect, Dialects,
-    Endpoint, Input, Operation, Resolution,
+    Endpoint, Input, Operation, Presentation, Resolution,
 };
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
@@ -36,7 +38,7 @@ use super::authorize;
 use super::body::{self, BodyError, ClientBody, RequestBody, ResponseBody};
 use super::cookie;
 use super::cors::Applied;
-use super::cross_site::{self, SEC_FETCH_SITE};
+use super::cross_site;
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
 use super::respond::challenge::Asker;
@@ -172,6 +174,7 @@ pub async fn serve(
         DecodeError::MediaType => Reason::MediaType,
         DecodeError::Malformed(words) => Reason::BodyMalformed(words),
     })?;
+    note_link(record, &command);
     // Else its session would be renewed, and who has signed out be signed in again.
     let command = match command {
         Command::Logout if record.by_cookie && record.session.is_some() => Command::LogoutOfBrowser,
@@ -270,6 +273,12 @@ fn is_console_form(endpoint: &Endpoint) -> bool {
     matches!(endpoint.operation, Operation::Console(_))
 }
 
+fn note_link(record: &mut RequestRecord, command: &Command) {
+    if let Command::FollowLink { link, reply: Presentation::Page, .. } = command {
+        record.link = Some(Box::new(Secret::new(link.expose().to_owned())));
+    }
+}
+
 fn note_typed(record: &mut RequestRecord, candidate: &Candidate, call: &Call<'_>, body: &[u8]) {
     let input = Input { body, parameters: &call.parameters, ..Input::default() };
     let typed = candidate.dialect.typed(candidate.endpoint.operation, &input);
@@ -295,7 +304,10 @@ async fn show(
         // is told so by the page that it wants.
         None => recognize(gateway, headers).await,
     };
+    let kept = cookie::find(headers, TYPED_COOKIE).ok().flatten();
+    let typed = kept.map(|kept| console.recall(kept, call.parts.uri.path()));
     let asked = console::PageRequest {
+        typed: typed.as_deref().unwrap_or_default(),
         core: &gateway.core,
         observed: gateway.as_ref(),
         principal: principal.as_deref(),
@@ -303,7 +315,7 @@ async fn show(
         parameters: &call.parameters,
         keeps_cookies: record.visit.keeps_cookies(record.scheme),
         basic: record.visit.basic,
-        from_here: headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "same-origin"),
+        from_here: cross_site::is_from_here(headers, call.origin),
     };
     let shown = console.show(row, asked).await;
     let answer =

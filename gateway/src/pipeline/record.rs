@@ -54,6 +54,8 @@ pub struct RequestRecord {
     pub by_cookie: bool,
     /// What a form of the console brought.
     pub typed: Option<Box<Typed>>,
+    /// What a link's own page has sent.
+    pub link: Option<Box<Secret>>,
     /// By which the client came, as far as that is known: `http` or `https`.
     pub scheme: &'static str,
     /// The session of a browser that came with cookies.
@@ -126,6 +128,7 @@ impl RequestRecord {
             signs_out: false,
             by_cookie: false,
             typed: None,
+            link: None,
             scheme: connection.scheme(),
             session: None,
             cors: Applied::Unknown,

@@ -6,10 +6,12 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use crate::auth::principal::Scheme;
 use crate::config::SignIn;
+use crate::console::link::LinkPages;
+use crate::console::page::PageError;
 use crate::console::refusal::{RefusedVisit, Way, page};
 use crate::console::{Console, PageRequest};
 use crate::dialect::delivery::Delivery;
-use crate::dialect::{Answer, Contract};
+use crate::dialect::{Answer, Contract, typed};
 
 use crate::pipeline::Gateway;
 use crate::pipeline::authenticate::API_KEY_FIELD;
@@ -89,11 +91,11 @@ pub fn lead_to_sign_in(
     let target = &record.access.target;
     let is_get = [Method::GET, Method::HEAD].contains(&record.access.method);
     if is_console(record) {
-        let to = match &record.typed {
-            None if is_get => console.sign_in(target.as_str()),
+        let answer = match &record.typed {
+            None if is_get => Console::redirect(&console.sign_in(target.as_str())),
             typed => console.sign_in_from_form(typed.as_deref()),
         };
-        return Some(Console::redirect(&to).with(forgotten));
+        return Some(answer.with(forgotten));
     }
     if gateway.challenges.sign_in(record.route?) != SignIn::Page {
         return None;
@@ -110,6 +112,26 @@ pub fn is_console(record: &RequestRecord) -> bool {
     record.dialect.as_ref().is_some_and(|dialect| dialect.contract() == Contract::Console)
 }
 
+/// The page of a link whose password was refused, for another one.
+fn link_again(
+    gateway: &Gateway,
+    record: &RequestRecord,
+    (status, code, message): (StatusCode, &'static str, &str),
+) -> Option<Answer> {
+    let link = record.link.as_deref().filter(|_| status == StatusCode::UNPROCESSABLE_ENTITY)?;
+    let (account, kind) = gateway.core.read_link(link.expose()).ok()?;
+    let error = PageError {
+        status,
+        code,
+        message: message.to_owned(),
+        advice: None,
+        request_id: record.access.request_id.to_string(),
+    };
+    let pages = LinkPages::new(gateway.console.clone());
+    let prefix = record.dialect.as_ref()?.prefix();
+    Some(pages.show(prefix, (&account, kind, link), Some(&error)))
+}
+
 /// The page of a refusal.
 pub(super) fn refuse(
     gateway: &Gateway,
@@ -117,12 +139,16 @@ pub(super) fn refuse(
     (status, code, message): (StatusCode, &'static str, &str),
     retry_after: Option<u64>,
 ) -> Answer {
+    if let Some(again) = link_again(gateway, record, (status, code, message)) {
+        return again;
+    }
     let console = gateway.console.as_deref();
     let principal = record.access.principal.as_deref();
+    let of_link = record.dialect.as_ref().is_some_and(|it| it.contract() == Contract::Links);
     let link = console.and_then(|console| {
         let is_get = [Method::GET, Method::HEAD].contains(&record.access.method);
         let here = || match record.typed.as_deref() {
-            Some(typed) => console.way_back(typed),
+            Some(typed) => console.way_back(typed, status == StatusCode::NOT_FOUND),
             None if is_get => record.access.target.as_str().to_owned(),
             None => "/".to_owned(),
         };
@@ -133,7 +159,11 @@ pub(super) fn refuse(
             StatusCode::FORBIDDEN if helps && principal.is_some() => {
                 Some((console.sign_in(&here()), Way::OtherAccount))
             }
-            _ => Some((console.way_back(record.typed.as_deref()?), Way::Back)),
+            _ if of_link => Some((console.sign_in("/"), Way::SignIn)),
+            _ => {
+                let gone = status == StatusCode::NOT_FOUND;
+                Some((console.way_back(record.typed.as_deref()?, gone), Way::Back))
+            }
         }
     });
     let known = matches!(
@@ -143,7 +173,8 @@ pub(super) fn refuse(
             | StatusCode::BAD_GATEWAY
             | StatusCode::GATEWAY_TIMEOUT
             | StatusCode::MISDIRECTED_REQUEST
-    ) && record.typed.is_none();
+    ) && record.typed.is_none()
+        && !of_link;
     let refused = RefusedVisit {
         status,
         code,
@@ -159,6 +190,7 @@ pub(super) fn refuse(
             core: &gateway.core,
             observed: gateway,
             principal,
+            typed: &[],
             query: None,
             parameters: &typed.parameters,
             keeps_cookies: true,
@@ -168,5 +200,8 @@ pub(super) fn refuse(
         let refused = RefusedVisit { message, link: None, ..refused.clone() };
         console.show_again(asked, typed, &refused.error(console.texts()))
     });
-    again.unwrap_or_else(|| page(console, &refused))
+    again.unwrap_or_else(|| {
+        let kept = record.typed.as_deref().and_then(typed::remember);
+        page(console, &refused).with(kept.into_iter().collect())
+    })
 }
