@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lettre::message::Mailbox;
+use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message as Letter, Tokio1Executor};
@@ -116,7 +116,8 @@ fn letter(from: &Mailbox, service: &str, message: &Message) -> Option<Letter> {
         "This link {purpose} the account {account} at {service}. It is good once, and not for long:\r\n\r\n{url}\r\n\r\n\
          If it is not your account, or you did not ask for this, do nothing.\r\n"
     );
-    Letter::builder().from(from.clone()).to(to).subject(subject).body(text).ok()
+    let letter = Letter::builder().from(from.clone()).to(to).subject(subject).message_id(None);
+    letter.singlepart(SinglePart::plain(text)).ok()
 }
 
 fn transport(config: &Mail) -> Result<Transport, String> {
