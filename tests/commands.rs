@@ -20,6 +20,29 @@ fn fails(ended: &Ended, code: Option<i32>, words: &[&str]) {
     }
 }
 
+/// Was: no command worked beside a gateway whose secrets were in its environment alone.
+#[tokio::test]
+async fn a_command_needs_no_secret_that_only_the_gateway_uses() {
+    let config = format!(
+        "[github]\nclient_id = \"Iv1.abc\"\n\
+         [links]\npublic_url = \"https://gate.example\"\n\
+         [mail]\nurl = \"smtp://gate@127.0.0.1:1\"\nfrom = \"gate@example.com\"\n{ECHO}"
+    );
+    let builder = Gateway::builder().config(&config).env("MAIL_PASSWORD", "of the mail server");
+    let mut gateway = builder.env("GITHUB_CLIENT_SECRET", "of-GitHub").start().await;
+    for name in ["MAIL_PASSWORD", "GITHUB_CLIENT_SECRET"] {
+        gateway.set_env(name, None);
+    }
+    gateway.manage(&["user", "list"], None).await;
+    gateway.manage(&["registration", "close"], None).await;
+    let export = gateway.manage(&["store", "export"], None).await;
+    assert!(export.contains("admin"), "{export}");
+    let checked = gateway.cli(&["check"], None).await;
+    for why in ["GITHUB_CLIENT_SECRET", "MAIL_PASSWORD"] {
+        assert!(checked.stderr.contains(why), "what the gateway needs is told: {checked:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_option_before_the_command_counts_or_is_a_mistake() {
     let builder = || Gateway::builder().bare().env("ADMIN_PASSWORD", ADMIN_PASSWORD);

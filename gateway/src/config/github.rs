@@ -94,7 +94,7 @@ pub(super) fn read_github(reader: &Reader, section: Section<'_>, files: Files) -
     let second = Duration::from_secs(1);
     let timeout =
         section.duration("timeout", second * 10, Duration::from_millis(10)..=second * 120);
-    let credentials = pair(reader, &section, client_id, client_secret);
+    let credentials = pair(reader, &section, client_id, client_secret, files);
     section.finish();
     let (client_id, client_secret) = credentials?;
     let url = |found: Option<Located<ServiceUrl>>, host| {
@@ -121,6 +121,7 @@ fn pair(
     section: &Section<'_>,
     client_id: Option<Located<String>>,
     client_secret: Option<Located<Secret>>,
+    files: Files,
 ) -> Option<(String, Secret)> {
     match (client_id, client_secret) {
         (Some(id), Some(secret)) => {
@@ -138,7 +139,8 @@ fn pair(
             Some((id.value, secret.value))
         }
         (Some(id), None) => {
-            if !section.is_written("client_secret_file") {
+            // Commands beside a gateway have none of its environment.
+            if files == Files::Needed && !section.is_written("client_secret_file") {
                 let help = "set GITHUB_CLIENT_SECRET or client_secret_file";
                 section.note(id.origin, "client_id", "there is no client secret for it", help);
             }

@@ -77,6 +77,8 @@ pub(super) fn read_mail(
     let server = url.and_then(|url| read_server(&section, &url));
     if let (Some((server, _)), None) = (&server, &password)
         && server.username.is_some()
+        // Commands beside a gateway have none of its environment.
+        && files == Files::Needed
     {
         let help = "give it in MAIL_PASSWORD or the file that mail.password_file names";
         let message = "the URL names a user, and there is no password";
