@@ -269,6 +269,7 @@ async fn a_run_that_cannot_be_made_says_why_and_leaves_with_2() {
     for (arguments, password, why) in [
         ([&here[..], &["--admin-user", "nobody"]].concat(), "x", "password of nobody"),
         (here.to_vec(), "not the password", "password of admin"),
+        (here.to_vec(), "", "ADMIN_PASSWORD"),
         ([&here[..], &["--admin-user", "ann"]].concat(), "ann is no admin", "role admin"),
         (vec!["--url", &url], ADMIN_PASSWORD, "put this certificate into the file of --ca"),
         (vec!["--url", &unused, "--insecure"], ADMIN_PASSWORD, "refused"),

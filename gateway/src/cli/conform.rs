@@ -207,15 +207,21 @@ fn write(report: &Report, format: ReportFormat, held: ExitCode) -> ExitCode {
 
 /// From the environment like the gateway's own, else from a prompt or standard input.
 fn admin_password(name: &str) -> Result<Secret, String> {
-    if let Ok(password) = std::env::var("ADMIN_PASSWORD").map(Secret::new) {
-        return Ok(bare(password.expose()).into());
-    }
-    let Some(file) = std::env::var_os("ADMIN_PASSWORD_FILE") else {
-        return ask_password(name);
+    let password = match (std::env::var("ADMIN_PASSWORD"), std::env::var_os("ADMIN_PASSWORD_FILE"))
+    {
+        (Ok(password), _) => bare(Secret::new(password).expose()).into(),
+        (Err(_), Some(file)) => {
+            let text = std::fs::read_to_string(&file).map(Secret::new);
+            let why = |error| format!("{}: {}", file.display(), why_unreadable(&error));
+            bare(text.map_err(why)?.expose()).into()
+        }
+        (Err(_), None) => ask_password(name)?,
     };
-    let text = std::fs::read_to_string(&file).map(Secret::new);
-    let text = text.map_err(|error| format!("{}: {}", file.display(), why_unreadable(&error)))?;
-    Ok(bare(text.expose()).into())
+    // To try an empty one counts as a failed attempt.
+    match password.expose() {
+        "" => Err(format!("no password of {name} was given: set ADMIN_PASSWORD, or type it")),
+        _ => Ok(password),
+    }
 }
 
 /// SIGINT or SIGTERM, both heeded from now on and not only once this is waited for.
