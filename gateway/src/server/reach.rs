@@ -17,7 +17,8 @@ use crate::pipeline::reason::{Reason, Rejection};
 use crate::store::shared;
 use crate::trust::{self, Fault};
 
-use super::{shared_settings, upstream_tls};
+use super::assemble::upstream_tls;
+use super::stores::shared_settings;
 
 /// For a server to refuse who has shown no certificate.
 const REFUSAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,138 @@
+//! A gateway, put together from its configuration.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::HeaderValue;
+
+use crate::auth::Core;
+use crate::auth::ports::{Clock, FailureLimit};
+use crate::auth::time::Seconds;
+use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
+use crate::console::Console;
+use crate::crypto::entropy::SystemEntropy;
+use crate::lifecycle::Lifecycle;
+use crate::pipeline::admit::Admission;
+use crate::pipeline::admit::turn::Turns;
+use crate::pipeline::bounds::Bounds;
+use crate::pipeline::client::report::IgnoredReport;
+use crate::pipeline::forward::Destination;
+use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
+use crate::pipeline::forward::upstream::Upstream;
+use crate::pipeline::forward::upstream::tls::OutboundTls;
+use crate::pipeline::ids::Ids;
+use crate::pipeline::observed::ConnectedAgents;
+use crate::pipeline::respond::challenge::Challenges;
+use crate::pipeline::rest::Lingering;
+use crate::pipeline::slots::{Places, Slots};
+use crate::pipeline::throttle::{self, Throttle};
+use crate::pipeline::{Gateway, cors};
+use crate::telemetry::counters::Counters;
+use crate::telemetry::sink::Sink;
+
+use super::StartError;
+use super::advisory::read_advisory;
+use super::endpoints::{endpoints, reachable_routes};
+
+pub(super) fn assemble(
+    config: &Config,
+    core: Arc<Core>,
+    console: Option<Arc<Console>>,
+    (lifecycle, sink): (Lifecycle, Sink),
+) -> Result<Gateway, StartError> {
+    let limits = &config.limits;
+    let dialects = endpoints(config, console.clone())?;
+    let routes = reachable_routes(config, &dialects)?;
+    let attempts = throttle::Limits {
+        failures: FailureLimit {
+            attempts: limits.max_login_attempts,
+            user_attempts: limits.user_attempts,
+            window: Seconds(limits.login_window.as_secs()),
+        },
+        pause: limits.user_pause,
+        counted: limits.counted,
+    };
+    let destinations =
+        config.upstreams.iter().map(destination).collect::<Result<Vec<_>, StartError>>()?;
+    let clock: Arc<dyn Clock> = Arc::clone(core.clock());
+    let counters = Arc::new(Counters::default());
+    Ok(Gateway {
+        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, sink.clone())),
+        under_way: Places::new(limits.requests_per_address),
+        agents: Slots::new(
+            limits.agents_unauthenticated,
+            limits.agents_unauthenticated_per_address,
+        ),
+        proxied: Places::new(limits.connections_per_address),
+        bounds: Bounds::new(limits),
+        admission: match core.store().buckets() {
+            None => Admission::new(limits.requests_per_second, limits.burst),
+            Some(buckets) => Admission::shared(limits.requests_per_second, limits.burst, buckets),
+        },
+        turns: Turns::new(limits.wait),
+        core,
+        cookies: dialects.use_cookies(),
+        connected_agents: Arc::new(ConnectedAgents::default()),
+        console,
+        pages: config.links.is_some(),
+        dialects,
+        routes,
+        destinations,
+        identity: config.identity.clone(),
+        field_rules: Arc::new(FieldRules::new(&config.identity, &config.field_overrides)),
+        removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
+        trusted_proxies: config.trusted_proxies.clone(),
+        origins: config.origins.clone(),
+        cors: config.cors.as_ref().map(|policy| Arc::new(cors::Policy::new(policy))),
+        admin_networks: config.admin.networks.clone(),
+        forwarding: config.forwarding.clone(),
+        ignored: IgnoredReport::new(Arc::clone(&counters)),
+        sni: config.tls.sni,
+        timeouts: config.timeouts.clone(),
+        uri_bytes: limits.uri_bytes,
+        header_count: limits.header_count,
+        challenges: Challenges::new(&config.auth.realm, &config.routes),
+        hsts: config.tls.hsts.as_ref().map(hsts),
+        advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
+        require_store: config.health.require_store,
+        ids: Ids::new(clock, &SystemEntropy::default()),
+        lingering: Arc::new(Lingering::new(lifecycle.clone(), Arc::clone(&counters))),
+        lifecycle,
+        started: std::time::Instant::now(),
+        counters,
+        sink,
+    })
+}
+
+/// RFC 6797 6.1.
+fn hsts(hsts: &config::Hsts) -> HeaderValue {
+    let subdomains = match hsts.subdomains {
+        config::Subdomains::Included => "; includeSubDomains",
+        config::Subdomains::NotIncluded => "",
+    };
+    let value = format!("max-age={}{subdomains}", hsts.max_age.as_secs());
+    HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static("max-age=0"))
+}
+
+pub(super) fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
+    let target = match &upstream.target {
+        Target::Echo => {
+            let name = upstream.name.as_str().into();
+            return Ok(Destination::Echo { name, field_names: upstream.field_names });
+        }
+        Target::Http(target) => target,
+    };
+    let tls = upstream_tls(target)
+        .map_err(|reason| StartError::Upstream { name: upstream.name.clone(), reason })?;
+    Ok(Destination::Http(Arc::new(Upstream::new(upstream, target.clone(), tls))))
+}
+
+pub(super) fn upstream_tls(target: &HttpTarget) -> Result<Option<OutboundTls>, String> {
+    match &target.tls {
+        UpstreamTls::Off => Ok(None),
+        UpstreamTls::On { roots } => {
+            let host = target.authority.host();
+            OutboundTls::new(host, target.protocol, roots.as_deref()).map(Some)
+        }
+    }
+}

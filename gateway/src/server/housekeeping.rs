@@ -1,0 +1,91 @@
+//! What has to be done from time to time, away from any request.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::Core;
+use crate::clock;
+use crate::pipeline::Gateway;
+use crate::pipeline::forward::Destination;
+use crate::pipeline::slots::Slots;
+
+use super::advisory::read_advisory;
+use super::sweeping::Sweeping;
+
+const BUCKET_SWEEP: Duration = Duration::from_secs(2);
+
+const STORE_SWEEP: Duration = Duration::from_secs(60);
+
+/// So that after a crash no key's last use is more than a minute old.
+const USES_SAVED: Duration = Duration::from_secs(30);
+
+const ADVISORY_POLL: Duration = Duration::from_secs(30);
+
+/// What has to be done from time to time, away from any request.
+pub(super) async fn keep_house(
+    gateway: Arc<Gateway>,
+    slots: Arc<Slots>,
+    advisory: Option<PathBuf>,
+) {
+    let mut buckets = tokio::time::interval(BUCKET_SWEEP);
+    let mut store = tokio::time::interval(STORE_SWEEP);
+    let mut uses = tokio::time::interval(USES_SAVED);
+    let mut poll = tokio::time::interval(ADVISORY_POLL);
+    let mut dropped = 0;
+    let mut sweeping = Sweeping::begin(gateway.core.clock().now(), clock::elapsed());
+    loop {
+        tokio::select! {
+            _ = buckets.tick() => {
+                let (gateway, slots) = (Arc::clone(&gateway), Arc::clone(&slots));
+                // With many addresses this takes milliseconds.
+                let _ = tokio::task::spawn_blocking(move || {
+                    gateway.admission.sweep();
+                    gateway.routes.sweep();
+                    gateway.turns.sweep();
+                    gateway.throttle.sweep();
+                    gateway.bounds.sweep();
+                    gateway.lingering.sweep();
+                    for places in [&gateway.under_way, &gateway.proxied] {
+                        places.sweep();
+                    }
+                    for slots in [&gateway.agents, &slots] {
+                        slots.sweep();
+                    }
+                    for destination in &gateway.destinations {
+                        if let Destination::Http(upstream) = destination {
+                            upstream.sweep();
+                        }
+                    }
+                }).await;
+            }
+            _ = uses.tick() => save_uses(&gateway.core).await,
+            _ = store.tick() => {
+                let (now, store) = (gateway.core.clock().now(), gateway.core.store());
+                sweeping.sweep(&**store, now, clock::elapsed()).await;
+                let now_dropped = gateway.sink.dropped();
+                if now_dropped > dropped {
+                    tracing::warn!(lines = now_dropped - dropped, "log lines dropped: the output is too slow or fails");
+                    dropped = now_dropped;
+                }
+            }
+            _ = poll.tick(), if advisory.is_some() => {
+                let advisory = advisory.clone();
+                let read = move || read_advisory(advisory.as_deref());
+                if let Ok(read) = tokio::task::spawn_blocking(read).await {
+                    gateway.advisory.store(Arc::new(read));
+                }
+            }
+        }
+    }
+}
+
+/// Saves when keys and sessions were last used.
+pub(super) async fn save_uses(core: &Core) {
+    if let Err(error) = core.save_key_uses().await {
+        tracing::warn!(%error, "last uses of keys not written down");
+    }
+    if let Err(error) = core.save_session_uses().await {
+        tracing::warn!(%error, "last uses of sessions not saved");
+    }
+}

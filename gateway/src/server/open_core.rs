@@ -1,0 +1,114 @@
+//! The core over the configured store, the real clock and the outside world.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::federation::IdentityProvider;
+use crate::auth::link::LinkPolicy;
+use crate::auth::ports::{FailureLimit, Mailer};
+use crate::auth::secret::Secret;
+use crate::auth::standing::Standing;
+use crate::auth::time::Seconds;
+use crate::auth::work::Work;
+use crate::auth::{Core, Policy, Ports};
+use crate::clock::SystemClock;
+use crate::config::{self, Config};
+use crate::crypto::entropy::SystemEntropy;
+use crate::crypto::jwt::Hs256Signer;
+use crate::crypto::passwords::HashingPool;
+use crate::dialect::links;
+use crate::federation::github::GitHub;
+use crate::mail::MailQueue;
+use crate::store::embedded::EmbeddedStore;
+use crate::trust::Connector;
+
+use super::StartError;
+use super::stores::open_store;
+
+/// Machines that keep time by NTP differ by much less.
+const CLOCK_SKEW: Seconds = Seconds(5);
+
+/// The core over the configured store and the real clock.
+///
+/// # Errors
+/// When the store cannot be opened or the secret is too short.
+pub async fn open_core(
+    config: &Config,
+    secret: &Secret,
+    github: Option<Arc<dyn IdentityProvider>>,
+    mailer: Option<Arc<dyn Mailer>>,
+) -> Result<(Core, Option<Arc<EmbeddedStore>>), StartError> {
+    let auth = &config.auth;
+    let standing = Arc::new(Standing::default());
+    let seconds = |length: Duration| Seconds(length.as_secs());
+    let access = config.dialects.all().map(|dialect| dialect.access_ttl);
+    let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
+    let longest = longest.max(config.console.session_absolute);
+    let (store, embedded) = open_store(config, &standing, seconds(longest)).await?;
+    warn_of_dear_hashes(&standing, auth.bcrypt_cost);
+    let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
+    let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
+    let policy = Policy {
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        refresh_ttl: seconds(auth.refresh_ttl),
+        refresh_grace: seconds(auth.refresh_grace),
+        renewed_access_ttl: seconds(config.console.access_ttl),
+        ticket_ttl: seconds(auth.ticket_ttl),
+        clock_skew: if config.store.shared.is_some() { CLOCK_SKEW } else { Seconds(0) },
+        registration: auth.registration,
+        registrations: registration_limit(config),
+        local_accounts: auth.local_accounts,
+        failure_window: seconds(config.limits.login_window),
+        links: config.links.as_ref().map(|settings| LinkPolicy {
+            base: format!("{}{}{}", settings.public_url, settings.prefix, links::QUERY),
+            ttl: seconds(settings.ttl),
+        }),
+    };
+    let ports = Ports {
+        store,
+        standing,
+        hasher: Arc::new(hasher),
+        signer: Arc::new(signer),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::default()),
+        github,
+        mailer,
+    };
+    Ok((Core::new(policy, ports), embedded))
+}
+
+/// A failed attempt on anybody costs as much as on the account with the dearest hash.
+fn warn_of_dear_hashes(standing: &Standing, bcrypt_cost: u32) {
+    let (dearest, configured) = (standing.dearest_hash(), Work::of_bcrypt(bcrypt_cost));
+    if dearest > configured {
+        let times = dearest.0.div_ceil(configured.0);
+        tracing::warn!(
+            times,
+            "a password hash costs more than auth.bcrypt_cost; so does every failed attempt"
+        );
+    }
+}
+
+/// Of one address in an hour.
+fn registration_limit(config: &Config) -> FailureLimit {
+    let (attempts, user_attempts) = (config.limits.registrations.saturating_add(1), u32::MAX);
+    FailureLimit { attempts, user_attempts, window: Seconds(3_600) }
+}
+
+pub(super) fn mailer(config: &Config) -> Result<Option<Arc<dyn Mailer>>, StartError> {
+    let (Some(mail), Some(links)) = (&config.mail, &config.links) else { return Ok(None) };
+    let started = MailQueue::start(mail, links.public_url.host());
+    let queue = started.map_err(|reason| StartError::Mail { reason })?;
+    Ok(Some(queue))
+}
+
+/// Who vouches for people that sign in with GitHub.
+///
+/// # Errors
+/// When the authorities it is verified against cannot be read.
+pub fn github(config: &config::GitHub) -> Result<GitHub, StartError> {
+    let made = Connector::new(config.roots.as_deref(), &[b"http/1.1"])
+        .and_then(|connector| GitHub::new(config, connector.tls()));
+    made.map_err(|reason| StartError::GitHub { reason })
+}
