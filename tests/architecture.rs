@@ -22,6 +22,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("pem", &["files"]),
     ("trust", &["pem"]),
+    ("slots", &["auth"]),
+    // Of what routes are configured to, and of nothing that a request is.
+    ("upstream", &["config", "http1", "slots", "trust"]),
     ("config", &["auth", "crypto", "canonical", "files", "pem"]),
     ("telemetry", &["auth", "clock", "config"]),
     ("admin", &["auth", "crypto", "telemetry"]),
@@ -39,12 +42,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "lifecycle",
-            "trust",
+            "slots",
+            "upstream",
         ],
     ),
     // It judges the others from outside.
     ("conform", &["auth", "trust"]),
-    ("edge", &["pipeline", "http1", "canonical", "config", "telemetry", "auth", "files", "pem"]),
+    (
+        "edge",
+        &["pipeline", "http1", "canonical", "config", "telemetry", "auth", "files", "pem", "slots"],
+    ),
 ];
 
 /// Libraries that the core must not know: it does no I/O and has no wire format.

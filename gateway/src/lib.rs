@@ -2,15 +2,16 @@
 //!
 //! The life of a request, in the order in which the modules read:
 //!
-//! 1. [`edge`] accepts a connection, ends TLS and lets only well-formed messages
+//! 1. [`edge`] accepts a connection, terminates TLS and lets only well-formed messages
 //!    through to hyper.
 //! 2. [`pipeline`] takes the request from there, top to bottom: the address's
 //!    token bucket, the message's form, our own endpoints, the route, the
 //!    credential, the permission, the upstream.
-//! 3. [`dialect`] speaks the wire contracts of our own endpoints, [`console`] to people.
-//! 4. [`auth`] decides: accounts, sessions, tokens, keys, tickets. It knows none
+//! 3. [`upstream`] sends what passed, over connections of its own.
+//! 4. [`dialect`] speaks the wire contracts of our own endpoints, [`console`] to people.
+//! 5. [`auth`] decides: accounts, sessions, tokens, keys, tickets. It knows none
 //!    of the others.
-//! 5. [`store`], [`crypto`] and [`federation`] are the core's ports made real.
+//! 6. [`store`], [`crypto`] and [`federation`] are the core's ports made real.
 //!
 //! [`server`] puts it all together; [`cli`] is the command line around it.
 
@@ -21,6 +22,8 @@ pub mod http1;
 pub mod canonical;
 
 pub mod pipeline;
+
+pub mod upstream;
 
 pub mod console;
 
@@ -44,6 +47,7 @@ pub mod lifecycle;
 pub mod mail;
 pub mod pem;
 pub mod server;
+pub mod slots;
 pub mod socket;
 pub mod telemetry;
 pub mod trust;

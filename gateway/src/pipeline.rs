@@ -14,6 +14,7 @@ pub mod connection;
 pub mod cookie;
 pub mod cors;
 pub mod cross_site;
+pub mod destination;
 pub mod forward;
 pub mod frame;
 pub mod grpc;
@@ -27,7 +28,6 @@ pub mod record;
 pub mod respond;
 pub mod rest;
 pub mod route;
-pub mod slots;
 pub mod throttle;
 pub mod watch;
 
@@ -62,6 +62,7 @@ use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
+use crate::slots::{Holder, Places, Slots};
 use admit::Admission;
 use admit::turn::{self, Turns};
 use agent::Arrival;
@@ -74,9 +75,10 @@ use client::report::IgnoredReport;
 use client::{Client, Peer};
 use connection::{Connection, Left, Protocol, Upgrade};
 use cors::Preflight;
+use destination::Destination;
 use forward::caching::{Credentials, keep_private};
 use forward::field_names::{FieldRules, RemovalReport};
-use forward::{Accepted, Destination, websocket};
+use forward::{Accepted, websocket};
 use intercept::Call;
 use observed::ConnectedAgents;
 use reason::{Reason, Rejection};
@@ -85,7 +87,6 @@ use respond::Wanted;
 use respond::challenge::Challenges;
 use rest::Lingering;
 use route::{Route, Routes};
-use slots::{Holder, Places, Slots};
 use throttle::{Caller, Page, Throttle};
 
 /// Everything a request may need, shared by all of them.

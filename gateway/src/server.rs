@@ -44,11 +44,11 @@ use crate::edge::framing::HeadLimits;
 use crate::edge::http::Http2Limits;
 use crate::files::Directory;
 use crate::lifecycle::Lifecycle;
-use crate::pipeline::slots::Slots;
+use crate::slots::Slots;
 use crate::socket;
 use crate::telemetry::sink::Sink;
 
-use assemble::{assemble, destination};
+use assemble::{assemble, destinations};
 use endpoints::{endpoints, reachable_routes};
 use first_account::{
     FirstAccount, FirstPassword, PasswordPlace, forget_former, make_admin, make_admin_later,
@@ -239,11 +239,9 @@ fn look_at_accounts(
 /// What would keep the gateway from starting.
 pub fn check(config: &Config) -> Result<(), StartError> {
     own_files::check(config, Directory::look)?;
-    for upstream in &config.upstreams {
-        destination(upstream)?;
-    }
+    let destinations = destinations(config)?;
     config.github.as_ref().map(github).transpose()?;
-    reachable_routes(config, &endpoints(config, console::open(config)?)?)?;
+    reachable_routes(config, &endpoints(config, console::open(config)?)?, &destinations)?;
     Ok(())
 }
 

@@ -291,7 +291,7 @@ fn answer(config: &Config, question: &Question) -> Result<Vec<(&'static str, Str
             return Ok(asked.into_iter().chain([("why", why)]).collect());
         }
     }
-    let routes = Routes::new(&config.routes);
+    let routes = Routes::new(&config.routes, |_| ());
     let found = routes.find_judged(&host, (&path, &readings), method);
     let found = found.map_err(|rejection| match rejection.detail {
         Some(_) => told(rejection),

@@ -16,7 +16,7 @@ use crate::canonical::host::normalise;
 use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::Gateway;
 use crate::pipeline::connection::{Connection, PeerSource, Protocol, Tls};
-use crate::pipeline::slots::{Full, Place, Slot, Slots};
+use crate::slots::{Full, Place, Slot, Slots};
 
 use super::framing::HeadLimits;
 use super::linger::linger;

@@ -19,7 +19,7 @@ use crate::auth::bucket::BucketLimit;
 use crate::auth::ports::{Buckets, Source};
 
 use super::reason::Reason;
-use super::slots::{Holder, Places};
+use crate::slots::{Holder, Places};
 use shares::{Shares, micros};
 
 /// Addresses whose buckets are kept apart. Beyond this, which takes more

@@ -39,9 +39,9 @@ use super::frame::{self, Opcode};
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
-use super::slots::{Place, Slot};
 use super::throttle::Caller;
 use super::{Gateway, note};
+use crate::slots::{Place, Slot};
 
 use first_message::{Credential, Fault, Reader, Said};
 

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use crate::auth::principal::Principal;
 use crate::config::Timeouts;
+use crate::upstream::Holding;
+use crate::upstream::exchange::{BoxError, Received};
 
 use super::connection::Connection;
 use super::forward::field_names::TrailerFilter;
-use super::forward::lease::Holding;
 use super::message::trim_values;
 use super::outgoing::{ENOUGH_BYTES, Outgoing, Piece};
 use super::record::RequestRecord;
@@ -59,8 +59,6 @@ pub struct BodyProgress {
     paused: AtomicBool,
     /// Once the upstream has begun to answer, the two talk at their own pace.
     answered: AtomicBool,
-    /// What sends it, over HTTP/2.
-    task: Mutex<Option<AbortHandle>>,
     pub(super) rest: Rest,
 }
 
@@ -102,22 +100,6 @@ impl BodyProgress {
     /// The upstream has begun to answer: the deadline for progress is lifted.
     pub fn note_answer(&self) {
         self.answered.store(true, Ordering::Release);
-    }
-
-    /// What sends it from now on, and is to end with the exchange.
-    pub fn set_task(&self, task: AbortHandle) {
-        *self.lock_task() = Some(task);
-    }
-
-    /// Nobody waits for the upstream any more: what is not sent yet never is.
-    pub fn abandon(&self) {
-        if let Some(task) = self.lock_task().take() {
-            task.abort();
-        }
-    }
-
-    fn lock_task(&self) -> MutexGuard<'_, Option<AbortHandle>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[must_use]
@@ -437,7 +419,7 @@ enum Content {
     Upstream {
         /// What has been read of it ahead.
         ahead: Option<Box<Ahead>>,
-        incoming: Incoming,
+        incoming: Received,
         lease: Option<Holding>,
         watch: Option<PrincipalWatch>,
     },
@@ -446,7 +428,7 @@ enum Content {
 /// Parts of an upstream's body that are read and not handed over; at its end none. On the
 /// heap, for few bodies have them.
 #[derive(Default)]
-struct Ahead(VecDeque<Option<Result<Frame<Bytes>, hyper::Error>>>);
+struct Ahead(VecDeque<Option<Result<Frame<Bytes>, BoxError>>>);
 
 impl Ahead {
     fn bytes(&self) -> u64 {
@@ -488,7 +470,7 @@ impl ResponseBody {
     /// An upstream's body. `lease` goes back to the pool when it has been read to
     /// its end; dropped before, the connection is closed.
     #[must_use]
-    pub fn upstream(incoming: Incoming, lease: Holding, watch: Option<PrincipalWatch>) -> Self {
+    pub fn upstream(incoming: Received, lease: Holding, watch: Option<PrincipalWatch>) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
             return Self::empty();

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
-use super::slots::{Holder, Place, Places};
+use crate::slots::{Holder, Place, Places};
 
 pub struct Bounds {
     streams: Arc<Places>,

@@ -3,96 +3,55 @@
 
 pub mod caching;
 pub mod echo;
+mod failure;
 pub mod field_names;
-pub mod framing;
-mod gate;
 mod grpc_timeout;
 pub mod headers;
 pub mod identity;
-pub mod lease;
-pub mod replay;
-mod share;
 pub mod switch;
 pub mod tunnel;
-pub mod uploads;
-pub mod upstream;
 pub mod websocket;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use hyper::body::{Body as _, Incoming};
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 
 use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::config::{Access, Agents, FieldNames};
+use crate::upstream::Holding;
+use crate::upstream::error::Failure;
+use crate::upstream::exchange::{self as upstream, Content, Head, Interim};
 
 use super::Gateway;
 use super::body::{self, BodyProgress, ClientBody, RequestBody, ResponseBody};
 use super::client::Client;
 use super::connection::{self, Connection, Protocol};
+use super::destination::Destination;
 use super::grpc::{self, is_grpc};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
-use super::slots::{Holder, Place};
 use super::watch::PrincipalWatch;
+use crate::slots::{Holder, Place};
 use echo::socket::EchoSocket;
 use field_names::TrailerFilter;
 use headers::{Facts, Passing};
-use lease::Holding;
 use switch::Switching;
 use tunnel::upkeep::Upkeep;
 use tunnel::{Carries, Far, Terms};
-use upstream::Upstream;
 use websocket::Agreement;
 
 /// How long a raw tunnel of which one side has ended may be quiet.
 const HALF_CLOSED: Duration = Duration::from_secs(600);
-
-/// Where a route's requests go.
-pub enum Destination {
-    Echo { name: Arc<str>, field_names: FieldNames },
-    Http(Arc<Upstream>),
-}
-
-impl Destination {
-    #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        match self {
-            Destination::Echo { name, .. } => name,
-            Destination::Http(upstream) => &upstream.name,
-        }
-    }
-
-    /// Host and port as they are configured.
-    fn authority(&self) -> &str {
-        match self {
-            Destination::Echo { name, .. } => name,
-            Destination::Http(upstream) => upstream.authority(),
-        }
-    }
-
-    /// What of a request may be named how. gRPC metadata have names with `_` and `.` by
-    /// custom; a server that speaks gRPC hands them on as they are.
-    fn field_names(&self, request: &HeaderMap, protocol: Protocol) -> FieldNames {
-        let configured = match self {
-            Destination::Echo { field_names, .. } => *field_names,
-            Destination::Http(upstream) => upstream.field_names,
-        };
-        match configured {
-            FieldNames::Strict if protocol == Protocol::Http2 && is_grpc(request) => {
-                FieldNames::Any
-            }
-            configured => configured,
-        }
-    }
-}
 
 /// A request that may pass, with what was found out about it.
 pub struct Accepted<'a> {
@@ -113,6 +72,13 @@ impl Accepted<'_> {
             Some(principal) => Holder::Account(principal.account_id()),
             None => Holder::Address(Source::of(self.client.address)),
         }
+    }
+
+    /// What goes to the upstream, once its fields are made fit.
+    fn head(&self, parts: Parts, interim: Option<Interim>) -> Result<Head, Rejection> {
+        let Parts { method, headers: mut fields, .. } = parts;
+        let host = fields.remove(header::HOST).ok_or(Reason::HostMissing)?;
+        Ok(Head { method, target: self.target.clone(), host, fields, interim })
     }
 
     /// Tells when the principal may no longer do what it was let do.
@@ -172,7 +138,7 @@ pub async fn forward(
     (mut parts, body): (Parts, ClientBody),
     accepted: Accepted<'_>,
 ) -> Result<Response<ResponseBody>, Rejection> {
-    let destination = &gateway.destinations[accepted.route.upstream];
+    let destination = &accepted.route.destination;
     record.access.upstream = Some(Arc::clone(destination.name()));
     let switching = Switching::asked(&parts, connection.protocol, accepted.route)?;
     // hyper hands the bytes over once the answer is 101; taken before the request is.
@@ -224,20 +190,17 @@ pub async fn forward(
         }
     };
     let method = parts.method.clone();
-    let listening = listen_for_interim(connection, &mut parts);
+    let (interim, listening) = listen_for_interim(connection, &parts).unzip();
     let asked = Instant::now();
     // A call may stream for hours before its answer begins.
     let mut watch = if is_grpc(&parts.headers) { accepted.watch(gateway, record) } else { None };
-    let outcome = send(
-        connection,
-        upstream,
-        Request::from_parts(parts, body),
-        &accepted,
-        &progress,
-        window,
-        watch.as_mut(),
-    )
-    .await;
+    let content = (!body.is_end_stream()).then(|| Box::pin(body.map_err(Into::into)) as Content);
+    let head = accepted.head(parts, interim)?;
+    let deadline = Deadline { window, progress: &progress, watch: watch.as_mut() };
+    let outcome = {
+        let exchange = std::pin::pin!(upstream.send(accepted.holder(), head, content));
+        head_of(connection, exchange, deadline).await
+    };
     record.note_upstream(asked);
     if let Some(exchange) = listening {
         connection.end_interim(exchange, outcome.is_ok()).await;
@@ -254,10 +217,9 @@ pub async fn forward(
         }
         if is_event_stream(response.headers()) && !response.body().is_end_stream() {
             // Only now it is known; refused, the upstream is hung up on.
-            holding.be_stream(gateway.bounds.event_stream(principal)?);
+            holding.hold(gateway.bounds.event_stream(principal)?);
         }
-        let answer = Answered { response, holding, method };
-        return Ok(stream_back(record, answer, watch));
+        return Ok(stream_back(record, (response, holding), &method, watch));
     }
     let (Some(switching), Some(client)) = (switching, client_upgrade) else {
         // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
@@ -283,7 +245,7 @@ pub async fn open_far(
     (mut parts, agreement): (Parts, Agreement),
     accepted: &Accepted<'_>,
 ) -> Result<(Far, Option<Place>), Rejection> {
-    let destination = &gateway.destinations[accepted.route.upstream];
+    let destination = &accepted.route.destination;
     record.access.upstream = Some(Arc::clone(destination.name()));
     let field_names = destination.field_names(&parts.headers, connection.protocol);
     prepare(gateway, connection, record, &mut parts, (accepted, field_names))?;
@@ -292,20 +254,12 @@ pub async fn open_far(
         Destination::Http(upstream) => upstream,
         Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), None)),
     };
-    let body = RequestBody::none();
-    let progress = body.progress();
+    let progress = RequestBody::none().progress();
+    let head = accepted.head(parts, None)?;
+    let deadline = Deadline { window: accepted.route.timeout, progress: &progress, watch: None };
     let asked = Instant::now();
-    let window = accepted.route.timeout;
-    let outcome = send(
-        connection,
-        upstream,
-        Request::from_parts(parts, body),
-        accepted,
-        &progress,
-        window,
-        None,
-    )
-    .await;
+    let exchange = std::pin::pin!(upstream.send(accepted.holder(), head, None));
+    let outcome = head_of(connection, exchange, deadline).await;
     record.note_upstream(asked);
     let (response, holding) = outcome?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -320,24 +274,20 @@ pub async fn open_far(
 /// Parts an upstream's 101 from the connection that has become a tunnel.
 fn switch(
     record: &RequestRecord,
-    mut response: Response<Incoming>,
+    response: upstream::Response,
     holding: Holding,
 ) -> (Response<()>, Far, Place) {
-    let (place, share) = holding.into_tunnel();
-    let far = Far::Upstream { upgrade: hyper::upgrade::on(&mut response), place };
-    let (mut parts, _) = response.into_parts();
+    let (response, switched, share) = holding.into_switched(response);
+    let (mut parts, ()) = response.into_parts();
     if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
         headers::prepare_response(&mut parts.headers, &request_id, false);
     }
     parts.extensions.clear();
-    (Response::from_parts(parts, ()), far, share)
+    (Response::from_parts(parts, ()), Far::Upstream(switched), share)
 }
 
-struct Answered {
-    response: Response<Incoming>,
-    holding: Holding,
-    method: Method,
-}
+/// A response, and what it has of its upstream.
+type Answered = (upstream::Response, Holding);
 
 fn prepare(
     gateway: &Gateway,
@@ -367,7 +317,7 @@ fn prepare(
     record.access.trace = headers::trace_id(&parts.headers);
     // From `:authority` or the absolute form when there was no field. Where no host was
     // named the upstream is asked by its own: HTTP/1.1 wants one.
-    let destination = &gateway.destinations[accepted.route.upstream];
+    let destination = &accepted.route.destination;
     if let Ok(host) = HeaderValue::from_str(asked_host.unwrap_or(destination.authority())) {
         parts.headers.insert(header::HOST, host);
     }
@@ -379,30 +329,27 @@ fn prepare(
     Ok(())
 }
 
-/// Waits for the head of the answer. The deadline begins anew while the client is
-/// still sending its body, or pauses as long as it may: an upload may take longer than an
-/// answer.
-async fn send(
-    connection: &Connection,
-    upstream: &Arc<Upstream>,
-    request: Request<RequestBody>,
-    accepted: &Accepted<'_>,
-    progress: &BodyProgress,
+/// What ends the wait for a response.
+struct Deadline<'a> {
+    /// Begins anew while the client is still sending its body, and pauses as long as it may:
+    /// an upload may take longer than a response.
     window: Duration,
-    mut watch: Option<&mut PrincipalWatch>,
-) -> Result<(Response<Incoming>, Holding), Rejection> {
-    let mut exchange = std::pin::pin!(async {
-        let share = upstream.shares.take(accepted.holder()).await?;
-        // Taken apart here: else the future had room for the parts twice.
-        let (parts, body) = request.into_parts();
-        let (response, lease) = upstream.send(parts, body, &accepted.target).await?;
-        Ok((response, Holding::new(lease, share)))
-    });
+    progress: &'a BodyProgress,
+    watch: Option<&'a mut PrincipalWatch>,
+}
+
+/// Waits for the head of the response.
+async fn head_of(
+    connection: &Connection,
+    mut exchange: Pin<&mut impl Future<Output = Result<Answered, Failure>>>,
+    until: Deadline<'_>,
+) -> Result<Answered, Rejection> {
+    let Deadline { window, progress, mut watch } = until;
     let mut deadline = std::pin::pin!(tokio::time::sleep(window));
     let mut received = progress.received();
     loop {
         tokio::select! {
-            outcome = &mut exchange => return outcome,
+            outcome = exchange.as_mut() => return outcome.map_err(Into::into),
             rejection = async {
                 match watch.as_mut() {
                     Some(watch) => watch.ended().await,
@@ -425,13 +372,13 @@ async fn send(
 
 fn stream_back(
     record: &RequestRecord,
-    answer: Answered,
+    (response, holding): Answered,
+    method: &Method,
     watch: Option<PrincipalWatch>,
 ) -> Response<ResponseBody> {
-    let Answered { response, holding, method } = answer;
     let (mut parts, incoming) = response.into_parts();
     // Their length describes a body that is not sent (RFC 9110 8.6).
-    let keep_length = method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
+    let keep_length = *method == Method::HEAD || parts.status == StatusCode::NOT_MODIFIED;
     if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
         headers::prepare_response(&mut parts.headers, &request_id, keep_length);
     }
@@ -457,31 +404,27 @@ fn has_type(headers: &HeaderMap, prefix: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
-/// Interim answers (103 Early Hints) go to HTTP/1.1 clients as they come. hyper
+/// Interim responses (103 Early Hints) go to HTTP/1.1 clients as they come. hyper
 /// cannot send them, so they go around it; over HTTP/2 there is no such way.
 fn listen_for_interim(
     connection: &Arc<Connection>,
-    parts: &mut Parts,
-) -> Option<connection::Exchange> {
+    parts: &Parts,
+) -> Option<(Interim, connection::Exchange)> {
     if connection.protocol != Protocol::Http1 || parts.version != http::Version::HTTP_11 {
         return None;
     }
     let exchange = connection.begin_interim();
     let connection = Arc::clone(connection);
-    let mut carrier = Request::new(());
-    hyper::ext::on_informational(&mut carrier, move |interim| {
+    let interim: Interim = Arc::new(move |status, headers| {
         // 100 is hyper's own to send, when the body is first read.
-        if interim.status() != StatusCode::CONTINUE
-            && interim.status() != StatusCode::SWITCHING_PROTOCOLS
-        {
-            let mut headers = interim.headers().clone();
+        if status != StatusCode::CONTINUE && status != StatusCode::SWITCHING_PROTOCOLS {
+            let mut headers = headers.clone();
             headers::prepare_response(&mut headers, &HeaderValue::from_static(""), false);
             headers.remove(super::respond::REQUEST_ID);
-            connection.push_interim(exchange, &interim_head(interim.status(), &headers));
+            connection.push_interim(exchange, &interim_head(status, &headers));
         }
     });
-    parts.extensions.extend(std::mem::take(carrier.extensions_mut()));
-    Some(exchange)
+    Some((interim, exchange))
 }
 
 fn interim_head(status: StatusCode, headers: &HeaderMap) -> Vec<u8> {

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use tokio::task::AbortHandle;
 
 use super::connection::{Connection, Flow};
-use super::slots::Place;
+use crate::slots::Place;
 
 /// A client takes at least this much of an answer in each window of `write_progress`.
 pub const MIN_PROGRESS_BYTES: u64 = 1024;

@@ -23,7 +23,7 @@ use super::cors::Applied;
 use super::forward::headers;
 use super::respond::page::Visit;
 use super::route::Route;
-use super::slots::Place;
+use crate::slots::Place;
 
 /// A session that the gateway renews.
 #[derive(Debug)]

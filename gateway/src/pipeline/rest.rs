@@ -25,7 +25,7 @@ use crate::telemetry::counters::Counters;
 use super::Gateway;
 use super::body::BodyProgress;
 use super::connection::{Connection, Protocol};
-use super::slots::{Place, Slot, Slots};
+use crate::slots::{Place, Slot, Slots};
 
 /// A connection of HTTP/1.1 goes on behind so much of a body. Behind a longer rest, or one
 /// of unknown length, it closes, and its response says so.

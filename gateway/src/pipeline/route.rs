@@ -26,19 +26,21 @@ use crate::config::{
 
 use super::admit::Admission;
 use super::cors::Rule;
+use super::destination::Destination;
 use super::reason::{Reason, Rejection};
 
 /// A path, and what servers may read in it ([`Judged::readings`]).
 pub type ReadPath<'a> = (&'a Judged<'a>, &'a [String]);
 
-/// A route as requests see it.
+/// A route as requests see it. `D` is where they go; nothing, for who only asks which route
+/// has a request.
 #[derive(Debug)]
-pub struct Route {
+pub struct Route<D = Destination> {
     pub id: Arc<str>,
     /// Its place among the configured ones.
     pub index: usize,
     methods: Vec<Method>,
-    pub upstream: usize,
+    pub destination: D,
     pub access: Access,
     pub body_bytes: Option<u64>,
     pub timeout: std::time::Duration,
@@ -76,15 +78,15 @@ impl Rate {
     }
 }
 
-impl Route {
-    fn new(index: usize, route: &config::Route) -> Self {
+impl<D> Route<D> {
+    fn new(index: usize, route: &config::Route, destination: D) -> Self {
         Self {
             paths: route.paths.form,
             stricter: route.paths.stricter.clone(),
             id: route.id.as_str().into(),
             index,
             methods: route.methods.clone(),
-            upstream: route.upstream,
+            destination,
             access: route.access.clone(),
             body_bytes: route.body_bytes,
             timeout: route.timeout,
@@ -116,12 +118,12 @@ impl Route {
 }
 
 /// All routes, by host.
-#[derive(Debug, Default)]
-pub struct Routes {
-    names: BTreeMap<String, OfHost>,
+#[derive(Debug)]
+pub struct Routes<D = Destination> {
+    names: BTreeMap<String, OfHost<D>>,
     /// By what follows the first label.
-    labels: BTreeMap<String, OfHost>,
-    any: OfHost,
+    labels: BTreeMap<String, OfHost<D>>,
+    any: OfHost<D>,
     /// What each is for, in the order of the configured ones.
     paths: Vec<(String, PathMatch)>,
     cors_policies: bool,
@@ -130,24 +132,38 @@ pub struct Routes {
 }
 
 /// The routes of one host. Those that share a path are for different methods.
-#[derive(Debug, Default)]
-struct OfHost {
-    exact: BTreeMap<String, Vec<Arc<Route>>>,
+#[derive(Debug)]
+struct OfHost<D> {
+    exact: BTreeMap<String, Vec<Arc<Route<D>>>>,
     /// The longest path first.
-    below: Vec<(String, Vec<Arc<Route>>)>,
+    below: Vec<(String, Vec<Arc<Route<D>>>)>,
 }
 
-impl Routes {
+impl<D> Default for OfHost<D> {
+    fn default() -> Self {
+        Self { exact: BTreeMap::new(), below: Vec::new() }
+    }
+}
+
+impl<D> Routes<D> {
+    /// `destination` makes that of an upstream, by its place among the configured ones.
     #[must_use]
-    pub fn new(routes: &[config::Route]) -> Self {
-        let mut all = Self::default();
+    pub fn new(routes: &[config::Route], destination: impl Fn(usize) -> D) -> Self {
+        let mut all = Self {
+            names: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            any: OfHost::default(),
+            paths: Vec::new(),
+            cors_policies: false,
+            rates: Vec::new(),
+        };
         for (index, configured) in routes.iter().enumerate() {
             let of_host = match &configured.host {
                 HostMatch::Name(name) => all.names.entry(name.clone()).or_default(),
                 HostMatch::Label(suffix) => all.labels.entry(suffix.clone()).or_default(),
                 HostMatch::Any => &mut all.any,
             };
-            let route = Arc::new(Route::new(index, configured));
+            let route = Arc::new(Route::new(index, configured, destination(configured.upstream)));
             all.cors_policies |= matches!(route.cors, Rule::Policy(_));
             of_host.owners_at(&configured.path, configured.extent).push(route);
             all.paths.push((configured.path.clone(), configured.extent));
@@ -172,7 +188,7 @@ impl Routes {
         host: &str,
         (path, readings): ReadPath<'_>,
         method: &Method,
-    ) -> Result<&Arc<Route>, Rejection> {
+    ) -> Result<&Arc<Route<D>>, Rejection> {
         let found = self.find(host, &path.normal, method);
         let ambiguity = match path.reading {
             Reading::One => return found,
@@ -197,7 +213,7 @@ impl Routes {
 
     /// Whether what is read so belongs to another route, and a stricter one might protect
     /// it. What the route has under its plain path as well is nothing more.
-    fn leads_past(&self, route: &Route, host: &str, reading: &str, method: &Method) -> bool {
+    fn leads_past(&self, route: &Route<D>, host: &str, reading: &str, method: &Method) -> bool {
         let has = |(path, extent): &(String, PathMatch)| has_path(path, *extent, reading);
         route.stricter.iter().filter_map(|place| self.paths.get(*place)).any(has)
             && !self.find(host, reading, method).is_ok_and(|found| found.index == route.index)
@@ -205,7 +221,12 @@ impl Routes {
 
     /// # Errors
     /// When no route has the path, or none of that path the method.
-    pub fn find(&self, host: &str, path: &str, method: &Method) -> Result<&Arc<Route>, Rejection> {
+    pub fn find(
+        &self,
+        host: &str,
+        path: &str,
+        method: &Method,
+    ) -> Result<&Arc<Route<D>>, Rejection> {
         let owners =
             self.owners(host, path).ok_or_else(|| Rejection::from(Reason::RouteUnknown))?;
         choose(owners, method)
@@ -249,19 +270,19 @@ impl Routes {
 
     /// The routes that share a path, each for its methods.
     #[must_use]
-    pub fn at(&self, host: &str, path: &str) -> &[Arc<Route>] {
+    pub fn at(&self, host: &str, path: &str) -> &[Arc<Route<D>>] {
         self.owners(host, path).unwrap_or_default()
     }
 
-    fn owners(&self, host: &str, path: &str) -> Option<&[Arc<Route>]> {
+    fn owners(&self, host: &str, path: &str) -> Option<&[Arc<Route<D>>]> {
         let of_label = || self.labels.get(host.split_once('.')?.1)?.owners(path);
         let of_name = self.names.get(host).and_then(|of_host| of_host.owners(path));
         of_name.or_else(of_label).or_else(|| self.any.owners(path))
     }
 }
 
-impl OfHost {
-    fn owners_at(&mut self, path: &str, extent: PathMatch) -> &mut Vec<Arc<Route>> {
+impl<D> OfHost<D> {
+    fn owners_at(&mut self, path: &str, extent: PathMatch) -> &mut Vec<Arc<Route<D>>> {
         match extent {
             PathMatch::Exact => self.exact.entry(path.to_owned()).or_default(),
             PathMatch::Below => {
@@ -275,7 +296,7 @@ impl OfHost {
         }
     }
 
-    fn owners(&self, path: &str) -> Option<&[Arc<Route>]> {
+    fn owners(&self, path: &str) -> Option<&[Arc<Route<D>>]> {
         let below = || self.below.iter().find(|(prefix, _)| is_below(path, prefix));
         let exact = self.exact.get(path);
         exact.or_else(|| below().map(|(_, routes)| routes)).map(Vec::as_slice)
@@ -293,14 +314,14 @@ pub fn has_path(route: &str, extent: PathMatch, path: &str) -> bool {
 
 /// The one that names the method, else for HEAD what GET would be answered by, else the
 /// one for every method.
-fn choose<'a>(owners: &'a [Arc<Route>], method: &Method) -> Option<&'a Arc<Route>> {
+fn choose<'a, D>(owners: &'a [Arc<Route<D>>], method: &Method) -> Option<&'a Arc<Route<D>>> {
     let naming = |method: &Method| owners.iter().find(|route| route.names(method));
     naming(method)
         .or_else(|| naming(&Method::GET).filter(|_| *method == Method::HEAD))
         .or_else(|| owners.iter().find(|route| route.methods.is_empty()))
 }
 
-fn allowed(routes: &[Arc<Route>]) -> String {
+fn allowed<D>(routes: &[Arc<Route<D>>]) -> String {
     let mut names: Vec<&str> =
         routes.iter().flat_map(|route| route.methods.iter().map(Method::as_str)).collect();
     names.sort_unstable();

@@ -16,19 +16,19 @@ use crate::pipeline::admit::Admission;
 use crate::pipeline::admit::turn::Turns;
 use crate::pipeline::bounds::Bounds;
 use crate::pipeline::client::report::IgnoredReport;
-use crate::pipeline::forward::Destination;
+use crate::pipeline::destination::Destination;
 use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
-use crate::pipeline::forward::upstream::Upstream;
-use crate::pipeline::forward::upstream::tls::OutboundTls;
 use crate::pipeline::ids::Ids;
 use crate::pipeline::observed::ConnectedAgents;
 use crate::pipeline::respond::challenge::Challenges;
 use crate::pipeline::rest::Lingering;
-use crate::pipeline::slots::{Places, Slots};
 use crate::pipeline::throttle::{self, Throttle};
 use crate::pipeline::{Gateway, cors};
+use crate::slots::{Places, Slots};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
+use crate::upstream::Upstream;
+use crate::upstream::tls::OutboundTls;
 
 use super::StartError;
 use super::advisory::read_advisory;
@@ -42,7 +42,8 @@ pub(super) fn assemble(
 ) -> Result<Gateway, StartError> {
     let limits = &config.limits;
     let dialects = endpoints(config, console.clone())?;
-    let routes = reachable_routes(config, &dialects)?;
+    let destinations = destinations(config)?;
+    let routes = reachable_routes(config, &dialects, &destinations)?;
     let attempts = throttle::Limits {
         failures: FailureLimit {
             attempts: limits.max_login_attempts,
@@ -52,8 +53,6 @@ pub(super) fn assemble(
         pause: limits.user_pause,
         counted: limits.counted,
     };
-    let destinations =
-        config.upstreams.iter().map(destination).collect::<Result<Vec<_>, StartError>>()?;
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     let counters = Arc::new(Counters::default());
     Ok(Gateway {
@@ -114,7 +113,12 @@ fn hsts(hsts: &config::Hsts) -> HeaderValue {
     HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static("max-age=0"))
 }
 
-pub(super) fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
+/// What the configured upstreams are, in their order.
+pub(super) fn destinations(config: &Config) -> Result<Vec<Destination>, StartError> {
+    config.upstreams.iter().map(destination).collect()
+}
+
+fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
     let target = match &upstream.target {
         Target::Echo => {
             let name = upstream.name.as_str().into();

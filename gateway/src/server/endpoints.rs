@@ -17,6 +17,7 @@ use crate::dialect::links::Links;
 use crate::dialect::plain::Plain;
 use crate::dialect::status::Status;
 use crate::dialect::{self, Dialect, Dialects, HealthPaths, Resolution, Settings};
+use crate::pipeline::destination::Destination;
 use crate::pipeline::route::Routes;
 
 use super::{StartError, console};
@@ -44,13 +45,17 @@ pub(super) fn endpoints(
 }
 
 /// The routes, of which each has requests: an exact one for a path of our own would not.
-pub(super) fn reachable_routes(config: &Config, dialects: &Dialects) -> Result<Routes, StartError> {
+pub(super) fn reachable_routes(
+    config: &Config,
+    dialects: &Dialects,
+    destinations: &[Destination],
+) -> Result<Routes, StartError> {
     for route in config.routes.iter().filter(|route| route.extent == PathMatch::Exact) {
         if !matches!(dialects.resolve(&Method::GET, &route.path), Resolution::NotOurs) {
             return Err(StartError::RouteOfOurs { id: route.id.clone(), path: route.path.clone() });
         }
     }
-    Ok(Routes::new(&config.routes))
+    Ok(Routes::new(&config.routes, |upstream| destinations[upstream].clone()))
 }
 
 /// The dialects in order of precedence: of two that share a path, the first is its

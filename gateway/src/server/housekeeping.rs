@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::auth::Core;
 use crate::clock;
 use crate::pipeline::Gateway;
-use crate::pipeline::forward::Destination;
-use crate::pipeline::slots::Slots;
+use crate::pipeline::destination::Destination;
+use crate::slots::Slots;
 
 use super::advisory::read_advisory;
 use super::sweeping::Sweeping;

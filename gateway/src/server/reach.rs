@@ -11,11 +11,12 @@ use tokio_rustls::client::TlsStream;
 
 use crate::auth::time::Seconds;
 use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
-use crate::pipeline::forward::upstream::Need;
-use crate::pipeline::forward::upstream::tls::OutboundTls;
 use crate::pipeline::reason::{Reason, Rejection};
 use crate::store::shared;
 use crate::trust::{self, Fault};
+use crate::upstream::Need;
+use crate::upstream::error::{Cause, Failure};
+use crate::upstream::tls::OutboundTls;
 
 use super::assemble::upstream_tls;
 use super::stores::shared_settings;
@@ -171,7 +172,7 @@ async fn reach_upstream(target: &HttpTarget, timeout: Duration) -> Found {
 /// The version of TLS and, if ALPN settled it, the protocol above.
 async fn handshake(outbound: &OutboundTls, tcp: TcpStream) -> Found {
     let connected = outbound.connect(tcp, Need::Any).await;
-    let mut tls = connected.map_err(|rejection| in_words(&rejection))?;
+    let mut tls = connected.map_err(in_words)?;
     let mut warnings = Vec::new();
     if outbound.has_been_asked() {
         hear_refusal(outbound, &mut tls).await?;
@@ -200,13 +201,14 @@ async fn hear_refusal(
     let mut first = [0];
     match tokio::time::timeout(REFUSAL, tls.read(&mut first)).await {
         Ok(Err(error)) if outbound.judge(&error) == Fault::WantsCertificate => Err(in_words(
-            &Reason::UpstreamClientCertificate.because(trust::describe(&error, trust::ROOTS)),
+            Cause::ClientCertificate.with_detail(trust::describe(&error, trust::ROOTS)),
         )),
         _ => Ok(()),
     }
 }
 
-fn in_words(rejection: &Rejection) -> String {
+fn in_words(failure: Failure) -> String {
+    let rejection = Rejection::from(failure);
     let detail = rejection.detail.as_deref().unwrap_or_default();
     match &rejection.reason {
         Reason::UpstreamTls => format!("TLS: {detail}"),

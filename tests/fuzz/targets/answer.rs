@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use portcullis::http1::Blanks;
-use portcullis::pipeline::forward::framing::{Asked, MAX_FIELDS, Scanner};
+use portcullis::upstream::framing::{Asked, MAX_FIELDS, Scanner};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::framing::{lines, read_chunks};

@@ -25,7 +25,7 @@ use crate::pipeline::client::Client;
 use crate::pipeline::connection::Connection;
 use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
-use crate::pipeline::slots::{Holder, Place, Places};
+use crate::slots::{Holder, Place, Places};
 
 use super::Admission;
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::file::{Sources, load};
 use crate::config::{Config, Route as Configured};
+use crate::pipeline::destination::of_nowhere;
 
 fn judged(path: &str) -> path::Judged<'_> {
     path::judge(path).expect("a path of one reading")
@@ -178,7 +179,7 @@ fn the_first_field_that_is_not_listed_is_named() {
 
 /// A way through these routes, as the route's id and who answers.
 fn way_of(routes: &str, method: &str) -> Result<(String, &'static str), &'static str> {
-    let routes = Routes::new(&configured(routes).routes);
+    let routes = Routes::new(&configured(routes).routes, of_nowhere);
     let method = Method::from_bytes(method.as_bytes()).ok();
     match answered_by(&routes, ("app.example", (&judged("/x"), &[])), method.as_ref()) {
         Ok(By::Upstream(route)) => Ok((route.id.to_string(), "upstream")),
@@ -256,7 +257,7 @@ proptest! {
         method in prop::sample::select(&["GET", "POST", "PUT", "OPTIONS", "PURGE"][..]),
     ) {
         let Some(written) = valid(&text) else { return Ok(()) };
-        let routes = Routes::new(&written);
+        let routes = Routes::new(&written, of_nowhere);
         let method: Method = method.parse().unwrap();
         let plain = routes.find("app.example", "/", &Method::OPTIONS);
         let asked = routes.find("app.example", "/", &method);

@@ -20,16 +20,16 @@ use http::Response;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::pipeline::Gateway;
 use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
 use crate::pipeline::observed::Listing;
-use crate::pipeline::slots::Place;
 use crate::pipeline::watch::PrincipalWatch;
+use crate::slots::Place;
 use crate::telemetry::counters::Counters;
+use crate::upstream::exchange::Switched;
 
 use super::echo::socket::EchoSocket;
 use boundary::FrameBoundary;
@@ -46,11 +46,7 @@ const BUFFER_BYTES: usize = 16 << 10;
 /// The upstream's end of a tunnel that is to be.
 pub enum Far {
     Echo(EchoSocket),
-    Upstream {
-        upgrade: OnUpgrade,
-        /// One of the upstream's connections, until the tunnel ends.
-        place: Option<OwnedSemaphorePermit>,
-    },
+    Upstream(Switched),
 }
 
 /// What is known of the bytes of a tunnel.
@@ -107,11 +103,12 @@ pub async fn run(
 ) {
     match far {
         Far::Echo(echo) => carry(client, ahead, echo, terms).await,
-        Far::Upstream { upgrade, place } => {
-            if let Ok(Ok(upstream)) = tokio::time::timeout(SWITCHING, upgrade).await {
-                carry(client, ahead, TokioIo::new(upstream), terms).await;
+        Far::Upstream(switched) => {
+            let opening = tokio::time::timeout(SWITCHING, switched.open());
+            if let Ok(Ok((upstream, held))) = opening.await {
+                carry(client, ahead, upstream, terms).await;
+                drop(held);
             }
-            drop(place);
         }
     }
 }

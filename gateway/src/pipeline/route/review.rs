@@ -59,7 +59,7 @@ pub fn covers(route: &Route, host: &str, path: &str) -> bool {
 #[must_use]
 pub fn review(config: &Config) -> Vec<Note<'_>> {
     let Config { routes, upstreams, .. } = config;
-    let found = Routes::new(routes);
+    let found = Routes::new(routes, |_| ());
     let find = |host: &str, path: &str, method: &Method| {
         found.find(host, path, method).ok().map(|found| found.index)
     };

@@ -9,6 +9,7 @@ use crate::canonical::host::host_name;
 use crate::canonical::path::normalise;
 use crate::config::file::{Sources, load};
 use crate::config::{Config, HostMatch, PathMatch, Route};
+use crate::pipeline::destination::of_nowhere;
 
 fn loaded(text: &str) -> Result<Config, String> {
     let file = Some(("test".to_owned(), text.to_owned()));
@@ -20,7 +21,7 @@ fn configured(text: &str) -> Result<Vec<Route>, String> {
 }
 
 fn routes(text: &str) -> Routes {
-    Routes::new(&configured(text).unwrap_or_else(|problems| panic!("{problems}")))
+    Routes::new(&configured(text).unwrap_or_else(|problems| panic!("{problems}")), of_nowhere)
 }
 
 fn check(routes: &Routes, host: &str, path: &str, method: &Method, expected: &str) {
@@ -484,7 +485,7 @@ proptest! {
             }
         }
         if let Ok(configured) = configured(&text) {
-            let routes = Routes::new(&configured);
+            let routes = Routes::new(&configured, of_nowhere);
             for ((host, name), (path, normal), method) in &requests {
                 let method = ["GET", "HEAD", "POST", "PURGE", "OPTIONS"][*method];
                 let judged = (host_name(host), normalise(path));

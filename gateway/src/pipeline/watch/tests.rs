@@ -11,6 +11,7 @@ use crate::auth::tests::{Bench, HERE, PASSWORD};
 use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::config::file::{Sources, load};
+use crate::pipeline::destination::of_nowhere;
 use crate::pipeline::route::Routes;
 
 /// Somebody who came with a password to a route for users, and somebody else.
@@ -29,7 +30,8 @@ impl Open {
         let text = "[[route]]\nupstream = \"echo\"\nroles = [\"user\"]\n".to_owned();
         let file = Some(("test".to_owned(), text));
         let config = load(Sources { file, ..Sources::default() });
-        let routes = Routes::new(&config.unwrap_or_else(|problems| panic!("{problems}")).routes);
+        let routes =
+            Routes::new(&config.unwrap_or_else(|problems| panic!("{problems}")).routes, of_nowhere);
         let route = Arc::clone(routes.find("localhost", "/", &Method::GET).unwrap());
         Self { core: Arc::new(bench.core), principal: Arc::new(principal), route, other }
     }

@@ -15,6 +15,7 @@ use self::written::Written;
 use super::configured;
 use crate::canonical::path::{Reading, judge};
 use crate::config::{Chosen, PathForm, Route};
+use crate::pipeline::destination::of_nowhere;
 use crate::pipeline::route::Routes;
 
 /// What a server does to a path before it looks for the resource, step by step.
@@ -184,7 +185,7 @@ proptest! {
         servers in proptest::collection::vec(server(), 12),
     ) {
         let (written, all) = set(&set_of);
-        let routes = Routes::new(&all);
+        let routes = Routes::new(&all, of_nowhere);
         // Pairs of which the first gives no more.
         let mut equal = BTreeSet::new();
         for (host, spelling, get) in &requests {
@@ -241,7 +242,7 @@ proptest! {
     fn a_server_with_one_kind_of_rules_gets_every_spelling(
         path in "/(/|a|b|%2F|%2f|;|%3B|=|@|:|%25|%252F|%20|%C3%A9|\\+|!){0,12}",
     ) {
-        let routes = Routes::new(&configured("[[route]]\nupstream = \"echo\"\n").expect("a route"));
+        let routes = Routes::new(&configured("[[route]]\nupstream = \"echo\"\n").expect("a route"), of_nowhere);
         let judged = judge(&path);
         prop_assert!(judged.is_ok(), "{path}: {judged:?}");
         let judged = judged.expect("just seen");
@@ -270,7 +271,7 @@ fn an_opaque_route_takes_what_leads_to_no_stricter_one() {
                 [[route]]\nid = \"admin\"\npath = \"/admin\"\nupstream = \"echo\"\n";
     let all = configured(text).expect("routes");
     assert_eq!(all[0].paths.form, PathForm::Opaque);
-    let routes = Routes::new(&all);
+    let routes = Routes::new(&all, of_nowhere);
     let asked = |path: &str| {
         let judged = judge(path).expect("a path");
         let found = routes.find_judged("x", (&judged, &judged.readings()), &Method::GET);

@@ -7,10 +7,18 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::config::UpstreamProtocol;
-use crate::pipeline::reason::{Reason, Rejection};
 use crate::trust::{self, Connector, Fault};
 
-use super::Need;
+use super::error::{Cause, Failure};
+
+/// What an exchange needs of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Whatever it settles on.
+    Any,
+    /// HTTP/1.1, which alone can switch to another protocol.
+    Http1,
+}
 
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
@@ -58,17 +66,18 @@ impl OutboundTls {
         &self,
         tcp: TcpStream,
         need: Need,
-    ) -> Result<TlsStream<TcpStream>, Rejection> {
+    ) -> Result<TlsStream<TcpStream>, Failure> {
         let connector = match need {
             Need::Any => &self.any,
             Need::Http1 => &self.http1,
         };
         let connecting = connector.tls().connect(self.name.clone(), tcp);
         let tls = connecting.await.map_err(|error| {
-            self.reason(self.judge(&error), need).because(trust::describe(&error, trust::ROOTS))
+            let cause = self.cause(self.judge(&error), need);
+            cause.with_detail(trust::describe(&error, trust::ROOTS))
         })?;
         if self.protocol == UpstreamProtocol::Http2 && !speaks_http2(&tls) {
-            return Err(Reason::UpstreamNoHttp2.because("ALPN settled on no protocol"));
+            return Err(Cause::NoHttp2.with_detail("ALPN settled on no protocol"));
         }
         Ok(tls)
     }
@@ -85,12 +94,12 @@ impl OutboundTls {
         self.any.has_been_asked()
     }
 
-    fn reason(&self, fault: Fault, need: Need) -> Reason {
+    fn cause(&self, fault: Fault, need: Need) -> Cause {
         match (fault, self.protocol, need) {
-            (Fault::WantsCertificate, ..) => Reason::UpstreamClientCertificate,
-            (Fault::NoProtocol, UpstreamProtocol::Http2, _) => Reason::UpstreamNoHttp2,
-            (Fault::NoProtocol, _, Need::Http1) => Reason::UpstreamNoUpgrade,
-            _ => Reason::UpstreamTls,
+            (Fault::WantsCertificate, ..) => Cause::ClientCertificate,
+            (Fault::NoProtocol, UpstreamProtocol::Http2, _) => Cause::NoHttp2,
+            (Fault::NoProtocol, _, Need::Http1) => Cause::NoUpgrade,
+            _ => Cause::Tls,
         }
     }
 }

@@ -57,8 +57,8 @@ fn it_follows_what_the_upstream_allows() {
 async fn who_has_its_share_waits_for_its_own_and_is_told_so_in_the_end() {
     let shares = shares(1, None, false);
     let held = shares.take(SOMEBODY).await.unwrap();
-    let refused = shares.take(SOMEBODY).await.err().map(|rejection| rejection.reason);
-    assert_eq!(refused, Some(Reason::UpstreamShareTaken));
+    let refused = shares.take(SOMEBODY).await.err().map(|failure| failure.cause);
+    assert_eq!(refused, Some(Cause::Share));
     assert!(shares.take(Holder::Address(Source::V4(2))).await.is_ok());
     drop(held);
     assert!(shares.take(SOMEBODY).await.is_ok());

@@ -8,11 +8,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::pipeline::body::BodyProgress;
-use crate::pipeline::slots::Place;
-
 use super::gate::Question;
-use super::upstream::{Http1Sender, Idle, Need, Upstream};
+use super::pool::{Http1Sender, Idle, Pool};
+use super::replay::{Lent, Upload};
+use super::tls::Need;
 
 /// Given back when the exchange is complete on both sides; dropped otherwise,
 /// which closes the connection (HTTP/1.1) or resets the stream (HTTP/2).
@@ -21,45 +20,16 @@ pub enum Lease {
     Http2(Http2Lease),
 }
 
-/// All that an exchange has until its answer has ended.
-pub struct Holding {
-    // First: whoever waits for the places finds the connection given back.
-    lease: Lease,
-    share: Place,
-    stream: Option<Place>,
-}
-
-impl Holding {
-    #[must_use]
-    pub fn new(lease: Lease, share: Place) -> Self {
-        Self { lease, share, stream: None }
-    }
-
-    /// It is a stream of events.
-    pub fn be_stream(&mut self, place: Option<Place>) {
-        self.stream = place;
-    }
-
-    /// The answer has been read to its end.
-    pub fn give_back(self) {
-        self.lease.give_back();
-    }
-
-    /// The connection has become a tunnel, which keeps the share.
-    pub fn into_tunnel(self) -> (Option<OwnedSemaphorePermit>, Place) {
-        (self.lease.into_tunnel(), self.share)
-    }
-}
-
 /// An HTTP/1.1 connection in use.
 pub struct Http1Lease(Option<Box<Held>>);
 
 pub(super) struct Held {
-    pub(super) upstream: Arc<Upstream>,
+    pub(super) pool: Arc<Pool>,
     pub(super) connection: Http1Connection,
     /// One of those that may be in use at once.
     pub(super) permit: OwnedSemaphorePermit,
-    pub(super) request: Arc<BodyProgress>,
+    /// The sending of the request's body, if it has one.
+    pub(super) upload: Option<Arc<Upload>>,
 }
 
 /// Where to send, and the task that carries it.
@@ -104,11 +74,12 @@ impl Http1Lease {
     fn give_back(mut self) {
         let complete = self.0.as_ref().is_some_and(|held| {
             let Http1Connection { sender, question, .. } = &held.connection;
-            held.request.ended() && !question.is_unheard() && !sender.is_closed()
+            let sent = held.upload.as_ref().is_none_or(|upload| upload.has_ended());
+            sent && !question.is_unheard() && !sender.is_closed()
         });
         if complete && let Some(held) = self.0.take() {
-            let Held { upstream, connection, permit, .. } = *held;
-            upstream.put_idle(Idle { connection, since: Instant::now() });
+            let Held { pool, connection, permit, .. } = *held;
+            pool.put_idle(Idle { connection, since: Instant::now() });
             // After: whoever waits for it finds the connection there.
             drop(permit);
         }
@@ -136,13 +107,13 @@ impl Drop for Http1Lease {
 
 /// A stream of an HTTP/2 connection in use.
 pub struct Http2Lease {
-    request: Arc<BodyProgress>,
+    upload: Option<Arc<Upload>>,
     _stream: StreamLease,
 }
 
 impl Http2Lease {
-    pub(super) fn new(request: Arc<BodyProgress>, stream: StreamLease) -> Self {
-        Self { request, _stream: stream }
+    pub(super) fn new(body: &Lent, stream: StreamLease) -> Self {
+        Self { upload: body.upload(), _stream: stream }
     }
 }
 
@@ -150,7 +121,9 @@ impl Drop for Http2Lease {
     /// A body that is still under way has nothing to bring any more, not even when the
     /// answer is complete, and would keep the streams on both sides open.
     fn drop(&mut self) {
-        self.request.abandon();
+        if let Some(upload) = &self.upload {
+            upload.abandon();
+        }
     }
 }
 

@@ -6,17 +6,11 @@
 //! sharing of HTTP/2, and a request that was not sent, or not looked at, is sent again
 //! elsewhere.
 
-mod preface;
-pub mod tls;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
-use hyper::body::{Body, Incoming};
+use http::{HeaderMap, header};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
@@ -25,18 +19,20 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use crate::config::{self, FieldNames, HttpTarget, UpstreamHost, UpstreamProtocol};
-use crate::pipeline::body::RequestBody;
-use crate::pipeline::reason::{Reason, Rejection};
+use crate::config::{self, HttpTarget, UpstreamProtocol};
 use crate::trust::Fault;
 
+use super::error::{Cause, Failure};
+use super::exchange::{describe, failure};
 use super::framing::MAX_FIELDS;
-use super::gate::{Gate, Malformed, Question};
-use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamLease, Streams};
+use super::gate::{Gate, Question};
+use super::lease::{Http1Connection, StreamLease, Streams};
+use super::preface;
 use super::replay::Sent;
+use super::retry::Again;
 use super::share::Shares;
+use super::tls::{Need, OutboundTls, speaks_http2};
 use super::uploads::Uploads;
-use tls::{OutboundTls, speaks_http2};
 
 pub(super) type Http1Sender = http1::SendRequest<Sent>;
 type Http2Sender = http2::SendRequest<Sent>;
@@ -44,38 +40,22 @@ type Http2Sender = http2::SendRequest<Sent>;
 /// A connection that has just come back may need a moment to be ready.
 const SETTLE: Duration = Duration::from_millis(10);
 const KEEPALIVE: Duration = Duration::from_secs(60);
-/// A connection idle this long may have been closed by its other end just now. On
-/// busier ones a copy of every request would be kept for nothing.
-const DOUBTFUL_AFTER: Duration = Duration::from_millis(2);
 /// HTTP/2: what an answer may send that its client has not read yet, and how many share
 /// a connection. Its window holds all of that, so that no answer waits for the client of
 /// another (decision 0008).
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 pub(super) const STREAMS: u32 = 100;
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS * STREAM_WINDOW_BYTES;
-/// How often one request is sent, the first time included, to an upstream that has not
-/// looked at it. Servers that end a connection after so many requests return all that
-/// come behind, some of them more than once.
-const TRIES: u32 = 5;
+/// Why TLS says that an upstream refuses who has no certificate, in the log.
+const WANTS_CERTIFICATE: &str = "upstream_client_certificate";
 
-/// What an exchange needs of its connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// Whatever it settles on.
-    Any,
-    /// HTTP/1.1, which alone can switch to another protocol.
-    Http1,
-}
-
-pub struct Upstream {
-    pub name: Arc<str>,
-    pub field_names: FieldNames,
+pub struct Pool {
+    /// Of the upstream, for the log.
+    name: Arc<str>,
     target: HttpTarget,
     tls: Option<OutboundTls>,
     /// It has been told that this one asks for a client certificate.
     told: AtomicBool,
-    /// Said to it in place of the client's.
-    host: Option<HeaderValue>,
     connect_timeout: Duration,
     idle_timeout: Duration,
     max_connections: usize,
@@ -91,7 +71,7 @@ pub struct Upstream {
     /// A stream of an HTTP/2 connection has ended.
     freed: Arc<Notify>,
     /// What of it each account may have.
-    pub(super) shares: Shares,
+    shares: Arc<Shares>,
 }
 
 /// HTTP/1.1 connections nobody uses now. Those that were opened for a switch of protocols
@@ -128,43 +108,40 @@ pub(super) struct Idle {
 }
 
 #[derive(Clone)]
-struct Shared {
-    sender: Http2Sender,
-    uploads: Uploads,
+pub(super) struct Shared {
+    pub(super) sender: Http2Sender,
+    pub(super) uploads: Uploads,
     streams: Arc<Streams>,
     /// Streams it may have now: what the other end allows, and no more than ours; none when
     /// it has ended.
     allowed: Arc<AtomicUsize>,
     /// Whether its other end has answered in HTTP/1.
-    answered_http1: Arc<AtomicBool>,
+    pub(super) answered_http1: Arc<AtomicBool>,
     /// Held as long as the connection is in the list, and by each of its streams.
     permit: Arc<OwnedSemaphorePermit>,
 }
 
-enum Connected {
+pub(super) enum Connected {
     Http1 { connection: Http1Connection, permit: OwnedSemaphorePermit, idle_for: Option<Duration> },
     Http2(Shared, StreamLease),
 }
 
-impl Upstream {
+impl Pool {
     #[must_use]
-    pub fn new(config: &config::Upstream, target: HttpTarget, tls: Option<OutboundTls>) -> Self {
+    pub(super) fn new(
+        name: Arc<str>,
+        config: &config::Upstream,
+        target: HttpTarget,
+        tls: Option<OutboundTls>,
+    ) -> Self {
         let http2 = target.protocol == UpstreamProtocol::Http2;
-        let host = match &config.host {
-            UpstreamHost::Pass => None,
-            // What is allowed in an authority is allowed in a field.
-            UpstreamHost::Own => HeaderValue::from_str(target.authority.as_str()).ok(),
-            UpstreamHost::Name(name) => HeaderValue::from_str(name).ok(),
-        };
         Self {
-            name: config.name.as_str().into(),
-            field_names: config.field_names,
-            shares: Shares::new(config, http2),
+            name,
+            shares: Arc::new(Shares::new(config, http2)),
             multiplexes: AtomicBool::new(http2),
             target,
             tls,
             told: AtomicBool::new(false),
-            host,
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
             max_connections: config.max_connections,
@@ -176,111 +153,20 @@ impl Upstream {
         }
     }
 
-    /// Sends a request and waits for the head of the answer, without a deadline.
-    ///
-    /// # Errors
-    /// Why there is no answer.
-    pub async fn send(
-        self: &Arc<Self>,
-        mut parts: Parts,
-        body: RequestBody,
-        target: &PathAndQuery,
-    ) -> Result<(Response<Incoming>, Lease), Rejection> {
-        let host = parts.headers.remove(header::HOST);
-        let host = host.ok_or_else(|| Rejection::from(Reason::HostMissing))?;
-        let host = self.host.clone().unwrap_or(host);
-        let need = self.need(&parts)?;
-        let progress = body.progress();
-        let repeatable = is_repeatable(&parts.method, &body);
-        let mut body = Sent::new(body);
-        let (mut tries, mut fresh, mut blamed) = (TRIES, false, false);
-        loop {
-            tries -= 1;
-            match self.connection(need, fresh).await? {
-                Connected::Http1 { connection, permit, idle_for } => {
-                    frame_http1(&mut parts, &body, &host, target);
-                    let once = body.once().ok_or(Reason::Internal)?;
-                    let spare = (repeatable && idle_for.is_some_and(|idle| idle > DOUBTFUL_AFTER))
-                        .then(|| Box::new(parts.clone()));
-                    let upstream = Arc::clone(self);
-                    let request = Arc::clone(&progress);
-                    // Held while we wait: should the client leave, the connection goes.
-                    let mut lease = Http1Lease::new(Held { upstream, connection, permit, request });
-                    let Some(Http1Connection { sender, question, .. }) = lease.connection() else {
-                        return Err(Reason::Internal.into());
-                    };
-                    question.ask(&parts.method);
-                    match sender.try_send_request(Request::from_parts(parts, once)).await {
-                        Ok(response) => return Ok((response, Lease::Http1(lease))),
-                        Err(mut error) => match (error.take_message(), spare) {
-                            // Never left: the connection had been closed meanwhile.
-                            (Some(request), _) if idle_for.is_some() && tries > 0 => {
-                                (parts, body) = request.into_parts();
-                            }
-                            // Left on a connection that was closed as it did; safe and
-                            // without a body, it may be sent again (RFC 9110 9.2.2).
-                            (None, Some(again)) if tries > 0 && is_closed(error.error()) => {
-                                parts = *again;
-                                body = Sent::new(RequestBody::none());
-                                fresh = true;
-                            }
-                            _ => return Err(self.failure(error.error())),
-                        },
-                    }
-                }
-                Connected::Http2(mut shared, stream) => {
-                    frame_http2(&mut parts, &host, self.scheme(), target)?;
-                    let (again, lent) = body.lend(&shared.uploads).ok_or(Reason::Internal)?;
-                    // What the upstream does not look at is not given back.
-                    let spare = Box::new(parts.clone());
-                    // Held while we wait, as above.
-                    let lease = Http2Lease::new(Arc::clone(&progress), stream);
-                    let sending = shared.sender.try_send_request(Request::from_parts(parts, again));
-                    let mut error = match sending.await {
-                        Ok(response) => {
-                            lent.settle();
-                            return Ok((response, Lease::Http2(lease)));
-                        }
-                        Err(error) => error,
-                    };
-                    if shared.answered_http1.load(Ordering::Acquire) {
-                        return Err(Reason::UpstreamNoHttp2.because("it answers in HTTP/1"));
-                    }
-                    let returned = error.take_message().map(Request::into_parts);
-                    let again = match (returned, unprocessed(error.error())) {
-                        (Some(request), _) => Some(request),
-                        // For its connection's other requests' sake: this one may be why.
-                        (None, Some(Unprocessed::Failing)) if blamed => None,
-                        (None, Some(why)) => {
-                            if why != Unprocessed::Refused {
-                                self.retire(&shared);
-                            }
-                            blamed |= why == Unprocessed::Failing;
-                            lent.take_back().map(|body| (*spare, body))
-                        }
-                        (None, None) => None,
-                    };
-                    (parts, body) =
-                        again.filter(|_| tries > 0).ok_or_else(|| self.failure(error.error()))?;
-                }
-            }
-        }
-    }
-
     /// No request more goes over a connection that its other end is about to close; those
     /// that it carries may end.
-    fn retire(&self, leaving: &Shared) {
+    pub(super) fn retire(&self, leaving: &Shared) {
         lock(&self.shared).retain(|one| !Arc::ptr_eq(&one.streams, &leaving.streams));
     }
 
     /// What a request needs. The only `Upgrade` field on its way upstream is the gateway's
     /// own, where it takes a handshake further.
-    fn need(&self, parts: &Parts) -> Result<Need, Rejection> {
-        if !parts.headers.contains_key(header::UPGRADE) {
+    pub(super) fn need(&self, fields: &HeaderMap) -> Result<Need, Failure> {
+        if !fields.contains_key(header::UPGRADE) {
             return Ok(Need::Any);
         }
         if self.target.protocol == UpstreamProtocol::Http2 {
-            return Err(Reason::UpstreamNoUpgrade.because("protocol is \"http2\""));
+            return Err(Cause::NoUpgrade.with_detail("protocol is \"http2\""));
         }
         // Of others each connection speaks HTTP/1.1.
         let chooses = self.tls.as_ref().is_some_and(OutboundTls::chooses);
@@ -298,7 +184,6 @@ impl Upstream {
         }
         drop(idle);
         lock(&self.shared).retain(|one| self.is_usable(one));
-        self.shares.sweep();
     }
 
     pub(super) fn put_idle(&self, idle: Idle) {
@@ -306,19 +191,24 @@ impl Upstream {
     }
 
     /// What an error on a connection says about the upstream.
-    fn failure(&self, error: &hyper::Error) -> Rejection {
+    pub(super) fn failure(&self, error: &hyper::Error) -> Failure {
         let Some(tls) = self.tls.as_ref() else { return failure(error) };
         if tls.judge(error) == Fault::WantsCertificate {
-            return Reason::UpstreamClientCertificate.because(describe(error));
+            return Cause::ClientCertificate.with_detail(describe(error));
         }
-        let mut rejection = failure(error);
-        if let Some(detail) = &mut rejection.detail
-            && rejection.reason == Reason::UpstreamClosed
+        let mut failure = failure(error);
+        if let Some(detail) = &mut failure.detail
+            && failure.cause == Cause::Closed
             && tls.has_been_asked()
         {
             detail.push_str("; it has asked for a client certificate, and the gateway has none");
         }
-        rejection
+        failure
+    }
+
+    /// What each account may have of the connections.
+    pub(super) fn shares(&self) -> &Arc<Shares> {
+        &self.shares
     }
 
     /// Host and port as they are configured.
@@ -327,18 +217,22 @@ impl Upstream {
         self.target.authority.as_str()
     }
 
-    fn scheme(&self) -> &'static str {
+    pub(super) fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// A connection to use, within the time that connecting may take.
-    async fn connection(self: &Arc<Self>, need: Need, fresh: bool) -> Result<Connected, Rejection> {
+    pub(super) async fn connection(
+        self: &Arc<Self>,
+        need: Need,
+        which: Again,
+    ) -> Result<Connected, Failure> {
         let deadline = Instant::now() + self.connect_timeout;
         if need == Need::Any && self.multiplexes.load(Ordering::Acquire) {
             return self.stream(deadline).await;
         }
         let permit = self.permit(deadline).await?;
-        while let Some(mut idle) = self.pop_idle(need).filter(|_| !fresh) {
+        while let Some(mut idle) = self.pop_idle(need).filter(|_| which == Again::Any) {
             let sender = &mut idle.connection.sender;
             let ready =
                 sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(())));
@@ -355,15 +249,15 @@ impl Upstream {
     }
 
     /// The right to a connection of HTTP/1.1.
-    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Rejection> {
+    async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Failure> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
         self.close_unused_shared();
         timeout_at(deadline, Arc::clone(&self.permits).acquire_owned())
             .await
-            .map_err(|_| Rejection::from(Reason::UpstreamSaturated))?
-            .map_err(|_| Rejection::from(Reason::Internal))
+            .map_err(|_| Cause::Saturated)?
+            .map_err(|_| Cause::Internal.into())
     }
 
     /// One HTTP/2 connection without a stream makes room for another connection.
@@ -375,7 +269,7 @@ impl Upstream {
     }
 
     /// A stream of an HTTP/2 connection, opening one when all are full.
-    async fn stream(self: &Arc<Self>, deadline: Instant) -> Result<Connected, Rejection> {
+    async fn stream(self: &Arc<Self>, deadline: Instant) -> Result<Connected, Failure> {
         loop {
             if let Some(shared) = self.pick_shared() {
                 return Ok(shared);
@@ -383,7 +277,7 @@ impl Upstream {
             let turn = tokio::select! {
                 turn = self.dialing.lock() => turn,
                 () = self.freed.notified() => continue,
-                () = sleep_until(deadline) => return Err(Reason::UpstreamConnectTimeout.into()),
+                () = sleep_until(deadline) => return Err(Cause::ConnectTimeout.into()),
             };
             // Whoever had the turn before may have opened one.
             if let Some(shared) = self.pick_shared() {
@@ -397,7 +291,7 @@ impl Upstream {
                 () = self.freed.notified() => {}
                 // A tunnel has ended, say: then there is one for this turn.
                 permit = self.permits.acquire() => drop(permit),
-                () = sleep_until(deadline) => return Err(Reason::UpstreamSaturated.into()),
+                () = sleep_until(deadline) => return Err(Cause::Saturated.into()),
             }
         }
     }
@@ -454,12 +348,12 @@ impl Upstream {
         need: Need,
         permit: OwnedSemaphorePermit,
         deadline: Instant,
-    ) -> Result<Connected, Rejection> {
+    ) -> Result<Connected, Failure> {
         self.make_room();
         // On the heap: few requests connect, and all would carry the room for it.
         timeout_at(deadline, Box::pin(self.open(need, permit)))
             .await
-            .unwrap_or_else(|_| Err(Reason::UpstreamConnectTimeout.into()))
+            .unwrap_or_else(|_| Err(Cause::ConnectTimeout.into()))
     }
 
     /// Idle connections that are of no use to who connects count as well.
@@ -482,7 +376,7 @@ impl Upstream {
         self: &Arc<Self>,
         need: Need,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Connected, Rejection> {
+    ) -> Result<Connected, Failure> {
         let port = self.target.authority.port_u16().unwrap_or(match self.tls {
             Some(_) => 443,
             None => 80,
@@ -491,7 +385,7 @@ impl Upstream {
         let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
         let tcp = TcpStream::connect((host, port))
             .await
-            .map_err(|error| Reason::UpstreamConnect.because(error))?;
+            .map_err(|error| Cause::Connect.with_detail(error))?;
         // Neither is vital: without the first small requests wait for the peer's delayed
         // acknowledgement, without the second a peer that vanished is noticed late.
         let _ = tcp.set_nodelay(true);
@@ -514,8 +408,7 @@ impl Upstream {
     /// in HTTP, with a response like any other.
     fn tell_of_request(&self, tls: &OutboundTls) {
         if tls.has_been_asked() && !self.told.swap(true, Ordering::AcqRel) {
-            let code = Reason::UpstreamClientCertificate.code();
-            let upstream = &*self.name;
+            let (upstream, code) = (&*self.name, WANTS_CERTIFICATE);
             tracing::warn!(upstream, code, "an upstream asks for a client certificate");
         }
     }
@@ -526,11 +419,11 @@ impl Upstream {
         need: Need,
         http2: bool,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Connected, Rejection>
+    ) -> Result<Connected, Failure>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let protocol = |error: hyper::Error| Reason::UpstreamProtocol.because(error);
+        let protocol = |error: hyper::Error| Cause::Protocol.with_detail(error);
         // What a connection for a switch of protocols speaks says nothing of others.
         if need == Need::Any {
             self.multiplexes.store(http2, Ordering::Release);
@@ -583,7 +476,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn drive<IO>(
     connection: http2::Connection<IO, Sent, Uploads>,
     allowed: Arc<AtomicUsize>,
-    upstream: Weak<Upstream>,
+    pool: Weak<Pool>,
 ) where
     IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
@@ -592,9 +485,9 @@ async fn drive<IO>(
         let polled = connection.as_mut().poll(cx);
         let streams = if polled.is_ready() { 0 } else { allowed_streams(&connection) };
         if allowed.swap(streams, Ordering::AcqRel) != streams
-            && let Some(upstream) = upstream.upgrade()
+            && let Some(pool) = pool.upgrade()
         {
-            upstream.settle();
+            pool.settle();
         }
         // Why it ended is told to the exchanges on it.
         polled.map(|_| ())
@@ -607,126 +500,6 @@ where
     IO: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     connection.current_max_send_streams().min(STREAMS as usize)
-}
-
-/// Origin form, and explicit framing: hyper leaves out the body of a GET whose
-/// length it does not know.
-fn frame_http1(parts: &mut Parts, body: &impl Body, host: &HeaderValue, target: &PathAndQuery) {
-    parts.version = Version::HTTP_11;
-    parts.uri = Uri::from(target.clone());
-    let headers = &mut parts.headers;
-    headers.insert(header::HOST, host.clone());
-    // Beside a handshake `Connection` says something else already.
-    if headers.contains_key(header::TE) && !headers.contains_key(header::UPGRADE) {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
-    }
-    headers.remove(header::TRANSFER_ENCODING);
-    headers.remove(header::CONTENT_LENGTH);
-    match body.size_hint().exact() {
-        // A POST without a body says so; a GET needs no word.
-        Some(0) if is_safe(&parts.method) || parts.method == Method::DELETE => {}
-        Some(length) => {
-            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        None => {
-            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-    }
-}
-
-fn frame_http2(
-    parts: &mut Parts,
-    host: &HeaderValue,
-    scheme: &'static str,
-    target: &PathAndQuery,
-) -> Result<(), Rejection> {
-    parts.version = Version::HTTP_2;
-    parts.uri = Uri::builder()
-        .scheme(scheme)
-        .authority(host.as_bytes())
-        .path_and_query(target.clone())
-        .build()
-        .map_err(|_| Rejection::from(Reason::TargetMalformed))?;
-    // Set for an HTTP/1.1 connection that turned out closed.
-    for name in
-        [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH]
-    {
-        parts.headers.remove(name);
-    }
-    Ok(())
-}
-
-/// Whether a request changes nothing and can be made again as it was.
-fn is_repeatable(method: &Method, body: &RequestBody) -> bool {
-    is_safe(method) && body.is_end_stream()
-}
-
-fn is_safe(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-fn is_closed(error: &hyper::Error) -> bool {
-    error.is_incomplete_message()
-        || error.is_canceled()
-        || error.is_closed()
-        || std::error::Error::source(error)
-            .and_then(|source| source.downcast_ref::<std::io::Error>())
-            .is_some_and(|io| {
-                use std::io::ErrorKind as K;
-                matches!(io.kind(), K::ConnectionReset | K::BrokenPipe | K::ConnectionAborted)
-            })
-}
-
-/// Why a request is surely not carried out by the upstream that it was sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unprocessed {
-    /// It ends the connection, and says that it has not come to this stream (RFC 9113 6.8).
-    Leaving,
-    /// The same, because something is wrong with the connection.
-    Failing,
-    /// It refuses the stream (RFC 9113 8.7).
-    Refused,
-}
-
-/// h2 gives the error of a GOAWAY only to streams above its last id, and to requests that
-/// come too late to be a stream of it.
-fn unprocessed(error: &hyper::Error) -> Option<Unprocessed> {
-    let cause = std::error::Error::source(error)?.downcast_ref::<h2::Error>()?;
-    let reason = cause.reason().filter(|_| cause.is_remote())?;
-    if cause.is_go_away() {
-        let graceful = reason == h2::Reason::NO_ERROR;
-        Some(if graceful { Unprocessed::Leaving } else { Unprocessed::Failing })
-    } else {
-        (cause.is_reset() && reason == h2::Reason::REFUSED_STREAM).then_some(Unprocessed::Refused)
-    }
-}
-
-fn failure(error: &hyper::Error) -> Rejection {
-    if error.is_parse() || is_malformed(error) {
-        Reason::UpstreamProtocol.because(describe(error))
-    } else {
-        Reason::UpstreamClosed.because(describe(error))
-    }
-}
-
-/// Whether our own gate has stopped the answer.
-fn is_malformed(error: &hyper::Error) -> bool {
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<std::io::Error>())
-        .and_then(std::io::Error::get_ref)
-        .is_some_and(|cause| cause.downcast_ref::<Malformed>().is_some())
-}
-
-/// The error with its causes: hyper's own words seldom suffice.
-fn describe(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

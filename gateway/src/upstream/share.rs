@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::config;
-use crate::pipeline::reason::{Reason, Rejection};
-use crate::pipeline::slots::{Holder, Place, Places};
+use crate::slots::{Holder, Place, Places};
 
-use super::upstream::STREAMS;
+use super::error::{Cause, Failure};
+use super::pool::STREAMS;
 
 pub struct Shares {
     places: Arc<Places>,
@@ -39,13 +39,11 @@ impl Shares {
     ///
     /// # Errors
     /// When the holder's other requests go on for longer.
-    pub async fn take(&self, holder: Holder) -> Result<Place, Rejection> {
+    pub async fn take(&self, holder: Holder) -> Result<Place, Failure> {
         if let Some(place) = self.places.take(holder) {
             return Ok(place);
         }
-        timeout(self.wait, self.places.wait(holder))
-            .await
-            .map_err(|_| Reason::UpstreamShareTaken.into())
+        timeout(self.wait, self.places.wait(holder)).await.map_err(|_| Cause::Share.into())
     }
 
     /// Forgets who has nothing of it.

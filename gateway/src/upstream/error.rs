@@ -1,0 +1,81 @@
+//! Why an exchange has no response: what failed, whose side is at fault, and how far the
+//! request had got.
+
+use super::retry::Reached;
+
+/// An exchange that failed.
+#[derive(Debug)]
+pub struct Failure {
+    pub cause: Cause,
+    pub reached: Reached,
+    /// In the words of what failed, for the log.
+    pub detail: Option<String>,
+}
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// What is asked cannot be put into a request.
+    Target,
+    /// The source of the request's body.
+    Body,
+    /// The holder's other requests take all that it may have of the upstream.
+    Share,
+    /// Every connection that may be open is in use.
+    Saturated,
+    Connect,
+    ConnectTimeout,
+    Tls,
+    /// It refuses who has no client certificate.
+    ClientCertificate,
+    /// It speaks no HTTP/2, and is configured to.
+    NoHttp2,
+    /// It speaks HTTP/2 alone, which cannot switch to another protocol.
+    NoUpgrade,
+    /// The connection ended before the response.
+    Closed,
+    /// The response can be read in two ways, or in none.
+    Protocol,
+    /// A defect of the gateway.
+    Internal,
+}
+
+/// Whose side is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Who asks: the client, as the pipeline sees it.
+    Asking,
+    /// The gateway, or a limit that it keeps.
+    Gateway,
+    Upstream,
+}
+
+impl Cause {
+    #[must_use]
+    pub fn side(self) -> Side {
+        match self {
+            Cause::Target | Cause::Body => Side::Asking,
+            Cause::Share | Cause::Saturated | Cause::Internal => Side::Gateway,
+            Cause::Connect
+            | Cause::ConnectTimeout
+            | Cause::Tls
+            | Cause::ClientCertificate
+            | Cause::NoHttp2
+            | Cause::NoUpgrade
+            | Cause::Closed
+            | Cause::Protocol => Side::Upstream,
+        }
+    }
+
+    #[must_use]
+    pub fn with_detail(self, detail: impl ToString) -> Failure {
+        Failure { detail: Some(detail.to_string()), ..self.into() }
+    }
+}
+
+/// Nothing of the request has left the gateway.
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self { cause, reached: Reached::Gateway, detail: None }
+    }
+}
