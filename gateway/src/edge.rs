@@ -12,3 +12,4 @@ pub mod linger;
 pub mod meter;
 pub mod pace;
 pub mod proxy_protocol;
+pub mod service;

@@ -17,6 +17,7 @@ pub mod cross_site;
 pub mod destination;
 pub mod forward;
 pub mod frame;
+pub mod gateway;
 pub mod grpc;
 pub mod ids;
 pub mod intercept;
@@ -28,191 +29,56 @@ pub mod record;
 pub mod respond;
 pub mod rest;
 pub mod route;
+pub mod site;
 pub mod throttle;
 pub mod watch;
 
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use ipnet::IpNet;
 
 use crate::auth::Core;
 use crate::auth::error::Refusal;
-use crate::auth::ports::{Source, StoreHealth, StoreState};
+use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::canonical::path;
-use crate::config::page_origin::PageOrigin;
-use crate::config::schemes::{CallerScheme, Schemes};
-use crate::config::{Access, Forwarding, IdentityHeaders, SniRule, Tickets, Timeouts};
-use crate::console::Console;
+use crate::config::schemes::Schemes;
+use crate::config::{Access, SniRule, Tickets};
 use crate::dialect::delivery::Delivery;
-use crate::dialect::{self, Candidate, Dialects, Resolution, Serving};
-use crate::lifecycle::Lifecycle;
+use crate::dialect::{self, Candidate, Resolution};
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::counters::Counters;
-use crate::telemetry::sink::Sink;
 
-use crate::slots::{Holder, Places, Slots};
-use admit::Admission;
-use admit::turn::{self, Turns};
+use crate::slots::Holder;
+use admit::turn::{self};
 use agent::Arrival;
 use agent::first_message::Fault;
 use authenticate::ticket;
 use authenticate::{BrowserTokens, Presented, Proven};
 use body::{BodyError, ClientBody, ResponseBody};
-use bounds::{AgentBound, Bounds};
+use bounds::AgentBound;
 use client::report::IgnoredReport;
 use client::{Client, Peer};
 use connection::{Connection, Left, Protocol, Upgrade};
+pub use gateway::{Advisory, Gateway};
+pub use site::Site;
+
 use cors::Preflight;
-use destination::Destination;
-use forward::caching::{Credentials, keep_private};
-use forward::field_names::{FieldRules, RemovalReport};
+use forward::caching::keep_private;
 use forward::{Accepted, websocket};
 use intercept::Call;
-use observed::ConnectedAgents;
 use reason::{Reason, Rejection};
 use record::{BrowserSession, CancelGuard, RequestRecord};
 use respond::Wanted;
-use respond::challenge::Challenges;
-use rest::Lingering;
-use route::{Route, Routes};
-use throttle::{Caller, Page, Throttle};
-
-/// Everything a request may need, shared by all of them.
-pub struct Gateway {
-    pub core: Arc<Core>,
-    pub throttle: Arc<Throttle>,
-    pub admission: Admission,
-    /// Of browsers whose address has no token left.
-    pub turns: Turns,
-    /// Places of requests on their way to upstreams and back.
-    pub under_way: Arc<Places>,
-    /// Places of agents that have not said who they are.
-    pub agents: Arc<Slots>,
-    /// Of clients behind trusted proxies, whose connections are not theirs.
-    pub proxied: Arc<Places>,
-    /// What each account may have open.
-    pub bounds: Bounds,
-    pub dialects: Dialects,
-    pub console: Option<Arc<Console>>,
-    pub connected_agents: Arc<ConnectedAgents>,
-    /// Whether browsers are given their tokens in cookies.
-    pub cookies: bool,
-    /// Whether some of our endpoints are for people with a browser.
-    pub pages: bool,
-    pub routes: Routes,
-    pub destinations: Vec<Destination>,
-    pub identity: IdentityHeaders,
-    pub field_rules: Arc<FieldRules>,
-    pub removals: Arc<RemovalReport>,
-    pub trusted_proxies: Vec<IpNet>,
-    /// Whose pages may use the auth API beside our own; routes have theirs.
-    pub origins: Vec<PageOrigin>,
-    /// Which pages may read what the auth API answers; routes have their own rule.
-    pub cors: Option<Arc<cors::Policy>>,
-    /// From where the admin API may be used.
-    pub admin_networks: Vec<IpNet>,
-    pub forwarding: Forwarding,
-    pub ignored: IgnoredReport,
-    pub sni: SniRule,
-    pub timeouts: Timeouts,
-    pub uri_bytes: usize,
-    pub header_count: usize,
-    pub challenges: Challenges,
-    /// `Strict-Transport-Security`.
-    pub hsts: Option<HeaderValue>,
-    pub advisory: ArcSwap<Advisory>,
-    /// Whether health is bad while a shared store is not live.
-    pub require_store: bool,
-    pub ids: ids::Ids,
-    /// Clients that go on sending what nobody wants.
-    pub lingering: Arc<Lingering>,
-    pub lifecycle: Lifecycle,
-    pub started: Instant,
-    pub counters: Arc<Counters>,
-    pub sink: Sink,
-}
-
-/// What the health endpoints say beside "healthy" (S1-29).
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Advisory {
-    pub pending_update: Option<String>,
-    pub cves: Vec<String>,
-}
-
-impl Gateway {
-    /// Those of the schemes by which the gateway gives credentials: our cookies are none where
-    /// no contract gives them.
-    fn given(&self, schemes: Schemes) -> Schemes {
-        if self.cookies { schemes } else { schemes.without(CallerScheme::Cookie) }
-    }
-
-    /// What the health endpoints answer now.
-    #[must_use]
-    pub fn health(&self) -> dialect::Health {
-        let advisory = self.advisory.load();
-        let store = self.core.store().health();
-        let serving = self.serving(store);
-        // Of a store of one's own there is something to tell when something is wrong.
-        let store = store.filter(|store| {
-            let own = self.core.store().buckets().is_none();
-            !own || store.state != StoreState::Live || store.undelivered > 0
-        });
-        dialect::Health {
-            serving,
-            version: env!("CARGO_PKG_VERSION"),
-            pending_update: advisory.pending_update.clone(),
-            cves: advisory.cves.clone(),
-            store,
-        }
-    }
-
-    /// Whether clients come through it that it may name.
-    #[must_use]
-    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|network| network.contains(&address))
-    }
-
-    fn has_cors_policies(&self) -> bool {
-        self.cors.is_some() || self.routes.have_cors_policies()
-    }
-
-    /// For whose address a client that lingers counts: nobody's if it speaks for others.
-    #[must_use]
-    pub fn lingering_source(&self, client: IpAddr) -> Option<Source> {
-        (!self.is_trusted_proxy(client)).then(|| Source::of(client))
-    }
-
-    fn credentials(&self) -> Credentials {
-        if self.cookies { Credentials::FieldsAndCookies } else { Credentials::Fields }
-    }
-
-    /// A gateway whose shared store is lost serves who it knows, and says that it is well
-    /// unless the operator would rather have it taken out. One that has never read its
-    /// store knows nobody.
-    #[must_use]
-    pub fn serving(&self, store: Option<StoreHealth>) -> Serving {
-        let lost = store.is_some_and(|store| store.state != StoreState::Live);
-        if self.lifecycle.is_stopping() {
-            Serving::Draining
-        } else if self.require_store && lost || !self.core.store().is_loaded() {
-            Serving::WithoutStore
-        } else {
-            Serving::Healthy
-        }
-    }
-}
+use route::Route;
+use throttle::{Caller, Page};
 
 /// Answers a request, whatever comes.
 pub async fn handle(
@@ -221,6 +87,8 @@ pub async fn handle(
     fault: Option<reason::FramingFault>,
     mut request: Request<Incoming>,
 ) -> Response<ResponseBody> {
+    // Kept to the end, whatever is configured meanwhile.
+    let site = gateway.site.load_full();
     if connection.protocol == Protocol::Http2 {
         message::trim_values(request.headers_mut());
     }
@@ -239,13 +107,13 @@ pub async fn handle(
     // Dropped before the end, it counts the request as cancelled by the client.
     let mut guard = CancelGuard::new(record);
     let grpc = grpc::Form::of(request.headers());
-    let wants_page = gateway.pages && respond::wants_page(request.headers());
-    let asking_page = cors::Page::of(&gateway, &request);
+    let wants_page = site.pages && respond::wants_page(request.headers());
+    let asking_page = cors::Page::of(&site, &request);
     let asked_upgrade = request.headers().contains_key(header::UPGRADE);
     // Taken apart where it is used: else this future had room for its parts as well.
     let request = with_body(request, &connection);
     guard.record().body = request.body().progress();
-    let outcome = process(&gateway, &connection, guard.record(), fault, request).await;
+    let outcome = process(&gateway, &site, &connection, guard.record(), fault, request).await;
     let mut record = guard.into_record();
     let mut response = match outcome {
         Ok(response) => response,
@@ -253,7 +121,8 @@ pub async fn handle(
             let rejection = blame_framing(&connection, rejection);
             note(&gateway, &mut record, &rejection);
             let wanted = Wanted { wants_page, grpc };
-            let mut response = respond::reject(&gateway, &connection, &record, &rejection, wanted);
+            let mut response =
+                respond::reject((&gateway, &site), &connection, &record, &rejection, wanted);
             if record.signs_out && rejection.reason == Reason::HeldNotStored {
                 let delivery = record.dialect.as_ref().map(|dialect| dialect.delivery());
                 let delivery = delivery.map(|rule| rule.choose(|| record.by_cookie));
@@ -269,7 +138,7 @@ pub async fn handle(
         respond::leave_out_body(&mut response);
     }
     record.access.status = response.status();
-    cors::share(&gateway, &record.cors, asking_page.as_deref(), &mut response);
+    cors::share(&site, &record.cors, asking_page.as_deref(), &mut response);
     if let Some(renewed) = record.session.as_ref().and_then(|session| session.renewed.as_ref())
         // It may have taken its time, and the session have ended meanwhile.
         && gateway.core.verify_access(renewed.access.text.expose()).is_ok()
@@ -281,7 +150,7 @@ pub async fn handle(
         headers.insert(respond::REQUEST_ID, id);
     }
     // Of a connection of ours with TLS only (RFC 6797 7.2).
-    if let Some(hsts) = gateway.hsts.as_ref().filter(|_| connection.scheme() == "https") {
+    if let Some(hsts) = site.hsts.as_ref().filter(|_| connection.scheme() == "https") {
         headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
     }
     if record.ends_flow {
@@ -299,7 +168,13 @@ pub async fn handle(
     let client = record.access.client;
     if let Some(body) = record.body.as_ref().filter(|body| !body.ended())
         && record.access.status != StatusCode::SWITCHING_PROTOCOLS
-        && rest::settle(&gateway, &connection, client, body, respond::closes(headers)).await
+        && rest::settle(
+            (&gateway.lingering, site.connections.lingering_source(client)),
+            &connection,
+            body,
+            respond::closes(headers),
+        )
+        .await
     {
         respond::close(headers);
     }
@@ -314,6 +189,7 @@ fn with_body(request: Request<Incoming>, connection: &Arc<Connection>) -> Reques
 /// From a request to its answer, or to the reason why there is none.
 async fn process(
     gateway: &Arc<Gateway>,
+    site: &Arc<Site>,
     connection: &Arc<Connection>,
     record: &mut RequestRecord,
     fault: Option<reason::FramingFault>,
@@ -321,7 +197,7 @@ async fn process(
 ) -> Result<Response<ResponseBody>, Rejection> {
     let (mut parts, body) = request.into_parts();
 
-    let client = identify_client(gateway, connection, &parts.headers);
+    let client = identify_client(site, &gateway.ignored, connection, &parts.headers);
     let (address, source) = (client.address, Source::of(client.address));
     record.access.client = address;
     record.scheme = client.scheme;
@@ -330,17 +206,17 @@ async fn process(
     let preflight = Preflight::read(&parts, body.is_empty());
     // A token first: it is cheap, and what comes after costs more. It covers malformed
     // requests too. Only where routes have buckets of their own the route is found before.
-    let ahead = gateway.routes.have_rates().then(|| {
-        Box::new(read_head(gateway, connection, fault, record, &parts, preflight.as_deref()))
+    let ahead = site.routes.have_rates().then(|| {
+        Box::new(read_head(gateway, site, connection, fault, record, &parts, preflight.as_deref()))
     });
-    if let Some(turn) = take_token(gateway, connection, record, &parts.headers, &client)? {
+    if let Some(turn) = take_token(gateway, site, connection, record, (&parts.headers, &client))? {
         let turn = turn.await;
         record.left = Left::UnderWay;
         turn?;
     }
     let head = match ahead {
         Some(head) => (*head)?,
-        None => read_head(gateway, connection, fault, record, &parts, preflight.as_deref())?,
+        None => read_head(gateway, site, connection, fault, record, &parts, preflight.as_deref())?,
     };
     let origin = Origin {
         host: client.host.as_deref().unwrap_or(&head.host.authority),
@@ -352,7 +228,8 @@ async fn process(
             let (candidates, parameters) = *own;
             let call = Call { caller: &caller, parts: &parts, origin, parameters };
             // Apart, so that every other request's future is smaller.
-            return Box::pin(intercept::serve(gateway, record, &candidates, call, body)).await;
+            return Box::pin(intercept::serve(gateway, site, record, &candidates, call, body))
+                .await;
         }
         Way::Route(route) => route,
     };
@@ -383,7 +260,8 @@ async fn process(
             None
         }
         Access::Authenticated { .. } => {
-            let presented = presented(gateway, record, &parts.headers, route.schemes, ticket)?;
+            let presented =
+                presented(&gateway.core, site, record, &parts.headers, route.schemes, ticket)?;
             // Before it is verified: a foreign page costs its visitor no attempt.
             match cross_site::check(&parts, origin, &route.origins) {
                 Err(foreign) if presented.is_ambient() => return Err(foreign),
@@ -396,14 +274,24 @@ async fn process(
                 && let Some(handshake) = websocket::handshake(&parts, connection.protocol)?
             {
                 parts.headers.remove(header::HOST);
-                let (gateway, connection) = (Arc::clone(gateway), Arc::clone(connection));
+                let (gateway, site) = (Arc::clone(gateway), Arc::clone(site));
+                let connection = Arc::clone(connection);
                 let (route, host) = (Arc::clone(route), head.host.authority);
-                let arrival =
-                    Arrival { gateway, connection, caller, client, route, parts, target, host };
+                let arrival = Arrival {
+                    gateway,
+                    site,
+                    connection,
+                    caller,
+                    client,
+                    route,
+                    parts,
+                    target,
+                    host,
+                };
                 return arrival.receive(handshake);
             }
             let proven = prove(gateway, record, &caller, presented).await?;
-            turn::note_proven(gateway, connection, &client, &parts.headers, presented);
+            turn::note_proven(gateway, site, connection, (&client, &parts.headers), presented);
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
             record.allow(Decision::Allowed, Some(Arc::clone(&proven)));
@@ -411,7 +299,7 @@ async fn process(
         }
     };
 
-    take_place_under_way(gateway, record, &client)?;
+    take_place_under_way(gateway, site, record, &client)?;
     parts.headers.remove(header::HOST);
     let accepted = Accepted {
         route,
@@ -421,10 +309,10 @@ async fn process(
         client: &client,
     };
     let mut response =
-        forward::forward(gateway, connection, record, (parts, body), accepted).await?;
+        forward::forward(gateway, site, connection, record, (parts, body), accepted).await?;
     if principal.is_some() {
         let (method, status) = (&record.access.method, response.status());
-        keep_private(method, status, response.headers_mut(), gateway.credentials());
+        keep_private(method, status, response.headers_mut(), site.credentials());
     }
     Ok(response)
 }
@@ -435,19 +323,19 @@ type Turn<'a> = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send + 'a>>
 /// Takes a token of the client's address, or answers the turn to wait for.
 fn take_token<'a>(
     gateway: &'a Gateway,
+    site: &'a Site,
     connection: &'a Connection,
     record: &mut RequestRecord,
-    headers: &'a HeaderMap,
-    client: &'a Client,
+    (headers, client): (&'a HeaderMap, &'a Client),
 ) -> Result<Option<Turn<'a>>, Rejection> {
     let source = Source::of(client.address);
-    let bucket = gateway.routes.bucket(record.route, &gateway.admission);
+    let bucket = site.routes.bucket(record.route, &gateway.admission);
     let taken = bucket.map_or(Ok(()), |bucket| bucket.take(source));
-    record.place = bounds::client(gateway, connection, client.address)?;
+    record.place = bounds::client(&gateway.proxied, site, connection, client.address)?;
     let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(None) };
-    take_place_under_way(gateway, record, client)?;
+    take_place_under_way(gateway, site, record, client)?;
     record.left = Left::Waiting;
-    let turn = turn::wait(gateway, connection, client, headers, (bucket, retry_after));
+    let turn = turn::wait(gateway, site, connection, (client, headers), (bucket, retry_after));
     Ok(Some(Box::pin(turn)))
 }
 
@@ -459,19 +347,20 @@ struct Head<'g> {
 }
 
 fn read_head<'g>(
-    gateway: &'g Gateway,
+    gateway: &Gateway,
+    site: &'g Site,
     connection: &Connection,
     fault: Option<reason::FramingFault>,
     record: &mut RequestRecord,
     parts: &Parts,
     preflight: Option<&Preflight>,
 ) -> Result<Head<'g>, Rejection> {
-    let host = check_head(gateway, connection, fault, parts)?;
+    let host = check_head(site, connection, fault, parts)?;
     let target = message::target(&parts.uri)?;
-    if target.as_str().len() > gateway.uri_bytes {
+    if target.as_str().len() > site.connections.uri_bytes {
         return Err(Reason::Framing(reason::FramingFault::UriTooLong).into());
     }
-    let way = find_way(gateway, record, parts, (&host.name, &target), preflight)?;
+    let way = find_way(gateway, site, record, parts, (&host.name, &target), preflight)?;
     Ok(Head { host, target, way })
 }
 
@@ -486,7 +375,8 @@ enum Way<'g> {
 
 /// Ours or an upstream's? Ours are exact paths and come before any route.
 fn find_way<'g>(
-    gateway: &'g Gateway,
+    gateway: &Gateway,
+    site: &'g Site,
     record: &mut RequestRecord,
     parts: &Parts,
     (host, target): (&str, &PathAndQuery),
@@ -497,23 +387,24 @@ fn find_way<'g>(
     let path = path::judge(target.path())
         .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
     let readings = path.readings();
-    let ours = intercept::resolve(&gateway.dialects, (&path, &readings), &parts.method)?;
+    let ours = intercept::resolve(&site.dialects, (&path, &readings), &parts.method)?;
     let allow = match (ours, preflight) {
         (Resolution::NotOurs, _) => None,
         (Resolution::Ours { candidates, parameters }, None) => {
             return Ok(Way::Own(Box::new((candidates, parameters))));
         }
-        (Resolution::Ours { .. }, Some(_)) => Some(gateway.dialects.methods(&path.normal)),
+        (Resolution::Ours { .. }, Some(_)) => Some(site.dialects.methods(&path.normal)),
         (Resolution::WrongMethod(allow), _) => Some(allow),
     };
     if let Some(allow) = allow {
-        let answer = cors::answer_for_endpoint(gateway, record, &path.normal, preflight, allow);
+        let answer =
+            cors::answer_for_endpoint((gateway, site), record, &path.normal, preflight, allow);
         return answer.map(|answer| Way::Answered(Box::new(answer)));
     }
     message::check_forwarded(&parts.method)?;
     // No credential comes with a browser's question, so none is asked for.
     let read = (host, (&path, &readings[..]));
-    let found = cors::find_route(gateway, record, read, &parts.method, preflight)?;
+    let found = cors::find_route((gateway, site), record, read, &parts.method, preflight)?;
     Ok(match found {
         ControlFlow::Break(answer) => Way::Answered(Box::new(answer)),
         ControlFlow::Continue(route) => Way::Route(route),
@@ -522,7 +413,7 @@ fn find_way<'g>(
 
 /// What the bytes said before anything is read into them, and the host that they name.
 fn check_head(
-    gateway: &Gateway,
+    site: &Site,
     connection: &Connection,
     fault: Option<reason::FramingFault>,
     parts: &Parts,
@@ -530,7 +421,7 @@ fn check_head(
     if let Some(fault) = fault {
         return Err(Reason::Framing(fault).into());
     }
-    if message::field_count(&parts.headers, parts.version) > gateway.header_count {
+    if message::field_count(&parts.headers, parts.version) > site.connections.header_count {
         return Err(Reason::Framing(reason::FramingFault::FieldCount).into());
     }
     message::check_method(&parts.method)?;
@@ -538,7 +429,7 @@ fn check_head(
     message::check_length(&parts.headers)?;
     let host = message::host(parts)?;
     // Who names no host contradicts nobody, and comes to no route that is for one.
-    if gateway.sni == SniRule::MustMatchHost
+    if site.sni == SniRule::MustMatchHost
         && !host.name.is_empty()
         && let Some(sni) = connection.sni().filter(|sni| *sni != host.name)
     {
@@ -551,10 +442,11 @@ fn check_head(
 /// one. A trusted proxy that names no client is nobody's address.
 fn take_place_under_way(
     gateway: &Gateway,
+    site: &Site,
     record: &mut RequestRecord,
     client: &Client,
 ) -> Result<(), Rejection> {
-    if record.under_way.is_none() && !gateway.is_trusted_proxy(client.address) {
+    if record.under_way.is_none() && !site.connections.is_trusted_proxy(client.address) {
         let place = gateway.under_way.take(Holder::Address(Source::of(client.address)));
         record.under_way = Some(place.ok_or(Reason::RequestsOverAddressLimit)?);
     }
@@ -562,16 +454,21 @@ fn take_place_under_way(
 }
 
 /// Whom a request is from, by the connection and what trusted proxies say.
-fn identify_client(gateway: &Gateway, connection: &Connection, headers: &HeaderMap) -> Client {
+fn identify_client(
+    site: &Site,
+    ignored_fields: &IgnoredReport,
+    connection: &Connection,
+    headers: &HeaderMap,
+) -> Client {
     let peer = Peer {
         address: connection.peer_ip(),
         source: connection.peer_source,
         scheme: connection.scheme(),
     };
-    let (proxies, forwarding) = (&gateway.trusted_proxies, &gateway.forwarding);
+    let (proxies, forwarding) = (&site.connections.trusted_proxies, &site.forwarding);
     let client = client::identify(peer, headers, proxies, forwarding);
     if let Some(ignored) = client.ignored {
-        gateway.ignored.report(peer.address, ignored);
+        ignored_fields.report(peer.address, ignored);
     }
     client
 }
@@ -586,14 +483,15 @@ pub struct Origin<'a> {
 /// The one credential of a request by these schemes, and into its record what becomes of
 /// the fields.
 fn presented<'a>(
-    gateway: &Gateway,
+    core: &Core,
+    site: &Site,
     record: &mut RequestRecord,
     headers: &'a HeaderMap,
     schemes: Schemes,
     ticket: Option<&'a str>,
 ) -> Result<Presented<'a>, Rejection> {
-    let schemes = gateway.given(schemes);
-    let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, ticket)?;
+    let schemes = site.given(schemes);
+    let found = authenticate::presented(core, headers, schemes, ticket)?;
     record.fields = found.fields;
     Ok(found.presented)
 }

@@ -30,7 +30,6 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_rustls::TlsAcceptor;
 
 use crate::auth::Core;
 use crate::auth::account::Account;
@@ -40,15 +39,14 @@ use crate::config::warning::Warning;
 use crate::config::{self, Config, Transport};
 use crate::edge::accept::{self, Listening};
 use crate::edge::certificates::{self, Loaded};
-use crate::edge::framing::HeadLimits;
-use crate::edge::http::Http2Limits;
+use crate::edge::service::Edge;
 use crate::files::Directory;
 use crate::lifecycle::Lifecycle;
 use crate::slots::Slots;
 use crate::socket;
 use crate::telemetry::sink::Sink;
 
-use assemble::{assemble, destinations};
+use assemble::{assemble, destinations, site};
 use endpoints::{endpoints, reachable_routes};
 use first_account::{
     FirstAccount, FirstPassword, PasswordPlace, forget_former, make_admin, make_admin_later,
@@ -140,13 +138,18 @@ pub async fn run(
     }
     notices::give(&config, &core).await;
     let lifecycle = Lifecycle::default();
-    let gateway =
-        Arc::new(assemble(&config, Arc::clone(&core), console, (lifecycle.clone(), sink))?);
-
-    let slots = Slots::new(config.limits.connections, config.limits.connections_per_address);
-    let acceptor = TlsAcceptor::from(match loaded {
+    let tls = match loaded {
         Some(loaded) => loaded.server,
         None => certificates::no_certificate()?,
+    };
+    let site = site(&config, console, tls)?;
+    let gateway = Arc::new(assemble(&config, Arc::clone(&core), site, (lifecycle.clone(), sink)));
+    let edge = Arc::new(Edge {
+        slots: Slots::new(config.limits.connections, config.limits.connections_per_address),
+        lingering: Arc::clone(&gateway.lingering),
+        counters: Arc::clone(&gateway.counters),
+        lifecycle: lifecycle.clone(),
+        clock: Arc::clone(core.clock()),
     });
     // Whoever hears that it listens may command it.
     let socket = socket::serve(&directory, Arc::clone(&gateway), embedded)?;
@@ -154,25 +157,15 @@ pub async fn run(
     for (listener, (socket, address)) in config.listeners.iter().zip(sockets) {
         let tls = listener.transport == Transport::Tls;
         let listening = Listening {
-            gateway: Arc::clone(&gateway),
-            slots: Arc::clone(&slots),
-            acceptor: acceptor.clone(),
+            edge: Arc::clone(&edge),
+            service: Arc::clone(&gateway),
             transport: listener.transport,
             proxy_protocol: listener.proxy_protocol,
-            head: HeadLimits {
-                bytes: config.limits.head_bytes,
-                fields: config.limits.header_count,
-                uri_bytes: config.limits.uri_bytes,
-            },
-            h2: Http2Limits {
-                streams: config.limits.h2_streams,
-                header_list_bytes: u32::try_from(config.limits.head_bytes).unwrap_or(u32::MAX),
-            },
-            max_resets: config.limits.h2_resets,
         };
         lifecycle.track(accept::run(Arc::new(listening), socket));
         tell(&config, Fact::Listening { address, tls });
     }
+    let slots = Arc::clone(&edge.slots);
     let housekeeping =
         tokio::spawn(keep_house(Arc::clone(&gateway), slots, config.health.advisory_file.clone()));
     let late =

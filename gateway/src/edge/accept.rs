@@ -9,18 +9,16 @@ use std::time::Duration;
 use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 
 use crate::auth::ports::Source;
 use crate::canonical::host::normalise;
 use crate::config::{ProxyProtocol, Transport};
-use crate::pipeline::Gateway;
 use crate::pipeline::connection::{Connection, PeerSource, Protocol, Tls};
-use crate::slots::{Full, Place, Slot, Slots};
+use crate::slots::{Full, Place, Slot};
 
-use super::framing::HeadLimits;
 use super::linger::linger;
 use super::pace::Paced;
+use super::service::{Edge, Service, Serving};
 use super::{http, proxy_protocol};
 
 /// Connections the kernel holds for us between two accepts.
@@ -33,16 +31,12 @@ const TLS_BUFFER_BYTES: usize = 16 << 10;
 /// After an accept that failed for want of descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// What every connection of a listener needs.
-pub struct Listening {
-    pub gateway: Arc<Gateway>,
-    pub slots: Arc<Slots>,
-    pub acceptor: TlsAcceptor,
+/// A listener, and what it serves.
+pub struct Listening<S> {
+    pub edge: Arc<Edge>,
+    pub service: Arc<S>,
     pub transport: Transport,
     pub proxy_protocol: ProxyProtocol,
-    pub head: HeadLimits,
-    pub h2: http::Http2Limits,
-    pub max_resets: u32,
 }
 
 /// Binds, with IPv4 on an IPv6 wildcard; where the machine has no IPv6, the
@@ -75,8 +69,8 @@ fn bind_exactly(address: SocketAddr) -> io::Result<StdListener> {
 }
 
 /// Accepts until the drain begins.
-pub async fn run(listening: Arc<Listening>, listener: TcpListener) {
-    let mut draining = std::pin::pin!(listening.gateway.lifecycle.drain_started());
+pub async fn run<S: Service>(listening: Arc<Listening<S>>, listener: TcpListener) {
+    let mut draining = std::pin::pin!(listening.edge.lifecycle.drain_started());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -85,7 +79,7 @@ pub async fn run(listening: Arc<Listening>, listener: TcpListener) {
         match accepted {
             Ok((tcp, peer)) => {
                 let listening_here = Arc::clone(&listening);
-                listening.gateway.lifecycle.track(serve(listening_here, tcp, peer));
+                listening.edge.lifecycle.track(serve(listening_here, tcp, peer));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -102,31 +96,36 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused)
 }
 
-async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) {
-    let counters = &listening.gateway.counters;
+async fn serve<S: Service>(listening: Arc<Listening<S>>, mut tcp: TcpStream, peer: SocketAddr) {
+    let Listening { edge, service, transport, proxy_protocol } = &*listening;
+    let counters = &edge.counters;
     counters.connections.increment();
-    let Ok(slot) = listening.slots.take() else {
+    let Ok(slot) = edge.slots.take() else {
         counters.connections_over_limit.increment();
         return;
     };
     tune(&tcp);
-    let deadline = tokio::time::Instant::now() + listening.gateway.timeouts.tls_handshake;
+    let rules = service.rules();
+    let (edge, service) = (Arc::clone(edge), Arc::clone(service));
+    let serving = Arc::new(Serving { edge, service, rules });
+    let rules = &serving.rules;
+    let deadline = tokio::time::Instant::now() + rules.timeouts.tls_handshake;
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    match listening.proxy_protocol {
+    match proxy_protocol {
         ProxyProtocol::Off => {
             // A proxy that is trusted to speak for many comes with many connections; of
             // its clients the pipeline counts the requests.
-            let address_slot = if listening.gateway.is_trusted_proxy(peer.ip()) {
+            let address_slot = if rules.is_trusted_proxy(peer.ip()) {
                 None
             } else {
-                let Some(address_slot) = take_address(&listening, peer) else { return };
+                let Some(address_slot) = take_address(&serving.edge, peer) else { return };
                 Some(address_slot)
             };
             let peer = (peer, PeerSource::Socket);
-            secure(&listening, tcp, peer, (slot, address_slot), deadline).await;
+            secure(&serving, *transport, tcp, peer, (slot, address_slot), deadline).await;
         }
         ProxyProtocol::Required => {
-            if !listening.gateway.is_trusted_proxy(peer.ip()) {
+            if !rules.is_trusted_proxy(peer.ip()) {
                 counters.handshakes_failed.increment();
                 tracing::debug!(%peer, "PROXY listener refused a peer that is not trusted");
                 return;
@@ -136,9 +135,10 @@ async fn serve(listening: Arc<Listening>, mut tcp: TcpStream, peer: SocketAddr) 
                     let peer = source.map_or(peer, |source| {
                         SocketAddr::new(source.ip().to_canonical(), source.port())
                     });
-                    if let Some(address_slot) = take_address(&listening, peer) {
+                    if let Some(address_slot) = take_address(&serving.edge, peer) {
                         let peer = (peer, PeerSource::ProxyHeader);
-                        secure(&listening, tcp, peer, (slot, Some(address_slot)), deadline).await;
+                        let places = (slot, Some(address_slot));
+                        secure(&serving, *transport, tcp, peer, places, deadline).await;
                     }
                 }
                 Ok(Err(error)) => {
@@ -164,46 +164,48 @@ fn tune(tcp: &TcpStream) {
     let _ = socket.set_tcp_notsent_lowat(NOT_SENT_BYTES);
 }
 
-fn take_address(listening: &Listening, peer: SocketAddr) -> Option<Place> {
-    match listening.slots.take_for(Source::of(peer.ip())) {
+fn take_address(edge: &Edge, peer: SocketAddr) -> Option<Place> {
+    match edge.slots.take_for(Source::of(peer.ip())) {
         Ok(slot) => Some(slot),
         Err(Full::Address | Full::Total) => {
-            listening.gateway.counters.connections_over_address_limit.increment();
+            edge.counters.connections_over_address_limit.increment();
             None
         }
     }
 }
 
-async fn secure(
-    listening: &Arc<Listening>,
+async fn secure<S: Service>(
+    serving: &Arc<Serving<S>>,
+    transport: Transport,
     stream: TcpStream,
     peer: (SocketAddr, PeerSource),
     places: (Slot, Option<Place>),
     deadline: tokio::time::Instant,
 ) {
-    let counters = &listening.gateway.counters;
+    let Serving { edge, rules, .. } = &**serving;
+    let counters = &edge.counters;
     let connection = |protocol, tls| {
-        let now = listening.gateway.core.clock().now();
+        let now = edge.clock.now();
         let places = Box::new(places);
-        Arc::new(Connection::new(peer, protocol, tls, listening.max_resets, now, places))
+        Arc::new(Connection::new(peer, protocol, tls, rules.h2_resets, now, places))
     };
-    let window = listening.gateway.timeouts.write_progress;
-    let serving = match listening.transport {
+    let window = rules.timeouts.write_progress;
+    let served = match transport {
         Transport::Plain => {
             let connection = connection(Protocol::Http1, None);
             let stream = Paced::new(stream, Arc::clone(&connection), window, Arc::clone(counters));
-            http::serve_http1(listening, stream, connection)
+            http::serve_http1(serving, stream, connection)
         }
         Transport::Tls => {
             if is_clear_http(&stream, deadline).await {
                 counters.clear_http_on_tls.increment();
                 tracing::debug!(peer = %peer.0, "HTTP in clear on a port that speaks TLS");
                 let connection = connection(Protocol::Http1, None);
-                refuse_clear_http(listening, stream, &connection, deadline).await;
+                refuse_clear_http(serving, stream, &connection, deadline).await;
                 return;
             }
             // On the heap, for a connection keeps the room of its largest step.
-            let accept = Box::pin(listening.acceptor.accept(stream));
+            let accept = Box::pin(rules.tls.accept(stream));
             match tokio::time::timeout_at(deadline, accept).await {
                 Ok(Ok(mut tls)) => {
                     tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES));
@@ -214,8 +216,8 @@ async fn secure(
                     let stream =
                         Paced::new(tls, Arc::clone(&connection), window, Arc::clone(counters));
                     match protocol {
-                        Protocol::Http1 => http::serve_http1(listening, stream, connection),
-                        Protocol::Http2 => http::serve_http2(listening, stream, connection),
+                        Protocol::Http1 => http::serve_http1(serving, stream, connection),
+                        Protocol::Http2 => http::serve_http2(serving, stream, connection),
                     }
                 }
                 Ok(Err(error)) => {
@@ -231,7 +233,7 @@ async fn secure(
             }
         }
     };
-    serving.await;
+    served.await;
 }
 
 /// Told in words to whoever speaks HTTP in clear where TLS is spoken.
@@ -251,8 +253,8 @@ async fn is_clear_http(stream: &TcpStream, deadline: tokio::time::Instant) -> bo
 }
 
 /// Nothing of the request is read before it is answered: what it is does not matter.
-async fn refuse_clear_http(
-    listening: &Listening,
+async fn refuse_clear_http<S>(
+    serving: &Serving<S>,
     mut stream: TcpStream,
     connection: &Connection,
     deadline: tokio::time::Instant,
@@ -262,7 +264,7 @@ async fn refuse_clear_http(
         stream.shutdown().await
     };
     if let Ok(Ok(())) = tokio::time::timeout_at(deadline, refusing).await {
-        linger(&listening.gateway, connection, stream).await;
+        linger(serving, connection, stream).await;
     }
 }
 

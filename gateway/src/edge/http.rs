@@ -22,21 +22,15 @@ use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Abuse, Connection, Protocol, Upgrade};
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::reason::FramingFault;
-use crate::pipeline::{self, Gateway, respond};
+use crate::pipeline::respond;
 
-use super::accept::Listening;
 use super::blocks::BlockGate;
+use super::framing::HeadLimits;
 use super::gate::Gate;
 use super::linger::{Transport, linger};
 use super::meter::Meter;
 use super::pace::Paced;
-
-/// What one HTTP/2 connection may make us hold.
-#[derive(Debug, Clone, Copy)]
-pub struct Http2Limits {
-    pub streams: u32,
-    pub header_list_bytes: u32,
-}
+use super::service::{Service, Serving};
 
 /// Flow control: what a client may send on a stream that nobody has read yet. The window
 /// of its connection holds that of all streams, so that none waits for another (decision
@@ -54,84 +48,91 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The service of one connection. hyper's part is on the heap, and made outside of
 /// any future: a future would keep the room of what was moved into it as well.
-pub type Serving<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub type Served<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Serves HTTP/1.0 and 1.1 until the connection ends.
-pub fn serve_http1<S: Transport>(
-    listening: &Listening,
-    stream: Paced<S>,
+pub fn serve_http1<S: Service, T: Transport>(
+    serving: &Arc<Serving<S>>,
+    stream: Paced<T>,
     connection: Arc<Connection>,
-) -> Serving<'_> {
-    let gateway = &listening.gateway;
+) -> Served<'_> {
+    let Serving { edge, rules, .. } = &**serving;
+    let head = HeadLimits {
+        bytes: rules.head_bytes,
+        fields: rules.header_count,
+        uri_bytes: rules.uri_bytes,
+    };
     let gate = Gate::new(
         stream,
         Arc::clone(&connection),
-        listening.head,
-        gateway.timeouts.request_head,
-        Arc::clone(&gateway.counters),
+        head,
+        rules.timeouts.request_head,
+        Arc::clone(&edge.counters),
     );
     let left = gate.left();
     let http = http1::Builder::new()
         .timer(TokioTimer::new())
         // The gate keeps the deadline, from a head's first byte instead of from idle.
         .header_read_timeout(None)
-        .max_buf_size(BUFFER_BYTES.max(listening.head.bytes + 1024))
-        .serve_connection(TokioIo::new(gate), service(gateway, &connection, None))
+        .max_buf_size(BUFFER_BYTES.max(head.bytes + 1024))
+        .serve_connection(TokioIo::new(gate), service(serving, &connection, None))
         .with_upgrades();
     let http = Box::pin(http);
     let shut_down = hyper::server::conn::http1::UpgradeableConnection::graceful_shutdown;
     Box::pin(async move {
-        drive(gateway, Arc::clone(&connection), http, shut_down).await;
+        drive(serving, Arc::clone(&connection), http, shut_down).await;
         // hyper has gone by now, and its buffers.
         if let Some(stream) = left.take() {
-            linger(gateway, &connection, stream.into_inner().into_socket()).await;
+            linger(serving, &connection, stream.into_inner().into_socket()).await;
         }
     })
 }
 
 /// Serves HTTP/2 until the connection ends.
-pub fn serve_http2<S>(
-    listening: &Listening,
-    stream: Paced<S>,
+pub fn serve_http2<S, T>(
+    serving: &Arc<Serving<S>>,
+    stream: Paced<T>,
     connection: Arc<Connection>,
-) -> Serving<'_>
+) -> Served<'_>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let gateway = &listening.gateway;
+    let rules = &serving.rules;
     let stream = Meter::new(stream, Arc::clone(&connection));
     let stream = BlockGate::new(stream);
     let streams = Streams::of(&connection);
     let http = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
-        .max_concurrent_streams(listening.h2.streams)
-        .max_header_list_size(listening.h2.header_list_bytes)
+        .max_concurrent_streams(rules.h2_streams)
+        .max_header_list_size(u32::try_from(rules.head_bytes).unwrap_or(u32::MAX))
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(listening.h2.streams * STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(rules.h2_streams * STREAM_WINDOW_BYTES)
         .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(100)
         .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT.max(gateway.timeouts.body_progress_authenticated))
-        .serve_connection(TokioIo::new(stream), service(gateway, &connection, Some(streams)));
+        .keep_alive_timeout(PING_TIMEOUT.max(rules.timeouts.body_progress_authenticated))
+        .serve_connection(TokioIo::new(stream), service(serving, &connection, Some(streams)));
     let shut_down = hyper::server::conn::http2::Connection::graceful_shutdown;
-    Box::pin(drive(gateway, connection, Box::pin(http), shut_down))
+    Box::pin(drive(serving, connection, Box::pin(http), shut_down))
 }
 
 /// Polls a connection and ends it when it has been idle too long, when the gateway
 /// drains, or when the client abuses it.
-async fn drive<C>(
-    gateway: &Gateway,
+async fn drive<S, C>(
+    serving: &Serving<S>,
     connection: Arc<Connection>,
     mut http: Pin<Box<C>>,
     shut_down: impl Fn(Pin<&mut C>),
 ) where
     C: Future<Output = hyper::Result<()>>,
 {
-    let (idle_limit, write_limit) = (gateway.timeouts.idle, gateway.timeouts.write_progress);
+    let Serving { edge, rules, .. } = serving;
+    let (idle_limit, write_limit) = (rules.timeouts.idle, rules.timeouts.write_progress);
     let idle_ms = millis(idle_limit);
     let mut look = std::pin::pin!(tokio::time::sleep(idle_limit.min(write_limit)));
-    let mut drain = std::pin::pin!(gateway.lifecycle.drain_started());
+    let mut drain = std::pin::pin!(edge.lifecycle.drain_started());
     let mut leaving = false;
     loop {
         tokio::select! {
@@ -140,7 +141,7 @@ async fn drive<C>(
                     let of_the_socket =
                         error.source().and_then(|source| source.downcast_ref::<io::Error>());
                     if connection.protocol == Protocol::Http2 && of_the_socket.is_none() {
-                        gateway.counters.http2_faults.increment();
+                        edge.counters.http2_faults.increment();
                     }
                     tracing::debug!(peer = %connection.peer, %error, "connection ended");
                 }
@@ -154,8 +155,8 @@ async fn drive<C>(
             () = connection.body_let_go.notified() => {}
             () = connection.abort.notified() => {
                 let (counter, what) = match connection.abuse() {
-                    Abuse::Resets => (&gateway.counters.reset_floods, "resets"),
-                    Abuse::Frames => (&gateway.counters.frame_floods, "frames without a reason"),
+                    Abuse::Resets => (&edge.counters.reset_floods, "resets"),
+                    Abuse::Frames => (&edge.counters.frame_floods, "frames without a reason"),
                 };
                 counter.increment();
                 tracing::warn!(peer = %connection.peer, "HTTP/2 connection ended: too many {what}");
@@ -165,18 +166,18 @@ async fn drive<C>(
             }
             () = &mut look => {
                 let judged = connection.judge_streams(write_limit);
-                gateway.counters.streams_stalled.add(judged.reset);
+                edge.counters.streams_stalled.add(judged.reset);
                 if judged.lost {
-                    gateway.counters.writes_stalled.increment();
+                    edge.counters.writes_stalled.increment();
                     connection.note_stalled();
                     return;
                 }
                 // Bytes that wait for the client are use, too.
                 let waiting = judged.next.is_some() || connection.is_blocked();
-                let idle = connection.idle_for(gateway.core.clock().now());
+                let idle = connection.idle_for(edge.clock.now());
                 let left = match idle.filter(|_| !waiting) {
                     Some(so_far) if so_far >= idle_ms => {
-                        gateway.counters.connections_idle_closed.increment();
+                        edge.counters.connections_idle_closed.increment();
                         shut_down(http.as_mut());
                         // A client that does not answer the GOAWAY is left all the same.
                         let _ = tokio::time::timeout(PARTING, http).await;
@@ -252,8 +253,8 @@ where
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Infallible>> + Send>>;
 
-fn service(
-    gateway: &Arc<Gateway>,
+fn service<S: Service>(
+    serving: &Arc<Serving<S>>,
     connection: &Arc<Connection>,
     streams: Option<Streams>,
 ) -> impl hyper::service::HttpService<
@@ -261,33 +262,33 @@ fn service(
     ResBody = ResponseBody,
     Error = Infallible,
     Future = Answering,
-> + use<> {
-    let gateway = Arc::clone(gateway);
+> + use<S> {
+    let serving = Arc::clone(serving);
     let connection = Arc::clone(connection);
     service_fn(move |request: Request<Incoming>| {
         // Read here and not in the future: a later fault is of a later message.
         let fault = connection.fault();
         let outgoing = streams.as_ref().map(Streams::begin);
-        let (gateway, connection) = (Arc::clone(&gateway), Arc::clone(&connection));
-        let answering = answer(gateway, connection, fault, request, outgoing);
+        let (serving, connection) = (Arc::clone(&serving), Arc::clone(&connection));
+        let answering = answer(serving, connection, fault, request, outgoing);
         Box::pin(answering) as Answering
     })
 }
 
-async fn answer(
-    gateway: Arc<Gateway>,
+async fn answer<S: Service>(
+    serving: Arc<Serving<S>>,
     connection: Arc<Connection>,
     fault: Option<FramingFault>,
     request: Request<Incoming>,
     outgoing: Option<Arc<Outgoing>>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     if fault == Some(FramingFault::HeadTimeout) {
-        gateway.counters.heads_timed_out.increment();
+        serving.edge.counters.heads_timed_out.increment();
     }
-    let counters = Arc::clone(&gateway.counters);
     let outcome = {
         // Dropped here: what follows has its room.
-        let handling = pipeline::handle(gateway, Arc::clone(&connection), fault, request);
+        let service = Arc::clone(&serving.service);
+        let handling = service.answer(Arc::clone(&connection), fault, request);
         let mut handling = std::pin::pin!(handling);
         // A defect in the handling of one request ends that request.
         std::future::poll_fn(|cx| {
@@ -297,7 +298,7 @@ async fn answer(
         .await
     };
     let mut response = outcome.unwrap_or_else(|| {
-        counters.panics.increment();
+        serving.edge.counters.panics.increment();
         tracing::error!("a request panicked");
         connection.decide_upgrade(Upgrade::Refused);
         let mut response = Response::new(ResponseBody::empty());
@@ -333,7 +334,7 @@ mod tests {
         fn size<A, B, C, D, E, F: Future>(_: impl Fn(A, B, C, D, E) -> F) -> usize {
             size_of::<F>()
         }
-        let size = size(super::answer);
+        let size = size(super::answer::<crate::pipeline::Gateway>);
         assert!(size <= 6 << 10, "{size} bytes");
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_rustls::server::TlsStream;
 
-use crate::pipeline::Gateway;
+use super::service::Serving;
 use crate::pipeline::connection::Connection;
 use crate::pipeline::rest::DRAIN_TIME;
 
@@ -47,10 +47,10 @@ impl Transport for TlsStream<TcpStream> {
 
 /// Reads on from a connection that is closed for writing, if not too many others are. Its
 /// places among the open connections are kept meanwhile.
-pub async fn linger(gateway: &Gateway, connection: &Connection, socket: TcpStream) {
-    let source = gateway.lingering_source(connection.peer_ip());
-    if let Some(_permit) = gateway.lingering.socket(source) {
-        discard(socket, BOUNDS, gateway.lifecycle.drain_started()).await;
+pub async fn linger<S>(serving: &Serving<S>, connection: &Connection, socket: TcpStream) {
+    let source = serving.rules.lingering_source(connection.peer_ip());
+    if let Some(_permit) = serving.edge.lingering.socket(source) {
+        discard(socket, BOUNDS, serving.edge.lifecycle.drain_started()).await;
     }
 }
 

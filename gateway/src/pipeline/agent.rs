@@ -36,11 +36,13 @@ use super::forward::tunnel::{self, Carries, Far, Terms};
 use super::forward::websocket::{Agreement, Handshake};
 use super::forward::{self, Accepted};
 use super::frame::{self, Opcode};
+use super::gateway::Gateway;
+use super::note;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
+use super::site::Site;
 use super::throttle::Caller;
-use super::{Gateway, note};
 use crate::slots::{Place, Slot};
 
 use first_message::{Credential, Fault, Reader, Said};
@@ -53,6 +55,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// An upgrade without a credential, on a route that takes agents.
 pub struct Arrival {
     pub gateway: Arc<Gateway>,
+    pub site: Arc<Site>,
     pub connection: Arc<Connection>,
     pub caller: Caller,
     pub client: super::client::Client,
@@ -148,8 +151,9 @@ impl Arrival {
         record: &mut RequestRecord,
         places: &mut Option<Waiting>,
     ) -> Result<(Bytes, Far, Terms<impl Future<Output = ()> + use<>>), End> {
-        let Self { gateway, connection, caller, client: origin, route, parts, target, host } = self;
-        let listening = timeout(gateway.timeouts.agent_message, listen(client));
+        let Self { gateway, site, connection, caller, client: origin, route, parts, target, host } =
+            self;
+        let listening = timeout(site.connections.timeouts.agent_message, listen(client));
         let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
         let presented = match (&credential, route.agents) {
             (Credential::Key(key), _) => Presented::Key(key.expose()),
@@ -166,7 +170,7 @@ impl Arrival {
         record.allow(Decision::Allowed, Some(Arc::clone(&principal)));
         drop(places.take());
         let words = success(identity);
-        let telling = timeout(gateway.timeouts.agent_message, say(client, &words));
+        let telling = timeout(site.connections.timeouts.agent_message, say(client, &words));
         telling.await.unwrap_or(Err(End::Left))?;
         let accepted = Accepted {
             route: &route,
@@ -176,10 +180,10 @@ impl Arrival {
             client: &origin,
         };
         let asked = (parts, agreement);
-        let opening = forward::open_far(&gateway, &connection, record, asked, &accepted);
+        let opening = forward::open_far((&gateway, &site), &connection, record, asked, &accepted);
         let (far, share) = opening.await?;
         let held = held.into_iter().chain(share).collect();
-        let terms = accepted.terms(&gateway, record, Carries::Frames, held);
+        let terms = accepted.terms((&gateway, &site), record, Carries::Frames, held);
         Ok((ahead, far, terms))
     }
 }

@@ -9,11 +9,12 @@ use crate::auth::principal::Principal;
 use crate::config;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
-use super::Gateway;
 use super::connection::Connection;
+use super::gateway::Gateway;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
+use super::site::Site;
 use crate::slots::{Holder, Place, Places};
 
 pub struct Bounds {
@@ -91,17 +92,18 @@ impl Bounds {
 /// # Errors
 /// When the client has as many as an address may have connections.
 pub fn client(
-    gateway: &Gateway,
+    proxied: &Arc<Places>,
+    site: &Site,
     connection: &Connection,
     address: IpAddr,
 ) -> Result<Option<Place>, Reason> {
-    let proxied = address != connection.peer_ip()
+    let is_proxied = address != connection.peer_ip()
         // Who all come through is none of them.
-        && !gateway.is_trusted_proxy(address);
-    if !proxied {
+        && !site.connections.is_trusted_proxy(address);
+    if !is_proxied {
         return Ok(None);
     }
-    let place = gateway.proxied.take(Holder::Address(Source::of(address)));
+    let place = proxied.take(Holder::Address(Source::of(address)));
     place.ok_or(Reason::ConnectionsOverAddressLimit).map(Some)
 }
 

@@ -24,11 +24,13 @@ use crate::telemetry::access_log::Decision;
 
 use super::body::ResponseBody;
 use super::forward::identity::is_credential;
+use super::gateway::Gateway;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::respond;
 use super::route::{ReadPath, Route, Routes};
-use super::{Gateway, message, note};
+use super::site::Site;
+use super::{message, note};
 
 /// What all fields of the protocol begin with, in requests and responses.
 const FAMILY: &str = "access-control-";
@@ -231,21 +233,21 @@ impl Applied {
 
     /// Of the endpoints that share a path of ours.
     #[must_use]
-    pub fn of_endpoint(gateway: &Gateway, candidates: &[Candidate]) -> Self {
+    pub fn of_endpoint(site: &Site, candidates: &[Candidate]) -> Self {
         let contract = candidates.first().map(|candidate| candidate.dialect.contract());
-        Self::of(contract.and_then(|contract| policy_of_contract(gateway, contract)))
+        Self::of(contract.and_then(|contract| policy_of_contract(site, contract)))
     }
 }
 
 /// The auth API's, links among it. A page that may use that is not one that may administer,
 /// and the console's are for themselves.
-fn policy_of_contract(gateway: &Gateway, contract: Contract) -> Option<&Arc<Policy>> {
+fn policy_of_contract(site: &Site, contract: Contract) -> Option<&Arc<Policy>> {
     match contract {
         Contract::Form
         | Contract::Status
         | Contract::Envelope
         | Contract::Plain
-        | Contract::Links => gateway.cors.as_ref(),
+        | Contract::Links => site.cors.as_ref(),
         Contract::Admin | Contract::Console => None,
     }
 }
@@ -265,9 +267,9 @@ pub struct Page {
 impl Page {
     /// `None`: the request does not state an origin, or there is no policy to judge it by.
     #[must_use]
-    pub fn of<B>(gateway: &Gateway, request: &Request<B>) -> Option<Box<Self>> {
+    pub fn of<B>(site: &Site, request: &Request<B>) -> Option<Box<Self>> {
         let headers = request.headers();
-        if !headers.contains_key(header::ORIGIN) || !gateway.has_cors_policies() {
+        if !headers.contains_key(header::ORIGIN) || !site.has_cors_policies() {
             return None;
         }
         let asked = requested_method(headers).filter(|_| request.method() == Method::OPTIONS);
@@ -282,22 +284,23 @@ impl Page {
 
     /// The policy of a request that was refused before its route was known. Where none can
     /// be, what we say is what the auth API might.
-    fn policy<'g>(&self, gateway: &'g Gateway) -> Option<&'g Arc<Policy>> {
-        let of_auth_api = gateway.cors.as_ref();
+    fn policy<'s>(&self, site: &'s Site) -> Option<&'s Arc<Policy>> {
+        let of_auth_api = site.cors.as_ref();
         let written = self.uri.path();
-        let path = path::judge(written).ok().filter(|_| written.len() <= gateway.uri_bytes);
+        let path =
+            path::judge(written).ok().filter(|_| written.len() <= site.connections.uri_bytes);
         let Some(path) = path.map(|judged| judged.normal) else { return of_auth_api };
-        if let Some(contract) = gateway.dialects.owner(&path) {
-            return policy_of_contract(gateway, contract);
+        if let Some(contract) = site.dialects.owner(&path) {
+            return policy_of_contract(site, contract);
         }
         let Some(host) = self.host() else { return of_auth_api };
-        match gateway.routes.find(&host, &path, &self.method) {
+        match site.routes.find(&host, &path, &self.method) {
             Ok(route) => route.cors.policy(),
             Err(lost) if lost.reason == Reason::RouteUnknown => of_auth_api,
             // The path is somebody's, by another method.
             Err(_) => {
                 let origin = self.origin.as_ref()?;
-                let mut rules = gateway.routes.at(&host, &path).iter().map(|route| &route.cors);
+                let mut rules = site.routes.at(&host, &path).iter().map(|route| &route.cors);
                 rules.find_map(|rule| rule.policy().filter(|policy| policy.lists(origin)))
             }
         }
@@ -314,7 +317,7 @@ impl Page {
 
 /// Lets the page that asked read the response, if its origin is listed.
 pub fn share(
-    gateway: &Gateway,
+    site: &Site,
     applied: &Applied,
     page: Option<&Page>,
     response: &mut Response<ResponseBody>,
@@ -327,7 +330,7 @@ pub fn share(
         Applied::Nothing => return,
         Applied::Policy(policy) => (policy, Told::Response),
         Applied::Preflight(policy, methods) => (policy, Told::Preflight(methods)),
-        Applied::Unknown => match page.and_then(|page| page.policy(gateway)) {
+        Applied::Unknown => match page.and_then(|page| page.policy(site)) {
             Some(policy) => (policy, Told::Response),
             None => return,
         },
@@ -402,7 +405,7 @@ fn requested_method(headers: &HeaderMap) -> Option<Method> {
 /// # Errors
 /// When a page may not send what its browser asks about, and for what is no preflight.
 pub fn answer_for_endpoint(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     record: &mut RequestRecord,
     path: &str,
     preflight: Option<&Preflight>,
@@ -411,10 +414,10 @@ pub fn answer_for_endpoint(
     let Some(preflight) = preflight else {
         return Err(Reason::MethodNotAllowed { allow }.into());
     };
-    let policy = gateway
+    let policy = site
         .dialects
         .owner(path)
-        .and_then(|contract| policy_of_contract(gateway, contract))
+        .and_then(|contract| policy_of_contract(site, contract))
         .ok_or_else(|| Reason::PreflightRefused.because("no [cors] for this endpoint"))?;
     let there: Vec<&str> = allow.split(", ").collect();
     answer(gateway, record, policy, preflight, &there)
@@ -424,18 +427,18 @@ pub fn answer_for_endpoint(
 ///
 /// # Errors
 /// When there is no route, or a page may not send what its browser asks about.
-pub fn find_route<'g>(
-    gateway: &'g Gateway,
+pub fn find_route<'s>(
+    (gateway, site): (&Gateway, &'s Site),
     record: &mut RequestRecord,
     (host, path): (&str, ReadPath<'_>),
     method: &Method,
     preflight: Option<&Preflight>,
-) -> Result<ControlFlow<Response<ResponseBody>, &'g Arc<Route>>, Rejection> {
+) -> Result<ControlFlow<Response<ResponseBody>, &'s Arc<Route>>, Rejection> {
     let Some(preflight) = preflight else {
-        let route = gateway.routes.find_judged(host, path, method)?;
+        let route = site.routes.find_judged(host, path, method)?;
         return Ok(ControlFlow::Continue(go_on(record, route)));
     };
-    match answered_by(&gateway.routes, (host, path), preflight.method.as_ref()) {
+    match answered_by(&site.routes, (host, path), preflight.method.as_ref()) {
         Ok(By::Upstream(route)) => Ok(ControlFlow::Continue(go_on(record, route))),
         Ok(By::Here(route)) => {
             let policy = go_on(record, route).cors.policy();
@@ -445,7 +448,7 @@ pub fn find_route<'g>(
         }
         Err(lost) => {
             // So that its page can read the 404 of what is asked about.
-            let policy = gateway.cors.as_ref().filter(|policy| {
+            let policy = site.cors.as_ref().filter(|policy| {
                 lost.reason == Reason::RouteUnknown && preflight.is_of_listed(policy)
             });
             let Some(policy) = policy else { return Err(lost) };

@@ -30,16 +30,17 @@ use crate::upstream::Holding;
 use crate::upstream::error::Failure;
 use crate::upstream::exchange::{self as upstream, Content, Head, Interim};
 
-use super::Gateway;
 use super::body::{self, BodyProgress, ClientBody, RequestBody, ResponseBody};
 use super::client::Client;
 use super::connection::{self, Connection, Protocol};
 use super::destination::Destination;
+use super::gateway::Gateway;
 use super::grpc::{self, is_grpc};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
+use super::site::Site;
 use super::watch::PrincipalWatch;
 use crate::slots::{Holder, Place};
 use echo::socket::EchoSocket;
@@ -93,12 +94,12 @@ impl Accepted<'_> {
     /// What may end a tunnel that is opened for it.
     pub fn terms(
         &self,
-        gateway: &Gateway,
+        (gateway, site): (&Gateway, &Site),
         record: &mut RequestRecord,
         carries: Carries,
         mut held: Vec<Place>,
     ) -> Terms<impl Future<Output = ()> + Send + use<>> {
-        let timeouts = &gateway.timeouts;
+        let timeouts = &site.connections.timeouts;
         let idle = timeouts.tunnel_idle.map(Upkeep::Idle);
         let upkeep = match (self.route.agents, carries) {
             (_, Carries::Bytes) => idle.unwrap_or(Upkeep::HalfClosed(HALF_CLOSED)),
@@ -133,6 +134,7 @@ impl Accepted<'_> {
 /// Why there is no answer of the upstream.
 pub async fn forward(
     gateway: &Arc<Gateway>,
+    site: &Site,
     connection: &Arc<Connection>,
     record: &mut RequestRecord,
     (mut parts, body): (Parts, ClientBody),
@@ -145,7 +147,7 @@ pub async fn forward(
     let client_upgrade =
         switching.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
     let field_names = destination.field_names(&parts.headers, connection.protocol);
-    prepare(gateway, connection, record, &mut parts, (&accepted, field_names))?;
+    prepare((gateway, site), connection, record, &mut parts, (&accepted, field_names))?;
     let principal = accepted.principal.map(AsRef::as_ref);
     let mut held = Vec::new();
     if let Some(switching) = &switching {
@@ -163,10 +165,10 @@ pub async fn forward(
         // streams of a connection is what bounds it.
         Duration::MAX
     } else {
-        body::window(&gateway.timeouts, principal)
+        body::window(&site.connections.timeouts, principal)
     };
     let trailers = TrailerFilter {
-        rules: Arc::clone(&gateway.field_rules),
+        rules: Arc::clone(&site.field_rules),
         names: field_names,
         route: Arc::clone(&accepted.route.id),
         report: Arc::clone(&gateway.removals),
@@ -185,7 +187,7 @@ pub async fn forward(
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
-            let terms = accepted.terms(gateway, record, Carries::Frames, held);
+            let terms = accepted.terms((gateway, site), record, Carries::Frames, held);
             return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
     };
@@ -229,7 +231,7 @@ pub async fn forward(
     let (mut response, far, share) = switch(record, response, holding);
     switching.add_to(response.headers_mut());
     held.push(share);
-    let terms = accepted.terms(gateway, record, switching.carries(), held);
+    let terms = accepted.terms((gateway, site), record, switching.carries(), held);
     Ok(tunnel::open(gateway, connection, client, (response, far), terms))
 }
 
@@ -239,7 +241,7 @@ pub async fn forward(
 /// # Errors
 /// Why there is none.
 pub async fn open_far(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     connection: &Connection,
     record: &mut RequestRecord,
     (mut parts, agreement): (Parts, Agreement),
@@ -248,7 +250,7 @@ pub async fn open_far(
     let destination = &accepted.route.destination;
     record.access.upstream = Some(Arc::clone(destination.name()));
     let field_names = destination.field_names(&parts.headers, connection.protocol);
-    prepare(gateway, connection, record, &mut parts, (accepted, field_names))?;
+    prepare((gateway, site), connection, record, &mut parts, (accepted, field_names))?;
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
@@ -290,7 +292,7 @@ fn switch(
 type Answered = (upstream::Response, Holding);
 
 fn prepare(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     connection: &Connection,
     record: &mut RequestRecord,
     parts: &mut Parts,
@@ -307,7 +309,7 @@ fn prepare(
         trace: &|| gateway.ids.traceparent(),
     };
     let passing = Passing {
-        rules: &gateway.field_rules,
+        rules: &site.field_rules,
         names,
         credential: accepted.route.credential,
         fields: record.fields,
@@ -324,7 +326,7 @@ fn prepare(
     if let (Access::Authenticated { .. }, Some(principal)) =
         (&accepted.route.access, accepted.principal)
     {
-        identity::inject(&mut parts.headers, &gateway.identity, principal)?;
+        identity::inject(&mut parts.headers, &site.identity, principal)?;
     }
     Ok(())
 }

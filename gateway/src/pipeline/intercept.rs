@@ -39,13 +39,15 @@ use super::body::{self, BodyError, ClientBody, RequestBody, ResponseBody};
 use super::cookie;
 use super::cors::Applied;
 use super::cross_site;
+use super::gateway::Gateway;
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
 use super::respond::challenge::Asker;
 use super::respond::own_answer;
 use super::respond::page::Visit;
+use super::site::Site;
 use super::throttle::Caller;
-use super::{Gateway, Origin, presented, prove};
+use super::{Origin, presented, prove};
 
 /// No body of the auth API needs more.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
@@ -94,17 +96,18 @@ pub struct Call<'a> {
 /// Why there is no outcome.
 pub async fn serve(
     gateway: &Arc<Gateway>,
+    site: &Site,
     record: &mut RequestRecord,
     candidates: &[Candidate],
     call: Call<'_>,
     body: ClientBody,
 ) -> Result<Response<ResponseBody>, Rejection> {
     record.access.decision = Decision::Own;
-    record.cors = Applied::of_endpoint(gateway, candidates);
+    record.cors = Applied::of_endpoint(site, candidates);
     if let Some(first) = candidates.first()
         && candidates.iter().all(|candidate| takes_secret(&candidate.endpoint))
     {
-        call.check_page(gateway, &record.visit, first.dialect.as_ref())?;
+        call.check_page(site, &record.visit, first.dialect.as_ref())?;
     }
     let is_form = matches!(candidates, [only] if is_console_form(&only.endpoint));
     if !is_form && candidates.iter().all(|candidate| candidate.endpoint.attempt != Attempt::None) {
@@ -115,18 +118,18 @@ pub async fn serve(
         // What was typed is shown again, whyever it is refused.
         [only] if is_form => {
             record.dialect = Some(Arc::clone(&only.dialect));
-            let body = collect(gateway, record, body).await?;
+            let body = collect(site, record, body).await?;
             note_typed(record, only, &call, &body);
-            (only, admit(gateway, record, only, &call).await?, body)
+            (only, admit((gateway, site), record, only, &call).await?, body)
         }
         [only] => {
             record.dialect = Some(Arc::clone(&only.dialect));
             // Before the body is read: nobody uploads to be told 401.
-            let principal = admit(gateway, record, only, &call).await?;
-            (only, principal, collect(gateway, record, body).await?)
+            let principal = admit((gateway, site), record, only, &call).await?;
+            (only, principal, collect(site, record, body).await?)
         }
         several => {
-            let body = collect(gateway, record, body).await?;
+            let body = collect(site, record, body).await?;
             let told = telltale(call.parts, &body)?;
             let chosen = match told_apart::choose(several, &told).ok_or(Reason::Internal)? {
                 Chosen::One(chosen) => chosen,
@@ -136,18 +139,18 @@ pub async fn serve(
                 }
             };
             record.dialect = Some(Arc::clone(&chosen.dialect));
-            (chosen, admit(gateway, record, chosen, &call).await?, body)
+            (chosen, admit((gateway, site), record, chosen, &call).await?, body)
         }
     };
     match endpoint.operation {
         Operation::Describe => {
-            return Ok(own_answer(gateway.dialects.document(dialect.contract())));
+            return Ok(own_answer(site.dialects.document(dialect.contract())));
         }
         Operation::ConsoleSignOut => {
-            return Box::pin(sign_out(gateway, record, &call)).await;
+            return Box::pin(sign_out((gateway, site), record, &call)).await;
         }
         Operation::ConsoleAsset | Operation::ConsolePage(_) => {
-            let page = show(gateway, record, endpoint.operation, &call, principal);
+            let page = show((gateway, site), record, endpoint.operation, &call, principal);
             return Box::pin(page).await;
         }
         _ => {}
@@ -155,7 +158,7 @@ pub async fn serve(
     record.ends_flow = endpoint.operation == Operation::FinishGithub;
     let flow_cookie =
         if record.ends_flow { cookie::find(&call.parts.headers, FLOW_COOKIE)? } else { None };
-    let taking_back = taking_back(gateway, flow_cookie);
+    let taking_back = taking_back(site, flow_cookie);
     let dialect = taking_back.as_ref().unwrap_or(dialect);
     record.dialect = Some(Arc::clone(dialect));
     let input = Input {
@@ -229,11 +232,11 @@ async fn end_replaced(gateway: &Gateway, call: &Call<'_>) {
 /// Ends the session that the browser's cookies name: whatever else it sent, and whether or not
 /// the session is good still.
 async fn sign_out(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     record: &mut RequestRecord,
     call: &Call<'_>,
 ) -> Result<Response<ResponseBody>, Rejection> {
-    let console = gateway.console.as_ref().ok_or(Reason::RouteUnknown)?;
+    let console = site.console.as_ref().ok_or(Reason::RouteUnknown)?;
     record.signs_out = true;
     record.by_cookie = true;
     let ended = gateway.core.end_named(&tokens_of(call)).await;
@@ -263,9 +266,9 @@ async fn sign_out(
 
 /// Whoever has sent a browser to GitHub takes it back: the console, which has no path of its
 /// own for that where a contract has one.
-fn taking_back(gateway: &Gateway, flow_cookie: Option<&str>) -> Option<Arc<dyn Dialect>> {
+fn taking_back(site: &Site, flow_cookie: Option<&str>) -> Option<Arc<dyn Dialect>> {
     let kept = flow_cookie.and_then(flow::recall)?;
-    let console = gateway.console.as_ref().filter(|_| kept.by == Beginner::Console)?;
+    let console = site.console.as_ref().filter(|_| kept.by == Beginner::Console)?;
     Some(Arc::clone(console) as Arc<dyn Dialect>)
 }
 
@@ -287,13 +290,13 @@ fn note_typed(record: &mut RequestRecord, candidate: &Candidate, call: &Call<'_>
 
 /// A page of the console, or a file of its pages.
 async fn show(
-    gateway: &Arc<Gateway>,
+    (gateway, site): (&Gateway, &Site),
     record: &mut RequestRecord,
     operation: Operation,
     call: &Call<'_>,
     principal: Option<Arc<Principal>>,
 ) -> Result<Response<ResponseBody>, Rejection> {
-    let console = gateway.console.as_ref().ok_or(Reason::RouteUnknown)?;
+    let console = site.console.as_ref().ok_or(Reason::RouteUnknown)?;
     let Operation::ConsolePage(row) = operation else {
         return Ok(own_answer(console.asset(&call.parameters).ok_or(Reason::RouteUnknown)?));
     };
@@ -309,7 +312,7 @@ async fn show(
     let asked = console::PageRequest {
         typed: typed.as_deref().unwrap_or_default(),
         core: &gateway.core,
-        observed: gateway.as_ref(),
+        observed: gateway,
         principal: principal.as_deref(),
         query: call.parts.uri.query(),
         parameters: &call.parameters,
@@ -337,7 +340,7 @@ async fn recognize(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<Princip
 
 /// Who calls an endpoint, if it has to be known.
 async fn admit(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     record: &mut RequestRecord,
     candidate: &Candidate,
     call: &Call<'_>,
@@ -345,7 +348,7 @@ async fn admit(
     let endpoint = &candidate.endpoint;
     if takes_secret(endpoint) {
         // Before the throttle is asked: a foreign page costs its visitor no attempt.
-        call.check_page(gateway, &record.visit, candidate.dialect.as_ref())?;
+        call.check_page(site, &record.visit, candidate.dialect.as_ref())?;
     }
     if endpoint.attempt != Attempt::None {
         gateway.throttle.check(call.caller.source)?;
@@ -356,13 +359,14 @@ async fn admit(
     // Before a credential is tried: from elsewhere nobody guesses at an administrator's here.
     if endpoint.admission == Admission::Administrator {
         let client = call.caller.client.to_canonical();
-        if !gateway.admin_networks.iter().any(|network| network.contains(&client)) {
+        if !site.admin_networks.iter().any(|network| network.contains(&client)) {
             return Err(Reason::AdminNetwork.into());
         }
     }
-    let presented = presented(gateway, record, &call.parts.headers, Schemes::ALL, None)?;
+    let presented =
+        presented(&gateway.core, site, record, &call.parts.headers, Schemes::ALL, None)?;
     if presented.is_ambient() {
-        call.check_page(gateway, &record.visit, candidate.dialect.as_ref())?;
+        call.check_page(site, &record.visit, candidate.dialect.as_ref())?;
     }
     let is_token =
         matches!(presented, Presented::Nothing | Presented::Bearer(_) | Presented::Cookie(_));
@@ -455,12 +459,12 @@ impl Call<'_> {
     /// elsewhere, and from somebody at a window: no script sends them, and reads what comes.
     fn check_page(
         &self,
-        gateway: &Gateway,
+        site: &Site,
         visit: &Visit,
         dialect: &dyn Dialect,
     ) -> Result<(), Rejection> {
         if dialect.contract() != Contract::Console {
-            return cross_site::check(self.parts, self.origin, &gateway.origins);
+            return cross_site::check(self.parts, self.origin, &site.origins);
         }
         cross_site::check(self.parts, self.origin, &[])?;
         let is_safe = [Method::GET, Method::HEAD].contains(&self.parts.method);
@@ -760,13 +764,13 @@ fn came_to(gateway: &Gateway, change: Change, done: &dialect::Outcome) -> Vec<Ch
 }
 
 async fn collect(
-    gateway: &Gateway,
+    site: &Site,
     record: &mut RequestRecord,
     body: ClientBody,
 ) -> Result<BytesMut, Rejection> {
     let principal = record.access.principal.as_deref();
     let deadline = principal.map_or(BODY_DEADLINE, |_| BODY_DEADLINE_AUTHENTICATED);
-    let window = body::window(&gateway.timeouts, principal);
+    let window = body::window(&site.connections.timeouts, principal);
     let mut body = RequestBody::new(body, Some(MAX_BODY_BYTES), window, None)
         .map_err(|error| Rejection::from(reason_of(error)))?;
     record.body = Some(body.progress());

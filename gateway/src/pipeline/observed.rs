@@ -10,7 +10,7 @@ use crate::auth::principal::Principal;
 use crate::auth::server::ServerId;
 use crate::console::{ConnectedAgent, Observed, RefusedRequest};
 
-use super::Gateway;
+use super::gateway::Gateway;
 use super::reason::explanations::EXPLANATIONS;
 
 /// Agents with an open connection, by their servers. Bounded by what servers may have open

@@ -15,13 +15,14 @@ use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
 use crate::dialect::{Answer, ClientError, Contract, Dialect};
 
-use super::Gateway;
 use super::admit::retry_seconds;
 use super::body::ResponseBody;
 use super::connection::{Connection, Protocol};
+use super::gateway::Gateway;
 use super::grpc;
 use super::reason::{FramingFault, Reason, Rejection};
 use super::record::RequestRecord;
+use super::site::Site;
 
 use challenge::Challenged;
 
@@ -52,15 +53,15 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn shape<'s>(self, gateway: &'s Gateway, record: &'s RequestRecord) -> Shape<'s> {
+    fn shape<'s>(self, site: &'s Site, record: &'s RequestRecord) -> Shape<'s> {
         if let Some(form) = self.grpc {
             return Shape::Grpc(form);
         }
         let path = record.access.target.path();
-        let dialect = record.dialect.as_ref().or_else(|| gateway.dialects.shape(path));
+        let dialect = record.dialect.as_ref().or_else(|| site.dialects.shape(path));
         // Of the contracts' own paths every refusal has the contract's form.
         let owner = record.dialect.as_ref().map(|dialect| dialect.contract());
-        let is_page = match owner.or_else(|| gateway.dialects.owner(path)) {
+        let is_page = match owner.or_else(|| site.dialects.owner(path)) {
             None | Some(Contract::Console) => record.visit.by.is_person(),
             Some(Contract::Links) => self.wants_page,
             Some(_) => false,
@@ -434,7 +435,7 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 
 /// The answer to a request that did not get through.
 pub fn reject(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     connection: &Connection,
     record: &RequestRecord,
     rejection: &Rejection,
@@ -442,13 +443,13 @@ pub fn reject(
 ) -> Response<ResponseBody> {
     let refusal = refusal(&rejection.reason);
     let message = message(&rejection.reason, &refusal);
-    if let Some(way) = page::lead_to_sign_in(gateway, record, &rejection.reason) {
+    if let Some(way) = page::lead_to_sign_in(site, record, &rejection.reason) {
         return own_answer(way);
     }
-    let mut response = match wanted.shape(gateway, record) {
+    let mut response = match wanted.shape(site, record) {
         Shape::Grpc(form) => grpc_answer(form, refusal.status, message),
         Shape::Page(record) => own_answer(page::refuse(
-            gateway,
+            (gateway, site),
             record,
             (refusal.status, refusal.code, message),
             wait(&rejection.reason),
@@ -467,7 +468,7 @@ pub fn reject(
         }
     };
     let headers = response.headers_mut();
-    add_fields(gateway, &rejection.reason, (record, refusal.status), headers);
+    add_fields((gateway, site), &rejection.reason, (record, refusal.status), headers);
     if refusal.fate == Fate::Close && connection.protocol == Protocol::Http1 {
         close(response.headers_mut());
     }
@@ -534,7 +535,7 @@ fn grpc_answer(form: grpc::Form, status: StatusCode, message: &str) -> Response<
 }
 
 fn add_fields(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     reason: &Reason,
     (record, status): (&RequestRecord, StatusCode),
     headers: &mut HeaderMap,
@@ -570,7 +571,7 @@ fn add_fields(
             has_page: page::is_console(record),
             keeps_cookies: record.visit.keeps_cookies(record.scheme),
         };
-        gateway.challenges.add(headers, challenged);
+        site.challenges.add(headers, challenged);
     }
 }
 

@@ -4,7 +4,6 @@
 //! discarded, within bounds of bytes, time and number.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -22,7 +21,6 @@ use crate::auth::ports::Source;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::counters::Counters;
 
-use super::Gateway;
 use super::body::BodyProgress;
 use super::connection::{Connection, Protocol};
 use crate::slots::{Place, Slot, Slots};
@@ -114,11 +112,10 @@ impl Lingering {
 }
 
 /// Decides what becomes of the rest of a body, before its response's head is written;
-/// whether the connection has to close behind the response.
+/// whether the connection has to close behind the response. Who lingers counts for `source`.
 pub async fn settle(
-    gateway: &Gateway,
+    (lingering, source): (&Arc<Lingering>, Option<Source>),
     connection: &Arc<Connection>,
-    client: IpAddr,
     body: &Arc<BodyProgress>,
     closes: bool,
 ) -> bool {
@@ -128,8 +125,7 @@ pub async fn settle(
         Protocol::Http1 => !closes && Box::pin(body.comes_soon()).await,
     };
     if keeps {
-        let source = gateway.lingering_source(client);
-        let (lingering, connection) = (Arc::clone(&gateway.lingering), Arc::clone(connection));
+        let (lingering, connection) = (Arc::clone(lingering), Arc::clone(connection));
         body.rest.discard(Discarder { lingering, connection, source });
     } else {
         // The connection lingers when it has closed.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::HeaderValue;
+use tokio_rustls::TlsAcceptor;
 
 use crate::auth::Core;
 use crate::auth::ports::{Clock, FailureLimit};
@@ -22,8 +23,9 @@ use crate::pipeline::ids::Ids;
 use crate::pipeline::observed::ConnectedAgents;
 use crate::pipeline::respond::challenge::Challenges;
 use crate::pipeline::rest::Lingering;
+use crate::pipeline::site::ConnectionRules;
 use crate::pipeline::throttle::{self, Throttle};
-use crate::pipeline::{Gateway, cors};
+use crate::pipeline::{Gateway, Site, cors};
 use crate::slots::{Places, Slots};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
@@ -34,16 +36,14 @@ use super::StartError;
 use super::advisory::read_advisory;
 use super::endpoints::{endpoints, reachable_routes};
 
+/// What outlives every generation of the configuration, with the first of them.
 pub(super) fn assemble(
     config: &Config,
     core: Arc<Core>,
-    console: Option<Arc<Console>>,
+    site: Site,
     (lifecycle, sink): (Lifecycle, Sink),
-) -> Result<Gateway, StartError> {
+) -> Gateway {
     let limits = &config.limits;
-    let dialects = endpoints(config, console.clone())?;
-    let destinations = destinations(config)?;
-    let routes = reachable_routes(config, &dialects, &destinations)?;
     let attempts = throttle::Limits {
         failures: FailureLimit {
             attempts: limits.max_login_attempts,
@@ -55,7 +55,8 @@ pub(super) fn assemble(
     };
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     let counters = Arc::new(Counters::default());
-    Ok(Gateway {
+    Gateway {
+        site: ArcSwap::from_pointee(site),
         throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, sink.clone())),
         under_way: Places::new(limits.requests_per_address),
         agents: Slots::new(
@@ -70,8 +71,31 @@ pub(super) fn assemble(
         },
         turns: Turns::new(limits.wait),
         core,
-        cookies: dialects.use_cookies(),
         connected_agents: Arc::new(ConnectedAgents::default()),
+        removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
+        ignored: IgnoredReport::new(Arc::clone(&counters)),
+        advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
+        ids: Ids::new(clock, &SystemEntropy::default()),
+        lingering: Arc::new(Lingering::new(lifecycle.clone(), Arc::clone(&counters))),
+        lifecycle,
+        started: std::time::Instant::now(),
+        counters,
+        sink,
+    }
+}
+
+/// A generation of the configuration. Nothing is kept, and nobody is served by it yet.
+pub(super) fn site(
+    config: &Config,
+    console: Option<Arc<Console>>,
+    tls: Arc<rustls::ServerConfig>,
+) -> Result<Site, StartError> {
+    let limits = &config.limits;
+    let dialects = endpoints(config, console.clone())?;
+    let destinations = destinations(config)?;
+    let routes = reachable_routes(config, &dialects, &destinations)?;
+    Ok(Site {
+        cookies: dialects.use_cookies(),
         console,
         pages: config.links.is_some(),
         dialects,
@@ -79,27 +103,24 @@ pub(super) fn assemble(
         destinations,
         identity: config.identity.clone(),
         field_rules: Arc::new(FieldRules::new(&config.identity, &config.field_overrides)),
-        removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
-        trusted_proxies: config.trusted_proxies.clone(),
         origins: config.origins.clone(),
         cors: config.cors.as_ref().map(|policy| Arc::new(cors::Policy::new(policy))),
         admin_networks: config.admin.networks.clone(),
         forwarding: config.forwarding.clone(),
-        ignored: IgnoredReport::new(Arc::clone(&counters)),
         sni: config.tls.sni,
-        timeouts: config.timeouts.clone(),
-        uri_bytes: limits.uri_bytes,
-        header_count: limits.header_count,
+        connections: Arc::new(ConnectionRules {
+            timeouts: config.timeouts.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+            tls: TlsAcceptor::from(tls),
+            head_bytes: limits.head_bytes,
+            header_count: limits.header_count,
+            uri_bytes: limits.uri_bytes,
+            h2_streams: limits.h2_streams,
+            h2_resets: limits.h2_resets,
+        }),
         challenges: Challenges::new(&config.auth.realm, &config.routes),
         hsts: config.tls.hsts.as_ref().map(hsts),
-        advisory: ArcSwap::from_pointee(read_advisory(config.health.advisory_file.as_deref())),
         require_store: config.health.require_store,
-        ids: Ids::new(clock, &SystemEntropy::default()),
-        lingering: Arc::new(Lingering::new(lifecycle.clone(), Arc::clone(&counters))),
-        lifecycle,
-        started: std::time::Instant::now(),
-        counters,
-        sink,
     })
 }
 

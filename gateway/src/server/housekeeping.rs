@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::auth::Core;
 use crate::clock;
 use crate::pipeline::Gateway;
-use crate::pipeline::destination::Destination;
 use crate::slots::Slots;
 
 use super::advisory::read_advisory;
@@ -41,7 +40,7 @@ pub(super) async fn keep_house(
                 // With many addresses this takes milliseconds.
                 let _ = tokio::task::spawn_blocking(move || {
                     gateway.admission.sweep();
-                    gateway.routes.sweep();
+                    gateway.site.load().sweep();
                     gateway.turns.sweep();
                     gateway.throttle.sweep();
                     gateway.bounds.sweep();
@@ -51,11 +50,6 @@ pub(super) async fn keep_house(
                     }
                     for slots in [&gateway.agents, &slots] {
                         slots.sweep();
-                    }
-                    for destination in &gateway.destinations {
-                        if let Destination::Http(upstream) = destination {
-                            upstream.sweep();
-                        }
                     }
                 }).await;
             }

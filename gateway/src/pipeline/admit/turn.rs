@@ -19,12 +19,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::auth::account::AccountId;
 use crate::auth::ports::Source;
 use crate::config::schemes::{CallerScheme, Schemes};
-use crate::pipeline::Gateway;
 use crate::pipeline::authenticate::{self, Presented, basic};
 use crate::pipeline::client::Client;
 use crate::pipeline::connection::Connection;
+use crate::pipeline::gateway::Gateway;
 use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
+use crate::pipeline::site::Site;
 use crate::slots::{Holder, Place, Places};
 
 use super::Admission;
@@ -90,16 +91,16 @@ impl Proven {
 /// Remembers for its connection that a browser's Basic credential was good.
 pub fn note_proven(
     gateway: &Gateway,
+    site: &Site,
     connection: &Connection,
-    client: &Client,
-    headers: &HeaderMap,
+    (client, headers): (&Client, &HeaderMap),
     presented: Presented<'_>,
 ) {
     if let Presented::Basic(encoded) = presented
         && !gateway.turns.longest.is_zero()
         && connection.proven.is_open()
         && is_of_browser(headers)
-        && is_own_connection(gateway, connection, client)
+        && is_own_connection(site, connection, client)
     {
         connection.proven.note(gateway.core.basic_mark(encoded));
     }
@@ -111,16 +112,16 @@ pub fn note_proven(
 /// The request is refused: it may not wait, or has waited in vain.
 pub async fn wait(
     gateway: &Gateway,
+    site: &Site,
     connection: &Connection,
-    client: &Client,
-    headers: &HeaderMap,
+    (client, headers): (&Client, &HeaderMap),
     (bucket, retry_after): (&Admission, Duration),
 ) -> Result<(), Rejection> {
     let (turns, source) = (&gateway.turns, Source::of(client.address));
     if turns.longest.is_zero() || !is_of_browser(headers) {
         return Err(bucket.refusal(retry_after).into());
     }
-    let account = whose(gateway, connection, client, headers);
+    let account = whose(gateway, site, connection, (client, headers));
     let account = account.ok_or_else(|| bucket.refusal(retry_after))?;
     let expected = bucket.expected_wait(source);
     if expected > turns.longest {
@@ -142,29 +143,30 @@ fn is_of_browser(headers: &HeaderMap) -> bool {
 }
 
 /// Whether nobody else's requests come by it, as far as the gateway can tell.
-fn is_own_connection(gateway: &Gateway, connection: &Connection, client: &Client) -> bool {
+fn is_own_connection(site: &Site, connection: &Connection, client: &Client) -> bool {
     let peer = connection.peer_ip();
-    peer == client.address && !gateway.is_trusted_proxy(peer)
+    peer == client.address && !site.connections.is_trusted_proxy(peer)
 }
 
 /// Whose request it is, as far as memory tells. Which schemes the route takes is for later:
 /// our cookie counts beside an application's credential as well.
 fn whose(
     gateway: &Gateway,
+    site: &Site,
     connection: &Connection,
-    client: &Client,
-    headers: &HeaderMap,
+    (client, headers): (&Client, &HeaderMap),
 ) -> Option<AccountId> {
     let by = |schemes| {
         let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, None).ok()?;
-        judge(gateway, connection, client, found.presented)
+        judge(gateway, site, connection, client, found.presented)
     };
     let cookie = Schemes::from_iter([CallerScheme::Cookie]);
-    by(gateway.given(Schemes::ALL)).or_else(|| by(gateway.given(cookie)))
+    by(site.given(Schemes::ALL)).or_else(|| by(site.given(cookie)))
 }
 
 fn judge(
     gateway: &Gateway,
+    site: &Site,
     connection: &Connection,
     client: &Client,
     presented: Presented<'_>,
@@ -185,7 +187,7 @@ fn judge(
                 return of_key(key);
             }
             let (name, password) = pair;
-            let is_proven = is_own_connection(gateway, connection, client)
+            let is_proven = is_own_connection(site, connection, client)
                 && connection.proven.is(core.basic_mark(encoded));
             let recalled = is_proven.then(|| core.recall_basic(&name, password.expose()))?;
             recalled.map(|principal| principal.account_id())

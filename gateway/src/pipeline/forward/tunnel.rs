@@ -21,10 +21,10 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use crate::pipeline::Gateway;
 use crate::pipeline::body::ResponseBody;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
+use crate::pipeline::gateway::Gateway;
 use crate::pipeline::observed::Listing;
 use crate::pipeline::watch::PrincipalWatch;
 use crate::slots::Place;

@@ -13,11 +13,12 @@ use crate::console::{Console, PageRequest};
 use crate::dialect::delivery::Delivery;
 use crate::dialect::{Answer, Contract, typed};
 
-use crate::pipeline::Gateway;
 use crate::pipeline::authenticate::API_KEY_FIELD;
 use crate::pipeline::cross_site::SEC_FETCH_SITE;
+use crate::pipeline::gateway::Gateway;
 use crate::pipeline::reason::Reason;
 use crate::pipeline::record::RequestRecord;
+use crate::pipeline::site::Site;
 
 use super::challenge::Asker;
 
@@ -66,13 +67,9 @@ fn own_page(headers: &HeaderMap) -> Option<Box<PathAndQuery>> {
 /// Sends a browser to the sign-in whose request was refused for want of a good credential, if
 /// that is how people sign in there.
 #[must_use]
-pub fn lead_to_sign_in(
-    gateway: &Gateway,
-    record: &RequestRecord,
-    reason: &Reason,
-) -> Option<Answer> {
+pub fn lead_to_sign_in(site: &Site, record: &RequestRecord, reason: &Reason) -> Option<Answer> {
     let visit = &record.visit;
-    let console = gateway.console.as_deref()?;
+    let console = site.console.as_deref()?;
     let leads = match visit.by {
         Asker::Navigation => true,
         // Over plain http the cookie would not be kept.
@@ -97,7 +94,7 @@ pub fn lead_to_sign_in(
         };
         return Some(answer.with(forgotten));
     }
-    if gateway.challenges.sign_in(record.route?) != SignIn::Page {
+    if site.challenges.sign_in(record.route?) != SignIn::Page {
         return None;
     }
     // What a form would have sent is not sent again: the browser goes where it came from.
@@ -114,7 +111,7 @@ pub fn is_console(record: &RequestRecord) -> bool {
 
 /// The page of a link whose password was refused, for another one.
 fn link_again(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     record: &RequestRecord,
     (status, code, message): (StatusCode, &'static str, &str),
 ) -> Option<Answer> {
@@ -127,22 +124,22 @@ fn link_again(
         advice: None,
         request_id: record.access.request_id.to_string(),
     };
-    let pages = LinkPages::new(gateway.console.clone());
+    let pages = LinkPages::new(site.console.clone());
     let prefix = record.dialect.as_ref()?.prefix();
     Some(pages.show(prefix, (&account, kind, link), Some(&error)))
 }
 
 /// The page of a refusal.
 pub(super) fn refuse(
-    gateway: &Gateway,
+    (gateway, site): (&Gateway, &Site),
     record: &RequestRecord,
     (status, code, message): (StatusCode, &'static str, &str),
     retry_after: Option<u64>,
 ) -> Answer {
-    if let Some(again) = link_again(gateway, record, (status, code, message)) {
+    if let Some(again) = link_again((gateway, site), record, (status, code, message)) {
         return again;
     }
-    let console = gateway.console.as_deref();
+    let console = site.console.as_deref();
     let principal = record.access.principal.as_deref();
     let of_link = record.dialect.as_ref().is_some_and(|it| it.contract() == Contract::Links);
     let link = console.and_then(|console| {
@@ -153,7 +150,7 @@ pub(super) fn refuse(
             None => "/".to_owned(),
         };
         // Where a sign-in on a page would not help, none is offered.
-        let helps = record.route.is_none_or(|at| gateway.challenges.sign_in(at) == SignIn::Page);
+        let helps = record.route.is_none_or(|at| site.challenges.sign_in(at) == SignIn::Page);
         match status {
             StatusCode::UNAUTHORIZED if helps => Some((console.sign_in(&here()), Way::SignIn)),
             StatusCode::FORBIDDEN if helps && principal.is_some() => {
