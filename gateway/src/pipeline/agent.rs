@@ -13,9 +13,8 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::{Response, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -26,25 +25,23 @@ use uuid::Uuid;
 
 use crate::auth::principal::Principal;
 use crate::config::Agents;
+use crate::slots::{Place, Slot};
 use crate::telemetry::access_log::Decision;
 
 use super::authenticate::{self, Presented, Proven};
 use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::connection::{Connection, Upgrade};
+use super::decide::Passed;
+use super::forward;
 use super::forward::tunnel::{self, Carries, Far, Terms};
 use super::forward::websocket::{Agreement, Handshake};
-use super::forward::{self, Accepted};
 use super::frame::{self, Opcode};
 use super::gateway::Gateway;
-use super::note;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
-use super::route::Route;
 use super::site::Site;
 use super::throttle::Caller;
-use crate::slots::{Place, Slot};
-
 use first_message::{Credential, Fault, Reader, Said};
 
 /// Bytes that are read at once of somebody unknown.
@@ -54,16 +51,20 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// An upgrade without a credential, on a route that takes agents.
 pub struct Arrival {
-    pub gateway: Arc<Gateway>,
-    pub site: Arc<Site>,
-    pub connection: Arc<Connection>,
+    pub handshake: Handshake,
     pub caller: Caller,
-    pub client: super::client::Client,
-    pub route: Arc<Route>,
-    pub parts: Parts,
-    /// As it was written, without a ticket.
-    pub target: PathAndQuery,
-    pub host: String,
+    /// As it passes once it is known who it is.
+    pub passed: Passed,
+}
+
+/// One that waits to say who it is.
+struct Unknown {
+    gateway: Arc<Gateway>,
+    site: Arc<Site>,
+    connection: Arc<Connection>,
+    parts: Parts,
+    caller: Caller,
+    passed: Passed,
 }
 
 /// Among those of whom nobody knows yet who they are.
@@ -75,31 +76,42 @@ impl Arrival {
     ///
     /// # Errors
     /// When too many wait, or the handshake is not one for us.
-    pub fn receive(mut self, handshake: Handshake) -> Result<Response<ResponseBody>, Rejection> {
-        let agents = &self.gateway.agents;
+    pub fn receive(
+        self,
+        gateway: Arc<Gateway>,
+        site: Arc<Site>,
+        connection: Arc<Connection>,
+        mut parts: Parts,
+    ) -> Result<Response<ResponseBody>, Rejection> {
+        let Self { handshake, caller, passed } = self;
+        let agents = &gateway.agents;
         let places = (
             agents.take().map_err(|_| Reason::AgentsOverLimit)?,
-            agents.take_for(self.caller.source).map_err(|_| Reason::AgentsOverAddressLimit)?,
+            agents.take_for(caller.source).map_err(|_| Reason::AgentsOverAddressLimit)?,
         );
-        let agreement = Agreement::new(handshake, &self.parts.headers)?;
-        let client = self.parts.extensions.remove::<OnUpgrade>().ok_or(Reason::Internal)?;
+        parts.headers.remove(header::HOST);
+        let agreement = Agreement::new(handshake, &parts.headers)?;
+        let client = parts.extensions.remove::<OnUpgrade>().ok_or(Reason::Internal)?;
         let (hand_over, record) = oneshot::channel();
         let response = agreement.answer().map(|()| ResponseBody::handing_over(hand_over));
-        self.connection.decide_upgrade(Upgrade::Tunnel);
-        let lifecycle = self.gateway.lifecycle.clone();
-        let connection = Arc::clone(&self.connection);
+        connection.decide_upgrade(Upgrade::Tunnel);
+        let lifecycle = gateway.lifecycle.clone();
+        let kept = Arc::clone(&connection);
+        let unknown = Unknown { gateway, site, connection, parts, caller, passed };
         // On the heap, and gone when the tunnel begins: there are thousands of these.
-        let introduction = Box::pin(self.introduce(agreement, client, record, places));
+        let introduction = Box::pin(unknown.introduce(agreement, client, record, places));
         lifecycle.track(async move {
             if let Some(Introduced { client, ahead, far, terms }) = introduction.await {
                 tunnel::run(client, ahead, far, terms).await;
             }
             // Until here it has counted as a connection.
-            drop(connection);
+            drop(kept);
         });
         Ok(response)
     }
+}
 
+impl Unknown {
     async fn introduce(
         self,
         agreement: Agreement,
@@ -133,7 +145,7 @@ impl Arrival {
             End::Left => record.break_off("client_left"),
             End::Refused(rejection) => {
                 let known = places.is_none();
-                note(&gateway, &mut record, &rejection);
+                record.refuse(&rejection, &gateway.counters);
                 record.complete();
                 let words = refusal(&rejection.reason, known);
                 let _ = timeout(FAREWELL, say(&mut client, &words)).await;
@@ -151,8 +163,8 @@ impl Arrival {
         record: &mut RequestRecord,
         places: &mut Option<Waiting>,
     ) -> Result<(Bytes, Far, Terms<impl Future<Output = ()> + use<>>), End> {
-        let Self { gateway, site, connection, caller, client: origin, route, parts, target, host } =
-            self;
+        let Self { gateway, site, connection, parts, caller, mut passed } = self;
+        let route = Arc::clone(&passed.route);
         let listening = timeout(site.connections.timeouts.agent_message, listen(client));
         let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
         let presented = match (&credential, route.agents) {
@@ -172,18 +184,12 @@ impl Arrival {
         let words = success(identity);
         let telling = timeout(site.connections.timeouts.agent_message, say(client, &words));
         telling.await.unwrap_or(Err(End::Left))?;
-        let accepted = Accepted {
-            route: &route,
-            principal: Some(&principal),
-            target,
-            host: &host,
-            client: &origin,
-        };
+        passed.principal = Some(principal);
         let asked = (parts, agreement);
-        let opening = forward::open_far((&gateway, &site), &connection, record, asked, &accepted);
+        let opening = forward::open_far((&gateway, &site), &connection, record, asked, &passed);
         let (far, share) = opening.await?;
         let held = held.into_iter().chain(share).collect();
-        let terms = accepted.terms((&gateway, &site), record, Carries::Frames, held);
+        let terms = passed.terms((&gateway, &site), record, Carries::Frames, held);
         Ok((ahead, far, terms))
     }
 }

@@ -10,6 +10,7 @@ pub mod basic;
 mod bearer;
 mod browser;
 pub mod own;
+pub mod request;
 pub mod ticket;
 
 use std::sync::Arc;

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
 use crate::config;
-use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
+use crate::pipeline::client::Client;
+use crate::slots::{Holder, Place, Places};
 
 use super::connection::Connection;
-use super::gateway::Gateway;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
 use super::site::Site;
-use crate::slots::{Holder, Place, Places};
 
 pub struct Bounds {
     streams: Arc<Places>,
@@ -107,26 +106,20 @@ pub fn client(
     place.ok_or(Reason::ConnectionsOverAddressLimit).map(Some)
 }
 
-/// Writes an audit line if somebody known has come to a bound of the account.
-pub fn audit(gateway: &Gateway, record: &RequestRecord, rejection: &Rejection) {
-    let bounded = matches!(
-        rejection.reason,
-        Reason::StreamsOverLimit | Reason::AgentsOverBound(_) | Reason::UpstreamShareTaken
-    );
-    let Some(principal) = record.access.principal.as_deref().filter(|_| bounded) else { return };
-    gateway.sink.audit(AuditRecord {
-        at: record.now(),
-        event: Event::AccountBound,
-        outcome: Outcome::Refused,
-        reason: rejection.reason.code(),
-        account: Some(Arc::clone(&principal.account)),
-        actor: Actor::Client {
-            address: record.access.client,
-            request_id: Arc::clone(&record.access.request_id),
-            credential: Some(principal.scheme().as_str()),
-            session: principal.session().map(|session| session.0),
-            acting: None,
-        },
-        detail: record.access.route.as_ref().map(|route| format!("route {route}")),
-    });
+/// A place among the requests of an address, for what each may make us hold, unless it has
+/// one. A trusted proxy that names no client is nobody's address.
+///
+/// # Errors
+/// When its address has as many as it may have.
+pub fn take_place_under_way(
+    under_way: &Arc<Places>,
+    site: &Site,
+    record: &mut RequestRecord,
+    client: &Client,
+) -> Result<(), Rejection> {
+    if record.under_way.is_none() && !site.connections.is_trusted_proxy(client.address) {
+        let place = under_way.take(Holder::Address(Source::of(client.address)));
+        record.under_way = Some(place.ok_or(Reason::RequestsOverAddressLimit)?);
+    }
+    Ok(())
 }

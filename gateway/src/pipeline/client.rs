@@ -42,6 +42,21 @@ pub struct Client {
     pub ignored: Option<Ignored>,
 }
 
+/// Where a request was sent to, as a page's own origin would name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    pub host: &'a str,
+    pub scheme: &'static str,
+}
+
+impl Client {
+    /// Where it sent its request to, which asks for this host.
+    #[must_use]
+    pub fn origin<'a>(&'a self, asked: &'a str) -> Origin<'a> {
+        Origin { host: self.host.as_deref().unwrap_or(asked), scheme: self.scheme }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
     /// They came from an address that is no trusted proxy's.

@@ -21,16 +21,15 @@ use crate::config::cors::{AmbientCredentials, Cors, CorsPolicy, OriginPattern};
 use crate::config::page_origin::PageOrigin;
 use crate::dialect::{Candidate, Contract};
 use crate::telemetry::access_log::Decision;
+use crate::telemetry::counters::Counters;
 
 use super::body::ResponseBody;
 use super::forward::identity::is_credential;
-use super::gateway::Gateway;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
-use super::respond;
 use super::route::{ReadPath, Route, Routes};
 use super::site::Site;
-use super::{message, note};
+use super::{message, respond};
 
 /// What all fields of the protocol begin with, in requests and responses.
 const FAMILY: &str = "access-control-";
@@ -405,7 +404,7 @@ fn requested_method(headers: &HeaderMap) -> Option<Method> {
 /// # Errors
 /// When a page may not send what its browser asks about, and for what is no preflight.
 pub fn answer_for_endpoint(
-    (gateway, site): (&Gateway, &Site),
+    (counters, site): (&Counters, &Site),
     record: &mut RequestRecord,
     path: &str,
     preflight: Option<&Preflight>,
@@ -420,7 +419,7 @@ pub fn answer_for_endpoint(
         .and_then(|contract| policy_of_contract(site, contract))
         .ok_or_else(|| Reason::PreflightRefused.because("no [cors] for this endpoint"))?;
     let there: Vec<&str> = allow.split(", ").collect();
-    answer(gateway, record, policy, preflight, &there)
+    answer(counters, record, policy, preflight, &there)
 }
 
 /// The route that a request goes on by, or the answer to a preflight that does not.
@@ -428,7 +427,7 @@ pub fn answer_for_endpoint(
 /// # Errors
 /// When there is no route, or a page may not send what its browser asks about.
 pub fn find_route<'s>(
-    (gateway, site): (&Gateway, &'s Site),
+    (counters, site): (&Counters, &'s Site),
     record: &mut RequestRecord,
     (host, path): (&str, ReadPath<'_>),
     method: &Method,
@@ -444,7 +443,7 @@ pub fn find_route<'s>(
             let policy = go_on(record, route).cors.policy();
             let policy = policy
                 .ok_or_else(|| Reason::PreflightRefused.because("the route has no `cors`"))?;
-            answer(gateway, record, policy, preflight, &route.methods()).map(ControlFlow::Break)
+            answer(counters, record, policy, preflight, &route.methods()).map(ControlFlow::Break)
         }
         Err(lost) => {
             // So that its page can read the 404 of what is asked about.
@@ -452,7 +451,7 @@ pub fn find_route<'s>(
                 lost.reason == Reason::RouteUnknown && preflight.is_of_listed(policy)
             });
             let Some(policy) = policy else { return Err(lost) };
-            answer(gateway, record, policy, preflight, &[]).map(ControlFlow::Break)
+            answer(counters, record, policy, preflight, &[]).map(ControlFlow::Break)
         }
     }
 }
@@ -523,7 +522,7 @@ fn open_to_options<'g>(
 /// what is allowed: the browser compares, and names in its console what is not. It does
 /// not compare the methods of forms, so those are refused here.
 fn answer(
-    gateway: &Gateway,
+    counters: &Counters,
     record: &mut RequestRecord,
     policy: &Arc<Policy>,
     preflight: &Preflight,
@@ -543,10 +542,10 @@ fn answer(
         if [Method::GET, Method::HEAD, Method::POST].contains(method) {
             return Err(unmet);
         }
-        note(gateway, record, &unmet);
+        record.refuse(&unmet, counters);
     } else if let Some(name) = preflight.unlisted_field(policy) {
         let unmet = format!("{name} is not in `cors.fields`");
-        note(gateway, record, &Reason::PreflightRefused.because(unmet));
+        record.refuse(&Reason::PreflightRefused.because(unmet), counters);
     }
     record.cors = Applied::Preflight(Arc::clone(policy), list(methods.into_iter()));
     Ok(respond::preflight())

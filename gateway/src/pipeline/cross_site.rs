@@ -17,7 +17,7 @@ use http::{HeaderName, Method, Uri};
 
 use crate::config::page_origin::PageOrigin;
 
-use super::Origin;
+use super::client::Origin;
 use super::forward::websocket;
 use super::message::{self, Repeated};
 use super::reason::{Reason, Rejection};

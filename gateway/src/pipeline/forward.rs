@@ -1,4 +1,4 @@
-//! Sending an accepted request on: fields made fit, body streamed, answer
+//! Sending an passed request on: fields made fit, body streamed, answer
 //! streamed back, failures named.
 
 pub mod caching;
@@ -18,31 +18,28 @@ use std::time::{Duration, Instant};
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
 use crate::auth::ports::Source;
-use crate::auth::principal::Principal;
 use crate::config::{Access, Agents, FieldNames};
+use crate::slots::{Holder, Place};
 use crate::upstream::Holding;
 use crate::upstream::error::Failure;
 use crate::upstream::exchange::{self as upstream, Content, Head, Interim};
 
 use super::body::{self, BodyProgress, ClientBody, RequestBody, ResponseBody};
-use super::client::Client;
 use super::connection::{self, Connection, Protocol};
+use super::decide::Passed;
 use super::destination::Destination;
 use super::gateway::Gateway;
 use super::grpc::{self, is_grpc};
 use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
-use super::route::Route;
 use super::site::Site;
 use super::watch::PrincipalWatch;
-use crate::slots::{Holder, Place};
 use echo::socket::EchoSocket;
 use field_names::TrailerFilter;
 use headers::{Facts, Passing};
@@ -54,22 +51,11 @@ use websocket::Agreement;
 /// How long a raw tunnel of which one side has ended may be quiet.
 const HALF_CLOSED: Duration = Duration::from_secs(600);
 
-/// A request that may pass, with what was found out about it.
-pub struct Accepted<'a> {
-    pub route: &'a Arc<Route>,
-    pub principal: Option<&'a Arc<Principal>>,
-    /// As it was written, without a ticket.
-    pub target: PathAndQuery,
-    /// What the client asked for; empty when it named none.
-    pub host: &'a str,
-    pub client: &'a Client,
-}
-
-impl Accepted<'_> {
+impl Passed {
     /// On whose account what it takes is counted. Who is nobody's is told by its address:
     /// else anybody could take a public route's upstream from all.
     fn holder(&self) -> Holder {
-        match self.principal {
+        match &self.principal {
             Some(principal) => Holder::Account(principal.account_id()),
             None => Holder::Address(Source::of(self.client.address)),
         }
@@ -84,11 +70,11 @@ impl Accepted<'_> {
 
     /// Tells when the principal may no longer do what it was let do.
     fn watch(&self, gateway: &Gateway, record: &RequestRecord) -> Option<PrincipalWatch> {
-        let principal = self.principal?;
+        let principal = self.principal.as_ref()?;
         let session = record.session.as_ref();
         let renewable =
             session.and_then(|session| gateway.core.renewable(principal, session.renewal.expose()));
-        Some(PrincipalWatch::new(&gateway.core, principal, self.route, renewable))
+        Some(PrincipalWatch::new(&gateway.core, principal, &self.route, renewable))
     }
 
     /// What may end a tunnel that is opened for it.
@@ -112,7 +98,7 @@ impl Accepted<'_> {
             (Agents::NotAccepted, Carries::Frames) => idle.unwrap_or(Upkeep::None),
         };
         held.extend(record.place.take());
-        let agent = self.principal.filter(|_| self.route.agents.are_accepted());
+        let agent = self.principal.as_ref().filter(|_| self.route.agents.are_accepted());
         let agent = agent.and_then(|principal| {
             let seen = (self.client.address, record.now());
             gateway.connected_agents.list(principal, gateway.ids.number(), seen)
@@ -138,24 +124,24 @@ pub async fn forward(
     connection: &Arc<Connection>,
     record: &mut RequestRecord,
     (mut parts, body): (Parts, ClientBody),
-    accepted: Accepted<'_>,
+    passed: Passed,
 ) -> Result<Response<ResponseBody>, Rejection> {
-    let destination = &accepted.route.destination;
+    let destination = &passed.route.destination;
     record.access.upstream = Some(Arc::clone(destination.name()));
-    let switching = Switching::asked(&parts, connection.protocol, accepted.route)?;
+    let switching = Switching::asked(&parts, connection.protocol, &passed.route)?;
     // hyper hands the bytes over once the answer is 101; taken before the request is.
     let client_upgrade =
         switching.is_some().then(|| parts.extensions.remove::<hyper::upgrade::OnUpgrade>());
     let field_names = destination.field_names(&parts.headers, connection.protocol);
-    prepare((gateway, site), connection, record, &mut parts, (&accepted, field_names))?;
-    let principal = accepted.principal.map(AsRef::as_ref);
+    prepare((gateway, site), connection, record, &mut parts, (&passed, field_names))?;
+    let principal = passed.principal.as_deref();
     let mut held = Vec::new();
     if let Some(switching) = &switching {
         // Before the upstream is asked: what may not stay open is not opened.
-        held = gateway.bounds.tunnel(principal, accepted.route)?;
+        held = gateway.bounds.tunnel(principal, &passed.route)?;
         switching.add_to(&mut parts.headers);
     }
-    let mut window = accepted.route.timeout;
+    let mut window = passed.route.timeout;
     let pace = if is_grpc(&parts.headers) && connection.protocol == Protocol::Http2 {
         // The first message, of either side, may take as long as the client waits for it, if
         // somebody answers for that.
@@ -170,10 +156,10 @@ pub async fn forward(
     let trailers = TrailerFilter {
         rules: Arc::clone(&site.field_rules),
         names: field_names,
-        route: Arc::clone(&accepted.route.id),
+        route: Arc::clone(&passed.route.id),
         report: Arc::clone(&gateway.removals),
     };
-    let body = RequestBody::new(body, accepted.route.body_bytes, pace, Some(trailers))
+    let body = RequestBody::new(body, passed.route.body_bytes, pace, Some(trailers))
         .map_err(|error| Rejection::from(reason_of(error)))?;
     let progress = body.progress();
     record.body = Some(Arc::clone(&progress));
@@ -183,11 +169,11 @@ pub async fn forward(
         Destination::Echo { .. } => {
             let (Some(Switching::WebSocket(handshake)), Some(client)) = (switching, client_upgrade)
             else {
-                return echo::answer(parts, body, accepted.target.as_str()).await;
+                return echo::answer(parts, body, passed.target.as_str()).await;
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
-            let terms = accepted.terms((gateway, site), record, Carries::Frames, held);
+            let terms = passed.terms((gateway, site), record, Carries::Frames, held);
             return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
     };
@@ -195,12 +181,12 @@ pub async fn forward(
     let (interim, listening) = listen_for_interim(connection, &parts).unzip();
     let asked = Instant::now();
     // A call may stream for hours before its answer begins.
-    let mut watch = if is_grpc(&parts.headers) { accepted.watch(gateway, record) } else { None };
+    let mut watch = if is_grpc(&parts.headers) { passed.watch(gateway, record) } else { None };
     let content = (!body.is_end_stream()).then(|| Box::pin(body.map_err(Into::into)) as Content);
-    let head = accepted.head(parts, interim)?;
+    let head = passed.head(parts, interim)?;
     let deadline = Deadline { window, progress: &progress, watch: watch.as_mut() };
     let outcome = {
-        let exchange = std::pin::pin!(upstream.send(accepted.holder(), head, content));
+        let exchange = std::pin::pin!(upstream.send(passed.holder(), head, content));
         head_of(connection, exchange, deadline).await
     };
     record.note_upstream(asked);
@@ -215,7 +201,7 @@ pub async fn forward(
     progress.note_answer();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         if watch.is_none() && is_stream(response.headers()) {
-            watch = accepted.watch(gateway, record);
+            watch = passed.watch(gateway, record);
         }
         if is_event_stream(response.headers()) && !response.body().is_end_stream() {
             // Only now it is known; refused, the upstream is hung up on.
@@ -231,7 +217,7 @@ pub async fn forward(
     let (mut response, far, share) = switch(record, response, holding);
     switching.add_to(response.headers_mut());
     held.push(share);
-    let terms = accepted.terms((gateway, site), record, switching.carries(), held);
+    let terms = passed.terms((gateway, site), record, switching.carries(), held);
     Ok(tunnel::open(gateway, connection, client, (response, far), terms))
 }
 
@@ -245,22 +231,22 @@ pub async fn open_far(
     connection: &Connection,
     record: &mut RequestRecord,
     (mut parts, agreement): (Parts, Agreement),
-    accepted: &Accepted<'_>,
+    passed: &Passed,
 ) -> Result<(Far, Option<Place>), Rejection> {
-    let destination = &accepted.route.destination;
+    let destination = &passed.route.destination;
     record.access.upstream = Some(Arc::clone(destination.name()));
     let field_names = destination.field_names(&parts.headers, connection.protocol);
-    prepare((gateway, site), connection, record, &mut parts, (accepted, field_names))?;
+    prepare((gateway, site), connection, record, &mut parts, (passed, field_names))?;
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
         Destination::Http(upstream) => upstream,
         Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), None)),
     };
     let progress = RequestBody::none().progress();
-    let head = accepted.head(parts, None)?;
-    let deadline = Deadline { window: accepted.route.timeout, progress: &progress, watch: None };
+    let head = passed.head(parts, None)?;
+    let deadline = Deadline { window: passed.route.timeout, progress: &progress, watch: None };
     let asked = Instant::now();
-    let exchange = std::pin::pin!(upstream.send(accepted.holder(), head, None));
+    let exchange = std::pin::pin!(upstream.send(passed.holder(), head, None));
     let outcome = head_of(connection, exchange, deadline).await;
     record.note_upstream(asked);
     let (response, holding) = outcome?;
@@ -296,35 +282,35 @@ fn prepare(
     connection: &Connection,
     record: &mut RequestRecord,
     parts: &mut Parts,
-    (accepted, names): (&Accepted<'_>, FieldNames),
+    (passed, names): (&Passed, FieldNames),
 ) -> Result<(), Rejection> {
-    let asked_host = Some(accepted.host).filter(|host| !host.is_empty());
+    let asked_host = Some(&*passed.host).filter(|host| !host.is_empty());
     let facts = Facts {
-        client: accepted.client.address,
+        client: passed.client.address,
         peer: connection.peer_ip(),
-        scheme: accepted.client.scheme,
-        host: accepted.client.host.as_deref().or(asked_host),
-        port: accepted.client.port,
+        scheme: passed.client.scheme,
+        host: passed.client.host.as_deref().or(asked_host),
+        port: passed.client.port,
         request_id: &record.access.request_id,
         trace: &|| gateway.ids.traceparent(),
     };
     let passing = Passing {
         rules: &site.field_rules,
         names,
-        credential: accepted.route.credential,
+        credential: passed.route.credential,
         fields: record.fields,
     };
     let removed = headers::prepare_request(&mut parts.headers, passing, &facts);
-    gateway.removals.report(&accepted.route.id, &removed);
+    gateway.removals.report(&passed.route.id, &removed);
     record.access.trace = headers::trace_id(&parts.headers);
     // From `:authority` or the absolute form when there was no field. Where no host was
     // named the upstream is asked by its own: HTTP/1.1 wants one.
-    let destination = &accepted.route.destination;
+    let destination = &passed.route.destination;
     if let Ok(host) = HeaderValue::from_str(asked_host.unwrap_or(destination.authority())) {
         parts.headers.insert(header::HOST, host);
     }
     if let (Access::Authenticated { .. }, Some(principal)) =
-        (&accepted.route.access, accepted.principal)
+        (&passed.route.access, &passed.principal)
     {
         identity::inject(&mut parts.headers, &site.identity, principal)?;
     }

@@ -1,5 +1,7 @@
 //! The gateway's own endpoints: whose contract, who asks, decode, perform, encode.
 
+mod audit;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +11,7 @@ use http::{HeaderMap, Method, Response, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 
-use crate::admin::change::Change;
-use crate::auth::account::canonical_name;
 use crate::auth::error::{Error, StoreError};
-use crate::auth::federation::{Joined, Joining};
 use crate::auth::logout::Unread;
 use crate::auth::principal::{Principal, Scheme};
 use crate::auth::register::Registering;
@@ -31,14 +30,14 @@ use crate::dialect::{
     Endpoint, Input, Operation, Presentation, Resolution,
 };
 use crate::telemetry::access_log::Decision;
-use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
+use crate::telemetry::audit::{AuditRecord, Event, Outcome};
 
+use super::authenticate::request::{prove, read_credential};
 use super::authenticate::{self, BrowserTokens, Presented};
-use super::authorize;
 use super::body::{self, BodyError, ClientBody, RequestBody, ResponseBody};
-use super::cookie;
+use super::client::Origin;
 use super::cors::Applied;
-use super::cross_site;
+use super::decide::Own;
 use super::gateway::Gateway;
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
@@ -47,7 +46,8 @@ use super::respond::own_answer;
 use super::respond::page::Visit;
 use super::site::Site;
 use super::throttle::Caller;
-use super::{Origin, presented, prove};
+use super::{authorize, cookie, cross_site};
+use audit::{Entry, outcome_of};
 
 /// No body of the auth API needs more.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
@@ -87,7 +87,7 @@ pub struct Call<'a> {
     pub parts: &'a Parts,
     pub origin: Origin<'a>,
     /// What stands for the segments in braces of the path.
-    pub parameters: Vec<String>,
+    pub parameters: &'a [String],
 }
 
 /// Serves one of our endpoints.
@@ -98,19 +98,18 @@ pub async fn serve(
     gateway: &Arc<Gateway>,
     site: &Site,
     record: &mut RequestRecord,
-    candidates: &[Candidate],
-    call: Call<'_>,
-    body: ClientBody,
+    own: Own,
+    (parts, body): (Parts, ClientBody),
 ) -> Result<Response<ResponseBody>, Rejection> {
+    let (candidates, call) = (&own.candidates[..], Call::of(&own, &parts));
     record.access.decision = Decision::Own;
     record.cors = Applied::of_endpoint(site, candidates);
-    if let Some(first) = candidates.first()
-        && candidates.iter().all(|candidate| takes_secret(&candidate.endpoint))
-    {
+    let all = |is: fn(&Endpoint) -> bool| candidates.iter().all(|one| is(&one.endpoint));
+    if let Some(first) = candidates.first().filter(|_| all(takes_secret)) {
         call.check_page(site, &record.visit, first.dialect.as_ref())?;
     }
     let is_form = matches!(candidates, [only] if is_console_form(&only.endpoint));
-    if !is_form && candidates.iter().all(|candidate| candidate.endpoint.attempt != Attempt::None) {
+    if !is_form && all(|endpoint| endpoint.attempt != Attempt::None) {
         // Before the body is read: a locked-out address is told at once.
         gateway.throttle.check(call.caller.source)?;
     }
@@ -165,7 +164,7 @@ pub async fn serve(
         content_type: content_type(call.parts),
         body: &body,
         query: call.parts.uri.query(),
-        parameters: &call.parameters,
+        parameters: call.parameters,
         refresh_cookie: refresh_cookie(endpoint, dialect.as_ref(), &call, &body)?,
         flow_cookie,
     };
@@ -283,7 +282,7 @@ fn note_link(record: &mut RequestRecord, command: &Command) {
 }
 
 fn note_typed(record: &mut RequestRecord, candidate: &Candidate, call: &Call<'_>, body: &[u8]) {
-    let input = Input { body, parameters: &call.parameters, ..Input::default() };
+    let input = Input { body, parameters: call.parameters, ..Input::default() };
     let typed = candidate.dialect.typed(candidate.endpoint.operation, &input);
     record.typed = typed.map(Box::new);
 }
@@ -298,7 +297,7 @@ async fn show(
 ) -> Result<Response<ResponseBody>, Rejection> {
     let console = site.console.as_ref().ok_or(Reason::RouteUnknown)?;
     let Operation::ConsolePage(row) = operation else {
-        return Ok(own_answer(console.asset(&call.parameters).ok_or(Reason::RouteUnknown)?));
+        return Ok(own_answer(console.asset(call.parameters).ok_or(Reason::RouteUnknown)?));
     };
     let headers = &call.parts.headers;
     let principal = match principal {
@@ -315,7 +314,7 @@ async fn show(
         observed: gateway,
         principal: principal.as_deref(),
         query: call.parts.uri.query(),
-        parameters: &call.parameters,
+        parameters: call.parameters,
         keeps_cookies: record.visit.keeps_cookies(record.scheme),
         basic: record.visit.basic,
         from_here: cross_site::is_from_here(headers, call.origin),
@@ -364,7 +363,7 @@ async fn admit(
         }
     }
     let presented =
-        presented(&gateway.core, site, record, &call.parts.headers, Schemes::ALL, None)?;
+        read_credential(&gateway.core, site, record, &call.parts.headers, Schemes::ALL, None)?;
     if presented.is_ambient() {
         call.check_page(site, &record.visit, candidate.dialect.as_ref())?;
     }
@@ -408,7 +407,7 @@ async fn end_unread(
         Operation::Logout => Some((Event::Logout, Unread::Token)),
         Operation::EndSession => Some((Event::Logout, Unread::Session)),
         operation @ Operation::DeleteKey => {
-            let parameters = &call.parameters;
+            let parameters = call.parameters;
             let input = Input {
                 content_type: None,
                 body: b"",
@@ -454,7 +453,12 @@ fn takes_secret(endpoint: &Endpoint) -> bool {
     endpoint.admission == Admission::Public || endpoint.attempt != Attempt::None
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    fn of(own: &'a Own, parts: &'a Parts) -> Self {
+        let (caller, parameters) = (&own.caller, &own.parameters);
+        Self { caller, parts, origin: own.client.origin(&own.host), parameters }
+    }
+
     /// The console's forms come from pages of its own origin, whichever others may act
     /// elsewhere, and from somebody at a window: no script sends them, and reads what comes.
     fn check_page(
@@ -585,182 +589,6 @@ async fn carry_out(
             Err(lost) => Err(Reason::Internal.because(lost)),
         }
     }
-}
-
-/// A line of the audit log, before its outcome is known.
-struct Entry {
-    /// As far as it is known before.
-    change: Change,
-    actor: Actor,
-}
-
-impl Entry {
-    /// None for what changes nothing; several for what changes several things.
-    async fn of(
-        gateway: &Gateway,
-        command: &Command,
-        caller: &Caller,
-        principal: Option<&Arc<Principal>>,
-    ) -> Vec<Self> {
-        let (changes, credential, acting) = match command {
-            Command::Administer(request) | Command::OwnServer(request) => {
-                let acting = principal.map(|principal| Arc::clone(&principal.account));
-                (Change::of(&gateway.core, request).await, None, acting)
-            }
-            command => match change_of(gateway, command, principal) {
-                Some((change, credential)) => (vec![change], credential, None),
-                None => return Vec::new(),
-            },
-        };
-        let actor = Actor::Client {
-            address: caller.client,
-            request_id: Arc::clone(&caller.request_id),
-            credential: credential.or(principal.map(|principal| principal.scheme().as_str())),
-            session: principal.and_then(|principal| principal.session()).map(|session| session.0),
-            acting,
-        };
-        let entry = |change| Self { change, actor: actor.clone() };
-        changes.into_iter().map(entry).collect()
-    }
-
-    /// A line of its own: who can sign in to an account is another matter than who has.
-    fn write_joined(&self, gateway: &Gateway, joined: &Joined) {
-        let event = match joined.joining {
-            Joining::Made => Event::Register,
-            Joining::Linked => Event::GithubLink,
-            Joining::TakenOver => Event::GithubTakeover,
-        };
-        gateway.sink.audit(AuditRecord {
-            at: gateway.core.clock().now(),
-            event,
-            outcome: Outcome::Success,
-            reason: "ok",
-            account: gateway.core.standing().account(joined.account),
-            actor: self.actor.clone(),
-            detail: Some(format!("github {}", joined.subject)),
-        });
-    }
-
-    fn write(self, gateway: &Gateway, done: &Result<dialect::Outcome, Error>, tried: Tried) {
-        let (outcome, reason, changes) = match done {
-            Ok(done) => (Outcome::Success, "ok", came_to(gateway, self.change, done)),
-            // Nothing was tried; a flood of these belongs in the access log.
-            Err(Error::HasherBusy) => return,
-            Err(error) => {
-                let rejection = Rejection::from_core(error.clone(), tried);
-                (outcome_of(error), rejection.reason.code(), vec![self.change])
-            }
-        };
-        for Change { event, account, detail } in changes {
-            let (at, actor) = (gateway.core.clock().now(), self.actor.clone());
-            gateway.sink.audit(AuditRecord { at, event, outcome, reason, account, actor, detail });
-        }
-    }
-}
-
-/// A store that is away refuses nobody.
-fn outcome_of(error: &Error) -> Outcome {
-    match error {
-        Error::Store(_) => Outcome::Failed,
-        _ => Outcome::Refused,
-    }
-}
-
-/// What a command is going to change, and by which secret in its body.
-fn change_of(
-    gateway: &Gateway,
-    command: &Command,
-    principal: Option<&Arc<Principal>>,
-) -> Option<(Change, Option<&'static str>)> {
-    let core = &gateway.core;
-    let own = || principal.map(|principal| Arc::clone(&principal.account));
-    let (event, account, credential) = match command {
-        Command::Login { name, .. } => {
-            let account = core.standing().account_by_name(&canonical_name(name));
-            (Event::Login, account, Some("password"))
-        }
-        Command::Register(_) => (Event::Register, None, Some("password")),
-        Command::Github { .. } | Command::FinishGithub { .. } => {
-            (Event::Login, None, Some("github"))
-        }
-        Command::Refresh { token } => {
-            (Event::Refresh, core.owner_of(token.expose()), Some("refresh-token"))
-        }
-        Command::Reissue => (Event::Refresh, own(), None),
-        Command::SwitchWorkspace { .. } => (Event::WorkspaceSwitch, own(), None),
-        Command::Logout | Command::LogoutOfBrowser | Command::EndSession => {
-            (Event::Logout, own(), None)
-        }
-        Command::EndOwnSession { .. } | Command::EndOtherSessions => {
-            (Event::SessionEnd, own(), None)
-        }
-        Command::ChangePassword { .. } => (Event::PasswordChange, own(), None),
-        Command::IssueTicket => (Event::WsToken, own(), None),
-        Command::CreateKey(_) => (Event::KeyCreate, own(), None),
-        Command::RotateKey { .. } => (Event::KeyRotate, own(), None),
-        Command::DeleteKey { .. } => (Event::KeyRevoke, own(), None),
-        Command::FollowLink { link, .. } => {
-            let account = core.read_link(link.expose()).ok().map(|(account, _)| account);
-            (Event::LinkFollow, account, Some("link"))
-        }
-        Command::BeginGithub { .. }
-        | Command::Me
-        | Command::Providers
-        | Command::ListKeys
-        | Command::ListServers
-        | Command::ShowLink { .. }
-        | Command::SendPasswordLink { .. }
-        | Command::SendAddressLink
-        | Command::Administer(_)
-        | Command::OwnServer(_)
-        | Command::Health => return None,
-    };
-    let detail = detail_of(command);
-    Some((Change { event, account, detail }, credential))
-}
-
-/// Of what else than an account a command tells.
-fn detail_of(command: &Command) -> Option<String> {
-    match command {
-        Command::DeleteKey { key: Some(key) } | Command::RotateKey { key: Some(key), .. } => {
-            Some(format!("key {}", key.0))
-        }
-        Command::EndOwnSession { session } => Some(format!("session {}", session.0)),
-        Command::EndOtherSessions => Some("all others".to_owned()),
-        Command::SwitchWorkspace { workspace: Some(workspace) } => {
-            Some(format!("workspace {}", workspace.0))
-        }
-        _ => None,
-    }
-}
-
-/// What a change came to, now that what was made has an id.
-fn came_to(gateway: &Gateway, change: Change, done: &dialect::Outcome) -> Vec<Change> {
-    use dialect::Outcome as Done;
-    vec![match done {
-        Done::Registered(account, pair)
-        | Done::SignedIn(account, pair)
-        | Done::BackFromGithub(account, pair, ..) => {
-            let signed_in = Change { account: Some(Arc::clone(account)), ..change };
-            let superseded = pair.superseded.iter().map(|session| {
-                gateway.counters.sessions_superseded.increment();
-                Change {
-                    event: Event::SessionSuperseded,
-                    account: Some(Arc::clone(account)),
-                    detail: Some(format!("session {}", session.0)),
-                }
-            });
-            return std::iter::once(signed_in).chain(superseded).collect();
-        }
-        Done::LinkFollowed(account, kind, _) => Change {
-            account: Some(Arc::clone(account)),
-            detail: Some(kind.as_str().to_owned()),
-            ..change
-        },
-        Done::KeyCreated(key, _) => Change { detail: Some(format!("key {}", key.id.0)), ..change },
-        Done::Administered(reply) => return change.done(&gateway.core, reply),
-        _ => change,
-    }]
 }
 
 async fn collect(

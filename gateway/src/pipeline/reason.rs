@@ -1,7 +1,10 @@
 //! Why a request did not get through: one reason, one stable code, one fate.
 
+mod count;
 pub mod examples;
 pub mod explanations;
+
+pub use count::count;
 
 use std::time::Duration;
 

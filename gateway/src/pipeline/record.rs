@@ -12,18 +12,21 @@ use crate::auth::renew::Renewed;
 use crate::auth::secret::Secret;
 use crate::auth::time::Timestamp;
 use crate::dialect::{Dialect, Typed};
+use crate::slots::Place;
 use crate::telemetry::access_log::{AccessRecord, Agent, Decision};
+use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
+use crate::telemetry::counters::Counters;
 use crate::telemetry::log::Style;
 use crate::telemetry::sink::Sink;
 
 use super::authenticate::Fields;
-use super::body::BodyProgress;
+use super::body::{BodyError, BodyProgress};
 use super::connection::{Connection, InFlight, Left, Protocol};
 use super::cors::Applied;
 use super::forward::headers;
+use super::reason::{Reason, Rejection, count};
 use super::respond::page::Visit;
 use super::route::Route;
-use crate::slots::Place;
 
 /// A session that the gateway renews.
 #[derive(Debug)]
@@ -157,6 +160,42 @@ impl RequestRecord {
     pub fn allow(&mut self, decision: Decision, principal: Option<Arc<Principal>>) {
         self.access.decision = decision;
         self.access.principal = principal;
+    }
+
+    /// Notes why the request is refused, and counts it. Somebody known who has come to a
+    /// bound of the account has an audit line.
+    pub fn refuse(&mut self, rejection: &Rejection, counters: &Counters) {
+        self.access.decision = Decision::Refused;
+        self.access.reason = rejection.reason.code();
+        self.access.detail.clone_from(&rejection.detail);
+        count(counters, &rejection.reason);
+        self.audit_bound(rejection);
+        if let Some(BodyError::Stalled) = self.body.as_ref().and_then(|body| body.failure()) {
+            self.access.detail.get_or_insert_with(|| "the client stopped sending".to_owned());
+        }
+    }
+
+    fn audit_bound(&self, rejection: &Rejection) {
+        let bounded = matches!(
+            rejection.reason,
+            Reason::StreamsOverLimit | Reason::AgentsOverBound(_) | Reason::UpstreamShareTaken
+        );
+        let Some(principal) = self.access.principal.as_deref().filter(|_| bounded) else { return };
+        self.sink.audit(AuditRecord {
+            at: self.now(),
+            event: Event::AccountBound,
+            outcome: Outcome::Refused,
+            reason: rejection.reason.code(),
+            account: Some(Arc::clone(&principal.account)),
+            actor: Actor::Client {
+                address: self.access.client,
+                request_id: Arc::clone(&self.access.request_id),
+                credential: Some(principal.scheme().as_str()),
+                session: principal.session().map(|session| session.0),
+                acting: None,
+            },
+            detail: self.access.route.as_ref().map(|route| format!("route {route}")),
+        });
     }
 
     /// The upstream has begun its answer, or failed to.

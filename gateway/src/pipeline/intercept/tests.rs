@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use http::Request;
 use uuid::Uuid;
 
+use super::audit::detail_of;
 use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::{Refusal, StoreError};
@@ -73,7 +74,7 @@ fn a_refresh_token_in_a_cookie_counts_where_cookies_are_given_and_no_body_brings
         let source = Source::of(client);
         let caller = Caller { client, source, request_id, page: Page::Meant };
         let origin = Origin { host: "gate.example", scheme: "https" };
-        let call = Call { caller: &caller, parts: &parts, origin, parameters: Vec::new() };
+        let call = Call { caller: &caller, parts: &parts, origin, parameters: &[] };
         let endpoint = endpoint(Admission::Public, attempt);
         let found = refresh_cookie(&endpoint, &dialect, &call, body);
         found.map(|token| token.map(str::to_owned)).map_err(|rejection| rejection.reason.code())
