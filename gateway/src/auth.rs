@@ -33,6 +33,7 @@ pub mod register;
 pub mod renew;
 pub mod secret;
 pub mod server;
+pub mod session;
 pub mod session_client;
 pub mod standing;
 pub mod text;

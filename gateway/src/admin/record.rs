@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountState};
 use crate::auth::api_key::ApiKey;
+use crate::auth::session::Session as SignIn;
 use crate::auth::time::Timestamp;
-use crate::auth::token::Session as SignIn;
 use crate::auth::{register, server, workspace};
 use crate::telemetry::log::rfc3339;
 

@@ -1,13 +1,16 @@
 //! Accounts: a person or a program that signs in with a password.
 
+pub mod change;
+
 use uuid::Uuid;
 
 use super::former::FormerPassword;
 use super::known::KnownAddresses;
-use super::ports::{AccountChange, PasswordChange};
+use super::ports::Creation;
+use super::session::EndedSessions;
 use super::text::is_hidden;
 use super::time::Timestamp;
-use super::token::{EndedSessions, SessionId};
+use super::token::SessionId;
 
 /// One UUIDv7 inside; each dialect has its own text form of it (C8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,14 +113,6 @@ impl Account {
         self.end_sessions(last, later);
     }
 
-    /// Ends its oldest sign-ins, which are given in order of age.
-    pub fn end_oldest(&mut self, oldest: &[SessionId]) {
-        if let Some(last) = oldest.last() {
-            let goes_on = self.ended.and_then(|ended| ended.but);
-            self.end_sessions(*last, goes_on.filter(|session| !oldest.contains(session)));
-        }
-    }
-
     /// Remembers what is known to have ended: a gateway of a version that does not know of
     /// it tells of the account without.
     pub fn keep_ended(&mut self, known: &Account) {
@@ -144,37 +139,6 @@ impl Account {
         if let Some(verified) = verified {
             self.email_verified = verified && self.email.is_some();
         }
-    }
-
-    /// What an administrator's change makes of it. The version grows with the state, and
-    /// when nobody vouches for the address any more: what verified it once does not do so
-    /// again.
-    #[must_use]
-    pub fn changed(&self, change: &AccountChange) -> Self {
-        let mut changed = self.clone();
-        changed.roles = change.roles.clone().unwrap_or(changed.roles);
-        changed.state = change.state.unwrap_or(changed.state);
-        changed.verify_email(change.email_verified);
-        let doubted = self.email_verified && !changed.email_verified;
-        if changed.state != self.state || doubted {
-            changed.version += 1;
-        }
-        changed
-    }
-
-    /// What another password makes of it. What the account opened before ends with it; its
-    /// keys only if its address is verified by this: who set it up need not be who the
-    /// address belongs to.
-    #[must_use]
-    pub fn with_password(&self, change: &PasswordChange) -> (Self, EndOfKeys) {
-        let mut changed = self.clone();
-        changed.password = Some(change.replacement.clone());
-        changed.former.clone_from(&change.former);
-        changed.registered_from = None;
-        changed.verify_email(change.verify_email.then_some(true));
-        changed.version += 1;
-        let verified_by_this = change.verify_email && !self.email_verified;
-        (changed, if verified_by_this { EndOfKeys::All } else { EndOfKeys::None })
     }
 
     /// The address, if somebody vouches for it.
@@ -206,6 +170,19 @@ impl Account {
         let mut names = vec![self.username.canonical()];
         names.extend(email.filter(|email| *email != names[0]));
         names
+    }
+
+    /// Why it cannot be created when somebody has this one of its [`Self::names`].
+    #[must_use]
+    pub fn taken_by(&self, name: &str) -> Creation {
+        let is_email = self.email.as_deref().is_some_and(|email| canonical_name(email) == name);
+        if self.github.is_some_and(|number| github_name(number) == name) {
+            Creation::GithubTaken
+        } else if is_email {
+            Creation::EmailTaken
+        } else {
+            Creation::NameTaken
+        }
     }
 
     /// Every name of the account in a store's index of names.
@@ -268,13 +245,6 @@ impl PersonName {
 #[must_use]
 pub fn is_valid_person_name(text: &str) -> bool {
     text.len() <= 200 && !text.chars().any(is_hidden) && !text.trim().is_empty()
-}
-
-/// Which keys of an account end with a change of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndOfKeys {
-    None,
-    All,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

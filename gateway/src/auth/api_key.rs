@@ -4,6 +4,7 @@
 //! checksum, so that a typing error is refused without a look-up. Only the
 //! SHA-256 of the text is kept; a fast digest suffices for 256 random bits.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::Core;
 use super::account::{Account, AccountId, is_valid_role};
 use super::error::{Entity, Error, Name, Refusal, StoreError};
-use super::ports::{Entropy, KeyCreation, KeyRotated, TokenSigner};
+use super::ports::{AccountLimits, Entropy, KeyCreation, KeyRotated, TokenSigner};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::server::{ServerId, is_valid_label};
@@ -99,6 +100,54 @@ impl ApiKey {
     #[must_use]
     pub fn has_ended(&self, now: Timestamp) -> bool {
         self.ends().is_some_and(|ends| ends <= now)
+    }
+
+    /// Whether it is this owner's, where one is named.
+    #[must_use]
+    pub fn is_of(&self, owner: Option<AccountId>) -> bool {
+        owner.is_none_or(|owner| owner == self.owner)
+    }
+
+    /// What a rotation makes of it; `None` when there is nothing to rotate: it is not the
+    /// owner's who asks, or has ended.
+    #[must_use]
+    pub fn rotate(self, rotation: &KeyRotation) -> Option<Succession> {
+        if !self.is_of(rotation.owner) || self.has_ended(rotation.successor.created) {
+            return None;
+        }
+        let new = rotation.successor.clone().of(&self);
+        if rotation.is_without_overlap() {
+            return Some(Succession::InPlace { old: self, new });
+        }
+        // No rotation gives it more time than it has.
+        let ends = self.ends().map_or(rotation.until, |ends| ends.min(rotation.until));
+        self.superseded.set(Some(ends));
+        Some(Succession::Beside { old: self, new })
+    }
+}
+
+/// A key and the one that follows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Succession {
+    /// The old one goes at once, and out of every list.
+    InPlace { old: ApiKey, new: ApiKey },
+    /// The old one goes on for a while: its owner must have room for both.
+    Beside { old: ApiKey, new: ApiKey },
+}
+
+impl AccountLimits {
+    /// Which of an account's keys go for one more, where it has `held`, which are as many as
+    /// it may have: those that have ended. `None` when that leaves no room, and none goes.
+    #[must_use]
+    pub fn make_room_for_key<K: Borrow<ApiKey>>(
+        self,
+        held: usize,
+        keys: Vec<K>,
+        now: Timestamp,
+    ) -> Option<Vec<K>> {
+        let mut ended = keys;
+        ended.retain(|key| key.borrow().has_ended(now));
+        self.has_room_for_key(held.saturating_sub(ended.len())).then_some(ended)
     }
 }
 

@@ -23,6 +23,13 @@ pub struct FormerPassword {
     pub ends: Timestamp,
 }
 
+impl FormerPassword {
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.ends <= now
+    }
+}
+
 impl std::fmt::Debug for FormerPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("FormerPassword(…)")
@@ -52,7 +59,7 @@ impl Core {
 
     pub(super) fn is_former(&self, account: &Account, password: &str) -> bool {
         let now = self.clock.now();
-        let Some(former) = account.former.as_ref().filter(|former| former.ends > now) else {
+        let Some(former) = account.former.as_ref().filter(|former| !former.is_over(now)) else {
             return false;
         };
         let version = account.version.to_be_bytes();

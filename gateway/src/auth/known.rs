@@ -46,6 +46,13 @@ impl Account {
             .any(|(known, at)| known == source && now.since(at) < NOTED_ANEW.millis())
     }
 
+    /// With a success from there, of what was proven at `version`; `None` when it has changed
+    /// since.
+    #[must_use]
+    pub fn proven_from(&self, version: u64, source: Source, now: Timestamp) -> Option<Self> {
+        (self.version == version).then(|| self.known_from(source, now))
+    }
+
     /// With a success from there.
     #[must_use]
     pub fn known_from(&self, source: Source, now: Timestamp) -> Self {

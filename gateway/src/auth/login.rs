@@ -13,9 +13,10 @@ use super::ports::{Entropy, Priority, Recall, SessionOpening, Source};
 use super::principal::{Principal, Proof};
 use super::renew::SessionLife;
 use super::secret::Secret;
+use super::session::Session;
 use super::session_client::SessionClient;
 use super::time::Seconds;
-use super::token::{Claims, Minted, Session, SessionId, TokenId, TokenKind};
+use super::token::{Claims, Minted, SessionId, TokenId, TokenKind};
 use super::workspace::WorkspaceId;
 
 /// An access token and the refresh token that renews it.

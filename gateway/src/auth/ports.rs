@@ -22,9 +22,10 @@ use super::link::{Link, LinkKind};
 use super::register::Registering;
 use super::secret::Secret;
 use super::server::{Server, ServerId};
+use super::session::Session;
 use super::ticket::Ticket;
 use super::time::{Seconds, Timestamp};
-use super::token::{Claims, Minted, Session, SessionId, TokenId};
+use super::token::{Claims, Minted, SessionId, TokenId};
 use super::work::Work;
 use super::workspace::{Workspace, WorkspaceId};
 
@@ -291,6 +292,17 @@ pub enum Administration {
     MayEnd,
 }
 
+impl Administration {
+    /// Whether another enabled administrator must be left for an account to become what it
+    /// is `after`, or to be removed.
+    #[must_use]
+    pub fn needs_another(self, before: &Account, after: Option<&Account>) -> bool {
+        self == Administration::MustRemain
+            && before.administers()
+            && !after.is_some_and(Account::administers)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountChanged {
     /// The account as it was before.
@@ -364,6 +376,20 @@ pub struct AccountLimits {
     /// Of any state. With one more those that have ended are removed; if there are none,
     /// it is refused.
     pub keys: usize,
+}
+
+impl AccountLimits {
+    /// Whether an account with so many sessions may open one more and none ends for it.
+    #[must_use]
+    pub fn has_room_for_session(self, sessions: usize) -> bool {
+        sessions < self.sessions
+    }
+
+    /// Whether an account with so many keys may get one more.
+    #[must_use]
+    pub fn has_room_for_key(self, keys: usize) -> bool {
+        keys < self.keys
+    }
 }
 
 impl Default for AccountLimits {

@@ -14,8 +14,9 @@ use super::login::{AccessToken, Issuance};
 use super::ports::{Rotation, RotationMode};
 use super::principal::Principal;
 use super::secret::Secret;
+use super::session::Session;
 use super::time::{Seconds, Timestamp};
-use super::token::{Claims, Session, TokenId, TokenKind};
+use super::token::{Claims, TokenId, TokenKind};
 use super::workspace::WorkspaceId;
 
 /// How long a renewal is shared by requests that bring the tokens from before it: those that

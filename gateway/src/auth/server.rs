@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::account::AccountId;
+use super::ports::{NewOwner, ServerChange};
 use super::text::is_hidden;
 use super::time::Timestamp;
 
@@ -16,6 +17,20 @@ pub struct Server {
     /// May bind keys to it, as administrators may.
     pub owner: Option<AccountId>,
     pub created: Timestamp,
+}
+
+impl Server {
+    /// What a change makes of it. Whether its owner exists is the store's to say.
+    #[must_use]
+    pub fn apply(&self, change: &ServerChange) -> Self {
+        let owner = match change.owner {
+            NewOwner::Same => self.owner,
+            NewOwner::Nobody => None,
+            NewOwner::Account(owner) => Some(owner),
+        };
+        let name = change.name.as_ref().unwrap_or(&self.name).clone();
+        Self { name, owner, ..self.clone() }
+    }
 }
 
 /// The name of a server, a workspace or a key: up to 200 bytes of text without
@@ -33,7 +48,7 @@ pub fn is_storable_label(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_storable_label, is_valid_label};
+    use super::*;
 
     #[test]
     fn a_label_has_at_most_200_bytes_and_nothing_hidden_unless_it_was_stored_before() {
@@ -49,6 +64,26 @@ mod tests {
         ] {
             assert_eq!(is_valid_label(text), valid, "{text:?}");
             assert_eq!(is_storable_label(text), storable, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_a_server_leaves_alone_what_it_does_not_name() {
+        let account = |number| AccountId(Uuid::from_u128(number));
+        let server = |name: &str, owner| {
+            let (name, id) = (name.to_owned(), ServerId(Uuid::from_u128(9)));
+            Server { id, name, owner, created: Timestamp(1) }
+        };
+        let before = server("web", Some(account(1)));
+        for (case, name, owner, after) in [
+            ("nothing", None, NewOwner::Same, before.clone()),
+            ("its name", Some("db"), NewOwner::Same, server("db", Some(account(1)))),
+            ("nobody's", None, NewOwner::Nobody, server("web", None)),
+            ("another's", None, NewOwner::Account(account(2)), server("web", Some(account(2)))),
+            ("both", Some("db"), NewOwner::Nobody, server("db", None)),
+        ] {
+            let change = ServerChange { server: before.id, name: name.map(str::to_owned), owner };
+            assert_eq!(before.apply(&change), after, "{case}");
         }
     }
 }

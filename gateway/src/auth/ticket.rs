@@ -22,6 +22,14 @@ pub struct Ticket {
     pub expires: Timestamp,
 }
 
+impl Ticket {
+    /// Itself, if it is still good.
+    #[must_use]
+    pub fn redeem(self, now: Timestamp) -> Option<Self> {
+        (self.expires > now).then_some(self)
+    }
+}
+
 /// Bytes of randomness in a ticket.
 const TICKET_BYTES: usize = 32;
 

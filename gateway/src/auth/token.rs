@@ -3,7 +3,6 @@
 use uuid::Uuid;
 
 use super::account::AccountId;
-use super::session_client::SessionClient;
 use super::time::Timestamp;
 use super::workspace::WorkspaceId;
 
@@ -56,49 +55,6 @@ impl Claims {
     #[must_use]
     pub fn span(&self) -> u64 {
         self.expires_at.saturating_sub(self.issued_at)
-    }
-}
-
-/// A sign-in as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    pub id: SessionId,
-    pub account: AccountId,
-    pub created: Timestamp,
-    /// No token of this family outlives this moment.
-    pub expires: Timestamp,
-    /// The refresh token that may be redeemed now.
-    pub current: Minted,
-    /// The refresh token that `current` replaced, and when.
-    pub replaced: Option<(TokenId, Timestamp)>,
-    /// `None` for a session that an earlier version opened: it did not record this.
-    pub client: Option<SessionClient>,
-    /// The last use that is stored. Set only where sessions are listed or exported: engines
-    /// keep it beside the record, as it changes all the time.
-    pub last_used: Option<Timestamp>,
-}
-
-impl Session {
-    /// The time of its last use, as far as the store knows. Opening and refreshing count.
-    #[must_use]
-    pub fn last_use(&self) -> Timestamp {
-        self.created.max(self.current.issued_at).max(self.last_used.unwrap_or_default())
-    }
-}
-
-/// Sign-ins of an account that ended at once: those with an id up to one of them, but for
-/// one. It says in one place what a record of each would, however many there were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EndedSessions {
-    pub up_to: SessionId,
-    /// The one that went on.
-    pub but: Option<SessionId>,
-}
-
-impl EndedSessions {
-    #[must_use]
-    pub fn contain(&self, session: SessionId) -> bool {
-        session <= self.up_to && self.but != Some(session)
     }
 }
 

@@ -18,8 +18,9 @@ use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::StoreError;
 use crate::auth::server::Server;
+use crate::auth::session::Session;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 /// Records of one look into a store.

@@ -28,11 +28,12 @@ use crate::auth::ports::{
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
+use crate::auth::session::Session;
 use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
-use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::token::{Minted, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 /// An engine under test and the memory it publishes to.

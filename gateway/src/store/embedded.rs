@@ -20,23 +20,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 
-use crate::auth::account::{
-    Account, AccountId, AccountState, EndOfKeys, HashedPassword, canonical_name, github_name,
-};
-use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
+use crate::auth::account::change::{AccountUpdate, Ends};
+use crate::auth::account::{Account, AccountId, HashedPassword, github_name};
+use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Succession};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
     AccountChange, AccountChanged, AccountLimits, Administration, Counted, Creation, Failure,
-    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner,
-    Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange,
-    ServerChanged, SessionOpening, Source, Store, StoreHealth, StoreState,
+    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening,
+    PasswordChange, Replacement, Rotated, Rotation, ServerChange, ServerChanged, SessionOpening,
+    Source, Store, StoreHealth, StoreState,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
+use crate::auth::session::Session;
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 use super::failures::Failures;
@@ -227,12 +227,11 @@ impl Store for EmbeddedStore {
         self.writer
             .submit(move |txn| {
                 let known = read_account(txn, account)?;
-                let Some(known) = known.filter(|known| known.registered_from.is_some()) else {
+                let Some(account) = known.and_then(|known| known.forget_registration()) else {
                     return Ok(Step::unchanged(()));
                 };
-                let answered = Account { registered_from: None, ..known };
-                write_account(txn, &answered)?;
-                Ok(Step::changed((), move |standing| standing.put_account(answered)))
+                write_account(txn, &account)?;
+                Ok(Step::changed((), move |standing| standing.put_account(account)))
             })
             .await
     }
@@ -245,24 +244,16 @@ impl Store for EmbeddedStore {
                 let Some(before) = read_account(txn, change.account)? else {
                     return Ok(Step::unchanged(AccountChanged::NoAccount));
                 };
-                let mut account = before.changed(&change);
-                let changed = AccountChanged::Changed(Box::new(before.clone()));
-                if account == before {
-                    return Ok(Step::unchanged(changed));
-                }
-                if before.administers()
-                    && !account.administers()
-                    && !may_go(txn, &standing, account.id, change.administration)?
+                let Some(update) = before.apply(&change) else {
+                    return Ok(Step::unchanged(AccountChanged::Changed(Box::new(before))));
+                };
+                if change.administration.needs_another(&before, Some(&update.account))
+                    && !has_other_administrator(txn, &standing, before.id)?
                 {
                     return Ok(Step::unchanged(AccountChanged::LastAdministrator));
                 }
-                account.check_storable()?;
-                if account.state != before.state && account.state == AccountState::Disabled {
-                    drop_tickets(txn, account.id)?;
-                    sessions::end_all(txn, &mut account, None)?;
-                }
-                write_account(txn, &account)?;
-                Ok(Step::changed(changed, move |standing| standing.put_account(account)))
+                let publish = update_account(txn, update)?;
+                Ok(Step::changed(AccountChanged::Changed(Box::new(before)), publish))
             })
             .await?;
         self.clear_sessions(id).await;
@@ -282,31 +273,13 @@ impl Store for EmbeddedStore {
                 let Some(account) = read_account(txn, account)? else {
                     return Ok(Step::unchanged(AccountChanged::NoAccount));
                 };
-                if account.administers() && !may_go(txn, &standing, account.id, administration)? {
+                if administration.needs_another(&account, None)
+                    && !has_other_administrator(txn, &standing, account.id)?
+                {
                     return Ok(Step::unchanged(AccountChanged::LastAdministrator));
                 }
-                let id = *account.id.0.as_bytes();
-                sessions::end_all(txn, &mut account.clone(), None)?;
-                drop_tickets(txn, account.id)?;
-                let keys = drop_keys(txn, |key| key.owner == account.id)?;
-                let mut names = txn.open_table(NAMES)?;
-                for name in account.names() {
-                    names.remove(name.as_str())?;
-                }
-                txn.open_table(MEMBERS)?.retain(|(_, member), _| member != id)?;
-                let servers = disown_servers(txn, account.id)?;
-                txn.open_table(ACCOUNTS)?.remove(id)?;
-                txn.open_table(SIGN_INS)?.remove(id)?;
-                let (id, former) = (account.id, AccountChanged::Changed(Box::new(account)));
-                Ok(Step::changed(former, move |standing| {
-                    for key in keys {
-                        standing.remove_key(&key.digest);
-                    }
-                    for server in servers {
-                        standing.put_server(server);
-                    }
-                    standing.remove_account(id);
-                }))
+                let publish = remove_account(txn, &account)?;
+                Ok(Step::changed(AccountChanged::Changed(Box::new(account)), publish))
             })
             .await?;
         self.clear_sessions(account).await;
@@ -318,36 +291,17 @@ impl Store for EmbeddedStore {
         let linked = self
             .writer
             .submit(move |txn| {
-                let name = github_name(link.number);
-                let mut names = txn.open_table(NAMES)?;
-                let account = read_account(txn, link.account)?
-                    .filter(|account| account.version == link.version && account.github.is_none());
-                let Some(mut account) = account else {
+                let account = read_account(txn, link.account)?;
+                let Some(update) = account.and_then(|account| account.link(&link)) else {
                     return Ok(Step::unchanged(Replacement::Stale));
                 };
-                if names.get(name.as_str())?.is_some() {
+                let name = github_name(link.number);
+                if txn.open_table(NAMES)?.get(name.as_str())?.is_some() {
                     return Ok(Step::unchanged(Replacement::Stale));
                 }
-                names.insert(name.as_str(), account.id.0.as_bytes())?;
-                account.github = Some(link.number);
-                account.avatar = link.avatar.or(account.avatar);
-                account.email_verified = true;
-                let mut keys = Vec::new();
-                if link.takeover {
-                    account.password = None;
-                    account.former = None;
-                    account.version += 1;
-                    sessions::end_all(txn, &mut account, None)?;
-                    drop_tickets(txn, account.id)?;
-                    keys = drop_keys(txn, |key| key.owner == account.id)?;
-                }
-                write_account(txn, &account)?;
-                Ok(Step::changed(Replacement::Replaced, move |standing| {
-                    for key in keys {
-                        standing.remove_key(&key.digest);
-                    }
-                    standing.put_account(account);
-                }))
+                let publish = update_account(txn, update)?;
+                txn.open_table(NAMES)?.insert(name.as_str(), link.account.0.as_bytes())?;
+                Ok(Step::changed(Replacement::Replaced, publish))
             })
             .await?;
         self.clear_sessions(id).await;
@@ -389,29 +343,16 @@ impl Store for EmbeddedStore {
         let replaced = self
             .writer
             .submit(move |txn| {
-                let Some(before) = read_account(txn, change.account)? else {
+                let account = read_account(txn, change.account)?;
+                let Some(update) = account.and_then(|account| account.replace_password(&change))
+                else {
                     return Ok(Step::unchanged(Replacement::Stale));
                 };
-                if change.expected_version.is_some_and(|version| version != before.version) {
-                    return Ok(Step::unchanged(Replacement::Stale));
+                let publish = update_account(txn, update)?;
+                if let Some(former) = &change.former {
+                    schema::expire(txn, former.ends, Expiring::Former, id.0.as_bytes())?;
                 }
-                let (mut account, end_of_keys) = before.with_password(&change);
-                sessions::end_all(txn, &mut account, change.keep)?;
-                write_account(txn, &account)?;
-                if let Some(former) = &account.former {
-                    schema::expire(txn, former.ends, Expiring::Former, account.id.0.as_bytes())?;
-                }
-                drop_tickets(txn, account.id)?;
-                let keys = match end_of_keys {
-                    EndOfKeys::All => drop_keys(txn, |key| key.owner == account.id)?,
-                    EndOfKeys::None => Vec::new(),
-                };
-                Ok(Step::changed(Replacement::Replaced, move |standing| {
-                    for key in keys {
-                        standing.remove_key(&key.digest);
-                    }
-                    standing.put_account(account);
-                }))
+                Ok(Step::changed(Replacement::Replaced, publish))
             })
             .await?;
         self.clear_sessions(id).await;
@@ -426,15 +367,17 @@ impl Store for EmbeddedStore {
     ) -> Result<Replacement, StoreError> {
         let expected = expected.clone();
         self.writer
-            .submit(move |txn| match read_account(txn, account)? {
-                Some(mut account) if account.password.as_ref() == Some(&expected) => {
-                    account.password = Some(replacement);
-                    write_account(txn, &account)?;
-                    Ok(Step::changed(Replacement::Replaced, move |standing| {
-                        standing.put_account(account);
-                    }))
-                }
-                _ => Ok(Step::unchanged(Replacement::Stale)),
+            .submit(move |txn| {
+                let account = read_account(txn, account)?;
+                let upgraded =
+                    account.and_then(|account| account.upgrade_hash(&expected, &replacement));
+                let Some(account) = upgraded else {
+                    return Ok(Step::unchanged(Replacement::Stale));
+                };
+                write_account(txn, &account)?;
+                Ok(Step::changed(Replacement::Replaced, move |standing| {
+                    standing.put_account(account);
+                }))
             })
             .await
     }
@@ -444,49 +387,13 @@ impl Store for EmbeddedStore {
         session: Session,
         version: u64,
     ) -> Result<SessionOpening, StoreError> {
-        let most = self.limits.sessions;
-        self.writer.submit(move |txn| sessions::open(txn, &session, version, most)).await
+        let limits = self.limits;
+        self.writer.submit(move |txn| sessions::open(txn, &session, version, limits)).await
     }
 
     async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
         let token_ttl = self.token_ttl;
-        self.writer
-            .submit(move |txn| {
-                let Some(mut session) = read_session(txn, rotation.session)? else {
-                    return Ok(Step::unchanged(Rotated::Unknown));
-                };
-                if session.expires <= rotation.now || sessions::has_ended(txn, &session)? {
-                    return Ok(Step::unchanged(Rotated::Unknown));
-                }
-                let is_current = session.current.refresh == rotation.presented;
-                if let RotationMode::Rotate { grace } = rotation.mode {
-                    if let Some((token, at)) = session.replaced {
-                        let in_grace = rotation.now.since(at) < grace.millis();
-                        if token == rotation.presented && in_grace {
-                            return Ok(Step::unchanged(Rotated::Pair(session.current)));
-                        }
-                    }
-                    if is_current {
-                        session.replaced = Some((session.current.refresh, rotation.now));
-                        session.current = rotation.successor;
-                        session.expires = session.expires.max(rotation.now.plus(token_ttl));
-                        write_session(txn, &session)?;
-                        let pair = Rotated::Pair(session.current);
-                        return Ok(Step::changed(pair, |_| ()));
-                    }
-                } else if is_current {
-                    let mut pair = rotation.successor;
-                    // No token outlives its session: its end could not be recorded.
-                    let left = session.expires.since(rotation.now) / 1000;
-                    pair.access_ttl = pair.access_ttl.min(left);
-                    return Ok(Step::unchanged(Rotated::Pair(pair)));
-                }
-                let ended = end_session_in(txn, &session, rotation.now, token_ttl)?;
-                Ok(Step::changed(Rotated::FamilyEnded, move |standing| {
-                    standing.end_sessions(&[ended]);
-                }))
-            })
-            .await
+        self.writer.submit(move |txn| sessions::rotate(txn, &rotation, token_ttl)).await
     }
 
     async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
@@ -510,11 +417,8 @@ impl Store for EmbeddedStore {
     ) -> Result<Option<Session>, StoreError> {
         self.writer
             .look(move |txn| {
-                let session = read_session(txn, session)?;
-                match session.filter(|session| session.expires > now) {
-                    Some(session) if !sessions::has_ended(txn, &session)? => Ok(Some(session)),
-                    _ => Ok(None),
-                }
+                let session = sessions::find(txn, session)?;
+                Ok(session.filter(|session| session.is_live(now)))
             })
             .await
     }
@@ -551,15 +455,10 @@ impl Store for EmbeddedStore {
     async fn change_server(&self, change: ServerChange) -> Result<ServerChanged, StoreError> {
         self.writer
             .submit(move |txn| {
-                let Some(mut server) = read_server(txn, change.server)? else {
+                let Some(server) = read_server(txn, change.server)? else {
                     return Ok(Step::unchanged(ServerChanged::NoServer));
                 };
-                server.name = change.name.unwrap_or(server.name);
-                server.owner = match change.owner {
-                    NewOwner::Same => server.owner,
-                    NewOwner::Nobody => None,
-                    NewOwner::Account(owner) => Some(owner),
-                };
+                let server = server.apply(&change);
                 if let Some(owner) = server.owner
                     && read_account(txn, owner)?.is_none()
                 {
@@ -575,10 +474,12 @@ impl Store for EmbeddedStore {
     async fn delete_server(&self, server: ServerId) -> Result<bool, StoreError> {
         self.writer
             .submit(move |txn| {
-                if txn.open_table(SERVERS)?.remove(*server.0.as_bytes())?.is_none() {
+                if txn.open_table(SERVERS)?.get(*server.0.as_bytes())?.is_none() {
                     return Ok(Step::unchanged(false));
                 }
-                let keys = drop_keys(txn, |key| key.server == Some(server))?;
+                let keys = find_keys(txn, |key| key.server == Some(server))?;
+                remove_keys(txn, &keys)?;
+                txn.open_table(SERVERS)?.remove(*server.0.as_bytes())?;
                 Ok(Step::changed(true, move |standing| {
                     for key in keys {
                         standing.remove_key(&key.digest);
@@ -664,7 +565,8 @@ impl Store for EmbeddedStore {
     async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError> {
         self.writer
             .submit(move |txn| {
-                if !is_current(txn, ticket.account, ticket.version)? {
+                let account = read_account(txn, ticket.account)?;
+                if !account.is_some_and(|account| account.is_current(ticket.version)) {
                     return Ok(Step::unchanged(Opening::Stale));
                 }
                 txn.open_table(TICKETS)?.insert(digest, ticket.encode()?.as_slice())?;
@@ -686,15 +588,14 @@ impl Store for EmbeddedStore {
                     return Ok(Step::unchanged(None));
                 };
                 let ticket = Ticket::decode(stored.value(), "ticket")?;
-                let live = ticket.expires > now;
-                Ok(Step::changed(live.then_some(ticket), |_| ()))
+                Ok(Step::changed(ticket.redeem(now), |_| ()))
             })
             .await
     }
 
     async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
         let (coming, standing) = (self.coming.clone(), Arc::clone(&self.standing));
-        let most = self.limits.keys;
+        let limits = self.limits;
         self.writer
             .submit(move |txn| {
                 if read_account(txn, key.owner)?.is_none() {
@@ -705,7 +606,8 @@ impl Store for EmbeddedStore {
                 {
                     return Ok(Step::unchanged(KeyCreation::NoServer));
                 }
-                let room = coming.make_room(txn, &standing, key.owner, key.created, most)?;
+                key.check_storable()?;
+                let room = coming.make_room(txn, &standing, key.owner, key.created, limits)?;
                 let Some(room) = room else { return Ok(Step::unchanged(KeyCreation::TooMany)) };
                 write_key(txn, &key)?;
                 Ok(Step::changed(KeyCreation::Created, move |standing| room.fill(standing, key)))
@@ -715,29 +617,32 @@ impl Store for EmbeddedStore {
 
     async fn rotate_key(&self, rotation: KeyRotation) -> Result<KeyRotated, StoreError> {
         let (coming, standing) = (self.coming.clone(), Arc::clone(&self.standing));
-        let most = self.limits.keys;
+        let limits = self.limits;
         self.writer
             .submit(move |txn| {
-                let old = read_key(txn, rotation.key)?
-                    .filter(|key| rotation.owner.is_none_or(|owner| owner == key.owner))
-                    .filter(|key| !key.has_ended(rotation.successor.created));
-                let Some(old) = old else { return Ok(Step::unchanged(KeyRotated::NoKey)) };
-                if rotation.is_without_overlap() {
-                    let new = rotation.successor.of(&old);
-                    remove_key(txn, old.id)?;
-                    write_key(txn, &new)?;
-                    return Ok(Step::changed(KeyRotated::Rotated(new.clone()), move |standing| {
-                        standing.put_key(new);
-                        standing.remove_key(&old.digest);
-                    }));
-                }
-                let now = rotation.successor.created;
-                let Some(room) = coming.make_room(txn, &standing, old.owner, now, most)? else {
-                    return Ok(Step::unchanged(KeyRotated::TooMany));
+                let key = read_key(txn, rotation.key)?;
+                let (old, new, room) = match key.and_then(|key| key.rotate(&rotation)) {
+                    None => return Ok(Step::unchanged(KeyRotated::NoKey)),
+                    Some(Succession::InPlace { old, new }) => {
+                        remove_key(txn, old.id)?;
+                        write_key(txn, &new)?;
+                        return Ok(Step::changed(
+                            KeyRotated::Rotated(new.clone()),
+                            move |standing| {
+                                standing.put_key(new);
+                                standing.remove_key(&old.digest);
+                            },
+                        ));
+                    }
+                    Some(Succession::Beside { old, new }) => {
+                        let now = new.created;
+                        let room = coming.make_room(txn, &standing, old.owner, now, limits)?;
+                        let Some(room) = room else {
+                            return Ok(Step::unchanged(KeyRotated::TooMany));
+                        };
+                        (old, new, room)
+                    }
                 };
-                let ends = old.ends().map_or(rotation.until, |ends| ends.min(rotation.until));
-                old.superseded.set(Some(ends));
-                let new = rotation.successor.of(&old);
                 write_key(txn, &old)?;
                 write_key(txn, &new)?;
                 Ok(Step::changed(KeyRotated::Rotated(new.clone()), move |standing| {
@@ -809,13 +714,12 @@ impl Store for EmbeddedStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.writer
-            .submit(move |txn| match read_account(txn, account)? {
-                Some(account) if account.version == version => {
-                    let account = account.known_from(from, now);
-                    write_account(txn, &account)?;
-                    Ok(Step::changed((), move |standing| standing.put_account(account)))
-                }
-                _ => Ok(Step::unchanged(())),
+            .submit(move |txn| {
+                let account = read_account(txn, account)?;
+                let proven = account.and_then(|account| account.proven_from(version, from, now));
+                let Some(account) = proven else { return Ok(Step::unchanged(())) };
+                write_account(txn, &account)?;
+                Ok(Step::changed((), move |standing| standing.put_account(account)))
             })
             .await
     }
@@ -915,12 +819,9 @@ fn end_in(
             Ok(Step::changed(true, move |standing| standing.revoke_token(token, expires)))
         }
         Ending::Session(session, now) => {
-            let Some(session) = read_session(txn, session)? else {
+            let Some(session) = sessions::find(txn, session)? else {
                 return Ok(Step::unchanged(false));
             };
-            if sessions::has_ended(txn, &session)? {
-                return Ok(Step::unchanged(false));
-            }
             let ended = end_session_in(txn, &session, now, token_ttl)?;
             Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
         }
@@ -933,7 +834,6 @@ fn end_in(
                 Told::AtOnce => sessions::end_all(txn, &mut account, None)?,
                 Told::Late => sessions::end_up_to(txn, &mut account, at)?,
             }
-            drop_tickets(txn, account.id)?;
             if account.ended != ended {
                 write_account(txn, &account)?;
             }
@@ -941,8 +841,9 @@ fn end_in(
         }
         Ending::Key(key, owner) => {
             let stored = read_key(txn, key)?;
-            let stored = stored.filter(|key| owner.is_none_or(|owner| owner == key.owner));
-            let Some(stored) = stored else { return Ok(Step::unchanged(false)) };
+            let Some(stored) = stored.filter(|key| key.is_of(owner)) else {
+                return Ok(Step::unchanged(false));
+            };
             remove_key(txn, key)?;
             Ok(Step::changed(true, move |standing| standing.remove_key(&stored.digest)))
         }
@@ -954,17 +855,13 @@ fn after_id(after: Option<uuid::Uuid>) -> Bound<Id> {
     Bound::Excluded(after.map_or([0; 16], uuid::Uuid::into_bytes))
 }
 
-/// Whether an administrator may cease to be one. Memory knows who could be left, and
-/// this transaction whether it is: what stands before in it is not in memory yet.
-fn may_go(
+/// Whether another account administers the gateway. Memory knows who could, and this
+/// transaction whether it does: what stands before in it is not in memory yet.
+fn has_other_administrator(
     txn: &WriteTransaction,
     standing: &Standing,
     leaving: AccountId,
-    administration: Administration,
 ) -> Result<bool, StoreError> {
-    if administration == Administration::MayEnd {
-        return Ok(true);
-    }
     for id in standing.administrators().into_iter().filter(|id| *id != leaving) {
         if read_account(txn, id)?.is_some_and(|account| account.administers()) {
             return Ok(true);
@@ -973,13 +870,69 @@ fn may_go(
     Ok(false)
 }
 
+/// Saves what a change makes of an account, with what ends; what to publish.
+fn update_account(
+    txn: &WriteTransaction,
+    update: AccountUpdate,
+) -> Result<impl FnOnce(&Standing) + Send + use<>, StoreError> {
+    let AccountUpdate { mut account, ends } = update;
+    // What may be damaged comes first: a change is not undone by itself.
+    account.check_storable()?;
+    let mut keys = Vec::new();
+    match ends {
+        Ends::Nothing => {}
+        Ends::Sessions { but } => sessions::end_all(txn, &mut account, but)?,
+        Ends::SessionsAndKeys { but } => {
+            keys = find_keys(txn, |key| key.owner == account.id)?;
+            remove_keys(txn, &keys)?;
+            sessions::end_all(txn, &mut account, but)?;
+        }
+    }
+    write_account(txn, &account)?;
+    Ok(move |standing: &Standing| {
+        for key in keys {
+            standing.remove_key(&key.digest);
+        }
+        standing.put_account(account);
+    })
+}
+
+/// Removes an account with all that is its own; what to publish.
+fn remove_account(
+    txn: &WriteTransaction,
+    account: &Account,
+) -> Result<impl FnOnce(&Standing) + Send + use<>, StoreError> {
+    let (owner, id) = (account.id, *account.id.0.as_bytes());
+    // What may be damaged comes first: a change is not undone by itself.
+    let keys = find_keys(txn, |key| key.owner == owner)?;
+    let servers = disown_servers(txn, owner)?;
+    remove_keys(txn, &keys)?;
+    sessions::end_all(txn, &mut account.clone(), None)?;
+    let mut names = txn.open_table(NAMES)?;
+    for name in account.names() {
+        names.remove(name.as_str())?;
+    }
+    txn.open_table(MEMBERS)?.retain(|(_, member), _| member != id)?;
+    txn.open_table(ACCOUNTS)?.remove(id)?;
+    txn.open_table(SIGN_INS)?.remove(id)?;
+    Ok(move |standing: &Standing| {
+        for key in keys {
+            standing.remove_key(&key.digest);
+        }
+        for server in servers {
+            standing.put_server(server);
+        }
+        standing.remove_account(owner);
+    })
+}
+
 /// Which of its names somebody has; `None` when it was added.
 fn add_account(txn: &WriteTransaction, account: &Account) -> Result<Option<Creation>, StoreError> {
     account.check_storable()?;
     let mut names = txn.open_table(NAMES)?;
     for name in account.names() {
         if names.get(name.as_str())?.is_some() {
-            return Ok(Some(taken(account, &name)));
+            return Ok(Some(account.taken_by(&name)));
         }
     }
     for name in account.names() {
@@ -993,18 +946,6 @@ fn read_account(txn: &WriteTransaction, id: AccountId) -> Result<Option<Account>
     let accounts = txn.open_table(ACCOUNTS)?;
     let stored = accounts.get(*id.0.as_bytes())?;
     stored.map(|bytes| Account::decode(bytes.value(), &format!("account {}", id.0))).transpose()
-}
-
-/// Which of an account's names was the one that somebody has.
-fn taken(account: &Account, name: &str) -> Creation {
-    let is_email = account.email.as_deref().is_some_and(|email| canonical_name(email) == name);
-    if account.github.is_some_and(|number| github_name(number) == name) {
-        Creation::GithubTaken
-    } else if is_email {
-        Creation::EmailTaken
-    } else {
-        Creation::NameTaken
-    }
 }
 
 fn read_key(txn: &WriteTransaction, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
@@ -1024,25 +965,29 @@ fn remove_key(txn: &WriteTransaction, id: KeyId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes every key of a kind; rare, so that looking at all of them will do.
-fn drop_keys(
+/// Every key of a kind; rare, so that looking at all of them will do.
+fn find_keys(
     txn: &WriteTransaction,
-    unwanted: impl Fn(&ApiKey) -> bool,
+    wanted: impl Fn(&ApiKey) -> bool,
 ) -> Result<Vec<ApiKey>, StoreError> {
-    let mut dropped = Vec::new();
-    let (mut keys, mut uses) = (txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
-    for entry in keys.iter()? {
+    let mut found = Vec::new();
+    for entry in txn.open_table(KEYS)?.iter()? {
         let (id, stored) = entry?;
         let key = ApiKey::decode(stored.value(), &schema::named("key", id.value()))?;
-        if unwanted(&key) {
-            dropped.push(key);
+        if wanted(&key) {
+            found.push(key);
         }
     }
-    for key in &dropped {
+    Ok(found)
+}
+
+fn remove_keys(txn: &WriteTransaction, gone: &[ApiKey]) -> Result<(), StoreError> {
+    let (mut keys, mut uses) = (txn.open_table(KEYS)?, txn.open_table(KEY_USES)?);
+    for key in gone {
         keys.remove(*key.id.0.as_bytes())?;
         uses.remove(*key.id.0.as_bytes())?;
     }
-    Ok(dropped)
+    Ok(())
 }
 
 fn read_server(txn: &WriteTransaction, id: ServerId) -> Result<Option<Server>, StoreError> {
@@ -1087,13 +1032,6 @@ fn disown_servers(txn: &WriteTransaction, owner: AccountId) -> Result<Vec<Server
     Ok(servers)
 }
 
-/// Whether what was proven of the account at `version` still holds.
-fn is_current(txn: &WriteTransaction, id: AccountId, version: u64) -> Result<bool, StoreError> {
-    Ok(read_account(txn, id)?.is_some_and(|account| {
-        account.version == version && account.state == AccountState::Enabled
-    }))
-}
-
 fn write_account(txn: &WriteTransaction, account: &Account) -> Result<(), StoreError> {
     if account.ended.is_some() {
         schema::raise_for_ended(txn)?;
@@ -1120,7 +1058,7 @@ fn end_session_in(
     now: Timestamp,
     token_ttl: Seconds,
 ) -> Result<(SessionId, Timestamp), StoreError> {
-    let until = session.expires.max(now.plus(token_ttl));
+    let until = session.end_counts_until(now, token_ttl);
     let id = *session.id.0.as_bytes();
     txn.open_table(SESSIONS)?.remove(id)?;
     activity::forget_session(txn, id)?;

@@ -16,10 +16,11 @@ use crate::auth::former::FormerPassword;
 use crate::auth::known::{KnownAddresses, MAX_KNOWN};
 use crate::auth::ports::Source;
 use crate::auth::server::{Server, ServerId, is_storable_label};
+use crate::auth::session::{EndedSessions, Session};
 use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{EndedSessions, Minted, Session, SessionId, TokenId};
+use crate::auth::token::{Minted, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 
 /// An entity with a stored form.

@@ -173,7 +173,7 @@ fn the_version_grows_with_the_state_and_where_nobody_vouches_for_the_address_any
         let before = Account { email_verified: verified, ..named("ann", Some("ann@example.com")) };
         let change = AccountChange::of(before.id, Administration::MustRemain, Timestamp(2));
         let change = AccountChange { roles: roles.clone(), state, email_verified, ..change };
-        let after = before.changed(&change);
+        let after = before.apply(&change).map_or(before.clone(), |update| update.account);
         assert_eq!(after.version - before.version, u64::from(grows), "{verified} {change:?}");
         assert_eq!(after.roles, roles.unwrap_or(before.roles));
         assert_eq!(after.state, state.unwrap_or(before.state));
@@ -217,4 +217,18 @@ fn an_end_of_all_up_to_a_moment_leaves_the_session_that_a_later_one_kept() {
     let mut later = changed();
     later.end_up_to(Timestamp(2_000));
     assert!(later.has_ended(kept));
+}
+
+#[test]
+fn a_name_that_somebody_has_is_told_by_its_kind() {
+    let account = Account { github: Some(77), ..named("Ann", Some("Ann@Example.com")) };
+    for (name, taken) in [
+        ("ann", Creation::NameTaken),
+        ("ann@example.com", Creation::EmailTaken),
+        ("github/77", Creation::GithubTaken),
+    ] {
+        assert_eq!(account.taken_by(name), taken, "{name}");
+    }
+    let both = named("ann@example.com", Some("ann@example.com"));
+    assert_eq!(both.taken_by("ann@example.com"), Creation::EmailTaken);
 }

@@ -15,8 +15,9 @@ use super::super::ports::{
 };
 use super::super::principal::Principal;
 use super::super::server::{Server, ServerId};
+use super::super::session::Session;
 use super::super::ticket::Ticket;
-use super::super::token::{Session, SessionId, TokenId};
+use super::super::token::{SessionId, TokenId};
 use super::super::workspace::{Workspace, WorkspaceId};
 use super::*;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::super::account::PersonName;
 use super::super::ports::Store;
 use super::super::register::Registration;
+use super::super::session::Session;
 use super::super::session_client::{SessionClient, UserAgent};
-use super::super::token::Session;
 use super::*;
 
 impl Bench {

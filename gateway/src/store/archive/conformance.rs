@@ -8,8 +8,9 @@ use crate::auth::account::{Account, AccountId, HashedPassword, PersonName, Usern
 use crate::auth::api_key::{ApiKey, KeyId, Moment};
 use crate::auth::ports::Source;
 use crate::auth::server::{Server, ServerId};
+use crate::auth::session::Session;
 use crate::auth::time::{Seconds, Timestamp};
-use crate::auth::token::{Minted, Session, SessionId, TokenId};
+use crate::auth::token::{Minted, SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::conformance::client;
 

@@ -3,8 +3,9 @@
 use super::{Engine, NOW, account, later, rotation, session};
 use crate::auth::account::AccountId;
 use crate::auth::ports::{Administration, SessionOpening, Source};
+use crate::auth::session::Session;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{Session, SessionId};
+use crate::auth::token::SessionId;
 
 impl Engine {
     async fn sessions(&self, account: Option<AccountId>) -> Vec<Session> {

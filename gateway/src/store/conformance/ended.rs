@@ -3,7 +3,8 @@
 use super::{Engine, LIMITS, NOW, change, id, later, rotation, ticket};
 use crate::auth::account::Account;
 use crate::auth::ports::{AccountChanged, Administration, Replacement, Rotated, SessionOpening};
-use crate::auth::token::{Session, SessionId};
+use crate::auth::session::Session;
+use crate::auth::token::SessionId;
 
 impl Engine {
     /// As many sessions of an account as it may have.

@@ -6,8 +6,9 @@ use super::{Engine, LIMITS, NOW, WEEK, change, id, key, later, session};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Successor};
 use crate::auth::error::Verdict;
 use crate::auth::ports::{FailureLimit, KeyCreation, KeyRotated, SessionOpening, Source};
+use crate::auth::session::Session;
 use crate::auth::time::Seconds;
-use crate::auth::token::{Session, SessionId};
+use crate::auth::token::SessionId;
 
 fn superseded(sessions: &[SessionId]) -> SessionOpening {
     SessionOpening::Opened { superseded: sessions.to_vec() }

@@ -4,8 +4,9 @@ use super::{Engine, NOW, TOKEN_TTL, WEEK, change, id, later};
 use crate::auth::account::AccountState;
 use crate::auth::error::{Refusal, Verdict};
 use crate::auth::ports::{AccountChanged, Administration, FailureLimit, Source};
+use crate::auth::session::Session;
 use crate::auth::time::{Seconds, Timestamp};
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::token::{SessionId, TokenId};
 
 /// What replicas' clocks may differ by, and a second.
 const SLACK: Seconds = Seconds(61);

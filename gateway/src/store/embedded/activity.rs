@@ -8,8 +8,9 @@ use redb::{
 
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
+use crate::auth::session::Session;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{Session, SessionId};
+use crate::auth::token::SessionId;
 use crate::store::record::Record;
 
 use super::schema::{ACCOUNT_SESSIONS, ACCOUNTS, Id, SESSION_USES, SESSIONS, SIGN_INS};

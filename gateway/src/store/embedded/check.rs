@@ -11,8 +11,8 @@ use crate::auth::account::{Account, AccountId};
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
 use crate::auth::server::Server;
+use crate::auth::session::Session;
 use crate::auth::ticket::Ticket;
-use crate::auth::token::Session;
 use crate::auth::workspace::Workspace;
 use crate::store::record::{Record, check_member_role};
 

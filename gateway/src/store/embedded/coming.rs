@@ -9,6 +9,7 @@ use redb::WriteTransaction;
 use crate::auth::account::AccountId;
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
+use crate::auth::ports::AccountLimits;
 use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
 
@@ -32,16 +33,14 @@ impl Coming {
         standing: &Standing,
         owner: AccountId,
         now: Timestamp,
-        most: usize,
+        limits: AccountLimits,
     ) -> Result<Option<Room>, StoreError> {
         let count = standing.key_count(owner) + self.of(owner);
         let mut gone = Vec::new();
-        if count >= most {
-            gone = standing.keys(Some(owner));
-            gone.retain(|key| key.has_ended(now));
-            if count - gone.len().min(count) >= most {
-                return Ok(None);
-            }
+        if !limits.has_room_for_key(count) {
+            let keys = standing.keys(Some(owner));
+            let Some(ended) = limits.make_room_for_key(count, keys, now) else { return Ok(None) };
+            gone = ended;
             for key in &gone {
                 super::remove_key(txn, key.id)?;
             }

@@ -15,9 +15,10 @@ use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
 use crate::auth::register::Registering;
 use crate::auth::server::Server;
+use crate::auth::session::Session;
 use crate::auth::standing::{Found, Standing};
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::files::{self, Access, Directory, Fault};
 use crate::store::record::{Record, check_member_role};
@@ -551,9 +552,9 @@ fn sweep_former(
     let stored = accounts.get(id)?.map(|stored| stored.value().to_vec());
     // A record that does not read is not this sweep's to judge, nor to stumble over.
     let account = stored.and_then(|bytes| Account::decode(&bytes, &named("account", id)).ok());
-    let is_over = |account: &Account| account.former.as_ref().is_some_and(|kept| kept.ends <= now);
-    let Some(account) = account.filter(is_over) else { return Ok(None) };
-    let account = Account { former: None, ..account };
+    let Some(account) = account.and_then(|account| account.forget_former(now)) else {
+        return Ok(None);
+    };
     accounts.insert(id, account.encode()?.as_slice())?;
     Ok(Some(account))
 }
@@ -570,9 +571,7 @@ fn sweep_session(
         None => return Ok(None),
     };
     match session {
-        Ok(session) if session.expires.plus(SWEEP_SLACK) > past => {
-            Ok(Some(session.expires.plus(SWEEP_SLACK)))
-        }
+        Ok(session) if session.kept_until() > past => Ok(Some(session.kept_until())),
         Ok(session) => {
             sessions.remove(id)?;
             activity::forget_session(txn, id)?;

@@ -6,16 +6,23 @@ use std::ops::Bound;
 use redb::{ReadableTable, WriteTransaction};
 use uuid::Uuid;
 
-use crate::auth::account::{Account, AccountId, AccountState};
+use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
-use crate::auth::ports::{CLEARED_AT_ONCE, LOOKED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
+use crate::auth::ports::{
+    AccountLimits, CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotated, Rotation, SUPERSEDED_AT_ONCE,
+    SessionOpening,
+};
+use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
 use crate::auth::standing::Standing;
-use crate::auth::time::Timestamp;
-use crate::auth::token::{EndedSessions, Session, SessionId};
+use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::token::SessionId;
 
 use super::schema::{self, ACCOUNT_SESSIONS, CLEARING, Expiring, Id, SESSION_USES, SESSIONS};
 use super::writer::Step;
-use super::{Record, activity, read_account, read_session, write_account, write_session};
+use super::{
+    Record, activity, drop_tickets, end_session_in, read_account, read_session, write_account,
+    write_session,
+};
 
 const LAST: Id = [u8::MAX; 16];
 
@@ -27,16 +34,15 @@ pub(super) fn open(
     txn: &WriteTransaction,
     session: &Session,
     version: u64,
-    most: usize,
+    limits: AccountLimits,
 ) -> Result<Step<SessionOpening>, StoreError> {
-    let current = read_account(txn, session.account)?
-        .filter(|account| account.version == version && account.state == AccountState::Enabled);
-    let Some(mut account) = current else { return Ok(Step::unchanged(SessionOpening::Stale)) };
-    let surplus = surplus(txn, &account, most.saturating_sub(1), session.created)?;
-    let Surplus { expired, superseded } = surplus;
-    account.end_oldest(&superseded);
-    if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
-        return Ok(Step::unchanged(SessionOpening::Behind(ended.up_to)));
+    let account = read_account(txn, session.account)?;
+    let Some(mut account) = account.filter(|account| account.is_current(version)) else {
+        return Ok(Step::unchanged(SessionOpening::Stale));
+    };
+    let Surplus { expired, superseded } = surplus(txn, &account, limits, session.created)?;
+    if let Err(last) = account.make_room_for(session.id, &superseded) {
+        return Ok(Step::unchanged(SessionOpening::Behind(last)));
     }
     add(txn, session)?;
     remove(txn, account.id, &expired)?;
@@ -50,6 +56,30 @@ pub(super) fn open(
     }))
 }
 
+pub(super) fn rotate(
+    txn: &WriteTransaction,
+    rotation: &Rotation,
+    token_ttl: Seconds,
+) -> Result<Step<Rotated>, StoreError> {
+    let Some(mut session) = find(txn, rotation.session)? else {
+        return Ok(Step::unchanged(Rotated::Unknown));
+    };
+    match session.redeem(rotation, token_ttl) {
+        Redeemed::Expired => Ok(Step::unchanged(Rotated::Unknown)),
+        Redeemed::Repeated(pair) | Redeemed::Kept(pair) => Ok(Step::unchanged(Rotated::Pair(pair))),
+        Redeemed::Replaced(pair) => {
+            write_session(txn, &session)?;
+            Ok(Step::changed(Rotated::Pair(pair), |_| ()))
+        }
+        Redeemed::Reused => {
+            let ended = end_session_in(txn, &session, rotation.now, token_ttl)?;
+            Ok(Step::changed(Rotated::FamilyEnded, move |standing| {
+                standing.end_sessions(&[ended]);
+            }))
+        }
+    }
+}
+
 pub(super) fn add(txn: &WriteTransaction, session: &Session) -> Result<(), StoreError> {
     write_session(txn, session)?;
     activity::note_sign_in(txn, session.account, session.created)?;
@@ -58,20 +88,12 @@ pub(super) fn add(txn: &WriteTransaction, session: &Session) -> Result<(), Store
     schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())
 }
 
-/// What of an account's sessions is too much, in order of age.
-#[derive(Default)]
-struct Surplus {
-    /// They count no longer.
-    expired: Vec<SessionId>,
-    superseded: Vec<SessionId>,
-}
-
-/// Of an account with more than `most` sessions. Counts no more than these, and those that
-/// can end.
+/// Which sessions of an account give way to a new one. Counts no more than may be, and those
+/// that can end.
 fn surplus(
     txn: &WriteTransaction,
     account: &Account,
-    most: usize,
+    limits: AccountLimits,
     now: Timestamp,
 ) -> Result<Surplus, StoreError> {
     let owner = *account.id.0.as_bytes();
@@ -86,38 +108,39 @@ fn surplus(
         Bound::Excluded((owner, *ended.up_to.0.as_bytes()))
     });
     let rest = index.range::<(Id, Id)>((after, Bound::Included((owner, LAST))))?;
-    for entry in rest.take(most.saturating_add(SUPERSEDED_AT_ONCE)) {
+    let most = limits.sessions.saturating_sub(1).saturating_add(SUPERSEDED_AT_ONCE);
+    for entry in rest.take(most) {
         all.push(session_id(entry?.0.value().1));
     }
-    if all.len() <= most {
+    if limits.has_room_for_session(all.len()) {
         return Ok(Surplus::default());
     }
-    let (mut surplus, sessions) = (Surplus::default(), txn.open_table(SESSIONS)?);
+    let (mut oldest, sessions) = (Vec::new(), txn.open_table(SESSIONS)?);
     for id in all.iter().copied().take(LOOKED_AT_ONCE) {
         // One that does not read is as old as any other.
         let has_expired = sessions.get(*id.0.as_bytes())?.is_none_or(|stored| {
-            Session::decode(stored.value(), "session").is_ok_and(|session| session.expires <= now)
+            Session::decode(stored.value(), "session").is_ok_and(|session| !session.is_live(now))
         });
-        if has_expired { surplus.expired.push(id) } else { surplus.superseded.push(id) }
+        oldest.push((id, has_expired));
     }
-    let beyond = (all.len() - surplus.expired.len()).saturating_sub(most);
-    surplus.expired.truncate(CLEARED_AT_ONCE);
-    surplus.superseded.truncate(beyond.min(SUPERSEDED_AT_ONCE));
-    Ok(surplus)
+    Ok(Surplus::of(all.len(), oldest, limits))
 }
 
-/// Whether a session has ended together with others, though its record is there still.
-pub(super) fn has_ended(txn: &WriteTransaction, session: &Session) -> Result<bool, StoreError> {
+/// A session that has not ended, whether or not its record is there still.
+pub(super) fn find(txn: &WriteTransaction, id: SessionId) -> Result<Option<Session>, StoreError> {
+    let Some(session) = read_session(txn, id)? else { return Ok(None) };
     let account = read_account(txn, session.account)?;
-    Ok(account.is_none_or(|account| account.has_ended(session.id)))
+    Ok(account.filter(|account| !account.has_ended(id)).map(|_| session))
 }
 
-/// Ends every session of an account but one; its record is the caller's to write.
+/// Ends every session of an account but one, with its tickets; its record is the caller's to
+/// write.
 pub(super) fn end_all(
     txn: &WriteTransaction,
     account: &mut Account,
     keep: Option<SessionId>,
 ) -> Result<(), StoreError> {
+    drop_tickets(txn, account.id)?;
     let owner = *account.id.0.as_bytes();
     let index = txn.open_table(ACCOUNT_SESSIONS)?;
     let last = match index.range((owner, [0; 16])..=(owner, LAST))?.next_back() {
@@ -140,6 +163,7 @@ pub(super) fn end_up_to(
     account: &mut Account,
     at: Timestamp,
 ) -> Result<(), StoreError> {
+    drop_tickets(txn, account.id)?;
     account.end_up_to(at);
     clear(txn, account.id, account.ended).map(drop)
 }

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
+use crate::auth::session::Session;
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
-use crate::auth::token::{Session, SessionId};
+use crate::auth::token::SessionId;
 use crate::store::record::Record;
 
 use super::Engine;

@@ -14,8 +14,9 @@ use crate::auth::error::StoreError;
 use crate::auth::ports::Entropy;
 use crate::auth::register::Registering;
 use crate::auth::server::Server;
+use crate::auth::session::Session;
 use crate::auth::time::Timestamp;
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::archive::{
     Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Unfinished, Written,

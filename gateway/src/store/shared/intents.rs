@@ -6,23 +6,22 @@ use async_trait::async_trait;
 use redis::cmd;
 use uuid::Uuid;
 
-use crate::auth::account::{
-    Account, AccountId, AccountState, EndOfKeys, HashedPassword, canonical_name, github_name,
-    is_login_name,
-};
-use crate::auth::api_key::{ApiKey, KeyId, KeyRotation};
+use crate::auth::account::change::{AccountUpdate, Ends};
+use crate::auth::account::{Account, AccountId, HashedPassword, github_name, is_login_name};
+use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Succession};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
     AccountChange, AccountChanged, Administration, Buckets, Counted, Creation, Failure,
-    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner,
-    Notice, Opening, PasswordChange, Recall, Replacement, Rotated, Rotation, RotationMode,
-    ServerChange, ServerChanged, SessionOpening, Source, Store, StoreHealth,
+    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening,
+    PasswordChange, Recall, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
+    SessionOpening, Source, Store, StoreHealth,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
+use crate::auth::session::{Redeemed, Session};
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{SWEEP_SLACK, Seconds, Timestamp};
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::token::{SessionId, TokenId};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::held::{Ending, Told};
 use crate::store::record::{Record, check_member_role};
@@ -71,9 +70,8 @@ impl Store for SharedStore {
         engine
             .transact(move |mut txn| async move {
                 let known = engine.account(&mut txn, account).await?;
-                if let Some(known) = known.filter(|known| known.registered_from.is_some()) {
-                    let answered = Account { registered_from: None, ..known };
-                    engine.write_account(&mut txn, &answered)?;
+                if let Some(account) = known.and_then(|known| known.forget_registration()) {
+                    engine.write_account(&mut txn, &account)?;
                 }
                 Ok((txn, ()))
             })
@@ -123,22 +121,16 @@ impl Store for SharedStore {
         let (engine, change) = (&*self.engine, &change);
         let replaced = engine
             .transact(move |mut txn| async move {
-                let Some(before) = engine.account(&mut txn, change.account).await? else {
+                let account = engine.account(&mut txn, change.account).await?;
+                let Some(update) = account.and_then(|account| account.replace_password(change))
+                else {
                     return Ok((txn, Replacement::Stale));
                 };
-                if change.expected_version.is_some_and(|version| version != before.version) {
-                    return Ok((txn, Replacement::Stale));
-                }
-                let (mut account, end_of_keys) = before.with_password(change);
-                if let Some(former) = &account.former {
-                    let ends = [number(former.ends.0), text(account.id.0)];
+                if let Some(former) = &change.former {
+                    let ends = [number(former.ends.0), text(change.account.0)];
                     txn.run("ZADD", engine.names.former_ends(), ends);
                 }
-                engine.end_all(&mut txn, &mut account, change.keep, change.now).await?;
-                if end_of_keys == EndOfKeys::All {
-                    engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
-                }
-                engine.write_account(&mut txn, &account)?;
+                engine.update_account(&mut txn, update, change.now).await?;
                 Ok((txn, Replacement::Replaced))
             })
             .await?;
@@ -155,14 +147,12 @@ impl Store for SharedStore {
         let (engine, replacement) = (&*self.engine, &replacement);
         engine
             .transact(move |mut txn| async move {
-                match engine.account(&mut txn, account).await? {
-                    Some(mut account) if account.password.as_ref() == Some(expected) => {
-                        account.password = Some(replacement.clone());
-                        engine.write_account(&mut txn, &account)?;
-                        Ok((txn, Replacement::Replaced))
-                    }
-                    _ => Ok((txn, Replacement::Stale)),
-                }
+                let account = engine.account(&mut txn, account).await?;
+                let upgraded =
+                    account.and_then(|account| account.upgrade_hash(expected, replacement));
+                let Some(account) = upgraded else { return Ok((txn, Replacement::Stale)) };
+                engine.write_account(&mut txn, &account)?;
+                Ok((txn, Replacement::Replaced))
             })
             .await
     }
@@ -174,21 +164,16 @@ impl Store for SharedStore {
                 let Some(before) = engine.account(&mut txn, change.account).await? else {
                     return Ok((txn, AccountChanged::NoAccount));
                 };
-                let mut account = before.changed(change);
-                if account == before {
+                let Some(update) = before.apply(change) else {
                     txn.confirm();
                     return Ok((txn, AccountChanged::Changed(Box::new(before))));
-                }
-                if before.administers()
-                    && !account.administers()
-                    && !engine.may_go(&mut txn, account.id, change.administration).await?
+                };
+                if change.administration.needs_another(&before, Some(&update.account))
+                    && !engine.has_other_administrator(&mut txn, before.id).await?
                 {
                     return Ok((txn, AccountChanged::LastAdministrator));
                 }
-                if account.state != before.state && account.state == AccountState::Disabled {
-                    engine.end_all(&mut txn, &mut account, None, change.now).await?;
-                }
-                engine.write_account(&mut txn, &account)?;
+                engine.update_account(&mut txn, update, change.now).await?;
                 Ok((txn, AccountChanged::Changed(Box::new(before))))
             })
             .await?;
@@ -209,28 +194,12 @@ impl Store for SharedStore {
                     txn.confirm();
                     return Ok((txn, AccountChanged::NoAccount));
                 };
-                if account.administers()
-                    && !engine.may_go(&mut txn, account.id, administration).await?
+                if administration.needs_another(&account, None)
+                    && !engine.has_other_administrator(&mut txn, account.id).await?
                 {
                     return Ok((txn, AccountChanged::LastAdministrator));
                 }
-                engine.end_all(&mut txn, &mut account.clone(), None, now).await?;
-                engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
-                engine.disown_servers(&mut txn, account.id).await?;
-                let joined = engine.names.workspaces_of(account.id.0);
-                for workspace in txn.ids(cmd("SMEMBERS").arg(&joined)).await? {
-                    let member = account.id.0.to_string().into_bytes();
-                    txn.run("HDEL", engine.names.members(workspace), [member]);
-                }
-                txn.delete(joined);
-                for name in account.names() {
-                    txn.delete(engine.names.name(&name));
-                }
-                txn.delete(engine.names.account(account.id.0));
-                txn.delete(engine.names.guard(account.id.0));
-                txn.run("HDEL", engine.names.sign_ins(), [text(account.id.0)]);
-                txn.run("ZREM", engine.names.accounts(), [text(account.id.0)]);
-                txn.tell(Change::AccountGone(account.id.0));
+                engine.remove_account(&mut txn, &account, now).await?;
                 Ok((txn, AccountChanged::Changed(Box::new(account))))
             })
             .await?;
@@ -243,25 +212,15 @@ impl Store for SharedStore {
         let linked = engine
             .transact(move |mut txn| async move {
                 let account = engine.account(&mut txn, link.account).await?;
-                let account = account
-                    .filter(|account| account.version == link.version && account.github.is_none());
-                let Some(mut account) = account else { return Ok((txn, Replacement::Stale)) };
+                let Some(update) = account.and_then(|account| account.link(link)) else {
+                    return Ok((txn, Replacement::Stale));
+                };
                 let name = engine.names.name(&github_name(link.number));
                 if txn.read(name.clone()).await?.is_some() {
                     return Ok((txn, Replacement::Stale));
                 }
-                txn.set(name, text(account.id.0), None);
-                account.github = Some(link.number);
-                account.avatar = link.avatar.clone().or(account.avatar);
-                account.email_verified = true;
-                if link.takeover {
-                    account.password = None;
-                    account.former = None;
-                    account.version += 1;
-                    engine.end_all(&mut txn, &mut account, None, link.now).await?;
-                    engine.drop_keys(&mut txn, &engine.names.keys_of(account.id.0)).await?;
-                }
-                engine.write_account(&mut txn, &account)?;
+                txn.set(name, text(link.account.0), None);
+                engine.update_account(&mut txn, update, link.now).await?;
                 Ok((txn, Replacement::Replaced))
             })
             .await?;
@@ -304,7 +263,7 @@ impl Store for SharedStore {
     ) -> Result<Option<Session>, StoreError> {
         let mut txn = Transaction::new(&self.engine);
         let session = self.engine.session(&mut txn, session).await?;
-        Ok(session.filter(|session| session.expires > now))
+        Ok(session.filter(|session| session.is_live(now)))
     }
 
     async fn list_sessions(
@@ -347,22 +306,16 @@ impl Store for SharedStore {
         engine
             .transact(move |mut txn| async move {
                 let key = engine.names.server(change.server.0);
-                let Some(mut server) = txn.record::<Server>(key).await? else {
+                let Some(before) = txn.record::<Server>(key).await? else {
                     return Ok((txn, ServerChanged::NoServer));
                 };
-                let former = server.owner;
-                server.name = change.name.clone().unwrap_or(server.name);
-                server.owner = match change.owner {
-                    NewOwner::Same => server.owner,
-                    NewOwner::Nobody => None,
-                    NewOwner::Account(owner) => Some(owner),
-                };
+                let server = before.apply(change);
                 if let Some(owner) = server.owner
                     && engine.account(&mut txn, owner).await?.is_none()
                 {
                     return Ok((txn, ServerChanged::NoOwner));
                 }
-                engine.write_server(&mut txn, &server, former)?;
+                engine.write_server(&mut txn, &server, before.owner)?;
                 Ok((txn, ServerChanged::Changed(server)))
             })
             .await
@@ -492,7 +445,8 @@ impl Store for SharedStore {
         let engine = &*self.engine;
         engine
             .transact(move |mut txn| async move {
-                if !engine.is_current(&mut txn, ticket.account, ticket.version).await? {
+                let account = engine.account(&mut txn, ticket.account).await?;
+                if !account.is_some_and(|account| account.is_current(ticket.version)) {
                     return Ok((txn, Opening::Stale));
                 }
                 txn.touch(ticket.account.0);
@@ -519,8 +473,7 @@ impl Store for SharedStore {
                 let key = engine.names.ticket(&digest);
                 let Some(bytes) = txn.read(key.clone()).await? else { return Ok((txn, None)) };
                 txn.delete(key);
-                let ticket = Ticket::decode(&bytes, "ticket")?;
-                Ok((txn, Some(ticket).filter(|ticket| ticket.expires > now)))
+                Ok((txn, Ticket::decode(&bytes, "ticket")?.redeem(now)))
             })
             .await
     }
@@ -551,24 +504,19 @@ impl Store for SharedStore {
         engine
             .transact(move |mut txn| async move {
                 let key = engine.names.key(rotation.key.0);
-                let old = txn
-                    .record::<ApiKey>(key.clone())
-                    .await?
-                    .filter(|key| rotation.owner.is_none_or(|owner| owner == key.owner))
-                    .filter(|key| !key.has_ended(rotation.successor.created));
-                let Some(old) = old else { return Ok((txn, KeyRotated::NoKey)) };
-                if rotation.is_without_overlap() {
-                    let new = rotation.successor.clone().of(&old);
-                    engine.drop_key(&mut txn, &old);
-                    engine.add_key(&mut txn, &new)?;
-                    return Ok((txn, KeyRotated::Rotated(new)));
-                }
-                if !engine.make_room(&mut txn, old.owner, rotation.successor.created).await? {
+                let old = txn.record::<ApiKey>(key.clone()).await?;
+                let (old, new) = match old.and_then(|key| key.rotate(rotation)) {
+                    None => return Ok((txn, KeyRotated::NoKey)),
+                    Some(Succession::InPlace { old, new }) => {
+                        engine.drop_key(&mut txn, &old);
+                        engine.add_key(&mut txn, &new)?;
+                        return Ok((txn, KeyRotated::Rotated(new)));
+                    }
+                    Some(Succession::Beside { old, new }) => (old, new),
+                };
+                if !engine.make_room(&mut txn, old.owner, new.created).await? {
                     return Ok((Transaction::new(engine), KeyRotated::TooMany));
                 }
-                let ends = old.ends().map_or(rotation.until, |ends| ends.min(rotation.until));
-                old.superseded.set(Some(ends));
-                let new = rotation.successor.clone().of(&old);
                 txn.write(key, &old, None)?;
                 txn.tell(Change::key(&old));
                 engine.add_key(&mut txn, &new)?;
@@ -639,10 +587,10 @@ impl Store for SharedStore {
         let engine = &*self.engine;
         engine
             .transact(move |mut txn| async move {
-                if let Some(account) = engine.account(&mut txn, account).await?
-                    && account.version == version
-                {
-                    engine.write_account(&mut txn, &account.known_from(from, now))?;
+                let account = engine.account(&mut txn, account).await?;
+                let proven = account.and_then(|account| account.proven_from(version, from, now));
+                if let Some(account) = proven {
+                    engine.write_account(&mut txn, &account)?;
                 }
                 Ok((txn, ()))
             })
@@ -751,8 +699,7 @@ impl Engine {
             if txn.read(self.names.name(&name)).await?.is_none() {
                 continue;
             }
-            let answer = taken(account, &name);
-            return Ok((Transaction::new(self), answer));
+            return Ok((Transaction::new(self), account.taken_by(&name)));
         }
         for name in account.names() {
             txn.set(self.names.name(&name), text(account.id.0), None);
@@ -767,36 +714,24 @@ impl Engine {
         mut txn: Transaction<'s>,
         rotation: &Rotation,
     ) -> Step<'s, Rotated> {
-        let session = self.session(&mut txn, rotation.session).await?;
-        let live = session.filter(|session| session.expires > rotation.now);
-        let Some(mut session) = live else { return Ok((txn, Rotated::Unknown)) };
-        let is_current = session.current.refresh == rotation.presented;
-        if let RotationMode::Rotate { grace } = rotation.mode {
-            if let Some((token, at)) = session.replaced {
-                let in_grace = rotation.now.since(at) < grace.millis();
-                if token == rotation.presented && in_grace {
-                    // Written once more, so that what is handed out is durable too.
-                    self.write_session(&mut txn, &session)?;
-                    return Ok((txn, Rotated::Pair(session.current)));
-                }
-            }
-            if is_current {
-                session.replaced = Some((session.current.refresh, rotation.now));
-                session.current = rotation.successor;
-                session.expires = session.expires.max(rotation.now.plus(self.settings.token_ttl));
+        let Some(mut session) = self.session(&mut txn, rotation.session).await? else {
+            return Ok((txn, Rotated::Unknown));
+        };
+        let rotated = match session.redeem(rotation, self.settings.token_ttl) {
+            Redeemed::Expired => Rotated::Unknown,
+            Redeemed::Kept(pair) => Rotated::Pair(pair),
+            // One that is handed out again is written again, so that it is durable too.
+            Redeemed::Replaced(pair) | Redeemed::Repeated(pair) => {
                 self.write_session(&mut txn, &session)?;
-                return Ok((txn, Rotated::Pair(session.current)));
+                Rotated::Pair(pair)
             }
-        } else if is_current {
-            let mut pair = rotation.successor;
-            // No token outlives its session: its end could not be recorded.
-            let left = session.expires.since(rotation.now) / 1000;
-            pair.access_ttl = pair.access_ttl.min(left);
-            return Ok((txn, Rotated::Pair(pair)));
-        }
-        let ended = self.end_session(&mut txn, &session, rotation.now);
-        txn.tell(Change::Ended(vec![ended]));
-        Ok((txn, Rotated::FamilyEnded))
+            Redeemed::Reused => {
+                let ended = self.end_session(&mut txn, &session, rotation.now);
+                txn.tell(Change::Ended(vec![ended]));
+                Rotated::FamilyEnded
+            }
+        };
+        Ok((txn, rotated))
     }
 
     pub(super) async fn account(
@@ -807,17 +742,13 @@ impl Engine {
         txn.record(self.names.account(id.0)).await
     }
 
-    /// Whether an administrator may cease to be one. Memory knows who could be left; who
-    /// is, is read, so that the transaction fails if that one ceases to be one meanwhile.
-    async fn may_go(
+    /// Whether another account administers the gateway. Memory knows who could; who does, is
+    /// read, so that the transaction fails if that one ceases to meanwhile.
+    async fn has_other_administrator(
         &self,
         txn: &mut Transaction<'_>,
         leaving: AccountId,
-        administration: Administration,
     ) -> Result<bool, StoreError> {
-        if administration == Administration::MayEnd {
-            return Ok(true);
-        }
         for id in self.standing().administrators().into_iter().filter(|id| *id != leaving) {
             match self.account(txn, id).await {
                 Ok(Some(account)) if account.administers() => return Ok(true),
@@ -829,16 +760,50 @@ impl Engine {
         Ok(false)
     }
 
-    /// Whether what was proven of the account at `version` still holds.
-    async fn is_current(
+    /// Saves what a change makes of an account, with what ends.
+    async fn update_account(
         &self,
         txn: &mut Transaction<'_>,
-        id: AccountId,
-        version: u64,
-    ) -> Result<bool, StoreError> {
-        Ok(self.account(txn, id).await?.is_some_and(|account| {
-            account.version == version && account.state == AccountState::Enabled
-        }))
+        update: AccountUpdate,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let AccountUpdate { mut account, ends } = update;
+        match ends {
+            Ends::Nothing => {}
+            Ends::Sessions { but } => self.end_all(txn, &mut account, but, now).await?,
+            Ends::SessionsAndKeys { but } => {
+                self.end_all(txn, &mut account, but, now).await?;
+                self.drop_keys(txn, &self.names.keys_of(account.id.0)).await?;
+            }
+        }
+        self.write_account(txn, &account)
+    }
+
+    /// Removes an account with all that is its own.
+    async fn remove_account(
+        &self,
+        txn: &mut Transaction<'_>,
+        account: &Account,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.end_all(txn, &mut account.clone(), None, now).await?;
+        self.drop_keys(txn, &self.names.keys_of(account.id.0)).await?;
+        self.disown_servers(txn, account.id).await?;
+        let joined = self.names.workspaces_of(account.id.0);
+        for workspace in txn.ids(cmd("SMEMBERS").arg(&joined)).await? {
+            let member = account.id.0.to_string().into_bytes();
+            txn.run("HDEL", self.names.members(workspace), [member]);
+        }
+        txn.delete(joined);
+        for name in account.names() {
+            txn.delete(self.names.name(&name));
+        }
+        txn.delete(self.names.account(account.id.0));
+        txn.delete(self.names.guard(account.id.0));
+        txn.run("HDEL", self.names.sign_ins(), [text(account.id.0)]);
+        txn.run("ZREM", self.names.accounts(), [text(account.id.0)]);
+        txn.tell(Change::AccountGone(account.id.0));
+        Ok(())
     }
 
     pub(super) fn write_account(
@@ -882,15 +847,11 @@ impl Engine {
         session: &Session,
         now: Timestamp,
     ) -> (Uuid, u64) {
-        let ended = (session.id.0, self.remembered(session.expires, now).0);
+        let until = session.end_counts_until(now, self.settings.token_ttl).plus(CLOCK_SLACK);
+        let ended = (session.id.0, until.0);
         self.remove_sessions(txn, session.account.0, &[session.id.0]);
         txn.run("ZADD", self.names.ended(), [number(ended.1), text(ended.0)]);
         ended
-    }
-
-    /// Until when the end of a session is remembered: as long as a token may name it.
-    pub(super) fn remembered(&self, expires: Timestamp, now: Timestamp) -> Timestamp {
-        expires.max(now.plus(self.settings.token_ttl)).plus(CLOCK_SLACK)
     }
 
     pub(super) fn write_server(
@@ -960,14 +921,23 @@ impl Engine {
         Ok(records)
     }
 
-    /// Removes every key of an index, and the index.
-    async fn drop_keys(&self, txn: &mut Transaction<'_>, index: &str) -> Result<(), StoreError> {
+    /// Every key of an index.
+    pub(super) async fn keys_in(
+        &self,
+        txn: &Transaction<'_>,
+        index: &str,
+    ) -> Result<Vec<ApiKey>, StoreError> {
         let ids = txn.ids(cmd("SMEMBERS").arg(index)).await?;
         let names: Vec<String> = ids.iter().map(|id| self.names.key(*id)).collect();
-        for (name, record) in names.iter().zip(self.records(names.iter().cloned()).await?) {
-            if let Some(record) = record {
-                self.drop_key(txn, &ApiKey::decode(&record, name)?);
-            }
+        let records = self.records(names.iter().cloned()).await?;
+        let found = names.iter().zip(records);
+        found.filter_map(|(name, record)| Some(ApiKey::decode(&record?, name))).collect()
+    }
+
+    /// Removes every key of an index, and the index.
+    async fn drop_keys(&self, txn: &mut Transaction<'_>, index: &str) -> Result<(), StoreError> {
+        for key in self.keys_in(txn, index).await? {
+            self.drop_key(txn, &key);
         }
         txn.delete(index.to_owned());
         Ok(())
@@ -1022,8 +992,7 @@ impl Engine {
                 }
                 Ending::Key(key, owner) => {
                     let key = txn.record::<ApiKey>(self.names.key(key.0)).await?;
-                    let key = key.filter(|key| owner.is_none_or(|owner| owner == key.owner));
-                    let Some(key) = key else {
+                    let Some(key) = key.filter(|key| key.is_of(owner)) else {
                         txn.confirm();
                         return Ok((txn, false));
                     };
@@ -1198,7 +1167,7 @@ impl Engine {
             for ((owner, id), record) in known.into_iter().zip(records) {
                 // Who lengthens it meanwhile, by another clock, keeps it.
                 let session = record.as_deref().map(|record| Session::decode(record, "session"));
-                if session.is_some_and(|read| read.is_ok_and(|read| read.expires > long_ago)) {
+                if session.is_some_and(|read| read.is_ok_and(|read| read.kept_until() > past)) {
                     continue;
                 }
                 txn.expected.push((names.session(id), record));
@@ -1243,25 +1212,13 @@ impl Engine {
             read => read?,
         };
         let former = account.as_ref().and_then(|account| account.former.as_ref());
-        if former.is_some_and(|former| former.ends > now) {
+        if former.is_some_and(|former| !former.is_over(now)) {
             return Ok((Transaction::new(self), ()));
         }
         txn.run("ZREM", self.names.former_ends(), [text(id.0)]);
-        if let Some(account) = account.filter(|account| account.former.is_some()) {
-            self.write_account(&mut txn, &Account { former: None, ..account })?;
+        if let Some(account) = account.and_then(|account| account.forget_former(now)) {
+            self.write_account(&mut txn, &account)?;
         }
         Ok((txn, ()))
-    }
-}
-
-/// Which of an account's names was the one that somebody has.
-fn taken(account: &Account, name: &str) -> Creation {
-    let is_email = account.email.as_deref().is_some_and(|email| canonical_name(email) == name);
-    if account.github.is_some_and(|number| github_name(number) == name) {
-        Creation::GithubTaken
-    } else if is_email {
-        Creation::EmailTaken
-    } else {
-        Creation::NameTaken
     }
 }

@@ -5,13 +5,12 @@
 use redis::cmd;
 use uuid::Uuid;
 
-use crate::auth::account::{Account, AccountId, AccountState};
-use crate::auth::api_key::ApiKey;
+use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::ports::{CLEARED_AT_ONCE, LOOKED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
+use crate::auth::session::{EndedSessions, Session, Surplus};
 use crate::auth::time::Timestamp;
-use crate::auth::token::{EndedSessions, Session, SessionId};
-use crate::store::record::Record;
+use crate::auth::token::SessionId;
 
 use super::Engine;
 use super::archive::from_score;
@@ -21,14 +20,6 @@ use super::transaction::Transaction;
 
 /// What the clocks of gateways may differ by, where a ticket's end is looked at.
 const TICKET_SLACK_MS: u64 = 300_000;
-
-/// What of an account's sessions is too much, in order of age.
-#[derive(Default)]
-struct Surplus {
-    /// They count no longer.
-    expired: Vec<Uuid>,
-    superseded: Vec<SessionId>,
-}
 
 impl Engine {
     /// A session that has not ended, whether or not its record is there still.
@@ -50,62 +41,52 @@ impl Engine {
         version: u64,
     ) -> Step<'s, SessionOpening> {
         let account = self.account(&mut txn, session.account).await?;
-        let current = account
-            .filter(|account| account.version == version && account.state == AccountState::Enabled);
-        let Some(mut account) = current else { return Ok((txn, SessionOpening::Stale)) };
+        let Some(mut account) = account.filter(|account| account.is_current(version)) else {
+            return Ok((txn, SessionOpening::Stale));
+        };
         let surplus = self.surplus(&mut txn, &account, session.created).await?;
         let Surplus { expired, superseded } = surplus;
-        account.end_oldest(&superseded);
-        if let Some(ended) = account.ended.filter(|ended| session.id <= ended.up_to) {
-            return Ok((Transaction::new(self), SessionOpening::Behind(ended.up_to)));
+        if let Err(last) = account.make_room_for(session.id, &superseded) {
+            return Ok((Transaction::new(self), SessionOpening::Behind(last)));
         }
         self.add_session(&mut txn, session)?;
-        self.remove_sessions(&mut txn, account.id.0, &expired);
+        self.remove_sessions(&mut txn, account.id.0, &ids(&expired));
         if !superseded.is_empty() {
-            let gone: Vec<Uuid> = superseded.iter().map(|session| session.0).collect();
-            self.remove_ended(&mut txn, account.id.0, &gone, session.created);
+            self.remove_ended(&mut txn, account.id.0, &ids(&superseded), session.created);
             self.write_account(&mut txn, &account)?;
         }
         Ok((txn, SessionOpening::Opened { superseded }))
     }
 
-    /// What of the sessions of an account that has as many as it may is too much, for one
-    /// more.
+    /// Which sessions of an account give way to a new one.
     async fn surplus(
         &self,
         txn: &mut Transaction<'_>,
         account: &Account,
         now: Timestamp,
     ) -> Result<Surplus, StoreError> {
-        let (most, goes_on) = (self.settings.limits.sessions, self.goes_on(account).await?);
+        let (limits, goes_on) = (self.settings.limits, self.goes_on(account).await?);
         let (index, from) = (self.names.sessions_of(account.id.0), after(account.ended));
-        let mut count = cmd("ZLEXCOUNT");
-        count.arg(&index).arg(&from).arg("+");
-        let later: usize = self.ask(&count).await?;
-        let with_new = later + 1 + usize::from(goes_on.is_some());
+        let mut question = cmd("ZLEXCOUNT");
+        question.arg(&index).arg(&from).arg("+");
+        let later: usize = self.ask(&question).await?;
+        let count = later + usize::from(goes_on.is_some());
         // Where others come meanwhile and there is no room for them, it is decided anew.
-        let room = most.saturating_sub(with_new);
+        let room = limits.sessions.saturating_sub(count + 1);
         txn.at_most(index.clone(), Some(from.clone()), later + room);
-        if with_new <= most {
+        if limits.has_room_for_session(count) {
             return Ok(Surplus::default());
         }
         let mut range = cmd("ZRANGEBYLEX");
         range.arg(&index).arg(from).arg("+").arg("LIMIT").arg(0).arg(LOOKED_AT_ONCE);
         let mut all: Vec<Uuid> = goes_on.into_iter().map(|session| session.0).collect();
         all.extend(txn.ids(&range).await?);
-        let mut surplus = Surplus::default();
-        for (id, end) in all.iter().zip(self.ends_of(account.id.0, &all).await?) {
+        let ends = self.ends_of(account.id.0, &all).await?;
+        let oldest = all.into_iter().zip(ends).map(|(id, end)| {
             // Who lengthens it meanwhile, by another clock, keeps it.
-            if end.is_some_and(|end| end.plus(CLOCK_SLACK) <= now) {
-                surplus.expired.push(*id);
-            } else {
-                surplus.superseded.push(SessionId(*id));
-            }
-        }
-        let beyond = with_new.saturating_sub(surplus.expired.len()).saturating_sub(most);
-        surplus.expired.truncate(CLEARED_AT_ONCE);
-        surplus.superseded.truncate(beyond.min(SUPERSEDED_AT_ONCE));
-        Ok(surplus)
+            (SessionId(id), end.is_some_and(|end| end.plus(CLOCK_SLACK) <= now))
+        });
+        Ok(Surplus::of(count, oldest, limits))
     }
 
     /// When each of an account's sessions ends by itself.
@@ -226,7 +207,7 @@ impl Engine {
             return;
         }
         self.remove_sessions(txn, owner, gone);
-        let until = self.remembered(now, now).0;
+        let until = now.plus(self.settings.token_ttl).plus(CLOCK_SLACK).0;
         txn.tell(Change::EndedAtOnce(owner));
         txn.tell(Change::Ended(gone.iter().map(|id| (*id, until)).collect()));
     }
@@ -298,26 +279,24 @@ impl Engine {
         owner: AccountId,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (most, index) = (self.settings.limits.keys, self.names.keys_of(owner.0));
+        let (limits, index) = (self.settings.limits, self.names.keys_of(owner.0));
         let held: usize = self.ask(cmd("SCARD").arg(&index)).await?;
-        if held < most {
-            txn.at_most(index, None, most - 1);
+        if limits.has_room_for_key(held) {
+            txn.at_most(index, None, limits.keys - 1);
             return Ok(true);
         }
-        let ids = txn.ids(cmd("SMEMBERS").arg(&index)).await?;
-        let names: Vec<String> = ids.iter().map(|id| self.names.key(*id)).collect();
-        let mut gone = 0;
-        for (name, record) in names.iter().zip(self.records(names.iter().cloned()).await?) {
-            let Some(record) = record else { continue };
-            let key = ApiKey::decode(&record, name)?;
-            if key.has_ended(now) {
-                self.drop_key(txn, &key);
-                gone += 1;
-            }
+        let keys = self.keys_in(txn, &index).await?;
+        let Some(ended) = limits.make_room_for_key(held, keys, now) else { return Ok(false) };
+        for key in &ended {
+            self.drop_key(txn, key);
         }
         txn.at_most(index, None, held);
-        Ok(held - gone < most)
+        Ok(true)
     }
+}
+
+fn ids(sessions: &[SessionId]) -> Vec<Uuid> {
+    sessions.iter().map(|session| session.0).collect()
 }
 
 /// Where the ids of sessions begin that have not ended at once.

@@ -7,7 +7,8 @@ use super::super::schema::{ACCOUNT_SESSIONS, EXPIRIES, SESSION_USES, SESSIONS, S
 use super::super::{EmbeddedArchive, EmbeddedStore, Location};
 use super::open;
 use crate::auth::ports::SessionOpening;
-use crate::auth::token::{Session, SessionId};
+use crate::auth::session::Session;
+use crate::auth::token::SessionId;
 use crate::store::archive::{Entry, Kind, Records};
 use crate::store::conformance::{later, session};
 

@@ -9,7 +9,8 @@ use super::disk::{Dice, Disk};
 use super::{Engine, open, refused};
 use crate::auth::error::{Refusal, StoreError};
 use crate::auth::ports::Rotated;
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::session::Session;
+use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::{NOW, account, change, key, later, rotation, session, ticket};
 use crate::store::embedded::schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, ENDED, EXPIRIES, Expiring, KEYS, NAMES, REVOKED, SESSIONS, TICKETS,

@@ -13,7 +13,8 @@ use crate::auth::ports::{
     AccountLimits, CLEARED_AT_ONCE, Creation, Rotated, SUPERSEDED_AT_ONCE, SessionOpening,
     Store as _,
 };
-use crate::auth::token::{Session, TokenId};
+use crate::auth::session::Session;
+use crate::auth::token::TokenId;
 use crate::store::conformance::{NOW, account, later, rotation, session};
 
 fn reopen(location: &Location) -> (EmbeddedStore, Arc<Standing>) {

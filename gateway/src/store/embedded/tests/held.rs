@@ -10,7 +10,8 @@ use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
 use crate::auth::ports::{SessionOpening, Store as _, StoreState};
-use crate::auth::token::{Session, SessionId, TokenId};
+use crate::auth::session::Session;
+use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::{NOW, key, later, session};
 
 struct Frozen {

@@ -3,7 +3,7 @@
 use redis::cmd;
 
 use super::*;
-use crate::auth::token::Session;
+use crate::auth::session::Session;
 use crate::store::conformance::session;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

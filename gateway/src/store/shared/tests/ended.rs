@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::auth::ports::{CLEARED_AT_ONCE, SessionOpening};
-use crate::auth::token::Session;
+use crate::auth::session::Session;
 use crate::store::conformance::session;
 use crate::store::held::{Ending, Told};
 
