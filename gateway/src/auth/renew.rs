@@ -14,9 +14,9 @@ use super::login::{AccessToken, Issuance};
 use super::ports::{Rotation, RotationMode};
 use super::principal::Principal;
 use super::secret::Secret;
-use super::session::Session;
+use super::session::RefreshUse;
 use super::time::{Seconds, Timestamp};
-use super::token::{Claims, TokenId, TokenKind};
+use super::token::{Claims, TokenKind};
 use super::workspace::WorkspaceId;
 
 /// How long a renewal is shared by requests that bring the tokens from before it: those that
@@ -108,13 +108,15 @@ impl Core {
         let now = self.clock.now();
         let session = self.store.find_session(claims.session, now).await?;
         let session = session.ok_or(Refusal::SessionEnded)?;
-        if !self.redeems(&session, claims.id, now) {
-            // Somebody else has it: the family ends.
-            self.end_reused(&claims, now).await?;
+        if session.recognize(claims.id, self.policy.refresh_grace, now) == RefreshUse::Reused {
+            // The store decides it once more, by what the session is then, and ends the family.
+            let (presented, mode) = (claims.id, RotationMode::Keep);
+            let successor = self.mint(presented, Seconds(0));
+            let rotation = Rotation { session: claims.session, presented, successor, now, mode };
+            self.store.rotate(rotation).await?;
             return Err(Refusal::RefreshReused.into());
         }
-        // No token outlives its session: its end could not be recorded.
-        let left = Seconds(session.expires.since(now) / 1000);
+        let left = session.left(now);
         let issuance = Issuance {
             access_ttl: self.policy.renewed_access_ttl.min(left),
             rotate: false,
@@ -191,27 +193,6 @@ impl Core {
             Err(Refusal::TokenKind) => self.open_token(token, TokenKind::Refresh),
             opened => opened,
         }
-    }
-
-    /// Whether a session takes a token still, or again within the grace (C6).
-    fn redeems(&self, session: &Session, token: TokenId, now: Timestamp) -> bool {
-        let grace = self.policy.refresh_grace.millis();
-        let replaced =
-            |(replaced, at): (TokenId, Timestamp)| replaced == token && now.since(at) < grace;
-        session.current.refresh == token || session.replaced.is_some_and(replaced)
-    }
-
-    /// Ends the family of a token that came again.
-    async fn end_reused(&self, claims: &Claims, now: Timestamp) -> Result<(), Error> {
-        let rotation = Rotation {
-            session: claims.session,
-            presented: claims.id,
-            successor: self.mint(claims.id, Seconds(0)),
-            now,
-            mode: RotationMode::Keep,
-        };
-        self.store.rotate(rotation).await?;
-        Ok(())
     }
 
     /// What an expired access token of the same session was scoped to, if the account is a

@@ -28,7 +28,7 @@ pub struct Session {
 
 /// What a refresh token is to the session that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presented {
+pub enum RefreshUse {
     /// The one that may be redeemed.
     Current,
     /// The one before it, within the grace: a client that missed the response asks again.
@@ -87,16 +87,16 @@ impl Session {
 
     /// What a refresh token that names this session is to it (C6).
     #[must_use]
-    pub fn recognize(&self, token: TokenId, grace: Seconds, now: Timestamp) -> Presented {
+    pub fn recognize(&self, token: TokenId, grace: Seconds, now: Timestamp) -> RefreshUse {
         let repeats = |(replaced, at): (TokenId, Timestamp)| {
             replaced == token && now.since(at) < grace.millis()
         };
         if self.replaced.is_some_and(repeats) {
-            Presented::Repeated
+            RefreshUse::Repeated
         } else if self.current.refresh == token {
-            Presented::Current
+            RefreshUse::Current
         } else {
-            Presented::Reused
+            RefreshUse::Reused
         }
     }
 
@@ -114,13 +114,13 @@ impl Session {
             RotationMode::Keep => Seconds(0),
         };
         match (self.recognize(presented, grace, now), mode) {
-            (Presented::Reused, _) => Redeemed::Reused,
-            (Presented::Repeated, _) => Redeemed::Repeated(self.current),
-            (Presented::Current, RotationMode::Keep) => {
+            (RefreshUse::Reused, _) => Redeemed::Reused,
+            (RefreshUse::Repeated, _) => Redeemed::Repeated(self.current),
+            (RefreshUse::Current, RotationMode::Keep) => {
                 let access_ttl = successor.access_ttl.min(self.left(now).0);
                 Redeemed::Kept(Minted { access_ttl, ..successor })
             }
-            (Presented::Current, RotationMode::Rotate { .. }) => {
+            (RefreshUse::Current, RotationMode::Rotate { .. }) => {
                 self.replaced = Some((self.current.refresh, now));
                 self.current = successor;
                 self.expires = self.end_counts_until(now, token_ttl);

@@ -43,14 +43,14 @@ fn rotation(presented: u128, now: Timestamp, mode: RotationMode) -> Rotation {
 #[test]
 fn a_refresh_token_is_current_repeated_or_reused() {
     for (case, presented, grace, now, expected) in [
-        ("the current one", 11, GRACE, at(1_000), Presented::Current),
-        ("the current one, however late", 11, GRACE, at(9_999), Presented::Current),
-        ("the one before, within the grace", 1, GRACE, at(1_029), Presented::Repeated),
-        ("the one before, when the clock was set back", 1, GRACE, at(900), Presented::Repeated),
-        ("the one before, at the end of the grace", 1, GRACE, at(1_030), Presented::Reused),
-        ("the one before, without a grace", 1, Seconds(0), at(970), Presented::Reused),
-        ("an access token", 10, GRACE, at(1_000), Presented::Reused),
-        ("one that nobody issued", 99, GRACE, at(1_000), Presented::Reused),
+        ("the current one", 11, GRACE, at(1_000), RefreshUse::Current),
+        ("the current one, however late", 11, GRACE, at(9_999), RefreshUse::Current),
+        ("the one before, within the grace", 1, GRACE, at(1_029), RefreshUse::Repeated),
+        ("the one before, when the clock was set back", 1, GRACE, at(900), RefreshUse::Repeated),
+        ("the one before, at the end of the grace", 1, GRACE, at(1_030), RefreshUse::Reused),
+        ("the one before, without a grace", 1, Seconds(0), at(970), RefreshUse::Reused),
+        ("an access token", 10, GRACE, at(1_000), RefreshUse::Reused),
+        ("one that nobody issued", 99, GRACE, at(1_000), RefreshUse::Reused),
     ] {
         assert_eq!(session().recognize(token(presented), grace, now), expected, "{case}");
     }
