@@ -92,6 +92,12 @@ pub(crate) async fn the_last_sign_in_of_an_account_is_that_of_its_latest_session
     store.end_sessions(three.id, later(10)).await.unwrap();
     assert_eq!(listed().await[0], (one.id, Some(later(5))), "sessions end, and it has been");
 
+    // By the clock of a gateway that is behind.
+    let earlier = Session { created: later(2), ..session(14, &one) };
+    let opened = store.open_session(earlier, one.version).await.unwrap();
+    assert!(matches!(opened, SessionOpening::Opened { .. }));
+    assert_eq!(listed().await[0], (one.id, Some(later(5))), "none goes back");
+
     store.delete_account(one.id, Administration::MayEnd, later(11)).await.unwrap();
     assert_eq!(store.last_sign_in(one.id).await.unwrap(), None);
     assert_eq!(listed().await, [(two.id, None), (three.id, Some(later(9)))]);

@@ -58,7 +58,7 @@ impl Store for SharedStore {
             .transact(move |txn| async move {
                 let (mut txn, created) = engine.create_account(txn, account).await?;
                 if created == Creation::Created {
-                    engine.add_session(&mut txn, session)?;
+                    engine.add_session(&mut txn, session).await?;
                 }
                 Ok((txn, created))
             })
@@ -816,13 +816,13 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn add_session(
+    pub(super) async fn add_session(
         &self,
         txn: &mut Transaction<'_>,
         session: &Session,
     ) -> Result<(), StoreError> {
         txn.touch(session.account.0);
-        self.note_sign_in(txn, session.account, session.created);
+        self.note_sign_in(txn, session.account, session.created).await?;
         txn.run("ZADD", self.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
         self.write_session(txn, session)
     }

@@ -49,7 +49,7 @@ impl Engine {
         if let Err(last) = account.make_room_for(session.id, &superseded) {
             return Ok((Transaction::new(self), SessionOpening::Behind(last)));
         }
-        self.add_session(&mut txn, session)?;
+        self.add_session(&mut txn, session).await?;
         self.remove_sessions(&mut txn, account.id.0, &ids(&expired));
         if !superseded.is_empty() {
             self.remove_ended(&mut txn, account.id.0, &ids(&superseded), session.created);
