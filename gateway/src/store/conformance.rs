@@ -1108,6 +1108,7 @@ macro_rules! conformance {
             sessions_that_open_at_once_are_no_more_than_may_be
             keys_that_come_at_once_are_no_more_than_may_be
             keys_that_have_ended_make_room_for_new_ones
+            a_key_that_cannot_be_stored_takes_the_place_of_none
             a_key_rotated_without_an_overlap_leaves_the_list_at_once
             registrations_are_counted_in_a_window_and_lock_nobody_out
             a_working_engine_says_so
@@ -1143,6 +1144,7 @@ pub(crate) use known::{
 };
 pub(crate) use limits::{
     a_key_rotated_without_an_overlap_leaves_the_list_at_once,
+    a_key_that_cannot_be_stored_takes_the_place_of_none,
     keys_that_come_at_once_are_no_more_than_may_be, keys_that_have_ended_make_room_for_new_ones,
     registrations_are_counted_in_a_window_and_lock_nobody_out,
     sessions_that_have_expired_give_way_before_any_other,

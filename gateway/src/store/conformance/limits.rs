@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Engine, LIMITS, NOW, WEEK, change, id, key, later, session};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Successor};
-use crate::auth::error::Verdict;
+use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{FailureLimit, KeyCreation, KeyRotated, SessionOpening, Source};
 use crate::auth::session::Session;
 use crate::auth::time::Seconds;
-use crate::auth::token::SessionId;
+use crate::auth::token::{SessionId, TokenId};
 
 fn superseded(sessions: &[SessionId]) -> SessionOpening {
     SessionOpening::Opened { superseded: sessions.to_vec() }
@@ -164,6 +164,30 @@ pub(crate) async fn keys_that_have_ended_make_room_for_new_ones(engine: Engine) 
     assert_eq!(engine.standing.keys(Some(account.id)).len(), LIMITS.keys - 2);
     assert!(engine.standing.key(&[1; 32]).is_none() && engine.standing.key(&[4; 32]).is_some());
     assert_eq!(store.list_keys(None, 99).await.unwrap().len(), LIMITS.keys - 2);
+}
+
+/// What else is written meanwhile takes nothing of it along.
+pub(crate) async fn a_key_that_cannot_be_stored_takes_the_place_of_none(engine: Engine) {
+    let account = engine.with_account(1).await;
+    for number in (1..).take(LIMITS.keys) {
+        let key = ApiKey { expires: Some(later(100)), ..key(number, &account) };
+        assert_eq!(engine.store.create_key(key).await.unwrap(), KeyCreation::Created);
+    }
+    let creations = (100..140).map(|number| {
+        let (store, account) = (Arc::clone(&engine.store), account.clone());
+        tokio::spawn(async move {
+            let scopes = vec!["a,b".to_owned()];
+            let bad = ApiKey { scopes, created: later(100), ..key(number, &account) };
+            let revoke = store.revoke_token(TokenId(id(number.into())), later(1_000));
+            tokio::join!(revoke, store.create_key(bad))
+        })
+    });
+    for creation in creations.collect::<Vec<_>>() {
+        let (revoked, created) = creation.await.unwrap();
+        revoked.unwrap();
+        assert!(matches!(created, Err(StoreError::Damaged(_))), "{created:?}");
+    }
+    assert_eq!(engine.store.list_keys(None, 99).await.unwrap().len(), LIMITS.keys);
 }
 
 pub(crate) async fn a_key_rotated_without_an_overlap_leaves_the_list_at_once(engine: Engine) {
