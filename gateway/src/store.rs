@@ -7,6 +7,8 @@ pub mod archive;
 pub mod embedded;
 mod failures;
 mod held;
+#[cfg(test)]
+pub(crate) mod in_memory;
 mod record;
 pub mod shared;
 

@@ -1,4 +1,4 @@
-//! The core with a set clock, counted hashing and a store in memory.
+//! The core with a set clock, counted hashing and a store of maps.
 
 mod ends;
 mod github;
@@ -37,7 +37,7 @@ use super::work::Work;
 use super::{Core, Policy, Ports};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::jwt::Hs256Signer;
-use crate::store::embedded::{EmbeddedStore, Location};
+use crate::store::in_memory::InMemoryStore;
 
 pub(crate) struct SetClock(pub AtomicU64);
 
@@ -113,7 +113,7 @@ pub(crate) fn core_over(
 ) -> Core {
     let standing = Arc::new(Standing::default());
     let week = Seconds(604_800);
-    let store = EmbeddedStore::open(&Location::Memory, Arc::clone(&standing), week).unwrap();
+    let store = InMemoryStore::new(Arc::clone(&standing), week);
     let policy = Policy {
         issuer: "portcullis".to_owned(),
         audience: "portcullis".to_owned(),

@@ -10,9 +10,7 @@ use super::super::error::{Error, Refusal};
 use super::super::ports::{AccountLimits, Clock, Replacement};
 use super::super::time::Seconds;
 use super::super::token::TokenKind;
-use super::{
-    ACCESS_TTL, Bench, CLIENT, EmbeddedStore, HERE, Location, PASSWORD, ROTATING, refusal,
-};
+use super::{ACCESS_TTL, Bench, CLIENT, HERE, InMemoryStore, PASSWORD, ROTATING, refusal};
 
 #[tokio::test]
 async fn a_reset_password_ends_every_session() {
@@ -224,10 +222,9 @@ async fn a_sign_in_after_the_end_of_all_goes_on_whatever_the_clock_says() {
 #[tokio::test]
 async fn the_sign_in_that_ends_for_a_new_one_is_told() {
     let mut bench = Bench::new().await;
-    let store =
-        EmbeddedStore::open(&Location::Memory, Arc::clone(&bench.core.standing), Seconds(604_800));
+    let store = InMemoryStore::new(Arc::clone(&bench.core.standing), Seconds(604_800));
     let limits = AccountLimits { sessions: 2, ..AccountLimits::default() };
-    bench.core.store = Arc::new(store.unwrap().with_limits(limits));
+    bench.core.store = Arc::new(store.with_limits(limits));
     bench.add("bea", PASSWORD).await;
     let login =
         async || bench.core.login("bea", &PASSWORD.into(), &CLIENT, ROTATING).await.unwrap().1;
