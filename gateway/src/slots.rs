@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 
 use crate::auth::account::AccountId;
 use crate::auth::api_key::KeyId;
-use crate::auth::ports::Source;
 use crate::auth::server::ServerId;
+use crate::auth::source::Source;
 
 /// To whom a place is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

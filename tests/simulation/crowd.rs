@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use portcullis::auth::ports::Source;
+use portcullis::auth::source::Source;
 
 use crate::Extent;
 use crate::dice::Dice;

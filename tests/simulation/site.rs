@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::auth::bucket::{BucketLimit, Micros, SharedBucket};
-use portcullis::auth::ports::{Exchange, Source, Spent};
+use portcullis::auth::ports::{Exchange, Spent};
+use portcullis::auth::source::Source;
 use portcullis::pipeline::admit::shares::{Agenda, IDLE_INTERVAL, Shares, rest};
 
 pub const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };

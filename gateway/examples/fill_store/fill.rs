@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
 use portcullis::auth::api_key::{ApiKey, KeyId, Moment};
-use portcullis::auth::ports::{Creation, KeyCreation, Store, TokenSigner};
+use portcullis::auth::ports::{
+    Accounts as _, Creation, KeyCreation, Keys as _, Sessions as _, TokenSigner,
+};
 use portcullis::auth::secret::Secret;
 use portcullis::auth::standing::Standing;
 use portcullis::auth::time::{Seconds, Timestamp};

@@ -6,7 +6,7 @@ use super::record::{Lockout, Record};
 use super::{Reply, Span, page};
 use crate::auth::Core;
 use crate::auth::error::{Entity, Error, Verdict};
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::telemetry::log::rfc3339;
 
 /// In the order of the addresses.

@@ -6,7 +6,8 @@
 
 use super::Core;
 use super::account::Account;
-use super::ports::{Priority, Source};
+use super::ports::Priority;
+use super::source::Source;
 use super::time::{Seconds, Timestamp};
 
 /// Addresses of one account; the one that was longest without a success goes first.

@@ -3,9 +3,10 @@
 use super::Core;
 use super::account::HashedPassword;
 use super::error::{Error, Refusal};
-use super::ports::{PasswordChange, Priority, Replacement, Source};
+use super::ports::{PasswordChange, Priority, Replacement};
 use super::principal::Principal;
 use super::secret::Secret;
+use super::source::Source;
 
 /// Characters a password needs at least.
 pub const MIN_CHARS: usize = 8;

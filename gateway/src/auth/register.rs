@@ -12,9 +12,10 @@ use super::error::{Error, Name, Refusal, Verdict};
 use super::federation::{FederatedIdentity, FederationError, Grant, Joined, Joining};
 use super::login::{Issuance, TokenPair};
 use super::password::PasswordRule;
-use super::ports::{Creation, GithubLink, Priority, Replacement, Source};
+use super::ports::{Creation, GithubLink, Priority, Replacement};
 use super::secret::Secret;
 use super::session_client::SessionClient;
+use super::source::Source;
 use super::time::Seconds;
 
 /// Whether anybody may make an account.

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::ports::Source;
+use super::source::Source;
 use super::text::is_hidden;
 
 /// Enough for what common browsers send (Safari on a phone: 140), so that the name at the end,

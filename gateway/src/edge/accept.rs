@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive,
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::canonical::host::normalise;
 use crate::config::{ProxyProtocol, Transport};
 use crate::pipeline::connection::{Connection, PeerSource, Protocol, Tls};

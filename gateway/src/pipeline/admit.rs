@@ -16,7 +16,8 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use crate::auth::bucket::BucketLimit;
-use crate::auth::ports::{Buckets, Source};
+use crate::auth::ports::Buckets;
+use crate::auth::source::Source;
 
 use super::reason::Reason;
 use crate::slots::{Holder, Places};

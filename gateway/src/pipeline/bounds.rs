@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
+use crate::auth::source::Source;
 use crate::config;
 use crate::pipeline::client::Client;
 use crate::slots::{Holder, Place, Places};

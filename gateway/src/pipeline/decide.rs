@@ -10,8 +10,8 @@ use http::header::HeaderMap;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
-use crate::auth::ports::Source;
 use crate::auth::principal::Principal;
+use crate::auth::source::Source;
 use crate::canonical::path;
 use crate::config::{Access, SniRule, Tickets};
 use crate::dialect::{Candidate, Resolution};

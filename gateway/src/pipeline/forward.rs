@@ -22,7 +22,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::config::{Access, Agents, FieldNames};
 use crate::slots::{Holder, Place};
 use crate::upstream::Holding;

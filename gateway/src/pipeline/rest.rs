@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::lifecycle::Lifecycle;
 use crate::telemetry::counters::Counters;
 

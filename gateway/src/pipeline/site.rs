@@ -7,7 +7,7 @@ use http::HeaderValue;
 use ipnet::IpNet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::config::page_origin::PageOrigin;
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::config::{Forwarding, IdentityHeaders, SniRule, Timeouts};

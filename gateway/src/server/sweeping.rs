@@ -37,7 +37,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::auth::ports::{Failure, FailureLimit, Source};
+    use crate::auth::ports::{Attempts as _, Failure, FailureLimit, Sessions as _};
+    use crate::auth::source::Source;
     use crate::auth::standing::{Sizes, Standing};
     use crate::auth::time::Seconds;
     use crate::auth::token::TokenId;

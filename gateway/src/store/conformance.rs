@@ -24,12 +24,13 @@ use crate::auth::ports::{
     AccountChange, AccountChanged, AccountLimits, Administration, Creation, Failure, FailureCount,
     FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, NewOwner, Notice, Opening,
     PasswordChange, Replacement, Rotated, Rotation, RotationMode, ServerChange, ServerChanged,
-    SessionOpening, Source, Store,
+    SessionOpening, Store,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::session::Session;
 use crate::auth::session_client::{SessionClient, UserAgent};
+use crate::auth::source::Source;
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};

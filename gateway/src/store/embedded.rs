@@ -25,14 +25,16 @@ use crate::auth::account::{Account, AccountId, HashedPassword, github_name};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Succession};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, AccountChanged, AccountLimits, Administration, Counted, Creation, Failure,
-    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening,
-    PasswordChange, Replacement, Rotated, Rotation, ServerChange, ServerChanged, SessionOpening,
-    Source, Store, StoreHealth, StoreState,
+    AccountChange, AccountChanged, AccountLimits, Accounts, Administration, Attempts, Counted,
+    Creation, Failure, FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, Keys,
+    MemberChange, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, ServerChange,
+    ServerChanged, Servers, SessionOpening, Sessions, Store, StoreHealth, StoreState, Tickets,
+    Workspaces,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::session::Session;
+use crate::auth::source::Source;
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
@@ -199,7 +201,7 @@ impl Location {
 }
 
 #[async_trait]
-impl Store for EmbeddedStore {
+impl Accounts for EmbeddedStore {
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError> {
         self.writer
             .submit(move |txn| {
@@ -234,78 +236,6 @@ impl Store for EmbeddedStore {
                 Ok(Step::changed((), move |standing| standing.put_account(account)))
             })
             .await
-    }
-
-    async fn change_account(&self, change: AccountChange) -> Result<AccountChanged, StoreError> {
-        let (standing, id) = (Arc::clone(&self.standing), change.account);
-        let changed = self
-            .writer
-            .submit(move |txn| {
-                let Some(before) = read_account(txn, change.account)? else {
-                    return Ok(Step::unchanged(AccountChanged::NoAccount));
-                };
-                let Some(update) = before.apply(&change) else {
-                    return Ok(Step::unchanged(AccountChanged::Changed(Box::new(before))));
-                };
-                if change.administration.needs_another(&before, Some(&update.account))
-                    && !has_other_administrator(txn, &standing, before.id)?
-                {
-                    return Ok(Step::unchanged(AccountChanged::LastAdministrator));
-                }
-                let publish = update_account(txn, update)?;
-                Ok(Step::changed(AccountChanged::Changed(Box::new(before)), publish))
-            })
-            .await?;
-        self.clear_sessions(id).await;
-        Ok(changed)
-    }
-
-    async fn delete_account(
-        &self,
-        account: AccountId,
-        administration: Administration,
-        _now: Timestamp,
-    ) -> Result<AccountChanged, StoreError> {
-        let standing = Arc::clone(&self.standing);
-        let changed = self
-            .writer
-            .submit(move |txn| {
-                let Some(account) = read_account(txn, account)? else {
-                    return Ok(Step::unchanged(AccountChanged::NoAccount));
-                };
-                if administration.needs_another(&account, None)
-                    && !has_other_administrator(txn, &standing, account.id)?
-                {
-                    return Ok(Step::unchanged(AccountChanged::LastAdministrator));
-                }
-                let publish = remove_account(txn, &account)?;
-                Ok(Step::changed(AccountChanged::Changed(Box::new(account)), publish))
-            })
-            .await?;
-        self.clear_sessions(account).await;
-        Ok(changed)
-    }
-
-    async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError> {
-        let id = link.account;
-        let linked = self
-            .writer
-            .submit(move |txn| {
-                let account = read_account(txn, link.account)?;
-                let Some(update) = account.and_then(|account| account.link(&link)) else {
-                    return Ok(Step::unchanged(Replacement::Stale));
-                };
-                let name = github_name(link.number);
-                if txn.open_table(NAMES)?.get(name.as_str())?.is_some() {
-                    return Ok(Step::unchanged(Replacement::Stale));
-                }
-                let publish = update_account(txn, update)?;
-                txn.open_table(NAMES)?.insert(name.as_str(), link.account.0.as_bytes())?;
-                Ok(Step::changed(Replacement::Replaced, publish))
-            })
-            .await?;
-        self.clear_sessions(id).await;
-        Ok(linked)
     }
 
     async fn list_accounts(
@@ -382,6 +312,99 @@ impl Store for EmbeddedStore {
             .await
     }
 
+    async fn change_account(&self, change: AccountChange) -> Result<AccountChanged, StoreError> {
+        let (standing, id) = (Arc::clone(&self.standing), change.account);
+        let changed = self
+            .writer
+            .submit(move |txn| {
+                let Some(before) = read_account(txn, change.account)? else {
+                    return Ok(Step::unchanged(AccountChanged::NoAccount));
+                };
+                let Some(update) = before.apply(&change) else {
+                    return Ok(Step::unchanged(AccountChanged::Changed(Box::new(before))));
+                };
+                if change.administration.needs_another(&before, Some(&update.account))
+                    && !has_other_administrator(txn, &standing, before.id)?
+                {
+                    return Ok(Step::unchanged(AccountChanged::LastAdministrator));
+                }
+                let publish = update_account(txn, update)?;
+                Ok(Step::changed(AccountChanged::Changed(Box::new(before)), publish))
+            })
+            .await?;
+        self.clear_sessions(id).await;
+        Ok(changed)
+    }
+
+    async fn delete_account(
+        &self,
+        account: AccountId,
+        administration: Administration,
+        _now: Timestamp,
+    ) -> Result<AccountChanged, StoreError> {
+        let standing = Arc::clone(&self.standing);
+        let changed = self
+            .writer
+            .submit(move |txn| {
+                let Some(account) = read_account(txn, account)? else {
+                    return Ok(Step::unchanged(AccountChanged::NoAccount));
+                };
+                if administration.needs_another(&account, None)
+                    && !has_other_administrator(txn, &standing, account.id)?
+                {
+                    return Ok(Step::unchanged(AccountChanged::LastAdministrator));
+                }
+                let publish = remove_account(txn, &account)?;
+                Ok(Step::changed(AccountChanged::Changed(Box::new(account)), publish))
+            })
+            .await?;
+        self.clear_sessions(account).await;
+        Ok(changed)
+    }
+
+    async fn link_github(&self, link: GithubLink) -> Result<Replacement, StoreError> {
+        let id = link.account;
+        let linked = self
+            .writer
+            .submit(move |txn| {
+                let account = read_account(txn, link.account)?;
+                let Some(update) = account.and_then(|account| account.link(&link)) else {
+                    return Ok(Step::unchanged(Replacement::Stale));
+                };
+                let name = github_name(link.number);
+                if txn.open_table(NAMES)?.get(name.as_str())?.is_some() {
+                    return Ok(Step::unchanged(Replacement::Stale));
+                }
+                let publish = update_account(txn, update)?;
+                txn.open_table(NAMES)?.insert(name.as_str(), link.account.0.as_bytes())?;
+                Ok(Step::changed(Replacement::Replaced, publish))
+            })
+            .await?;
+        self.clear_sessions(id).await;
+        Ok(linked)
+    }
+
+    async fn note_success(
+        &self,
+        account: AccountId,
+        version: u64,
+        from: Source,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let account = read_account(txn, account)?;
+                let proven = account.and_then(|account| account.proven_from(version, from, now));
+                let Some(account) = proven else { return Ok(Step::unchanged(())) };
+                write_account(txn, &account)?;
+                Ok(Step::changed((), move |standing| standing.put_account(account)))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Sessions for EmbeddedStore {
     async fn open_session(
         &self,
         session: Session,
@@ -438,130 +461,20 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn create_server(&self, server: Server) -> Result<bool, StoreError> {
-        self.writer
-            .submit(move |txn| {
-                if let Some(owner) = server.owner
-                    && read_account(txn, owner)?.is_none()
-                {
-                    return Ok(Step::unchanged(false));
-                }
-                write_server(txn, &server)?;
-                Ok(Step::changed(true, move |standing| standing.put_server(server)))
-            })
-            .await
-    }
-
-    async fn change_server(&self, change: ServerChange) -> Result<ServerChanged, StoreError> {
-        self.writer
-            .submit(move |txn| {
-                let Some(server) = read_server(txn, change.server)? else {
-                    return Ok(Step::unchanged(ServerChanged::NoServer));
-                };
-                let server = server.apply(&change);
-                if let Some(owner) = server.owner
-                    && read_account(txn, owner)?.is_none()
-                {
-                    return Ok(Step::unchanged(ServerChanged::NoOwner));
-                }
-                write_server(txn, &server)?;
-                let changed = ServerChanged::Changed(server.clone());
-                Ok(Step::changed(changed, move |standing| standing.put_server(server)))
-            })
-            .await
-    }
-
-    async fn delete_server(&self, server: ServerId) -> Result<bool, StoreError> {
-        self.writer
-            .submit(move |txn| {
-                if txn.open_table(SERVERS)?.get(*server.0.as_bytes())?.is_none() {
-                    return Ok(Step::unchanged(false));
-                }
-                let keys = find_keys(txn, |key| key.server == Some(server))?;
-                remove_keys(txn, &keys)?;
-                txn.open_table(SERVERS)?.remove(*server.0.as_bytes())?;
-                Ok(Step::changed(true, move |standing| {
-                    for key in keys {
-                        standing.remove_key(&key.digest);
-                    }
-                    standing.remove_server(server);
-                }))
-            })
-            .await
-    }
-
-    async fn create_workspace(&self, workspace: Workspace) -> Result<(), StoreError> {
-        self.writer
-            .submit(move |txn| {
-                write_workspace(txn, &workspace)?;
-                Ok(Step::changed((), move |standing| standing.put_workspace(workspace)))
-            })
-            .await
-    }
-
-    async fn rename_workspace(
+    async fn record_session_uses(
         &self,
-        workspace: WorkspaceId,
-        name: String,
-    ) -> Result<Option<Workspace>, StoreError> {
-        self.writer
-            .submit(move |txn| {
-                let Some(workspace) = read_workspace(txn, workspace)? else {
-                    return Ok(Step::unchanged(None));
-                };
-                let workspace = Workspace { name, ..workspace };
-                write_workspace(txn, &workspace)?;
-                let renamed = workspace.clone();
-                Ok(Step::changed(Some(renamed), move |standing| standing.put_workspace(workspace)))
-            })
-            .await
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        for uses in uses.chunks(SWEEP_BATCH) {
+            let uses = uses.to_vec();
+            self.writer.submit(move |txn| activity::record_uses(txn, &uses)).await?;
+        }
+        Ok(())
     }
+}
 
-    async fn delete_workspace(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
-        self.writer
-            .submit(move |txn| {
-                let id = *workspace.0.as_bytes();
-                if txn.open_table(WORKSPACES)?.remove(id)?.is_none() {
-                    return Ok(Step::unchanged(false));
-                }
-                let all = (id, [0; 16])..=(id, [u8::MAX; 16]);
-                txn.open_table(MEMBERS)?.retain_in::<(Id, Id), _>(all, |_, _| false)?;
-                Ok(Step::changed(true, move |standing| standing.remove_workspace(workspace)))
-            })
-            .await
-    }
-
-    async fn set_member(
-        &self,
-        workspace: WorkspaceId,
-        account: AccountId,
-        role: Option<String>,
-    ) -> Result<MemberChange, StoreError> {
-        role.as_deref().map_or(Ok(()), check_member_role)?;
-        self.writer
-            .submit(move |txn| {
-                let member = (*workspace.0.as_bytes(), *account.0.as_bytes());
-                if txn.open_table(WORKSPACES)?.get(member.0)?.is_none() {
-                    return Ok(Step::unchanged(MemberChange::NoWorkspace));
-                }
-                let mut members = txn.open_table(MEMBERS)?;
-                match &role {
-                    Some(_) if read_account(txn, account)?.is_none() => {
-                        return Ok(Step::unchanged(MemberChange::NoAccount));
-                    }
-                    Some(role) => drop(members.insert(member, role.as_str())?),
-                    None if members.remove(member)?.is_none() => {
-                        return Ok(Step::unchanged(MemberChange::NoMember));
-                    }
-                    None => {}
-                }
-                Ok(Step::changed(MemberChange::Done, move |standing| {
-                    standing.put_member(workspace, account, role.as_deref());
-                }))
-            })
-            .await
-    }
-
+#[async_trait]
+impl Tickets for EmbeddedStore {
     async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError> {
         self.writer
             .submit(move |txn| {
@@ -592,7 +505,10 @@ impl Store for EmbeddedStore {
             })
             .await
     }
+}
 
+#[async_trait]
+impl Keys for EmbeddedStore {
     async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
         let (coming, standing) = (self.coming.clone(), Arc::clone(&self.standing));
         let limits = self.limits;
@@ -668,17 +584,6 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn record_session_uses(
-        &self,
-        uses: Vec<(SessionId, Timestamp)>,
-    ) -> Result<(), StoreError> {
-        for uses in uses.chunks(SWEEP_BATCH) {
-            let uses = uses.to_vec();
-            self.writer.submit(move |txn| activity::record_uses(txn, &uses)).await?;
-        }
-        Ok(())
-    }
-
     async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
         let stored = self.writer.look(move |txn| read_key(txn, key));
         Ok(stored.await?.map(|key| self.in_memory(key)))
@@ -705,25 +610,140 @@ impl Store for EmbeddedStore {
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
         self.end(Ending::Key(key, owner)).await
     }
+}
 
-    async fn note_success(
-        &self,
-        account: AccountId,
-        version: u64,
-        from: Source,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+#[async_trait]
+impl Servers for EmbeddedStore {
+    async fn create_server(&self, server: Server) -> Result<bool, StoreError> {
         self.writer
             .submit(move |txn| {
-                let account = read_account(txn, account)?;
-                let proven = account.and_then(|account| account.proven_from(version, from, now));
-                let Some(account) = proven else { return Ok(Step::unchanged(())) };
-                write_account(txn, &account)?;
-                Ok(Step::changed((), move |standing| standing.put_account(account)))
+                if let Some(owner) = server.owner
+                    && read_account(txn, owner)?.is_none()
+                {
+                    return Ok(Step::unchanged(false));
+                }
+                write_server(txn, &server)?;
+                Ok(Step::changed(true, move |standing| standing.put_server(server)))
             })
             .await
     }
 
+    async fn change_server(&self, change: ServerChange) -> Result<ServerChanged, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let Some(server) = read_server(txn, change.server)? else {
+                    return Ok(Step::unchanged(ServerChanged::NoServer));
+                };
+                let server = server.apply(&change);
+                if let Some(owner) = server.owner
+                    && read_account(txn, owner)?.is_none()
+                {
+                    return Ok(Step::unchanged(ServerChanged::NoOwner));
+                }
+                write_server(txn, &server)?;
+                let changed = ServerChanged::Changed(server.clone());
+                Ok(Step::changed(changed, move |standing| standing.put_server(server)))
+            })
+            .await
+    }
+
+    async fn delete_server(&self, server: ServerId) -> Result<bool, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                if txn.open_table(SERVERS)?.get(*server.0.as_bytes())?.is_none() {
+                    return Ok(Step::unchanged(false));
+                }
+                let keys = find_keys(txn, |key| key.server == Some(server))?;
+                remove_keys(txn, &keys)?;
+                txn.open_table(SERVERS)?.remove(*server.0.as_bytes())?;
+                Ok(Step::changed(true, move |standing| {
+                    for key in keys {
+                        standing.remove_key(&key.digest);
+                    }
+                    standing.remove_server(server);
+                }))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Workspaces for EmbeddedStore {
+    async fn create_workspace(&self, workspace: Workspace) -> Result<(), StoreError> {
+        self.writer
+            .submit(move |txn| {
+                write_workspace(txn, &workspace)?;
+                Ok(Step::changed((), move |standing| standing.put_workspace(workspace)))
+            })
+            .await
+    }
+
+    async fn rename_workspace(
+        &self,
+        workspace: WorkspaceId,
+        name: String,
+    ) -> Result<Option<Workspace>, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let Some(workspace) = read_workspace(txn, workspace)? else {
+                    return Ok(Step::unchanged(None));
+                };
+                let workspace = Workspace { name, ..workspace };
+                write_workspace(txn, &workspace)?;
+                let renamed = workspace.clone();
+                Ok(Step::changed(Some(renamed), move |standing| standing.put_workspace(workspace)))
+            })
+            .await
+    }
+
+    async fn delete_workspace(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        self.writer
+            .submit(move |txn| {
+                let id = *workspace.0.as_bytes();
+                if txn.open_table(WORKSPACES)?.remove(id)?.is_none() {
+                    return Ok(Step::unchanged(false));
+                }
+                let all = (id, [0; 16])..=(id, [u8::MAX; 16]);
+                txn.open_table(MEMBERS)?.retain_in::<(Id, Id), _>(all, |_, _| false)?;
+                Ok(Step::changed(true, move |standing| standing.remove_workspace(workspace)))
+            })
+            .await
+    }
+
+    async fn set_member(
+        &self,
+        workspace: WorkspaceId,
+        account: AccountId,
+        role: Option<String>,
+    ) -> Result<MemberChange, StoreError> {
+        role.as_deref().map_or(Ok(()), check_member_role)?;
+        self.writer
+            .submit(move |txn| {
+                let member = (*workspace.0.as_bytes(), *account.0.as_bytes());
+                if txn.open_table(WORKSPACES)?.get(member.0)?.is_none() {
+                    return Ok(Step::unchanged(MemberChange::NoWorkspace));
+                }
+                let mut members = txn.open_table(MEMBERS)?;
+                match &role {
+                    Some(_) if read_account(txn, account)?.is_none() => {
+                        return Ok(Step::unchanged(MemberChange::NoAccount));
+                    }
+                    Some(role) => drop(members.insert(member, role.as_str())?),
+                    None if members.remove(member)?.is_none() => {
+                        return Ok(Step::unchanged(MemberChange::NoMember));
+                    }
+                    None => {}
+                }
+                Ok(Step::changed(MemberChange::Done, move |standing| {
+                    standing.put_member(workspace, account, role.as_deref());
+                }))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Attempts for EmbeddedStore {
     async fn count_failure(
         &self,
         failure: Failure,
@@ -748,6 +768,14 @@ impl Store for EmbeddedStore {
         Ok(self.failures.list(now))
     }
 
+    async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
+        self.standing.unlock(source);
+        Ok(self.failures.forgive(source))
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
     async fn set_registration(&self, registering: Registering) -> Result<(), StoreError> {
         self.writer
             .submit(move |txn| {
@@ -755,11 +783,6 @@ impl Store for EmbeddedStore {
                 Ok(Step::changed((), move |standing| standing.set_registration(registering)))
             })
             .await
-    }
-
-    async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
-        self.standing.unlock(source);
-        Ok(self.failures.forgive(source))
     }
 
     async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::auth::error::Verdict;
 use crate::auth::guessed::Guessed;
-use crate::auth::ports::{Counted, Failure, FailureCount, FailureLimit, Source};
+use crate::auth::ports::{Counted, Failure, FailureCount, FailureLimit};
+use crate::auth::source::Source;
 use crate::auth::standing::Standing;
 use crate::auth::time::{Seconds, Timestamp};
 

@@ -13,14 +13,15 @@ use crate::auth::account::{Account, AccountId, HashedPassword, github_name};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Succession};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, AccountChanged, AccountLimits, Administration, Counted, Creation, Failure,
-    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening,
-    PasswordChange, Replacement, Rotated, Rotation, ServerChange, ServerChanged, SessionOpening,
-    Source, Store,
+    AccountChange, AccountChanged, AccountLimits, Accounts, Administration, Attempts, Counted,
+    Creation, Failure, FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, Keys,
+    MemberChange, Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, ServerChange,
+    ServerChanged, Servers, SessionOpening, Sessions, Store, Tickets, Workspaces,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::session::{Redeemed, Session, Surplus};
+use crate::auth::source::Source;
 use crate::auth::standing::Standing;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{Seconds, Timestamp};
@@ -212,7 +213,7 @@ impl Records {
 }
 
 #[async_trait]
-impl Store for InMemoryStore {
+impl Accounts for InMemoryStore {
     async fn create_account(&self, account: Account) -> Stored<Creation> {
         let mut records = self.change()?;
         if let Some(taken) = records.add_account(&account)? {
@@ -333,6 +334,25 @@ impl Store for InMemoryStore {
         Ok(Replacement::Replaced)
     }
 
+    async fn note_success(
+        &self,
+        account: AccountId,
+        version: u64,
+        from: Source,
+        now: Timestamp,
+    ) -> Stored<()> {
+        let mut records = self.change()?;
+        let account = records.accounts.get(&account);
+        let proven = account.and_then(|account| account.proven_from(version, from, now));
+        if let Some(account) = proven {
+            self.save(&mut records, account);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Sessions for InMemoryStore {
     async fn open_session(&self, session: Session, version: u64) -> Stored<SessionOpening> {
         let mut records = self.change()?;
         let account = records.accounts.get(&session.account).cloned();
@@ -419,6 +439,105 @@ impl Store for InMemoryStore {
             .collect())
     }
 
+    async fn record_session_uses(&self, uses: Vec<(SessionId, Timestamp)>) -> Stored<()> {
+        let mut records = self.change()?;
+        for (session, at) in uses {
+            if records.sessions.contains_key(&session) {
+                let last = records.session_uses.entry(session).or_default();
+                *last = at.max(*last);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Tickets for InMemoryStore {
+    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Stored<Opening> {
+        let mut records = self.change()?;
+        let account = records.accounts.get(&ticket.account);
+        if !account.is_some_and(|account| account.is_current(ticket.version)) {
+            return Ok(Opening::Stale);
+        }
+        records.tickets.insert(digest, ticket);
+        Ok(Opening::Opened)
+    }
+
+    async fn take_ticket(&self, digest: [u8; 32], now: Timestamp) -> Stored<Option<Ticket>> {
+        let taken = self.change()?.tickets.remove(&digest);
+        Ok(taken.and_then(|ticket| ticket.redeem(now)))
+    }
+}
+
+#[async_trait]
+impl Keys for InMemoryStore {
+    async fn create_key(&self, key: ApiKey) -> Stored<KeyCreation> {
+        let mut records = self.change()?;
+        if !records.accounts.contains_key(&key.owner) {
+            return Ok(KeyCreation::NoOwner);
+        }
+        if key.server.is_some_and(|server| !records.servers.contains_key(&server)) {
+            return Ok(KeyCreation::NoServer);
+        }
+        key.check_storable()?;
+        if !self.make_room(&mut records, key.owner, key.created) {
+            return Ok(KeyCreation::TooMany);
+        }
+        self.save_key(&mut records, key);
+        Ok(KeyCreation::Created)
+    }
+
+    async fn rotate_key(&self, rotation: KeyRotation) -> Stored<KeyRotated> {
+        let mut records = self.change()?;
+        let key = records.keys.get(&rotation.key).cloned();
+        match key.and_then(|key| key.rotate(&rotation)) {
+            None => Ok(KeyRotated::NoKey),
+            Some(Succession::InPlace { old, new }) => {
+                self.remove_keys(&mut records, |key| key.id == old.id);
+                self.save_key(&mut records, new.clone());
+                Ok(KeyRotated::Rotated(new))
+            }
+            Some(Succession::Beside { old, new }) => {
+                if !self.make_room(&mut records, old.owner, new.created) {
+                    return Ok(KeyRotated::TooMany);
+                }
+                self.save_key(&mut records, old);
+                self.save_key(&mut records, new.clone());
+                Ok(KeyRotated::Rotated(new))
+            }
+        }
+    }
+
+    async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Stored<()> {
+        let records = self.change()?;
+        for (key, at) in uses {
+            if let Some(key) = records.keys.get(&key) {
+                key.last_used.set(Some(at));
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_key(&self, key: KeyId) -> Stored<Option<Arc<ApiKey>>> {
+        Ok(self.look().keys.get(&key).map(|key| self.known(key)))
+    }
+
+    async fn list_keys(&self, after: Option<KeyId>, limit: usize) -> Stored<Vec<Arc<ApiKey>>> {
+        let records = self.look();
+        let listed = records.keys.range((start(after), Bound::Unbounded)).take(limit);
+        Ok(listed.map(|(_, key)| self.known(key)).collect())
+    }
+
+    async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Stored<bool> {
+        let mut records = self.change()?;
+        let found = records.keys.get(&key).is_some_and(|key| key.is_of(owner));
+        self.remove_keys(&mut records, |known| found && known.id == key);
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl Servers for InMemoryStore {
     async fn create_server(&self, server: Server) -> Stored<bool> {
         let mut records = self.change()?;
         server.check_storable()?;
@@ -454,7 +573,10 @@ impl Store for InMemoryStore {
         self.standing.remove_server(server);
         Ok(true)
     }
+}
 
+#[async_trait]
+impl Workspaces for InMemoryStore {
     async fn create_workspace(&self, workspace: Workspace) -> Stored<()> {
         let mut records = self.change()?;
         workspace.check_storable()?;
@@ -512,119 +634,10 @@ impl Store for InMemoryStore {
         self.standing.put_member(workspace, account, role.as_deref());
         Ok(MemberChange::Done)
     }
+}
 
-    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Stored<Opening> {
-        let mut records = self.change()?;
-        let account = records.accounts.get(&ticket.account);
-        if !account.is_some_and(|account| account.is_current(ticket.version)) {
-            return Ok(Opening::Stale);
-        }
-        records.tickets.insert(digest, ticket);
-        Ok(Opening::Opened)
-    }
-
-    async fn take_ticket(&self, digest: [u8; 32], now: Timestamp) -> Stored<Option<Ticket>> {
-        let taken = self.change()?.tickets.remove(&digest);
-        Ok(taken.and_then(|ticket| ticket.redeem(now)))
-    }
-
-    async fn create_key(&self, key: ApiKey) -> Stored<KeyCreation> {
-        let mut records = self.change()?;
-        if !records.accounts.contains_key(&key.owner) {
-            return Ok(KeyCreation::NoOwner);
-        }
-        if key.server.is_some_and(|server| !records.servers.contains_key(&server)) {
-            return Ok(KeyCreation::NoServer);
-        }
-        key.check_storable()?;
-        if !self.make_room(&mut records, key.owner, key.created) {
-            return Ok(KeyCreation::TooMany);
-        }
-        self.save_key(&mut records, key);
-        Ok(KeyCreation::Created)
-    }
-
-    async fn rotate_key(&self, rotation: KeyRotation) -> Stored<KeyRotated> {
-        let mut records = self.change()?;
-        let key = records.keys.get(&rotation.key).cloned();
-        match key.and_then(|key| key.rotate(&rotation)) {
-            None => Ok(KeyRotated::NoKey),
-            Some(Succession::InPlace { old, new }) => {
-                self.remove_keys(&mut records, |key| key.id == old.id);
-                self.save_key(&mut records, new.clone());
-                Ok(KeyRotated::Rotated(new))
-            }
-            Some(Succession::Beside { old, new }) => {
-                if !self.make_room(&mut records, old.owner, new.created) {
-                    return Ok(KeyRotated::TooMany);
-                }
-                self.save_key(&mut records, old);
-                self.save_key(&mut records, new.clone());
-                Ok(KeyRotated::Rotated(new))
-            }
-        }
-    }
-
-    async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Stored<()> {
-        let records = self.change()?;
-        for (key, at) in uses {
-            if let Some(key) = records.keys.get(&key) {
-                key.last_used.set(Some(at));
-            }
-        }
-        Ok(())
-    }
-
-    async fn record_session_uses(&self, uses: Vec<(SessionId, Timestamp)>) -> Stored<()> {
-        let mut records = self.change()?;
-        for (session, at) in uses {
-            if records.sessions.contains_key(&session) {
-                let last = records.session_uses.entry(session).or_default();
-                *last = at.max(*last);
-            }
-        }
-        Ok(())
-    }
-
-    async fn find_key(&self, key: KeyId) -> Stored<Option<Arc<ApiKey>>> {
-        Ok(self.look().keys.get(&key).map(|key| self.known(key)))
-    }
-
-    async fn list_keys(&self, after: Option<KeyId>, limit: usize) -> Stored<Vec<Arc<ApiKey>>> {
-        let records = self.look();
-        let listed = records.keys.range((start(after), Bound::Unbounded)).take(limit);
-        Ok(listed.map(|(_, key)| self.known(key)).collect())
-    }
-
-    async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Stored<bool> {
-        let mut records = self.change()?;
-        let found = records.keys.get(&key).is_some_and(|key| key.is_of(owner));
-        self.remove_keys(&mut records, |known| found && known.id == key);
-        Ok(found)
-    }
-
-    async fn set_registration(&self, registering: Registering) -> Stored<()> {
-        let _records = self.change()?;
-        self.standing.set_registration(registering);
-        Ok(())
-    }
-
-    async fn note_success(
-        &self,
-        account: AccountId,
-        version: u64,
-        from: Source,
-        now: Timestamp,
-    ) -> Stored<()> {
-        let mut records = self.change()?;
-        let account = records.accounts.get(&account);
-        let proven = account.and_then(|account| account.proven_from(version, from, now));
-        if let Some(account) = proven {
-            self.save(&mut records, account);
-        }
-        Ok(())
-    }
-
+#[async_trait]
+impl Attempts for InMemoryStore {
     async fn count_failure(
         &self,
         failure: Failure,
@@ -650,6 +663,15 @@ impl Store for InMemoryStore {
     async fn forgive(&self, source: Source) -> Stored<bool> {
         self.standing.unlock(source);
         Ok(self.failures.forgive(source))
+    }
+}
+
+#[async_trait]
+impl Store for InMemoryStore {
+    async fn set_registration(&self, registering: Registering) -> Stored<()> {
+        let _records = self.change()?;
+        self.standing.set_registration(registering);
+        Ok(())
     }
 
     async fn sweep(&self, now: Timestamp, past: Timestamp) -> Stored<u64> {

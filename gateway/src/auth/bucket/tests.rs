@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::{Bucket, BucketLimit, Micros, SharedBucket};
-use crate::auth::ports::{Share, Source, Spent};
+use crate::auth::ports::{Share, Spent};
+use crate::auth::source::Source;
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 const START: Micros = Micros(1_000_000_000);

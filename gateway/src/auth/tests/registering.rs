@@ -2,8 +2,8 @@
 
 use super::super::account::PersonName;
 use super::super::error::Name;
-use super::super::ports::Source;
 use super::super::register::Registration;
+use super::super::source::Source;
 use super::*;
 
 fn registration(email: &str, username: Option<&str>) -> Registration {

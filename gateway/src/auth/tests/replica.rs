@@ -8,14 +8,15 @@ use uuid::Uuid;
 use super::super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::super::error::{Entity, StoreError, Verdict};
 use super::super::ports::{
-    AccountChange, AccountChanged, Administration, Counted, Creation, Failure, FailureCount,
-    FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening,
-    PasswordChange, Recall, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
-    SessionOpening, Source, Store,
+    AccountChange, AccountChanged, Accounts, Administration, Attempts, Counted, Creation, Failure,
+    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, Keys, MemberChange, Notice,
+    Opening, PasswordChange, Recall, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
+    Servers, SessionOpening, Sessions, Store, Tickets, Workspaces,
 };
 use super::super::principal::Principal;
 use super::super::server::{Server, ServerId};
 use super::super::session::Session;
+use super::super::source::Source;
 use super::super::ticket::Ticket;
 use super::super::token::{SessionId, TokenId};
 use super::super::workspace::{Workspace, WorkspaceId};
@@ -48,75 +49,106 @@ impl Shared {
     }
 }
 
-/// All but `recall` is the other gateway's store.
+/// What `here` asks for is the other gateway's store.
 macro_rules! shared {
-    ($(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+    ($($port:ident {
+        $(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
+    })*) => {$(
         #[async_trait]
-        impl Store for Shared {
-            async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
-                self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(what);
-                Ok(self.bring(what).is_some())
-            }
-
+        impl $port for Shared {
             $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
                 self.store.$name($($argument),*).await
             })*
         }
-    };
+    )*};
 }
 
 shared! {
-    fn create_account(account: Account) -> Creation;
-    fn register(account: Account, session: Session) -> Creation;
-    fn forget_registration(account: AccountId) -> ();
-    fn list_accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
-    fn last_sign_in(account: AccountId) -> Option<Timestamp>;
-    fn find_account(name: &str) -> Option<Account>;
-    fn replace_password(change: PasswordChange) -> Replacement;
-    fn upgrade_hash(
-        account: AccountId, expected: &HashedPassword, replacement: HashedPassword
-    ) -> Replacement;
-    fn change_account(change: AccountChange) -> AccountChanged;
-    fn delete_account(
-        account: AccountId, administration: Administration, now: Timestamp
-    ) -> AccountChanged;
-    fn link_github(link: GithubLink) -> Replacement;
-    fn open_session(session: Session, version: u64) -> SessionOpening;
-    fn rotate(rotation: Rotation) -> Rotated;
-    fn revoke_token(token: TokenId, expires: Timestamp) -> ();
-    fn end_session(session: SessionId, now: Timestamp) -> bool;
-    fn end_sessions(account: AccountId, now: Timestamp) -> bool;
-    fn find_session(session: SessionId, now: Timestamp) -> Option<Session>;
-    fn list_sessions(
-        account: Option<AccountId>, after: Option<SessionId>, limit: usize
-    ) -> Vec<Session>;
-    fn create_server(server: Server) -> bool;
-    fn change_server(change: ServerChange) -> ServerChanged;
-    fn delete_server(server: ServerId) -> bool;
-    fn create_workspace(workspace: Workspace) -> ();
-    fn rename_workspace(workspace: WorkspaceId, name: String) -> Option<Workspace>;
-    fn delete_workspace(workspace: WorkspaceId) -> bool;
-    fn set_member(
-        workspace: WorkspaceId, account: AccountId, role: Option<String>
-    ) -> MemberChange;
-    fn issue_ticket(digest: [u8; 32], ticket: Ticket) -> Opening;
-    fn take_ticket(digest: [u8; 32], now: Timestamp) -> Option<Ticket>;
-    fn create_key(key: ApiKey) -> KeyCreation;
-    fn rotate_key(rotation: KeyRotation) -> KeyRotated;
-    fn record_key_uses(uses: Vec<(KeyId, Timestamp)>) -> ();
-    fn record_session_uses(uses: Vec<(SessionId, Timestamp)>) -> ();
-    fn find_key(key: KeyId) -> Option<Arc<ApiKey>>;
-    fn list_keys(after: Option<KeyId>, limit: usize) -> Vec<Arc<ApiKey>>;
-    fn delete_key(key: KeyId, owner: Option<AccountId>) -> bool;
-    fn set_registration(registering: Registering) -> ();
-    fn note_success(account: AccountId, version: u64, from: Source, now: Timestamp) -> ();
-    fn count_failure(failure: Failure, limit: FailureLimit, now: Timestamp) -> Counted;
-    fn count_registration(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
-    fn list_failures(now: Timestamp) -> Vec<FailureCount>;
-    fn forgive(source: Source) -> bool;
-    fn sweep(now: Timestamp, past: Timestamp) -> u64;
-    fn take_notice(notice: Notice) -> bool;
-    fn ping() -> ();
+    Accounts {
+        fn create_account(account: Account) -> Creation;
+        fn register(account: Account, session: Session) -> Creation;
+        fn forget_registration(account: AccountId) -> ();
+        fn list_accounts(after: Option<AccountId>, limit: usize) -> Vec<Account>;
+        fn last_sign_in(account: AccountId) -> Option<Timestamp>;
+        fn find_account(name: &str) -> Option<Account>;
+        fn replace_password(change: PasswordChange) -> Replacement;
+        fn upgrade_hash(
+            account: AccountId, expected: &HashedPassword, replacement: HashedPassword
+        ) -> Replacement;
+        fn change_account(change: AccountChange) -> AccountChanged;
+        fn delete_account(
+            account: AccountId, administration: Administration, now: Timestamp
+        ) -> AccountChanged;
+        fn link_github(link: GithubLink) -> Replacement;
+        fn note_success(account: AccountId, version: u64, from: Source, now: Timestamp) -> ();
+    }
+    Sessions {
+        fn open_session(session: Session, version: u64) -> SessionOpening;
+        fn rotate(rotation: Rotation) -> Rotated;
+        fn revoke_token(token: TokenId, expires: Timestamp) -> ();
+        fn end_session(session: SessionId, now: Timestamp) -> bool;
+        fn end_sessions(account: AccountId, now: Timestamp) -> bool;
+        fn find_session(session: SessionId, now: Timestamp) -> Option<Session>;
+        fn list_sessions(
+            account: Option<AccountId>, after: Option<SessionId>, limit: usize
+        ) -> Vec<Session>;
+        fn record_session_uses(uses: Vec<(SessionId, Timestamp)>) -> ();
+    }
+    Tickets {
+        fn issue_ticket(digest: [u8; 32], ticket: Ticket) -> Opening;
+        fn take_ticket(digest: [u8; 32], now: Timestamp) -> Option<Ticket>;
+    }
+    Keys {
+        fn create_key(key: ApiKey) -> KeyCreation;
+        fn rotate_key(rotation: KeyRotation) -> KeyRotated;
+        fn record_key_uses(uses: Vec<(KeyId, Timestamp)>) -> ();
+        fn find_key(key: KeyId) -> Option<Arc<ApiKey>>;
+        fn list_keys(after: Option<KeyId>, limit: usize) -> Vec<Arc<ApiKey>>;
+        fn delete_key(key: KeyId, owner: Option<AccountId>) -> bool;
+    }
+    Servers {
+        fn create_server(server: Server) -> bool;
+        fn change_server(change: ServerChange) -> ServerChanged;
+        fn delete_server(server: ServerId) -> bool;
+    }
+    Workspaces {
+        fn create_workspace(workspace: Workspace) -> ();
+        fn rename_workspace(workspace: WorkspaceId, name: String) -> Option<Workspace>;
+        fn delete_workspace(workspace: WorkspaceId) -> bool;
+        fn set_member(
+            workspace: WorkspaceId, account: AccountId, role: Option<String>
+        ) -> MemberChange;
+    }
+    Attempts {
+        fn count_failure(failure: Failure, limit: FailureLimit, now: Timestamp) -> Counted;
+        fn count_registration(source: Source, limit: FailureLimit, now: Timestamp) -> Verdict;
+        fn list_failures(now: Timestamp) -> Vec<FailureCount>;
+        fn forgive(source: Source) -> bool;
+    }
+}
+
+#[async_trait]
+impl Store for Shared {
+    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        Ok(self.bring(what).is_some())
+    }
+
+    async fn set_registration(&self, registering: Registering) -> Result<(), StoreError> {
+        self.store.set_registration(registering).await
+    }
+
+    async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {
+        self.store.sweep(now, past).await
+    }
+
+    async fn take_notice(&self, notice: Notice) -> Result<bool, StoreError> {
+        self.store.take_notice(notice).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
 }
 
 /// Two gateways with one secret and one clock.

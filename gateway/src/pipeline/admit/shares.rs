@@ -17,7 +17,8 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use crate::auth::bucket::{Bucket, BucketLimit, Micros, whole};
-use crate::auth::ports::{Buckets, Exchange, Source, Spent};
+use crate::auth::ports::{Buckets, Exchange, Spent};
+use crate::auth::source::Source;
 
 use super::{MAX_ADDRESSES, coarse};
 

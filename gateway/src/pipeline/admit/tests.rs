@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{Admission, Policy, coarse, retry_seconds};
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::pipeline::reason::Reason;
 
 const HERE: Source = Source::V4(0x7f00_0001);

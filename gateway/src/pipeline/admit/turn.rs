@@ -17,7 +17,7 @@ use http::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::auth::account::AccountId;
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::pipeline::authenticate::{self, Presented, basic};
 use crate::pipeline::client::Client;

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use proptest::prelude::*;
 
 use super::{Client, Ignored, Peer, identify};
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::config::{Claim, ForwardedFamily, Forwarding};
 use crate::pipeline::connection::PeerSource;
 

@@ -8,7 +8,7 @@ use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::{Refusal, StoreError};
 use crate::auth::password::PasswordRule;
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::auth::time::Seconds;
 use crate::auth::workspace::WorkspaceId;
 use crate::dialect::delivery::{Delivery, DeliveryRule};

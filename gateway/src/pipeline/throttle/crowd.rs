@@ -2,7 +2,7 @@
 //! are too many. Both are chosen at random, a network first and then one in it, so that
 //! neither coming early nor coming often from one network counts.
 
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 
 /// Strangers that may wait for attempts on one user.
 pub(super) const MAX_WAITING: usize = 64;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::auth::Core;
 use crate::auth::guessed::Guessed;
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::pipeline::reason::{Reason, Rejection};
 
 use super::crowd::Crowd;

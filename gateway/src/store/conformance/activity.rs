@@ -2,8 +2,9 @@
 
 use super::{Engine, NOW, account, later, rotation, session};
 use crate::auth::account::AccountId;
-use crate::auth::ports::{Administration, SessionOpening, Source};
+use crate::auth::ports::{Administration, SessionOpening};
 use crate::auth::session::Session;
+use crate::auth::source::Source;
 use crate::auth::time::Timestamp;
 use crate::auth::token::SessionId;
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Engine, NOW, failure, later};
 use crate::auth::error::Verdict;
 use crate::auth::guessed::Guessed;
-use crate::auth::ports::{FailureLimit, Source};
+use crate::auth::ports::FailureLimit;
+use crate::auth::source::Source;
 use crate::auth::time::{Seconds, Timestamp};
 
 const LIMIT: FailureLimit =

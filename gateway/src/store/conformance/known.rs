@@ -3,7 +3,7 @@
 use super::{Engine, NOW, change, id, later};
 use crate::auth::account::AccountState;
 use crate::auth::known::MAX_KNOWN;
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 
 pub(crate) async fn an_account_is_known_where_it_was_proven_until_it_changes(engine: Engine) {
     let account = engine.with_account(1).await;

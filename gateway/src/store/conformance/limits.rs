@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{Engine, LIMITS, NOW, WEEK, change, id, key, later, session};
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Successor};
 use crate::auth::error::{StoreError, Verdict};
-use crate::auth::ports::{FailureLimit, KeyCreation, KeyRotated, SessionOpening, Source};
+use crate::auth::ports::{FailureLimit, KeyCreation, KeyRotated, SessionOpening};
 use crate::auth::session::Session;
+use crate::auth::source::Source;
 use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 

@@ -3,8 +3,9 @@
 use super::{Engine, NOW, TOKEN_TTL, WEEK, change, id, later};
 use crate::auth::account::AccountState;
 use crate::auth::error::{Refusal, Verdict};
-use crate::auth::ports::{AccountChanged, Administration, FailureLimit, Source};
+use crate::auth::ports::{AccountChanged, Administration, FailureLimit};
 use crate::auth::session::Session;
+use crate::auth::source::Source;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
 

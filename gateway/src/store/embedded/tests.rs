@@ -99,7 +99,7 @@ mod restart {
 
 #[tokio::test]
 async fn many_changes_at_once_share_few_commits() {
-    use crate::auth::ports::Store;
+    use crate::auth::ports::Sessions;
     use crate::auth::time::Timestamp;
     use crate::auth::token::TokenId;
     let directory = tempfile::tempdir().unwrap();

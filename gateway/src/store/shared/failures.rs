@@ -1,7 +1,8 @@
 //! Failed attempts, counted over all replicas; while the server cannot be asked, here.
 
 use crate::auth::error::{StoreError, Verdict};
-use crate::auth::ports::{Counted, Failure, FailureCount, FailureLimit, Source};
+use crate::auth::ports::{Counted, Failure, FailureCount, FailureLimit};
+use crate::auth::source::Source;
 use crate::auth::time::Timestamp;
 use crate::store::failures::MAX_USERS;
 

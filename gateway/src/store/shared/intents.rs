@@ -11,14 +11,15 @@ use crate::auth::account::{Account, AccountId, HashedPassword, github_name, is_l
 use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Succession};
 use crate::auth::error::{StoreError, Verdict};
 use crate::auth::ports::{
-    AccountChange, AccountChanged, Administration, Buckets, Counted, Creation, Failure,
-    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, MemberChange, Notice, Opening,
-    PasswordChange, Recall, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
-    SessionOpening, Source, Store, StoreHealth,
+    AccountChange, AccountChanged, Accounts, Administration, Attempts, Buckets, Counted, Creation,
+    Failure, FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, Keys, MemberChange,
+    Notice, Opening, PasswordChange, Recall, Replacement, Rotated, Rotation, ServerChange,
+    ServerChanged, Servers, SessionOpening, Sessions, Store, StoreHealth, Tickets, Workspaces,
 };
 use crate::auth::register::Registering;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::session::{Redeemed, Session};
+use crate::auth::source::Source;
 use crate::auth::ticket::Ticket;
 use crate::auth::time::{SWEEP_SLACK, Seconds, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
@@ -42,11 +43,7 @@ type Bytes = Vec<u8>;
 pub(super) type Step<'s, T> = Result<(Transaction<'s>, T), StoreError>;
 
 #[async_trait]
-impl Store for SharedStore {
-    fn buckets(&self) -> Option<Arc<dyn Buckets>> {
-        Some(Arc::clone(&self.engine) as Arc<dyn Buckets>)
-    }
-
+impl Accounts for SharedStore {
     async fn create_account(&self, account: Account) -> Result<Creation, StoreError> {
         let (engine, account) = (&*self.engine, &account);
         engine.transact(move |txn| engine.create_account(txn, account)).await
@@ -104,17 +101,6 @@ impl Store for SharedStore {
         // name that is nobody's it is made too: time must not tell who exists.
         let account = engine.recall_account(id.unwrap_or_default()).await?;
         Ok(account.filter(|_| id.is_some()))
-    }
-
-    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
-        if self.engine.misses.contains_key(&what) {
-            return Ok(false);
-        }
-        let found = self.engine.recall(what).await?;
-        if !found {
-            self.engine.misses.insert(what, ());
-        }
-        Ok(found)
     }
 
     async fn replace_password(&self, change: PasswordChange) -> Result<Replacement, StoreError> {
@@ -228,6 +214,29 @@ impl Store for SharedStore {
         Ok(linked)
     }
 
+    async fn note_success(
+        &self,
+        account: AccountId,
+        version: u64,
+        from: Source,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let account = engine.account(&mut txn, account).await?;
+                let proven = account.and_then(|account| account.proven_from(version, from, now));
+                if let Some(account) = proven {
+                    engine.write_account(&mut txn, &account)?;
+                }
+                Ok((txn, ()))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Sessions for SharedStore {
     async fn open_session(
         &self,
         session: Session,
@@ -285,6 +294,151 @@ impl Store for SharedStore {
         self.engine.with_last_uses(listed).await
     }
 
+    async fn record_session_uses(
+        &self,
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        self.engine.record_session_uses(&uses).await
+    }
+}
+
+#[async_trait]
+impl Tickets for SharedStore {
+    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let account = engine.account(&mut txn, ticket.account).await?;
+                if !account.is_some_and(|account| account.is_current(ticket.version)) {
+                    return Ok((txn, Opening::Stale));
+                }
+                txn.touch(ticket.account.0);
+                let key = engine.names.ticket(&digest);
+                let index = engine.names.tickets_of(ticket.account.0);
+                txn.run("ZADD", index.clone(), [number(ticket.expires.0), key.clone().into()]);
+                // Those of long ago went by themselves; their names go now and then.
+                let long_ago = ticket.expires.0.saturating_sub(86_400_000);
+                txn.run("ZREMRANGEBYSCORE", index, [b"-inf".to_vec(), number(long_ago)]);
+                txn.set(key, ticket.encode()?, Some(ticket.expires));
+                Ok((txn, Opening::Opened))
+            })
+            .await
+    }
+
+    async fn take_ticket(
+        &self,
+        digest: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Ticket>, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.ticket(&digest);
+                let Some(bytes) = txn.read(key.clone()).await? else { return Ok((txn, None)) };
+                txn.delete(key);
+                Ok((txn, Ticket::decode(&bytes, "ticket")?.redeem(now)))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Keys for SharedStore {
+    async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
+        let (engine, key) = (&*self.engine, &key);
+        engine
+            .transact(move |mut txn| async move {
+                if engine.account(&mut txn, key.owner).await?.is_none() {
+                    return Ok((txn, KeyCreation::NoOwner));
+                }
+                if let Some(server) = key.server
+                    && txn.read(engine.names.server(server.0)).await?.is_none()
+                {
+                    return Ok((txn, KeyCreation::NoServer));
+                }
+                if !engine.make_room(&mut txn, key.owner, key.created).await? {
+                    return Ok((Transaction::new(engine), KeyCreation::TooMany));
+                }
+                engine.add_key(&mut txn, key)?;
+                Ok((txn, KeyCreation::Created))
+            })
+            .await
+    }
+
+    async fn rotate_key(&self, rotation: KeyRotation) -> Result<KeyRotated, StoreError> {
+        let (engine, rotation) = (&*self.engine, &rotation);
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.key(rotation.key.0);
+                let old = txn.record::<ApiKey>(key.clone()).await?;
+                let (old, new) = match old.and_then(|key| key.rotate(rotation)) {
+                    None => return Ok((txn, KeyRotated::NoKey)),
+                    Some(Succession::InPlace { old, new }) => {
+                        engine.drop_key(&mut txn, &old);
+                        engine.add_key(&mut txn, &new)?;
+                        return Ok((txn, KeyRotated::Rotated(new)));
+                    }
+                    Some(Succession::Beside { old, new }) => (old, new),
+                };
+                if !engine.make_room(&mut txn, old.owner, new.created).await? {
+                    return Ok((Transaction::new(engine), KeyRotated::TooMany));
+                }
+                txn.write(key, &old, None)?;
+                txn.tell(Change::key(&old));
+                engine.add_key(&mut txn, &new)?;
+                Ok((txn, KeyRotated::Rotated(new)))
+            })
+            .await
+    }
+
+    async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError> {
+        let (engine, uses) = (&*self.engine, &uses);
+        for uses in uses.chunks(SWEEP_BATCH) {
+            engine
+                .transact(move |mut txn| async move {
+                    let mut told = Vec::with_capacity(uses.len());
+                    for (key, at) in uses {
+                        // Its deletion takes the use along, as the script sees both.
+                        if txn.read(engine.names.key(key.0)).await?.is_some() {
+                            txn.run("HSET", engine.names.key_uses(), [text(key.0), number(at.0)]);
+                            told.push((key.0, at.0));
+                        }
+                    }
+                    if !told.is_empty() {
+                        txn.tell(Change::Used(told));
+                    }
+                    Ok((txn, ()))
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
+        let mut txn = Transaction::new(&self.engine);
+        let key = txn.record::<ApiKey>(self.engine.names.key(key.0)).await?;
+        Ok(key.map(|key| self.engine.in_memory(key)))
+    }
+
+    async fn list_keys(
+        &self,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<ApiKey>>, StoreError> {
+        let names = &self.engine.names;
+        let key = |id| names.key(id);
+        let keys: Vec<ApiKey> =
+            self.engine.page(&names.keys(), after.map(|id| id.0), limit, key).await?;
+        Ok(keys.into_iter().map(|key| self.engine.in_memory(key)).collect())
+    }
+
+    async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
+        self.engine.end_or_hold(Ending::Key(key, owner)).await
+    }
+}
+
+#[async_trait]
+impl Servers for SharedStore {
     async fn create_server(&self, server: Server) -> Result<bool, StoreError> {
         let (engine, server) = (&*self.engine, &server);
         engine
@@ -345,7 +499,10 @@ impl Store for SharedStore {
             })
             .await
     }
+}
 
+#[async_trait]
+impl Workspaces for SharedStore {
     async fn create_workspace(&self, workspace: Workspace) -> Result<(), StoreError> {
         let (engine, workspace) = (&*self.engine, &workspace);
         engine
@@ -440,163 +597,10 @@ impl Store for SharedStore {
             })
             .await
     }
+}
 
-    async fn issue_ticket(&self, digest: [u8; 32], ticket: Ticket) -> Result<Opening, StoreError> {
-        let engine = &*self.engine;
-        engine
-            .transact(move |mut txn| async move {
-                let account = engine.account(&mut txn, ticket.account).await?;
-                if !account.is_some_and(|account| account.is_current(ticket.version)) {
-                    return Ok((txn, Opening::Stale));
-                }
-                txn.touch(ticket.account.0);
-                let key = engine.names.ticket(&digest);
-                let index = engine.names.tickets_of(ticket.account.0);
-                txn.run("ZADD", index.clone(), [number(ticket.expires.0), key.clone().into()]);
-                // Those of long ago went by themselves; their names go now and then.
-                let long_ago = ticket.expires.0.saturating_sub(86_400_000);
-                txn.run("ZREMRANGEBYSCORE", index, [b"-inf".to_vec(), number(long_ago)]);
-                txn.set(key, ticket.encode()?, Some(ticket.expires));
-                Ok((txn, Opening::Opened))
-            })
-            .await
-    }
-
-    async fn take_ticket(
-        &self,
-        digest: [u8; 32],
-        now: Timestamp,
-    ) -> Result<Option<Ticket>, StoreError> {
-        let engine = &*self.engine;
-        engine
-            .transact(move |mut txn| async move {
-                let key = engine.names.ticket(&digest);
-                let Some(bytes) = txn.read(key.clone()).await? else { return Ok((txn, None)) };
-                txn.delete(key);
-                Ok((txn, Ticket::decode(&bytes, "ticket")?.redeem(now)))
-            })
-            .await
-    }
-
-    async fn create_key(&self, key: ApiKey) -> Result<KeyCreation, StoreError> {
-        let (engine, key) = (&*self.engine, &key);
-        engine
-            .transact(move |mut txn| async move {
-                if engine.account(&mut txn, key.owner).await?.is_none() {
-                    return Ok((txn, KeyCreation::NoOwner));
-                }
-                if let Some(server) = key.server
-                    && txn.read(engine.names.server(server.0)).await?.is_none()
-                {
-                    return Ok((txn, KeyCreation::NoServer));
-                }
-                if !engine.make_room(&mut txn, key.owner, key.created).await? {
-                    return Ok((Transaction::new(engine), KeyCreation::TooMany));
-                }
-                engine.add_key(&mut txn, key)?;
-                Ok((txn, KeyCreation::Created))
-            })
-            .await
-    }
-
-    async fn rotate_key(&self, rotation: KeyRotation) -> Result<KeyRotated, StoreError> {
-        let (engine, rotation) = (&*self.engine, &rotation);
-        engine
-            .transact(move |mut txn| async move {
-                let key = engine.names.key(rotation.key.0);
-                let old = txn.record::<ApiKey>(key.clone()).await?;
-                let (old, new) = match old.and_then(|key| key.rotate(rotation)) {
-                    None => return Ok((txn, KeyRotated::NoKey)),
-                    Some(Succession::InPlace { old, new }) => {
-                        engine.drop_key(&mut txn, &old);
-                        engine.add_key(&mut txn, &new)?;
-                        return Ok((txn, KeyRotated::Rotated(new)));
-                    }
-                    Some(Succession::Beside { old, new }) => (old, new),
-                };
-                if !engine.make_room(&mut txn, old.owner, new.created).await? {
-                    return Ok((Transaction::new(engine), KeyRotated::TooMany));
-                }
-                txn.write(key, &old, None)?;
-                txn.tell(Change::key(&old));
-                engine.add_key(&mut txn, &new)?;
-                Ok((txn, KeyRotated::Rotated(new)))
-            })
-            .await
-    }
-
-    async fn record_key_uses(&self, uses: Vec<(KeyId, Timestamp)>) -> Result<(), StoreError> {
-        let (engine, uses) = (&*self.engine, &uses);
-        for uses in uses.chunks(SWEEP_BATCH) {
-            engine
-                .transact(move |mut txn| async move {
-                    let mut told = Vec::with_capacity(uses.len());
-                    for (key, at) in uses {
-                        // Its deletion takes the use along, as the script sees both.
-                        if txn.read(engine.names.key(key.0)).await?.is_some() {
-                            txn.run("HSET", engine.names.key_uses(), [text(key.0), number(at.0)]);
-                            told.push((key.0, at.0));
-                        }
-                    }
-                    if !told.is_empty() {
-                        txn.tell(Change::Used(told));
-                    }
-                    Ok((txn, ()))
-                })
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn record_session_uses(
-        &self,
-        uses: Vec<(SessionId, Timestamp)>,
-    ) -> Result<(), StoreError> {
-        self.engine.record_session_uses(&uses).await
-    }
-
-    async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
-        let mut txn = Transaction::new(&self.engine);
-        let key = txn.record::<ApiKey>(self.engine.names.key(key.0)).await?;
-        Ok(key.map(|key| self.engine.in_memory(key)))
-    }
-
-    async fn list_keys(
-        &self,
-        after: Option<KeyId>,
-        limit: usize,
-    ) -> Result<Vec<Arc<ApiKey>>, StoreError> {
-        let names = &self.engine.names;
-        let key = |id| names.key(id);
-        let keys: Vec<ApiKey> =
-            self.engine.page(&names.keys(), after.map(|id| id.0), limit, key).await?;
-        Ok(keys.into_iter().map(|key| self.engine.in_memory(key)).collect())
-    }
-
-    async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
-        self.engine.end_or_hold(Ending::Key(key, owner)).await
-    }
-
-    async fn note_success(
-        &self,
-        account: AccountId,
-        version: u64,
-        from: Source,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let engine = &*self.engine;
-        engine
-            .transact(move |mut txn| async move {
-                let account = engine.account(&mut txn, account).await?;
-                let proven = account.and_then(|account| account.proven_from(version, from, now));
-                if let Some(account) = proven {
-                    engine.write_account(&mut txn, &account)?;
-                }
-                Ok((txn, ()))
-            })
-            .await
-    }
-
+#[async_trait]
+impl Attempts for SharedStore {
     async fn count_failure(
         &self,
         failure: Failure,
@@ -619,6 +623,24 @@ impl Store for SharedStore {
         self.engine.list_failures(now).await
     }
 
+    async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
+        self.engine.forgive(source).await
+    }
+}
+
+#[async_trait]
+impl Store for SharedStore {
+    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+        if self.engine.misses.contains_key(&what) {
+            return Ok(false);
+        }
+        let found = self.engine.recall(what).await?;
+        if !found {
+            self.engine.misses.insert(what, ());
+        }
+        Ok(found)
+    }
+
     async fn set_registration(&self, registering: Registering) -> Result<(), StoreError> {
         let engine = &*self.engine;
         engine
@@ -629,15 +651,15 @@ impl Store for SharedStore {
             .await
     }
 
-    async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
-        self.engine.forgive(source).await
-    }
-
     async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {
         self.engine.failures.sweep(now);
         self.engine.standing().sweep(now, past);
         self.engine.held.sweep(past);
         self.engine.sweep(now, past).await
+    }
+
+    fn buckets(&self) -> Option<Arc<dyn Buckets>> {
+        Some(Arc::clone(&self.engine) as Arc<dyn Buckets>)
     }
 
     async fn take_notice(&self, notice: Notice) -> Result<bool, StoreError> {

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 
 /// `{prefix}:`
 #[derive(Debug, Clone)]

@@ -20,8 +20,10 @@ use crate::auth::bucket::BucketLimit;
 use crate::auth::error::Verdict;
 use crate::auth::guessed::Guessed;
 use crate::auth::ports::{
-    AccountChange, AccountChanged, Administration, Creation, FailureLimit, Source, Store as _,
+    AccountChange, AccountChanged, Accounts as _, Administration, Attempts as _, Creation,
+    FailureLimit, Sessions as _, Store as _,
 };
+use crate::auth::source::Source;
 use crate::auth::time::Seconds;
 use crate::auth::token::{SessionId, TokenId};
 use crate::crypto::entropy::SystemEntropy;

@@ -6,7 +6,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::task::AbortHandle;
 
 use super::*;
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::config::{FieldNames, Target, UpstreamHost, UpstreamTls};
 use crate::slots::Holder;
 

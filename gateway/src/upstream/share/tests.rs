@@ -1,5 +1,5 @@
 use super::*;
-use crate::auth::ports::Source;
+use crate::auth::source::Source;
 use crate::config::{FieldNames, Target, Upstream, UpstreamHost};
 
 const SOMEBODY: Holder = Holder::Address(Source::V4(1));

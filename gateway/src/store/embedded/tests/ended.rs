@@ -10,8 +10,8 @@ use super::archive::carried_over;
 use super::*;
 use crate::auth::account::Account;
 use crate::auth::ports::{
-    AccountLimits, CLEARED_AT_ONCE, Creation, Rotated, SUPERSEDED_AT_ONCE, SessionOpening,
-    Store as _,
+    AccountLimits, Accounts as _, CLEARED_AT_ONCE, Creation, Rotated, SUPERSEDED_AT_ONCE,
+    SessionOpening, Sessions as _, Store as _,
 };
 use crate::auth::session::Session;
 use crate::auth::token::TokenId;

@@ -9,7 +9,9 @@ use super::super::{Ending, Told, end_in};
 use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
-use crate::auth::ports::{SessionOpening, Store as _, StoreState};
+use crate::auth::ports::{
+    Accounts as _, Keys as _, SessionOpening, Sessions as _, Store as _, StoreState,
+};
 use crate::auth::session::Session;
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::{NOW, key, later, session};

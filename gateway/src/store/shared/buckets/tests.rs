@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::super::tests::{prefix, shared_store};
 use super::{SCRIPT, read};
 use crate::auth::bucket::{BucketLimit, Micros, SharedBucket};
-use crate::auth::ports::{Buckets, Exchange, Share, Source, Spent};
+use crate::auth::ports::{Buckets, Exchange, Share, Spent};
+use crate::auth::source::Source;
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 const HERE: Source = Source::V4(0x7f00_0001);

@@ -1,6 +1,5 @@
 use proptest::prelude::*;
 
-use super::super::tests::Bench;
 use super::*;
 
 #[test]
@@ -25,15 +24,5 @@ proptest! {
         for source in [Source::V4(four), Source::V6(six), Source::V6(0)] {
             prop_assert_eq!(Source::of(source.address()), source);
         }
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_no_other_gateway_uses_has_nothing_to_bring_to_memory() {
-    let bench = Bench::new().await;
-    let ann = bench.core.standing().account_by_name("ann").unwrap().id;
-    let workspace = WorkspaceId(bench.core.new_uuid());
-    for what in [Recall::Account(ann), Recall::Key([7; 32]), Recall::Member(workspace, ann)] {
-        assert!(!bench.core.store().recall(what).await.unwrap(), "{what:?}");
     }
 }
