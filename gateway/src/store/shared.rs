@@ -1,28 +1,37 @@
 //! The engine that replicas share: Redis, or what speaks like it.
 //!
 //! Every replica holds in memory all that requests are judged by, and follows a stream
-//! of changes (`follow`, `memory`), so that no request waits for a trip. An intent is
-//! read, decided here, and committed by one script that first looks whether what was
-//! read still holds (`transaction`); all keys share a hash slot, so the script is
-//! atomic in Cluster too. Without the server, known tokens and keys go on; changes
+//! of changes (`follow`, `memory`), so that no request waits for a trip. What an intent
+//! needs is read, the core decides, and one script commits that first looks whether what
+//! was read still holds (`transaction`); all keys share a hash slot, so the script is
+//! atomic in Cluster too. The intents stand in a file for each part of the port, under the
+//! names that the embedded engine has for them. Without the server, known tokens and keys go on; changes
 //! fail, and what ends a token or a key holds here at once and there on its return
 //! (`store/held`).
 
+mod accounts;
 mod activity;
 mod archive;
 mod buckets;
 mod change;
+mod ends;
 mod failures;
 mod find;
 mod follow;
-mod intents;
+mod keys;
 mod link;
 mod memory;
 mod names;
+mod read_through;
+mod records;
 mod schema;
+mod servers;
 mod sessions;
 mod settings;
+mod sweep;
+mod tickets;
 mod transaction;
+mod workspaces;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,11 +39,14 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use redis::{Arg, Cmd, FromRedisValue, ToRedisArgs, Value};
+use async_trait::async_trait;
+use redis::{Arg, Cmd, FromRedisValue, ToRedisArgs, Value, cmd};
 
 use crate::auth::error::StoreError;
-use crate::auth::ports::{Entropy, Recall, StoreHealth, StoreState};
+use crate::auth::ports::{Buckets, Entropy, Notice, Recall, Store, StoreHealth, StoreState};
+use crate::auth::register::Registering;
 use crate::auth::standing::Standing;
+use crate::auth::time::Timestamp;
 use crate::store::failures::Failures;
 use crate::store::held::Held;
 
@@ -99,6 +111,9 @@ struct Engine {
     replica: String,
 }
 
+/// What lies under the name of registration.
+const CLOSED: &[u8] = b"closed";
+
 /// What every script begins with that has no such look of its own.
 const BOUND: &str = include_str!("shared/bound.lua");
 const COMMAND: &str = include_str!("shared/command.lua");
@@ -160,6 +175,72 @@ impl Drop for SharedStore {
     }
 }
 
+#[async_trait]
+impl Store for SharedStore {
+    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+        if self.engine.misses.contains_key(&what) {
+            return Ok(false);
+        }
+        let found = self.engine.recall(what).await?;
+        if !found {
+            self.engine.misses.insert(what, ());
+        }
+        Ok(found)
+    }
+
+    async fn set_registration(&self, registering: Registering) -> Result<(), StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                engine.write_registration(&mut txn, registering);
+                Ok((txn, ()))
+            })
+            .await
+    }
+
+    async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {
+        self.engine.failures.sweep(now);
+        self.engine.standing().sweep(now, past);
+        self.engine.held.sweep(past);
+        self.engine.sweep(now, past).await
+    }
+
+    fn buckets(&self) -> Option<Arc<dyn Buckets>> {
+        Some(Arc::clone(&self.engine) as Arc<dyn Buckets>)
+    }
+
+    async fn take_notice(&self, notice: Notice) -> Result<bool, StoreError> {
+        let engine = &*self.engine;
+        engine
+            .transact(move |mut txn| async move {
+                let key = engine.names.notice(notice.as_str());
+                if txn.read(key.clone()).await?.is_some() {
+                    return Ok((txn, false));
+                }
+                txn.set(key, b"1".to_vec(), None);
+                Ok((txn, true))
+            })
+            .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.engine.ask::<u8>(cmd("EXISTS").arg(self.engine.names.meta())).await?;
+        if self.engine.writable.load(std::sync::atomic::Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(StoreError::Unavailable("the last change was not taken".to_owned()))
+        }
+    }
+
+    fn health(&self) -> Option<StoreHealth> {
+        Some(self.engine.health())
+    }
+
+    fn is_loaded(&self) -> bool {
+        self.engine.loaded.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
 impl Engine {
     fn new(settings: Settings, standing: Arc<Standing>, entropy: Arc<dyn Entropy>) -> Self {
         let mut replica = [0; 12];
@@ -192,6 +273,15 @@ impl Engine {
             replica: data_encoding::HEXLOWER.encode(&replica),
             settings,
         }
+    }
+
+    fn write_registration(&self, txn: &mut Transaction<'_>, registering: Registering) {
+        let key = self.names.registration();
+        match registering {
+            Registering::Closed => txn.set(key, CLOSED.to_vec(), None),
+            Registering::Open => txn.delete(key),
+        }
+        txn.tell(Change::RegistrationClosed(registering == Registering::Closed));
     }
 
     fn standing(&self) -> &Standing {

@@ -27,14 +27,14 @@ use crate::store::archive::{
 };
 use crate::store::record::{Record, check_member_role};
 
+use super::records::{
+    after_id, write_account, write_key, write_server, write_session, write_workspace,
+};
 use super::schema::{
     self, ACCOUNT_SESSIONS, ACCOUNTS, ENDED, Expiring, Id, KEY_USES, KEYS, MEMBERS, META, NAMES,
     NewFile, REGISTRATION, REVOKED, SERVERS, SESSION_USES, SESSIONS, SIGN_INS, WORKSPACES, named,
 };
-use super::{
-    Location, OpenError, activity, after_id, write_account, write_key, write_server, write_session,
-    write_workspace,
-};
+use super::{Location, OpenError, activity};
 
 /// The records of one moment, whatever is written since.
 pub struct Snapshot(Arc<ReadTransaction>);

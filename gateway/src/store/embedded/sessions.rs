@@ -2,7 +2,9 @@
 //! its record, whatever their number. Their records go after, a few in one transaction.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 use uuid::Uuid;
 
@@ -10,24 +12,104 @@ use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::ports::{
     AccountLimits, CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotated, Rotation, SUPERSEDED_AT_ONCE,
-    SessionOpening,
+    SessionOpening, Sessions,
 };
 use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
 use crate::auth::standing::Standing;
 use crate::auth::time::{Seconds, Timestamp};
-use crate::auth::token::SessionId;
+use crate::auth::token::{SessionId, TokenId};
+use crate::store::held::Ending;
+use crate::store::record::Record;
 
-use super::schema::{self, ACCOUNT_SESSIONS, CLEARING, Expiring, Id, SESSION_USES, SESSIONS};
+use super::records::{after_id, read_account, read_session, write_account, write_session};
+use super::schema::{ACCOUNT_SESSIONS, CLEARING, ENDED, Expiring, Id, SESSION_USES, SESSIONS};
+use super::sweep::SWEEP_BATCH;
+use super::tickets::drop_tickets;
 use super::writer::Step;
-use super::{
-    Record, activity, drop_tickets, end_session_in, read_account, read_session, write_account,
-    write_session,
-};
+use super::{EmbeddedStore, activity, schema};
 
 const LAST: Id = [u8::MAX; 16];
 
 fn session_id(id: Id) -> SessionId {
     SessionId(Uuid::from_bytes(id))
+}
+
+#[async_trait]
+impl Sessions for EmbeddedStore {
+    async fn open_session(
+        &self,
+        session: Session,
+        version: u64,
+    ) -> Result<SessionOpening, StoreError> {
+        let limits = self.limits;
+        self.writer.submit(move |txn| open(txn, &session, version, limits)).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        let token_ttl = self.token_ttl;
+        self.writer.submit(move |txn| rotate(txn, &rotation, token_ttl)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
+        self.end(Ending::Token(token, expires)).await.map(drop)
+    }
+
+    async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.end(Ending::Session(session, now)).await
+    }
+
+    async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+        let ended = self.end(Ending::Sessions(account, now)).await?;
+        self.clear_sessions(account).await;
+        Ok(ended)
+    }
+
+    async fn find_session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        self.writer
+            .look(move |txn| {
+                let session = find(txn, session)?;
+                Ok(session.filter(|session| session.is_live(now)))
+            })
+            .await
+    }
+
+    async fn list_sessions(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Session>, StoreError> {
+        let (standing, after) = (Arc::clone(&self.standing), after_id(after.map(|id| id.0)));
+        self.writer
+            .look(move |txn| match account {
+                Some(account) => list_of(txn, account, after, limit),
+                None => list(txn, &standing, after, limit),
+            })
+            .await
+    }
+
+    async fn record_session_uses(
+        &self,
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        for uses in uses.chunks(SWEEP_BATCH) {
+            let uses = uses.to_vec();
+            self.writer.submit(move |txn| activity::record_uses(txn, &uses)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl EmbeddedStore {
+    /// Removes what is left of sessions that ended at once, a few at a time; what fails is
+    /// the next sweep's.
+    pub(super) async fn clear_sessions(&self, account: AccountId) {
+        while let Ok(true) = self.writer.submit(move |txn| clear_more(txn, account)).await {}
+    }
 }
 
 pub(super) fn open(
@@ -90,7 +172,7 @@ pub(super) fn add(txn: &WriteTransaction, session: &Session) -> Result<(), Store
 
 /// Which sessions of an account give way to a new one. Counts no more than may be, and those
 /// that can end.
-fn surplus(
+pub(super) fn surplus(
     txn: &WriteTransaction,
     account: &Account,
     limits: AccountLimits,
@@ -133,6 +215,23 @@ pub(super) fn find(txn: &WriteTransaction, id: SessionId) -> Result<Option<Sessi
     Ok(account.filter(|account| !account.has_ended(id)).map(|_| session))
 }
 
+/// Removes a session and remembers its end for as long as a token may name it.
+pub(super) fn end_session_in(
+    txn: &WriteTransaction,
+    session: &Session,
+    now: Timestamp,
+    token_ttl: Seconds,
+) -> Result<(SessionId, Timestamp), StoreError> {
+    let until = session.end_counts_until(now, token_ttl);
+    let id = *session.id.0.as_bytes();
+    txn.open_table(SESSIONS)?.remove(id)?;
+    activity::forget_session(txn, id)?;
+    txn.open_table(ACCOUNT_SESSIONS)?.remove((*session.account.0.as_bytes(), id))?;
+    txn.open_table(ENDED)?.insert(id, until.0)?;
+    schema::expire(txn, until, Expiring::Ending, &id)?;
+    Ok((session.id, until))
+}
+
 /// Ends every session of an account but one, with its tickets; its record is the caller's to
 /// write.
 pub(super) fn end_all(
@@ -169,7 +268,7 @@ pub(super) fn end_up_to(
 }
 
 /// Removes some of what has ended at once, and notes whether there is more.
-fn clear(
+pub(super) fn clear(
     txn: &WriteTransaction,
     account: AccountId,
     ended: Option<EndedSessions>,
@@ -200,7 +299,7 @@ fn clear(
 }
 
 /// By their ids: one that does not read goes like any other.
-fn remove(
+pub(super) fn remove(
     txn: &WriteTransaction,
     account: AccountId,
     gone: &[SessionId],

@@ -15,7 +15,8 @@ use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
 use crate::store::held::{Held, Told};
 
-use super::{Location, end_in, schema};
+use super::ends::end_in;
+use super::{Location, schema};
 
 /// Changes that may wait; beyond this the caller hears "busy" at once.
 const QUEUE_LENGTH: usize = 4_096;

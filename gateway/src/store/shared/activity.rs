@@ -12,7 +12,7 @@ use crate::auth::token::SessionId;
 use crate::store::record::Record;
 
 use super::Engine;
-use super::intents::{SWEEP_BATCH, Step, number, text};
+use super::records::{SWEEP_BATCH, Step, number, text};
 use super::transaction::Transaction;
 
 impl Engine {

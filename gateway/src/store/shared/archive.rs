@@ -23,9 +23,10 @@ use crate::store::archive::{
 };
 use crate::store::record::{Record, check_member_role};
 
+use super::CLOSED;
 use super::change::Change;
-use super::intents::{CLOSED, number, text};
 use super::link::accepted;
+use super::records::{number, text};
 use super::schema::{self, Beginning, Mark};
 use super::transaction::{Committed, Transaction};
 use super::{Engine, MAX_DECISIONS, OpenError, Settings};

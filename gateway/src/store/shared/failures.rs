@@ -1,20 +1,51 @@
 //! Failed attempts, counted over all replicas; while the server cannot be asked, here.
 
+use async_trait::async_trait;
+
 use crate::auth::error::{StoreError, Verdict};
-use crate::auth::ports::{Counted, Failure, FailureCount, FailureLimit};
+use crate::auth::ports::{Attempts, Counted, Failure, FailureCount, FailureLimit};
 use crate::auth::source::Source;
 use crate::auth::time::Timestamp;
 use crate::store::failures::MAX_USERS;
 
-use super::Engine;
 use super::change::{Change, parse_source};
 use super::link::accepted;
 use super::transaction::Transaction;
+use super::{Engine, SharedStore};
 
 pub(super) const SCRIPT: &str = include_str!("failures.lua");
 
 /// Addresses listed at once.
 const MAX_LISTED: usize = 100_000;
+
+#[async_trait]
+impl Attempts for SharedStore {
+    async fn count_failure(
+        &self,
+        failure: Failure,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Counted, StoreError> {
+        self.engine.count_failure(failure, limit, now).await
+    }
+
+    async fn count_registration(
+        &self,
+        source: Source,
+        limit: FailureLimit,
+        now: Timestamp,
+    ) -> Result<Verdict, StoreError> {
+        self.engine.count_registration(source, limit, now).await
+    }
+
+    async fn list_failures(&self, now: Timestamp) -> Result<Vec<FailureCount>, StoreError> {
+        self.engine.list_failures(now).await
+    }
+
+    async fn forgive(&self, source: Source) -> Result<bool, StoreError> {
+        self.engine.forgive(source).await
+    }
+}
 
 impl Engine {
     pub(super) async fn count_failure(

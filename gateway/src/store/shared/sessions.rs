@@ -2,24 +2,93 @@
 //! by a mark on its record, whatever their number. Their records go after, a few in one
 //! script, so that nobody waits long for it.
 
+use async_trait::async_trait;
 use redis::cmd;
 use uuid::Uuid;
 
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
-use crate::auth::ports::{CLEARED_AT_ONCE, LOOKED_AT_ONCE, SUPERSEDED_AT_ONCE, SessionOpening};
-use crate::auth::session::{EndedSessions, Session, Surplus};
-use crate::auth::time::Timestamp;
-use crate::auth::token::SessionId;
+use crate::auth::ports::{
+    CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotated, Rotation, SUPERSEDED_AT_ONCE, SessionOpening,
+    Sessions,
+};
+use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
+use crate::auth::time::{SWEEP_SLACK, Timestamp};
+use crate::auth::token::{SessionId, TokenId};
+use crate::store::held::Ending;
 
-use super::Engine;
 use super::archive::from_score;
 use super::change::Change;
-use super::intents::{CLOCK_SLACK, SWEEP_BATCH, Step, text};
+use super::records::{CLOCK_SLACK, SWEEP_BATCH, Step, number, text};
 use super::transaction::Transaction;
+use super::{Engine, SharedStore};
 
-/// What the clocks of gateways may differ by, where a ticket's end is looked at.
-const TICKET_SLACK_MS: u64 = 300_000;
+#[async_trait]
+impl Sessions for SharedStore {
+    async fn open_session(
+        &self,
+        session: Session,
+        version: u64,
+    ) -> Result<SessionOpening, StoreError> {
+        let (engine, session) = (&*self.engine, &session);
+        engine.transact(move |txn| engine.open_session(txn, session, version)).await
+    }
+
+    async fn rotate(&self, rotation: Rotation) -> Result<Rotated, StoreError> {
+        let (engine, rotation) = (&*self.engine, &rotation);
+        engine.transact(move |txn| engine.rotate(txn, rotation)).await
+    }
+
+    async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
+        self.engine.end_or_hold(Ending::Token(token, expires)).await.map(drop)
+    }
+
+    async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.engine.end_or_hold(Ending::Session(session, now)).await
+    }
+
+    async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
+        let ended = self.engine.end_or_hold(Ending::Sessions(account, now)).await?;
+        self.engine.clear_sessions(account.0, now).await;
+        Ok(ended)
+    }
+
+    async fn find_session(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Session>, StoreError> {
+        let mut txn = Transaction::new(&self.engine);
+        let session = self.engine.session(&mut txn, session).await?;
+        Ok(session.filter(|session| session.is_live(now)))
+    }
+
+    async fn list_sessions(
+        &self,
+        account: Option<AccountId>,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> Result<Vec<Session>, StoreError> {
+        let names = &self.engine.names;
+        let index =
+            account.map_or_else(|| names.sessions(), |account| names.sessions_of(account.0));
+        let key = |id| names.session(id);
+        let standing = self.engine.standing();
+        let goes_on = |session: &Session| {
+            let account = standing.account(session.account);
+            account.is_none_or(|account| !account.has_ended(session.id))
+        };
+        let listed = self.engine.page_of(&index, after.map(|id| id.0), limit, key, goes_on).await?;
+        self.engine.with_last_uses(listed).await
+    }
+
+    async fn record_session_uses(
+        &self,
+        uses: Vec<(SessionId, Timestamp)>,
+    ) -> Result<(), StoreError> {
+        self.engine.record_session_uses(&uses).await
+    }
+}
 
 impl Engine {
     /// A session that has not ended, whether or not its record is there still.
@@ -58,8 +127,57 @@ impl Engine {
         Ok((txn, SessionOpening::Opened { superseded }))
     }
 
+    pub(super) async fn rotate<'s>(
+        &'s self,
+        mut txn: Transaction<'s>,
+        rotation: &Rotation,
+    ) -> Step<'s, Rotated> {
+        let Some(mut session) = self.session(&mut txn, rotation.session).await? else {
+            return Ok((txn, Rotated::Unknown));
+        };
+        let rotated = match session.redeem(rotation, self.settings.token_ttl) {
+            Redeemed::Expired => Rotated::Unknown,
+            Redeemed::Kept(pair) => Rotated::Pair(pair),
+            // One that is handed out again is written again, so that it is durable too.
+            Redeemed::Replaced(pair) | Redeemed::Repeated(pair) => {
+                self.write_session(&mut txn, &session)?;
+                Rotated::Pair(pair)
+            }
+            Redeemed::Reused => {
+                let ended = self.end_session(&mut txn, &session, rotation.now);
+                txn.tell(Change::Ended(vec![ended]));
+                Rotated::FamilyEnded
+            }
+        };
+        Ok((txn, rotated))
+    }
+
+    pub(super) async fn add_session(
+        &self,
+        txn: &mut Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), StoreError> {
+        txn.touch(session.account.0);
+        self.note_sign_in(txn, session.account, session.created).await?;
+        txn.run("ZADD", self.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
+        self.write_session(txn, session)
+    }
+
+    pub(super) fn write_session(
+        &self,
+        txn: &mut Transaction<'_>,
+        session: &Session,
+    ) -> Result<(), StoreError> {
+        let (id, owner) = (session.id.0, session.account.0);
+        txn.write(self.names.session(id), session, Some(session.expires.plus(SWEEP_SLACK)))?;
+        txn.run("ZADD", self.names.sessions_of(owner), [b"0".to_vec(), text(id)]);
+        let both = format!("{owner}/{id}").into_bytes();
+        txn.run("ZADD", self.names.session_ends(), [number(session.expires.0), both]);
+        Ok(())
+    }
+
     /// Which sessions of an account give way to a new one.
-    async fn surplus(
+    pub(super) async fn surplus(
         &self,
         txn: &mut Transaction<'_>,
         account: &Account,
@@ -90,7 +208,7 @@ impl Engine {
     }
 
     /// When each of an account's sessions ends by itself.
-    async fn ends_of(
+    pub(super) async fn ends_of(
         &self,
         owner: Uuid,
         sessions: &[Uuid],
@@ -109,17 +227,35 @@ impl Engine {
     }
 
     /// The one that went on when all others ended, if it still does.
-    async fn goes_on(&self, account: &Account) -> Result<Option<SessionId>, StoreError> {
+    pub(super) async fn goes_on(&self, account: &Account) -> Result<Option<SessionId>, StoreError> {
         match account.ended.and_then(|ended| ended.but) {
             Some(but) if self.is_listed(account.id, but).await? => Ok(Some(but)),
             _ => Ok(None),
         }
     }
 
-    async fn is_listed(&self, account: AccountId, id: SessionId) -> Result<bool, StoreError> {
+    pub(super) async fn is_listed(
+        &self,
+        account: AccountId,
+        id: SessionId,
+    ) -> Result<bool, StoreError> {
         let mut score = cmd("ZSCORE");
         score.arg(self.names.sessions_of(account.0)).arg(id.0.to_string());
         Ok(self.ask::<Option<f64>>(&score).await?.is_some())
+    }
+
+    /// Removes a session and remembers its end for as long as a token may name it.
+    pub(super) fn end_session(
+        &self,
+        txn: &mut Transaction<'_>,
+        session: &Session,
+        now: Timestamp,
+    ) -> (Uuid, u64) {
+        let until = session.end_counts_until(now, self.settings.token_ttl).plus(CLOCK_SLACK);
+        let ended = (session.id.0, until.0);
+        self.remove_sessions(txn, session.account.0, &[session.id.0]);
+        txn.run("ZADD", self.names.ended(), [number(ended.1), text(ended.0)]);
+        ended
     }
 
     /// Ends every session of an account but one, with its tickets; its record is the
@@ -159,26 +295,8 @@ impl Engine {
         self.end_tickets(txn, account.id, at).await
     }
 
-    async fn end_tickets(
-        &self,
-        txn: &mut Transaction<'_>,
-        account: AccountId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let index = self.names.tickets_of(account.0);
-        // Names of those that went by themselves lie there for a day.
-        let mut live = cmd("ZRANGEBYSCORE");
-        live.arg(&index).arg(now.0.saturating_sub(TICKET_SLACK_MS)).arg("+inf");
-        let tickets: Vec<String> = self.ask(&live).await?;
-        for ticket in tickets {
-            txn.delete(ticket);
-        }
-        txn.delete(index);
-        Ok(())
-    }
-
     /// Removes some of what has ended at once, and notes whether there is more.
-    async fn clear(
+    pub(super) async fn clear(
         &self,
         txn: &mut Transaction<'_>,
         account: Uuid,
@@ -202,7 +320,13 @@ impl Engine {
 
     /// Removes sessions whose end an account's record tells. Gateways of earlier versions
     /// do not read it there and hear of each.
-    fn remove_ended(&self, txn: &mut Transaction<'_>, owner: Uuid, gone: &[Uuid], now: Timestamp) {
+    pub(super) fn remove_ended(
+        &self,
+        txn: &mut Transaction<'_>,
+        owner: Uuid,
+        gone: &[Uuid],
+        now: Timestamp,
+    ) {
         if gone.is_empty() {
             return;
         }
@@ -232,7 +356,7 @@ impl Engine {
         }
     }
 
-    async fn try_clear(&self, account: Uuid, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn try_clear(&self, account: Uuid, now: Timestamp) -> Result<(), StoreError> {
         let mut noted = cmd("SISMEMBER");
         noted.arg(self.names.clearing()).arg(account.to_string());
         while self.ask::<bool>(&noted).await? {
@@ -241,7 +365,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn clear_more<'s>(
+    pub(super) async fn clear_more<'s>(
         &'s self,
         mut txn: Transaction<'s>,
         id: Uuid,
@@ -269,29 +393,6 @@ impl Engine {
             self.clear_sessions(account, now).await;
         }
         Ok(())
-    }
-
-    /// Whether the owner may have one key more. Where it has as many as it may, keys that
-    /// have ended go.
-    pub(super) async fn make_room(
-        &self,
-        txn: &mut Transaction<'_>,
-        owner: AccountId,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let (limits, index) = (self.settings.limits, self.names.keys_of(owner.0));
-        let held: usize = self.ask(cmd("SCARD").arg(&index)).await?;
-        if limits.has_room_for_key(held) {
-            txn.at_most(index, None, limits.keys - 1);
-            return Ok(true);
-        }
-        let keys = self.keys_in(txn, &index).await?;
-        let Some(ended) = limits.make_room_for_key(held, keys, now) else { return Ok(false) };
-        for key in &ended {
-            self.drop_key(txn, key);
-        }
-        txn.at_most(index, None, held);
-        Ok(true)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::auth::error::Verdict;
 use crate::auth::guessed::Guessed;
 use crate::auth::ports::{
     AccountChange, AccountChanged, Accounts as _, Administration, Attempts as _, Creation,
-    FailureLimit, Sessions as _, Store as _,
+    FailureLimit, Sessions as _,
 };
 use crate::auth::source::Source;
 use crate::auth::time::Seconds;

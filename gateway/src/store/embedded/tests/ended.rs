@@ -3,9 +3,10 @@
 use redb::{Database, ReadableDatabase};
 
 use super::super::EmbeddedArchive;
+use super::super::records::{read_account, write_account};
+use super::super::schema::{self, ACCOUNTS, NAMES};
 use super::super::sessions;
 use super::super::writer::Step;
-use super::super::{ACCOUNTS, NAMES, read_account, schema, write_account};
 use super::archive::carried_over;
 use super::*;
 use crate::auth::account::Account;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::{Ending, Told, end_in};
+use super::super::ends::end_in;
 use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
@@ -15,6 +15,7 @@ use crate::auth::ports::{
 use crate::auth::session::Session;
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::{NOW, key, later, session};
+use crate::store::held::{Ending, Told};
 
 struct Frozen {
     directory: tempfile::TempDir,
