@@ -10,6 +10,7 @@ mod held;
 #[cfg(test)]
 pub(crate) mod in_memory;
 mod record;
+mod replica;
 pub mod shared;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The engine that replicas share: Redis, or what speaks like it.
 //!
 //! Every replica holds in memory all that requests are judged by, and follows a stream
-//! of changes (`follow`, `memory`), so that no request waits for a trip. What an intent
+//! of changes (`follow`, `replica/memory`), so that no request waits for a trip. What an intent
 //! needs is read, the core decides, and one script commits that first looks whether what
 //! was read still holds (`transaction`); all keys share a hash slot, so the script is
 //! atomic in Cluster too. The intents stand in a file for each part of the port, under the
@@ -13,14 +13,12 @@ mod accounts;
 mod activity;
 mod archive;
 mod buckets;
-mod change;
 mod ends;
 mod failures;
 mod find;
 mod follow;
 mod keys;
 mod link;
-mod memory;
 mod names;
 mod read_through;
 mod records;
@@ -49,10 +47,10 @@ use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
 use crate::store::failures::Failures;
 use crate::store::held::Held;
+use crate::store::replica::change::{self, Change};
+use crate::store::replica::memory::{Memory, Place};
 
-use change::Change;
 use link::{Link, accepted};
-use memory::{Memory, Place};
 use names::Names;
 use transaction::{Committed, Transaction};
 

@@ -14,8 +14,8 @@ use crate::auth::ports::{
 use crate::auth::session::Session;
 use crate::auth::source::Source;
 use crate::auth::time::Timestamp;
+use crate::store::replica::change::Change;
 
-use super::change::Change;
 use super::records::{Step, number, text};
 use super::transaction::Transaction;
 use super::{Engine, SharedStore};

@@ -22,9 +22,9 @@ use crate::store::archive::{
     Archive, Clash, Entry, Import, Kind, Left, Moment, Records, Unfinished, Written,
 };
 use crate::store::record::{Record, check_member_role};
+use crate::store::replica::change::Change;
 
 use super::CLOSED;
-use super::change::Change;
 use super::link::accepted;
 use super::records::{number, text};
 use super::schema::{self, Beginning, Mark};

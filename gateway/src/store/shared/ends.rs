@@ -3,9 +3,9 @@
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
 use crate::store::held::{Ending, Told};
+use crate::store::replica::change::Change;
 
 use super::Engine;
-use super::change::Change;
 use super::records::{CLOCK_SLACK, number, text};
 
 impl Engine {

@@ -7,8 +7,8 @@ use crate::auth::ports::{Attempts, Counted, Failure, FailureCount, FailureLimit}
 use crate::auth::source::Source;
 use crate::auth::time::Timestamp;
 use crate::store::failures::MAX_USERS;
+use crate::store::replica::change::{Change, parse_source};
 
-use super::change::{Change, parse_source};
 use super::link::accepted;
 use super::transaction::Transaction;
 use super::{Engine, SharedStore};

@@ -19,10 +19,10 @@ use crate::auth::standing::Found;
 use crate::auth::workspace::Workspace;
 use crate::store::held::Told;
 use crate::store::record::{Record, check_member_role};
+use crate::store::replica::change::{self, Change};
+use crate::store::replica::memory::Place;
 
-use super::change::{self, Change};
 use super::link::{Connected, LinkError, connect};
-use super::memory::Place;
 use super::schema::{self, Beginning, Mark, OpenError};
 use super::transaction::Transaction;
 use super::{Engine, find};

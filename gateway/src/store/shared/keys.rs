@@ -12,8 +12,8 @@ use crate::auth::ports::{KeyCreation, KeyRotated, Keys};
 use crate::auth::time::Timestamp;
 use crate::store::held::Ending;
 use crate::store::record::Record;
+use crate::store::replica::change::Change;
 
-use super::change::Change;
 use super::records::{SWEEP_BATCH, number, text};
 use super::transaction::Transaction;
 use super::{Engine, SharedStore};

@@ -8,9 +8,9 @@ use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
 use crate::auth::ports::Recall;
 use crate::store::record::Record;
+use crate::store::replica::change::Change;
 
 use super::Engine;
-use super::change::Change;
 
 impl Engine {
     pub(super) async fn recall(&self, what: Recall) -> Result<bool, StoreError> {

@@ -8,8 +8,8 @@ use crate::auth::error::StoreError;
 use crate::auth::ports::{ServerChange, ServerChanged, Servers};
 use crate::auth::server::{Server, ServerId};
 use crate::store::record::Record;
+use crate::store::replica::change::Change;
 
-use super::change::Change;
 use super::records::text;
 use super::transaction::Transaction;
 use super::{Engine, SharedStore};

@@ -16,9 +16,9 @@ use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::held::Ending;
+use crate::store::replica::change::Change;
 
 use super::archive::from_score;
-use super::change::Change;
 use super::records::{CLOCK_SLACK, SWEEP_BATCH, Step, number, text};
 use super::transaction::Transaction;
 use super::{Engine, SharedStore};

@@ -7,9 +7,10 @@ use uuid::Uuid;
 use crate::auth::error::StoreError;
 use crate::auth::time::Timestamp;
 use crate::store::record::Record;
+use crate::store::replica::change::Change;
+use crate::store::replica::memory::Place;
 
 use super::Engine;
-use super::change::Change;
 use super::settings::Durability;
 
 pub(super) const SCRIPT: &str = include_str!("commit.lua");
@@ -202,7 +203,7 @@ fn expiry(at: Timestamp) -> Bytes {
 /// What the script answered: where the change stands in the stream, or that something
 /// had changed.
 pub(super) enum Committed {
-    At(Option<super::memory::Place>),
+    At(Option<Place>),
     Conflict,
 }
 
@@ -219,7 +220,7 @@ impl Committed {
                 match place.filter(|text| !text.is_empty()) {
                     None => Ok(Committed::At(None)),
                     Some(text) => {
-                        let place = super::memory::Place::parse(&text).ok_or_else(nonsense)?;
+                        let place = Place::parse(&text).ok_or_else(nonsense)?;
                         Ok(Committed::At(Some(place)))
                     }
                 }

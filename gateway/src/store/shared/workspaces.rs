@@ -8,9 +8,9 @@ use crate::auth::error::StoreError;
 use crate::auth::ports::{MemberChange, Workspaces};
 use crate::auth::workspace::{Workspace, WorkspaceId};
 use crate::store::record::check_member_role;
+use crate::store::replica::change::Change;
 
 use super::SharedStore;
-use super::change::Change;
 use super::records::text;
 
 #[async_trait]

@@ -23,7 +23,7 @@ use crate::store::record::{
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Change {
+pub(crate) enum Change {
     Account(StoredAccount),
     AccountGone(Uuid),
     /// A token and when it would have expired.
@@ -55,7 +55,7 @@ pub(super) enum Change {
 
 /// What a change is about: of two about the same, the later one counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     Account(Uuid),
     Key([u8; 32]),
     Server(Uuid),
@@ -66,24 +66,24 @@ pub(super) enum Subject {
 }
 
 impl Change {
-    pub(super) fn account(account: &Account) -> Self {
+    pub(crate) fn account(account: &Account) -> Self {
         Change::Account(account.to_stored())
     }
 
-    pub(super) fn key(key: &ApiKey) -> Self {
+    pub(crate) fn key(key: &ApiKey) -> Self {
         Change::Key(key.to_stored())
     }
 
-    pub(super) fn server(server: &Server) -> Self {
+    pub(crate) fn server(server: &Server) -> Self {
         Change::Server(server.to_stored())
     }
 
-    pub(super) fn workspace(workspace: &Workspace) -> Self {
+    pub(crate) fn workspace(workspace: &Workspace) -> Self {
         Change::Workspace(workspace.to_stored())
     }
 
     /// `None` for what only ever adds up: its order does not matter.
-    pub(super) fn subject(&self) -> Option<Subject> {
+    pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Change::Account(account) => Some(Subject::Account(account.id)),
             Change::AccountGone(id) => Some(Subject::Account(*id)),
@@ -110,7 +110,7 @@ impl Change {
     ///
     /// # Errors
     /// When a value is out of its range.
-    pub(super) fn publish(self, standing: &Standing) -> Result<(), StoreError> {
+    pub(crate) fn publish(self, standing: &Standing) -> Result<(), StoreError> {
         let instant = Timestamp;
         match self {
             Change::Account(stored) => standing.put_account(decode_as(stored, "account")?),
@@ -153,7 +153,7 @@ impl Change {
     }
 }
 
-pub(super) fn parse_source(text: &str) -> Result<Source, StoreError> {
+pub(crate) fn parse_source(text: &str) -> Result<Source, StoreError> {
     let address = text
         .parse()
         .map_err(|_| StoreError::Damaged(format!("an address that is none: {text:?}")))?;
@@ -161,7 +161,7 @@ pub(super) fn parse_source(text: &str) -> Result<Source, StoreError> {
 }
 
 /// Without what is told to gateways of earlier versions only.
-pub(super) fn ours(mut changes: Vec<Change>) -> Vec<Change> {
+pub(crate) fn ours(mut changes: Vec<Change>) -> Vec<Change> {
     if changes.iter().any(|change| matches!(change, Change::EndedAtOnce(_))) {
         changes.retain(|change| !matches!(change, Change::Ended(_) | Change::EndedAtOnce(_)));
     }
@@ -172,7 +172,7 @@ pub(super) fn ours(mut changes: Vec<Change>) -> Vec<Change> {
 ///
 /// # Errors
 /// When it is no list of changes.
-pub(super) fn parse(entry: &[u8]) -> Result<Vec<Change>, StoreError> {
+pub(crate) fn parse(entry: &[u8]) -> Result<Vec<Change>, StoreError> {
     let damaged = |error: serde_json::Error| {
         StoreError::Damaged(format!("an entry of the stream of changes: {error}"))
     };

@@ -21,10 +21,10 @@ use super::change::{Change, Subject};
 
 /// A place in the stream: milliseconds and a count within them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub(super) struct Place(pub u64, pub u64);
+pub(crate) struct Place(pub u64, pub u64);
 
 impl Place {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (millis, count) = text.split_once('-')?;
         Some(Self(millis.parse().ok()?, count.parse().ok()?))
     }
@@ -36,7 +36,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-pub(super) struct Memory {
+pub(crate) struct Memory {
     standing: Arc<Standing>,
     order: Mutex<Order>,
 }
@@ -53,11 +53,11 @@ struct Order {
 }
 
 impl Memory {
-    pub(super) fn new(standing: Arc<Standing>) -> Self {
+    pub(crate) fn new(standing: Arc<Standing>) -> Self {
         Self { standing, order: Mutex::default() }
     }
 
-    pub(super) fn standing(&self) -> &Arc<Standing> {
+    pub(crate) fn standing(&self) -> &Arc<Standing> {
         &self.standing
     }
 
@@ -65,27 +65,27 @@ impl Memory {
         self.order.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn position(&self) -> Place {
+    pub(crate) fn position(&self) -> Place {
         self.order().position
     }
 
     /// Everything was being read anew, and that has not come to its end.
-    pub(super) fn is_reading(&self) -> bool {
+    pub(crate) fn is_reading(&self) -> bool {
         self.order().touched.is_some()
     }
 
     /// What was known beyond the position was another server's.
-    pub(super) fn forget_ahead(&self) {
+    pub(crate) fn forget_ahead(&self) {
         self.order().ahead.clear();
     }
 
     /// The stream cannot be followed from where memory stands.
-    pub(super) fn forget_position(&self) {
+    pub(crate) fn forget_position(&self) {
         self.order().position = Place::default();
     }
 
     /// The places that a server must know to be the one that memory followed.
-    pub(super) fn landmarks(&self) -> Vec<Place> {
+    pub(crate) fn landmarks(&self) -> Vec<Place> {
         let order = self.order();
         let mut places: Vec<Place> = order.ahead.values().copied().collect();
         places.push(order.position);
@@ -98,7 +98,7 @@ impl Memory {
     ///
     /// # Errors
     /// When a value is out of its range; nothing of ours is.
-    pub(super) fn apply_own(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+    pub(crate) fn apply_own(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut order = self.order();
         if place <= order.position {
             return Ok(());
@@ -120,7 +120,7 @@ impl Memory {
     ///
     /// # Errors
     /// When a value is out of its range.
-    pub(super) fn apply_next(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+    pub(crate) fn apply_next(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut order = self.order();
         if place <= order.position {
             return Ok(());
@@ -146,7 +146,7 @@ impl Memory {
     ///
     /// # Errors
     /// When a value is out of its range.
-    pub(super) fn apply_read(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+    pub(crate) fn apply_read(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
         let mut order = self.order();
         for change in changes {
             let Some(subject) = change.subject() else { continue };
@@ -168,7 +168,7 @@ impl Memory {
     }
 
     /// Begins to read everything anew; the stream is followed from `place` meanwhile.
-    pub(super) fn begin_reading(&self, place: Place) {
+    pub(crate) fn begin_reading(&self, place: Place) {
         let mut order = self.order();
         order.position = place;
         order.ahead.retain(|_, known| *known > place);
@@ -176,7 +176,7 @@ impl Memory {
     }
 
     /// A page of everything, read after [`Self::begin_reading`].
-    pub(super) fn apply_page(&self, changes: Vec<Change>, found: &mut Found) {
+    pub(crate) fn apply_page(&self, changes: Vec<Change>, found: &mut Found) {
         let order = self.order();
         for change in changes {
             let Some(subject) = change.subject() else {
@@ -192,7 +192,7 @@ impl Memory {
     }
 
     /// Everything has been read: what was not found is gone, unless it came meanwhile.
-    pub(super) fn finish_reading(&self, found: &Found) {
+    pub(crate) fn finish_reading(&self, found: &Found) {
         let mut order = self.order();
         let touched = order.touched.take().unwrap_or_default();
         self.standing.keep_only_unless(found, |gone| touched.contains(&Subject::from(gone)));
