@@ -27,7 +27,7 @@ pub mod logout;
 pub mod password;
 pub mod ports;
 pub mod principal;
-pub mod recall;
+pub mod read_through;
 pub mod refresh;
 pub mod register;
 pub mod renew;

@@ -9,7 +9,7 @@ use super::Core;
 use super::account::{Account, AccountId, AccountState, HashedPassword, canonical_name};
 use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
-use super::ports::{Entropy, Priority, Recall, SessionOpening};
+use super::ports::{Entropy, Priority, Missing, SessionOpening};
 use super::principal::{Principal, Proof};
 use super::renew::SessionLife;
 use super::secret::Secret;
@@ -173,7 +173,7 @@ impl Core {
     ) -> Result<(Arc<Account>, AccessToken), Error> {
         let account = principal.account_id();
         if self.standing.membership(workspace, account).is_none()
-            && !self.store.recall(Recall::Member(workspace, account)).await?
+            && !self.store.load_missing(Missing::Member(workspace, account)).await?
         {
             return Err(Error::Unknown(Entity::Workspace));
         }

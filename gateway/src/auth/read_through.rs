@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Core;
 use super::account::{Account, AccountId};
 use super::error::{Error, Refusal};
-use super::ports::Recall;
+use super::ports::Missing;
 use super::principal::Principal;
 use super::token::TokenKind;
 
@@ -34,12 +34,12 @@ impl Core {
         let claims = self.open_token(token, TokenKind::Access)?;
         let mut learned = false;
         if self.standing.account(claims.subject).is_none() {
-            learned = self.store.recall(Recall::Account(claims.subject)).await?;
+            learned = self.store.load_missing(Missing::Account(claims.subject)).await?;
         }
         if let Some(workspace) = claims.workspace
             && self.standing.membership(workspace, claims.subject).is_none()
         {
-            learned |= self.store.recall(Recall::Member(workspace, claims.subject)).await?;
+            learned |= self.store.load_missing(Missing::Member(workspace, claims.subject)).await?;
         }
         if learned { Ok(self.verify_access(token)?) } else { Err(refusal.into()) }
     }
@@ -52,7 +52,7 @@ impl Core {
         match self.verify_key(text) {
             Err(Refusal::KeyUnknown) => {
                 let digest = self.signer.digest(text.as_bytes());
-                if Box::pin(self.store.recall(Recall::Key(digest))).await? {
+                if Box::pin(self.store.load_missing(Missing::Key(digest))).await? {
                     Ok(self.verify_key(text)?)
                 } else {
                     Err(Refusal::KeyUnknown.into())
@@ -65,7 +65,7 @@ impl Core {
     /// An account that something we have signed or kept speaks of.
     pub(super) async fn present_account(&self, id: AccountId) -> Result<Arc<Account>, Error> {
         match self.standing.enabled_account(id) {
-            Err(Refusal::UserUnknown) if self.store.recall(Recall::Account(id)).await? => {
+            Err(Refusal::UserUnknown) if self.store.load_missing(Missing::Account(id)).await? => {
                 Ok(self.standing.enabled_account(id)?)
             }
             found => Ok(found?),

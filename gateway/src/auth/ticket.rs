@@ -4,7 +4,7 @@
 use super::Core;
 use super::account::AccountId;
 use super::error::{Error, Refusal};
-use super::ports::{Opening, Recall};
+use super::ports::{Opening, Missing};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Timestamp;
@@ -72,7 +72,7 @@ impl Core {
         let ticket = self.store.take_ticket(digest, now).await?.ok_or(Refusal::TicketUnknown)?;
         let mut account = self.present_account(ticket.account).await?;
         if account.version < ticket.version
-            && self.store.recall(Recall::Account(ticket.account)).await?
+            && self.store.load_missing(Missing::Account(ticket.account)).await?
         {
             account = self.standing.enabled_account(ticket.account)?;
         }

@@ -41,7 +41,7 @@ use async_trait::async_trait;
 use redis::{Arg, Cmd, FromRedisValue, ToRedisArgs, Value, cmd};
 
 use crate::auth::error::StoreError;
-use crate::auth::ports::{Buckets, Entropy, Notice, Recall, Store, StoreHealth, StoreState};
+use crate::auth::ports::{Buckets, Entropy, Notice, Missing, Store, StoreHealth, StoreState};
 use crate::auth::register::Registering;
 use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
@@ -84,7 +84,7 @@ struct Engine {
     /// Whose database it is; empty before the first has been seen.
     installation: ArcSwap<String>,
     /// What was looked for and is nowhere.
-    misses: moka::sync::Cache<Recall, ()>,
+    misses: moka::sync::Cache<Missing, ()>,
     /// Which Sentinel or node is asked first.
     asked_first: AtomicUsize,
     state: AtomicU8,
@@ -175,11 +175,11 @@ impl Drop for SharedStore {
 
 #[async_trait]
 impl Store for SharedStore {
-    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+    async fn load_missing(&self, what: Missing) -> Result<bool, StoreError> {
         if self.engine.misses.contains_key(&what) {
             return Ok(false);
         }
-        let found = self.engine.recall(what).await?;
+        let found = self.engine.load_missing(what).await?;
         if !found {
             self.engine.misses.insert(what, ());
         }

@@ -98,7 +98,7 @@ pub struct StoreHealth {
 
 /// What memory lacks and another gateway may just have made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Recall {
+pub enum Missing {
     Account(AccountId),
     /// A key by its digest, with its owner.
     Key([u8; 32]),
@@ -136,7 +136,7 @@ impl Notice {
 pub trait Store: Accounts + Sessions + Tickets + Keys + Servers + Workspaces + Attempts {
     /// Brings to memory what it lacks. `false` when there is nothing to bring: an engine
     /// that no other gateway uses has it all.
-    async fn recall(&self, _what: Recall) -> Result<bool, StoreError> {
+    async fn load_missing(&self, _what: Missing) -> Result<bool, StoreError> {
         Ok(false)
     }
 

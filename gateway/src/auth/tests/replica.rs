@@ -10,7 +10,7 @@ use super::super::error::{Entity, StoreError, Verdict};
 use super::super::ports::{
     AccountChange, AccountChanged, Accounts, Administration, Attempts, Counted, Creation, Failure,
     FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, Keys, MemberChange, Notice,
-    Opening, PasswordChange, Recall, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
+    Opening, PasswordChange, Missing, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
     Servers, SessionOpening, Sessions, Store, Tickets, Workspaces,
 };
 use super::super::principal::Principal;
@@ -28,19 +28,19 @@ struct Shared {
     store: Arc<dyn Store>,
     there: Arc<Standing>,
     here: Arc<Standing>,
-    asked: Mutex<Vec<Recall>>,
+    asked: Mutex<Vec<Missing>>,
 }
 
 impl Shared {
-    fn bring(&self, what: Recall) -> Option<()> {
+    fn bring(&self, what: Missing) -> Option<()> {
         match what {
-            Recall::Account(id) => self.here.put_account((*self.there.account(id)?).clone()),
-            Recall::Key(digest) => {
+            Missing::Account(id) => self.here.put_account((*self.there.account(id)?).clone()),
+            Missing::Key(digest) => {
                 let key = self.there.key(&digest)?;
                 self.here.put_account((*self.there.account(key.owner)?).clone());
                 self.here.put_key((*key).clone());
             }
-            Recall::Member(workspace, account) => {
+            Missing::Member(workspace, account) => {
                 let membership = self.there.membership(workspace, account)?;
                 self.here.put_member(workspace, account, Some(&membership.role));
             }
@@ -129,7 +129,7 @@ shared! {
 
 #[async_trait]
 impl Store for Shared {
-    async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+    async fn load_missing(&self, what: Missing) -> Result<bool, StoreError> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(what);
         Ok(self.bring(what).is_some())
     }
@@ -184,7 +184,7 @@ impl Replicas {
         self.there.core.standing().account_by_name("ann").unwrap()
     }
 
-    fn learn(&self, what: Recall) {
+    fn learn(&self, what: Missing) {
         self.shared.bring(what).unwrap();
     }
 
@@ -195,7 +195,7 @@ impl Replicas {
     }
 
     /// What this gateway has asked the store for since the last look.
-    fn asked(&self) -> Vec<Recall> {
+    fn asked(&self) -> Vec<Missing> {
         std::mem::take(&mut *self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -211,7 +211,7 @@ async fn an_account_made_elsewhere_is_asked_for_once() {
     let replicas = Replicas::new().await;
     let (pair, _) = replicas.sign_in_there().await;
     let ann = replicas.ann().id;
-    for asked in [vec![Recall::Account(ann)], vec![]] {
+    for asked in [vec![Missing::Account(ann)], vec![]] {
         let judged = replicas.here.judge_access(pair.access.text.expose()).await.unwrap();
         assert_eq!(judged.account_id(), ann);
         assert_eq!(replicas.asked(), asked);
@@ -223,7 +223,7 @@ async fn the_account_of_a_refresh_token_is_asked_for_when_memory_lacks_it() {
     let replicas = Replicas::new().await;
     let (pair, _) = replicas.sign_in_there().await;
     let (_, renewed) = replicas.here.refresh(pair.refresh.expose(), ROTATING).await.unwrap();
-    assert_eq!(replicas.asked(), [Recall::Account(replicas.ann().id)]);
+    assert_eq!(replicas.asked(), [Missing::Account(replicas.ann().id)]);
     replicas.here.refresh(renewed.refresh.expose(), ROTATING).await.unwrap();
     assert_eq!(replicas.asked(), []);
 }
@@ -239,7 +239,7 @@ async fn an_account_that_no_gateway_knows_is_refused() {
     assert_eq!(refusal(judged), Some(Refusal::UserUnknown));
     let refreshed = replicas.here.refresh(pair.refresh.expose(), ROTATING).await;
     assert_eq!(refusal(refreshed), Some(Refusal::UserUnknown));
-    assert_eq!(replicas.asked(), [Recall::Account(ann); 2]);
+    assert_eq!(replicas.asked(), [Missing::Account(ann); 2]);
 }
 
 /// Both, or either, may be new.
@@ -250,10 +250,10 @@ async fn a_membership_made_elsewhere_is_asked_for() {
     let (_, principal) = replicas.sign_in_there().await;
     let switched = replicas.there.core.switch_workspace(&principal, replicas.workspace, ROTATING);
     let (ann, scoped) = switched.await.unwrap();
-    let member = Recall::Member(replicas.workspace, ann.id);
+    let member = Missing::Member(replicas.workspace, ann.id);
     let text = scoped.text.expose();
     replicas.here.judge_access(text).await.unwrap();
-    assert_eq!(replicas.asked(), [Recall::Account(ann.id), member]);
+    assert_eq!(replicas.asked(), [Missing::Account(ann.id), member]);
     replicas.here.standing.put_member(replicas.workspace, ann.id, None);
     let judged = replicas.here.judge_access(text).await.unwrap();
     assert_eq!(judged.workspace.as_ref().map(|known| &*known.role), Some("writer"));
@@ -280,13 +280,13 @@ async fn a_token_is_scoped_to_a_workspace_that_was_joined_elsewhere() {
     let replicas = Replicas::new().await;
     let (_, principal) = replicas.sign_in_there().await;
     let ann = principal.account_id();
-    replicas.learn(Recall::Account(ann));
+    replicas.learn(Missing::Account(ann));
     let switch = || replicas.here.switch_workspace(&principal, replicas.workspace, ROTATING);
     let early = switch().await;
     assert!(matches!(early, Err(Error::Unknown(Entity::Workspace))), "{early:?}");
     replicas.join().await;
     switch().await.unwrap();
-    let member = Recall::Member(replicas.workspace, ann);
+    let member = Missing::Member(replicas.workspace, ann);
     assert_eq!(replicas.asked(), [member; 2]);
     switch().await.unwrap();
     assert_eq!(replicas.asked(), [], "it is known now");
@@ -297,7 +297,7 @@ async fn a_ticket_on_an_account_as_memory_has_it_asks_for_nothing() {
     let replicas = Replicas::new().await;
     let by_password =
         replicas.there.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
-    replicas.learn(Recall::Account(by_password.account_id()));
+    replicas.learn(Missing::Account(by_password.account_id()));
     let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
     replicas.here.redeem_ticket(ticket.expose()).await.unwrap();
     assert_eq!(replicas.asked(), []);
@@ -307,14 +307,14 @@ async fn a_ticket_on_an_account_as_memory_has_it_asks_for_nothing() {
 async fn a_ticket_issued_after_a_change_that_memory_has_not_heard_of_is_redeemed() {
     let replicas = Replicas::new().await;
     let ann = replicas.ann().id;
-    replicas.learn(Recall::Account(ann));
+    replicas.learn(Missing::Account(ann));
     replicas.there.core.reset_password(ann, "set by an administrator".into()).await.unwrap();
     let new = Secret::from("set by an administrator");
     let by_password = replicas.there.core.verify_basic("ann", &new, HERE).await.unwrap();
     let ticket = replicas.there.core.issue_ticket(&by_password).await.unwrap();
     let redeemed = replicas.here.redeem_ticket(ticket.expose()).await.unwrap();
     assert_eq!(redeemed.account.version, replicas.ann().version);
-    assert_eq!(replicas.asked(), [Recall::Account(ann)]);
+    assert_eq!(replicas.asked(), [Missing::Account(ann)]);
 }
 
 /// Memory can hear of a change before the store has dropped the ticket.
@@ -337,7 +337,7 @@ async fn a_key_made_elsewhere_is_asked_for_by_its_digest() {
     let owner = replicas.ann().id;
     let new = NewKey { owner, name: "ci".into(), server: None, scopes: Vec::new(), expires: None };
     let (key, text) = replicas.there.core.create_key(new).await.unwrap();
-    for asked in [vec![Recall::Key(key.digest)], vec![]] {
+    for asked in [vec![Missing::Key(key.digest)], vec![]] {
         replicas.here.judge_key(text.expose()).await.unwrap();
         assert_eq!(replicas.asked(), asked);
     }

@@ -77,7 +77,7 @@ impl Accounts for SharedStore {
         let id: Option<Uuid> = id.and_then(|id| id.parse().ok());
         // A sign-in can afford the trip, and must not be judged by an old password. For a
         // name that is nobody's it is made too: time must not tell who exists.
-        let account = engine.recall_account(id.unwrap_or_default()).await?;
+        let account = engine.load_account(id.unwrap_or_default()).await?;
         Ok(account.filter(|_| id.is_some()))
     }
 

@@ -6,17 +6,17 @@ use uuid::Uuid;
 use crate::auth::account::Account;
 use crate::auth::api_key::ApiKey;
 use crate::auth::error::StoreError;
-use crate::auth::ports::Recall;
+use crate::auth::ports::Missing;
 use crate::store::record::Record;
 use crate::store::replica::change::Change;
 
 use super::Engine;
 
 impl Engine {
-    pub(super) async fn recall(&self, what: Recall) -> Result<bool, StoreError> {
+    pub(super) async fn load_missing(&self, what: Missing) -> Result<bool, StoreError> {
         match what {
-            Recall::Account(id) => Ok(self.recall_account(id.0).await?.is_some()),
-            Recall::Key(digest) => {
+            Missing::Account(id) => Ok(self.load_account(id.0).await?.is_some()),
+            Missing::Key(digest) => {
                 let index = self.names.key_digest(&digest);
                 let id: Option<String> = self.ask(cmd("GET").arg(index)).await?;
                 let Some(id) = id.and_then(|id| id.parse().ok()) else { return Ok(false) };
@@ -30,11 +30,11 @@ impl Engine {
                 let owner = found.owner;
                 self.learn(place, vec![Change::key(&found)])?;
                 if self.standing().account(owner).is_none() {
-                    self.recall_account(owner.0).await?;
+                    self.load_account(owner.0).await?;
                 }
                 Ok(true)
             }
-            Recall::Member(workspace, account) => {
+            Missing::Member(workspace, account) => {
                 let key = self.names.members(workspace.0);
                 let wanted = [(key, Some(account.0.to_string()))];
                 let (place, mut held) = self.picture(&wanted).await?;
@@ -46,7 +46,7 @@ impl Engine {
         }
     }
 
-    pub(super) async fn recall_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
+    pub(super) async fn load_account(&self, id: Uuid) -> Result<Option<Account>, StoreError> {
         let key = self.names.account(id);
         let (place, mut held) = self.picture(&[(key.clone(), None)]).await?;
         let Some(bytes) = held.pop().flatten() else { return Ok(None) };

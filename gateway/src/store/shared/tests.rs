@@ -303,11 +303,11 @@ async fn what_memory_lacks_is_looked_for_once() {
     let [one, two] = replicas(&prefix).await;
     let account = one.with_account(1).await;
     one.store.create_key(key(1, &account)).await.unwrap();
-    assert!(two.store.recall(Recall::Key([1; 32])).await.unwrap());
+    assert!(two.store.load_missing(Missing::Key([1; 32])).await.unwrap());
     assert!(two.standing.key(&[1; 32]).is_some());
     assert!(two.standing.account(account.id).is_some(), "its owner comes along");
-    assert!(!two.store.recall(Recall::Key([9; 32])).await.unwrap());
-    assert!(!two.store.recall(Recall::Account(AccountId(Uuid::from_u128(9)))).await.unwrap());
+    assert!(!two.store.load_missing(Missing::Key([9; 32])).await.unwrap());
+    assert!(!two.store.load_missing(Missing::Account(AccountId(Uuid::from_u128(9)))).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -427,7 +427,7 @@ async fn what_ends_while_the_server_is_away_holds_here_and_is_delivered() {
     let token = session.current.access;
     assert!(one.standing.check_token(token, session.id).is_err());
     assert!(one.standing.key(&[1; 32]).is_none());
-    assert!(one.store.recall(Recall::Key([1; 32])).await.is_ok());
+    assert!(one.store.load_missing(Missing::Key([1; 32])).await.is_ok());
     assert!(one.standing.key(&[1; 32]).is_none(), "it stays away");
     assert!(two.standing.check_token(token, session.id).is_ok());
     assert_eq!(one.store.health().map(|health| health.undelivered), Some(2));

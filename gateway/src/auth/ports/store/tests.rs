@@ -1,4 +1,4 @@
-use super::Recall;
+use super::Missing;
 use crate::auth::tests::Bench;
 use crate::auth::workspace::WorkspaceId;
 
@@ -7,7 +7,7 @@ async fn a_store_that_no_other_gateway_uses_has_nothing_to_bring_to_memory() {
     let bench = Bench::new().await;
     let ann = bench.core.standing().account_by_name("ann").unwrap().id;
     let workspace = WorkspaceId(bench.core.new_uuid());
-    for what in [Recall::Account(ann), Recall::Key([7; 32]), Recall::Member(workspace, ann)] {
-        assert!(!bench.core.store().recall(what).await.unwrap(), "{what:?}");
+    for what in [Missing::Account(ann), Missing::Key([7; 32]), Missing::Member(workspace, ann)] {
+        assert!(!bench.core.store().load_missing(what).await.unwrap(), "{what:?}");
     }
 }

@@ -58,8 +58,8 @@ async fn an_emptied_database_answers_nothing_and_is_written_nothing() {
         let failed = match number {
             0 => store.find_account("user1").await.is_err(),
             1 => store.find_account("nobody").await.is_err(),
-            2 => store.recall(Recall::Key(digest)).await.is_err(),
-            3 => store.recall(Recall::Account(AccountId(Uuid::nil()))).await.is_err(),
+            2 => store.load_missing(Missing::Key(digest)).await.is_err(),
+            3 => store.load_missing(Missing::Account(AccountId(Uuid::nil()))).await.is_err(),
             4 => store.list_accounts(None, 9).await.is_err(),
             5 => store.find_session(SessionId(Uuid::nil()), NOW).await.is_err(),
             6 => store.take_ticket(digest, NOW).await.is_err(),
