@@ -6,9 +6,9 @@
 pub mod archive;
 pub mod embedded;
 mod failures;
-mod held;
 #[cfg(test)]
 pub(crate) mod in_memory;
+mod pending_revocations;
 mod record;
 mod replica;
 pub mod shared;

@@ -157,7 +157,7 @@ async fn a_store_that_does_not_answer_or_answers_nonsense_is_named() {
     .await;
     for (url, reason) in [
         (refusing.url(), "refused"),
-        (web.url(), "no Redis protocol"),
+        (web.url(), "does not speak the Redis protocol"),
         (silent.url(), "no answer in time"),
     ] {
         let url = url.replace("http://", "redis://");

@@ -9,7 +9,7 @@ use super::Core;
 use super::account::{Account, AccountId, AccountState, HashedPassword, canonical_name};
 use super::error::{Entity, Error, Refusal};
 use super::password::is_presentable;
-use super::ports::{Entropy, Priority, Missing, SessionOpening};
+use super::ports::{Entropy, Missing, Priority, SessionOpening};
 use super::principal::{Principal, Proof};
 use super::renew::SessionLife;
 use super::secret::Secret;

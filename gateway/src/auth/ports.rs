@@ -34,7 +34,7 @@ pub use sessions::{
     CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotated, Rotation, RotationMode, SUPERSEDED_AT_ONCE,
     SessionOpening, Sessions,
 };
-pub use store::{AccountLimits, Notice, Missing, Store, StoreHealth, StoreState};
+pub use store::{AccountLimits, Missing, Notice, Store, StoreHealth, StoreState};
 pub use tickets::{Opening, Tickets};
 pub use workspaces::{MemberChange, Workspaces};
 

@@ -4,7 +4,7 @@
 use super::Core;
 use super::account::AccountId;
 use super::error::{Error, Refusal};
-use super::ports::{Opening, Missing};
+use super::ports::{Missing, Opening};
 use super::principal::{Principal, Proof};
 use super::secret::Secret;
 use super::time::Timestamp;

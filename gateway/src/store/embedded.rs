@@ -11,10 +11,10 @@ mod accounts;
 mod activity;
 mod archive;
 mod check;
-mod ends;
 mod failures;
 mod keys;
 mod records;
+mod revocations;
 mod schema;
 mod servers;
 mod sessions;
@@ -36,10 +36,10 @@ use crate::auth::standing::Standing;
 use crate::auth::time::{Seconds, Timestamp};
 
 use super::failures::Failures;
-use super::held::Held;
+use super::pending_revocations::PendingRevocations;
 
 use keys::Coming;
-use writer::{Endings, Step, Writer};
+use writer::{Revocations, Step, Writer};
 
 pub use archive::{EmbeddedArchive, EmbeddedImport, Snapshot};
 pub use check::Checked;
@@ -48,7 +48,7 @@ pub use schema::{FILE, OpenError, PARTIAL, judge};
 pub struct EmbeddedStore {
     writer: Writer,
     standing: Arc<Standing>,
-    held: Arc<Held>,
+    pending: Arc<PendingRevocations>,
     failures: Failures,
     coming: Coming,
     limits: AccountLimits,
@@ -82,14 +82,14 @@ impl EmbeddedStore {
         let database = schema::open(location)?;
         activity::prune(&database).map_err(|error| schema::incomplete(&error, &location.path()))?;
         schema::load(&database, &standing, location)?;
-        let held = Arc::<Held>::default();
-        let endings = Endings { held: Arc::clone(&held), token_ttl };
-        let writer = Writer::start(database, location.clone(), Arc::clone(&standing), endings)
+        let pending = Arc::<PendingRevocations>::default();
+        let revocations = Revocations { pending: Arc::clone(&pending), token_ttl };
+        let writer = Writer::start(database, location.clone(), Arc::clone(&standing), revocations)
             .map_err(|source| OpenError::Io { path: location.path(), source })?;
         Ok(Self {
             writer,
             standing,
-            held,
+            pending,
             failures: Failures::default(),
             coming: Coming::default(),
             limits: AccountLimits::default(),
@@ -199,7 +199,7 @@ impl Store for EmbeddedStore {
         Some(StoreHealth {
             state: if takes_changes { StoreState::Live } else { StoreState::Refusing },
             staleness: None,
-            undelivered: self.held.len(),
+            undelivered: self.pending.len(),
         })
     }
 }

@@ -1,6 +1,6 @@
-//! What ended here while the store could not be told. It holds in memory at once, is told
-//! as soon as the store takes changes, and is acknowledged by nobody: a process that ends
-//! before takes it along.
+//! Revocations that the store has not been sent: it took no changes when they were made. They
+//! hold in memory at once and are sent as soon as it takes changes. None is acknowledged to its
+//! caller: a process that ends before that takes it along.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -16,14 +16,14 @@ use crate::auth::standing::Standing;
 use crate::auth::time::{SWEEP_SLACK, Seconds, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
 
-/// Beyond this nothing more holds, and its caller hears that nothing was done.
-const MAX_HELD: usize = 10_000;
+/// Beyond this no revocation holds, and its caller hears that nothing was done.
+const MAX_PENDING: usize = 10_000;
 /// Of keys that one owner asks for, whose ids anybody can make up.
 const MAX_OF_OWNER: usize = 100;
 
-/// By ids, so that it can end what this memory knows nothing of.
+/// What is to end. By ids, so that it can end what this memory knows nothing of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum Revocation {
     /// A token, and when it would have expired.
     Token(TokenId, Timestamp),
     /// A session, and when it was ended.
@@ -34,30 +34,30 @@ pub(super) enum Ending {
     Key(KeyId, Option<AccountId>),
 }
 
-/// When the store hears of an ending.
+/// When a revocation is sent to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Delivery {
     AtOnce,
     /// After it has held here for a while. Who signed in meanwhile stays signed in.
     Late,
 }
 
-/// Of what ends, and for whom: what one owner asks of a key says nothing for another.
+/// What ends, and for whom: what one owner asks of a key says nothing for another.
 type Id = (Uuid, Option<AccountId>);
 
-impl Ending {
+impl Revocation {
     fn id(self) -> Id {
         match self {
-            Ending::Token(token, _) => (token.0, None),
-            Ending::Session(session, _) => (session.0, None),
-            Ending::Sessions(account, _) => (account.0, None),
-            Ending::Key(key, owner) => (key.0, owner),
+            Revocation::Token(token, _) => (token.0, None),
+            Revocation::Session(session, _) => (session.0, None),
+            Revocation::Sessions(account, _) => (account.0, None),
+            Revocation::Key(key, owner) => (key.0, owner),
         }
     }
 }
 
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct PendingRevocations {
     list: Mutex<List>,
     /// How long the list is, for who asks only that.
     count: AtomicUsize,
@@ -65,7 +65,7 @@ pub(super) struct Held {
 
 #[derive(Default)]
 struct List {
-    endings: BTreeMap<Id, Ending>,
+    revocations: BTreeMap<Id, Revocation>,
     /// How many of them each owner has asked for.
     of_owners: BTreeMap<AccountId, usize>,
     /// Where the next turn goes on.
@@ -75,13 +75,13 @@ struct List {
 impl List {
     fn has_room(&self, id: Id) -> bool {
         let of_owner = id.1.and_then(|owner| self.of_owners.get(&owner)).copied();
-        self.endings.contains_key(&id)
-            || self.endings.len() < MAX_HELD && of_owner.unwrap_or(0) < MAX_OF_OWNER
+        self.revocations.contains_key(&id)
+            || self.revocations.len() < MAX_PENDING && of_owner.unwrap_or(0) < MAX_OF_OWNER
     }
 
-    fn insert(&mut self, ending: Ending) {
-        let id = ending.id();
-        if self.endings.insert(id, ending).is_none()
+    fn insert(&mut self, revocation: Revocation) {
+        let id = revocation.id();
+        if self.revocations.insert(id, revocation).is_none()
             && let Some(owner) = id.1
         {
             *self.of_owners.entry(owner).or_default() += 1;
@@ -89,7 +89,7 @@ impl List {
     }
 
     fn remove(&mut self, id: Id) {
-        if self.endings.remove(&id).is_some()
+        if self.revocations.remove(&id).is_some()
             && let Some(owner) = id.1
             && let Some(count) = self.of_owners.get_mut(&owner)
         {
@@ -101,78 +101,79 @@ impl List {
     }
 }
 
-impl Held {
+impl PendingRevocations {
     /// Looks at the list, or changes it.
     fn with<T>(&self, work: impl FnOnce(&mut List) -> T) -> T {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         let done = work(&mut list);
-        self.count.store(list.endings.len(), Ordering::Release);
+        self.count.store(list.revocations.len(), Ordering::Release);
         done
     }
 
-    /// Lets hold here what the store could not be told. `token_ttl` is the longest lifetime
+    /// Lets a revocation hold here that could not be sent. `token_ttl` is the longest lifetime
     /// of a token that names a session.
     ///
     /// # Errors
     /// [`StoreError::Held`] when it holds; else what was answered.
-    pub(super) fn hold<T>(
+    pub(super) fn keep_unless_sent<T>(
         &self,
         standing: &Standing,
-        (ending, token_ttl): (Ending, Seconds),
-        told: Result<T, StoreError>,
+        (revocation, token_ttl): (Revocation, Seconds),
+        sent: Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if !matches!(told, Err(StoreError::Unavailable(_) | StoreError::Busy)) {
-            return told;
+        if !matches!(sent, Err(StoreError::Unavailable(_) | StoreError::Busy)) {
+            return sent;
         }
         self.with(|list| {
-            if !list.has_room(ending.id()) {
-                return told;
+            if !list.has_room(revocation.id()) {
+                return sent;
             }
-            let holds = match ending {
-                Ending::Token(token, expires) => {
+            let holds = match revocation {
+                Revocation::Token(token, expires) => {
                     standing.revoke_token(token, expires);
                     true
                 }
-                Ending::Session(session, now) => {
+                Revocation::Session(session, now) => {
                     standing.end_sessions(&[(session, now.plus(token_ttl))]);
                     true
                 }
-                Ending::Sessions(account, now) => {
+                Revocation::Sessions(account, now) => {
                     standing.end_all_sessions(account, now);
                     true
                 }
-                Ending::Key(key, owner) => standing.withhold_key(key, owner),
+                Revocation::Key(key, owner) => standing.withhold_key(key, owner),
             };
             if !holds {
-                return told;
+                return sent;
             }
-            list.insert(ending);
+            list.insert(revocation);
             Err(StoreError::Held)
         })
     }
 
     /// Some of them, others each time until all have had a turn: what the store does not
     /// take holds up no other.
-    pub(super) fn turn(&self, limit: usize) -> Vec<Ending> {
+    pub(super) fn next(&self, limit: usize) -> Vec<Revocation> {
         self.with(|list| {
             let behind = list.behind.take();
             let from = behind.map_or(Bound::Unbounded, Bound::Excluded);
-            let later = list.endings.range((from, Bound::Unbounded));
-            let earlier = behind.map(|behind| list.endings.range(..=behind));
+            let later = list.revocations.range((from, Bound::Unbounded));
+            let earlier = behind.map(|behind| list.revocations.range(..=behind));
             let all = later.chain(earlier.into_iter().flatten());
-            let some: Vec<Ending> = all.take(limit).map(|(_, ending)| *ending).collect();
-            list.behind = some.last().map(|ending| ending.id());
+            let some: Vec<Revocation> =
+                all.take(limit).map(|(_, revocation)| *revocation).collect();
+            list.behind = some.last().map(|revocation| revocation.id());
             some
         })
     }
 
-    /// The store has been told.
-    pub(super) fn release(&self, standing: &Standing, ending: Ending) {
+    /// The store has it.
+    pub(super) fn sent(&self, standing: &Standing, revocation: Revocation) {
         self.with(|list| {
-            // A later one of the same is not told yet.
-            if list.endings.get(&ending.id()) == Some(&ending) {
-                list.remove(ending.id());
-                if let Ending::Key(key, owner) = ending {
+            // A later one of the same has not been sent yet.
+            if list.revocations.get(&revocation.id()) == Some(&revocation) {
+                list.remove(revocation.id());
+                if let Revocation::Key(key, owner) = revocation {
                     standing.release_key(key, owner);
                 }
             }
@@ -183,9 +184,9 @@ impl Held {
     pub(super) fn sweep(&self, now: Timestamp) {
         let long_ago = now.minus(SWEEP_SLACK);
         self.with(|list| {
-            list.endings.retain(|_, ending| match ending {
-                Ending::Token(_, expires) => *expires > long_ago,
-                Ending::Session(..) | Ending::Sessions(..) | Ending::Key(..) => true,
+            list.revocations.retain(|_, revocation| match revocation {
+                Revocation::Token(_, expires) => *expires > long_ago,
+                Revocation::Session(..) | Revocation::Sessions(..) | Revocation::Key(..) => true,
             });
         });
     }
@@ -203,69 +204,71 @@ mod tests {
         Err(StoreError::Unavailable("away".to_owned()))
     }
 
-    fn token(number: u128) -> Ending {
-        Ending::Token(TokenId(Uuid::from_u128(number)), Timestamp(9_000))
+    fn token(number: u128) -> Revocation {
+        Revocation::Token(TokenId(Uuid::from_u128(number)), Timestamp(9_000))
     }
 
     #[test]
     fn what_ends_once_more_before_the_store_is_told_is_told_too() {
-        let (held, standing) = (Held::default(), Standing::default());
+        let (pending, standing) = (PendingRevocations::default(), Standing::default());
         let account = AccountId(Uuid::from_u128(1));
-        let [first, second] = [1, 2].map(|at| Ending::Sessions(account, Timestamp(at)));
-        for ending in [first, second] {
-            let told = held.hold(&standing, (ending, Seconds(1)), away());
-            assert!(matches!(told, Err(StoreError::Held)));
+        let [first, second] = [1, 2].map(|at| Revocation::Sessions(account, Timestamp(at)));
+        for revocation in [first, second] {
+            let sent = pending.keep_unless_sent(&standing, (revocation, Seconds(1)), away());
+            assert!(matches!(sent, Err(StoreError::Held)));
         }
-        held.release(&standing, first);
-        assert_eq!(held.turn(9), [second]);
-        held.release(&standing, second);
-        assert_eq!(held.len(), 0);
+        pending.sent(&standing, first);
+        assert_eq!(pending.next(9), [second]);
+        pending.sent(&standing, second);
+        assert_eq!(pending.len(), 0);
     }
 
     #[test]
     fn what_another_asks_of_a_key_lifts_no_end_of_it() {
-        let (held, standing) = (Held::default(), Standing::default());
+        let (pending, standing) = (PendingRevocations::default(), Standing::default());
         let account = crate::store::conformance::account(1);
         let key = crate::store::conformance::key(1, &account);
         standing.put_key(key.clone());
-        let anybody = Ending::Key(key.id, Some(AccountId(Uuid::from_u128(99))));
-        for ending in [Ending::Key(key.id, None), anybody] {
-            let _ = held.hold(&standing, (ending, Seconds(1)), away());
+        let anybody = Revocation::Key(key.id, Some(AccountId(Uuid::from_u128(99))));
+        for revocation in [Revocation::Key(key.id, None), anybody] {
+            let _ = pending.keep_unless_sent(&standing, (revocation, Seconds(1)), away());
         }
         // Its record is read again, before and after the store has heard of one of both.
         for _ in 0..2 {
             standing.put_key(key.clone());
             assert!(standing.key(&key.digest).is_none());
-            held.release(&standing, anybody);
+            pending.sent(&standing, anybody);
         }
-        held.release(&standing, Ending::Key(key.id, None));
+        pending.sent(&standing, Revocation::Key(key.id, None));
         standing.put_key(key.clone());
         assert!(standing.key(&key.digest).is_some());
     }
 
     #[test]
     fn what_is_too_much_does_not_hold_and_says_so() {
-        let (held, standing) = (Held::default(), Standing::default());
-        let hold = |ending| held.hold(&standing, (ending, Seconds(1)), away());
-        for number in 0..MAX_HELD as u128 {
+        let (pending, standing) = (PendingRevocations::default(), Standing::default());
+        let hold =
+            |revocation| pending.keep_unless_sent(&standing, (revocation, Seconds(1)), away());
+        for number in 0..MAX_PENDING as u128 {
             assert!(matches!(hold(token(number)), Err(StoreError::Held)));
         }
-        let over = MAX_HELD as u128;
+        let over = MAX_PENDING as u128;
         assert!(matches!(hold(token(over)), Err(StoreError::Unavailable(_))));
         let session = SessionId(Uuid::nil());
         assert!(standing.check_token(TokenId(Uuid::from_u128(over)), session).is_ok());
         assert!(matches!(hold(token(0)), Err(StoreError::Held)), "it is held already");
-        held.release(&standing, token(0));
+        pending.sent(&standing, token(0));
         assert!(matches!(hold(token(over)), Err(StoreError::Held)));
-        assert_eq!(held.len(), MAX_HELD);
+        assert_eq!(pending.len(), MAX_PENDING);
     }
 
     #[test]
     fn one_owner_leaves_room_for_others() {
-        let (held, standing) = (Held::default(), Standing::default());
+        let (pending, standing) = (PendingRevocations::default(), Standing::default());
         let [mine, other] = [1, 2].map(|owner| Some(AccountId(Uuid::from_u128(owner))));
-        let key = |number, owner| Ending::Key(KeyId(Uuid::from_u128(number)), owner);
-        let hold = |ending| held.hold(&standing, (ending, Seconds(1)), away());
+        let key = |number, owner| Revocation::Key(KeyId(Uuid::from_u128(number)), owner);
+        let hold =
+            |revocation| pending.keep_unless_sent(&standing, (revocation, Seconds(1)), away());
         let most = MAX_OF_OWNER as u128;
         for number in 0..most {
             assert!(matches!(hold(key(number, mine)), Err(StoreError::Held)));
@@ -275,45 +278,45 @@ mod tests {
         for owner in [other, None] {
             assert!(matches!(hold(key(most, owner)), Err(StoreError::Held)), "{owner:?}");
         }
-        held.release(&standing, key(0, mine));
+        pending.sent(&standing, key(0, mine));
         assert!(matches!(hold(key(most, mine)), Err(StoreError::Held)));
     }
 
     #[test]
     fn each_has_its_turn_whatever_becomes_of_those_before() {
-        let (held, standing) = (Held::default(), Standing::default());
-        assert_eq!(held.turn(2), []);
+        let (pending, standing) = (PendingRevocations::default(), Standing::default());
+        assert_eq!(pending.next(2), []);
         for number in 1..=5 {
-            let _ = held.hold(&standing, (token(number), Seconds(1)), away());
+            let _ = pending.keep_unless_sent(&standing, (token(number), Seconds(1)), away());
         }
-        let turns: Vec<_> = (0..4).flat_map(|_| held.turn(2)).collect();
+        let turns: Vec<_> = (0..4).flat_map(|_| pending.next(2)).collect();
         assert_eq!(turns, [1, 2, 3, 4, 5, 1, 2, 3].map(token));
-        held.release(&standing, token(3));
-        assert_eq!(held.turn(9), [4, 5, 1, 2].map(token), "each once");
+        pending.sent(&standing, token(3));
+        assert_eq!(pending.next(9), [4, 5, 1, 2].map(token), "each once");
     }
 
     #[test]
     fn a_token_is_held_for_a_day_longer_than_it_lives() {
-        let (held, standing) = (Held::default(), Standing::default());
-        let session = Ending::Session(SessionId(Uuid::from_u128(2)), Timestamp(1));
-        for ending in [token(1), session] {
-            let _ = held.hold(&standing, (ending, Seconds(1)), away());
+        let (pending, standing) = (PendingRevocations::default(), Standing::default());
+        let session = Revocation::Session(SessionId(Uuid::from_u128(2)), Timestamp(1));
+        for revocation in [token(1), session] {
+            let _ = pending.keep_unless_sent(&standing, (revocation, Seconds(1)), away());
         }
         let forgotten = Timestamp(9_000).plus(SWEEP_SLACK);
-        held.sweep(Timestamp(forgotten.0 - 1));
-        assert_eq!(held.len(), 2);
-        held.sweep(forgotten);
-        assert_eq!((held.len(), held.turn(9)), (1, vec![session]));
+        pending.sweep(Timestamp(forgotten.0 - 1));
+        assert_eq!(pending.len(), 2);
+        pending.sweep(forgotten);
+        assert_eq!((pending.len(), pending.next(9)), (1, vec![session]));
     }
 
     #[test]
     fn what_was_stored_or_is_damaged_is_not_held() {
-        let (held, standing) = (Held::default(), Standing::default());
-        assert!(held.hold(&standing, (token(1), Seconds(1)), Ok(())).is_ok());
+        let (pending, standing) = (PendingRevocations::default(), Standing::default());
+        assert!(pending.keep_unless_sent(&standing, (token(1), Seconds(1)), Ok(())).is_ok());
         let damaged = Err::<(), _>(StoreError::Damaged("it".to_owned()));
-        let answer = held.hold(&standing, (token(1), Seconds(1)), damaged);
+        let answer = pending.keep_unless_sent(&standing, (token(1), Seconds(1)), damaged);
         assert!(matches!(answer, Err(StoreError::Damaged(_))));
-        assert_eq!(held.len(), 0);
+        assert_eq!(pending.len(), 0);
         assert_eq!(standing.sizes().revoked, 0);
     }
 }

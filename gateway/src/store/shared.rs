@@ -7,13 +7,12 @@
 //! atomic in Cluster too. The intents stand in a file for each part of the port, under the
 //! names that the embedded engine has for them. Without the server, known tokens and keys go on; changes
 //! fail, and what ends a token or a key holds here at once and there on its return
-//! (`store/held`).
+//! (`store/pending_revocations`).
 
 mod accounts;
 mod activity;
 mod archive;
 mod buckets;
-mod ends;
 mod failures;
 mod find;
 mod follow;
@@ -22,6 +21,7 @@ mod link;
 mod names;
 mod read_through;
 mod records;
+mod revocations;
 mod schema;
 mod servers;
 mod sessions;
@@ -41,12 +41,12 @@ use async_trait::async_trait;
 use redis::{Arg, Cmd, FromRedisValue, ToRedisArgs, Value, cmd};
 
 use crate::auth::error::StoreError;
-use crate::auth::ports::{Buckets, Entropy, Notice, Missing, Store, StoreHealth, StoreState};
+use crate::auth::ports::{Buckets, Entropy, Missing, Notice, Store, StoreHealth, StoreState};
 use crate::auth::register::Registering;
 use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
 use crate::store::failures::Failures;
-use crate::store::held::Held;
+use crate::store::pending_revocations::PendingRevocations;
 use crate::store::replica::change::{self, Change};
 use crate::store::replica::memory::{Memory, Place};
 
@@ -80,7 +80,7 @@ struct Engine {
     entropy: Arc<dyn Entropy>,
     /// What counts while the server cannot be asked.
     failures: Failures,
-    held: Held,
+    pending: PendingRevocations,
     /// Whose database it is; empty before the first has been seen.
     installation: ArcSwap<String>,
     /// What was looked for and is nowhere.
@@ -199,7 +199,7 @@ impl Store for SharedStore {
     async fn sweep(&self, now: Timestamp, past: Timestamp) -> Result<u64, StoreError> {
         self.engine.failures.sweep(now);
         self.engine.standing().sweep(now, past);
-        self.engine.held.sweep(past);
+        self.engine.pending.sweep(past);
         self.engine.sweep(now, past).await
     }
 
@@ -249,7 +249,7 @@ impl Engine {
             memory: Memory::new(standing),
             entropy,
             failures: Failures::default(),
-            held: Held::default(),
+            pending: PendingRevocations::default(),
             misses: moka::sync::Cache::builder()
                 .max_capacity(MISSES)
                 .time_to_live(MISSES_KEPT)
@@ -296,7 +296,7 @@ impl Engine {
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let answers = self.script(&self.command, &self.bound(command), None).await?;
         T::from_redis_value(accepted(answers.into_iter().next())?).map_err(|error| {
-            StoreError::Unavailable(format!("Redis answered with nonsense: {error}"))
+            StoreError::Unavailable(format!("unexpected reply from Redis: {error}"))
         })
     }
 
@@ -486,15 +486,16 @@ impl Engine {
             command.arg(field.as_deref().unwrap_or(""));
         }
         let mut answers = self.script(&self.read, &command, None).await?.into_iter();
-        let nonsense = || StoreError::Unavailable("Redis answered a read with nonsense".to_owned());
-        let Value::Array(parts) = accepted(answers.next())? else { return Err(nonsense()) };
+        let unexpected =
+            || StoreError::Unavailable("unexpected reply from Redis to a read".to_owned());
+        let Value::Array(parts) = accepted(answers.next())? else { return Err(unexpected()) };
         let mut parts = parts.into_iter();
-        let place = parts.next().ok_or_else(nonsense)?;
-        let place = String::from_redis_value(place).map_err(|_| nonsense())?;
-        let place = Place::parse(&place).ok_or_else(nonsense)?;
+        let place = parts.next().ok_or_else(unexpected)?;
+        let place = String::from_redis_value(place).map_err(|_| unexpected())?;
+        let place = Place::parse(&place).ok_or_else(unexpected)?;
         let held: Result<Vec<Option<Vec<u8>>>, _> =
             parts.map(FromRedisValue::from_redis_value).collect();
-        Ok((place, held.map_err(|_| nonsense())?))
+        Ok((place, held.map_err(|_| unexpected())?))
     }
 
     /// Brings records that were read to memory, unless it knows later ones.
@@ -536,7 +537,7 @@ impl Engine {
         };
         let loaded = self.loaded.load(Ordering::Acquire);
         let staleness = self.fresh_at().filter(|_| loaded).map(|fresh| fresh.elapsed());
-        StoreHealth { state, staleness, undelivered: self.held.len() }
+        StoreHealth { state, staleness, undelivered: self.pending.len() }
     }
 }
 

@@ -9,8 +9,8 @@ use super::super::api_key::{ApiKey, KeyId, KeyRotation};
 use super::super::error::{Entity, StoreError, Verdict};
 use super::super::ports::{
     AccountChange, AccountChanged, Accounts, Administration, Attempts, Counted, Creation, Failure,
-    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, Keys, MemberChange, Notice,
-    Opening, PasswordChange, Missing, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
+    FailureCount, FailureLimit, GithubLink, KeyCreation, KeyRotated, Keys, MemberChange, Missing,
+    Notice, Opening, PasswordChange, Replacement, Rotated, Rotation, ServerChange, ServerChanged,
     Servers, SessionOpening, Sessions, Store, Tickets, Workspaces,
 };
 use super::super::principal::Principal;

@@ -14,7 +14,7 @@ use crate::auth::error::StoreError;
 use crate::auth::ports::{AccountLimits, KeyCreation, KeyRotated, Keys};
 use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
-use crate::store::held::Ending;
+use crate::store::pending_revocations::Revocation;
 use crate::store::record::Record;
 
 use super::records::{after_id, read_account, read_key, remove_key, write_key};
@@ -123,7 +123,7 @@ impl Keys for EmbeddedStore {
     }
 
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
-        self.end(Ending::Key(key, owner)).await
+        self.revoke_or_keep_pending(Revocation::Key(key, owner)).await
     }
 }
 

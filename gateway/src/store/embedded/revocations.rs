@@ -1,10 +1,10 @@
-//! What ends a token, a session or a key: in the file, or here at once and in the file later.
+//! Revocations: in the file, or here at once and in the file later.
 
 use redb::WriteTransaction;
 
 use crate::auth::error::StoreError;
 use crate::auth::time::Seconds;
-use crate::store::held::{Ending, Told};
+use crate::store::pending_revocations::{Delivery, Revocation};
 
 use super::records::{read_account, read_key, remove_key, write_account};
 use super::schema::{Expiring, REVOKED};
@@ -15,49 +15,53 @@ use super::{EmbeddedStore, schema, sessions};
 impl EmbeddedStore {
     /// Ends it in the file; what the file does not take holds here at once, and is written
     /// later.
-    pub(super) async fn end(&self, ending: Ending) -> Result<bool, StoreError> {
+    pub(super) async fn revoke_or_keep_pending(
+        &self,
+        revocation: Revocation,
+    ) -> Result<bool, StoreError> {
         let token_ttl = self.token_ttl;
-        let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::AtOnce, token_ttl);
-        let told = self.writer.submit(end).await;
-        self.held.hold(&self.standing, (ending, token_ttl), told)
+        let end =
+            move |txn: &WriteTransaction| revoke_in(txn, revocation, Delivery::AtOnce, token_ttl);
+        let sent = self.writer.submit(end).await;
+        self.pending.keep_unless_sent(&self.standing, (revocation, token_ttl), sent)
     }
 }
 
 /// Ends a token, a session or a key. `false` when there is none.
-pub(super) fn end_in(
+pub(super) fn revoke_in(
     txn: &WriteTransaction,
-    ending: Ending,
-    told: Told,
+    revocation: Revocation,
+    delivery: Delivery,
     token_ttl: Seconds,
 ) -> Result<Step<bool>, StoreError> {
-    match ending {
-        Ending::Token(token, expires) => {
+    match revocation {
+        Revocation::Token(token, expires) => {
             txn.open_table(REVOKED)?.insert(*token.0.as_bytes(), expires.0)?;
             schema::expire(txn, expires, Expiring::Revocation, token.0.as_bytes())?;
             Ok(Step::changed(true, move |standing| standing.revoke_token(token, expires)))
         }
-        Ending::Session(session, now) => {
+        Revocation::Session(session, now) => {
             let Some(session) = sessions::find(txn, session)? else {
                 return Ok(Step::unchanged(false));
             };
             let ended = end_session_in(txn, &session, now, token_ttl)?;
             Ok(Step::changed(true, move |standing| standing.end_sessions(&[ended])))
         }
-        Ending::Sessions(account, at) => {
+        Revocation::Sessions(account, at) => {
             let Some(mut account) = read_account(txn, account)? else {
                 return Ok(Step::unchanged(false));
             };
             let ended = account.ended;
-            match told {
-                Told::AtOnce => sessions::end_all(txn, &mut account, None)?,
-                Told::Late => sessions::end_up_to(txn, &mut account, at)?,
+            match delivery {
+                Delivery::AtOnce => sessions::end_all(txn, &mut account, None)?,
+                Delivery::Late => sessions::end_up_to(txn, &mut account, at)?,
             }
             if account.ended != ended {
                 write_account(txn, &account)?;
             }
             Ok(Step::changed(true, move |standing| standing.put_account(account)))
         }
-        Ending::Key(key, owner) => {
+        Revocation::Key(key, owner) => {
             let stored = read_key(txn, key)?;
             let Some(stored) = stored.filter(|key| key.is_of(owner)) else {
                 return Ok(Step::unchanged(false));

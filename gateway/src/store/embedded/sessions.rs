@@ -18,7 +18,7 @@ use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
 use crate::auth::standing::Standing;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
-use crate::store::held::Ending;
+use crate::store::pending_revocations::Revocation;
 use crate::store::record::Record;
 
 use super::records::{after_id, read_account, read_session, write_account, write_session};
@@ -51,15 +51,15 @@ impl Sessions for EmbeddedStore {
     }
 
     async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
-        self.end(Ending::Token(token, expires)).await.map(drop)
+        self.revoke_or_keep_pending(Revocation::Token(token, expires)).await.map(drop)
     }
 
     async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        self.end(Ending::Session(session, now)).await
+        self.revoke_or_keep_pending(Revocation::Session(session, now)).await
     }
 
     async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
-        let ended = self.end(Ending::Sessions(account, now)).await?;
+        let ended = self.revoke_or_keep_pending(Revocation::Sessions(account, now)).await?;
         self.clear_sessions(account).await;
         Ok(ended)
     }

@@ -26,7 +26,7 @@ impl EmbeddedStore {
     ) -> Result<u64, StoreError> {
         self.failures.sweep(now);
         self.standing.sweep(now, past);
-        self.held.sweep(past);
+        self.pending.sweep(past);
         // What a restart has broken off.
         while self.writer.submit(sessions::clear_next).await? {}
         let mut total = 0;

@@ -7,8 +7,8 @@ mod damage;
 pub(super) mod disk;
 mod ended;
 mod failure;
-mod held;
 mod migration;
+mod pending_revocations;
 mod power;
 
 use std::path::Path;

@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use crate::auth::error::StoreError;
 use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
-use crate::store::held::{Held, Told};
+use crate::store::pending_revocations::{Delivery, PendingRevocations};
 
-use super::ends::end_in;
+use super::revocations::revoke_in;
 use super::{Location, schema};
 
 /// Changes that may wait; beyond this the caller hears "busy" at once.
@@ -29,9 +29,9 @@ pub(super) const RETRY: Duration = Duration::from_millis(500);
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 const PROBE_BYTES: usize = 64 * 1024;
 
-/// What ended and is not written yet.
-pub(super) struct Endings {
-    pub held: Arc<Held>,
+/// Those that are not written yet.
+pub(super) struct Revocations {
+    pub pending: Arc<PendingRevocations>,
     pub token_ttl: Seconds,
 }
 
@@ -67,7 +67,7 @@ impl Writer {
         database: Database,
         location: Location,
         standing: Arc<Standing>,
-        endings: Endings,
+        revocations: Revocations,
     ) -> std::io::Result<Self> {
         let (queue, changes) = sync_channel(QUEUE_LENGTH);
         let healthy = Arc::new(AtomicBool::new(true));
@@ -76,7 +76,7 @@ impl Writer {
             database: Some(database),
             location,
             standing,
-            endings,
+            revocations,
             healthy: Arc::clone(&healthy),
             commits: Arc::clone(&commits),
             retry: Instant::now(),
@@ -193,7 +193,7 @@ struct Engine {
     database: Option<Database>,
     location: Location,
     standing: Arc<Standing>,
-    endings: Endings,
+    revocations: Revocations,
     healthy: Arc<AtomicBool>,
     commits: Arc<AtomicU64>,
     /// Not opened again before.
@@ -261,18 +261,19 @@ impl Engine {
     /// Writes what ended while nothing could be written, and looks whether
     /// changes are taken again when they were not.
     fn catch_up(&mut self) {
-        let endings = self.endings.held.turn(MAX_BATCH);
+        let revocations = self.revocations.pending.next(MAX_BATCH);
         let healthy = self.healthy.load(Ordering::Relaxed);
-        if endings.is_empty() && healthy || self.is_frozen() || !healthy && !self.has_room() {
+        if revocations.is_empty() && healthy || self.is_frozen() || !healthy && !self.has_room() {
             return;
         }
-        let token_ttl = self.endings.token_ttl;
+        let token_ttl = self.revocations.token_ttl;
         let (mut batch, mut answers): (Vec<Box<dyn Change>>, _) = (Vec::new(), Vec::new());
-        for ending in endings {
+        for revocation in revocations {
             let (answer, result) = oneshot::channel();
-            let end = move |txn: &WriteTransaction| end_in(txn, ending, Told::Late, token_ttl);
+            let end =
+                move |txn: &WriteTransaction| revoke_in(txn, revocation, Delivery::Late, token_ttl);
             batch.push(Box::new(Pending { change: Some(end), step: None, writes: true, answer }));
-            answers.push((ending, result));
+            answers.push((revocation, result));
         }
         if !healthy {
             // Nothing, made durable.
@@ -282,19 +283,19 @@ impl Engine {
         }
         self.carry_out(batch);
         let mut written = 0;
-        for (ending, mut result) in answers {
+        for (revocation, mut result) in answers {
             match result.try_recv() {
                 Ok(Ok(_)) => {}
                 Ok(Err(error @ StoreError::Damaged(_))) => {
-                    tracing::error!(%error, "what ended here cannot be stored");
+                    tracing::error!(%error, "pending revocation could not be stored, dropped");
                 }
                 _ => continue,
             }
-            self.endings.held.release(&self.standing, ending);
+            self.revocations.pending.sent(&self.standing, revocation);
             written += 1;
         }
         if written > 0 {
-            tracing::info!(endings = written, "what ended while nothing could be stored is stored");
+            tracing::info!(revocations = written, "pending revocations stored");
         }
     }
 

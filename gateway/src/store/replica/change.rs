@@ -183,7 +183,7 @@ pub(crate) fn parse(entry: &[u8]) -> Result<Vec<Change>, StoreError> {
         match serde_json::from_value(value) {
             Ok(change) => changes.push(change),
             Err(error) if is_unknown_kind(kind.as_deref()) => {
-                tracing::debug!(%error, "a change of a later version is passed over");
+                tracing::debug!(%error, "skipping change of unknown kind");
             }
             Err(error) => return Err(damaged(error)),
         }

@@ -186,7 +186,7 @@ impl Memory {
             note(&change, found);
             let touched = order.touched.as_ref().is_some_and(|touched| touched.contains(&subject));
             if !touched && let Err(error) = change.publish(&self.standing) {
-                tracing::error!(%error, ?subject, "a record is passed over");
+                tracing::error!(%error, ?subject, "skipping undecodable record");
             }
         }
     }

@@ -222,7 +222,7 @@ impl SharedArchive {
         let answers =
             if questions.is_empty() { Vec::new() } else { self.0.ask_each(&questions).await? };
         for (entry, answer) in asked.into_iter().zip(answers) {
-            let nonsense = |_| StoreError::Unavailable("Redis answered with nonsense".to_owned());
+            let nonsense = |_| StoreError::Unavailable("unexpected reply from Redis".to_owned());
             let present = match entry {
                 Entry::Member { workspace, account, .. } => {
                     Option::<String>::from_redis_value(answer).map_err(nonsense)?.map(|role| {

@@ -27,8 +27,10 @@ impl Buckets for Engine {
             command.arg(tokens).arg(age).arg(counted_in);
         }
         let mut answers = self.script(&self.buckets, &command, None).await?.into_iter();
-        let numbers: Vec<i64> = redis::from_redis_value(accepted(answers.next())?)
-            .map_err(|_| StoreError::Unavailable("Redis answered a report with nonsense".into()))?;
+        let numbers: Vec<i64> =
+            redis::from_redis_value(accepted(answers.next())?).map_err(|_| {
+                StoreError::Unavailable("unexpected reply from Redis to a report".into())
+            })?;
         read(&numbers, spent.len())
     }
 }
@@ -50,7 +52,7 @@ fn read(numbers: &[i64], addresses: usize) -> Result<Exchange, StoreError> {
         let (second, replicas) = (second.try_into().ok()?, replicas.try_into().ok()?);
         (shares.len() == addresses).then_some(Exchange { shares, second, replicas })
     };
-    parse().ok_or_else(|| StoreError::Unavailable("Redis counted nonsense".to_owned()))
+    parse().ok_or_else(|| StoreError::Unavailable("unexpected count from Redis".to_owned()))
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Engine {
         command.arg(limit.window.millis()).arg(now.0);
         let mut answers = self.script(&self.count, &command, None).await?.into_iter();
         let (over, ends): (u8, u64) = redis::from_redis_value(accepted(answers.next())?)
-            .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;
+            .map_err(|_| StoreError::Unavailable("unexpected count from Redis".to_owned()))?;
         Ok(if over == 1 { Verdict::LockedOut(Timestamp(ends)) } else { Verdict::Allowed })
     }
 
@@ -103,7 +103,7 @@ impl Engine {
         let mut answers = self.script(&self.count, &command, None).await?.into_iter();
         let (locked, ends, slowed, slowed_until): (u8, u64, u8, u64) =
             redis::from_redis_value(accepted(answers.next())?)
-                .map_err(|_| StoreError::Unavailable("Redis counted nonsense".to_owned()))?;
+                .map_err(|_| StoreError::Unavailable("unexpected count from Redis".to_owned()))?;
         let (ends, slowed_until) = (Timestamp(ends), Timestamp(slowed_until));
         let address = if locked == 1 { Verdict::LockedOut(ends) } else { Verdict::Allowed };
         if locked == 1 {

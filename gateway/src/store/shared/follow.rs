@@ -17,7 +17,7 @@ use crate::auth::ports::StoreState;
 use crate::auth::server::Server;
 use crate::auth::standing::Found;
 use crate::auth::workspace::Workspace;
-use crate::store::held::Told;
+use crate::store::pending_revocations::Delivery;
 use crate::store::record::{Record, check_member_role};
 use crate::store::replica::change::{self, Change};
 use crate::store::replica::memory::Place;
@@ -37,7 +37,7 @@ const PAGE: usize = 500;
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// Probes from one question who is primary to the next.
 const PRIMARY_PROBES: u64 = 5;
-/// Endings that are told from one probe to the next, and of these how many may fail.
+/// Revocations that are sent from one probe to the next, and of these how many may fail.
 const DELIVERED_AT_ONCE: usize = 1_000;
 const FAILED_AT_ONCE: usize = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -232,7 +232,7 @@ impl Engine {
                 // Its outcome is noted like any other's.
                 let _ = self.commit(probe).await;
             }
-            if self.held.len() > 0 && self.writable.load(Ordering::Relaxed) {
+            if self.pending.len() > 0 && self.writable.load(Ordering::Relaxed) {
                 self.deliver().await;
             }
         }
@@ -259,7 +259,7 @@ impl Engine {
             resumed,
             accounts = sizes.accounts,
             keys = sizes.keys,
-            "the shared store is followed"
+            "following the shared store"
         );
     }
 
@@ -345,8 +345,11 @@ impl Engine {
 
     /// Answers whether there may be more already.
     fn apply_entries(&self, answer: Value, asked: Instant) -> Result<bool, StoreError> {
-        let entries = entries(answer)
-            .ok_or_else(|| StoreError::Unavailable("the stream is nonsense".to_owned()))?;
+        let entries = entries(answer).ok_or_else(|| {
+            StoreError::Unavailable(
+                "unexpected reply from Redis to a read of the stream".to_owned(),
+            )
+        })?;
         let full = entries.len() == ENTRIES;
         for (place, told) in entries {
             match change::parse(&told) {
@@ -357,7 +360,7 @@ impl Engine {
                 }
                 Err(error) => {
                     // Written by hand; what it meant to say is found in the records.
-                    tracing::error!(%error, %place, "everything is read anew");
+                    tracing::error!(%error, %place, "undecodable change in the stream, full resync");
                     self.memory.forget_position();
                     return Err(error);
                 }
@@ -369,21 +372,21 @@ impl Engine {
         Ok(full)
     }
 
-    /// Tells the server what ended while it was away, or some of it: each that is held now at
-    /// most once. What it does not take is tried again when all others have been, also those
+    /// Sends the server pending revocations, or some of them: each that is pending now at most
+    /// once. What it does not take is tried again when all others have been, also those
     /// that are left for the next time.
     async fn deliver(&self) {
         let (mut delivered, mut failed) = (0, 0);
-        for _ in 0..self.held.len().min(DELIVERED_AT_ONCE) {
+        for _ in 0..self.pending.len().min(DELIVERED_AT_ONCE) {
             // One at a time: its turn is over when it was tried, and not before.
-            let Some(ending) = self.held.turn(1).pop() else { break };
-            match self.end(ending, Told::Late).await {
+            let Some(revocation) = self.pending.next(1).pop() else { break };
+            match self.revoke(revocation, Delivery::Late).await {
                 Ok(_) => {}
                 Err(error @ StoreError::Damaged(_)) => {
-                    tracing::error!(%error, "what ended here cannot be told to the others");
+                    tracing::error!(%error, "pending revocation could not be sent to the shared store, dropped");
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "what ended here is told later");
+                    tracing::debug!(%error, "pending revocation could not be sent to the shared store, will be retried");
                     failed += 1;
                     if failed == FAILED_AT_ONCE {
                         break;
@@ -391,11 +394,11 @@ impl Engine {
                     continue;
                 }
             }
-            self.held.release(self.standing(), ending);
+            self.pending.sent(self.standing(), revocation);
             delivered += 1;
         }
         if delivered > 0 {
-            tracing::info!(endings = delivered, "what ended while the store was away is stored");
+            tracing::info!(revocations = delivered, "pending revocations sent to the shared store");
         }
     }
 
@@ -459,7 +462,7 @@ impl Engine {
                     let Some(record) = record else { continue };
                     match T::decode(&record, name) {
                         Ok(record) => page.push(change(&record)),
-                        Err(error) => tracing::error!(%error, "a stored record is passed over"),
+                        Err(error) => tracing::error!(%error, "skipping undecodable record"),
                     }
                 }
                 self.memory.apply_page(page, found);
@@ -477,7 +480,7 @@ impl Engine {
         let members: Vec<(String, String)> = self.ask(&all).await?;
         let members = members.into_iter().filter_map(|(account, role)| {
             if let Err(error) = check_member_role(&role) {
-                tracing::error!(%error, %workspace, account, "a stored record is passed over");
+                tracing::error!(%error, %workspace, account, "skipping undecodable record");
                 return None;
             }
             Some(Change::Member(workspace, account.parse().ok()?, Some(role)))

@@ -10,7 +10,7 @@ use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Succession};
 use crate::auth::error::StoreError;
 use crate::auth::ports::{KeyCreation, KeyRotated, Keys};
 use crate::auth::time::Timestamp;
-use crate::store::held::Ending;
+use crate::store::pending_revocations::Revocation;
 use crate::store::record::Record;
 use crate::store::replica::change::Change;
 
@@ -109,7 +109,7 @@ impl Keys for SharedStore {
     }
 
     async fn delete_key(&self, key: KeyId, owner: Option<AccountId>) -> Result<bool, StoreError> {
-        self.engine.end_or_hold(Ending::Key(key, owner)).await
+        self.engine.revoke_or_keep_pending(Revocation::Key(key, owner)).await
     }
 }
 

@@ -57,8 +57,8 @@ pub enum LinkError {
         "{0} speaks no TLS on this port; for Redis in clear write redis in place of rediss in `store.url`"
     )]
     Clear(Address),
-    #[error("{0} answers what is no Redis protocol")]
-    Nonsense(Address),
+    #[error("{0} does not speak the Redis protocol")]
+    NotRedis(Address),
     #[error("{0}")]
     Refused(String),
 }
@@ -73,7 +73,7 @@ impl LinkError {
             | LinkError::Clear(_)
             | LinkError::Tls(..)
             | LinkError::Misnamed(..) => false,
-            LinkError::Unreachable(..) | LinkError::Nonsense(_) | LinkError::Refused(_) => true,
+            LinkError::Unreachable(..) | LinkError::NotRedis(_) | LinkError::Refused(_) => true,
         }
     }
 }
@@ -348,7 +348,7 @@ fn refine(address: &Address, error: &RedisError) -> LinkError {
             error.detail().unwrap_or_default()
         ))
     } else if error.kind() == ErrorKind::Parse {
-        LinkError::Nonsense(address.clone())
+        LinkError::NotRedis(address.clone())
     } else {
         LinkError::Unreachable(address.clone(), describe(error))
     }

@@ -65,7 +65,7 @@ impl Engine {
         let readable = |read: Result<T, StoreError>| match read {
             Ok(record) => Ok(Some(record).filter(&wanted)),
             Err(error) => {
-                tracing::error!(%error, "a stored record is passed over");
+                tracing::error!(%error, "skipping undecodable record");
                 Ok(None)
             }
         };

@@ -15,7 +15,7 @@ use crate::auth::ports::{
 use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
-use crate::store::held::Ending;
+use crate::store::pending_revocations::Revocation;
 use crate::store::replica::change::Change;
 
 use super::archive::from_score;
@@ -40,15 +40,15 @@ impl Sessions for SharedStore {
     }
 
     async fn revoke_token(&self, token: TokenId, expires: Timestamp) -> Result<(), StoreError> {
-        self.engine.end_or_hold(Ending::Token(token, expires)).await.map(drop)
+        self.engine.revoke_or_keep_pending(Revocation::Token(token, expires)).await.map(drop)
     }
 
     async fn end_session(&self, session: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        self.engine.end_or_hold(Ending::Session(session, now)).await
+        self.engine.revoke_or_keep_pending(Revocation::Session(session, now)).await
     }
 
     async fn end_sessions(&self, account: AccountId, now: Timestamp) -> Result<bool, StoreError> {
-        let ended = self.engine.end_or_hold(Ending::Sessions(account, now)).await?;
+        let ended = self.engine.revoke_or_keep_pending(Revocation::Sessions(account, now)).await?;
         self.engine.clear_sessions(account.0, now).await;
         Ok(ended)
     }
@@ -352,7 +352,7 @@ impl Engine {
     /// the next sweep's.
     pub(super) async fn clear_sessions(&self, account: Uuid, now: Timestamp) {
         if let Err(error) = self.try_clear(account, now).await {
-            tracing::debug!(%error, %account, "ended sessions are removed later");
+            tracing::debug!(%error, %account, "ended sessions could not be cleared, will be retried");
         }
     }
 

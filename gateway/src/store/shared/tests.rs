@@ -307,7 +307,9 @@ async fn what_memory_lacks_is_looked_for_once() {
     assert!(two.standing.key(&[1; 32]).is_some());
     assert!(two.standing.account(account.id).is_some(), "its owner comes along");
     assert!(!two.store.load_missing(Missing::Key([9; 32])).await.unwrap());
-    assert!(!two.store.load_missing(Missing::Account(AccountId(Uuid::from_u128(9)))).await.unwrap());
+    assert!(
+        !two.store.load_missing(Missing::Account(AccountId(Uuid::from_u128(9)))).await.unwrap()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -209,23 +209,23 @@ pub(super) enum Committed {
 
 impl Committed {
     pub(super) fn parse(answer: &Value) -> Result<Self, StoreError> {
-        let nonsense =
-            || StoreError::Unavailable("Redis answered a script with nonsense".to_owned());
-        let Value::Array(parts) = answer else { return Err(nonsense()) };
+        let unexpected =
+            || StoreError::Unavailable("unexpected reply from Redis to a script".to_owned());
+        let Value::Array(parts) = answer else { return Err(unexpected()) };
         match parts.as_slice() {
             [Value::Int(0), ..] => Ok(Committed::Conflict),
             [Value::Int(1), place] => {
                 let place =
-                    Option::<String>::from_redis_value_ref(place).map_err(|_| nonsense())?;
+                    Option::<String>::from_redis_value_ref(place).map_err(|_| unexpected())?;
                 match place.filter(|text| !text.is_empty()) {
                     None => Ok(Committed::At(None)),
                     Some(text) => {
-                        let place = Place::parse(&text).ok_or_else(nonsense)?;
+                        let place = Place::parse(&text).ok_or_else(unexpected)?;
                         Ok(Committed::At(Some(place)))
                     }
                 }
             }
-            _ => Err(nonsense()),
+            _ => Err(unexpected()),
         }
     }
 }

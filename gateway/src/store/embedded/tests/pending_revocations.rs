@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::ends::end_in;
+use super::super::revocations::revoke_in;
 use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::StoreError;
@@ -15,7 +15,7 @@ use crate::auth::ports::{
 use crate::auth::session::Session;
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::conformance::{NOW, key, later, session};
-use crate::store::held::{Ending, Told};
+use crate::store::pending_revocations::{Delivery, Revocation};
 
 struct Frozen {
     directory: tempfile::TempDir,
@@ -122,7 +122,7 @@ async fn a_store_of_ones_own_tells_how_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_signs_in_before_an_earlier_ending_of_all_is_written_stays_signed_in() {
-    for told in [Told::Late, Told::AtOnce] {
+    for delivery in [Delivery::Late, Delivery::AtOnce] {
         let frozen = Frozen::start();
         let account = frozen.engine.with_account(1).await;
         let before = frozen.engine.with_session(11, &account).await;
@@ -131,16 +131,17 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_written_stays_signed_in
         let last = SessionId::last_of(NOW).0.as_u128();
         let since = with_id(last + 1);
         frozen.store.open_session(since.clone(), account.version).await.unwrap();
-        let ending = Ending::Sessions(account.id, NOW);
-        let end = move |txn: &redb::WriteTransaction| end_in(txn, ending, told, TOKEN_TTL);
+        let revocation = Revocation::Sessions(account.id, NOW);
+        let end =
+            move |txn: &redb::WriteTransaction| revoke_in(txn, revocation, delivery, TOKEN_TTL);
         assert!(frozen.store.writer.submit(end).await.unwrap());
         let (engine, _directory) = frozen.reopened();
         let ended = [&before, &since].map(|session| {
             engine.standing.holder(account.id, session.current.access, session.id).is_err()
         });
-        assert_eq!(ended, [true, told == Told::AtOnce], "{told:?}");
+        assert_eq!(ended, [true, delivery == Delivery::AtOnce], "{delivery:?}");
         let listed = engine.store.list_sessions(Some(account.id), None, 9).await.unwrap();
-        assert_eq!(listed.len(), usize::from(told == Told::Late));
+        assert_eq!(listed.len(), usize::from(delivery == Delivery::Late));
         // As memory says of it: no session comes between.
         let opened = engine.store.open_session(with_id(last), account.version).await.unwrap();
         assert!(matches!(opened, SessionOpening::Behind(_)), "{opened:?}");

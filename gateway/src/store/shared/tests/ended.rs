@@ -7,7 +7,7 @@ use super::*;
 use crate::auth::ports::{CLEARED_AT_ONCE, SessionOpening};
 use crate::auth::session::Session;
 use crate::store::conformance::session;
-use crate::store::held::{Ending, Told};
+use crate::store::pending_revocations::{Delivery, Revocation};
 
 fn is_ended(suite: &Suite, session: &Session) -> bool {
     suite.standing.holder(session.account, session.current.access, session.id).is_err()
@@ -129,7 +129,7 @@ async fn the_end_of_all_sessions_while_the_server_is_away_holds_here_and_is_deli
     assert!(one.store.end_sessions(account.id, NOW).await.is_err(), "nothing was promised");
     assert!(sessions.iter().all(|session| is_ended(&one, session)), "and all of it holds");
     assert!(!is_ended(&two, &sessions[0]));
-    assert_eq!(one.store.health().map(|health| health.undelivered), Some(1), "as one ending");
+    assert_eq!(one.store.health().map(|health| health.undelivered), Some(1), "as one revocation");
     set(0).await;
     eventually("the ends are heard of", || sessions.iter().all(|session| is_ended(&two, session)))
         .await;
@@ -141,7 +141,7 @@ async fn the_end_of_all_sessions_while_the_server_is_away_holds_here_and_is_deli
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_signs_in_before_an_earlier_ending_of_all_is_delivered_stays_signed_in() {
-    for told in [Told::Late, Told::AtOnce] {
+    for delivery in [Delivery::Late, Delivery::AtOnce] {
         let prefix = prefix();
         let [one] = replicas(&prefix).await;
         let account = one.with_account(1).await;
@@ -152,12 +152,14 @@ async fn who_signs_in_before_an_earlier_ending_of_all_is_delivered_stays_signed_
         let since = with_id(last + 1);
         one.store.open_session(since.clone(), account.version).await.unwrap();
         let store = shared_store(&prefix).await;
-        assert!(store.engine.end(Ending::Sessions(account.id, NOW), told).await.unwrap());
+        assert!(
+            store.engine.revoke(Revocation::Sessions(account.id, NOW), delivery).await.unwrap()
+        );
         let [late] = replicas(&prefix).await;
         let ended = [&before, &since].map(|session| is_ended(&late, session));
-        assert_eq!(ended, [true, told == Told::AtOnce], "{told:?}");
+        assert_eq!(ended, [true, delivery == Delivery::AtOnce], "{delivery:?}");
         let listed = late.store.list_sessions(Some(account.id), None, 9).await.unwrap();
-        assert_eq!(listed.len(), usize::from(told == Told::Late));
+        assert_eq!(listed.len(), usize::from(delivery == Delivery::Late));
         // As memory says of it: no session comes between.
         let opened = late.store.open_session(with_id(last), account.version).await.unwrap();
         assert!(matches!(opened, SessionOpening::Behind(_)), "{opened:?}");
