@@ -46,8 +46,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "upstream",
         ],
     ),
-    // It judges the others from outside.
-    ("conform", &["auth", "trust"]),
     (
         "edge",
         &["pipeline", "http1", "canonical", "config", "telemetry", "auth", "files", "pem", "slots"],
@@ -136,19 +134,6 @@ fn layers_know_only_what_lies_below_them() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-/// A judge who used the code that is judged would share its mistakes. Whom a client
-/// trusts is not judged: no part of a contract is in it.
-#[test]
-fn what_tries_the_contracts_shares_no_code_with_what_keeps_them() {
-    for source in sources().iter().filter(|source| source.layer() == "conform") {
-        for line in source.code().filter(|line| line.contains("crate::")) {
-            let shared =
-                ["use crate::auth::secret::Secret;", "use crate::trust::{Connector, describe};"];
-            assert!(shared.contains(&line), "{}: {line}", source.name);
-        }
-    }
 }
 
 #[test]

@@ -41,7 +41,6 @@ pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod conform;
 pub mod files;
 pub mod lifecycle;
 pub mod mail;

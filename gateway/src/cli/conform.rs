@@ -1,18 +1,23 @@
 //! `portcullis conform`: options, the password, the form of the report, the exit
 //! code.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use portcullis_conform::expected::Expected;
+use portcullis_conform::provided::Provided;
+use portcullis_conform::report::Report;
+use portcullis_conform::{self as conform, Dialect, Options, Password, Tls};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::secret::Secret;
 use crate::config::decode::bare;
-use crate::conform::provided::Provided;
-use crate::conform::{self, Dialect, Options, Trust, expected::Expected, report::Report};
 use crate::pem::why_unreadable;
+use crate::trust::{self, Connector};
 
 use super::input::ask_password;
 use super::output::{complain, fail, say};
@@ -137,18 +142,17 @@ pub(super) fn conform(asked: ConformOptions) -> ExitCode {
             return fail(EXIT_CANNOT_RUN, &message);
         }
     }
-    let trust = match (asked.ca, asked.insecure) {
-        (_, true) => Trust::Anything,
-        (Some(file), false) => Trust::File(file),
-        (None, false) => Trust::System,
-    };
     let password = match admin_password(&asked.admin_user) {
-        Ok(password) => password,
+        Ok(password) => Password::new(password.expose().to_owned()),
+        Err(message) => return fail(EXIT_CANNOT_RUN, &message),
+    };
+    let tls = match tls(asked.ca.as_deref(), asked.insecure) {
+        Ok(tls) => tls,
         Err(message) => return fail(EXIT_CANNOT_RUN, &message),
     };
     let options = Options {
         url: asked.url,
-        trust,
+        tls,
         admin: asked.admin_user,
         dialects: asked.dialects.into_iter().map(Dialect::from).collect(),
         only,
@@ -186,6 +190,16 @@ pub(super) fn conform(asked: ConformOptions) -> ExitCode {
         Ok(report) => write(&report, format, ExitCode::SUCCESS),
         Err(message) => fail(EXIT_CANNOT_RUN, &message),
     }
+}
+
+/// Whom to believe to be the gateway.
+fn tls(ca: Option<&Path>, insecure: bool) -> Result<Tls, String> {
+    let describe = |error: &io::Error| trust::describe(error, "the file of --ca");
+    if insecure {
+        return Tls::unverified(describe);
+    }
+    let connector = Connector::new(ca, &[])?;
+    Ok(Tls::new(Arc::clone(connector.tls().config()), describe))
 }
 
 /// `held` when no statement failed.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::report::{Check, Fault, differs};
+use crate::report::{Check, Fault, differs};
 
 /// No more of a body is shown.
 const SHOWN: usize = 160;

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::Statement;
-use super::client::{Call, Limit, limit_of};
-use super::reply::Reply;
-use super::report::{Check, Fault, differs, ensure, untried};
-use super::stage::Stage;
-use super::status::HEALTH;
+use crate::Statement;
+use crate::client::{Call, Limit, limit_of};
+use crate::reply::Reply;
+use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::stage::Stage;
+use crate::status::HEALTH;
 
 /// More requests on end than this are not sent to find a limit.
 const MOST_REQUESTS: u32 = 500;
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 6;
 /// Of a rate in seconds, seen over a network.
 const TOLERANCE: f64 = 0.25;
 
-pub(super) const STATEMENTS: &[Statement] = &[
+pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("S1-30", "5 failed attempts in 300 s, then 429", |s| {
         Box::pin(async move {
             let locked = lock_out(s).await;
@@ -122,7 +122,7 @@ pub(super) const STATEMENTS: &[Statement] = &[
 ];
 
 /// No failed attempt of this address is counted.
-pub(super) async fn no_failures(s: &Stage) -> Check {
+pub(crate) async fn no_failures(s: &Stage) -> Check {
     let failures = s.failures().await?;
     ensure(failures == 0, || format!("{failures} failed attempts without an attempt"))
 }

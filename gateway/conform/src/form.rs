@@ -6,17 +6,17 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::Dialect::Form;
-use super::client::Call;
-use super::delivery::{self, ACCESS, Delivery, REFRESH as REFRESH_COOKIE};
-use super::expected::Registration;
-use super::reply::{Reply, is_uuid};
-use super::report::{Check, Fault, differs, ensure, untried};
-use super::socket::{Message, Socket};
-use super::stage::{Person, Stage, echoed};
-use super::token::Token;
-use super::web::{self, Visitor};
-use super::{Dialect, Statement, collisions};
+use crate::Dialect::Form;
+use crate::client::Call;
+use crate::delivery::{self, ACCESS, Delivery, REFRESH as REFRESH_COOKIE};
+use crate::expected::Registration;
+use crate::reply::{Reply, is_uuid};
+use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::socket::{Message, Socket};
+use crate::stage::{Person, Stage, echoed};
+use crate::token::Token;
+use crate::web::{self, Visitor};
+use crate::{Dialect, Statement, collisions};
 
 const REGISTER: &str = "/api/v1/auth/register";
 const LOGIN: &str = "/api/v1/auth/login";
@@ -30,7 +30,7 @@ const PAIR: &[delivery::Token] = &[ACCESS_TOKEN, delivery::Token::refresh("/refr
 /// An end that is promised within a second, seen over a network.
 const SOON: Duration = Duration::from_millis(2500);
 
-pub(super) const STATEMENTS: &[Statement] = &[
+pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("S0-01", "people come with tokens, agents with keys", |s| {
         Box::pin(async move {
             let key = free_key(s).await?;
@@ -282,7 +282,7 @@ fn registration(who: &Person) -> Value {
     })
 }
 
-pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
     match answer.status {
         200 | 201 => s.delivered(Form, answer, PAIR),
@@ -295,7 +295,7 @@ pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
 }
 
 /// Somebody who has registered here, and the answer to it.
-pub(super) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
+pub(crate) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
     let answer = s.once("form register", async { register(s, &s.stranger()).await }).await?;
     let who = Person {
         id: answer.text("/user/id")?,
@@ -306,34 +306,34 @@ pub(super) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
     Ok((who, answer))
 }
 
-pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let members = [("username", who.username.as_str()), ("password", who.password.as_str())];
     s.delivered(Form, s.send(Call::post(LOGIN).form(&members)).await?, PAIR)
 }
 
-pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(super) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("form login", login(s, ann)).await
 }
 
-pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/access_token")?)
 }
 
-pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await?;
     s.delivered(Form, reply, &[ACCESS_TOKEN])
 }
 
 /// A key that is bound to a server.
-pub(super) struct AgentKey {
+pub(crate) struct AgentKey {
     pub id: String,
     pub text: String,
     pub server: String,
@@ -355,7 +355,7 @@ fn read_key(made: Reply) -> Result<AgentKey, Fault> {
 }
 
 /// One that nothing ends.
-pub(super) async fn agent_key(s: &Stage) -> Result<AgentKey, Fault> {
+pub(crate) async fn agent_key(s: &Stage) -> Result<AgentKey, Fault> {
     read_key(s.once("agent key", make_key(s)).await?)
 }
 
@@ -392,22 +392,22 @@ async fn key_by_hand(s: &Stage) -> Result<MadeByHand<'_>, Fault> {
     }
 }
 
-pub(super) async fn new_key(s: &Stage) -> Result<AgentKey, Fault> {
+pub(crate) async fn new_key(s: &Stage) -> Result<AgentKey, Fault> {
     read_key(make_key(s).await?)
 }
 
 /// A key that is bound to no server: one for a program that acts for its owner.
-pub(super) struct FreeKey {
+pub(crate) struct FreeKey {
     pub id: String,
     pub text: String,
 }
 
-pub(super) async fn new_free_key(s: &Stage) -> Result<FreeKey, Fault> {
+pub(crate) async fn new_free_key(s: &Stage) -> Result<FreeKey, Fault> {
     read_free_key(&s.key(s.ann().await?, None).await?)
 }
 
 /// One that nothing ends.
-pub(super) async fn free_key(s: &Stage) -> Result<FreeKey, Fault> {
+pub(crate) async fn free_key(s: &Stage) -> Result<FreeKey, Fault> {
     read_free_key(&s.once("free key", async { s.key(s.ann().await?, None).await }).await?)
 }
 
@@ -415,7 +415,7 @@ fn read_free_key(made: &Reply) -> Result<FreeKey, Fault> {
     Ok(FreeKey { id: made.text("/id")?, text: made.text("/api_key")? })
 }
 
-pub(super) fn auth_message(key: &str) -> String {
+pub(crate) fn auth_message(key: &str) -> String {
     json!({ "type": "auth", "api_key": key }).to_string()
 }
 
@@ -428,7 +428,7 @@ fn no_agents<T>(path: &str) -> Result<T, Fault> {
 }
 
 /// A socket on the agents' route, without any credential.
-pub(super) async fn agent_socket(s: &Stage) -> Result<Socket, Fault> {
+pub(crate) async fn agent_socket(s: &Stage) -> Result<Socket, Fault> {
     let path = agents_path(s);
     match s.client.open(&Call::get(path)).await? {
         Ok(socket) => Ok(socket),
@@ -440,7 +440,7 @@ pub(super) async fn agent_socket(s: &Stage) -> Result<Socket, Fault> {
 }
 
 /// The answer that the first message was good.
-pub(super) async fn accepted(socket: &mut Socket) -> Result<Value, Fault> {
+pub(crate) async fn accepted(socket: &mut Socket) -> Result<Value, Fault> {
     match socket.next().await? {
         Message::Text(text) => {
             let answer: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -452,7 +452,7 @@ pub(super) async fn accepted(socket: &mut Socket) -> Result<Value, Fault> {
 }
 
 /// The socket is closed because its credential is no longer good.
-pub(super) async fn ends(socket: &mut Socket) -> Check {
+pub(crate) async fn ends(socket: &mut Socket) -> Check {
     loop {
         match socket.next_within(SOON).await? {
             Message::Text(_) => {}

@@ -3,15 +3,15 @@
 
 use serde_json::json;
 
-use super::Dialect::Plain;
-use super::Statement;
-use super::client::Call;
-use super::delivery;
-use super::expected::Served;
-use super::reply::{Precision, Reply, has_prefix, time};
-use super::report::{Check, Fault, differs, ensure, untried};
-use super::stage::{Person, Stage};
-use super::token::Token;
+use crate::Dialect::Plain;
+use crate::Statement;
+use crate::client::Call;
+use crate::delivery;
+use crate::expected::Served;
+use crate::reply::{Precision, Reply, has_prefix, time};
+use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::stage::{Person, Stage};
+use crate::token::Token;
 
 const LOGIN: &str = "/api/v1/auth/login";
 const REFRESH: &str = "/api/v1/auth/refresh";
@@ -21,7 +21,7 @@ const TOKEN: delivery::Token = delivery::Token::access("/token");
 const PAIR: &[delivery::Token] = &[TOKEN, delivery::Token::refresh("/refreshToken")];
 const NO_SUCH_KEY: &str = "key_abc123";
 
-pub(super) const STATEMENTS: &[Statement] = &[
+pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("S3-01", "the token in the Authorization field opens /api/v1", |s| {
         Box::pin(async move {
             s.send(Call::get(&s.proxied_v1)).await?.status(401)?;
@@ -241,33 +241,33 @@ pub(super) const STATEMENTS: &[Statement] = &[
     }),
 ];
 
-pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let body = json!({ "username": who.username, "password": who.password });
     s.delivered(Plain, s.send(Call::post(LOGIN).json(&body)).await?, PAIR)
 }
 
-pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(super) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("plain login", login(s, ann)).await
 }
 
-pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/token")?)
 }
 
 /// Redeems the refresh token of a login's answer.
-pub(super) async fn refresh(s: &Stage, login: &Reply) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Stage, login: &Reply) -> Result<Reply, Fault> {
     redeem(s, &login.text("/refreshToken")?).await
 }
 
-pub(super) async fn redeem(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn redeem(s: &Stage, token: &str) -> Result<Reply, Fault> {
     let body = json!({ "refreshToken": token });
     s.delivered(Plain, s.send(Call::post(REFRESH).json(&body)).await?, &[TOKEN])
 }
@@ -280,7 +280,7 @@ fn keys_are_served(s: &Stage) -> Check {
     }
 }
 
-pub(super) async fn new_key(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn new_key(s: &Stage) -> Result<Reply, Fault> {
     keys_are_served(s)?;
     let call = Call::post(KEYS).json(&json!({ "name": "conform" }));
     let reply = s.send(call.bearer(&access(s).await?.text)).await?;
@@ -311,7 +311,7 @@ async fn delete(s: &Stage, id: &str) -> Result<Reply, Fault> {
 }
 
 /// The time is about that of the response, which says when it was sent (RFC 9110 6.6.1).
-pub(super) fn is_near(reply: &Reply, time: jiff::Timestamp) -> Check {
+pub(crate) fn is_near(reply: &Reply, time: jiff::Timestamp) -> Check {
     const SECONDS: i64 = 10;
     let now = reply.date().ok_or_else(|| reply.fault("a Date"))?;
     ensure((now.as_second() - time.as_second()).abs() <= SECONDS, || {

@@ -3,16 +3,16 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::Dialect::Envelope;
-use super::Statement;
-use super::client::Call;
-use super::delivery;
-use super::expected::Registration;
-use super::plain::is_near;
-use super::reply::{Precision, Reply, has_prefix, time};
-use super::report::{Check, Fault, differs, ensure, untried};
-use super::stage::{Person, Stage, echoed};
-use super::token::Token;
+use crate::Dialect::Envelope;
+use crate::Statement;
+use crate::client::Call;
+use crate::delivery;
+use crate::expected::Registration;
+use crate::plain::is_near;
+use crate::reply::{Precision, Reply, has_prefix, time};
+use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::stage::{Person, Stage, echoed};
+use crate::token::Token;
 
 const PROVIDERS: &str = "/api/auth/providers";
 const REGISTER: &str = "/api/auth/register";
@@ -25,7 +25,7 @@ const USER: &[&str] = &["id", "email", "firstName", "lastName", "role"];
 const TOKEN: &[delivery::Token] = &[delivery::Token::access("/data/token")];
 const NO_WORKSPACE: &str = "550e8400-e29b-41d4-a716-446655440000";
 
-pub(super) const STATEMENTS: &[Statement] = &[
+pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("S2-01", "the token of /api/auth is good as bearer", |s| {
         Box::pin(async move {
             let token = access(s).await?;
@@ -293,7 +293,7 @@ fn registration(who: &Person) -> Value {
     })
 }
 
-pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
     if answer.status == 403 && s.expected.registration != Some(Registration::Open) {
         error_is(&answer, 403, "LOCAL_AUTH_DISABLED")?;
@@ -304,7 +304,7 @@ pub(super) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
 }
 
 /// Somebody who has registered here, and the answer to it.
-pub(super) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
+pub(crate) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
     let answer = s
         .once("envelope register", async {
             let who = Person { password: "SecurePass1@".to_owned(), ..s.stranger() };
@@ -324,23 +324,23 @@ fn credentials(who: &Person) -> Value {
     json!({ "email": who.email, "password": who.password })
 }
 
-pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     s.delivered(Envelope, s.send(Call::post(LOGIN).json(&credentials(who))).await?, TOKEN)
 }
 
-pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(super) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("envelope login", login(s, ann)).await
 }
 
-pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/data/token")?)
 }
 
@@ -393,7 +393,7 @@ async fn forget(s: &Stage, answer: &Reply, of_this_run: &Person) -> Check {
     Ok(())
 }
 
-pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::new(Method::POST, REFRESH).bearer(token)).await?;
     s.delivered(Envelope, reply, TOKEN)
 }
@@ -435,7 +435,7 @@ fn has_token_and_user(answer: &Reply, email: &str) -> Check {
     Token::read(&answer.text("/data/token")?).map(drop)
 }
 
-pub(super) fn error_is(reply: &Reply, status: u16, code: &str) -> Check {
+pub(crate) fn error_is(reply: &Reply, status: u16, code: &str) -> Check {
     reply.status(status)?.members("", &["success", "error", "timestamp"])?;
     reply.is("/success", false)?.is("/error/code", code)?;
     reply.text("/error/message")?;

@@ -4,18 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::Dialect::{Envelope, Form, Plain, Status};
-use super::client::Call;
-use super::collisions::{access_tokens, is_error_of};
-use super::expected::Counted;
-use super::form::{accepted, agent_key, agent_socket, auth_message, ends, free_key, new_free_key};
-use super::limits::no_failures;
-use super::report::{Check, Fault, differs, ensure, untried};
-use super::socket::Message;
-use super::stage::{Person, Stage};
-use super::{Statement, form, plain, status, upload};
+use crate::Dialect::{Envelope, Form, Plain, Status};
+use crate::client::Call;
+use crate::collisions::{access_tokens, is_error_of};
+use crate::expected::Counted;
+use crate::form::{accepted, agent_key, agent_socket, auth_message, ends, free_key, new_free_key};
+use crate::limits::no_failures;
+use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::socket::Message;
+use crate::stage::{Person, Stage};
+use crate::{Statement, form, plain, status, upload};
 
-pub(super) const STATEMENTS: &[Statement] = &[
+pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("D-01", "form: a registration is answered with 201", |s| {
         Box::pin(async move {
             s.needs(&[Form])?;

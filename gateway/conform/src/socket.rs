@@ -9,8 +9,8 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::random_bytes;
-use super::report::Fault;
+use crate::random_bytes;
+use crate::report::Fault;
 
 const MAX_FRAME_BYTES: usize = 64 * 1024;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ pub enum Message {
 }
 
 impl Socket {
-    pub(super) fn new(upgraded: Upgraded) -> Self {
+    pub(crate) fn new(upgraded: Upgraded) -> Self {
         Self(TokioIo::new(upgraded))
     }
 
@@ -109,7 +109,7 @@ impl Socket {
 }
 
 /// The answer to a `Sec-WebSocket-Key`.
-pub(super) fn accept_of(nonce: &str) -> String {
+pub(crate) fn accept_of(nonce: &str) -> String {
     let text = format!("{nonce}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
 }

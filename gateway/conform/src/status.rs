@@ -4,28 +4,28 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Dialect::Status;
-use super::Statement;
-use super::client::Call;
-use super::delivery;
-use super::expected::Served;
-use super::reply::Reply;
-use super::report::{Check, Fault, differs, ensure, untried};
-use super::stage::{Person, Stage};
-use super::token::Token;
+use crate::Dialect::Status;
+use crate::Statement;
+use crate::client::Call;
+use crate::delivery;
+use crate::expected::Served;
+use crate::reply::Reply;
+use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::stage::{Person, Stage};
+use crate::token::Token;
 
 const LOGIN: &str = "/api/auth/login";
 const REFRESH: &str = "/api/auth/refresh";
 const LOGOUT: &str = "/api/logout";
 const CHANGE_PASSWORD: &str = "/api/change-password";
 const WS_TOKEN: &str = "/api/ws-token";
-pub(super) const HEALTH: [&str; 2] = ["/health", "/api/health"];
+pub(crate) const HEALTH: [&str; 2] = ["/health", "/api/health"];
 /// Members of every answer that brings a pair of tokens.
 const PAIR: &[&str] = &["status", "access_token", "refresh_token", "token_type"];
 const TOKENS: &[delivery::Token] =
     &[delivery::Token::access("/access_token"), delivery::Token::refresh("/refresh_token")];
 
-pub(super) const STATEMENTS: &[Statement] = &[
+pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("S1-01", "protected paths take Basic and bearer alike", |s| {
         Box::pin(async move {
             let ann = s.ann().await?;
@@ -354,44 +354,44 @@ fn from_curl(s: &Stage) -> Call {
 }
 
 /// That it is the upstream's is stated by the operator.
-pub(super) fn health_is_here(s: &Stage) -> Check {
+pub(crate) fn health_is_here(s: &Stage) -> Check {
     match s.expected.health {
         Served::Here => Ok(()),
         Served::Not => untried("health is the upstream's on this gateway"),
     }
 }
 
-pub(super) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let body = json!({ "username": who.username, "password": who.password });
     s.delivered(Status, s.send(Call::post(LOGIN).json(&body)).await?, TOKENS)
 }
 
-pub(super) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(super) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("status login", login(s, ann)).await
 }
 
-pub(super) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/access_token")?)
 }
 
-pub(super) async fn refresh_token(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn refresh_token(s: &Stage) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/refresh_token")?)
 }
 
-pub(super) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await?;
     s.delivered(Status, reply, TOKENS)
 }
 
-pub(super) async fn change(
+pub(crate) async fn change(
     s: &Stage,
     token: &str,
     current: &str,

@@ -14,9 +14,9 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
-use super::client::{Client, DEADLINE};
-use super::report::{Check, differs};
-use super::stage::Stage;
+use crate::client::{Client, DEADLINE};
+use crate::report::{Check, differs};
+use crate::stage::Stage;
 
 /// More than sockets and windows hold.
 const UPLOAD_BYTES: usize = 1 << 20;

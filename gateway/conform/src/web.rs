@@ -1,9 +1,9 @@
 //! The gateway's web interface, as a person with a browser uses it: by its links and forms.
 
-use super::client::{Call, percent};
-use super::reply::Reply;
-use super::report::{Fault, differs, untried};
-use super::stage::{Person, Stage};
+use crate::client::{Call, percent};
+use crate::reply::Reply;
+use crate::report::{Fault, differs, untried};
+use crate::stage::{Person, Stage};
 
 /// A request that a browser makes for a window of its own.
 pub fn navigation(call: Call) -> Call {

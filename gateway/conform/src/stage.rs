@@ -12,17 +12,16 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::JoinError;
 
-use crate::auth::secret::Secret;
-
-use super::client::{Call, Client, DEADLINE, Limit, limit_of};
-use super::delivery::{self, Delivery};
-use super::expected::Expected;
-use super::provided::{self, Provided, named};
-use super::reply::Reply;
-use super::report::{Check, Fault, differs, unfit, untried};
-use super::token::Token;
-use super::traces::Run;
-use super::{Dialect, Options, random_bytes};
+use crate::client::{Call, Client, DEADLINE, Limit, limit_of};
+use crate::delivery::{self, Delivery};
+use crate::expected::Expected;
+use crate::password::Password;
+use crate::provided::{self, Provided, named};
+use crate::reply::Reply;
+use crate::report::{Check, Fault, differs, unfit, untried};
+use crate::token::Token;
+use crate::traces::Run;
+use crate::{Dialect, Options, random_bytes};
 
 /// Of the upstream, unless the operator names another path: behind a route that wants a
 /// credential, answered with 2xx.
@@ -69,7 +68,7 @@ pub struct Stage {
     without_keys: Option<Client>,
     /// The administrator's, there.
     keyless: OnceCell<String>,
-    administrator: (String, Secret),
+    administrator: (String, Password),
     /// What the upstream was sent can be seen.
     pub echo: bool,
     mounted: BTreeSet<Dialect>,
@@ -87,8 +86,8 @@ pub struct Stage {
 type Obstacle = String;
 
 impl Stage {
-    pub async fn set(options: &Options, password: &Secret) -> Result<Self, Obstacle> {
-        let client = Client::new(&options.url, &options.trust)?;
+    pub async fn set(options: &Options, password: &Password) -> Result<Self, Obstacle> {
+        let client = Client::new(&options.url, &options.tls)?;
         let words = Fault::into_words;
         let name = options.admin.as_str();
         let before = client.send(&failures_call().basic(name, password.expose())).await;
@@ -111,7 +110,7 @@ impl Stage {
     /// Behind the administrator's sign-in.
     async fn behind(
         options: &Options,
-        password: &Secret,
+        password: &Password,
         client: &Client,
         admin: &str,
     ) -> Result<Self, Obstacle> {
@@ -123,7 +122,7 @@ impl Stage {
         let wrong = Call::get(proxied).basic(&run.name(0), "not a password");
         let address = own_address(client, admin, &wrong).await.map_err(words)?;
         let provided = options.provided.clone();
-        let elsewhere = |url: &String| Client::new(url, &options.trust);
+        let elsewhere = |url: &String| Client::new(url, &options.tls);
         let without_accounts = provided.without_accounts.as_ref().map(elsewhere).transpose()?;
         let without_keys = provided.without_keys.as_ref().map(elsewhere).transpose()?;
         let mounted = match options.dialects.as_slice() {
@@ -142,7 +141,7 @@ impl Stage {
             without_accounts,
             without_keys,
             keyless: OnceCell::new(),
-            administrator: (name.to_owned(), Secret::new(password.expose().to_owned())),
+            administrator: (name.to_owned(), password.clone()),
             client: client.clone(),
             agent_path: options.agent_path.clone(),
             ticket_path: options.ticket_path.clone(),
@@ -537,7 +536,7 @@ async fn own_address(client: &Client, admin: &str, wrong: &Call) -> Result<Strin
 }
 
 /// A token of the administrator, by whichever contract is served.
-async fn sign_in(client: &Client, name: &str, password: &Secret) -> Result<String, Obstacle> {
+async fn sign_in(client: &Client, name: &str, password: &Password) -> Result<String, Obstacle> {
     let password = password.expose();
     let body = json!({ "username": name, "password": password });
     let ways = [

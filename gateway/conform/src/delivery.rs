@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http::header::SET_COOKIE;
 use serde_json::Value;
 
-use super::reply::Reply;
+use crate::reply::Reply;
 
 /// The prefix binds a cookie to this host, to TLS and to the whole site.
 pub const ACCESS: &str = "__Host-portcullis-access";

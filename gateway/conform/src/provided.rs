@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 
-use super::report::{Check, Fault, unfit, untried};
+use crate::report::{Check, Fault, unfit, untried};
 
 /// Of a command. A restart drains first.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Dialect;
+use crate::Dialect;
 
 /// As the configuration allows.
 const MAX_TICKET_SECONDS: u64 = 3600;

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::Dialect::{Envelope, Form, Plain, Status};
-use super::client::Call;
-use super::reply::{Precision, Reply, has_prefix, is_uuid, time};
-use super::report::{Check, Fault, ensure, untried};
-use super::stage::{Person, Stage};
-use super::token::Token;
-use super::web::navigation;
-use super::{Statement, envelope, form, plain, status};
+use crate::Dialect::{Envelope, Form, Plain, Status};
+use crate::client::Call;
+use crate::reply::{Precision, Reply, has_prefix, is_uuid, time};
+use crate::report::{Check, Fault, ensure, untried};
+use crate::stage::{Person, Stage};
+use crate::token::Token;
+use crate::web::navigation;
+use crate::{Statement, envelope, form, plain, status};
 
 const LOGIN_V1: &str = "/api/v1/auth/login";
 const LOGIN: &str = "/api/auth/login";
@@ -19,7 +19,7 @@ const REFRESH: &str = "/api/auth/refresh";
 /// Nobody may choose these, whatever else the contract allows.
 const TOO_SHORT: &str = "Short1@";
 
-pub(super) const STATEMENTS: &[Statement] = &[
+pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("C1", "/api/v1/auth/login: the content type decides", |s| {
         Box::pin(async move {
             s.needs(&[Form, Plain])?;
@@ -313,9 +313,9 @@ pub(super) const STATEMENTS: &[Statement] = &[
 ];
 
 /// An access token of every dialect that is served.
-pub(super) async fn access_tokens(s: &Stage) -> Result<Vec<(super::Dialect, Token)>, Fault> {
+pub(crate) async fn access_tokens(s: &Stage) -> Result<Vec<(crate::Dialect, Token)>, Fault> {
     let mut tokens = Vec::new();
-    for dialect in super::Dialect::ALL {
+    for dialect in crate::Dialect::ALL {
         if s.needs(&[dialect]).is_ok() {
             let token = match dialect {
                 Form => form::access(s).await?,
@@ -354,7 +354,7 @@ fn offers(reply: Reply, schemes: &[&str]) -> Check {
 }
 
 /// The members of an error of each dialect.
-pub(super) fn is_error_of(dialect: super::Dialect, body: &Value) -> Check {
+pub(crate) fn is_error_of(dialect: crate::Dialect, body: &Value) -> Check {
     let text = |pointer: &str| body.pointer(pointer).is_some_and(Value::is_string);
     let (shape, count) = match dialect {
         Form => (text("/detail"), 1),

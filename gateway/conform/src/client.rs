@@ -13,10 +13,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -24,11 +21,10 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsConnector;
 
-use crate::trust::{Connector, describe};
-
-use super::reply::Reply;
-use super::report::Fault;
-use super::socket::{Socket, accept_of};
+use crate::reply::Reply;
+use crate::report::Fault;
+use crate::socket::{Socket, accept_of};
+use crate::tls::Tls;
 
 /// For a connection or for one whole answer.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -39,15 +35,6 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Between two looks at whether the gateway is there.
 const AGAIN: Duration = Duration::from_millis(200);
 const LOOKS: usize = 40;
-
-/// How the server's certificate is judged.
-#[derive(Debug, Clone)]
-pub enum Trust {
-    System,
-    /// PEM file of the authorities, or of the gateway's own certificate.
-    File(std::path::PathBuf),
-    Anything,
-}
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -163,7 +150,7 @@ struct Place {
     host: String,
     port: u16,
     authority: String,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<(Tls, ServerName<'static>)>,
     free: Mutex<Vec<SendRequest<Full<Bytes>>>>,
     /// Held for reading by every request until its response is there.
     in_flight: Arc<RwLock<()>>,
@@ -174,8 +161,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Client {
     /// # Errors
-    /// When the URL or the authorities are of no use.
-    pub fn new(url: &str, trust: &Trust) -> Result<Self, String> {
+    /// When the URL is of no use.
+    pub fn new(url: &str, tls: &Tls) -> Result<Self, String> {
         let uri: Uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
         let encrypted = match uri.scheme_str() {
             Some("https") => true,
@@ -192,7 +179,7 @@ impl Client {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let tls = if encrypted {
             let name = ServerName::try_from(host.clone()).map_err(|e| format!("{url}: {e}"))?;
-            Some((connector(trust)?, name))
+            Some((tls.apart(), name))
         } else {
             None
         };
@@ -299,7 +286,7 @@ impl Client {
     async fn open_once(&self, call: &Call) -> Result<Result<Socket, Reply>, Fault> {
         let broken = |error: String| Fault::Differs(format!("{}: {error}", call.asked()));
         let mut request = call.request(&self.0.authority)?;
-        let nonce = STANDARD.encode(super::random_bytes::<16>());
+        let nonce = STANDARD.encode(crate::random_bytes::<16>());
         for (name, value) in [
             ("connection", "Upgrade"),
             ("upgrade", "websocket"),
@@ -350,17 +337,14 @@ impl Client {
             .await
             .map_err(|error| format!("{}: {error}", self.0.authority))?;
         let _ = tcp.set_nodelay(true);
-        let Some((connector, name)) = &self.0.tls else {
+        let Some((tls, name)) = &self.0.tls else {
             return Ok((Box::new(tcp), None));
         };
-        let mut config = ClientConfig::clone(connector.config());
-        config.alpn_protocols = vec![protocol.to_vec()];
-        let tls = TlsConnector::from(Arc::new(config)).connect(name.clone(), tcp).await;
-        let tls = tls.map_err(|error| {
-            format!("{}: {}", self.0.authority, describe(&error, "the file of --ca"))
-        })?;
-        let agreed = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-        Ok((Box::new(tls), agreed))
+        let encrypted = TlsConnector::from(tls.offering(protocol)).connect(name.clone(), tcp).await;
+        let encrypted =
+            encrypted.map_err(|error| format!("{}: {}", self.0.authority, tls.describe(&error)))?;
+        let agreed = encrypted.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        Ok((Box::new(encrypted), agreed))
     }
 
     /// Opens a connection that answers. What comes back asks over it again and again, lest it
@@ -444,64 +428,4 @@ pub fn limit_of(reply: &Reply) -> Option<Limit> {
     }
     let policy = reply.field("ratelimit-policy").unwrap_or_default();
     Some(if policy.starts_with("\"attempts\"") { Limit::Attempts } else { Limit::Requests })
-}
-
-fn connector(trust: &Trust) -> Result<TlsConnector, String> {
-    let verified = |roots| Connector::new(roots, &[]).map(|made| made.tls().clone());
-    match trust {
-        Trust::File(path) => verified(Some(path)),
-        Trust::System => verified(None),
-        Trust::Anything => {
-            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-                .with_safe_default_protocol_versions()
-                .map_err(|error| error.to_string())?;
-            let config = config
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-                .with_no_client_auth();
-            Ok(TlsConnector::from(Arc::new(config)))
-        }
-    }
-}
-
-/// `--insecure`: whoever answers is believed to be the gateway.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::client::{Call, percent};
-use super::random_bytes;
-use super::report::Fault;
-use super::stage::Stage;
+use crate::client::{Call, percent};
+use crate::random_bytes;
+use crate::report::Fault;
+use crate::stage::Stage;
 
 /// Lists of the admin API, and the member that has the name. Accounts come last: the
 /// rest may belong to one.

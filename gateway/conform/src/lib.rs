@@ -1,8 +1,9 @@
 //! `portcullis conform`: tries every statement of the four wire contracts on a
 //! gateway that runs, from outside.
 //!
-//! It judges with eyes of its own and imports nothing of what it judges. Each
-//! contract is a table in a file of its own, of statements and their proofs.
+//! It judges with eyes of its own: a crate that shares no code with what it judges,
+//! and so none of its mistakes. Each contract is a table in a file of its own, of
+//! statements and their proofs.
 
 mod client;
 mod collisions;
@@ -12,6 +13,7 @@ mod envelope;
 pub mod expected;
 mod form;
 mod limits;
+mod password;
 mod plain;
 pub mod provided;
 mod reply;
@@ -19,6 +21,7 @@ pub mod report;
 mod socket;
 mod stage;
 mod status;
+mod tls;
 mod token;
 mod traces;
 mod upload;
@@ -29,9 +32,9 @@ use std::time::Instant;
 
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 
-use crate::auth::secret::Secret;
+pub use password::Password;
+pub use tls::Tls;
 
-pub use client::Trust;
 use expected::Expected;
 use provided::Provided;
 use report::{Check, Report, Verdict, family};
@@ -64,7 +67,7 @@ impl Dialect {
 pub struct Options {
     /// `https://localhost:8443`
     pub url: String,
-    pub trust: Trust,
+    pub tls: Tls,
     pub admin: String,
     /// These must be served; none named: whichever are.
     pub dialects: Vec<Dialect>,
@@ -147,7 +150,7 @@ fn matches(id: &str, asked: &str) -> bool {
 /// Why nothing could be tried, or that it was interrupted.
 pub async fn run(
     options: &Options,
-    password: &Secret,
+    password: &Password,
     interrupted: impl Future<Output = ()>,
     mut tell: impl FnMut(&Verdict),
 ) -> Result<Report, String> {

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::report::{Check, Fault, differs, ensure};
+use crate::report::{Check, Fault, differs, ensure};
 
 pub struct Token {
     pub text: String,
