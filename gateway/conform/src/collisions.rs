@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use crate::Dialect::{Envelope, Form, Plain, Status};
 use crate::client::Call;
+use crate::fixture::{Fixture, Person};
 use crate::reply::{Precision, Reply, has_prefix, is_uuid, time};
 use crate::report::{Check, Fault, ensure, untried};
-use crate::stage::{Person, Stage};
 use crate::token::Token;
 use crate::web::navigation;
 use crate::{Statement, envelope, form, plain, status};
@@ -313,7 +313,7 @@ pub(crate) const STATEMENTS: &[Statement] = &[
 ];
 
 /// An access token of every dialect that is served.
-pub(crate) async fn access_tokens(s: &Stage) -> Result<Vec<(crate::Dialect, Token)>, Fault> {
+pub(crate) async fn access_tokens(s: &Fixture) -> Result<Vec<(crate::Dialect, Token)>, Fault> {
     let mut tokens = Vec::new();
     for dialect in crate::Dialect::ALL {
         if s.needs(&[dialect]).is_ok() {
@@ -330,7 +330,7 @@ pub(crate) async fn access_tokens(s: &Stage) -> Result<Vec<(crate::Dialect, Toke
 }
 
 /// And every refresh token.
-async fn refresh_tokens(s: &Stage) -> Result<Vec<Token>, Fault> {
+async fn refresh_tokens(s: &Fixture) -> Result<Vec<Token>, Fault> {
     let mut tokens = Vec::new();
     if s.needs(&[Form]).is_ok() {
         tokens.push(Token::read(&form::signed_in(s).await?.text("/refresh_token")?)?);

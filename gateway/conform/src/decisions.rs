@@ -8,11 +8,11 @@ use crate::Dialect::{Envelope, Form, Plain, Status};
 use crate::client::Call;
 use crate::collisions::{access_tokens, is_error_of};
 use crate::expected::Counted;
+use crate::fixture::{Fixture, Person};
 use crate::form::{accepted, agent_key, agent_socket, auth_message, ends, free_key, new_free_key};
 use crate::limits::no_failures;
 use crate::report::{Check, Fault, differs, ensure, untried};
 use crate::socket::Message;
-use crate::stage::{Person, Stage};
 use crate::{Statement, form, plain, status, upload};
 
 pub(crate) const STATEMENTS: &[Statement] = &[
@@ -296,7 +296,7 @@ const WRONG: &str = "Wrong1@ wrong";
 
 /// Sends what is refused but holds no password: a token of each kind, a key, a first
 /// message. Whoever calls it has to forgive.
-async fn refused_without_a_guess(s: &Stage) -> Check {
+async fn refused_without_a_guess(s: &Fixture) -> Check {
     s.forgive().await?;
     let (_, token) = access_tokens(s)
         .await?
@@ -333,7 +333,7 @@ async fn refused_without_a_guess(s: &Stage) -> Check {
 }
 
 /// A refusal that is counted, once.
-async fn fails_once(s: &Stage, wrong: Call) -> Check {
+async fn fails_once(s: &Fixture, wrong: Call) -> Check {
     s.forgive().await?;
     let refused = s.client.send(&wrong).await;
     let failures = s.failures().await;

@@ -8,10 +8,10 @@ use crate::Statement;
 use crate::client::Call;
 use crate::delivery;
 use crate::expected::Registration;
+use crate::fixture::{Fixture, Person, echoed};
 use crate::plain::is_near;
 use crate::reply::{Precision, Reply, has_prefix, time};
 use crate::report::{Check, Fault, differs, ensure, untried};
-use crate::stage::{Person, Stage, echoed};
 use crate::token::Token;
 
 const PROVIDERS: &str = "/api/auth/providers";
@@ -293,7 +293,7 @@ fn registration(who: &Person) -> Value {
     })
 }
 
-pub(crate) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn register(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
     if answer.status == 403 && s.expected.registration != Some(Registration::Open) {
         error_is(&answer, 403, "LOCAL_AUTH_DISABLED")?;
@@ -304,7 +304,7 @@ pub(crate) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
 }
 
 /// Somebody who has registered here, and the answer to it.
-pub(crate) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
+pub(crate) async fn registered(s: &Fixture) -> Result<(Person, Reply), Fault> {
     let answer = s
         .once("envelope register", async {
             let who = Person { password: "SecurePass1@".to_owned(), ..s.stranger() };
@@ -324,33 +324,33 @@ fn credentials(who: &Person) -> Value {
     json!({ "email": who.email, "password": who.password })
 }
 
-pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     s.delivered(Envelope, s.send(Call::post(LOGIN).json(&credentials(who))).await?, TOKEN)
 }
 
-pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Fixture) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("envelope login", login(s, ann)).await
 }
 
-pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Fixture) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/data/token")?)
 }
 
-async fn providers(s: &Stage) -> Result<Reply, Fault> {
+async fn providers(s: &Fixture) -> Result<Reply, Fault> {
     let reply = s.send(Call::get(PROVIDERS)).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
-async fn me(s: &Stage) -> Result<Reply, Fault> {
+async fn me(s: &Fixture) -> Result<Reply, Fault> {
     let reply = s.send(Call::get(ME).bearer(&access(s).await?.text)).await?;
     reply.status(200)?;
     Ok(reply)
@@ -366,7 +366,7 @@ fn is_judged_by_github(refused: &Reply) -> Check {
 }
 
 /// A code that GitHub never gave out.
-async fn github(s: &Stage) -> Result<Reply, Fault> {
+async fn github(s: &Fixture) -> Result<Reply, Fault> {
     s.once("github", async {
         s.send(Call::post(GITHUB).json(&json!({ "code": "conform-0000000000" }))).await
     })
@@ -375,7 +375,7 @@ async fn github(s: &Stage) -> Result<Reply, Fault> {
 
 /// Ends what a code of GitHub's has begun: the session, and the account if it is younger than
 /// somebody of this run.
-async fn forget(s: &Stage, answer: &Reply, of_this_run: &Person) -> Check {
+async fn forget(s: &Fixture, answer: &Reply, of_this_run: &Person) -> Check {
     let path = |id: &str| format!("/api/admin/users/{id}");
     let created = async |path: &str| {
         let found = s.admin(Call::get(path)).await?;
@@ -393,23 +393,23 @@ async fn forget(s: &Stage, answer: &Reply, of_this_run: &Person) -> Check {
     Ok(())
 }
 
-pub(crate) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Fixture, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::new(Method::POST, REFRESH).bearer(token)).await?;
     s.delivered(Envelope, reply, TOKEN)
 }
 
-async fn switch(s: &Stage, token: &str, workspace: &str) -> Result<Reply, Fault> {
+async fn switch(s: &Fixture, token: &str, workspace: &str) -> Result<Reply, Fault> {
     let body = json!({ "workspaceId": workspace });
     s.delivered(Envelope, s.send(Call::post(SWITCH).json(&body).bearer(token)).await?, TOKEN)
 }
 
-async fn new_workspace(s: &Stage) -> Result<String, Fault> {
+async fn new_workspace(s: &Fixture) -> Result<String, Fault> {
     let body = json!({ "name": s.fresh_name() });
     s.make("/api/admin/workspaces", &body).await?.text("/id")
 }
 
 /// A workspace that Ann is a member of, and the answer to her switching to it.
-async fn switched(s: &Stage) -> Result<(String, Reply), Fault> {
+async fn switched(s: &Fixture) -> Result<(String, Reply), Fault> {
     let ann = s.ann().await?;
     let workspace = new_workspace(s).await?;
     let path = format!("/api/admin/workspaces/{workspace}/members/{}", ann.id);
@@ -420,7 +420,7 @@ async fn switched(s: &Stage) -> Result<(String, Reply), Fault> {
     Ok((workspace, answer))
 }
 
-async fn set_roles(s: &Stage, who: &Person, roles: &[&str]) -> Check {
+async fn set_roles(s: &Fixture, who: &Person, roles: &[&str]) -> Check {
     let call = Call::patch(format!("/api/admin/users/{}", who.id)).json(&json!({ "roles": roles }));
     s.admin(call).await?.status(200).map(drop)
 }

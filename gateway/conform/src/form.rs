@@ -10,10 +10,10 @@ use crate::Dialect::Form;
 use crate::client::Call;
 use crate::delivery::{self, ACCESS, Delivery, REFRESH as REFRESH_COOKIE};
 use crate::expected::Registration;
+use crate::fixture::{Fixture, Person, echoed};
 use crate::reply::{Reply, is_uuid};
 use crate::report::{Check, Fault, differs, ensure, untried};
 use crate::socket::{Message, Socket};
-use crate::stage::{Person, Stage, echoed};
 use crate::token::Token;
 use crate::web::{self, Visitor};
 use crate::{Dialect, Statement, collisions};
@@ -256,7 +256,7 @@ pub(crate) const STATEMENTS: &[Statement] = &[
 ];
 
 /// The browser's cookie opens what the token opens, and no other site's page uses it.
-async fn holds_in_a_cookie(s: &Stage, dialect: Dialect, token: &str) -> Check {
+async fn holds_in_a_cookie(s: &Fixture, dialect: Dialect, token: &str) -> Check {
     let cookie = |call: Call| call.field("cookie", format!("{ACCESS}={token}"));
     let word = dialect.word();
     let of_dialect = |fault: Fault| match fault {
@@ -282,7 +282,7 @@ fn registration(who: &Person) -> Value {
     })
 }
 
-pub(crate) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn register(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let answer = s.send(Call::post(REGISTER).json(&registration(who))).await?;
     match answer.status {
         200 | 201 => s.delivered(Form, answer, PAIR),
@@ -295,7 +295,7 @@ pub(crate) async fn register(s: &Stage, who: &Person) -> Result<Reply, Fault> {
 }
 
 /// Somebody who has registered here, and the answer to it.
-pub(crate) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
+pub(crate) async fn registered(s: &Fixture) -> Result<(Person, Reply), Fault> {
     let answer = s.once("form register", async { register(s, &s.stranger()).await }).await?;
     let who = Person {
         id: answer.text("/user/id")?,
@@ -306,28 +306,28 @@ pub(crate) async fn registered(s: &Stage) -> Result<(Person, Reply), Fault> {
     Ok((who, answer))
 }
 
-pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let members = [("username", who.username.as_str()), ("password", who.password.as_str())];
     s.delivered(Form, s.send(Call::post(LOGIN).form(&members)).await?, PAIR)
 }
 
-pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Fixture) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("form login", login(s, ann)).await
 }
 
-pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Fixture) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/access_token")?)
 }
 
-pub(crate) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Fixture, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await?;
     s.delivered(Form, reply, &[ACCESS_TOKEN])
 }
@@ -340,7 +340,7 @@ pub(crate) struct AgentKey {
     made: Reply,
 }
 
-async fn make_key(s: &Stage) -> Result<Reply, Fault> {
+async fn make_key(s: &Fixture) -> Result<Reply, Fault> {
     let server = s.server().await?;
     s.key(s.ann().await?, Some(&server)).await
 }
@@ -355,7 +355,7 @@ fn read_key(made: Reply) -> Result<AgentKey, Fault> {
 }
 
 /// One that nothing ends.
-pub(crate) async fn agent_key(s: &Stage) -> Result<AgentKey, Fault> {
+pub(crate) async fn agent_key(s: &Fixture) -> Result<AgentKey, Fault> {
     read_key(s.once("agent key", make_key(s)).await?)
 }
 
@@ -370,7 +370,7 @@ struct MadeByHand<'a> {
     page: String,
 }
 
-async fn key_by_hand(s: &Stage) -> Result<MadeByHand<'_>, Fault> {
+async fn key_by_hand(s: &Fixture) -> Result<MadeByHand<'_>, Fault> {
     let ann = s.ann().await?;
     let name = s.fresh_name();
     s.make("/api/admin/servers", &json!({ "name": name, "owner": ann.id })).await?;
@@ -392,7 +392,7 @@ async fn key_by_hand(s: &Stage) -> Result<MadeByHand<'_>, Fault> {
     }
 }
 
-pub(crate) async fn new_key(s: &Stage) -> Result<AgentKey, Fault> {
+pub(crate) async fn new_key(s: &Fixture) -> Result<AgentKey, Fault> {
     read_key(make_key(s).await?)
 }
 
@@ -402,12 +402,12 @@ pub(crate) struct FreeKey {
     pub text: String,
 }
 
-pub(crate) async fn new_free_key(s: &Stage) -> Result<FreeKey, Fault> {
+pub(crate) async fn new_free_key(s: &Fixture) -> Result<FreeKey, Fault> {
     read_free_key(&s.key(s.ann().await?, None).await?)
 }
 
 /// One that nothing ends.
-pub(crate) async fn free_key(s: &Stage) -> Result<FreeKey, Fault> {
+pub(crate) async fn free_key(s: &Fixture) -> Result<FreeKey, Fault> {
     read_free_key(&s.once("free key", async { s.key(s.ann().await?, None).await }).await?)
 }
 
@@ -419,7 +419,7 @@ pub(crate) fn auth_message(key: &str) -> String {
     json!({ "type": "auth", "api_key": key }).to_string()
 }
 
-fn agents_path(s: &Stage) -> &str {
+fn agents_path(s: &Fixture) -> &str {
     s.agent_path.as_deref().unwrap_or(AGENTS)
 }
 
@@ -428,7 +428,7 @@ fn no_agents<T>(path: &str) -> Result<T, Fault> {
 }
 
 /// A socket on the agents' route, without any credential.
-pub(crate) async fn agent_socket(s: &Stage) -> Result<Socket, Fault> {
+pub(crate) async fn agent_socket(s: &Fixture) -> Result<Socket, Fault> {
     let path = agents_path(s);
     match s.client.open(&Call::get(path)).await? {
         Ok(socket) => Ok(socket),

@@ -11,6 +11,7 @@ mod decisions;
 mod delivery;
 mod envelope;
 pub mod expected;
+mod fixture;
 mod form;
 mod limits;
 mod password;
@@ -19,7 +20,6 @@ pub mod provided;
 mod reply;
 pub mod report;
 mod socket;
-mod stage;
 mod status;
 mod tls;
 mod token;
@@ -36,9 +36,9 @@ pub use password::Password;
 pub use tls::Tls;
 
 use expected::Expected;
+use fixture::Fixture;
 use provided::Provided;
 use report::{Check, Report, Verdict, family};
-use stage::Stage;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dialect {
@@ -85,7 +85,7 @@ pub struct Options {
     pub complete: bool,
 }
 
-type Proof = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Check> + Send + 'a>>;
+type Proof = for<'a> fn(&'a Fixture) -> Pin<Box<dyn Future<Output = Check> + Send + 'a>>;
 
 /// A numbered statement and its proof.
 struct Statement {
@@ -155,8 +155,8 @@ pub async fn run(
     mut tell: impl FnMut(&Verdict),
 ) -> Result<Report, String> {
     let mut interrupted = pin!(interrupted);
-    let stage = tokio::select! {
-        stage = Stage::set(options, password) => stage?,
+    let fixture = tokio::select! {
+        fixture = Fixture::set_up(options, password) => fixture?,
         () = &mut interrupted => return Err("interrupted".to_owned()),
     };
     let mut verdicts = Vec::new();
@@ -165,8 +165,8 @@ pub async fn run(
         let is_asked = |id| only.is_empty() || only.iter().any(|asked| matches(id, asked));
         for statement in statements().filter(|statement| is_asked(statement.id)) {
             let began = Instant::now();
-            let outcome = match stage.needs(statement.dialect().as_slice()) {
-                Ok(()) => (statement.proof)(&stage).await,
+            let outcome = match fixture.needs(statement.dialect().as_slice()) {
+                Ok(()) => (statement.proof)(&fixture).await,
                 missing => missing,
             };
             let (id, says) = (statement.id, statement.says);
@@ -179,7 +179,7 @@ pub async fn run(
         () = all => true,
         () = &mut interrupted => false,
     };
-    let remarks = stage.clear().await;
+    let remarks = fixture.clear().await;
     if !finished {
         let mut words = vec!["interrupted".to_owned()];
         words.extend(remarks);

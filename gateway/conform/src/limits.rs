@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::Statement;
 use crate::client::{Call, Limit, limit_of};
+use crate::fixture::Fixture;
 use crate::reply::Reply;
 use crate::report::{Check, Fault, differs, ensure, untried};
-use crate::stage::Stage;
 use crate::status::HEALTH;
 
 /// More requests on end than this are not sent to find a limit.
@@ -122,7 +122,7 @@ pub(crate) const STATEMENTS: &[Statement] = &[
 ];
 
 /// No failed attempt of this address is counted.
-pub(crate) async fn no_failures(s: &Stage) -> Check {
+pub(crate) async fn no_failures(s: &Fixture) -> Check {
     let failures = s.failures().await?;
     ensure(failures == 0, || format!("{failures} failed attempts without an attempt"))
 }
@@ -137,7 +137,7 @@ struct Locked {
 
 /// Gives wrong passwords, which every gateway counts, until this address is refused.
 /// Whoever calls it has to forgive.
-async fn lock_out(s: &Stage) -> Result<Locked, Fault> {
+async fn lock_out(s: &Fixture) -> Result<Locked, Fault> {
     s.forgive().await?;
     let began = Instant::now();
     for failures in 0..=s.expected.attempts + 1 {
@@ -171,7 +171,7 @@ struct Bucket {
 }
 
 /// Asks until the rate limit refuses.
-async fn empty_bucket(s: &Stage) -> Result<Bucket, Fault> {
+async fn empty_bucket(s: &Fixture) -> Result<Bucket, Fault> {
     let most = s.expected.burst.saturating_mul(2).max(MOST_REQUESTS / 2);
     if most > MOST_REQUESTS || s.expected.requests_per_second > MOST_PER_SECOND {
         return untried("the limit is more than a run sends");

@@ -8,9 +8,9 @@ use crate::Statement;
 use crate::client::Call;
 use crate::delivery;
 use crate::expected::Served;
+use crate::fixture::{Fixture, Person};
 use crate::reply::{Precision, Reply, has_prefix, time};
 use crate::report::{Check, Fault, differs, ensure, untried};
-use crate::stage::{Person, Stage};
 use crate::token::Token;
 
 const LOGIN: &str = "/api/v1/auth/login";
@@ -241,46 +241,46 @@ pub(crate) const STATEMENTS: &[Statement] = &[
     }),
 ];
 
-pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let body = json!({ "username": who.username, "password": who.password });
     s.delivered(Plain, s.send(Call::post(LOGIN).json(&body)).await?, PAIR)
 }
 
-pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Fixture) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("plain login", login(s, ann)).await
 }
 
-pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Fixture) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/token")?)
 }
 
 /// Redeems the refresh token of a login's answer.
-pub(crate) async fn refresh(s: &Stage, login: &Reply) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Fixture, login: &Reply) -> Result<Reply, Fault> {
     redeem(s, &login.text("/refreshToken")?).await
 }
 
-pub(crate) async fn redeem(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn redeem(s: &Fixture, token: &str) -> Result<Reply, Fault> {
     let body = json!({ "refreshToken": token });
     s.delivered(Plain, s.send(Call::post(REFRESH).json(&body)).await?, &[TOKEN])
 }
 
 /// That it is switched off is stated by the operator.
-fn keys_are_served(s: &Stage) -> Check {
+fn keys_are_served(s: &Fixture) -> Check {
     match s.expected.keys {
         Served::Here => Ok(()),
         Served::Not => untried("key management is switched off on this gateway"),
     }
 }
 
-pub(crate) async fn new_key(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn new_key(s: &Fixture) -> Result<Reply, Fault> {
     keys_are_served(s)?;
     let call = Call::post(KEYS).json(&json!({ "name": "conform" }));
     let reply = s.send(call.bearer(&access(s).await?.text)).await?;
@@ -289,24 +289,24 @@ pub(crate) async fn new_key(s: &Stage) -> Result<Reply, Fault> {
 }
 
 /// A key that nothing ends.
-async fn key(s: &Stage) -> Result<Reply, Fault> {
+async fn key(s: &Fixture) -> Result<Reply, Fault> {
     s.once("plain key", new_key(s)).await
 }
 
-async fn listed(s: &Stage, token: &str) -> Result<Reply, Fault> {
+async fn listed(s: &Fixture, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::get(KEYS).bearer(token)).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
-async fn last_used(s: &Stage, id: &str) -> Result<serde_json::Value, Fault> {
+async fn last_used(s: &Fixture, id: &str) -> Result<serde_json::Value, Fault> {
     let list = listed(s, &access(s).await?.text).await?;
     let items = list.at("")?.as_array().cloned().unwrap_or_default();
     let mine = items.into_iter().find(|item| item["keyId"] == id);
     mine.map(|item| item["lastUsed"].clone()).ok_or_else(|| list.fault("the key in it"))
 }
 
-async fn delete(s: &Stage, id: &str) -> Result<Reply, Fault> {
+async fn delete(s: &Fixture, id: &str) -> Result<Reply, Fault> {
     s.send(Call::delete(format!("{KEYS}/{id}")).bearer(&access(s).await?.text)).await
 }
 

@@ -9,9 +9,9 @@ use crate::Statement;
 use crate::client::Call;
 use crate::delivery;
 use crate::expected::Served;
+use crate::fixture::{Fixture, Person};
 use crate::reply::Reply;
 use crate::report::{Check, Fault, differs, ensure, untried};
-use crate::stage::{Person, Stage};
 use crate::token::Token;
 
 const LOGIN: &str = "/api/auth/login";
@@ -349,50 +349,50 @@ pub(crate) const STATEMENTS: &[Statement] = &[
 const MOST_COST: u32 = 16;
 
 /// What curl sends to a path with a query.
-fn from_curl(s: &Stage) -> Call {
+fn from_curl(s: &Fixture) -> Call {
     Call::get(format!("{}?from=curl", s.proxied)).field("user-agent", "curl/8.14.1")
 }
 
 /// That it is the upstream's is stated by the operator.
-pub(crate) fn health_is_here(s: &Stage) -> Check {
+pub(crate) fn health_is_here(s: &Fixture) -> Check {
     match s.expected.health {
         Served::Here => Ok(()),
         Served::Not => untried("health is the upstream's on this gateway"),
     }
 }
 
-pub(crate) async fn try_login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn try_login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let body = json!({ "username": who.username, "password": who.password });
     s.delivered(Status, s.send(Call::post(LOGIN).json(&body)).await?, TOKENS)
 }
 
-pub(crate) async fn login(s: &Stage, who: &Person) -> Result<Reply, Fault> {
+pub(crate) async fn login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
     let reply = try_login(s, who).await?;
     reply.status(200)?;
     Ok(reply)
 }
 
 /// The answer of one login that nothing ends.
-pub(crate) async fn signed_in(s: &Stage) -> Result<Reply, Fault> {
+pub(crate) async fn signed_in(s: &Fixture) -> Result<Reply, Fault> {
     let ann = s.ann().await?;
     s.once("status login", login(s, ann)).await
 }
 
-pub(crate) async fn access(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn access(s: &Fixture) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/access_token")?)
 }
 
-pub(crate) async fn refresh_token(s: &Stage) -> Result<Token, Fault> {
+pub(crate) async fn refresh_token(s: &Fixture) -> Result<Token, Fault> {
     Token::read(&signed_in(s).await?.text("/refresh_token")?)
 }
 
-pub(crate) async fn refresh(s: &Stage, token: &str) -> Result<Reply, Fault> {
+pub(crate) async fn refresh(s: &Fixture, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await?;
     s.delivered(Status, reply, TOKENS)
 }
 
 pub(crate) async fn change(
-    s: &Stage,
+    s: &Fixture,
     token: &str,
     current: &str,
     new: &str,
@@ -409,7 +409,7 @@ fn is_pair(reply: &Reply) -> Check {
 }
 
 /// Tries the old password until it fails; the new one must work then.
-async fn never_neither(s: &Stage, old: &Person, new: &Person) -> Check {
+async fn never_neither(s: &Fixture, old: &Person, new: &Person) -> Check {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(10) {
         let tried = |who: &Person| Call::get(WS_TOKEN).basic(&who.username, &who.password);
@@ -422,7 +422,7 @@ async fn never_neither(s: &Stage, old: &Person, new: &Person) -> Check {
     differs("the old password still works after 10 s")
 }
 
-async fn ticket_answer(s: &Stage) -> Result<Reply, Fault> {
+async fn ticket_answer(s: &Fixture) -> Result<Reply, Fault> {
     let reply = s.send(Call::get(WS_TOKEN).bearer(&access(s).await?.text)).await?;
     reply.status(200)?;
     Ok(reply)
@@ -432,7 +432,7 @@ async fn ticket_answer(s: &Stage) -> Result<Reply, Fault> {
 const TICKETS: &str = "/api/logs/stream";
 
 /// The path of a WebSocket that tickets open.
-async fn ticket_route(s: &Stage) -> Result<&str, Fault> {
+async fn ticket_route(s: &Fixture) -> Result<&str, Fault> {
     if let Some(path) = s.ticket_path.as_deref() {
         return Ok(path);
     }

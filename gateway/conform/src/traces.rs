@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::client::{Call, percent};
+use crate::fixture::Fixture;
 use crate::random_bytes;
 use crate::report::Fault;
-use crate::stage::Stage;
 
 /// Lists of the admin API, and the member that has the name. Accounts come last: the
 /// rest may belong to one.
@@ -53,13 +53,13 @@ impl Run {
     }
 
     /// Removes what it has made. Returns what is left behind.
-    pub async fn clear(&self, stage: &Stage) -> Vec<String> {
+    pub async fn clear(&self, fixture: &Fixture) -> Vec<String> {
         let mut left = Vec::new();
         for (list, name) in LISTS {
-            match self.made(stage, list, name).await {
+            match self.made(fixture, list, name).await {
                 Ok(paths) => {
                     for path in paths {
-                        match stage.admin(Call::delete(&path)).await {
+                        match fixture.admin(Call::delete(&path)).await {
                             Ok(reply) if matches!(reply.status, 204 | 404) => {}
                             Ok(reply) => {
                                 left.push(format!("{path} is left behind: {}", reply.status));
@@ -82,12 +82,17 @@ impl Run {
         left
     }
 
-    async fn made(&self, stage: &Stage, list: &str, member: &str) -> Result<Vec<String>, Fault> {
+    async fn made(
+        &self,
+        fixture: &Fixture,
+        list: &str,
+        member: &str,
+    ) -> Result<Vec<String>, Fault> {
         let now = now();
         let mut paths = Vec::new();
         let mut page_path = format!("{list}?limit=200");
         for _ in 0..PAGES {
-            let page = stage.admin(Call::get(&page_path)).await?;
+            let page = fixture.admin(Call::get(&page_path)).await?;
             page.status(200)?;
             for item in page.at("/items")?.as_array().into_iter().flatten() {
                 let name = item[member].as_str().unwrap_or_default();

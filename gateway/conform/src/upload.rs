@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 
 use crate::client::{Client, DEADLINE};
+use crate::fixture::Fixture;
 use crate::report::{Check, differs};
-use crate::stage::Stage;
 
 /// More than sockets and windows hold.
 const UPLOAD_BYTES: usize = 1 << 20;
@@ -40,12 +40,12 @@ impl Protocol {
 }
 
 /// Whoever uploads without a credential reads that one is missing.
-pub async fn refused_in_words(s: &Stage) -> Check {
+pub async fn refused_in_words(s: &Fixture) -> Check {
     check(s, Protocol::Http1).await?;
     check(s, Protocol::Http2).await
 }
 
-async fn check(s: &Stage, protocol: Protocol) -> Check {
+async fn check(s: &Fixture, protocol: Protocol) -> Check {
     let differs = |what: String| differs(format!("upload over {}: {what}", protocol.as_str()));
     for _ in 0..MAX_WAITS {
         let uploading = tokio::time::timeout(DEADLINE, upload(s, protocol)).await;
@@ -60,7 +60,7 @@ async fn check(s: &Stage, protocol: Protocol) -> Check {
     differs("refused with 429 again and again".to_owned())
 }
 
-async fn upload(s: &Stage, protocol: Protocol) -> Result<Option<u16>, String> {
+async fn upload(s: &Fixture, protocol: Protocol) -> Result<Option<u16>, String> {
     match protocol {
         Protocol::Http1 => over_http1(&s.client, &s.proxied).await.map(Some),
         Protocol::Http2 => over_http2(&s.client, &s.proxied).await,

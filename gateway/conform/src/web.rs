@@ -1,9 +1,9 @@
 //! The gateway's web interface, as a person with a browser uses it: by its links and forms.
 
 use crate::client::{Call, percent};
+use crate::fixture::{Fixture, Person};
 use crate::reply::Reply;
 use crate::report::{Fault, differs, untried};
-use crate::stage::{Person, Stage};
 
 /// A request that a browser makes for a window of its own.
 pub fn navigation(call: Call) -> Call {
@@ -14,7 +14,7 @@ pub fn navigation(call: Call) -> Call {
 
 /// A browser with somebody at it.
 pub struct Visitor<'a> {
-    stage: &'a Stage,
+    fixture: &'a Fixture,
     /// As it sends them.
     cookies: String,
     /// What the paths of the pages begin with.
@@ -23,13 +23,13 @@ pub struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     /// Opens a protected page, is led to the sign-in, and signs in.
-    pub async fn sign_in(stage: &'a Stage, who: &Person) -> Result<Self, Fault> {
-        let led = stage.send(navigation(Call::get(&stage.proxied))).await?;
+    pub async fn sign_in(fixture: &'a Fixture, who: &Person) -> Result<Self, Fault> {
+        let led = fixture.send(navigation(Call::get(&fixture.proxied))).await?;
         let page = match led.field("location") {
             Some(page) if led.status == 303 => page.to_owned(),
             _ => return untried("nobody is led to a page that signs in"),
         };
-        let shown = stage.send(navigation(Call::get(&page))).await?;
+        let shown = fixture.send(navigation(Call::get(&page))).await?;
         let text = text_of(shown.status(200)?);
         let form = text.split_once("<form ").and_then(|(_, form)| attribute(form, "action"));
         let Some(action) = form else {
@@ -38,15 +38,15 @@ impl<'a> Visitor<'a> {
         let fields = [
             ("name", who.username.as_str()),
             ("password", who.password.as_str()),
-            ("return_to", stage.proxied.as_str()),
+            ("return_to", fixture.proxied.as_str()),
         ];
-        let signed_in = stage.send(navigation(Call::post(&action).form(&fields))).await?;
+        let signed_in = fixture.send(navigation(Call::post(&action).form(&fields))).await?;
         signed_in.status(303)?;
         let cookies: Vec<&str> =
             signed_in.fields("set-cookie").filter_map(|cookie| cookie.split(';').next()).collect();
         let base = action.rsplit_once('/').map_or("", |(base, _)| base).to_owned();
-        let visitor = Self { stage, cookies: cookies.join("; "), base };
-        visitor.get(&stage.proxied).await?.passed()?;
+        let visitor = Self { fixture, cookies: cookies.join("; "), base };
+        visitor.get(&fixture.proxied).await?.passed()?;
         Ok(visitor)
     }
 
@@ -57,7 +57,7 @@ impl<'a> Visitor<'a> {
     }
 
     pub async fn get(&self, path: &str) -> Result<Reply, Fault> {
-        self.stage.send(navigation(Call::get(path)).field("cookie", &self.cookies)).await
+        self.fixture.send(navigation(Call::get(path)).field("cookie", &self.cookies)).await
     }
 
     /// Follows the link of a page that has this text.
@@ -101,7 +101,7 @@ impl<'a> Visitor<'a> {
         let call = Call::post(action)
             .typed("application/x-www-form-urlencoded", encoded.join("&"))
             .field("cookie", &self.cookies);
-        self.stage.send(navigation(call)).await
+        self.fixture.send(navigation(call)).await
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Person {
     pub password: String,
 }
 
-pub struct Stage {
+pub struct Fixture {
     pub client: Client,
     /// The agents' route, if the operator has named one.
     pub agent_path: Option<String>,
@@ -85,8 +85,8 @@ pub struct Stage {
 /// Why there can be no run, in words for the operator.
 type Obstacle = String;
 
-impl Stage {
-    pub async fn set(options: &Options, password: &Password) -> Result<Self, Obstacle> {
+impl Fixture {
+    pub async fn set_up(options: &Options, password: &Password) -> Result<Self, Obstacle> {
         let client = Client::new(&options.url, &options.tls)?;
         let words = Fault::into_words;
         let name = options.admin.as_str();
@@ -100,11 +100,11 @@ impl Stage {
             _ => return Err(words(before.fault("the admin API"))),
         }
         let admin = sign_in(&client, name, password).await?;
-        let stage = Self::behind(options, password, &client, &admin).await;
-        if stage.is_err() {
+        let fixture = Self::behind(options, password, &client, &admin).await;
+        if fixture.is_err() {
             end_session(&client, &admin).await;
         }
-        stage
+        fixture
     }
 
     /// Behind the administrator's sign-in.
@@ -130,7 +130,7 @@ impl Stage {
             named => named.iter().copied().collect(),
         };
         let seen = client.send(&Call::get(proxied).bearer(admin)).await.map_err(words)?;
-        let stage = Self {
+        let fixture = Self {
             echo: is_echo(&seen),
             proxied: proxied.to_owned(),
             proxied_v1: proxied_v1.to_owned(),
@@ -154,8 +154,8 @@ impl Stage {
             kept: Mutex::default(),
             ann: OnceCell::new(),
         };
-        stage.forgive().await.map_err(words)?;
-        Ok(stage)
+        fixture.forgive().await.map_err(words)?;
+        Ok(fixture)
     }
 
     /// Whether all of these are served here.
