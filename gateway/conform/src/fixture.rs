@@ -19,6 +19,7 @@ use crate::password::Password;
 use crate::provided::{self, Provided, named};
 use crate::reply::Reply;
 use crate::report::{Check, Fault, differs, unfit, untried};
+use crate::sign_in;
 use crate::token::Token;
 use crate::traces::Run;
 use crate::{Dialect, Options, random_bytes};
@@ -99,7 +100,7 @@ impl Fixture {
             429 => return Err("this address is locked out after failed attempts".to_owned()),
             _ => return Err(words(before.fault("the admin API"))),
         }
-        let admin = sign_in(&client, name, password).await?;
+        let admin = administrator_token(&client, name, password).await?;
         let fixture = Self::behind(options, password, &client, &admin).await;
         if fixture.is_err() {
             end_session(&client, &admin).await;
@@ -280,13 +281,9 @@ impl Fixture {
         };
         // By the contract that is to be without keys, so that it is known to be there.
         let (name, password) = &self.administrator;
-        let login = json!({ "username": name, "password": password.expose() });
-        let sign_in = async {
-            let reply = client.send(&Call::post("/api/v1/auth/login").json(&login)).await?;
-            let tokens = [delivery::Token::access("/token")];
-            delivery::read(reply, &tokens).1.text("/token")
-        };
-        let token = self.keyless.get_or_try_init(|| sign_in).await?;
+        let login = sign_in::plain(name, password.expose());
+        let signed_in = sign_in::token(client, &login, sign_in::PLAIN_TOKEN);
+        let token = self.keyless.get_or_try_init(|| signed_in).await?;
         client.send(&call.bearer(token)).await
     }
 
@@ -443,7 +440,7 @@ impl Fixture {
     async fn sign_in_again(&self) {
         let refused = self.admin(failures_call()).await.is_ok_and(|reply| reply.status == 401);
         let (name, password) = &self.administrator;
-        if refused && let Ok(token) = sign_in(&self.client, name, password).await {
+        if refused && let Ok(token) = administrator_token(&self.client, name, password).await {
             *lock(&self.admin) = token;
         }
     }
@@ -536,23 +533,19 @@ async fn own_address(client: &Client, admin: &str, wrong: &Call) -> Result<Strin
 }
 
 /// A token of the administrator, by whichever contract is served.
-async fn sign_in(client: &Client, name: &str, password: &Password) -> Result<String, Obstacle> {
+async fn administrator_token(
+    client: &Client,
+    name: &str,
+    password: &Password,
+) -> Result<String, Obstacle> {
     let password = password.expose();
-    let body = json!({ "username": name, "password": password });
     let ways = [
-        (Call::post("/api/auth/login").json(&body), "/access_token"),
-        (Call::post("/api/v1/auth/login").json(&body), "/token"),
-        (
-            Call::post("/api/v1/auth/login").form(&[("username", name), ("password", password)]),
-            "/access_token",
-        ),
+        (sign_in::status(name, password), sign_in::STATUS_TOKEN),
+        (sign_in::plain(name, password), sign_in::PLAIN_TOKEN),
+        (sign_in::form(name, password), sign_in::FORM_TOKEN),
     ];
-    for (call, member) in ways {
-        if let Ok(reply) = client.send(&call).await
-            && reply.status == 200
-            && let (_, reply) = delivery::read(reply, &[delivery::Token::access(member)])
-            && let Ok(token) = reply.text(member)
-        {
+    for (login, token) in ways {
+        if let Ok(token) = sign_in::token(client, &login, token).await {
             return Ok(token);
         }
     }

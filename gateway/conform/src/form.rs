@@ -13,20 +13,19 @@ use crate::expected::Registration;
 use crate::fixture::{Fixture, Person, echoed};
 use crate::reply::{Reply, is_uuid};
 use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::sign_in::{self, FORM_TOKEN, LOGIN_V1 as LOGIN};
 use crate::socket::{Message, Socket};
 use crate::token::Token;
 use crate::web::{self, Visitor};
 use crate::{Dialect, Statement, collisions};
 
 const REGISTER: &str = "/api/v1/auth/register";
-const LOGIN: &str = "/api/v1/auth/login";
 const REFRESH: &str = "/api/v1/auth/refresh";
 /// Where agents connect unless the operator says otherwise.
 const AGENTS: &str = "/api/v1/agents/ws";
 /// Without a special character, as in the contract's own example.
 const SAMPLE_PASSWORD: &str = "password123";
-const ACCESS_TOKEN: delivery::Token = delivery::Token::access("/access_token");
-const PAIR: &[delivery::Token] = &[ACCESS_TOKEN, delivery::Token::refresh("/refresh_token")];
+const PAIR: &[delivery::Token] = &[FORM_TOKEN, delivery::Token::refresh("/refresh_token")];
 /// An end that is promised within a second, seen over a network.
 const SOON: Duration = Duration::from_millis(2500);
 
@@ -307,8 +306,8 @@ pub(crate) async fn registered(s: &Fixture) -> Result<(Person, Reply), Fault> {
 }
 
 pub(crate) async fn try_login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
-    let members = [("username", who.username.as_str()), ("password", who.password.as_str())];
-    s.delivered(Form, s.send(Call::post(LOGIN).form(&members)).await?, PAIR)
+    let sign_in = sign_in::form(&who.username, &who.password);
+    s.delivered(Form, s.send(sign_in).await?, PAIR)
 }
 
 pub(crate) async fn login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
@@ -329,7 +328,7 @@ pub(crate) async fn access(s: &Fixture) -> Result<Token, Fault> {
 
 pub(crate) async fn refresh(s: &Fixture, token: &str) -> Result<Reply, Fault> {
     let reply = s.send(Call::post(REFRESH).json(&json!({ "refresh_token": token }))).await?;
-    s.delivered(Form, reply, &[ACCESS_TOKEN])
+    s.delivered(Form, reply, &[FORM_TOKEN])
 }
 
 /// A key that is bound to a server.

@@ -19,6 +19,7 @@ mod plain;
 pub mod provided;
 mod reply;
 pub mod report;
+mod sign_in;
 mod socket;
 mod status;
 mod tls;

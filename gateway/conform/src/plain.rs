@@ -11,14 +11,13 @@ use crate::expected::Served;
 use crate::fixture::{Fixture, Person};
 use crate::reply::{Precision, Reply, has_prefix, time};
 use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::sign_in::{self, LOGIN_V1 as LOGIN, PLAIN_TOKEN};
 use crate::token::Token;
 
-const LOGIN: &str = "/api/v1/auth/login";
 const REFRESH: &str = "/api/v1/auth/refresh";
 const LOGOUT: &str = "/api/v1/auth/logout";
 const KEYS: &str = "/api/v1/auth/keys";
-const TOKEN: delivery::Token = delivery::Token::access("/token");
-const PAIR: &[delivery::Token] = &[TOKEN, delivery::Token::refresh("/refreshToken")];
+const PAIR: &[delivery::Token] = &[PLAIN_TOKEN, delivery::Token::refresh("/refreshToken")];
 const NO_SUCH_KEY: &str = "key_abc123";
 
 pub(crate) const STATEMENTS: &[Statement] = &[
@@ -242,8 +241,8 @@ pub(crate) const STATEMENTS: &[Statement] = &[
 ];
 
 pub(crate) async fn try_login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
-    let body = json!({ "username": who.username, "password": who.password });
-    s.delivered(Plain, s.send(Call::post(LOGIN).json(&body)).await?, PAIR)
+    let sign_in = sign_in::plain(&who.username, &who.password);
+    s.delivered(Plain, s.send(sign_in).await?, PAIR)
 }
 
 pub(crate) async fn login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
@@ -269,7 +268,7 @@ pub(crate) async fn refresh(s: &Fixture, login: &Reply) -> Result<Reply, Fault> 
 
 pub(crate) async fn redeem(s: &Fixture, token: &str) -> Result<Reply, Fault> {
     let body = json!({ "refreshToken": token });
-    s.delivered(Plain, s.send(Call::post(REFRESH).json(&body)).await?, &[TOKEN])
+    s.delivered(Plain, s.send(Call::post(REFRESH).json(&body)).await?, &[PLAIN_TOKEN])
 }
 
 /// That it is switched off is stated by the operator.

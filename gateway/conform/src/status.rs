@@ -12,9 +12,9 @@ use crate::expected::Served;
 use crate::fixture::{Fixture, Person};
 use crate::reply::Reply;
 use crate::report::{Check, Fault, differs, ensure, untried};
+use crate::sign_in::{self, LOGIN, STATUS_TOKEN};
 use crate::token::Token;
 
-const LOGIN: &str = "/api/auth/login";
 const REFRESH: &str = "/api/auth/refresh";
 const LOGOUT: &str = "/api/logout";
 const CHANGE_PASSWORD: &str = "/api/change-password";
@@ -22,8 +22,7 @@ const WS_TOKEN: &str = "/api/ws-token";
 pub(crate) const HEALTH: [&str; 2] = ["/health", "/api/health"];
 /// Members of every answer that brings a pair of tokens.
 const PAIR: &[&str] = &["status", "access_token", "refresh_token", "token_type"];
-const TOKENS: &[delivery::Token] =
-    &[delivery::Token::access("/access_token"), delivery::Token::refresh("/refresh_token")];
+const TOKENS: &[delivery::Token] = &[STATUS_TOKEN, delivery::Token::refresh("/refresh_token")];
 
 pub(crate) const STATEMENTS: &[Statement] = &[
     Statement::new("S1-01", "protected paths take Basic and bearer alike", |s| {
@@ -362,8 +361,8 @@ pub(crate) fn health_is_here(s: &Fixture) -> Check {
 }
 
 pub(crate) async fn try_login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
-    let body = json!({ "username": who.username, "password": who.password });
-    s.delivered(Status, s.send(Call::post(LOGIN).json(&body)).await?, TOKENS)
+    let sign_in = sign_in::status(&who.username, &who.password);
+    s.delivered(Status, s.send(sign_in).await?, TOKENS)
 }
 
 pub(crate) async fn login(s: &Fixture, who: &Person) -> Result<Reply, Fault> {
