@@ -144,7 +144,7 @@ pub(crate) const STATEMENTS: &[Statement] = &[
                 }
                 201 => {
                     let call = Call::post(REGISTER).json(&registration(&s.stranger()));
-                    let tried = s.send_without_accounts(call).await?;
+                    let tried = s.provided.send_without_accounts(call).await?;
                     if tried.status == 201 {
                         let made = tried.text("/data/user/email")?;
                         return differs(format!("it is on there, and {made} stays there"));
@@ -174,7 +174,7 @@ pub(crate) const STATEMENTS: &[Statement] = &[
             // Else no password would have signed the administrator in.
             login(s, s.ann().await?).await?;
             let call = Call::post(LOGIN).json(&credentials(s.ann().await?));
-            error_is(&s.send_without_accounts(call).await?, 403, "LOCAL_AUTH_DISABLED")
+            error_is(&s.provided.send_without_accounts(call).await?, 403, "LOCAL_AUTH_DISABLED")
         })
     }),
     Statement::new("S2-17", "a wrong e-mail or password: 401 INVALID_CREDENTIALS", |s| {
@@ -198,7 +198,7 @@ pub(crate) const STATEMENTS: &[Statement] = &[
                 return untried("GitHub is not configured; codes are refused with GITHUB_DISABLED");
             }
             is_judged_by_github(&refused)?;
-            let code = json!({ "code": s.github_code().await? });
+            let code = json!({ "code": s.provided.github_code().await? });
             // Older than whom the code makes.
             let ann = s.ann().await?;
             let answer = s.send(Call::post(GITHUB).json(&code)).await?;

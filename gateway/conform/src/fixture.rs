@@ -3,22 +3,20 @@
 //! failed-attempt limiter.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use tokio::task::JoinError;
 
-use crate::client::{Call, Client, DEADLINE, Limit, limit_of};
+use crate::client::{Call, Client, Limit, limit_of};
 use crate::delivery::{self, Delivery};
 use crate::expected::Expected;
 use crate::password::Password;
-use crate::provided::{self, Provided, named};
+use crate::provided::{self, Resources};
 use crate::reply::Reply;
-use crate::report::{Check, Fault, differs, unfit, untried};
+use crate::report::{Check, Fault, differs, untried};
 use crate::sign_in;
 use crate::token::Token;
 use crate::traces::Run;
@@ -30,13 +28,8 @@ const PROXIED: &str = "/api/conform";
 /// The same below `/api/v1`.
 const PROXIED_V1: &str = "/api/v1/servers";
 
-const RESTART: &str = "--restart";
-const EXPORT: &str = "--export";
-const GITHUB_CODE: &str = "--github-code";
 /// Nobody wants a quick run to wait longer for one statement.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Between the end of a connection and that it is known.
-const NEWS: Duration = Duration::from_millis(200);
 const LONGEST_COMPLETE_WAIT: Duration = Duration::from_secs(300);
 
 /// Somebody made for this run.
@@ -59,16 +52,9 @@ pub struct Fixture {
     /// The same below `/api/v1`.
     pub proxied_v1: String,
     pub expected: Expected,
-    provided: Provided,
+    /// What the operator provides.
+    pub provided: Resources,
     complete: bool,
-    /// Whether a restart was asked for.
-    restarted: AtomicBool,
-    /// Where no local account signs in.
-    without_accounts: Option<Client>,
-    /// Where keys cannot be managed.
-    without_keys: Option<Client>,
-    /// The administrator's, there.
-    keyless: OnceCell<String>,
     administrator: (String, Password),
     /// What the upstream was sent can be seen.
     pub echo: bool,
@@ -122,10 +108,9 @@ impl Fixture {
         let proxied_v1 = options.proxied_v1_path.as_deref().unwrap_or(PROXIED_V1);
         let wrong = Call::get(proxied).basic(&run.name(0), "not a password");
         let address = own_address(client, admin, &wrong).await.map_err(words)?;
-        let provided = options.provided.clone();
-        let elsewhere = |url: &String| Client::new(url, &options.tls);
-        let without_accounts = provided.without_accounts.as_ref().map(elsewhere).transpose()?;
-        let without_keys = provided.without_keys.as_ref().map(elsewhere).transpose()?;
+        let administrator = (name.to_owned(), password.clone());
+        let provided =
+            Resources::new(options.provided.clone(), &options.tls, administrator.clone())?;
         let mounted = match options.dialects.as_slice() {
             [] => find_mounted(client).await.map_err(words)?,
             named => named.iter().copied().collect(),
@@ -138,11 +123,7 @@ impl Fixture {
             expected: options.expected.clone(),
             provided,
             complete: options.complete,
-            restarted: AtomicBool::new(false),
-            without_accounts,
-            without_keys,
-            keyless: OnceCell::new(),
-            administrator: (name.to_owned(), password.clone()),
+            administrator,
             client: client.clone(),
             agent_path: options.agent_path.clone(),
             ticket_path: options.ticket_path.clone(),
@@ -182,109 +163,12 @@ impl Fixture {
 
     /// Has the gateway restarted, and waits until it serves again.
     pub async fn restart(&self) -> Check {
-        let line = named(self.provided.restart.as_ref(), "a command that restarts", RESTART)?;
-        let served = self.as_admin(Call::get(&self.proxied));
-        // It ends while the command runs, or, of one that only sets it going, after it.
-        let mut over = pin!(self.client.watch(served).await?);
-        // A task of its own: nobody breaks off a restart, and the end of the run waits for it.
-        let (line, under_way) = (line.to_owned(), self.client.hold().await);
-        self.restarted.store(true, Ordering::Relaxed);
-        let mut command = tokio::spawn(async move {
-            let _under_way = under_way;
-            provided::carry_out(RESTART, &line).await
-        });
-        let broken = |error: JoinError| Fault::Differs(format!("{RESTART}: {error}"));
-        tokio::select! {
-            biased;
-            () = &mut over => command.await.map_err(broken)??,
-            done = &mut command => {
-                done.map_err(broken)??;
-                self.goes_away(over).await?;
-            }
-        }
-        self.serves_again().await
+        self.provided.restart(&self.client, &self.served()).await
     }
 
-    /// Waits for the restart that a command has only set going. Others than the gateway may
-    /// close a connection, so it has to be seen that nobody listens.
-    async fn goes_away(&self, over: impl Future<Output = ()>) -> Check {
-        let mut over = pin!(over);
-        // News of a restart that is done already.
-        if tokio::time::timeout(NEWS, &mut over).await.is_ok() {
-            return Ok(());
-        }
-        let why = match tokio::time::timeout(DEADLINE, over).await {
-            Err(_) => "a connection to the gateway has outlived it",
-            Ok(()) if self.client.is_away().await => return Ok(()),
-            Ok(()) => "the gateway was not seen to be away",
-        };
-        unfit(format!("{RESTART}: {why}; let the command wait for its end"))
-    }
-
-    async fn serves_again(&self) -> Check {
-        let served = self.as_admin(Call::get(&self.proxied));
-        let began = Instant::now();
-        loop {
-            match self.client.send(&served).await {
-                Ok(reply) if reply.passed().is_ok() => return Ok(()),
-                // It stays so, and each further one counts as a failed attempt.
-                Ok(reply) if reply.status == 401 => return Err(reply.fault("2xx after a restart")),
-                // Nobody listens, or the upstream is not connected yet.
-                Ok(_) | Err(_) if began.elapsed() < DEADLINE => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-                Ok(reply) => return Err(reply.fault("2xx after a restart")),
-                Err(fault) => return Err(fault),
-            }
-        }
-    }
-
-    /// The hash that the gateway's store has of somebody's password.
-    pub async fn hash_of(&self, who: &Person) -> Result<String, Fault> {
-        let line = named(self.provided.export.as_ref(), "an export of the store", EXPORT)?;
-        let export = provided::lines(EXPORT, line, &who.username).await?;
-        let hash = provided::hash_of(&export, &who.username);
-        let nobody = || format!("{EXPORT}: the command writes no hash of {}", who.username);
-        hash.map_or_else(|| unfit(nobody()), Ok)
-    }
-
-    /// A code that GitHub gave out, good once.
-    pub async fn github_code(&self) -> Result<String, Fault> {
-        let what = "a code that GitHub gave out";
-        let line = named(self.provided.github_code.as_ref(), what, GITHUB_CODE)?;
-        let code = provided::lines(GITHUB_CODE, line, "").await?.concat();
-        let code = String::from_utf8(code).map(|code| code.trim().to_owned());
-        match code {
-            Ok(code) if !code.is_empty() => Ok(code),
-            _ => unfit(format!("{GITHUB_CODE}: the command writes no code")),
-        }
-    }
-
-    /// Sends a request to the gateway on which local accounts are off.
-    pub async fn send_without_accounts(&self, call: Call) -> Result<Reply, Fault> {
-        match &self.without_accounts {
-            Some(client) => client.send(&call).await,
-            None => untried(
-                "local accounts are on here; --without-accounts takes the URL of a gateway \
-                 that has auth.local_accounts = false",
-            ),
-        }
-    }
-
-    /// Sends a request of the administrator's to the gateway on which keys are off.
-    pub async fn send_without_keys(&self, call: Call) -> Result<Reply, Fault> {
-        let Some(client) = &self.without_keys else {
-            return untried(
-                "keys are managed here; --without-keys takes the URL of a gateway that has \
-                 dialect.plain.keys = false",
-            );
-        };
-        // By the contract that is to be without keys, so that it is known to be there.
-        let (name, password) = &self.administrator;
-        let login = sign_in::plain(name, password.expose());
-        let signed_in = sign_in::token(client, &login, sign_in::PLAIN_TOKEN);
-        let token = self.keyless.get_or_try_init(|| signed_in).await?;
-        client.send(&call.bearer(token)).await
+    /// What a gateway answers with 2xx that is at work.
+    fn served(&self) -> Call {
+        self.as_admin(Call::get(&self.proxied))
     }
 
     /// Sends a request. What it costs at the failed-attempt limiter is forgiven.
@@ -449,20 +333,17 @@ impl Fixture {
     /// administrator's session. Returns what is left behind.
     pub async fn clear(&self) -> Vec<String> {
         self.client.settle().await;
-        if self.restarted.load(Ordering::Relaxed) {
+        if self.provided.has_restarted() {
             // Interrupted behind the command, it may not serve yet; if it never does, the
             // removal says so.
-            let _ = self.serves_again().await;
+            let _ = provided::serves_again(&self.client, &self.served()).await;
             self.sign_in_again().await;
         }
         let left = self.run.clear(self).await;
         let _ = self.forgive().await;
         let admin = lock(&self.admin).clone();
         end_session(&self.client, &admin).await;
-        if let (Some(client), Some(token)) = (&self.without_keys, self.keyless.get()) {
-            let logout = Call::post("/api/v1/auth/logout").bearer(token);
-            let _ = client.send(&logout).await;
-        }
+        self.provided.sign_out().await;
         left
     }
 }

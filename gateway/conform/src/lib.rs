@@ -7,6 +7,7 @@
 
 mod client;
 mod collisions;
+mod command;
 mod decisions;
 mod delivery;
 mod envelope;

@@ -131,7 +131,10 @@ pub(crate) const STATEMENTS: &[Statement] = &[
             let make = Call::post(KEYS).json(&json!({ "name": s.fresh_name() }));
             let (list, made) = if s.expected.keys == Served::Here {
                 listed(s, &token).await?;
-                (s.send_without_keys(Call::get(KEYS)).await?, s.send_without_keys(make).await?)
+                (
+                    s.provided.send_without_keys(Call::get(KEYS)).await?,
+                    s.provided.send_without_keys(make).await?,
+                )
             } else {
                 let list = s.send(Call::get(KEYS).bearer(&token)).await?;
                 (list, s.send(make.bearer(&token)).await?)
@@ -140,7 +143,7 @@ pub(crate) const STATEMENTS: &[Statement] = &[
             if made.at("/apiKey").is_ok() {
                 let remove = Call::delete(format!("{KEYS}/{}", made.text("/keyId")?));
                 match s.expected.keys {
-                    Served::Here => s.send_without_keys(remove).await?,
+                    Served::Here => s.provided.send_without_keys(remove).await?,
                     Served::Not => s.send(remove.bearer(&token)).await?,
                 };
                 return differs("it is on: a key was made, and removed");

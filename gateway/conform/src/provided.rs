@@ -1,24 +1,26 @@
 //! What only an operator can provide: a restart, an export, a code of GitHub's, and
 //! gateways that are set otherwise. Without it a statement is not tried, and says so.
 
-use std::io;
 use std::pin::pin;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::sync::OnceCell;
+use tokio::task::JoinError;
 
+use crate::client::{Call, Client, DEADLINE};
+use crate::password::Password;
+use crate::reply::Reply;
 use crate::report::{Check, Fault, unfit, untried};
+use crate::tls::Tls;
+use crate::{command, sign_in};
 
-/// Of a command. A restart drains first.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Of what a command writes; an export of a million accounts is as long.
-const MAX_OUTPUT_BYTES: u64 = 1 << 30;
-/// For what a command has written when it ends.
-const REST: Duration = Duration::from_secs(1);
+const RESTART: &str = "--restart";
+const EXPORT: &str = "--export";
+const GITHUB_CODE: &str = "--github-code";
+/// Between the end of a connection and that it is known.
+const NEWS: Duration = Duration::from_millis(200);
 
 /// Command lines for `sh -c`, and URLs of other gateways.
 #[derive(Debug, Default, Clone)]
@@ -35,94 +37,168 @@ pub struct Provided {
     pub without_keys: Option<String>,
 }
 
+/// The same, for one run.
+pub struct Resources {
+    provided: Provided,
+    administrator: (String, Password),
+    /// Whether a restart was asked for.
+    restarted: AtomicBool,
+    /// Where no local account signs in.
+    without_accounts: Option<Client>,
+    /// Where keys cannot be managed.
+    without_keys: Option<Client>,
+    /// The administrator's token, there.
+    keyless: OnceCell<String>,
+}
+
+impl Resources {
+    /// # Errors
+    /// When the URL of another gateway is of no use.
+    pub fn new(
+        provided: Provided,
+        tls: &Tls,
+        administrator: (String, Password),
+    ) -> Result<Self, String> {
+        let elsewhere = |url: &String| Client::new(url, tls);
+        Ok(Self {
+            without_accounts: provided.without_accounts.as_ref().map(elsewhere).transpose()?,
+            without_keys: provided.without_keys.as_ref().map(elsewhere).transpose()?,
+            provided,
+            administrator,
+            restarted: AtomicBool::new(false),
+            keyless: OnceCell::new(),
+        })
+    }
+
+    /// Has the gateway restarted, and waits until it serves this call again.
+    pub async fn restart(&self, client: &Client, served: &Call) -> Check {
+        let line = named(self.provided.restart.as_ref(), "a command that restarts", RESTART)?;
+        // It ends while the command runs, or, of one that only sets it going, after it.
+        let mut over = pin!(client.watch(served.clone()).await?);
+        // A task of its own: nobody breaks off a restart, and the end of the run waits for it.
+        let (line, under_way) = (line.to_owned(), client.hold().await);
+        self.restarted.store(true, Ordering::Relaxed);
+        let mut command = tokio::spawn(async move {
+            let _under_way = under_way;
+            command::carry_out(RESTART, &line).await
+        });
+        let broken = |error: JoinError| Fault::Differs(format!("{RESTART}: {error}"));
+        tokio::select! {
+            biased;
+            () = &mut over => command.await.map_err(broken)??,
+            done = &mut command => {
+                done.map_err(broken)??;
+                goes_away(client, over).await?;
+            }
+        }
+        serves_again(client, served).await
+    }
+
+    /// The hash that the gateway's store has of somebody's password.
+    pub async fn hash_of(&self, username: &str) -> Result<String, Fault> {
+        let line = named(self.provided.export.as_ref(), "an export of the store", EXPORT)?;
+        let export = command::lines(EXPORT, line, username).await?;
+        let hash = hash_of(&export, username);
+        let nobody = || format!("{EXPORT}: the command writes no hash of {username}");
+        hash.map_or_else(|| unfit(nobody()), Ok)
+    }
+
+    /// A code that GitHub gave out, good once.
+    pub async fn github_code(&self) -> Result<String, Fault> {
+        let what = "a code that GitHub gave out";
+        let line = named(self.provided.github_code.as_ref(), what, GITHUB_CODE)?;
+        let code = command::lines(GITHUB_CODE, line, "").await?.concat();
+        let code = String::from_utf8(code).map(|code| code.trim().to_owned());
+        match code {
+            Ok(code) if !code.is_empty() => Ok(code),
+            _ => unfit(format!("{GITHUB_CODE}: the command writes no code")),
+        }
+    }
+
+    /// Sends a request to the gateway on which local accounts are off.
+    pub async fn send_without_accounts(&self, call: Call) -> Result<Reply, Fault> {
+        match &self.without_accounts {
+            Some(client) => client.send(&call).await,
+            None => untried(
+                "local accounts are on here; --without-accounts takes the URL of a gateway \
+                 that has auth.local_accounts = false",
+            ),
+        }
+    }
+
+    /// Sends a request of the administrator's to the gateway on which keys are off.
+    pub async fn send_without_keys(&self, call: Call) -> Result<Reply, Fault> {
+        let Some(client) = &self.without_keys else {
+            return untried(
+                "keys are managed here; --without-keys takes the URL of a gateway that has \
+                 dialect.plain.keys = false",
+            );
+        };
+        // By the contract that is to be without keys, so that it is known to be there.
+        let (name, password) = &self.administrator;
+        let login = sign_in::plain(name, password.expose());
+        let signed_in = sign_in::token(client, &login, sign_in::PLAIN_TOKEN);
+        let token = self.keyless.get_or_try_init(|| signed_in).await?;
+        client.send(&call.bearer(token)).await
+    }
+
+    pub fn has_restarted(&self) -> bool {
+        self.restarted.load(Ordering::Relaxed)
+    }
+
+    /// Ends the administrator's session on another gateway.
+    pub async fn sign_out(&self) {
+        if let (Some(client), Some(token)) = (&self.without_keys, self.keyless.get()) {
+            let logout = Call::post("/api/v1/auth/logout").bearer(token);
+            let _ = client.send(&logout).await;
+        }
+    }
+}
+
+/// Waits for the restart that a command has only set going. Others than the gateway may
+/// close a connection, so it has to be seen that nobody listens.
+async fn goes_away(client: &Client, over: impl Future<Output = ()>) -> Check {
+    let mut over = pin!(over);
+    // News of a restart that is done already.
+    if tokio::time::timeout(NEWS, &mut over).await.is_ok() {
+        return Ok(());
+    }
+    let why = match tokio::time::timeout(DEADLINE, over).await {
+        Err(_) => "a connection to the gateway has outlived it",
+        Ok(()) if client.is_away().await => return Ok(()),
+        Ok(()) => "the gateway was not seen to be away",
+    };
+    unfit(format!("{RESTART}: {why}; let the command wait for its end"))
+}
+
+/// Waits until the gateway serves this call.
+pub async fn serves_again(client: &Client, served: &Call) -> Check {
+    let began = Instant::now();
+    loop {
+        match client.send(served).await {
+            Ok(reply) if reply.passed().is_ok() => return Ok(()),
+            // It stays so, and each further one counts as a failed attempt.
+            Ok(reply) if reply.status == 401 => return Err(reply.fault("2xx after a restart")),
+            // Nobody listens, or the upstream is not connected yet.
+            Ok(_) | Err(_) if began.elapsed() < DEADLINE => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Ok(reply) => return Err(reply.fault("2xx after a restart")),
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
 /// What an operator has named, or which option names it.
-pub fn named<'a>(given: Option<&'a String>, what: &str, option: &str) -> Result<&'a str, Fault> {
+fn named<'a>(given: Option<&'a String>, what: &str, option: &str) -> Result<&'a str, Fault> {
     match given {
         Some(given) => Ok(given),
         None => untried(format!("{what} is needed: name it with {option}")),
     }
 }
 
-/// Runs a command line whose output nobody reads to its end, also when nobody waits for that:
-/// a restart that is broken off leaves no gateway.
-pub async fn carry_out(option: &str, line: &str) -> Check {
-    let status = shell(line).stdout(Stdio::null()).status();
-    ended(option, tokio::time::timeout(PATIENCE, status).await.ok())
-}
-
-/// The lines with this text that a command writes to standard output. The command and all
-/// that it has started end when nobody waits for them.
-pub async fn lines(option: &str, line: &str, with: &str) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut command = shell(line);
-    let child = command.stdout(Stdio::piped()).spawn();
-    let mut child = child.or_else(|error| unfit(format!("{option}: no command runs: {error}")))?;
-    let _group = Group(child.id());
-    let Some(pipe) = child.stdout.take() else { return Ok(Vec::new()) };
-    let mut pipe = BufReader::new(pipe.take(MAX_OUTPUT_BYTES));
-    let mut found = Vec::new();
-    let reading = async {
-        let mut line = Vec::new();
-        while pipe.read_until(b'\n', &mut line).await? > 0 {
-            if with.is_empty() || line.windows(with.len()).any(|part| part == with.as_bytes()) {
-                found.push(std::mem::take(&mut line));
-            }
-            line.clear();
-        }
-        Ok::<_, io::Error>(())
-    };
-    let run = async {
-        let mut reading = pin!(reading);
-        tokio::select! {
-            read = &mut reading => {
-                read?;
-                child.wait().await
-            }
-            status = child.wait() => {
-                // What it has left behind may keep the pipe open.
-                let _ = tokio::time::timeout(REST, reading).await;
-                status
-            }
-        }
-    };
-    ended(option, tokio::time::timeout(PATIENCE, run).await.ok())?;
-    Ok(found)
-}
-
-/// What it complains of is the operator's to read, and goes where our own complaints go. The
-/// administrator's password is ours alone.
-fn shell(line: &str) -> Command {
-    let mut command = Command::new("sh");
-    // In a group of its own: no Ctrl-C that is meant for us ends a restart half way.
-    command.arg("-c").arg(line).stdin(Stdio::null()).process_group(0);
-    command.env_remove("ADMIN_PASSWORD").env_remove("ADMIN_PASSWORD_FILE");
-    command
-}
-
-/// A process and those that it has started, which end with this.
-struct Group(Option<u32>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let leader = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(leader) = leader {
-            // It fails only when they are gone already.
-            let _ = kill_process_group(leader, Signal::KILL);
-        }
-    }
-}
-
-/// How a command ended; `None`: not in time.
-fn ended(option: &str, status: Option<io::Result<ExitStatus>>) -> Check {
-    match status {
-        Some(Ok(status)) if status.success() => Ok(()),
-        Some(Ok(status)) => unfit(format!("{option}: the command ended with {status}")),
-        Some(Err(error)) => unfit(format!("{option}: no command runs: {error}")),
-        None => unfit(format!("{option}: the command took more than {} s", PATIENCE.as_secs())),
-    }
-}
-
 /// The hash that lines of an export have of the password of this user name.
-pub fn hash_of(lines: &[Vec<u8>], username: &str) -> Option<String> {
+fn hash_of(lines: &[Vec<u8>], username: &str) -> Option<String> {
     lines.iter().find_map(|line| hash_in(&serde_json::from_slice(line).ok()?, username))
 }
 
@@ -156,53 +232,5 @@ mod tests {
         assert_eq!(hash_of(&export, "ann").as_deref(), Some("$2b$12$ann"));
         assert_eq!(hash_of(&export, "bob").as_deref(), Some("$2b$12$bob"));
         assert_eq!(hash_of(&export, "an"), None);
-    }
-
-    #[tokio::test]
-    async fn a_command_that_fails_says_which_option_named_it() {
-        for (line, why) in [("exit 3", "3"), ("kill -9 $$", "signal"), ("no-such-command", "127")] {
-            for fault in [
-                lines("--export", line, "").await.map(drop).unwrap_err(),
-                carry_out("--export", line).await.unwrap_err(),
-            ] {
-                let Fault::Unfit(text) = fault else { panic!("{line}: {fault:?}") };
-                assert!(text.starts_with("--export: ") && text.contains(why), "{text}");
-            }
-        }
-    }
-
-    /// Was: whoever kept standard output open kept the run waiting.
-    #[tokio::test]
-    async fn a_command_ends_with_all_that_it_has_started() {
-        let line = "printf 'ann 1\\nbob\\nann 2'; sleep 1000 & echo; echo ann $!";
-        let found = lines("--export", line, "ann").await.unwrap();
-        let found: Vec<_> = found.iter().map(|line| String::from_utf8_lossy(line)).collect();
-        assert_eq!(found[..2], ["ann 1\n", "ann 2\n"]);
-        let id = found[2].trim().strip_prefix("ann ").unwrap().parse().unwrap();
-        let left = Pid::from_raw(id).unwrap();
-        let is_there = || rustix::process::test_kill_process(left).is_ok() && !is_over(id);
-        let gone = async {
-            while is_there() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), gone).await.expect("it has ended");
-    }
-
-    /// Whether a process that nobody has waited for has ended.
-    fn is_over(id: i32) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('Z'))
-    }
-
-    #[tokio::test]
-    async fn a_command_is_not_given_the_administrators_password() {
-        let line = "printf %s \"${ADMIN_PASSWORD-none}${ADMIN_PASSWORD_FILE-none}\"";
-        assert_eq!(lines("--export", line, "").await.unwrap(), [b"nonenone".to_vec()]);
-        let removed = |command: &Command, name: &str| {
-            command.as_std().get_envs().any(|(known, value)| known == name && value.is_none())
-        };
-        let command = shell("true");
-        assert!(removed(&command, "ADMIN_PASSWORD") && removed(&command, "ADMIN_PASSWORD_FILE"));
     }
 }
