@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use http::StatusCode;
 use tokio::sync::{Mutex, Notify};
 
+use crate::config::free_address;
 use crate::support::client::body;
 use crate::support::gateway::{ADMIN_PASSWORD, Gateway};
 use crate::support::github::{CLIENT_SECRET, GitHub, Person};
@@ -286,10 +287,15 @@ async fn a_restart_that_nobody_saw_is_not_taken_for_one() {
 #[tokio::test]
 async fn what_is_provided_and_of_no_use_says_nothing_of_the_gateway() {
     let all = Everything::start(QUICK).await;
+    let unused = format!("https://{}", free_address());
     for (id, provided, why) in [
         ("S1-22", ["--export", "echo '{}'"], "no hash"),
         ("S1-22", ["--export", "exit 7"], "exit status: 7"),
         ("S2-18", ["--github-code", "echo"], "no code"),
+        // Was: a gateway that cannot be reached failed the statement.
+        ("S2-13", ["--without-accounts", &unused], "refused"),
+        ("S2-16", ["--without-accounts", &unused], "refused"),
+        ("S3-13", ["--without-keys", &unused], "refused"),
     ] {
         let ended = all.run(&all.url, &[&["--only", id], &provided[..]].concat()).await;
         let (outcome, detail) = &outcomes(&ended)[id];

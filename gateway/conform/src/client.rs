@@ -324,6 +324,17 @@ impl Client {
         }
     }
 
+    /// Opens a connection for the next request, unless one is open.
+    ///
+    /// # Errors
+    /// Why the gateway cannot be reached.
+    pub async fn reach(&self) -> Result<(), String> {
+        let opened = tokio::time::timeout(DEADLINE, self.connection()).await;
+        let sender = opened.map_err(|_| format!("{}: no connection", self.0.authority))??;
+        self.0.free.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        Ok(())
+    }
+
     pub fn authority(&self) -> &str {
         &self.0.authority
     }

@@ -19,6 +19,8 @@ use crate::{command, sign_in};
 const RESTART: &str = "--restart";
 const EXPORT: &str = "--export";
 const GITHUB_CODE: &str = "--github-code";
+const WITHOUT_ACCOUNTS: &str = "--without-accounts";
+const WITHOUT_KEYS: &str = "--without-keys";
 /// Between the end of a connection and that it is known.
 const NEWS: Duration = Duration::from_millis(200);
 
@@ -117,13 +119,14 @@ impl Resources {
 
     /// Sends a request to the gateway on which local accounts are off.
     pub async fn send_without_accounts(&self, call: Call) -> Result<Reply, Fault> {
-        match &self.without_accounts {
-            Some(client) => client.send(&call).await,
-            None => untried(
+        let Some(client) = &self.without_accounts else {
+            return untried(
                 "local accounts are on here; --without-accounts takes the URL of a gateway \
                  that has auth.local_accounts = false",
-            ),
-        }
+            );
+        };
+        reach(WITHOUT_ACCOUNTS, client).await?;
+        client.send(&call).await
     }
 
     /// Sends a request of the administrator's to the gateway on which keys are off.
@@ -134,6 +137,7 @@ impl Resources {
                  dialect.plain.keys = false",
             );
         };
+        reach(WITHOUT_KEYS, client).await?;
         // By the contract that is to be without keys, so that it is known to be there.
         let (name, password) = &self.administrator;
         let login = sign_in::plain(name, password.expose());
@@ -187,6 +191,11 @@ pub async fn serves_again(client: &Client, served: &Call) -> Check {
             Err(fault) => return Err(fault),
         }
     }
+}
+
+/// A gateway that is not there says nothing of the one that is judged.
+async fn reach(option: &str, client: &Client) -> Check {
+    client.reach().await.or_else(|why| unfit(format!("{option}: {why}")))
 }
 
 /// What an operator has named, or which option names it.
