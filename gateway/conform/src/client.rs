@@ -1,8 +1,9 @@
 //! An HTTPS client of its own: what the gateway's code takes for right is what is
 //! to be judged.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +18,7 @@ use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsConnector;
 
@@ -154,6 +155,14 @@ struct Place {
     free: Mutex<Vec<SendRequest<Full<Bytes>>>>,
     /// Held for reading by every request until its response is there.
     in_flight: Arc<RwLock<()>>,
+}
+
+/// A connection that does not lie idle.
+pub struct Watched {
+    /// Until it is closed. Nobody asks while nobody waits for it.
+    pub over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// When the last request was sent that has a response.
+    pub answers: watch::Receiver<Instant>,
 }
 
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -358,31 +367,35 @@ impl Client {
         Ok((Box::new(encrypted), agreed))
     }
 
-    /// Opens a connection that answers. What comes back asks over it again and again, lest it
-    /// lies idle, and ends when it is closed.
-    pub async fn watch(&self, call: Call) -> Result<impl Future<Output = ()> + use<>, Fault> {
+    /// Opens a connection that answers, and asks over it again and again.
+    pub async fn watch(&self, call: Call) -> Result<Watched, Fault> {
         let broken = |error: &str| Fault::Differs(format!("{}: no answer: {error}", call.asked()));
         let (mut sender, driver) = self.drive().await.map_err(|error| broken(&error))?;
+        let began = Instant::now();
         let first = sender.send_request(call.request(&self.0.authority)?).await;
         let first = first.map_err(|error| broken(&error.to_string()))?;
         read(call.asked(), first).await.map_err(|error| broken(&error))?;
+        let (answered, answers) = watch::channel(began);
         let authority = self.0.authority.clone();
         let asking = async move {
             while sender.ready().await.is_ok() {
                 tokio::time::sleep(AGAIN).await;
                 let Ok(request) = call.request(&authority) else { return };
+                let began = Instant::now();
                 let Ok(response) = sender.send_request(request).await else { return };
                 if read(call.asked(), response).await.is_err() {
                     return;
                 }
+                answered.send_replace(began);
             }
         };
-        Ok(async move {
+        let over = async move {
             tokio::select! {
                 _ = driver => {}
                 () = asking => {}
             }
-        })
+        };
+        Ok(Watched { over: Box::pin(over), answers })
     }
 
     /// Whether nobody takes connections at some moment from now on.

@@ -1,7 +1,6 @@
 //! What only an operator can provide: a restart, an export, a code of GitHub's, and
 //! gateways that are set otherwise. Without it a statement is not tried, and says so.
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::task::JoinError;
 
-use crate::client::{Call, Client, DEADLINE};
+use crate::client::{Call, Client, DEADLINE, Watched};
 use crate::password::Password;
 use crate::reply::Reply;
 use crate::report::{Check, Fault, unfit, untried};
@@ -21,8 +20,6 @@ const EXPORT: &str = "--export";
 const GITHUB_CODE: &str = "--github-code";
 const WITHOUT_ACCOUNTS: &str = "--without-accounts";
 const WITHOUT_KEYS: &str = "--without-keys";
-/// Between the end of a connection and that it is known.
-const NEWS: Duration = Duration::from_millis(200);
 
 /// Command lines for `sh -c`, and URLs of other gateways.
 #[derive(Debug, Default, Clone)]
@@ -76,7 +73,7 @@ impl Resources {
     pub async fn restart(&self, client: &Client, served: &Call) -> Check {
         let line = named(self.provided.restart.as_ref(), "a command that restarts", RESTART)?;
         // It ends while the command runs, or, of one that only sets it going, after it.
-        let mut over = pin!(client.watch(served.clone()).await?);
+        let mut watched = client.watch(served.clone()).await?;
         // A task of its own: nobody breaks off a restart, and the end of the run waits for it.
         let (line, under_way) = (line.to_owned(), client.hold().await);
         self.restarted.store(true, Ordering::Relaxed);
@@ -87,10 +84,10 @@ impl Resources {
         let broken = |error: JoinError| Fault::Differs(format!("{RESTART}: {error}"));
         tokio::select! {
             biased;
-            () = &mut over => command.await.map_err(broken)??,
+            () = &mut watched.over => command.await.map_err(broken)??,
             done = &mut command => {
                 done.map_err(broken)??;
-                goes_away(client, over).await?;
+                goes_away(client, watched).await?;
             }
         }
         serves_again(client, served).await
@@ -161,10 +158,20 @@ impl Resources {
 
 /// Waits for the restart that a command has only set going. Others than the gateway may
 /// close a connection, so it has to be seen that nobody listens.
-async fn goes_away(client: &Client, over: impl Future<Output = ()>) -> Check {
-    let mut over = pin!(over);
-    // News of a restart that is done already.
-    if tokio::time::timeout(NEWS, &mut over).await.is_ok() {
+async fn goes_away(client: &Client, watched: Watched) -> Check {
+    let Watched { mut over, mut answers } = watched;
+    let command_ended = Instant::now();
+    let is_done = async {
+        tokio::select! {
+            biased;
+            // No request that was sent since has a response: the command has done it
+            // already, and the news took a while.
+            () = &mut over => true,
+            // The process from before is still there.
+            Ok(_) = answers.wait_for(|sent| *sent > command_ended) => false,
+        }
+    };
+    if tokio::time::timeout(DEADLINE, is_done).await.is_ok_and(|done| done) {
         return Ok(());
     }
     let why = match tokio::time::timeout(DEADLINE, over).await {
