@@ -3,7 +3,6 @@
 
 mod administration;
 mod agents;
-mod architecture;
 mod audit;
 mod bad_input;
 mod clients;
