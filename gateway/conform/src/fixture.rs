@@ -339,9 +339,9 @@ impl Fixture {
             let _ = provided::serves_again(&self.client, &self.served()).await;
             self.sign_in_again().await;
         }
-        let left = self.run.clear(self).await;
-        let _ = self.forgive().await;
         let admin = lock(&self.admin).clone();
+        let left = self.run.clear(&self.client, &admin).await;
+        let _ = self.forgive().await;
         end_session(&self.client, &admin).await;
         self.provided.sign_out().await;
         left

@@ -7,8 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::client::{Call, percent};
-use crate::fixture::Fixture;
+use crate::client::{Call, Client, percent};
 use crate::random_bytes;
 use crate::report::Fault;
 
@@ -52,14 +51,14 @@ impl Run {
             || began(name).is_some_and(|began| began.saturating_add(LONGEST_RUN) < now)
     }
 
-    /// Removes what it has made. Returns what is left behind.
-    pub async fn clear(&self, fixture: &Fixture) -> Vec<String> {
+    /// Removes what it has made, by an administrator's token. Returns what is left behind.
+    pub async fn clear(&self, client: &Client, admin: &str) -> Vec<String> {
         let mut left = Vec::new();
         for (list, name) in LISTS {
-            match self.made(fixture, list, name).await {
+            match self.made(client, admin, list, name).await {
                 Ok(paths) => {
                     for path in paths {
-                        match fixture.admin(Call::delete(&path)).await {
+                        match client.send(&Call::delete(&path).bearer(admin)).await {
                             Ok(reply) if matches!(reply.status, 204 | 404) => {}
                             Ok(reply) => {
                                 left.push(format!("{path} is left behind: {}", reply.status));
@@ -84,7 +83,8 @@ impl Run {
 
     async fn made(
         &self,
-        fixture: &Fixture,
+        client: &Client,
+        admin: &str,
         list: &str,
         member: &str,
     ) -> Result<Vec<String>, Fault> {
@@ -92,7 +92,7 @@ impl Run {
         let mut paths = Vec::new();
         let mut page_path = format!("{list}?limit=200");
         for _ in 0..PAGES {
-            let page = fixture.admin(Call::get(&page_path)).await?;
+            let page = client.send(&Call::get(&page_path).bearer(admin)).await?;
             page.status(200)?;
             for item in page.at("/items")?.as_array().into_iter().flatten() {
                 let name = item[member].as_str().unwrap_or_default();
