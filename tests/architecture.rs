@@ -52,7 +52,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "edge",
-        &["pipeline", "http1", "canonical", "config", "telemetry", "auth", "files", "pem", "slots"],
+        &[
+            "pipeline",
+            "http1",
+            "canonical",
+            "config",
+            "telemetry",
+            "lifecycle",
+            "auth",
+            "files",
+            "pem",
+            "slots",
+        ],
     ),
 ];
 
