@@ -1,15 +1,17 @@
 //! Where requests go: what a route names, and one exchange with it.
 //!
 //! The layer knows what an upstream is to get, and nothing of clients, routes and
-//! credentials. What it takes and gives is in [`exchange`], in no library's words; why
+//! credentials. What it takes and gives is in [`message`], in no library's words; why
 //! there is no response is an [`error::Failure`], which says whose side is at fault and how
 //! far the request had got.
 
+mod connection;
 pub mod error;
-pub mod exchange;
+mod exchange;
 pub mod framing;
 mod gate;
 mod lease;
+pub mod message;
 mod pool;
 mod preface;
 mod replay;
@@ -29,7 +31,8 @@ use crate::config::{self, FieldNames, HttpTarget, UpstreamHost};
 use crate::slots::{Holder, Place};
 
 use error::Failure;
-use exchange::{Content, Head, Response, Switched, Tried, over_http1, over_http2};
+use exchange::{Tried, over_http1, over_http2};
+use message::{Content, Head, Response, Switched};
 use pool::{Connected, Pool};
 use replay::Sent;
 use retry::{Again, Over, Retries};

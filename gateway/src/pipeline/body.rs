@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 use crate::auth::principal::Principal;
 use crate::config::Timeouts;
 use crate::upstream::Holding;
-use crate::upstream::exchange::{BoxError, Received};
+use crate::upstream::message::{BoxError, Received};
 
 use super::connection::Connection;
 use super::forward::field_names::TrailerFilter;

@@ -27,7 +27,7 @@ use crate::config::{Access, Agents, FieldNames};
 use crate::slots::{Holder, Place};
 use crate::upstream::Holding;
 use crate::upstream::error::Failure;
-use crate::upstream::exchange::{self as upstream, Content, Head, Interim};
+use crate::upstream::message::{self as upstream, Content, Head, Interim};
 
 use super::body::{self, BodyProgress, ClientBody, RequestBody, ResponseBody};
 use super::connection::{self, Connection, Protocol};

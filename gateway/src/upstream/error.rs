@@ -1,6 +1,7 @@
 //! Why an exchange has no response: what failed, whose side is at fault, and how far the
 //! request had got.
 
+use super::gate::Malformed;
 use super::retry::Reached;
 
 /// An exchange that failed.
@@ -78,4 +79,31 @@ impl From<Cause> for Failure {
     fn from(cause: Cause) -> Self {
         Self { cause, reached: Reached::Gateway, detail: None }
     }
+}
+
+/// What an error of the library says of the upstream, without what TLS knows of it.
+pub(super) fn failure(error: &hyper::Error) -> Failure {
+    let cause =
+        if error.is_parse() || is_malformed(error) { Cause::Protocol } else { Cause::Closed };
+    cause.with_detail(describe(error))
+}
+
+/// Whether our own gate has stopped the response.
+fn is_malformed(error: &hyper::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .and_then(std::io::Error::get_ref)
+        .is_some_and(|cause| cause.downcast_ref::<Malformed>().is_some())
+}
+
+/// The error with its causes: the library's own words seldom suffice.
+pub(super) fn describe(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

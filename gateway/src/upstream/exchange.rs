@@ -1,98 +1,19 @@
-//! What goes to an upstream and comes back, in no library's words, and one request's way
-//! over one connection.
+//! One request's way over one connection.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use http::{HeaderValue, Method, Uri, Version, header};
+use http_body::Body;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::error::{Cause, Failure};
-use super::gate::Malformed;
-use super::lease::{Held, Http1Connection, Http1Lease, Http2Lease, Lease, StreamLease};
-use super::pool::{Pool, Shared};
+use super::connection::{Http1Connection, Shared, StreamLease};
+use super::error::{Cause, Failure, describe};
+use super::lease::{Held, Http1Lease, Http2Lease, Lease};
+use super::message::{Head, Interim, Received, Response};
+use super::pool::Pool;
 use super::replay::Sent;
 use super::retry::{Reached, Unprocessed, is_safe};
-
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What follows the head of a request. Read once, from its beginning to its end; what it
-/// fails with ends the exchange with [`Cause::Body`].
-pub type Content = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
-
-/// Hears of interim responses (RFC 9110 15.2) but 101, as they come over HTTP/1.1.
-pub type Interim = Arc<dyn Fn(StatusCode, &HeaderMap) + Send + Sync>;
-
-/// A request, as its upstream is to get it. Fields of framing are the connection's: those
-/// that are here are replaced.
-#[derive(Clone)]
-pub struct Head {
-    pub method: Method,
-    pub target: PathAndQuery,
-    /// What is asked for, unless the upstream is configured to be asked by another name.
-    pub host: HeaderValue,
-    pub fields: HeaderMap,
-    pub interim: Option<Interim>,
-}
-
-/// A response's head, and its body as it comes.
-pub type Response = http::Response<Received>;
-
-/// The body of a response.
-pub struct Received(Incoming);
-
-impl Body for Received {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(Into::into)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
-}
-
-/// A connection that has switched to another protocol, once the head of its 101 is read.
-pub struct Switched {
-    stream: OnUpgrade,
-    /// One of those that may be in use at once, until this is dropped.
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Switched {
-    /// Of a response with status 101.
-    pub(super) fn new(response: &mut Response, permit: Option<OwnedSemaphorePermit>) -> Self {
-        Self { stream: hyper::upgrade::on(response), permit }
-    }
-
-    /// What lies behind the head, and what is to be held as long as it is in use.
-    ///
-    /// # Errors
-    /// When the connection ended before.
-    pub async fn open(
-        self,
-    ) -> Result<(impl AsyncRead + AsyncWrite + Unpin + Send, impl Send), BoxError> {
-        Ok((TokioIo::new(self.stream.await?), self.permit))
-    }
-}
 
 /// What became of one try.
 pub(super) enum Tried {
@@ -229,33 +150,6 @@ fn unprocessed(error: &hyper::Error) -> Option<Unprocessed> {
     } else {
         (cause.is_reset() && reason == h2::Reason::REFUSED_STREAM).then_some(Unprocessed::Refused)
     }
-}
-
-/// What an error of the library says of the upstream, without what TLS knows of it.
-pub(super) fn failure(error: &hyper::Error) -> Failure {
-    let cause =
-        if error.is_parse() || is_malformed(error) { Cause::Protocol } else { Cause::Closed };
-    cause.with_detail(describe(error))
-}
-
-/// Whether our own gate has stopped the response.
-fn is_malformed(error: &hyper::Error) -> bool {
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<std::io::Error>())
-        .and_then(std::io::Error::get_ref)
-        .is_some_and(|cause| cause.downcast_ref::<Malformed>().is_some())
-}
-
-/// The error with its causes: the library's own words seldom suffice.
-pub(super) fn describe(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// Origin form, and explicit framing: hyper leaves out the body of a GET whose

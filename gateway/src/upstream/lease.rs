@@ -1,17 +1,14 @@
 //! The use of an upstream connection by one exchange.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::task::JoinHandle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::gate::Question;
-use super::pool::{Http1Sender, Idle, Pool};
-use super::replay::{Lent, Upload};
-use super::tls::Need;
+use super::connection::{Http1Connection, Idle, StreamLease};
+use super::pool::Pool;
+use super::replay::Lent;
+use super::uploads::Upload;
 
 /// Given back when the exchange is complete on both sides; dropped otherwise,
 /// which closes the connection (HTTP/1.1) or resets the stream (HTTP/2).
@@ -30,16 +27,6 @@ pub(super) struct Held {
     pub(super) permit: OwnedSemaphorePermit,
     /// The sending of the request's body, if it has one.
     pub(super) upload: Option<Arc<Upload>>,
-}
-
-/// Where to send, and the task that carries it.
-pub(super) struct Http1Connection {
-    pub(super) sender: Http1Sender,
-    pub(super) task: JoinHandle<hyper::Result<()>>,
-    /// What its gate expects an answer to.
-    pub(super) question: Arc<Question>,
-    /// It carries what needs no more, and goes back among those.
-    pub(super) opened_for: Need,
 }
 
 impl Lease {
@@ -124,62 +111,5 @@ impl Drop for Http2Lease {
         if let Some(upload) = &self.upload {
             upload.abandon();
         }
-    }
-}
-
-/// How many streams a connection has.
-pub(super) struct Streams {
-    open: AtomicUsize,
-    begun: Instant,
-    /// When the last one ended, in milliseconds since then.
-    ended: AtomicU64,
-}
-
-impl Streams {
-    pub(super) fn new() -> Self {
-        Self { open: AtomicUsize::new(0), begun: Instant::now(), ended: AtomicU64::new(0) }
-    }
-
-    pub(super) fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
-    }
-
-    pub(super) fn are_idle_for(&self, limit: Duration) -> bool {
-        let ended = Duration::from_millis(self.ended.load(Ordering::Acquire));
-        self.open() == 0 && self.begun.elapsed().saturating_sub(ended) >= limit
-    }
-
-    fn end_one(&self) {
-        // First: whoever finds none open finds since when.
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.ended.store(now, Ordering::Release);
-        self.open.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// Counts one stream of a connection.
-pub struct StreamLease {
-    streams: Arc<Streams>,
-    freed: Arc<Notify>,
-    /// Its connection is in use as long as one of its streams, also when nobody else gets it.
-    _connection: Arc<OwnedSemaphorePermit>,
-}
-
-impl StreamLease {
-    pub(super) fn new(
-        streams: &Arc<Streams>,
-        freed: &Arc<Notify>,
-        connection: &Arc<OwnedSemaphorePermit>,
-    ) -> Self {
-        streams.open.fetch_add(1, Ordering::AcqRel);
-        let (streams, freed) = (Arc::clone(streams), Arc::clone(freed));
-        Self { streams, freed, _connection: Arc::clone(connection) }
-    }
-}
-
-impl Drop for StreamLease {
-    fn drop(&mut self) {
-        self.streams.end_one();
-        self.freed.notify_one();
     }
 }

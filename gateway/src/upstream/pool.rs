@@ -22,20 +22,16 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::config::{self, HttpTarget, UpstreamProtocol};
 use crate::trust::Fault;
 
-use super::error::{Cause, Failure};
-use super::exchange::{describe, failure};
+use super::connection::{Http1Connection, Idle, STREAMS, Shared, StreamLease, Streams};
+use super::error::{Cause, Failure, describe, failure};
 use super::framing::MAX_FIELDS;
 use super::gate::{Gate, Question};
-use super::lease::{Http1Connection, StreamLease, Streams};
 use super::preface;
 use super::replay::Sent;
 use super::retry::Again;
 use super::share::Shares;
 use super::tls::{Need, OutboundTls, speaks_http2};
 use super::uploads::Uploads;
-
-pub(super) type Http1Sender = http1::SendRequest<Sent>;
-type Http2Sender = http2::SendRequest<Sent>;
 
 /// A connection that has just come back may need a moment to be ready.
 const SETTLE: Duration = Duration::from_millis(10);
@@ -44,7 +40,6 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// a connection. Its window holds all of that, so that no answer waits for the client of
 /// another (decision 0008).
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-pub(super) const STREAMS: u32 = 100;
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS * STREAM_WINDOW_BYTES;
 /// Why TLS says that an upstream refuses who has no certificate, in the log.
 const WANTS_CERTIFICATE: &str = "upstream_client_certificate";
@@ -99,26 +94,6 @@ impl IdleConnections {
     fn len(&self) -> usize {
         self.any.len() + self.http1.len()
     }
-}
-
-/// An HTTP/1.1 connection nobody uses now.
-pub(super) struct Idle {
-    pub(super) connection: Http1Connection,
-    pub(super) since: Instant,
-}
-
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) sender: Http2Sender,
-    pub(super) uploads: Uploads,
-    streams: Arc<Streams>,
-    /// Streams it may have now: what the other end allows, and no more than ours; none when
-    /// it has ended.
-    allowed: Arc<AtomicUsize>,
-    /// Whether its other end has answered in HTTP/1.
-    pub(super) answered_http1: Arc<AtomicBool>,
-    /// Held as long as the connection is in the list, and by each of its streams.
-    permit: Arc<OwnedSemaphorePermit>,
 }
 
 pub(super) enum Connected {

@@ -2,66 +2,18 @@
 //! that is little, and given to the next connection first.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use tokio::task::AbortHandle;
 
-use super::exchange::{BoxError, Content};
-use super::uploads::Uploads;
+use super::message::{BoxError, Content};
+use super::uploads::{Upload, Uploads};
 
 /// Kept of one body while its response is awaited over HTTP/2. Forms, JSON and unary calls
 /// fit; a connection's hundred streams keep 1.6 MiB at most.
 pub const KEPT_BYTES: usize = 16 << 10;
-
-/// The sending of a body, shared between the connection that has it and the exchange.
-#[derive(Debug, Default)]
-pub struct Upload {
-    state: AtomicU8,
-    /// What sends it, over HTTP/2.
-    task: Mutex<Option<AbortHandle>>,
-}
-
-const UNDER_WAY: u8 = 0;
-const ENDED: u8 = 1;
-const FAILED: u8 = 2;
-
-impl Upload {
-    /// Whether all of the body has been read.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ENDED
-    }
-
-    /// Whether the source of the body has failed.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.state.load(Ordering::Acquire) == FAILED
-    }
-
-    /// What sends it from now on, and is to end with the exchange.
-    pub fn set_task(&self, task: AbortHandle) {
-        *self.task() = Some(task);
-    }
-
-    /// Nobody waits for the upstream any more: what is not sent yet never is.
-    pub fn abandon(&self) {
-        if let Some(task) = self.task().take() {
-            task.abort();
-        }
-    }
-
-    fn note(&self, state: u8) {
-        self.state.store(state, Ordering::Release);
-    }
-
-    fn task(&self) -> MutexGuard<'_, Option<AbortHandle>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A body, with what has been read of it.
 pub struct Replayed {
@@ -84,7 +36,7 @@ impl Replayed {
     fn rewound(mut self) -> Option<Self> {
         self.at = 0;
         if !self.read.is_empty() {
-            self.upload.note(UNDER_WAY);
+            self.upload.begin_again();
         }
         self.whole.then_some(self)
     }
@@ -130,13 +82,13 @@ impl Replayed {
                 None => self.forget(),
             },
             Some(Err(_)) => {
-                self.upload.note(FAILED);
+                self.upload.note_failure();
                 self.forget();
             }
             None => {}
         }
         if frame.is_none() {
-            self.upload.note(ENDED);
+            self.upload.note_end();
         } else if !self.upload.has_failed() {
             self.note_end();
         }
@@ -146,7 +98,7 @@ impl Replayed {
     /// Of a body whose length is known the end is not read.
     fn note_end(&self) {
         if self.is_end_stream() {
-            self.upload.note(ENDED);
+            self.upload.note_end();
         }
     }
 

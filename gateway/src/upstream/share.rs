@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use crate::config;
 use crate::slots::{Holder, Place, Places};
 
+use super::connection::STREAMS;
 use super::error::{Cause, Failure};
-use super::pool::STREAMS;
 
 pub struct Shares {
     places: Arc<Places>,

@@ -1,3 +1,6 @@
+use http::HeaderMap;
+use http::uri::PathAndQuery;
+
 use super::*;
 
 const HOST: HeaderValue = HeaderValue::from_static("app.example");
