@@ -28,6 +28,7 @@ use crate::auth::password::PasswordRule;
 use crate::auth::renew::SessionLife;
 use crate::auth::time::Seconds;
 use crate::dialect::delivery::{self, Delivery, DeliveryRule};
+use crate::dialect::row::NotEncoded;
 use crate::dialect::{
     Answer, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint, Input,
     Operation, Outcome, Typed, flow, typed,
@@ -201,20 +202,21 @@ impl Dialect for Console {
         }
     }
 
-    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
-        match (outcome, context.operation) {
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded> {
+        let operation = context.operation;
+        let answer = match (outcome, operation) {
             (Outcome::SentToGithub(url, kept), _) => {
-                Self::redirect(&url).with(vec![flow::remember(&kept)])
+                Some(Self::redirect(&url).with(vec![flow::remember(&kept)]))
             }
             (Outcome::BackFromGithub(_, pair, return_to), _) => {
-                Self::redirect(&return_to).with(self.keep(&pair))
+                Some(Self::redirect(&return_to).with(self.keep(&pair)))
             }
-            (outcome, Operation::Console(row)) => match self.deed(row) {
-                Some(deed) => form::done(self, deed, outcome, context),
-                None => Answer::nothing(),
-            },
-            _ => Answer::nothing(),
-        }
+            (outcome, Operation::Console(row)) => {
+                self.deed(row).and_then(|deed| form::done(self, deed, outcome, context))
+            }
+            _ => None,
+        };
+        answer.ok_or(NotEncoded { contract: self.contract(), operation })
     }
 
     fn typed(&self, operation: Operation, input: &Input<'_>) -> Option<Typed> {

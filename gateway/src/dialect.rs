@@ -1,7 +1,8 @@
 //! The wire contracts, and which of them a request speaks.
 //!
-//! A dialect is one file: its endpoints, how a request becomes a [`Command`], how an
-//! [`Outcome`] or a [`ClientError`] becomes an answer. The operations themselves
+//! A dialect is one file: its endpoints, each in one row with how a request to it becomes a
+//! [`Command`] and how what came of that, an [`Outcome`], becomes an answer ([`row`]); and how
+//! a [`ClientError`] does. The operations themselves
 //! are the core's and know no shape ([`perform`]). Which dialect answers a path is
 //! one table ([`Dialects::new`]); contracts that share a path are told apart by what
 //! the request says ([`told_apart`]), before it is decoded.
@@ -17,6 +18,7 @@ pub mod notation;
 pub mod openapi;
 pub mod perform;
 pub mod plain;
+pub mod row;
 pub mod status;
 pub mod told_apart;
 pub mod typed;
@@ -44,6 +46,7 @@ use crate::auth::workspace::WorkspaceId;
 
 use delivery::{Delivery, DeliveryRule};
 use flow::{Beginner, Kept, Returned};
+use row::NotEncoded;
 
 /// The contracts, by the shape of what they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,6 +160,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// What an array is filled with before it has its endpoints.
+    const NONE: Self = Self::new(Verb::Get, "", Operation::Describe);
+
     const fn new(method: Verb, path: &'static str, operation: Operation) -> Self {
         let (admission, attempt) = (Admission::Public, Attempt::None);
         Self { method, path, fixed: false, operation, admission, attempt }
@@ -492,8 +498,9 @@ impl Answer {
         Self::json(StatusCode::OK, body)
     }
 
-    pub(crate) fn nothing() -> Self {
-        Self { status: StatusCode::OK, body: Vec::new(), fields: Vec::new() }
+    /// One that says all by its status.
+    pub(crate) fn empty(status: StatusCode) -> Self {
+        Self { status, body: Vec::new(), fields: Vec::new() }
     }
 
     pub(crate) fn with(mut self, fields: Vec<(HeaderName, HeaderValue)>) -> Self {
@@ -515,7 +522,9 @@ pub trait Dialect: Send + Sync {
     /// When the request is not what the operation takes.
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError>;
 
-    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer;
+    /// # Errors
+    /// When the operation has no words for such an outcome, which is a defect.
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded>;
 
     /// What a form brought, for dialects of forms.
     fn typed(&self, _operation: Operation, _input: &Input<'_>) -> Option<Typed> {

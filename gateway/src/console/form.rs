@@ -223,19 +223,20 @@ pub(super) fn typed(row: usize, deed: Deed, input: &Input<'_>) -> Typed {
     Typed { row, parameters, page, fields: fields.take(16).collect() }
 }
 
-/// What a browser gets when a form has done what it asks for.
+/// What a browser gets when a form has done what it asks for; `None` where it is not known
+/// which form that was.
 pub(super) fn done(
     console: &Console,
     deed: Deed,
     outcome: Outcome,
     context: Context<'_>,
-) -> Answer {
-    let Some(typed) = context.typed else { return Answer::nothing() };
+) -> Option<Answer> {
+    let typed = context.typed?;
     let back = || flow::local_or_home(typed.field("return_to")).to_owned();
     let told = |page: &str, notice: &str| {
         Console::redirect(&format!("{}?done={notice}", console.path(page)))
     };
-    match (deed, outcome) {
+    Some(match (deed, outcome) {
         (Deed::SignIn, Outcome::SignedIn(_, pair))
         | (Deed::Register, Outcome::Registered(_, pair)) => {
             let home = typed.field("return_to").is_empty();
@@ -262,7 +263,7 @@ pub(super) fn done(
         (Deed::RevokeKey(scope), _) => told(&key_list(scope, typed), "revoke"),
         (Deed::ChangePassword, _) => told("/account", "password"),
         (deed, _) => told(&typed.page, notice(deed)),
-    }
+    })
 }
 
 /// The list that a key's form was opened from: its server's, if its user sees that.

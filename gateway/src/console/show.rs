@@ -410,31 +410,31 @@ impl Console {
         self.assets.find(parameters.first()?)
     }
 
-    /// Makes a page.
+    /// Makes a page; `None` where the row is none.
     ///
     /// # Errors
     /// When there is not what it is about, and when the store fails.
-    pub async fn show(&self, row: usize, asked: PageRequest<'_>) -> Result<Answer, Error> {
+    pub async fn show(&self, row: usize, asked: PageRequest<'_>) -> Result<Option<Answer>, Error> {
         let Some(What::Page(page)) = self.rows.get(row).map(|row| row.what) else {
-            return Ok(Answer::nothing());
+            return Ok(None);
         };
-        let shown = self.show_page(page, asked).await;
+        let shown = self.show_page(page, asked).await?;
         // Once: it is on its page again.
         let spent = (!asked.typed.is_empty()).then(typed::forget);
-        shown.map(|answer| answer.with(spent.into_iter().collect()))
+        Ok(shown.map(|answer| answer.with(spent.into_iter().collect())))
     }
 
-    async fn show_page(&self, page: Page, asked: PageRequest<'_>) -> Result<Answer, Error> {
+    async fn show_page(&self, page: Page, asked: PageRequest<'_>) -> Result<Option<Answer>, Error> {
         let mut typed = Typed { fields: asked.typed.to_vec(), ..Typed::default() };
         typed.fields.extend(asked.value("return_to").map(|to| ("return_to".to_owned(), to)));
         if let Some(form) = self.form_page(page, asked, &typed, None) {
-            return form;
+            return form.map(Some);
         }
         let word = asked.value("done").unwrap_or_default();
         let mut f = self.frame(page, asked.account());
         // What another site's link says has not happened.
         f.notice = notice(&self.texts, &word).filter(|_| asked.from_here);
-        match page {
+        let shown = match page {
             Page::Home => Ok(Self::redirect(&self.path("/servers"))),
             Page::Account => self.account(f, asked).await,
             Page::Servers(scope) => self.servers(f, asked, scope).await,
@@ -467,8 +467,19 @@ impl Console {
                 let refusals = asked.observed.refusals(MOST_REFUSALS);
                 Ok(html(StatusCode::OK, &RefusalsPage { f, refusals }))
             }
-            _ => Ok(Answer::nothing()),
-        }
+            // Those of forms, which are made above.
+            Page::SignIn
+            | Page::Register
+            | Page::Forgotten
+            | Page::Continue
+            | Page::SignedOut
+            | Page::Password
+            | Page::NewKey(_)
+            | Page::RotateKey(_)
+            | Page::RevokeKey(_)
+            | Page::DeleteServer(_) => return Ok(None),
+        };
+        shown.map(Some)
     }
 
     /// The page of a form that was refused, with what was typed and why it was; `None` where

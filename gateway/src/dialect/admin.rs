@@ -16,6 +16,7 @@ use crate::auth::time::Timestamp;
 
 use super::body::{Given, Members, coded_refusal, none};
 use super::notation::{parse_id, parse_time};
+use super::row::NotEncoded;
 use super::{
     Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
     Endpoint, Input, Operation, Outcome, Verb,
@@ -342,11 +343,12 @@ impl Dialect for Admin {
         decode(input).map(Command::Administer)
     }
 
-    fn encode(&self, outcome: Outcome, _context: Context<'_>) -> Answer {
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded> {
         let Outcome::Administered(reply) = outcome else {
-            return Answer::nothing();
+            let operation = context.operation;
+            return Err(NotEncoded { contract: self.contract(), operation });
         };
-        match reply {
+        Ok(match reply {
             Reply::Made(record) => Answer::json(StatusCode::CREATED, &record.members()),
             Reply::Found(record) | Reply::Changed { user: record, .. } => {
                 Answer::ok(&record.members())
@@ -370,9 +372,9 @@ impl Dialect for Admin {
                 Answer::json(StatusCode::CREATED, &link)
             }
             Reply::Done | Reply::Imported { .. } | Reply::Verified { .. } => {
-                Answer { status: StatusCode::NO_CONTENT, ..Answer::nothing() }
+                Answer::empty(StatusCode::NO_CONTENT)
             }
-        }
+        })
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {

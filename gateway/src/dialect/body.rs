@@ -9,7 +9,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use super::{ClientError, DecodeError};
+use crate::auth::secret::Secret;
+
+use super::{ClientError, Command, DecodeError, Input};
 
 pub(crate) use members::{Given, Members};
 
@@ -58,6 +60,25 @@ pub fn members(body: &[u8]) -> Vec<String> {
     #[expect(clippy::zero_sized_map_values, reason = "only a map reads an object")]
     let members = serde_json::from_slice::<HashMap<String, IgnoredAny>>(body);
     members.map(|members| members.into_keys().collect()).unwrap_or_default()
+}
+
+/// Reads a sign-in by a JSON body; contracts differ in what they call the `name`.
+pub(super) fn read_login(input: &Input<'_>, name: &'static str) -> Result<Command, DecodeError> {
+    let mut body = Members::read(input.content_type, input.body)?;
+    let (name, password) = (body.text(name)?, body.text("password")?);
+    Ok(Command::Login { name, password: Secret::new(password) })
+}
+
+/// Reads what refreshes a session: a browser's cookie, or the `member` of a JSON body.
+pub(super) fn read_refresh(
+    input: &Input<'_>,
+    member: &'static str,
+) -> Result<Command, DecodeError> {
+    if let Some(token) = input.refresh_cookie {
+        return Ok(Command::Refresh { token: token.into() });
+    }
+    let token = Members::read(input.content_type, input.body)?.text(member)?;
+    Ok(Command::Refresh { token: Secret::new(token) })
 }
 
 /// Reads a form's `wanted` fields, each exactly once; others may be there.

@@ -13,30 +13,94 @@ use crate::auth::secret::Secret;
 use crate::auth::time::Timestamp;
 use crate::auth::workspace::WorkspaceId;
 
-use super::body::{Members, to_json};
+use super::body::{Members, read_login, to_json};
 use super::delivery::{Delivery, DeliveryRule};
 use super::flow;
 use super::notation::{envelope_user, millis, parse_id};
+use super::row::{self, NotEncoded, Row};
 use super::{
     Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
-    Endpoint, Input, Operation, Outcome, Settings, Verb,
+    Endpoint, Input, Operation, Outcome, Providers, Settings, Verb,
 };
 
 /// Where GitHub sends browsers back to, below the prefix.
 pub const CALLBACK: &str = "/auth/github/callback";
 
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::new(Verb::Get, "/auth/providers", Operation::Providers),
-    Endpoint::new(Verb::Post, "/auth/register", Operation::Register),
-    Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
-    Endpoint::new(Verb::Post, "/auth/github", Operation::Github).trying(Attempt::Code),
-    Endpoint::new(Verb::Get, "/auth/github/start", Operation::BeginGithub),
-    Endpoint::new(Verb::Get, CALLBACK, Operation::FinishGithub).trying(Attempt::Code),
-    Endpoint::new(Verb::Get, "/auth/me", Operation::Me).admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Post, "/auth/refresh", Operation::Reissue).admitting(Admission::Bearer),
-    Endpoint::new(Verb::Post, "/auth/switch-workspace", Operation::SwitchWorkspace)
-        .admitting(Admission::Bearer),
+static ROWS: [Row<Envelope>; 9] = [
+    Row::new(
+        Endpoint::new(Verb::Get, "/auth/providers", Operation::Providers),
+        |_, _| Ok(Command::Providers),
+        |_, outcome, context| match outcome {
+            Outcome::Providers(providers) => Some(encode_providers(&providers, context.now)),
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/register", Operation::Register),
+        |_, input| read_registration(input),
+        |_, outcome, context| match outcome {
+            Outcome::Registered(account, pair) => {
+                let answer = signed_in(&account, &pair.access, context);
+                Some(Answer { status: StatusCode::CREATED, ..answer })
+            }
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
+        |_, input| read_login(input, "email"),
+        encode_sign_in,
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/github", Operation::Github).trying(Attempt::Code),
+        |_, input| {
+            let code = Members::read(input.content_type, input.body)?.text("code")?;
+            Ok(Command::Github { code: Secret::new(code) })
+        },
+        encode_sign_in,
+    ),
+    Row::new(
+        Endpoint::new(Verb::Get, "/auth/github/start", Operation::BeginGithub),
+        Envelope::read_departure,
+        |_, outcome, _| match outcome {
+            Outcome::SentToGithub(url, kept) => {
+                Some(redirect(StatusCode::FOUND, &url).with(vec![flow::remember(&kept)]))
+            }
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Get, CALLBACK, Operation::FinishGithub).trying(Attempt::Code),
+        Envelope::read_return,
+        encode_return,
+    ),
+    Row::new(
+        Endpoint::new(Verb::Get, "/auth/me", Operation::Me).admitting(Admission::Authenticated),
+        |_, _| Ok(Command::Me),
+        |_, outcome, context| match outcome {
+            Outcome::Me(account) => Some(encode_me(&account, context.now)),
+            _ => None,
+        },
+    ),
+    // Whatever body comes with this has no meaning here and gets none.
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/refresh", Operation::Reissue).admitting(Admission::Bearer),
+        |_, _| Ok(Command::Reissue),
+        encode_reissue,
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/switch-workspace", Operation::SwitchWorkspace)
+            .admitting(Admission::Bearer),
+        |_, input| {
+            let id = Members::read(input.content_type, input.body)?.text("workspaceId")?;
+            // What is no id is the id of no workspace.
+            let workspace = parse_id(&id).map(WorkspaceId);
+            Ok(Command::SwitchWorkspace { workspace })
+        },
+        encode_reissue,
+    ),
 ];
+static ENDPOINTS: [Endpoint; 9] = row::endpoints(&ROWS);
 
 pub struct Envelope {
     pub settings: Settings,
@@ -119,102 +183,15 @@ impl Dialect for Envelope {
     }
 
     fn endpoints(&self) -> &[Endpoint] {
-        ENDPOINTS
+        &ENDPOINTS
     }
 
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
-        let Input { content_type, body, .. } = *input;
-        match operation {
-            Operation::Providers => Ok(Command::Providers),
-            Operation::Register => {
-                let mut body = Members::read(content_type, body)?;
-                let (first, last) = (body.text("firstName")?, body.text("lastName")?);
-                Ok(Command::Register(Registration {
-                    email: body.text("email")?,
-                    username: None,
-                    name: PersonName::in_parts(&first, &last),
-                    password: Secret::new(body.text("password")?),
-                }))
-            }
-            Operation::Login => {
-                let mut body = Members::read(content_type, body)?;
-                let (name, password) = (body.text("email")?, body.text("password")?);
-                Ok(Command::Login { name, password: Secret::new(password) })
-            }
-            Operation::Github => {
-                let code = Members::read(content_type, body)?.text("code")?;
-                Ok(Command::Github { code: Secret::new(code) })
-            }
-            Operation::BeginGithub => {
-                let return_to = flow::destination(input.query)?;
-                Ok(Command::BeginGithub {
-                    callback: self.callback.clone(),
-                    return_to,
-                    by: flow::Beginner::Contract,
-                })
-            }
-            Operation::FinishGithub => Ok(Command::FinishGithub {
-                callback: self.callback.clone(),
-                kept: input.flow_cookie.and_then(flow::recall),
-                returned: flow::returned(input.query)?,
-            }),
-            Operation::Me => Ok(Command::Me),
-            // Whatever body comes with this has no meaning here and gets none.
-            Operation::Reissue => Ok(Command::Reissue),
-            Operation::SwitchWorkspace => {
-                let id = Members::read(content_type, body)?.text("workspaceId")?;
-                // What is no id is the id of no workspace.
-                let workspace = parse_id(&id).map(WorkspaceId);
-                Ok(Command::SwitchWorkspace { workspace })
-            }
-            _ => Err(DecodeError::not_of_this_contract()),
-        }
+        row::decode(&ROWS, self, operation, input)
     }
 
-    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
-        let Context { now, delivery, .. } = context;
-        match outcome {
-            Outcome::Providers(providers) => {
-                let github_client_id = providers.github_client_id.as_deref();
-                let github = github_client_id.is_some();
-                let data = ProvidersData {
-                    local: providers.registration,
-                    login: providers.passwords,
-                    github,
-                    github_client_id,
-                };
-                success(StatusCode::OK, data, now)
-            }
-            Outcome::Registered(account, pair) => {
-                let answer = signed_in(&account, &pair.access, context);
-                Answer { status: StatusCode::CREATED, ..answer }
-            }
-            Outcome::SignedIn(account, pair) => signed_in(&account, &pair.access, context),
-            Outcome::SentToGithub(url, kept) => {
-                redirect(StatusCode::FOUND, &url).with(vec![flow::remember(&kept)])
-            }
-            Outcome::BackFromGithub(account, pair, return_to) => match delivery {
-                Delivery::Body => signed_in(&account, &pair.access, context),
-                Delivery::Cookie => redirect(StatusCode::SEE_OTHER, &return_to)
-                    .with(Delivery::Cookie.of_access(&pair.access)),
-            },
-            Outcome::Reissued(account, access) => signed_in(&account, &access, context),
-            Outcome::Me(account) => {
-                let (first_name, last_name) = account.name.parts();
-                let data = Me {
-                    id: envelope_user(account.id),
-                    email: account.email.as_deref(),
-                    first_name,
-                    last_name,
-                    role: account.main_role(),
-                    avatar_url: account.avatar.as_deref(),
-                    created_at: millis(account.created),
-                    email_verified: account.email_verified,
-                };
-                success(StatusCode::OK, data, now)
-            }
-            _ => Answer::nothing(),
-        }
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded> {
+        row::encode(&ROWS, self, outcome, context)
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
@@ -243,6 +220,78 @@ impl Dialect for Envelope {
     fn delivery(&self) -> DeliveryRule {
         self.settings.delivery
     }
+}
+
+impl Envelope {
+    fn read_departure(&self, input: &Input<'_>) -> Result<Command, DecodeError> {
+        let return_to = flow::destination(input.query)?;
+        let callback = self.callback.clone();
+        Ok(Command::BeginGithub { callback, return_to, by: flow::Beginner::Contract })
+    }
+
+    fn read_return(&self, input: &Input<'_>) -> Result<Command, DecodeError> {
+        Ok(Command::FinishGithub {
+            callback: self.callback.clone(),
+            kept: input.flow_cookie.and_then(flow::recall),
+            returned: flow::returned(input.query)?,
+        })
+    }
+}
+
+fn read_registration(input: &Input<'_>) -> Result<Command, DecodeError> {
+    let mut body = Members::read(input.content_type, input.body)?;
+    let (first, last) = (body.text("firstName")?, body.text("lastName")?);
+    Ok(Command::Register(Registration {
+        email: body.text("email")?,
+        username: None,
+        name: PersonName::in_parts(&first, &last),
+        password: Secret::new(body.text("password")?),
+    }))
+}
+
+fn encode_providers(providers: &Providers, now: Timestamp) -> Answer {
+    let github_client_id = providers.github_client_id.as_deref();
+    let data = ProvidersData {
+        local: providers.registration,
+        login: providers.passwords,
+        github: github_client_id.is_some(),
+        github_client_id,
+    };
+    success(StatusCode::OK, data, now)
+}
+
+fn encode_sign_in(_: &Envelope, outcome: Outcome, context: Context<'_>) -> Option<Answer> {
+    let Outcome::SignedIn(account, pair) = outcome else { return None };
+    Some(signed_in(&account, &pair.access, context))
+}
+
+fn encode_return(_: &Envelope, outcome: Outcome, context: Context<'_>) -> Option<Answer> {
+    let Outcome::BackFromGithub(account, pair, return_to) = outcome else { return None };
+    Some(match context.delivery {
+        Delivery::Body => signed_in(&account, &pair.access, context),
+        Delivery::Cookie => redirect(StatusCode::SEE_OTHER, &return_to)
+            .with(Delivery::Cookie.of_access(&pair.access)),
+    })
+}
+
+fn encode_reissue(_: &Envelope, outcome: Outcome, context: Context<'_>) -> Option<Answer> {
+    let Outcome::Reissued(account, access) = outcome else { return None };
+    Some(signed_in(&account, &access, context))
+}
+
+fn encode_me(account: &Account, now: Timestamp) -> Answer {
+    let (first_name, last_name) = account.name.parts();
+    let data = Me {
+        id: envelope_user(account.id),
+        email: account.email.as_deref(),
+        first_name,
+        last_name,
+        role: account.main_role(),
+        avatar_url: account.avatar.as_deref(),
+        created_at: millis(account.created),
+        email_verified: account.email_verified,
+    };
+    success(StatusCode::OK, data, now)
 }
 
 fn signed_in(account: &Account, access: &AccessToken, context: Context<'_>) -> Answer {

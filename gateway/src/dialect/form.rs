@@ -10,18 +10,48 @@ use crate::auth::password::PasswordRule;
 use crate::auth::register::Registration;
 use crate::auth::secret::Secret;
 
-use super::body::{Members, form, to_json};
+use super::body::{Members, form, read_refresh, to_json};
 use super::delivery::{Delivery, DeliveryRule};
+use super::row::{self, NotEncoded, Row};
 use super::{
     Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
     Input, Operation, Outcome, Settings, Verb,
 };
 
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::new(Verb::Post, "/auth/register", Operation::Register),
-    Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
-    Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh).trying(Attempt::RefreshToken),
+static ROWS: [Row<Form>; 3] = [
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/register", Operation::Register),
+        |_, input| read_registration(input),
+        |form, outcome, context| match outcome {
+            Outcome::Registered(account, pair) => {
+                let answer = form.tokens(&pair, Some(&account), true, context.delivery);
+                Some(Answer { status: StatusCode::CREATED, ..answer })
+            }
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
+        |_, input| {
+            let [name, password] = form(input.content_type, input.body, ["username", "password"])?;
+            Ok(Command::Login { name, password: Secret::new(password) })
+        },
+        |form, outcome, context| match outcome {
+            Outcome::SignedIn(_, pair) => Some(form.tokens(&pair, None, true, context.delivery)),
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh)
+            .trying(Attempt::RefreshToken),
+        |_, input| read_refresh(input, "refresh_token"),
+        |form, outcome, context| match outcome {
+            Outcome::Refreshed(_, pair) => Some(form.tokens(&pair, None, false, context.delivery)),
+            _ => None,
+        },
+    ),
 ];
+static ENDPOINTS: [Endpoint; 3] = row::endpoints(&ROWS);
 
 pub struct Form(pub Settings);
 
@@ -60,50 +90,15 @@ impl Dialect for Form {
     }
 
     fn endpoints(&self) -> &[Endpoint] {
-        ENDPOINTS
+        &ENDPOINTS
     }
 
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
-        let Input { content_type, body, .. } = *input;
-        match operation {
-            Operation::Register => {
-                let mut body = Members::read(content_type, body)?;
-                let password = body.text("password")?;
-                if password != body.text("password_confirm")? {
-                    return Err(DecodeError::Malformed("The two passwords differ".to_owned()));
-                }
-                Ok(Command::Register(Registration {
-                    email: body.text("email")?,
-                    username: Some(body.text("username")?),
-                    name: PersonName::whole(&body.text("full_name")?),
-                    password: Secret::new(password),
-                }))
-            }
-            Operation::Login => {
-                let [name, password] = form(content_type, body, ["username", "password"])?;
-                Ok(Command::Login { name, password: Secret::new(password) })
-            }
-            Operation::Refresh => {
-                if let Some(token) = input.refresh_cookie {
-                    return Ok(Command::Refresh { token: token.into() });
-                }
-                let token = Members::read(content_type, body)?.text("refresh_token")?;
-                Ok(Command::Refresh { token: Secret::new(token) })
-            }
-            _ => Err(DecodeError::not_of_this_contract()),
-        }
+        row::decode(&ROWS, self, operation, input)
     }
 
-    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
-        match outcome {
-            Outcome::Registered(account, pair) => {
-                let answer = self.tokens(&pair, Some(&account), true, context.delivery);
-                Answer { status: StatusCode::CREATED, ..answer }
-            }
-            Outcome::SignedIn(_, pair) => self.tokens(&pair, None, true, context.delivery),
-            Outcome::Refreshed(_, pair) => self.tokens(&pair, None, false, context.delivery),
-            _ => Answer::nothing(),
-        }
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded> {
+        row::encode(&ROWS, self, outcome, context)
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
@@ -151,4 +146,18 @@ impl Form {
         })
         .with(fields)
     }
+}
+
+fn read_registration(input: &Input<'_>) -> Result<Command, DecodeError> {
+    let mut body = Members::read(input.content_type, input.body)?;
+    let password = body.text("password")?;
+    if password != body.text("password_confirm")? {
+        return Err(DecodeError::Malformed("The two passwords differ".to_owned()));
+    }
+    Ok(Command::Register(Registration {
+        email: body.text("email")?,
+        username: Some(body.text("username")?),
+        name: PersonName::whole(&body.text("full_name")?),
+        password: Secret::new(password),
+    }))
 }

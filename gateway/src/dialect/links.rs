@@ -12,23 +12,52 @@ use crate::auth::secret::Secret;
 
 use super::body::fields::Fields;
 use super::body::{Members, coded_refusal, is_form, none};
+use super::row::{self, NotEncoded, Row};
 use super::{
     Admission, Answer, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
     Input, Operation, Outcome, Presentation, Verb,
 };
 
-const LINKS: &[Endpoint] = &[
-    Endpoint::new(Verb::Get, "", Operation::ShowLink),
-    Endpoint::new(Verb::Post, "", Operation::FollowLink),
+static ROWS: [Row<Links>; 4] = [
+    Row::new(
+        Endpoint::new(Verb::Get, "", Operation::ShowLink),
+        |_, input| read_link(input),
+        |links, outcome, _| match outcome {
+            Outcome::LinkShown(account, kind, link) => {
+                Some(links.pages.shown(&links.prefix, &account, kind, &link))
+            }
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "", Operation::FollowLink),
+        |_, input| follow(input),
+        |links, outcome, _| match outcome {
+            Outcome::LinkFollowed(_, kind, Presentation::Page) => Some(links.pages.followed(kind)),
+            Outcome::LinkFollowed(_, kind, Presentation::Json) => {
+                Some(Answer::ok(&DoneAnswer { done: kind.as_str() }))
+            }
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/password", Operation::SendPasswordLink),
+        |_, input| {
+            let address = Members::read(input.content_type, input.body)?.text("email")?;
+            Ok(Command::SendPasswordLink { address })
+        },
+        mail_taken,
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/address", Operation::SendAddressLink)
+            .admitting(Admission::Authenticated),
+        |_, input| none(input.body).map(|()| Command::SendAddressLink),
+        mail_taken,
+    ),
 ];
-/// Where mail is configured.
-const WITH_MAIL: &[Endpoint] = &[
-    LINKS[0],
-    LINKS[1],
-    Endpoint::new(Verb::Post, "/password", Operation::SendPasswordLink),
-    Endpoint::new(Verb::Post, "/address", Operation::SendAddressLink)
-        .admitting(Admission::Authenticated),
-];
+static ENDPOINTS: [Endpoint; 4] = row::endpoints(&ROWS);
+/// Of them, those that are there without mail.
+const WITHOUT_MAIL: usize = 2;
 
 /// In the query of a link: what stands before its text.
 pub const QUERY: &str = "?link=";
@@ -65,50 +94,42 @@ impl Dialect for Links {
     }
 
     fn endpoints(&self) -> &[Endpoint] {
-        if self.mail { WITH_MAIL } else { LINKS }
+        if self.mail { &ENDPOINTS } else { &ENDPOINTS[..WITHOUT_MAIL] }
     }
 
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
-        match operation {
-            Operation::ShowLink => {
-                let query = input.query.unwrap_or_default();
-                let found = query.split('&').find_map(|pair| pair.strip_prefix("link="));
-                let missing = || DecodeError::Malformed("The query must have a link".to_owned());
-                Ok(Command::ShowLink { link: found.ok_or_else(missing)?.into() })
-            }
-            Operation::FollowLink if is_form(input.content_type) => follow_form(input),
-            Operation::FollowLink => {
-                let mut body = Members::read(input.content_type, input.body)?;
-                let link = Secret::new(body.text("link")?);
-                let password = body.optional_text("password")?.map(Secret::new);
-                Ok(Command::FollowLink { link, password, reply: Presentation::Json })
-            }
-            Operation::SendPasswordLink => {
-                let address = Members::read(input.content_type, input.body)?.text("email")?;
-                Ok(Command::SendPasswordLink { address })
-            }
-            Operation::SendAddressLink => none(input.body).map(|()| Command::SendAddressLink),
-            _ => Err(DecodeError::not_of_this_contract()),
-        }
+        row::decode(&ROWS, self, operation, input)
     }
 
-    fn encode(&self, outcome: Outcome, _context: Context<'_>) -> Answer {
-        match outcome {
-            Outcome::LinkShown(account, kind, link) => {
-                self.pages.shown(&self.prefix, &account, kind, &link)
-            }
-            Outcome::LinkFollowed(_, kind, Presentation::Page) => self.pages.followed(kind),
-            Outcome::LinkFollowed(_, kind, Presentation::Json) => {
-                Answer::ok(&DoneAnswer { done: kind.as_str() })
-            }
-            Outcome::MailTaken => Answer { status: StatusCode::ACCEPTED, ..Answer::nothing() },
-            _ => Answer::nothing(),
-        }
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded> {
+        row::encode(&ROWS, self, outcome, context)
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
         coded_refusal(error)
     }
+}
+
+fn read_link(input: &Input<'_>) -> Result<Command, DecodeError> {
+    let query = input.query.unwrap_or_default();
+    let found = query.split('&').find_map(|pair| pair.strip_prefix("link="));
+    let missing = || DecodeError::Malformed("The query must have a link".to_owned());
+    Ok(Command::ShowLink { link: found.ok_or_else(missing)?.into() })
+}
+
+fn mail_taken(_: &Links, outcome: Outcome, _: Context<'_>) -> Option<Answer> {
+    let Outcome::MailTaken = outcome else { return None };
+    Some(Answer::empty(StatusCode::ACCEPTED))
+}
+
+fn follow(input: &Input<'_>) -> Result<Command, DecodeError> {
+    if is_form(input.content_type) {
+        return follow_form(input);
+    }
+    let mut body = Members::read(input.content_type, input.body)?;
+    let link = Secret::new(body.text("link")?);
+    let password = body.optional_text("password")?.map(Secret::new);
+    Ok(Command::FollowLink { link, password, reply: Presentation::Json })
 }
 
 fn follow_form(input: &Input<'_>) -> Result<Command, DecodeError> {

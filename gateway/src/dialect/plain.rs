@@ -8,36 +8,106 @@ use crate::auth::account::Account;
 use crate::auth::api_key::{ApiKey, DEFAULT_OVERLAP, KeyId, MAX_OVERLAP};
 use crate::auth::login::{Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
-use crate::auth::secret::Secret;
 use crate::auth::server::{Server, ServerId};
 use crate::auth::time::Seconds;
 
-use super::body::{Members, none, to_json};
+use super::body::{Members, none, read_login, read_refresh, to_json};
 use super::delivery::{Delivery, DeliveryRule};
 use super::notation::{parse_id, parse_time, plain_key, plain_user, seconds};
+use super::row::{self, NotEncoded, Row};
 use super::{
     Admission, Answer, Attempt, Binding, ClientError, Command, Context, Contract, DecodeError,
     Dialect, Endpoint, Expiry, Input, KeyRequest, Operation, Outcome, Settings, Verb,
 };
 
-const SESSIONS: &[Endpoint] = &[
-    Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
-    Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh).trying(Attempt::RefreshToken),
-    Endpoint::new(Verb::Post, "/auth/logout", Operation::EndSession).admitting(Admission::Bearer),
+static SESSIONS: [Row<Plain>; 3] = [
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
+        |_, input| read_login(input, "username"),
+        |plain, outcome, context| match outcome {
+            Outcome::SignedIn(account, pair) => {
+                Some(plain.signed_in(&account, &pair, context.delivery))
+            }
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh)
+            .trying(Attempt::RefreshToken),
+        |_, input| read_refresh(input, "refreshToken"),
+        |_, outcome, context| match outcome {
+            Outcome::Refreshed(_, pair) => Some(refreshed(&pair, context.delivery)),
+            _ => None,
+        },
+    ),
+    // Whatever body comes with this has no meaning here and gets none.
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/logout", Operation::EndSession)
+            .admitting(Admission::Bearer),
+        |_, _| Ok(Command::EndSession),
+        |_, outcome, context| match outcome {
+            Outcome::SessionEnded => Some(
+                Answer::ok(&MessageAnswer { message: "Successfully logged out" })
+                    .with(context.delivery.forget()),
+            ),
+            _ => None,
+        },
+    ),
 ];
 
 /// Optional as a whole (S3-13).
-const KEYS: &[Endpoint] = &[
-    Endpoint::new(Verb::Post, "/auth/keys", Operation::CreateKey)
-        .admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Get, "/auth/keys", Operation::ListKeys).admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Delete, "/auth/keys/{key}", Operation::DeleteKey)
-        .admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Post, "/auth/keys/{key}/rotate", Operation::RotateKey)
-        .admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Get, "/auth/servers", Operation::ListServers)
-        .admitting(Admission::Authenticated),
+static KEYS: [Row<Plain>; 5] = [
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/keys", Operation::CreateKey)
+            .admitting(Admission::Authenticated),
+        |_, input| read_key_request(input.content_type, input.body).map(Command::CreateKey),
+        key_created,
+    ),
+    Row::new(
+        Endpoint::new(Verb::Get, "/auth/keys", Operation::ListKeys)
+            .admitting(Admission::Authenticated),
+        |_, _| Ok(Command::ListKeys),
+        |_, outcome, _| match outcome {
+            Outcome::Keys(keys) => {
+                Some(Answer::ok(&keys.iter().map(|key| describe(key)).collect::<Vec<_>>()))
+            }
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Delete, "/auth/keys/{key}", Operation::DeleteKey)
+            .admitting(Admission::Authenticated),
+        |_, input| Ok(Command::DeleteKey { key: key(input) }),
+        |_, outcome, _| match outcome {
+            Outcome::KeyDeleted => Some(Answer::empty(StatusCode::NO_CONTENT)),
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/keys/{key}/rotate", Operation::RotateKey)
+            .admitting(Admission::Authenticated),
+        |_, input| {
+            let overlap = read_overlap(input.content_type, input.body)?;
+            Ok(Command::RotateKey { key: key(input), overlap })
+        },
+        key_created,
+    ),
+    Row::new(
+        Endpoint::new(Verb::Get, "/auth/servers", Operation::ListServers)
+            .admitting(Admission::Authenticated),
+        |_, _| Ok(Command::ListServers),
+        |_, outcome, _| match outcome {
+            Outcome::Servers(servers) => Some(Answer::ok(
+                &servers.iter().map(|server| describe_server(server)).collect::<Vec<_>>(),
+            )),
+            _ => None,
+        },
+    ),
 ];
+
+fn rows() -> impl Iterator<Item = &'static Row<Plain>> {
+    SESSIONS.iter().chain(&KEYS)
+}
 
 pub struct Plain {
     settings: Settings,
@@ -48,8 +118,9 @@ pub struct Plain {
 impl Plain {
     #[must_use]
     pub fn new(settings: Settings, keys: bool, reveal_unknown_user: bool) -> Self {
-        let keys: &[Endpoint] = if keys { KEYS } else { &[] };
-        Self { settings, reveal_unknown_user, endpoints: [SESSIONS, keys].concat() }
+        let keys: &[Row<Self>] = if keys { &KEYS } else { &[] };
+        let endpoints = SESSIONS.iter().chain(keys).map(|row| row.endpoint).collect();
+        Self { settings, reveal_unknown_user, endpoints }
     }
 }
 
@@ -131,66 +202,11 @@ impl Dialect for Plain {
     }
 
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
-        let Input { content_type, body, .. } = *input;
-        let key = || input.parameters.first().and_then(|text| parse_id(text)).map(KeyId);
-        match operation {
-            Operation::Login => {
-                let mut body = Members::read(content_type, body)?;
-                let (name, password) = (body.text("username")?, body.text("password")?);
-                Ok(Command::Login { name, password: Secret::new(password) })
-            }
-            Operation::Refresh => {
-                if let Some(token) = input.refresh_cookie {
-                    return Ok(Command::Refresh { token: token.into() });
-                }
-                let token = Members::read(content_type, body)?.text("refreshToken")?;
-                Ok(Command::Refresh { token: Secret::new(token) })
-            }
-            // Whatever body comes with this has no meaning here and gets none.
-            Operation::EndSession => Ok(Command::EndSession),
-            Operation::CreateKey => read_key_request(content_type, body).map(Command::CreateKey),
-            Operation::ListKeys => Ok(Command::ListKeys),
-            Operation::ListServers => Ok(Command::ListServers),
-            Operation::DeleteKey => Ok(Command::DeleteKey { key: key() }),
-            Operation::RotateKey => {
-                let overlap = read_overlap(content_type, body)?;
-                Ok(Command::RotateKey { key: key(), overlap })
-            }
-            _ => Err(DecodeError::not_of_this_contract()),
-        }
+        row::decode(rows(), self, operation, input)
     }
 
-    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
-        let delivery = context.delivery;
-        match outcome {
-            Outcome::SignedIn(account, pair) => self.signed_in(&account, &pair, delivery),
-            Outcome::Refreshed(_, pair) => {
-                let token = delivery.shown(&pair.access.text);
-                Answer::ok(&RefreshedAnswer { token, expires_in: pair.access.ttl.0 })
-                    .with(delivery.of_access(&pair.access))
-            }
-            Outcome::SessionEnded => {
-                Answer::ok(&MessageAnswer { message: "Successfully logged out" })
-                    .with(delivery.forget())
-            }
-            Outcome::KeyCreated(key, text) => {
-                let answer = NewKeyAnswer {
-                    key_id: plain_key(key.id),
-                    api_key: text.expose(),
-                    name: &key.name,
-                    created_at: seconds(key.created),
-                };
-                Answer::json(StatusCode::CREATED, &answer)
-            }
-            Outcome::Keys(keys) => {
-                Answer::ok(&keys.iter().map(|key| describe(key)).collect::<Vec<_>>())
-            }
-            Outcome::Servers(servers) => Answer::ok(
-                &servers.iter().map(|server| describe_server(server)).collect::<Vec<_>>(),
-            ),
-            Outcome::KeyDeleted => Answer { status: StatusCode::NO_CONTENT, ..Answer::nothing() },
-            _ => Answer::nothing(),
-        }
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded> {
+        row::encode(rows(), self, outcome, context)
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
@@ -236,6 +252,28 @@ impl Plain {
         };
         Answer::ok(&answer).with(delivery.of_pair(pair, self.settings.refresh_ttl))
     }
+}
+
+fn refreshed(pair: &TokenPair, delivery: Delivery) -> Answer {
+    let token = delivery.shown(&pair.access.text);
+    Answer::ok(&RefreshedAnswer { token, expires_in: pair.access.ttl.0 })
+        .with(delivery.of_access(&pair.access))
+}
+
+fn key_created(_: &Plain, outcome: Outcome, _: Context<'_>) -> Option<Answer> {
+    let Outcome::KeyCreated(key, text) = outcome else { return None };
+    let answer = NewKeyAnswer {
+        key_id: plain_key(key.id),
+        api_key: text.expose(),
+        name: &key.name,
+        created_at: seconds(key.created),
+    };
+    Some(Answer::json(StatusCode::CREATED, &answer))
+}
+
+/// The key that the path names; `None` of what is no id.
+fn key(input: &Input<'_>) -> Option<KeyId> {
+    input.parameters.first().and_then(|text| parse_id(text)).map(KeyId)
 }
 
 fn describe(key: &ApiKey) -> KeyAnswer<'_> {

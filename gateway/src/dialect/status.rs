@@ -4,30 +4,83 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use crate::auth::login::Issuance;
+use crate::auth::login::{Issuance, TokenPair};
 use crate::auth::password::PasswordRule;
 use crate::auth::secret::Secret;
 
-use super::body::{Members, to_json};
-use super::delivery::DeliveryRule;
+use super::body::{Members, read_login, read_refresh, to_json};
+use super::delivery::{Delivery, DeliveryRule};
 use super::notation::StoreShown;
+use super::row::{self, NotEncoded, Row};
 use super::{
     Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
     Endpoint, Health, Input, Operation, Outcome, Serving, Settings, Verb,
 };
 
-const ENDPOINTS: &[Endpoint] = &[
-    Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
-    Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh).trying(Attempt::RefreshToken),
-    Endpoint::new(Verb::Post, "/logout", Operation::Logout).admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Post, "/change-password", Operation::ChangePassword)
-        .admitting(Admission::Authenticated)
-        .trying(Attempt::Password),
-    Endpoint::new(Verb::Get, "/ws-token", Operation::IssueTicket)
-        .admitting(Admission::Authenticated),
-    Endpoint::new(Verb::Probe, "/health", Operation::Health),
-    Endpoint::new(Verb::Probe, "/health", Operation::Health).fixed(),
+static ROWS: [Row<Status>; 7] = [
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/login", Operation::Login).trying(Attempt::Password),
+        |_, input| read_login(input, "username"),
+        |status, outcome, context| match outcome {
+            Outcome::SignedIn(_, pair) => Some(status.pair(&pair, context.delivery)),
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/auth/refresh", Operation::Refresh)
+            .trying(Attempt::RefreshToken),
+        |_, input| read_refresh(input, "refresh_token"),
+        |status, outcome, context| match outcome {
+            Outcome::Refreshed(_, pair) => Some(status.pair(&pair, context.delivery)),
+            _ => None,
+        },
+    ),
+    // Whatever body comes with this has no meaning here and gets none; nor with a ticket's.
+    Row::new(
+        Endpoint::new(Verb::Post, "/logout", Operation::Logout).admitting(Admission::Authenticated),
+        |_, _| Ok(Command::Logout),
+        |_, outcome, context| match outcome {
+            Outcome::LoggedOut => Some(done().with(context.delivery.forget())),
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Post, "/change-password", Operation::ChangePassword)
+            .admitting(Admission::Authenticated)
+            .trying(Attempt::Password),
+        |_, input| read_password_change(input),
+        |_, outcome, _| match outcome {
+            Outcome::PasswordChanged => Some(done()),
+            _ => None,
+        },
+    ),
+    Row::new(
+        Endpoint::new(Verb::Get, "/ws-token", Operation::IssueTicket)
+            .admitting(Admission::Authenticated),
+        |_, _| Ok(Command::IssueTicket),
+        |_, outcome, _| match outcome {
+            Outcome::Ticket(ticket) => {
+                Some(Answer::ok(&TicketAnswer { status: SUCCESS, token: ticket.expose() }))
+            }
+            _ => None,
+        },
+    ),
+    HEALTH,
+    Row { endpoint: HEALTH.endpoint.fixed(), ..HEALTH },
 ];
+static ENDPOINTS: [Endpoint; 7] = row::endpoints(&ROWS);
+
+const HEALTH: Row<Status> = Row::new(
+    Endpoint::new(Verb::Probe, "/health", Operation::Health),
+    |_, _| Ok(Command::Health),
+    |_, outcome, _| match outcome {
+        Outcome::Health(health) => Some(encode_health(&health)),
+        _ => None,
+    },
+);
+
+/// In every answer but a refusal and that of health.
+const SUCCESS: &str = "success";
 
 pub struct Status {
     pub settings: Settings,
@@ -84,60 +137,15 @@ impl Dialect for Status {
     }
 
     fn endpoints(&self) -> &[Endpoint] {
-        ENDPOINTS
+        &ENDPOINTS
     }
 
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError> {
-        let Input { content_type, body, .. } = *input;
-        match operation {
-            Operation::Login => {
-                let mut body = Members::read(content_type, body)?;
-                let (name, password) = (body.text("username")?, body.text("password")?);
-                Ok(Command::Login { name, password: Secret::new(password) })
-            }
-            Operation::Refresh => {
-                if let Some(token) = input.refresh_cookie {
-                    return Ok(Command::Refresh { token: token.into() });
-                }
-                let token = Members::read(content_type, body)?.text("refresh_token")?;
-                Ok(Command::Refresh { token: Secret::new(token) })
-            }
-            Operation::ChangePassword => {
-                let mut body = Members::read(content_type, body)?;
-                Ok(Command::ChangePassword {
-                    current: Secret::new(body.text("current_password")?),
-                    new: Secret::new(body.text("new_password")?),
-                })
-            }
-            // Whatever body comes with these has no meaning here and gets none.
-            Operation::Logout => Ok(Command::Logout),
-            Operation::IssueTicket => Ok(Command::IssueTicket),
-            Operation::Health => Ok(Command::Health),
-            _ => Err(DecodeError::not_of_this_contract()),
-        }
+        row::decode(&ROWS, self, operation, input)
     }
 
-    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Answer {
-        let success = "success";
-        let delivery = context.delivery;
-        match outcome {
-            Outcome::SignedIn(_, pair) | Outcome::Refreshed(_, pair) => Answer::ok(&PairAnswer {
-                status: success,
-                access_token: delivery.shown(&pair.access.text),
-                refresh_token: delivery.shown(&pair.refresh),
-                token_type: "Bearer",
-            })
-            .with(delivery.of_pair(&pair, self.settings.refresh_ttl)),
-            Outcome::Ticket(ticket) => {
-                Answer::ok(&TicketAnswer { status: success, token: ticket.expose() })
-            }
-            Outcome::LoggedOut => {
-                Answer::ok(&PlainAnswer { status: success }).with(delivery.forget())
-            }
-            Outcome::PasswordChanged => Answer::ok(&PlainAnswer { status: success }),
-            Outcome::Health(health) => encode_health(&health),
-            _ => Answer::nothing(),
-        }
+    fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded> {
+        row::encode(&ROWS, self, outcome, context)
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
@@ -156,6 +164,30 @@ impl Dialect for Status {
     fn delivery(&self) -> DeliveryRule {
         self.settings.delivery
     }
+}
+
+impl Status {
+    fn pair(&self, pair: &TokenPair, delivery: Delivery) -> Answer {
+        Answer::ok(&PairAnswer {
+            status: SUCCESS,
+            access_token: delivery.shown(&pair.access.text),
+            refresh_token: delivery.shown(&pair.refresh),
+            token_type: "Bearer",
+        })
+        .with(delivery.of_pair(pair, self.settings.refresh_ttl))
+    }
+}
+
+fn read_password_change(input: &Input<'_>) -> Result<Command, DecodeError> {
+    let mut body = Members::read(input.content_type, input.body)?;
+    Ok(Command::ChangePassword {
+        current: Secret::new(body.text("current_password")?),
+        new: Secret::new(body.text("new_password")?),
+    })
+}
+
+fn done() -> Answer {
+    Answer::ok(&PlainAnswer { status: SUCCESS })
 }
 
 fn encode_health(health: &Health) -> Answer {

@@ -27,8 +27,8 @@ use super::{
 };
 
 /// What outcomes are encoded for.
-pub(super) const fn context(delivery: Delivery) -> Context<'static> {
-    Context { now: Timestamp(0), delivery, operation: Operation::Health, typed: None }
+pub(super) const fn context(operation: Operation, delivery: Delivery) -> Context<'static> {
+    Context { now: Timestamp(0), delivery, operation, typed: None }
 }
 
 pub(super) fn settings(prefix: &str) -> Settings {
@@ -246,8 +246,12 @@ fn tokens_are_in_the_members_of_their_contract_or_in_cookies() {
             ),
         ];
         for (dialect, expected) in contracts {
-            for (outcome, (mut body, by_cookie)) in outcomes().into_iter().zip(expected) {
-                let answer = dialect.encode(outcome, context(delivery));
+            let operations = [Operation::Login, Operation::Refresh];
+            for ((operation, outcome), (mut body, by_cookie)) in
+                operations.into_iter().zip(outcomes()).zip(expected)
+            {
+                let encoded = dialect.encode(outcome, context(operation, delivery));
+                let answer = encoded.expect("it is encoded");
                 if delivery == Delivery::Cookie {
                     let members = body.as_object_mut().expect("an object");
                     members.retain(|_, value| *value != "of access" && *value != "of refresh");
@@ -315,7 +319,8 @@ fn health_tells_how_a_shared_store_is_and_nothing_of_one_s_own() {
         let dialect = Status { settings: settings("/api"), rotate: true };
         let health =
             Health { serving, version: "1.2.3", pending_update: None, cves: Vec::new(), store };
-        let answer = dialect.encode(Outcome::Health(health), context(Delivery::Body));
+        let wanted = context(Operation::Health, Delivery::Body);
+        let answer = dialect.encode(Outcome::Health(health), wanted).expect("it is encoded");
         let mut expected = expected;
         expected["version"] = json!("1.2.3");
         assert_eq!(answer.status, status, "{expected}");

@@ -202,7 +202,7 @@ pub async fn serve(
     let typed = record.typed.as_deref();
     let context = dialect::Context { now, delivery, operation, typed };
     let forgets = record.by_cookie && record.signs_out;
-    let mut response = own_answer(dialect.encode(outcome, context));
+    let mut response = own_answer(dialect.encode(outcome, context)?);
     if forgets && !response.headers().get_all(header::SET_COOKIE).iter().any(cookie::sets_ours) {
         response.headers_mut().extend(Delivery::Cookie.forget());
     }
@@ -322,7 +322,8 @@ async fn show(
     let shown = console.show(row, asked).await;
     let answer =
         shown.map_err(|error| Rejection::from_core(error, Tried::Credential(Scheme::Bearer)))?;
-    Ok(own_answer(answer))
+    let no_page = || Reason::Internal.because("the console has no such page");
+    Ok(own_answer(answer.ok_or_else(no_page)?))
 }
 
 /// Who has a session. Nobody is asked, so nothing counts as an attempt.

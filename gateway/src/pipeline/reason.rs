@@ -12,6 +12,7 @@ use crate::auth::error::{Entity, Error, LinkFault, Name, Refusal, StoreError};
 use crate::auth::federation::FederationError;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
+use crate::dialect::row::NotEncoded;
 
 use super::admit::Policy;
 use super::agent::first_message::Fault;
@@ -266,6 +267,13 @@ impl From<Reason> for Rejection {
 impl From<Fault> for Rejection {
     fn from(fault: Fault) -> Self {
         Reason::FirstMessage(fault).because(fault.as_str())
+    }
+}
+
+/// Nobody is told of a success that there are no words for.
+impl From<NotEncoded> for Rejection {
+    fn from(defect: NotEncoded) -> Self {
+        Reason::Internal.because(defect)
     }
 }
 

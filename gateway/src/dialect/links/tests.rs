@@ -11,10 +11,8 @@ use crate::auth::time::Timestamp;
 use crate::dialect::delivery::Delivery;
 use crate::dialect::tests::context;
 use crate::dialect::{
-    Answer, Command, Context, DecodeError, Dialect, Input, Operation, Outcome, Presentation,
+    Answer, Command, DecodeError, Dialect, Input, Operation, Outcome, Presentation,
 };
-
-const CONTEXT: Context<'_> = context(Delivery::Body);
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -34,7 +32,7 @@ impl Pages for Told {
 }
 
 fn told(text: String) -> Answer {
-    Answer { body: text.into_bytes(), ..Answer::nothing() }
+    Answer { body: text.into_bytes(), ..Answer::empty(StatusCode::OK) }
 }
 
 fn links() -> Links {
@@ -60,8 +58,9 @@ fn follow(content_type: &str, body: &[u8]) -> Result<Followed, DecodeError> {
     }
 }
 
-fn encode(outcome: Outcome) -> (Answer, String) {
-    let answer = links().encode(outcome, CONTEXT);
+fn encode(operation: Operation, outcome: Outcome) -> (Answer, String) {
+    let encoded = links().encode(outcome, context(operation, Delivery::Body));
+    let answer = encoded.expect("it is encoded");
     let text = String::from_utf8(answer.body.clone()).expect("it is text");
     (answer, text)
 }
@@ -108,13 +107,16 @@ fn what_a_link_has_done_is_told_in_the_form_that_was_asked_for() {
         (LinkKind::Password, "password"),
         (LinkKind::Both, "invitation"),
     ] {
-        let (answer, text) = encode(Outcome::LinkFollowed(ann(), kind, Presentation::Json));
+        let followed =
+            |reply| encode(Operation::FollowLink, Outcome::LinkFollowed(ann(), kind, reply));
+        let (answer, text) = followed(Presentation::Json);
         assert_eq!((answer.status, text), (StatusCode::OK, format!(r#"{{"done":"{done}"}}"#)));
-        let (_, text) = encode(Outcome::LinkFollowed(ann(), kind, Presentation::Page));
+        let (_, text) = followed(Presentation::Page);
         assert_eq!(text, format!("followed {kind:?}"));
     }
-    let (_, text) = encode(Outcome::LinkShown(ann(), LinkKind::Both, "abc-_1".into()));
+    let shown = Outcome::LinkShown(ann(), LinkKind::Both, "abc-_1".into());
+    let (_, text) = encode(Operation::ShowLink, shown);
     assert_eq!(text, "shown at /api/links for ann: Both abc-_1");
-    let (answer, text) = encode(Outcome::MailTaken);
+    let (answer, text) = encode(Operation::SendPasswordLink, Outcome::MailTaken);
     assert_eq!((answer.status, text.as_str()), (StatusCode::ACCEPTED, ""));
 }

@@ -10,12 +10,11 @@ use crate::dialect::delivery::Delivery;
 use crate::dialect::notation::plain_key;
 use crate::dialect::tests::{context, settings};
 use crate::dialect::{
-    Binding, ClientError, Command, Context, DecodeError, Dialect, Expiry, Input, KeyRequest,
-    Operation, Outcome,
+    Binding, ClientError, Command, DecodeError, Dialect, Expiry, Input, KeyRequest, Operation,
+    Outcome,
 };
 
 const ID: &str = "01980000-0000-7000-8000-000000000001";
-const CONTEXT: Context<'_> = context(Delivery::Body);
 
 fn plain(reveal_unknown_user: bool) -> Plain {
     Plain::new(settings("/api/v1"), true, reveal_unknown_user)
@@ -51,7 +50,8 @@ fn only_who_was_told_to_says_that_a_user_is_unknown() {
 
 #[test]
 fn of_a_deleted_key_there_is_nothing_to_say() {
-    let answer = plain(false).encode(Outcome::KeyDeleted, CONTEXT);
+    let wanted = context(Operation::DeleteKey, Delivery::Body);
+    let answer = plain(false).encode(Outcome::KeyDeleted, wanted).expect("it is encoded");
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert!(answer.body.is_empty() && answer.fields.is_empty(), "{answer:?}");
 }
