@@ -437,15 +437,27 @@ impl DecodeError {
     }
 }
 
+/// The refusals that some contract words otherwise than the table does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The bearer token is not good (S3-12).
+    TokenRefused,
+    /// A sign-in failed because there is no such user. Only a contract that was told to
+    /// reveal it may (C11).
+    UnknownUser,
+    /// Nobody may register here (S2-13).
+    RegistrationClosed,
+    Other,
+}
+
 /// A refusal as a client may see it, to be put in a dialect's shape.
 #[derive(Debug, Clone)]
 pub struct ClientError<'a> {
     /// Stable, upper case with underscores.
     pub code: &'static str,
     pub message: &'a str,
-    /// A sign-in failed because there is no such user. Only a dialect that was told to
-    /// reveal it may (C11).
-    pub unknown_user: bool,
+    /// What contracts that word it in a way of their own know it by.
+    pub kind: ErrorKind,
     /// When it was refused.
     pub at: Timestamp,
 }

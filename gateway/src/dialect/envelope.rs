@@ -20,7 +20,7 @@ use super::notation::{envelope_user, millis, parse_id};
 use super::row::{self, NotEncoded, Row};
 use super::{
     Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
-    Endpoint, Input, Operation, Outcome, Providers, Settings, Verb,
+    Endpoint, ErrorKind, Input, Operation, Outcome, Providers, Settings, Verb,
 };
 
 /// Where GitHub sends browsers back to, below the prefix.
@@ -196,9 +196,9 @@ impl Dialect for Envelope {
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
         // This contract has one word for every way in which one cannot register (S2-13).
-        let code = match error.code {
-            "REGISTRATION_CLOSED" => "LOCAL_AUTH_DISABLED",
-            code => code,
+        let code = match error.kind {
+            ErrorKind::RegistrationClosed => "LOCAL_AUTH_DISABLED",
+            ErrorKind::TokenRefused | ErrorKind::UnknownUser | ErrorKind::Other => error.code,
         };
         let detail = FailureDetail { code, message: error.message };
         to_json(&Failure { success: false, error: detail, timestamp: millis(error.at) })

@@ -17,7 +17,7 @@ use super::notation::{parse_id, parse_time, plain_key, plain_user, seconds};
 use super::row::{self, NotEncoded, Row};
 use super::{
     Admission, Answer, Attempt, Binding, ClientError, Command, Context, Contract, DecodeError,
-    Dialect, Endpoint, Expiry, Input, KeyRequest, Operation, Outcome, Settings, Verb,
+    Dialect, Endpoint, ErrorKind, Expiry, Input, KeyRequest, Operation, Outcome, Settings, Verb,
 };
 
 static SESSIONS: [Row<Plain>; 3] = [
@@ -210,11 +210,13 @@ impl Dialect for Plain {
     }
 
     fn refusal(&self, error: &ClientError<'_>) -> Vec<u8> {
-        let message = match error.code {
+        let message = match error.kind {
             // It has one word for whoever is not signed in (S3-12), whatever came.
-            "INVALID_TOKEN" => "Authentication required",
-            _ if error.unknown_user && self.reveal_unknown_user => "User not found",
-            _ => error.message,
+            ErrorKind::TokenRefused => "Authentication required",
+            ErrorKind::UnknownUser if self.reveal_unknown_user => "User not found",
+            ErrorKind::UnknownUser | ErrorKind::RegistrationClosed | ErrorKind::Other => {
+                error.message
+            }
         };
         to_json(&ErrorAnswer { error: message })
     }

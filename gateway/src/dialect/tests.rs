@@ -22,8 +22,8 @@ use super::plain::Plain;
 use super::status::Status;
 use super::told_apart::{Chosen, Telltale, choose};
 use super::{
-    Admission, Answer, Context, Contract, Dialect, Dialects, Health, HealthPaths, Operation,
-    Outcome, Resolution, Serving, Settings, body,
+    Admission, Answer, ClientError, Context, Contract, Dialect, Dialects, ErrorKind, Health,
+    HealthPaths, Operation, Outcome, Resolution, Serving, Settings, body,
 };
 
 /// What outcomes are encoded for.
@@ -264,6 +264,23 @@ fn tokens_are_in_the_members_of_their_contract_or_in_cookies() {
                 assert_eq!(said, body, "{:?}", dialect.contract());
             }
         }
+    }
+}
+
+/// Whatever the closed registration's code is called: the contract has one for every way in
+/// which one cannot register (S2-13), and others' codes stay as they are.
+#[test]
+fn the_envelope_has_one_code_for_whoever_cannot_register() {
+    let envelope = Envelope { settings: settings("/api"), callback: None };
+    for (kind, expected) in [
+        (ErrorKind::RegistrationClosed, "LOCAL_AUTH_DISABLED"),
+        (ErrorKind::TokenRefused, "CODE"),
+        (ErrorKind::UnknownUser, "CODE"),
+        (ErrorKind::Other, "CODE"),
+    ] {
+        let error = ClientError { code: "CODE", message: "Words", kind, at: Timestamp(0) };
+        let body: Value = serde_json::from_slice(&envelope.refusal(&error)).expect("it is JSON");
+        assert_eq!(body["error"], json!({ "code": expected, "message": "Words" }), "{kind:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use http::{HeaderMap, Response, StatusCode};
 use crate::auth::error::{Entity, Name, Refusal as AuthRefusal};
 use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
-use crate::dialect::{Answer, ClientError, Contract, Dialect};
+use crate::dialect::{Answer, ClientError, Contract, Dialect, ErrorKind};
 
 use super::admit::retry_seconds;
 use super::body::ResponseBody;
@@ -318,6 +318,16 @@ pub fn error_code(reason: &Reason) -> &'static str {
     refusal(reason).code
 }
 
+/// As contracts know it that word some refusals in a way of their own.
+fn kind(reason: &Reason) -> ErrorKind {
+    match reason {
+        Reason::CredentialRefused(Scheme::Bearer, _) => ErrorKind::TokenRefused,
+        Reason::PasswordRefused(AuthRefusal::UserUnknown) => ErrorKind::UnknownUser,
+        Reason::RegistrationClosed => ErrorKind::RegistrationClosed,
+        _ => ErrorKind::Other,
+    }
+}
+
 /// A refusal that leaves the connection as it is.
 fn keep(status: StatusCode, code: &'static str, message: &'static str) -> Refusal {
     Refusal { status, code, message, fate: Fate::Keep }
@@ -459,8 +469,7 @@ pub fn reject(
                 dialect.refusal(&ClientError {
                     code: refusal.code,
                     message,
-                    unknown_user: rejection.reason
-                        == Reason::PasswordRefused(AuthRefusal::UserUnknown),
+                    kind: kind(&rejection.reason),
                     at: gateway.core.clock().now(),
                 })
             });

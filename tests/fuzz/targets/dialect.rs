@@ -11,7 +11,8 @@ use portcullis::dialect::form::Form;
 use portcullis::dialect::plain::Plain;
 use portcullis::dialect::status::Status;
 use portcullis::dialect::{
-    ClientError, Command, Contract, DecodeError, Dialect, Input, Settings, body as bodies,
+    ClientError, Command, Contract, DecodeError, Dialect, ErrorKind, Input, Settings,
+    body as bodies,
 };
 use serde_json::Value;
 
@@ -149,7 +150,7 @@ fn check_refusal(dialect: &dyn Dialect, message: &str) {
     let refusal = dialect.refusal(&ClientError {
         code: "BAD_REQUEST",
         message,
-        unknown_user: false,
+        kind: ErrorKind::Other,
         at: Timestamp(0),
     });
     let read: Value = serde_json::from_slice(&refusal).expect("a refusal is JSON");

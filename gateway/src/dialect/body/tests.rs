@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{FORM, Members, coded_refusal, form};
 use crate::auth::time::Timestamp;
-use crate::dialect::{ClientError, DecodeError};
+use crate::dialect::{ClientError, DecodeError, ErrorKind};
 
 type Fields = [String; 2];
 
@@ -92,7 +92,7 @@ fn a_refusal_without_a_contract_has_its_code_and_its_words() {
     let error = ClientError {
         code: "NOT_FOUND",
         message: "There is \"nothing\" here",
-        unknown_user: false,
+        kind: ErrorKind::Other,
         at: Timestamp(0),
     };
     let body: Value = serde_json::from_slice(&coded_refusal(&error)).expect("it is JSON");

@@ -10,8 +10,8 @@ use crate::dialect::delivery::Delivery;
 use crate::dialect::notation::plain_key;
 use crate::dialect::tests::{context, settings};
 use crate::dialect::{
-    Binding, ClientError, Command, DecodeError, Dialect, Expiry, Input, KeyRequest, Operation,
-    Outcome,
+    Binding, ClientError, Command, DecodeError, Dialect, ErrorKind, Expiry, Input, KeyRequest,
+    Operation, Outcome,
 };
 
 const ID: &str = "01980000-0000-7000-8000-000000000001";
@@ -33,18 +33,19 @@ fn decode(operation: Operation, key: &str, body: &str) -> Result<Command, Decode
 /// That there is no such user is told where the operator wants it, and nowhere else.
 #[test]
 fn only_who_was_told_to_says_that_a_user_is_unknown() {
-    for (reveal, code, unknown_user, said) in [
-        (false, "INVALID_CREDENTIALS", false, "Wrong"),
-        (false, "INVALID_CREDENTIALS", true, "Wrong"),
-        (true, "INVALID_CREDENTIALS", false, "Wrong"),
-        (true, "INVALID_CREDENTIALS", true, "User not found"),
-        (false, "INVALID_TOKEN", false, "Authentication required"),
-        (true, "INVALID_TOKEN", false, "Authentication required"),
+    for (reveal, kind, said) in [
+        (false, ErrorKind::Other, "Wrong"),
+        (false, ErrorKind::UnknownUser, "Wrong"),
+        (true, ErrorKind::Other, "Wrong"),
+        (true, ErrorKind::UnknownUser, "User not found"),
+        (false, ErrorKind::TokenRefused, "Authentication required"),
+        (true, ErrorKind::TokenRefused, "Authentication required"),
     ] {
-        let error = ClientError { code, message: "Wrong", unknown_user, at: Timestamp(0) };
+        // Whatever the code is called.
+        let error = ClientError { code: "CODE", message: "Wrong", kind, at: Timestamp(0) };
         let body: Value =
             serde_json::from_slice(&plain(reveal).refusal(&error)).expect("it is JSON");
-        assert_eq!(body, json!({ "error": said }), "{reveal} {code} {unknown_user}");
+        assert_eq!(body, json!({ "error": said }), "{reveal} {kind:?}");
     }
 }
 
