@@ -11,7 +11,6 @@ use crate::config::warning::KINDS;
 use crate::pipeline::reason::Reason;
 use crate::pipeline::reason::examples::examples;
 use crate::pipeline::reason::explanations::{EXPLANATIONS, Explanation, normalize};
-use crate::pipeline::respond;
 use crate::socket::{self, Answer, Question};
 
 use super::commands::is_credential;
@@ -49,7 +48,7 @@ pub(super) fn explain(place: &Place, what: Option<&str>) -> ExitCode {
     }
     let Some(known) = find(what) else {
         // As a body of the API names it.
-        let codes = codes_of(|reason| respond::error_code(reason) == what);
+        let codes = codes_of(|reason| reason.row().code == what);
         if !codes.is_empty() {
             return explain_each(json, &codes, &format!("with the code {what}"));
         }
@@ -90,7 +89,7 @@ fn list(as_json: bool, codes: Vec<Explanation>) -> ExitCode {
 
 /// All that is answered so. A code that stands beside several statuses is listed for each.
 fn explain_status(as_json: bool, status: u16) -> ExitCode {
-    let mut codes = codes_of(|reason| respond::status(reason).as_u16() == status);
+    let mut codes = codes_of(|reason| reason.row().status.as_u16() == status);
     if status == 499 {
         codes.push("client_left");
     }

@@ -1,10 +1,8 @@
 //! Why a request did not get through: one reason, one stable code, one fate.
 
-mod count;
 pub mod examples;
 pub mod explanations;
-
-pub use count::count;
+pub mod rows;
 
 use std::time::Duration;
 
@@ -21,7 +19,7 @@ use super::bounds::AgentBound;
 pub use crate::http1::FramingFault;
 
 /// A request that ends here. The status, the words and the connection's fate
-/// follow from the reason in `respond`, and only there.
+/// follow from the reason in `rows`, and only there.
 #[derive(Debug)]
 pub struct Rejection {
     pub reason: Reason,

@@ -24,7 +24,8 @@ use super::body::{BodyError, BodyProgress};
 use super::connection::{Connection, InFlight, Left, Protocol};
 use super::cors::Applied;
 use super::forward::headers;
-use super::reason::{Reason, Rejection, count};
+use super::reason::rows::count;
+use super::reason::{Reason, Rejection};
 use super::respond::page::Visit;
 use super::route::Route;
 

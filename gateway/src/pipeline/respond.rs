@@ -1,8 +1,5 @@
-//! From a rejection to what the client sees: status, code, words, fields and the
-//! connection's fate, chosen together and nowhere else.
-//!
-//! Unknown user and wrong password are one answer here and two reasons in the
-//! log. Nothing a client sent is repeated to it.
+//! From a rejection to what the client sees: the row of its reason in the shape that is
+//! wanted, with the fields that tell what would be accepted instead, or when.
 
 pub mod challenge;
 pub mod page;
@@ -10,8 +7,7 @@ pub mod page;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::auth::error::{Entity, Name, Refusal as AuthRefusal};
-use crate::auth::federation::FederationError;
+use crate::auth::error::Refusal;
 use crate::auth::principal::Scheme;
 use crate::dialect::{Answer, ClientError, Contract, Dialect, ErrorKind};
 
@@ -20,7 +16,8 @@ use super::body::ResponseBody;
 use super::connection::{Connection, Protocol};
 use super::gateway::Gateway;
 use super::grpc;
-use super::reason::{FramingFault, Reason, Rejection};
+use super::reason::rows::{Fate, GrpcStatus, Row};
+use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::site::Site;
 
@@ -70,369 +67,13 @@ impl Wanted {
     }
 }
 
-/// What becomes of the connection after the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Keep,
-    /// What follows on it cannot be trusted, or is a body nobody wants.
-    Close,
-}
-
-struct Refusal {
-    status: StatusCode,
-    code: &'static str,
-    message: &'static str,
-    fate: Fate,
-}
-
-/// gRPC status numbers (grpc/status.h).
-const GRPC_INVALID_ARGUMENT: u8 = 3;
-const GRPC_DEADLINE_EXCEEDED: u8 = 4;
-const GRPC_PERMISSION_DENIED: u8 = 7;
-const GRPC_RESOURCE_EXHAUSTED: u8 = 8;
-const GRPC_UNIMPLEMENTED: u8 = 12;
-const GRPC_INTERNAL: u8 = 13;
-const GRPC_UNAVAILABLE: u8 = 14;
-const GRPC_UNAUTHENTICATED: u8 = 16;
-
-/// The one table of refusals.
-#[expect(clippy::too_many_lines, reason = "one row for each reason")]
-fn refusal(reason: &Reason) -> Refusal {
-    use StatusCode as S;
-    let close = |status, code, message| Refusal { status, code, message, fate: Fate::Close };
-    match reason {
-        Reason::Framing(fault) => framing_refusal(*fault),
-        Reason::HostMissing | Reason::HostMalformed | Reason::HostMismatch => {
-            close(S::BAD_REQUEST, "BAD_REQUEST", "The request must name exactly one valid host")
-        }
-        Reason::TargetMalformed => {
-            close(S::BAD_REQUEST, "BAD_REQUEST", "The request target is malformed")
-        }
-        Reason::MethodRefused => {
-            close(S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This method is not supported")
-        }
-        Reason::MethodMalformed => close(S::BAD_REQUEST, "BAD_REQUEST", "The method is malformed"),
-        Reason::PathAmbiguous => keep(
-            S::BAD_REQUEST,
-            "BAD_REQUEST",
-            "The path could be read in more than one way; send it without encoded slashes, dot segments, empty segments or semicolons",
-        ),
-        Reason::UpgradeMalformed => {
-            close(S::BAD_REQUEST, "BAD_REQUEST", "The WebSocket handshake is malformed")
-        }
-        Reason::Misdirected => keep(
-            S::MISDIRECTED_REQUEST,
-            "MISDIRECTED_REQUEST",
-            "The request is for another host than the TLS connection",
-        ),
-        Reason::BodyTooLarge => {
-            close(S::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "The body is too large")
-        }
-        Reason::BodyStalled => {
-            close(S::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body came too slowly")
-        }
-        Reason::BodyBroken => close(S::BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
-        Reason::RateLimited { .. } => {
-            keep(S::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests")
-        }
-        Reason::LockedOut { .. } | Reason::AttemptsQueued | Reason::UserAttemptsQueued { .. } => {
-            keep(
-                S::TOO_MANY_REQUESTS,
-                "TOO_MANY_ATTEMPTS",
-                "Too many failed attempts; try again later",
-            )
-        }
-        Reason::RegistrationsOverLimit { .. } => keep(
-            S::TOO_MANY_REQUESTS,
-            "TOO_MANY_REQUESTS",
-            "Too many registrations; try again later",
-        ),
-        Reason::ConnectionsOverAddressLimit => keep(
-            S::TOO_MANY_REQUESTS,
-            "TOO_MANY_REQUESTS",
-            "Too many requests of your address are under way",
-        ),
-        Reason::RequestsOverAddressLimit => {
-            keep(S::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests are under way")
-        }
-        Reason::AgentsOverAddressLimit => keep(
-            S::TOO_MANY_REQUESTS,
-            "TOO_MANY_REQUESTS",
-            "Too many connections have not said who they are",
-        ),
-        Reason::StreamsOverLimit => keep(
-            S::TOO_MANY_REQUESTS,
-            "TOO_MANY_REQUESTS",
-            "Too many of your WebSockets and event streams are open",
-        ),
-        Reason::AgentsOverBound(_) => keep(
-            S::TOO_MANY_REQUESTS,
-            "TOO_MANY_REQUESTS",
-            "Too many agents of this server, key or owner are connected",
-        ),
-        // Told over the WebSocket, by a close code.
-        Reason::FirstMessage(_) => {
-            close(S::BAD_REQUEST, "BAD_REQUEST", "The first message is not acceptable")
-        }
-        Reason::CredentialMissing | Reason::NotASession => {
-            keep(S::UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
-        }
-        Reason::CredentialsConflict => {
-            keep(S::BAD_REQUEST, "BAD_REQUEST", "Send one credential, not several")
-        }
-        Reason::CredentialRefused(Scheme::Bearer, _) => {
-            keep(S::UNAUTHORIZED, "INVALID_TOKEN", "Invalid or expired token")
-        }
-        Reason::RefreshTokenRefused(_) => {
-            keep(S::UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "Invalid or expired refresh token")
-        }
-        // Which half was wrong is for the log only.
-        Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _)
-        | Reason::PasswordRefused(_) => {
-            keep(S::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
-        }
-        Reason::NotForKeys => keep(S::FORBIDDEN, "FORBIDDEN", "An API key cannot be used for this"),
-        Reason::KeyBoundToServer => keep(
-            S::FORBIDDEN,
-            "FORBIDDEN",
-            "A key that is bound to a server cannot be used for this",
-        ),
-        Reason::KeyNotBound => keep(
-            S::FORBIDDEN,
-            "FORBIDDEN",
-            "Only a key that is bound to a server can be used for this",
-        ),
-        Reason::RoleMissing | Reason::ScopeMissing => {
-            keep(S::FORBIDDEN, "FORBIDDEN", "You are not allowed to do this")
-        }
-        Reason::AdminNetwork => keep(
-            S::FORBIDDEN,
-            "FORBIDDEN",
-            "The admin API is not open to your address (admin.networks)",
-        ),
-        Reason::MethodNotAllowed { .. } => {
-            keep(S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
-        }
-        Reason::MediaType => keep(
-            S::UNSUPPORTED_MEDIA_TYPE,
-            "UNSUPPORTED_MEDIA_TYPE",
-            "Send the body in the content type that is documented",
-        ),
-        Reason::BodyMalformed(_) => keep(S::BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
-        Reason::PasswordUnacceptable(rule) => {
-            keep(S::UNPROCESSABLE_ENTITY, "PASSWORD_NOT_ACCEPTABLE", rule.rule())
-        }
-        Reason::NameUnacceptable(name) => name_refusal(*name),
-        Reason::Taken(Name::Email) => {
-            keep(S::CONFLICT, "EMAIL_ALREADY_EXISTS", "An account with this e-mail address exists")
-        }
-        Reason::Taken(_) => {
-            keep(S::CONFLICT, "USERNAME_ALREADY_EXISTS", "An account with this user name exists")
-        }
-        Reason::Unknown(entity) => missing_refusal(*entity),
-        Reason::TooMany(_) => {
-            keep(S::CONFLICT, "LIMIT_REACHED", "There are as many of these as one may have")
-        }
-        Reason::TimePassed => {
-            keep(S::UNPROCESSABLE_ENTITY, "TIME_PASSED", "The time of expiry must be in the future")
-        }
-        Reason::RegistrationClosed => {
-            keep(S::FORBIDDEN, "REGISTRATION_CLOSED", "Registration is closed here")
-        }
-        Reason::LocalAccountsDisabled => {
-            keep(S::FORBIDDEN, "LOCAL_AUTH_DISABLED", "Signing in with a password is disabled here")
-        }
-        Reason::LastAdministrator => {
-            keep(S::CONFLICT, "LAST_ADMIN", "Somebody must remain to administer the gateway")
-        }
-        Reason::LinksDisabled => keep(S::NOT_FOUND, "LINKS_DISABLED", "Links are not set up here"),
-        Reason::LinkRefused(_) => keep(
-            S::NOT_FOUND,
-            "LINK_NOT_GOOD",
-            "This link has expired or was followed already; ask for a new one",
-        ),
-        Reason::GithubDisabled => {
-            keep(S::NOT_FOUND, "GITHUB_DISABLED", "Signing in with GitHub is not set up here")
-        }
-        Reason::GithubRefused(error) => github_refusal(error),
-        Reason::CrossSite => {
-            keep(S::FORBIDDEN, "CSRF", "The request does not come from a page of this site")
-        }
-        Reason::PreflightRefused => {
-            keep(S::FORBIDDEN, "CORS", "Pages of this origin may not send this request")
-        }
-        Reason::RouteUnknown => keep(S::NOT_FOUND, "NOT_FOUND", "Not found"),
-        Reason::UpstreamConnect
-        | Reason::UpstreamTls
-        | Reason::UpstreamClientCertificate
-        | Reason::UpstreamNoHttp2
-        | Reason::UpstreamNoUpgrade
-        | Reason::UpstreamClosed
-        | Reason::UpstreamProtocol
-        | Reason::UpstreamUpgrade => {
-            keep(S::BAD_GATEWAY, "BAD_GATEWAY", "The service behind the gateway did not answer")
-        }
-        Reason::UpstreamConnectTimeout | Reason::UpstreamTimeout => keep(
-            S::GATEWAY_TIMEOUT,
-            "GATEWAY_TIMEOUT",
-            "The service behind the gateway took too long",
-        ),
-        Reason::UpstreamSaturated => keep(
-            S::SERVICE_UNAVAILABLE,
-            "SERVICE_UNAVAILABLE",
-            "The service behind the gateway is busy",
-        ),
-        Reason::UpstreamShareTaken => keep(
-            S::SERVICE_UNAVAILABLE,
-            "SERVICE_UNAVAILABLE",
-            "Too many of your requests to this service are still under way",
-        ),
-        Reason::HasherBusy
-        | Reason::MailBusy
-        | Reason::AgentsOverLimit
-        | Reason::StoreBusy
-        | Reason::StoreUnavailable
-        | Reason::Stopping => keep(
-            S::SERVICE_UNAVAILABLE,
-            "SERVICE_UNAVAILABLE",
-            "The gateway cannot do this now; try again shortly",
-        ),
-        Reason::HeldNotStored => keep(
-            S::SERVICE_UNAVAILABLE,
-            "SERVICE_UNAVAILABLE",
-            "It has ended here and could not be stored yet; try again shortly",
-        ),
-        Reason::Internal => close(S::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error"),
-    }
-}
-
-/// What a request gets that ends by this reason.
-#[must_use]
-pub fn status(reason: &Reason) -> StatusCode {
-    refusal(reason).status
-}
-
-/// How the API's bodies name it, in the `status` contract's form.
-#[must_use]
-pub fn error_code(reason: &Reason) -> &'static str {
-    refusal(reason).code
-}
-
 /// As contracts know it that word some refusals in a way of their own.
 fn kind(reason: &Reason) -> ErrorKind {
     match reason {
         Reason::CredentialRefused(Scheme::Bearer, _) => ErrorKind::TokenRefused,
-        Reason::PasswordRefused(AuthRefusal::UserUnknown) => ErrorKind::UnknownUser,
+        Reason::PasswordRefused(Refusal::UserUnknown) => ErrorKind::UnknownUser,
         Reason::RegistrationClosed => ErrorKind::RegistrationClosed,
         _ => ErrorKind::Other,
-    }
-}
-
-/// A refusal that leaves the connection as it is.
-fn keep(status: StatusCode, code: &'static str, message: &'static str) -> Refusal {
-    Refusal { status, code, message, fate: Fate::Keep }
-}
-
-fn name_refusal(name: Name) -> Refusal {
-    let code = match name {
-        Name::User => "USERNAME_NOT_ACCEPTABLE",
-        Name::Email => "EMAIL_NOT_ACCEPTABLE",
-        Name::Person | Name::Label => "NAME_NOT_ACCEPTABLE",
-        Name::Role => "ROLE_NOT_ACCEPTABLE",
-        Name::Scope => "SCOPE_NOT_ACCEPTABLE",
-    };
-    keep(StatusCode::UNPROCESSABLE_ENTITY, code, name.rule())
-}
-
-fn missing_refusal(entity: Entity) -> Refusal {
-    let (code, message) = match entity {
-        Entity::Account => ("USER_NOT_FOUND", "User not found"),
-        Entity::Key => ("KEY_NOT_FOUND", "API key not found"),
-        Entity::Server => ("SERVER_NOT_FOUND", "Server not found"),
-        Entity::Session => ("SESSION_NOT_FOUND", "Session not found"),
-        Entity::Workspace => ("WORKSPACE_NOT_FOUND", "Workspace not found"),
-        Entity::Member => ("MEMBER_NOT_FOUND", "Member not found"),
-        Entity::Lockout => ("LOCKOUT_NOT_FOUND", "Lockout not found"),
-        Entity::Email => ("EMAIL_NOT_FOUND", "The user has no e-mail address"),
-    };
-    keep(StatusCode::NOT_FOUND, code, message)
-}
-
-fn github_refusal(error: &FederationError) -> Refusal {
-    use StatusCode as S;
-    match error {
-        FederationError::CodeRefused => {
-            keep(S::UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub did not accept the code")
-        }
-        FederationError::NotAllowed => keep(
-            S::FORBIDDEN,
-            "GITHUB_NOT_ALLOWED",
-            "The GitHub account is in none of the organisations that are let in",
-        ),
-        FederationError::EmailUnverified => keep(
-            S::FORBIDDEN,
-            "GITHUB_EMAIL_UNVERIFIED",
-            "The GitHub account has no verified primary e-mail address",
-        ),
-        FederationError::Timeout => {
-            keep(S::GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long")
-        }
-        FederationError::Unavailable(_) | FederationError::Nonsense(_) => {
-            keep(S::BAD_GATEWAY, "GITHUB_UNAVAILABLE", "GitHub did not answer as it should")
-        }
-    }
-}
-
-fn framing_refusal(fault: FramingFault) -> Refusal {
-    use StatusCode as S;
-    let (status, code, message) = match fault {
-        FramingFault::UriTooLong => (S::URI_TOO_LONG, "URI_TOO_LONG", "The target is too long"),
-        FramingFault::HeadTooLarge | FramingFault::FieldCount => (
-            S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "HEADERS_TOO_LARGE",
-            "The header section is too large",
-        ),
-        FramingFault::TargetOctet => (
-            S::BAD_REQUEST,
-            "BAD_REQUEST",
-            "The request target holds an octet that has to be percent-encoded",
-        ),
-        FramingFault::HeadTimeout => {
-            (S::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request came too slowly")
-        }
-        FramingFault::TransferCodingUnknown => {
-            (S::NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "No transfer coding but chunked is supported")
-        }
-        FramingFault::Version => (
-            S::HTTP_VERSION_NOT_SUPPORTED,
-            "BAD_REQUEST",
-            "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are supported",
-        ),
-        FramingFault::RequestLine
-        | FramingFault::StatusLine
-        | FramingFault::Unexpected
-        | FramingFault::MethodTooLong
-        | FramingFault::LineEnding
-        | FramingFault::Field
-        | FramingFault::ContentLength
-        | FramingFault::TransferCoding
-        | FramingFault::LengthAndCoding
-        | FramingFault::Chunk
-        | FramingFault::Trailer => (S::BAD_REQUEST, "BAD_REQUEST", "The request is malformed"),
-    };
-    Refusal { status, code, message, fate: Fate::Close }
-}
-
-fn grpc_status(status: StatusCode) -> u8 {
-    match status {
-        StatusCode::UNAUTHORIZED => GRPC_UNAUTHENTICATED,
-        StatusCode::FORBIDDEN => GRPC_PERMISSION_DENIED,
-        StatusCode::REQUEST_TIMEOUT => GRPC_DEADLINE_EXCEEDED,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::PAYLOAD_TOO_LARGE => GRPC_RESOURCE_EXHAUSTED,
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => GRPC_UNIMPLEMENTED,
-        StatusCode::INTERNAL_SERVER_ERROR => GRPC_INTERNAL,
-        status if status.is_server_error() => GRPC_UNAVAILABLE,
-        _ => GRPC_INVALID_ARGUMENT,
     }
 }
 
@@ -451,34 +92,34 @@ pub fn reject(
     rejection: &Rejection,
     wanted: Wanted,
 ) -> Response<ResponseBody> {
-    let refusal = refusal(&rejection.reason);
-    let message = message(&rejection.reason, &refusal);
+    let row = rejection.reason.row();
+    let message = message(&rejection.reason, &row);
     if let Some(way) = page::lead_to_sign_in(site, record, &rejection.reason) {
         return own_answer(way);
     }
     let mut response = match wanted.shape(site, record) {
-        Shape::Grpc(form) => grpc_answer(form, refusal.status, message),
+        Shape::Grpc(form) => grpc_answer(form, row.grpc, message),
         Shape::Page(record) => own_answer(page::refuse(
             (gateway, site),
             record,
-            (refusal.status, refusal.code, message),
+            (row.status, row.code, message),
             wait(&rejection.reason),
         )),
         Shape::Dialect(dialect) => {
             let body = dialect.map_or_else(Vec::new, |dialect| {
                 dialect.refusal(&ClientError {
-                    code: refusal.code,
+                    code: row.code,
                     message,
                     kind: kind(&rejection.reason),
                     at: gateway.core.clock().now(),
                 })
             });
-            own_answer(Answer { status: refusal.status, body, fields: Vec::new() })
+            own_answer(Answer { status: row.status, body, fields: Vec::new() })
         }
     };
     let headers = response.headers_mut();
-    add_fields((gateway, site), &rejection.reason, (record, refusal.status), headers);
-    if refusal.fate == Fate::Close && connection.protocol == Protocol::Http1 {
+    add_fields((gateway, site), &rejection.reason, (record, row.status), headers);
+    if row.fate == Fate::Close && connection.protocol == Protocol::Http1 {
         close(response.headers_mut());
     }
     response
@@ -495,10 +136,10 @@ pub fn closes(headers: &HeaderMap) -> bool {
     headers.get(header::CONNECTION).is_some_and(|value| value == "close")
 }
 
-fn message<'a>(reason: &'a Reason, refusal: &Refusal) -> &'a str {
+fn message<'a>(reason: &'a Reason, row: &Row) -> &'a str {
     match reason {
         Reason::BodyMalformed(words) => words,
-        _ => refusal.message,
+        _ => row.message,
     }
 }
 
@@ -532,11 +173,11 @@ pub fn leave_out_body(response: &mut Response<ResponseBody>) {
     }
 }
 
-fn grpc_answer(form: grpc::Form, status: StatusCode, message: &str) -> Response<ResponseBody> {
+fn grpc_answer(form: grpc::Form, status: GrpcStatus, message: &str) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.media_type()));
-    headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(grpc_status(status))));
+    headers.insert(GRPC_STATUS, HeaderValue::from(status as u16));
     if let Ok(message) = HeaderValue::from_str(message) {
         headers.insert(GRPC_MESSAGE, message);
     }

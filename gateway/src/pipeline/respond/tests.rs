@@ -3,30 +3,6 @@ use http_body::Body;
 use super::*;
 
 #[test]
-fn grpc_clients_get_the_number_that_tells_them_what_to_do() {
-    for (status, number) in [
-        (400, GRPC_INVALID_ARGUMENT),
-        (401, GRPC_UNAUTHENTICATED),
-        (403, GRPC_PERMISSION_DENIED),
-        (404, GRPC_UNIMPLEMENTED),
-        (405, GRPC_UNIMPLEMENTED),
-        (408, GRPC_DEADLINE_EXCEEDED),
-        (413, GRPC_RESOURCE_EXHAUSTED),
-        (421, GRPC_INVALID_ARGUMENT),
-        (429, GRPC_RESOURCE_EXHAUSTED),
-        (431, GRPC_INVALID_ARGUMENT),
-        (500, GRPC_INTERNAL),
-        (501, GRPC_UNAVAILABLE),
-        (502, GRPC_UNAVAILABLE),
-        (503, GRPC_UNAVAILABLE),
-        (504, GRPC_UNAVAILABLE),
-    ] {
-        let status = StatusCode::from_u16(status).expect("a status");
-        assert_eq!(grpc_status(status), number, "{status}");
-    }
-}
-
-#[test]
 fn a_browser_that_navigates_wants_a_page_and_programs_do_not() {
     for (accept, page) in [
         (Some("text/html,application/xhtml+xml,*/*;q=0.8"), true),
@@ -90,10 +66,10 @@ fn a_limit_tells_its_size_and_when_to_come_again() {
 
 #[test]
 fn a_malformed_body_is_told_what_is_wrong_and_the_table_says_all_else() {
-    let told = |reason: &Reason| message(reason, &refusal(reason)).to_owned();
+    let told = |reason: &Reason| message(reason, &reason.row()).to_owned();
     let words = "The two passwords differ";
     assert_eq!(told(&Reason::BodyMalformed(words.to_owned())), words);
-    assert_eq!(told(&Reason::RouteUnknown), refusal(&Reason::RouteUnknown).message);
+    assert_eq!(told(&Reason::RouteUnknown), Reason::RouteUnknown.row().message);
 }
 
 #[test]

@@ -1,9 +1,54 @@
 use std::time::Duration;
 
 use super::*;
-use crate::auth::error::Entity;
 use crate::pipeline::admit::Policy;
-use crate::pipeline::reason::FramingFault;
+use crate::pipeline::reason::examples::examples;
+
+/// What a status means to a client of gRPC, who reads the number alone.
+#[test]
+fn grpc_clients_get_the_number_that_tells_them_what_to_do() {
+    for reason in examples() {
+        let row = reason.row();
+        let expected = match row.status.as_u16() {
+            401 => GrpcStatus::Unauthenticated,
+            403 => GrpcStatus::PermissionDenied,
+            404 | 405 => GrpcStatus::Unimplemented,
+            408 => GrpcStatus::DeadlineExceeded,
+            413 | 429 => GrpcStatus::ResourceExhausted,
+            500 => GrpcStatus::Internal,
+            501..600 => GrpcStatus::Unavailable,
+            _ => GrpcStatus::InvalidArgument,
+        };
+        assert_eq!(row.grpc, expected, "{reason:?}");
+    }
+    // As the wire has them (grpc/status.h).
+    assert_eq!(GrpcStatus::Unauthenticated as u16, 16);
+    assert_eq!(GrpcStatus::Unavailable as u16, 14);
+}
+
+/// After these the next bytes of the connection cannot be trusted, or are a body that nobody
+/// reads; after all others it goes on.
+#[test]
+fn a_connection_ends_with_what_makes_its_bytes_doubtful() {
+    for reason in examples() {
+        let doubtful = matches!(
+            reason,
+            Reason::Framing(_)
+                | Reason::HostMissing
+                | Reason::HostMalformed
+                | Reason::HostMismatch
+                | Reason::TargetMalformed
+                | Reason::MethodRefused
+                | Reason::MethodMalformed
+                | Reason::UpgradeMalformed
+                | Reason::BodyTooLarge
+                | Reason::BodyStalled
+                | Reason::BodyBroken
+                | Reason::Internal
+        );
+        assert_eq!(reason.row().fate == Fate::Close, doubtful, "{reason:?}");
+    }
+}
 
 #[test]
 fn refusals_that_operators_watch_are_counted_each_under_its_name() {

@@ -1,0 +1,435 @@
+//! What follows from a reason, in one row for each: the response's status, code and words, the
+//! connection's fate, gRPC's status and the counter that rises.
+//!
+//! Unknown user and wrong password are one row here and two reasons in the log. Nothing a
+//! client sent is repeated to it.
+
+use http::StatusCode;
+
+use crate::auth::error::{Entity, Name};
+use crate::auth::federation::FederationError;
+use crate::auth::principal::Scheme;
+use crate::pipeline::agent::first_message::Fault;
+use crate::pipeline::bounds::AgentBound;
+use crate::telemetry::counters::{Counter, Counters};
+
+use super::{FramingFault, Reason};
+
+/// What a request gets that ends by a reason, and what is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub status: StatusCode,
+    /// Stable, as the API's bodies name it.
+    pub code: &'static str,
+    /// Words for the client.
+    pub message: &'static str,
+    pub fate: Fate,
+    pub grpc: GrpcStatus,
+    pub counter: Option<fn(&Counters) -> &Counter>,
+}
+
+/// What becomes of the connection after the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Keep,
+    /// What follows on it cannot be trusted, or is a body nobody wants.
+    Close,
+}
+
+/// Those of gRPC's status numbers (grpc/status.h) that the gateway itself sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum GrpcStatus {
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    PermissionDenied = 7,
+    ResourceExhausted = 8,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+    Unauthenticated = 16,
+}
+
+impl Row {
+    const fn new(
+        (status, grpc): (StatusCode, GrpcStatus),
+        code: &'static str,
+        message: &'static str,
+    ) -> Self {
+        Self { status, code, message, fate: Fate::Keep, grpc, counter: None }
+    }
+
+    const fn closing(self) -> Self {
+        Self { fate: Fate::Close, ..self }
+    }
+
+    const fn counted(self, counter: fn(&Counters) -> &Counter) -> Self {
+        Self { counter: Some(counter), ..self }
+    }
+}
+
+/// Lets the counter of a reason rise, if it has one.
+pub fn count(counters: &Counters, reason: &Reason) {
+    if let Some(counter) = reason.row().counter {
+        counter(counters).increment();
+    }
+}
+
+/// Of HTTP and of gRPC: what a client of either can do is the same.
+type Class = (StatusCode, GrpcStatus);
+
+const BAD_REQUEST: Class = (StatusCode::BAD_REQUEST, GrpcStatus::InvalidArgument);
+const UNAUTHORIZED: Class = (StatusCode::UNAUTHORIZED, GrpcStatus::Unauthenticated);
+const FORBIDDEN: Class = (StatusCode::FORBIDDEN, GrpcStatus::PermissionDenied);
+const NOT_FOUND: Class = (StatusCode::NOT_FOUND, GrpcStatus::Unimplemented);
+const METHOD_NOT_ALLOWED: Class = (StatusCode::METHOD_NOT_ALLOWED, GrpcStatus::Unimplemented);
+const REQUEST_TIMEOUT: Class = (StatusCode::REQUEST_TIMEOUT, GrpcStatus::DeadlineExceeded);
+const CONFLICT: Class = (StatusCode::CONFLICT, GrpcStatus::InvalidArgument);
+const PAYLOAD_TOO_LARGE: Class = (StatusCode::PAYLOAD_TOO_LARGE, GrpcStatus::ResourceExhausted);
+const URI_TOO_LONG: Class = (StatusCode::URI_TOO_LONG, GrpcStatus::InvalidArgument);
+const UNSUPPORTED_MEDIA_TYPE: Class =
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, GrpcStatus::InvalidArgument);
+const MISDIRECTED: Class = (StatusCode::MISDIRECTED_REQUEST, GrpcStatus::InvalidArgument);
+const UNPROCESSABLE: Class = (StatusCode::UNPROCESSABLE_ENTITY, GrpcStatus::InvalidArgument);
+const TOO_MANY_REQUESTS: Class = (StatusCode::TOO_MANY_REQUESTS, GrpcStatus::ResourceExhausted);
+const HEADERS_TOO_LARGE: Class =
+    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, GrpcStatus::InvalidArgument);
+const INTERNAL: Class = (StatusCode::INTERNAL_SERVER_ERROR, GrpcStatus::Internal);
+const NOT_IMPLEMENTED: Class = (StatusCode::NOT_IMPLEMENTED, GrpcStatus::Unavailable);
+const BAD_GATEWAY: Class = (StatusCode::BAD_GATEWAY, GrpcStatus::Unavailable);
+const UNAVAILABLE: Class = (StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavailable);
+const GATEWAY_TIMEOUT: Class = (StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable);
+const VERSION: Class = (StatusCode::HTTP_VERSION_NOT_SUPPORTED, GrpcStatus::Unavailable);
+
+/// What the gateway says of itself when it cannot do something now.
+const BUSY: Row = Row::new(
+    UNAVAILABLE,
+    "SERVICE_UNAVAILABLE",
+    "The gateway cannot do this now; try again shortly",
+);
+const ATTEMPTS: Row =
+    Row::new(TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", "Too many failed attempts; try again later");
+const UPSTREAM: Row =
+    Row::new(BAD_GATEWAY, "BAD_GATEWAY", "The service behind the gateway did not answer");
+
+impl Reason {
+    /// The one table of what follows from reasons.
+    #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one row for each reason")]
+    pub fn row(&self) -> Row {
+        let row = Row::new;
+        match self {
+            Reason::Framing(fault) => framing(*fault).closing().counted(|all| &all.framing_faults),
+            Reason::HostMissing | Reason::HostMalformed | Reason::HostMismatch => {
+                row(BAD_REQUEST, "BAD_REQUEST", "The request must name exactly one valid host")
+                    .closing()
+            }
+            Reason::TargetMalformed => {
+                row(BAD_REQUEST, "BAD_REQUEST", "The request target is malformed").closing()
+            }
+            Reason::MethodRefused => {
+                row(METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "This method is not supported")
+                    .closing()
+            }
+            Reason::MethodMalformed => {
+                row(BAD_REQUEST, "BAD_REQUEST", "The method is malformed").closing()
+            }
+            Reason::PathAmbiguous => row(
+                BAD_REQUEST,
+                "BAD_REQUEST",
+                "The path could be read in more than one way; send it without encoded slashes, dot segments, empty segments or semicolons",
+            ),
+            Reason::UpgradeMalformed => {
+                row(BAD_REQUEST, "BAD_REQUEST", "The WebSocket handshake is malformed").closing()
+            }
+            Reason::Misdirected => row(
+                MISDIRECTED,
+                "MISDIRECTED_REQUEST",
+                "The request is for another host than the TLS connection",
+            ),
+            Reason::BodyTooLarge => {
+                row(PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "The body is too large").closing()
+            }
+            Reason::BodyStalled => {
+                row(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body came too slowly")
+                    .closing()
+                    .counted(|all| &all.bodies_stalled)
+            }
+            Reason::BodyBroken => {
+                row(BAD_REQUEST, "BAD_REQUEST", "The body is malformed").closing()
+            }
+            Reason::RateLimited { .. } => {
+                row(TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests")
+                    .counted(|all| &all.rate_limited)
+            }
+            Reason::LockedOut { .. } => ATTEMPTS.counted(|all| &all.locked_out),
+            Reason::AttemptsQueued => ATTEMPTS.counted(|all| &all.hashing_shed),
+            Reason::UserAttemptsQueued { .. } => ATTEMPTS.counted(|all| &all.user_attempts_shed),
+            Reason::RegistrationsOverLimit { .. } => row(
+                TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                "Too many registrations; try again later",
+            )
+            .counted(|all| &all.registrations_over_limit),
+            Reason::ConnectionsOverAddressLimit => row(
+                TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                "Too many requests of your address are under way",
+            )
+            .counted(|all| &all.connections_over_address_limit),
+            Reason::RequestsOverAddressLimit => {
+                row(TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests are under way")
+                    .counted(|all| &all.requests_over_address_limit)
+            }
+            Reason::AgentsOverAddressLimit => row(
+                TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                "Too many connections have not said who they are",
+            )
+            .counted(|all| &all.agents_over_address_limit),
+            Reason::StreamsOverLimit => row(
+                TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                "Too many of your WebSockets and event streams are open",
+            )
+            .counted(|all| &all.streams_over_limit),
+            Reason::AgentsOverBound(bound) => row(
+                TOO_MANY_REQUESTS,
+                "TOO_MANY_REQUESTS",
+                "Too many agents of this server, key or owner are connected",
+            )
+            .counted(match bound {
+                AgentBound::Server => |all| &all.agents_over_server_limit,
+                AgentBound::Key => |all| &all.agents_over_key_limit,
+                AgentBound::Owner => |all| &all.agents_over_owner_limit,
+            }),
+            Reason::FirstMessage(fault) => first_message(*fault),
+            Reason::CredentialMissing | Reason::NotASession => {
+                row(UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
+            }
+            Reason::CredentialsConflict => {
+                row(BAD_REQUEST, "BAD_REQUEST", "Send one credential, not several")
+            }
+            Reason::CredentialRefused(Scheme::Bearer, _) => {
+                row(UNAUTHORIZED, "INVALID_TOKEN", "Invalid or expired token")
+            }
+            Reason::RefreshTokenRefused(_) => {
+                row(UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "Invalid or expired refresh token")
+            }
+            // Which half was wrong is for the log only.
+            Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _)
+            | Reason::PasswordRefused(_) => {
+                row(UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
+            }
+            Reason::NotForKeys => row(FORBIDDEN, "FORBIDDEN", "An API key cannot be used for this"),
+            Reason::KeyBoundToServer => row(
+                FORBIDDEN,
+                "FORBIDDEN",
+                "A key that is bound to a server cannot be used for this",
+            ),
+            Reason::KeyNotBound => row(
+                FORBIDDEN,
+                "FORBIDDEN",
+                "Only a key that is bound to a server can be used for this",
+            ),
+            Reason::RoleMissing | Reason::ScopeMissing => {
+                row(FORBIDDEN, "FORBIDDEN", "You are not allowed to do this")
+            }
+            Reason::AdminNetwork => row(
+                FORBIDDEN,
+                "FORBIDDEN",
+                "The admin API is not open to your address (admin.networks)",
+            ),
+            Reason::MethodNotAllowed { .. } => {
+                row(METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
+            }
+            Reason::MediaType => row(
+                UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "Send the body in the content type that is documented",
+            ),
+            // Where it is not said what is wrong with it.
+            Reason::BodyMalformed(_) => row(BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
+            Reason::PasswordUnacceptable(rule) => {
+                row(UNPROCESSABLE, "PASSWORD_NOT_ACCEPTABLE", rule.rule())
+            }
+            Reason::NameUnacceptable(name) => name_unacceptable(*name),
+            Reason::Taken(Name::Email) => {
+                row(CONFLICT, "EMAIL_ALREADY_EXISTS", "An account with this e-mail address exists")
+            }
+            Reason::Taken(_) => {
+                row(CONFLICT, "USERNAME_ALREADY_EXISTS", "An account with this user name exists")
+            }
+            Reason::Unknown(entity) => unknown(*entity),
+            Reason::TooMany(_) => {
+                row(CONFLICT, "LIMIT_REACHED", "There are as many of these as one may have")
+                    .counted(|all| &all.limits_reached)
+            }
+            Reason::TimePassed => {
+                row(UNPROCESSABLE, "TIME_PASSED", "The time of expiry must be in the future")
+            }
+            Reason::RegistrationClosed => {
+                row(FORBIDDEN, "REGISTRATION_CLOSED", "Registration is closed here")
+            }
+            Reason::LocalAccountsDisabled => {
+                row(FORBIDDEN, "LOCAL_AUTH_DISABLED", "Signing in with a password is disabled here")
+            }
+            Reason::LastAdministrator => {
+                row(CONFLICT, "LAST_ADMIN", "Somebody must remain to administer the gateway")
+            }
+            Reason::LinksDisabled => row(NOT_FOUND, "LINKS_DISABLED", "Links are not set up here"),
+            Reason::LinkRefused(_) => row(
+                NOT_FOUND,
+                "LINK_NOT_GOOD",
+                "This link has expired or was followed already; ask for a new one",
+            ),
+            Reason::GithubDisabled => {
+                row(NOT_FOUND, "GITHUB_DISABLED", "Signing in with GitHub is not set up here")
+            }
+            Reason::GithubRefused(error) => github(error),
+            Reason::CrossSite => {
+                row(FORBIDDEN, "CSRF", "The request does not come from a page of this site")
+                    .counted(|all| &all.cross_site)
+            }
+            Reason::PreflightRefused => {
+                row(FORBIDDEN, "CORS", "Pages of this origin may not send this request")
+                    .counted(|all| &all.preflights_refused)
+            }
+            Reason::RouteUnknown => row(NOT_FOUND, "NOT_FOUND", "Not found"),
+            Reason::UpstreamConnect
+            | Reason::UpstreamTls
+            | Reason::UpstreamClientCertificate
+            | Reason::UpstreamNoHttp2
+            | Reason::UpstreamNoUpgrade
+            | Reason::UpstreamClosed
+            | Reason::UpstreamUpgrade => UPSTREAM,
+            Reason::UpstreamProtocol => UPSTREAM.counted(|all| &all.upstream_faults),
+            Reason::UpstreamConnectTimeout | Reason::UpstreamTimeout => row(
+                GATEWAY_TIMEOUT,
+                "GATEWAY_TIMEOUT",
+                "The service behind the gateway took too long",
+            ),
+            Reason::UpstreamSaturated => {
+                row(UNAVAILABLE, "SERVICE_UNAVAILABLE", "The service behind the gateway is busy")
+            }
+            Reason::UpstreamShareTaken => row(
+                UNAVAILABLE,
+                "SERVICE_UNAVAILABLE",
+                "Too many of your requests to this service are still under way",
+            )
+            .counted(|all| &all.upstream_shares_taken),
+            Reason::HasherBusy => BUSY.counted(|all| &all.hashing_shed),
+            Reason::AgentsOverLimit => BUSY.counted(|all| &all.agents_over_limit),
+            Reason::MailBusy | Reason::StoreBusy | Reason::StoreUnavailable | Reason::Stopping => {
+                BUSY
+            }
+            Reason::HeldNotStored => row(
+                UNAVAILABLE,
+                "SERVICE_UNAVAILABLE",
+                "It has ended here and could not be stored yet; try again shortly",
+            ),
+            Reason::Internal => row(INTERNAL, "INTERNAL", "Internal error").closing(),
+        }
+    }
+}
+
+/// Told over the WebSocket, by a close code.
+fn first_message(fault: Fault) -> Row {
+    let row = Row::new(BAD_REQUEST, "BAD_REQUEST", "The first message is not acceptable").closing();
+    match fault {
+        Fault::Late => row.counted(|all| &all.agents_timed_out),
+        Fault::TooLarge
+        | Fault::TooManyFrames
+        | Fault::Frame
+        | Fault::Binary
+        | Fault::NotUtf8
+        | Fault::NotUnderstood
+        | Fault::Token => row,
+    }
+}
+
+fn name_unacceptable(name: Name) -> Row {
+    let code = match name {
+        Name::User => "USERNAME_NOT_ACCEPTABLE",
+        Name::Email => "EMAIL_NOT_ACCEPTABLE",
+        Name::Person | Name::Label => "NAME_NOT_ACCEPTABLE",
+        Name::Role => "ROLE_NOT_ACCEPTABLE",
+        Name::Scope => "SCOPE_NOT_ACCEPTABLE",
+    };
+    Row::new(UNPROCESSABLE, code, name.rule())
+}
+
+fn unknown(entity: Entity) -> Row {
+    let (code, message) = match entity {
+        Entity::Account => ("USER_NOT_FOUND", "User not found"),
+        Entity::Key => ("KEY_NOT_FOUND", "API key not found"),
+        Entity::Server => ("SERVER_NOT_FOUND", "Server not found"),
+        Entity::Session => ("SESSION_NOT_FOUND", "Session not found"),
+        Entity::Workspace => ("WORKSPACE_NOT_FOUND", "Workspace not found"),
+        Entity::Member => ("MEMBER_NOT_FOUND", "Member not found"),
+        Entity::Lockout => ("LOCKOUT_NOT_FOUND", "Lockout not found"),
+        Entity::Email => ("EMAIL_NOT_FOUND", "The user has no e-mail address"),
+    };
+    Row::new(NOT_FOUND, code, message)
+}
+
+fn github(error: &FederationError) -> Row {
+    let row = Row::new;
+    match error {
+        FederationError::CodeRefused => {
+            row(UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub did not accept the code")
+        }
+        FederationError::NotAllowed => row(
+            FORBIDDEN,
+            "GITHUB_NOT_ALLOWED",
+            "The GitHub account is in none of the organisations that are let in",
+        ),
+        FederationError::EmailUnverified => row(
+            FORBIDDEN,
+            "GITHUB_EMAIL_UNVERIFIED",
+            "The GitHub account has no verified primary e-mail address",
+        ),
+        FederationError::Timeout => row(GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long"),
+        FederationError::Unavailable(_) | FederationError::Nonsense(_) => {
+            row(BAD_GATEWAY, "GITHUB_UNAVAILABLE", "GitHub did not answer as it should")
+        }
+    }
+}
+
+fn framing(fault: FramingFault) -> Row {
+    let row = Row::new;
+    match fault {
+        FramingFault::UriTooLong => row(URI_TOO_LONG, "URI_TOO_LONG", "The target is too long"),
+        FramingFault::HeadTooLarge | FramingFault::FieldCount => {
+            row(HEADERS_TOO_LARGE, "HEADERS_TOO_LARGE", "The header section is too large")
+        }
+        FramingFault::TargetOctet => row(
+            BAD_REQUEST,
+            "BAD_REQUEST",
+            "The request target holds an octet that has to be percent-encoded",
+        ),
+        FramingFault::HeadTimeout => {
+            row(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request came too slowly")
+        }
+        FramingFault::TransferCodingUnknown => {
+            row(NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "No transfer coding but chunked is supported")
+        }
+        FramingFault::Version => {
+            row(VERSION, "BAD_REQUEST", "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are supported")
+        }
+        FramingFault::RequestLine
+        | FramingFault::StatusLine
+        | FramingFault::Unexpected
+        | FramingFault::MethodTooLong
+        | FramingFault::LineEnding
+        | FramingFault::Field
+        | FramingFault::ContentLength
+        | FramingFault::TransferCoding
+        | FramingFault::LengthAndCoding
+        | FramingFault::Chunk
+        | FramingFault::Trailer => row(BAD_REQUEST, "BAD_REQUEST", "The request is malformed"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
