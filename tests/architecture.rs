@@ -29,10 +29,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("slots", &["auth"]),
     // Of what routes are configured to, and of nothing that a request is.
     ("upstream", &["config", "http1", "slots", "trust"]),
-    ("config", &["auth", "crypto", "canonical", "files", "pem"]),
+    ("contract", &[]),
+    ("config", &["auth", "contract", "crypto", "canonical", "files", "pem"]),
     ("telemetry", &["auth", "clock", "config"]),
     ("admin", &["auth", "crypto", "telemetry"]),
-    ("dialect", &["auth", "admin"]),
+    ("dialect", &["auth", "admin", "contract"]),
     ("console", &["auth", "admin", "dialect"]),
     (
         "pipeline",
@@ -40,6 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "auth",
             "admin",
             "console",
+            "contract",
             "dialect",
             "http1",
             "canonical",

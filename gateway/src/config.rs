@@ -49,6 +49,7 @@ use ipnet::IpNet;
 
 use crate::auth::register::Registering;
 use crate::auth::secret::Secret;
+use crate::contract::Contract;
 
 use cors::{Cors, CorsPolicy};
 use page_origin::PageOrigin;
@@ -400,8 +401,20 @@ pub enum Delivery {
 }
 
 impl Dialects {
+    /// Each with the contract whose settings these are.
+    #[must_use]
+    pub fn each(&self) -> [(Contract, &Dialect); 4] {
+        [
+            (Contract::Form, &self.form),
+            (Contract::Status, &self.status),
+            (Contract::Envelope, &self.envelope),
+            (Contract::Plain, &self.plain),
+        ]
+    }
+
+    #[must_use]
     pub fn all(&self) -> [&Dialect; 4] {
-        [&self.form, &self.status, &self.envelope, &self.plain]
+        self.each().map(|(_, dialect)| dialect)
     }
 }
 

@@ -5,11 +5,12 @@
 //! a [`ClientError`] does. The operations themselves
 //! are the core's and know no shape ([`perform`]). Which dialect answers a path is
 //! one table ([`Dialects::new`]); contracts that share a path are told apart by what
-//! the request says ([`told_apart`]), before it is decoded.
+//! the request says ([`disambiguate`]), before it is decoded.
 
 pub mod admin;
 pub mod body;
 pub mod delivery;
+pub mod disambiguate;
 pub mod envelope;
 pub mod flow;
 pub mod form;
@@ -20,7 +21,6 @@ pub mod perform;
 pub mod plain;
 pub mod row;
 pub mod status;
-pub mod told_apart;
 pub mod typed;
 
 use std::collections::HashMap;
@@ -44,86 +44,11 @@ use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::SessionId;
 use crate::auth::workspace::WorkspaceId;
 
+pub use crate::contract::{Contract, Operation};
+
 use delivery::{Delivery, DeliveryRule};
 use flow::{Beginner, Kept, Returned};
 use row::NotEncoded;
-
-/// The contracts, by the shape of what they say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Contract {
-    Form,
-    Status,
-    Envelope,
-    Plain,
-    Admin,
-    Links,
-    Console,
-}
-
-impl Contract {
-    /// As the configuration and the reference name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Contract::Form => "form",
-            Contract::Status => "status",
-            Contract::Envelope => "envelope",
-            Contract::Plain => "plain",
-            Contract::Admin => "admin",
-            Contract::Links => "links",
-            Contract::Console => "console",
-        }
-    }
-}
-
-/// What an endpoint does, whatever its shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Operation {
-    Register,
-    Login,
-    /// A new access token for a refresh token.
-    Refresh,
-    /// A new access token for an access token (S2-20).
-    Reissue,
-    SwitchWorkspace,
-    /// Revokes the token that is presented (S1-16).
-    Logout,
-    /// Ends the session of the token that is presented (S3-11).
-    EndSession,
-    ChangePassword,
-    IssueTicket,
-    Me,
-    Providers,
-    Github,
-    /// Sends a browser to GitHub.
-    BeginGithub,
-    /// Takes it back.
-    FinishGithub,
-    CreateKey,
-    ListKeys,
-    DeleteKey,
-    RotateKey,
-    ListServers,
-    /// Shows what a link is for; changes nothing.
-    ShowLink,
-    FollowLink,
-    /// Sends a link for a new password to an address, by mail.
-    SendPasswordLink,
-    /// Sends the caller a link that verifies the account's address.
-    SendAddressLink,
-    /// A row of the admin API's table.
-    Administer(usize),
-    /// A row of the console's table: what a form asks for.
-    Console(usize),
-    /// One that is a page.
-    ConsolePage(usize),
-    ConsoleAsset,
-    /// Ends the session that the browser's cookies name.
-    ConsoleSignOut,
-    Health,
-    /// The OpenAPI document of the contract.
-    Describe,
-}
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +129,12 @@ impl Verb {
             Verb::Patch => method == Method::PATCH,
             Verb::Delete => method == Method::DELETE,
         }
+    }
+
+    /// Whether a request can be of both.
+    fn overlaps(self, other: Self) -> bool {
+        let reads = |verb| matches!(verb, Verb::Get | Verb::Probe);
+        self == other || reads(self) && reads(other)
     }
 
     /// As the `Allow` field lists it.
@@ -584,7 +515,7 @@ pub struct Candidate {
 pub enum Resolution {
     /// It belongs to an upstream.
     NotOurs,
-    /// Several are told apart by [`told_apart::choose`]; the first is the path's default.
+    /// Several are told apart by [`disambiguate::choose`]; the first is the path's default.
     Ours { candidates: Vec<Candidate>, parameters: Vec<String> },
     /// It is ours, by another method.
     WrongMethod(String),
@@ -647,6 +578,9 @@ impl Dialects {
                     None => paths.push((path, vec![candidate])),
                 }
             }
+        }
+        for (path, candidates) in &paths {
+            disambiguate::check(path, candidates)?;
         }
         let mut own_paths: Vec<OwnPath> =
             paths.iter().map(|(path, candidates)| own_path(path, candidates)).collect();
@@ -743,8 +677,7 @@ impl Dialects {
 
 fn own_path(path: &str, candidates: &[Candidate]) -> OwnPath {
     let first = candidates.first();
-    let contract = first.map(|candidate| candidate.dialect.contract());
-    let whole = matches!(contract, Some(Contract::Admin | Contract::Links | Contract::Console));
+    let whole = first.is_some_and(|it| it.dialect.contract().entry().is_one_group);
     let fixed = first.is_some_and(|candidate| candidate.endpoint.fixed);
     let prefix = first.map_or("", |candidate| candidate.dialect.prefix());
     let group = match path.strip_prefix(prefix) {

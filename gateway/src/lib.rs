@@ -8,7 +8,8 @@
 //!    token bucket, the message's form, our own endpoints, the route, the
 //!    credential, the permission, the upstream.
 //! 3. [`upstream`] sends what passed, over connections of its own.
-//! 4. [`dialect`] speaks the wire contracts of our own endpoints, [`console`] to people.
+//! 4. [`dialect`] speaks the wire contracts of our own endpoints, which [`contract`] lists,
+//!    [`console`] to people.
 //! 5. [`auth`] decides: accounts, sessions, tokens, keys, tickets. It knows none
 //!    of the others.
 //! 6. [`store`], [`crypto`] and [`federation`] are the core's ports made real.
@@ -28,6 +29,8 @@ pub mod upstream;
 pub mod console;
 
 pub mod dialect;
+
+pub mod contract;
 
 pub mod auth;
 

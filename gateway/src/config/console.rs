@@ -3,13 +3,15 @@
 
 use std::path::PathBuf;
 
+use crate::contract::Contract;
+
 use super::dialects::read_prefix;
 use super::document::Section;
 use super::file::{DAY, SECOND};
 use super::schemes::{CallerScheme, Schemes};
 use super::{Access, AdminApi, Challenged, Console, Dialects, Links, ServerCreation, SignIn};
 
-const DEFAULT_PREFIX: &str = "/.portcullis/console";
+const DEFAULT_PREFIX: &str = Contract::Console.entry().prefix;
 /// A file that every page holds, or that is read into memory.
 pub const MAX_FILE_BYTES: u64 = 256 << 10;
 

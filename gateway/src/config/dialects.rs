@@ -5,6 +5,8 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::canonical::path::is_below;
+use crate::contract::Contract;
+use crate::contract::shared_path::may_share_prefix;
 
 use super::client::{A_NETWORK, networks};
 use super::document::Section;
@@ -17,8 +19,7 @@ use super::{AdminApi, Delivery, Dialect, Dialects, PathMatch};
 
 /// What a dialect's keys are when they are left out.
 struct DialectDefaults {
-    name: &'static str,
-    prefix: &'static str,
+    contract: Contract,
     access_ttl: Duration,
     require_special: bool,
 }
@@ -43,15 +44,15 @@ pub(super) fn read_dialects(
             }),
         None => SECOND * 8 * 3_600,
     };
-    let read = |name, prefix, access_ttl, require_special| {
-        let section = section.section(name);
-        let defaults = DialectDefaults { name, prefix, access_ttl, require_special };
+    let read = |contract: Contract, access_ttl, require_special| {
+        let section = section.section(contract.as_str());
+        let defaults = DialectDefaults { contract, access_ttl, require_special };
         let read = read_dialect(&section, &defaults, refresh_ttl);
         (read, section)
     };
-    let (form, form_section) = read("form", "/api/v1", SECOND * 1_800, false);
-    let (status, status_section) = read("status", "/api", from_environment, false);
-    let (envelope, envelope_section) = read("envelope", "/api", from_environment, true);
+    let (form, form_section) = read(Contract::Form, SECOND * 1_800, false);
+    let (status, status_section) = read(Contract::Status, from_environment, false);
+    let (envelope, envelope_section) = read(Contract::Envelope, from_environment, true);
     if reader.variable(EXPIRE_VARIABLE).is_some() {
         let length = show_duration(from_environment.min(refresh_ttl));
         let source = FallbackSource::Variable(EXPIRE_VARIABLE.to_owned());
@@ -60,10 +61,29 @@ pub(super) fn read_dialects(
             section.falls_back("access_ttl", fallback);
         }
     }
-    let (plain, plain_section) = read("plain", "/api/v1", SECOND * 3_600, false);
-    for (dialect, section) in [(&form, &form_section), (&plain, &plain_section)] {
-        for (name, other) in [("status", &status), ("envelope", &envelope)] {
-            if dialect.enabled && other.enabled && dialect.prefix == other.prefix {
+    let (plain, plain_section) = read(Contract::Plain, SECOND * 3_600, false);
+    check_prefixes(&[
+        (Contract::Status, &status, &status_section),
+        (Contract::Envelope, &envelope, &envelope_section),
+        (Contract::Form, &form, &form_section),
+        (Contract::Plain, &plain, &plain_section),
+    ]);
+    let rotate_refresh = status_section.boolean("rotate_refresh", true);
+    let keys = plain_section.boolean("keys", true);
+    let reveal_unknown_user = plain_section.boolean("reveal_unknown_user", false);
+    for section in [form_section, status_section, envelope_section, plain_section] {
+        section.finish();
+    }
+    Dialects { form, status, rotate_refresh, envelope, plain, keys, reveal_unknown_user }
+}
+
+/// Notes contracts at one prefix whose requests could not be told apart.
+fn check_prefixes(read: &[(Contract, &Dialect, &Section<'_>)]) {
+    for (index, (contract, dialect, section)) in read.iter().enumerate() {
+        for (known, other, _) in &read[..index] {
+            let is_shared = dialect.enabled && other.enabled && dialect.prefix == other.prefix;
+            if is_shared && !may_share_prefix(*contract, *known) {
+                let name = known.as_str();
                 let message = format!(
                     "the dialect {name} is there already, and requests for both could not be told apart"
                 );
@@ -72,13 +92,6 @@ pub(super) fn read_dialects(
             }
         }
     }
-    let rotate_refresh = status_section.boolean("rotate_refresh", true);
-    let keys = plain_section.boolean("keys", true);
-    let reveal_unknown_user = plain_section.boolean("reveal_unknown_user", false);
-    for section in [form_section, status_section, envelope_section, plain_section] {
-        section.finish();
-    }
-    Dialects { form, status, rotate_refresh, envelope, plain, keys, reveal_unknown_user }
 }
 
 const EXPIRE_VARIABLE: &str = "JWT_EXPIRE_DURATION";
@@ -128,7 +141,7 @@ fn read_networks(section: &Section<'_>) -> Vec<IpNet> {
 pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi {
     let admin = AdminApi {
         enabled: section.boolean("enabled", true),
-        prefix: read_prefix(&section, "/api/admin"),
+        prefix: read_prefix(&section, Contract::Admin.entry().prefix),
         networks: read_networks(&section),
     };
     let taken =
@@ -146,7 +159,7 @@ fn read_dialect(
     defaults: &DialectDefaults,
     refresh_ttl: Duration,
 ) -> Dialect {
-    let prefix = read_prefix(section, defaults.prefix);
+    let prefix = read_prefix(section, defaults.contract.entry().prefix);
     let deliveries =
         [("body", Delivery::Body), ("cookie", Delivery::Cookie), ("auto", Delivery::Auto)];
     let dialect = Dialect {
@@ -164,7 +177,7 @@ fn read_dialect(
     if dialect.access_ttl > refresh_ttl {
         let message = format!(
             "an access token of {} would outlive the refresh token (auth.refresh_ttl)",
-            defaults.name
+            defaults.contract.as_str()
         );
         let help = "set it no longer than auth.refresh_ttl, or that longer";
         section.note(section.origin(), "access_ttl", message, help);

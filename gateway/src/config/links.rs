@@ -2,7 +2,7 @@
 //! sent.
 
 use crate::auth::account::is_plausible_email;
-
+use crate::contract::Contract;
 use crate::pem::Wanted;
 
 use super::auth::read_secret;
@@ -14,7 +14,7 @@ use super::reader::{Located, Reader};
 use super::short_forms::check_authority;
 use super::{Links, Mail, MailSecurity};
 
-const DEFAULT_PREFIX: &str = "/api/links";
+const DEFAULT_PREFIX: &str = Contract::Links.entry().prefix;
 const SUBMISSION_PORT: u16 = 587;
 const SUBMISSIONS_PORT: u16 = 465;
 

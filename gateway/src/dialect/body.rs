@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use crate::auth::secret::Secret;
+use crate::contract::shared_path::Media;
 
 use super::{ClientError, Command, DecodeError, Input};
 
@@ -37,6 +38,16 @@ pub fn is_json(content_type: Option<&str>) -> bool {
 #[must_use]
 pub fn is_form(content_type: Option<&str>) -> bool {
     media_type(content_type).is_some_and(|name| name.eq_ignore_ascii_case(FORM))
+}
+
+/// As what a body is announced, for telling contracts apart.
+#[must_use]
+pub fn media(content_type: Option<&str>) -> Media {
+    match content_type {
+        written if is_form(written) => Media::Form,
+        written if is_json(written) => Media::Json,
+        _ => Media::Other,
+    }
 }
 
 /// What is wrong with a body, without repeating any of it.

@@ -7,45 +7,11 @@ use serde_json::{Map, Value};
 use super::body::to_json;
 use super::{Admission, Contract, Endpoint, Operation, Verb};
 
-/// A document as it is written.
-struct Written {
-    served_at: &'static str,
-    /// What its contract's paths begin with, unless it is mounted elsewhere.
-    prefix: &'static str,
-    text: &'static str,
-}
-
-/// `None` of what is for people.
-fn written(contract: Contract) -> Option<Written> {
-    let (served_at, prefix, text) = match contract {
-        Contract::Form => {
-            ("/api/openapi/form.json", "/api/v1", include_str!("../openapi/form.json"))
-        }
-        Contract::Status => {
-            ("/api/openapi/status.json", "/api", include_str!("../openapi/status.json"))
-        }
-        Contract::Envelope => {
-            ("/api/openapi/envelope.json", "/api", include_str!("../openapi/envelope.json"))
-        }
-        Contract::Plain => {
-            ("/api/openapi/plain.json", "/api/v1", include_str!("../openapi/plain.json"))
-        }
-        Contract::Links => {
-            ("/api/openapi/links.json", "/api/links", include_str!("../openapi/links.json"))
-        }
-        Contract::Admin => {
-            ("/api/openapi/admin.json", "/api/admin", include_str!("../openapi/admin.json"))
-        }
-        Contract::Console => return None,
-    };
-    Some(Written { served_at, prefix, text })
-}
-
 /// Where a contract's document is, wherever the contract itself is mounted, for those
 /// who may read it.
 #[must_use]
 pub fn endpoint(contract: Contract, readers: Admission) -> Option<Endpoint> {
-    let served_at = written(contract)?.served_at;
+    let served_at = contract.entry().document?.served_at;
     Some(Endpoint::new(Verb::Get, served_at, Operation::Describe).fixed().admitting(readers))
 }
 
@@ -60,13 +26,14 @@ pub fn describe(
     prefix: &str,
     is_there: impl Fn(&Method, &str) -> bool,
 ) -> Option<Vec<u8>> {
-    let written = written(contract)?;
+    let entry = contract.entry();
+    let written = entry.document?;
     let mut document: Map<String, Value> =
         serde_json::from_str(written.text).expect("the documents are JSON objects");
     let mut present = Map::new();
     if let Some(Value::Object(paths)) = document.remove("paths") {
         for (path, methods) in paths {
-            let path = match path.strip_prefix(written.prefix) {
+            let path = match path.strip_prefix(entry.prefix) {
                 Some(rest) => format!("{prefix}{rest}"),
                 None => path,
             };

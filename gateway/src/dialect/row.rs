@@ -74,4 +74,4 @@ pub(super) fn encode<D: super::Dialect + 'static>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

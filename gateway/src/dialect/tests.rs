@@ -13,14 +13,15 @@ use crate::auth::login::{AccessToken, TokenPair};
 use crate::auth::password::PasswordRule;
 use crate::auth::ports::{StoreHealth, StoreState};
 use crate::auth::time::{Seconds, Timestamp};
+use crate::contract::shared_path::{RequestTraits, may_share_prefix};
 
 use super::delivery::{ACCESS_COOKIE, Delivery, DeliveryRule, REFRESH_COOKIE};
+use super::disambiguate::{Chosen, choose};
 use super::envelope::Envelope;
 use super::form::Form;
 use super::notation::plain_user;
 use super::plain::Plain;
 use super::status::Status;
-use super::told_apart::{Chosen, Telltale, choose};
 use super::{
     Admission, Answer, ClientError, Context, Contract, Dialect, Dialects, ErrorKind, Health,
     HealthPaths, Operation, Outcome, Resolution, Serving, Settings, body,
@@ -112,8 +113,8 @@ fn contracts_that_share_a_path_are_told_apart_by_the_request() {
             let Resolution::Ours { candidates, .. } = dialects.resolve(&Method::POST, path) else {
                 panic!("{path} is ours");
             };
-            let told = Telltale {
-                content_type: *content_type,
+            let told = RequestTraits {
+                media: body::media(*content_type),
                 members: body::members(text.as_bytes()),
                 authorization: *authorization,
                 refresh_cookie: *refresh_cookie,
@@ -131,6 +132,48 @@ fn contracts_that_share_a_path_are_told_apart_by_the_request() {
             assert_eq!(chosen.dialect.contract(), expected, "{path} {text} {told:?}");
         }
     }
+}
+
+/// The contract mounted at this prefix.
+fn mounted_at(contract: Contract, prefix: &str) -> Arc<dyn Dialect> {
+    match contract {
+        Contract::Status => Arc::new(Status { settings: settings(prefix), rotate: true }),
+        Contract::Envelope => Arc::new(Envelope { settings: settings(prefix), callback: None }),
+        Contract::Plain => Arc::new(Plain::new(settings(prefix), true, false)),
+        _ => Arc::new(Form(settings(prefix))),
+    }
+}
+
+/// Was: of two contracts at one path that no rule knows, the second could not be reached, and
+/// nobody was told.
+#[test]
+fn a_path_of_two_contracts_without_a_rule_stops_the_start() {
+    use Contract::{Envelope, Form, Plain, Status};
+    let new = |contracts: Vec<Arc<dyn Dialect>>| {
+        Dialects::new(contracts, HealthPaths::Own, Admission::Authenticated).err()
+    };
+    let all = [Form, Status, Envelope, Plain];
+    for one in all {
+        for other in all {
+            let ambiguous = new(vec![mounted_at(one, "/api"), mounted_at(other, "/api")]);
+            // The configuration asks nothing else.
+            let expected = one != other && may_share_prefix(one, other);
+            assert_eq!(ambiguous.is_none(), expected, "{one:?} {other:?}: {ambiguous:?}");
+        }
+    }
+    let ambiguous = new(vec![mounted_at(Status, "/api"), mounted_at(Plain, "/api")]);
+    assert_eq!(
+        ambiguous.expect("both have a login").to_string(),
+        "/api/auth/login: POST is an endpoint of status and of plain, and nothing tells their \
+         requests apart; give one of them another prefix"
+    );
+    // At a path of one contract's own, by the prefix of another.
+    let links = super::links::Links {
+        prefix: "/api/auth/login".to_owned(),
+        mail: false,
+        pages: Box::new(super::row::tests::Told),
+    };
+    assert!(new(vec![mounted_at(Status, "/api"), Arc::new(links)]).is_some());
 }
 
 #[test]

@@ -20,10 +20,11 @@ use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::canonical::path::{Judged, Reading};
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::console;
+use crate::contract::shared_path::RequestTraits;
 use crate::dialect::delivery::{ACCESS_COOKIE, Delivery, DeliveryRule, REFRESH_COOKIE};
+use crate::dialect::disambiguate::{self, Chosen};
 use crate::dialect::flow::{self, Beginner, FLOW_COOKIE};
 use crate::dialect::perform::perform;
-use crate::dialect::told_apart::{self, Chosen, Telltale};
 use crate::dialect::typed::TYPED_COOKIE;
 use crate::dialect::{
     self, Admission, Attempt, Candidate, Command, Contract, DecodeError, Dialect, Dialects,
@@ -129,8 +130,8 @@ pub async fn serve(
         }
         several => {
             let body = collect(site, record, body).await?;
-            let told = telltale(call.parts, &body)?;
-            let chosen = match told_apart::choose(several, &told).ok_or(Reason::Internal)? {
+            let traits = traits(call.parts, &body)?;
+            let chosen = match disambiguate::choose(several, &traits).ok_or(Reason::Internal)? {
                 Chosen::One(chosen) => chosen,
                 Chosen::Several(default) => {
                     record.dialect = Some(Arc::clone(&default.dialect));
@@ -491,9 +492,9 @@ fn content_type(parts: &Parts) -> Option<&str> {
     parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
 }
 
-fn telltale<'a>(parts: &'a Parts, body: &[u8]) -> Result<Telltale<'a>, Rejection> {
-    Ok(Telltale {
-        content_type: content_type(parts),
+fn traits(parts: &Parts, body: &[u8]) -> Result<RequestTraits, Rejection> {
+    Ok(RequestTraits {
+        media: dialect::body::media(content_type(parts)),
         members: dialect::body::members(body),
         authorization: parts.headers.contains_key(header::AUTHORIZATION),
         refresh_cookie: cookie::find(&parts.headers, REFRESH_COOKIE)?.is_some(),

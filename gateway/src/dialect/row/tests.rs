@@ -28,7 +28,8 @@ use crate::dialect::{
     Answer, Dialect, Health, Operation, Outcome, Presentation, Providers, Serving,
 };
 
-struct Told;
+/// Pages of links that say which they are.
+pub(crate) struct Told;
 
 impl Pages for Told {
     fn shown(&self, _: &str, _: &Account, _: LinkKind, _: &Secret) -> Answer {

@@ -11,6 +11,7 @@ use crate::auth::password::PasswordRule;
 use crate::auth::source::Source;
 use crate::auth::time::Seconds;
 use crate::auth::workspace::WorkspaceId;
+use crate::contract::shared_path::Media;
 use crate::dialect::delivery::{Delivery, DeliveryRule};
 use crate::dialect::plain::Plain;
 use crate::dialect::{Settings, Verb};
@@ -40,22 +41,22 @@ fn what_tells_dialects_apart_is_read_from_the_request() {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        let told = telltale(&parts, body.as_bytes()).map_err(|rejection| rejection.reason.code());
+        let told = traits(&parts, body.as_bytes()).map_err(|rejection| rejection.reason.code());
         told.map(|told| {
-            let media_type = told.content_type.map(str::to_owned);
-            (media_type, told.members, told.authorization, told.refresh_cookie)
+            let media = told.media;
+            (media, told.members, told.authorization, told.refresh_cookie)
         })
     };
-    let nothing = (None, Vec::new(), false, false);
+    let nothing = (Media::Other, Vec::new(), false, false);
     assert_eq!(read(&[], ""), Ok(nothing.clone()));
     assert_eq!(
         read(&[("content-type", "application/json")], "{\"username\":\"ann\"}"),
-        Ok((Some("application/json".to_owned()), vec!["username".to_owned()], false, false))
+        Ok((Media::Json, vec!["username".to_owned()], false, false))
     );
-    let bearer = (None, Vec::new(), true, false);
+    let bearer = (Media::Other, Vec::new(), true, false);
     assert_eq!(read(&[("authorization", "Bearer x")], "[]"), Ok(bearer));
     let cookie = format!("{REFRESH_COOKIE}=x");
-    let by_cookie = (None, Vec::new(), false, true);
+    let by_cookie = (Media::Other, Vec::new(), false, true);
     assert_eq!(read(&[("cookie", &cookie)], ""), Ok(by_cookie));
     assert_eq!(read(&[("cookie", "other=x")], ""), Ok(nothing));
     assert_eq!(read(&[("cookie", &cookie), ("cookie", &cookie)], ""), Err("credentials_conflict"));
