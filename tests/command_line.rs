@@ -178,6 +178,15 @@ async fn every_reason_can_be_explained() {
     let unknown = installation.run(&["explain", "token_sigature"], None).await;
     assert_eq!(unknown.status.code(), USAGE_ERROR, "{unknown:?}");
     assert!(unknown.stderr.contains("token_signature"), "{unknown:?}");
+    // Logs of an earlier version have its names.
+    let former = installation.run(&["explain", "github-nonsense"], None).await;
+    let text = succeeded(&former);
+    assert!(text.starts_with("github_nonsense was renamed to github_invalid_response\n"), "{text}");
+    assert!(text.contains("github.base_url"), "{text}");
+    let former = installation.run(&["explain", "too_many", "--format", "json"], None).await;
+    let former: Value = serde_json::from_str(succeeded(&former)).expect("JSON");
+    assert_eq!(former["code"], "limit_reached");
+    assert_eq!(former["renamed_from"], "too_many");
     let all = installation.run(&["explain", "--format", "json"], None).await;
     let all: Value = serde_json::from_str(succeeded(&all)).expect("JSON");
     assert!(all.as_array().is_some_and(|codes| codes.len() > 60), "{all}");

@@ -98,7 +98,7 @@ pub async fn handle(
             let wanted = Wanted { wants_page, grpc };
             let mut response =
                 respond::reject((&gateway, &site), &connection, &record, &rejection, wanted);
-            if record.signs_out && rejection.reason == Reason::HeldNotStored {
+            if record.signs_out && rejection.reason == Reason::RevocationNotStored {
                 let delivery = record.dialect.as_ref().map(|dialect| dialect.delivery());
                 let delivery = delivery.map(|rule| rule.choose(|| record.by_cookie));
                 response.headers_mut().extend(delivery.map(Delivery::forget).unwrap_or_default());

@@ -51,7 +51,11 @@ async fn a_key_more_than_an_account_may_have_is_refused_counted_and_audited() {
     make().await.expect(409);
     let refused = |line: &Value| line["event"] == "key_create" && line["outcome"] == "refused";
     let line = gateway.wait_for_log(refused).await;
-    assert_eq!((&line["user"], &line["reason"]), (&json!("ann"), &json!("too_many")), "{line}");
+    assert_eq!(
+        (&line["user"], &line["reason"]),
+        (&json!("ann"), &json!("limit_reached")),
+        "{line}"
+    );
     assert_eq!(counted(&gateway, "limits_reached").await, 1);
 }
 

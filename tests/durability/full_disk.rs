@@ -258,7 +258,7 @@ async fn an_ending_on_a_full_disk_holds_at_once_and_is_stored_when_there_is_spac
     assert_eq!(ended.refusal(), (503, "SERVICE_UNAVAILABLE".to_owned()));
     caller.get("/").await.refused(401, "INVALID_TOKEN");
     assert_eq!(health(gateway).await["undelivered"], 2);
-    let held = |line: &Value| line["type"] == "access" && line["reason"] == "held_not_stored";
+    let held = |line: &Value| line["type"] == "access" && line["reason"] == "revocation_not_stored";
     eventually("both lines of the log", async || {
         (gateway.log_lines().iter().filter(|line| held(line)).count() == 2).then_some(())
     })

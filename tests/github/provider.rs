@@ -229,7 +229,7 @@ enum Failure {
     CodeRefused,
     EmailUnverified,
     Unavailable,
-    Nonsense,
+    InvalidResponse,
     Timeout,
 }
 
@@ -239,7 +239,7 @@ fn failure(outcome: &Outcome) -> Option<Failure> {
         Err(FederationError::EmailUnverified) => Some(Failure::EmailUnverified),
         Err(FederationError::CodeRefused) => Some(Failure::CodeRefused),
         Err(FederationError::Unavailable(_)) => Some(Failure::Unavailable),
-        Err(FederationError::Nonsense(_)) => Some(Failure::Nonsense),
+        Err(FederationError::InvalidResponse(_)) => Some(Failure::InvalidResponse),
         Err(FederationError::Timeout) => Some(Failure::Timeout),
     }
 }
@@ -249,7 +249,7 @@ const EVERYWHERE: &[&str] = &[TOKEN_PATH, "/user", "/user/emails", MEMBERSHIP];
 
 #[tokio::test]
 async fn trouble_at_github_is_told_from_a_bad_code_wherever_it_comes() {
-    use Failure::{CodeRefused, EmailUnverified, Nonsense, Timeout, Unavailable};
+    use Failure::{CodeRefused, EmailUnverified, InvalidResponse, Timeout, Unavailable};
     let token: &[&str] = &[TOKEN_PATH];
     let api = &EVERYWHERE[1..];
     let cases: &[(&[&str], Fault, Failure)] = &[
@@ -257,32 +257,36 @@ async fn trouble_at_github_is_told_from_a_bad_code_wherever_it_comes() {
         (EVERYWHERE, Fault::Status(503), Unavailable),
         (EVERYWHERE, Fault::Status(429), Unavailable),
         (EVERYWHERE, Fault::Status(401), Unavailable),
-        (EVERYWHERE, Fault::Status(302), Nonsense),
-        (EVERYWHERE, Fault::Status(307), Nonsense),
+        (EVERYWHERE, Fault::Status(302), InvalidResponse),
+        (EVERYWHERE, Fault::Status(307), InvalidResponse),
         (token, Fault::Status(404), Unavailable),
         (&["/user"], Fault::Status(403), Unavailable),
         (api, Fault::StatusWith(403, "retry-after", "60"), Unavailable),
         (api, Fault::StatusWith(403, "x-ratelimit-remaining", "0"), Unavailable),
         (EVERYWHERE, Fault::Truncated, Unavailable),
-        (EVERYWHERE, Fault::Says(""), Nonsense),
-        (EVERYWHERE, Fault::Says("<html>down for maintenance</html>"), Nonsense),
-        (EVERYWHERE, Fault::Says("{}"), Nonsense),
-        (EVERYWHERE, Fault::Says("[{}]"), Nonsense),
-        (EVERYWHERE, Fault::Says("null"), Nonsense),
-        (&["/user"], Fault::Says(r#"{"id": -1, "login": "octocat"}"#), Nonsense),
-        (&["/user"], Fault::Says(r#"{"id": 0, "login": "octocat"}"#), Nonsense),
-        (&["/user"], Fault::Says(r#"{"id": "583231", "login": "octocat"}"#), Nonsense),
-        (&["/user"], Fault::Says(r#"{"id": 7, "login": "../../user"}"#), Nonsense),
-        (token, Fault::Says(r#"{"access_token": "", "token_type": "bearer"}"#), Nonsense),
-        (token, Fault::Says(r#"{"access_token": "a\r\nb", "token_type": "bearer"}"#), Nonsense),
-        (token, Fault::Says(r#"{"access_token": "gho", "token_type": "mac"}"#), Nonsense),
+        (EVERYWHERE, Fault::Says(""), InvalidResponse),
+        (EVERYWHERE, Fault::Says("<html>down for maintenance</html>"), InvalidResponse),
+        (EVERYWHERE, Fault::Says("{}"), InvalidResponse),
+        (EVERYWHERE, Fault::Says("[{}]"), InvalidResponse),
+        (EVERYWHERE, Fault::Says("null"), InvalidResponse),
+        (&["/user"], Fault::Says(r#"{"id": -1, "login": "octocat"}"#), InvalidResponse),
+        (&["/user"], Fault::Says(r#"{"id": 0, "login": "octocat"}"#), InvalidResponse),
+        (&["/user"], Fault::Says(r#"{"id": "583231", "login": "octocat"}"#), InvalidResponse),
+        (&["/user"], Fault::Says(r#"{"id": 7, "login": "../../user"}"#), InvalidResponse),
+        (token, Fault::Says(r#"{"access_token": "", "token_type": "bearer"}"#), InvalidResponse),
+        (
+            token,
+            Fault::Says(r#"{"access_token": "a\r\nb", "token_type": "bearer"}"#),
+            InvalidResponse,
+        ),
+        (token, Fault::Says(r#"{"access_token": "gho", "token_type": "mac"}"#), InvalidResponse),
         (token, Fault::Says(r#"{"error": "incorrect_client_credentials"}"#), Unavailable),
-        (token, Fault::Says(r#"{"error": "<script>"}"#), Nonsense),
+        (token, Fault::Says(r#"{"error": "<script>"}"#), InvalidResponse),
         (token, Fault::Says(r#"{"error": "bad_verification_code"}"#), CodeRefused),
         (token, Fault::Says(r#"{"error": "unverified_user_email"}"#), EmailUnverified),
-        (token, Fault::Padded(64 << 10), Nonsense),
-        (&["/user"], Fault::Padded(64 << 10), Nonsense),
-        (&["/user/emails"], Fault::Padded(1 << 20), Nonsense),
+        (token, Fault::Padded(64 << 10), InvalidResponse),
+        (&["/user"], Fault::Padded(64 << 10), InvalidResponse),
+        (&["/user/emails"], Fault::Padded(1 << 20), InvalidResponse),
         (EVERYWHERE, Fault::Silent, Timeout),
     ];
     let github = GitHub::start().await;

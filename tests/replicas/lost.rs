@@ -236,7 +236,7 @@ async fn what_somebody_unknown_ends_at_a_cut_off_replica_holds_and_is_stored() {
     known[0].get("/").await.refused(401, "INVALID_TOKEN");
     assert_eq!(store_health(&fleet.gateways[0]).await["undelivered"], 2);
     known[1].get("/").await.expect(200);
-    let held = |line: &Value| line["type"] == "audit" && line["reason"] == "held_not_stored";
+    let held = |line: &Value| line["type"] == "audit" && line["reason"] == "revocation_not_stored";
     for event in ["key_revoke", "logout"] {
         fleet.gateways[0].wait_for_log(|line| held(line) && line["event"] == event).await;
     }

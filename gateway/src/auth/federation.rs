@@ -121,5 +121,5 @@ pub enum FederationError {
     #[error("unavailable: {0}")]
     Unavailable(String),
     #[error("an answer that makes no sense: {0}")]
-    Nonsense(String),
+    InvalidResponse(String),
 }

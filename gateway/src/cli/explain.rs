@@ -10,7 +10,7 @@ use crate::config::value::nearest;
 use crate::config::warning::KINDS;
 use crate::pipeline::reason::Reason;
 use crate::pipeline::reason::examples::examples;
-use crate::pipeline::reason::explanations::{EXPLANATIONS, Explanation, normalize};
+use crate::pipeline::reason::explanations::{EXPLANATIONS, Explanation, normalize, renamed};
 use crate::socket::{self, Answer, Question};
 
 use super::commands::is_credential;
@@ -59,14 +59,27 @@ pub(super) fn explain(place: &Place, what: Option<&str>) -> ExitCode {
         let hint = hint.unwrap_or_else(|| "`portcullis explain` lists them all".to_owned());
         return fail(2, &format!("there is no code {what:?}; {hint}"));
     };
+    let former = normalize(what);
+    let is_renamed = renamed(&former).is_some();
     if json {
-        return say(&format!("{:#}\n", to_json(&known)));
+        let mut shown = to_json(&known);
+        if is_renamed {
+            shown["renamed_from"] = former.into();
+        }
+        return say(&format!("{shown:#}\n"));
     }
-    say(&in_words(&known))
+    let note = if is_renamed {
+        format!("{former} was renamed to {}\n\n", known.code)
+    } else {
+        String::new()
+    };
+    say(&format!("{note}{}", in_words(&known)))
 }
 
+/// By a code of an earlier version too.
 fn find(code: &str) -> Option<Explanation> {
     let wanted = normalize(code);
+    let wanted = renamed(&wanted).unwrap_or(&wanted);
     known().find(|known| known.code == wanted)
 }
 
@@ -193,6 +206,7 @@ fn search(mut log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
             Err(_) if line.split_whitespace().any(|word| word == named) => {
                 let reason = line.split_whitespace().rev().find_map(|word| {
                     let code = word.strip_prefix("reason=").unwrap_or(word);
+                    let code = renamed(code).unwrap_or(code);
                     EXPLANATIONS.iter().find(|known| known.code == code)
                 });
                 if let Some(reason) = reason {
@@ -242,6 +256,8 @@ mod tests {
         let forged =
             format!("12:00 warn ok 400 /x?role_missing ok method_malformed 1ms ::1 id={ID}");
         assert_eq!(reason(&[&forged]).as_deref(), Some("method_malformed"));
+        let former = format!("12:00 warn POST 503 /api/logout ann held_not_stored 1ms ::1 id={ID}");
+        assert_eq!(reason(&[&former]).as_deref(), Some("revocation_not_stored"));
         let in_path = format!("12:00 info GET 200 /{ID} ann ok 1ms ::1 id=other");
         assert_eq!(reason(&[other, "", &in_path]), None);
         assert_eq!(search(&b"\xff\xfe\n"[..], ID).unwrap(), None);

@@ -73,7 +73,9 @@ impl GitHub {
         let user: User = read(&answer, "the user")?;
         // The login becomes part of a path.
         if user.id == 0 || !is_name(&user.login) {
-            return Err(FederationError::Nonsense("the user has no usable id or login".into()));
+            return Err(FederationError::InvalidResponse(
+                "the user has no usable id or login".into(),
+            ));
         }
         self.admit(&token, &user.login).await?;
         let email = self.primary_email(&token).await?;
@@ -109,7 +111,7 @@ impl GitHub {
                 {
                     Ok(token)
                 } else {
-                    Err(FederationError::Nonsense("not a bearer token".into()))
+                    Err(FederationError::InvalidResponse("not a bearer token".into()))
                 }
             }
         }
@@ -176,7 +178,8 @@ impl GitHub {
         limit: usize,
     ) -> Result<Answer, FederationError> {
         let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-        let mut bearer = bearer.map_err(|_| FederationError::Nonsense("the token".into()))?;
+        let mut bearer =
+            bearer.map_err(|_| FederationError::InvalidResponse("the token".into()))?;
         bearer.set_sensitive(true);
         let request = Request::get(path)
             .header(ACCEPT, "application/vnd.github+json")
@@ -271,14 +274,15 @@ fn read<T: DeserializeOwned>(answer: &Answer, what: &str) -> Result<T, Federatio
 
 /// The parser's own words would repeat what it read.
 fn read_as<T: DeserializeOwned>(answer: &Answer, what: &str) -> Result<T, FederationError> {
-    serde_json::from_slice(&answer.body)
-        .map_err(|_| FederationError::Nonsense(format!("{what} is not the JSON it should be")))
+    serde_json::from_slice(&answer.body).map_err(|_| {
+        FederationError::InvalidResponse(format!("{what} is not the JSON it should be"))
+    })
 }
 
 /// What an answer means that is neither good nor foreseen.
 fn trouble(answer: &Answer) -> FederationError {
     match answer.status.as_u16() {
-        300..400 => FederationError::Nonsense("a redirect".into()),
+        300..400 => FederationError::InvalidResponse("a redirect".into()),
         status => FederationError::Unavailable(format!("GitHub answers {status}")),
     }
 }
@@ -289,7 +293,7 @@ fn refusal(error: &str) -> FederationError {
         "bad_verification_code" | "invalid_grant" => FederationError::CodeRefused,
         "unverified_user_email" => FederationError::EmailUnverified,
         _ if is_name(error) => FederationError::Unavailable(format!("GitHub says {error}")),
-        _ => FederationError::Nonsense("an unreadable error".into()),
+        _ => FederationError::InvalidResponse("an unreadable error".into()),
     }
 }
 

@@ -86,7 +86,7 @@ async fn collect(body: Incoming, limit: usize) -> Result<Bytes, FederationError>
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            Err(FederationError::Nonsense(format!("more than {limit} bytes")))
+            Err(FederationError::InvalidResponse(format!("more than {limit} bytes")))
         }
         Err(error) => match error.downcast::<hyper::Error>() {
             Ok(error) => Err(failure(&error)),
@@ -97,7 +97,7 @@ async fn collect(body: Incoming, limit: usize) -> Result<Bytes, FederationError>
 
 fn failure(error: &hyper::Error) -> FederationError {
     if error.is_parse() {
-        FederationError::Nonsense(chain(error))
+        FederationError::InvalidResponse(chain(error))
     } else {
         FederationError::Unavailable(chain(error))
     }

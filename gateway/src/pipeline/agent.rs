@@ -321,7 +321,7 @@ fn close_code(reason: &Reason) -> u16 {
         | Reason::StoreUnavailable
         | Reason::StreamsOverLimit
         | Reason::AgentsOverBound(_)
-        | Reason::HeldNotStored
+        | Reason::RevocationNotStored
         | Reason::UpstreamSaturated
         | Reason::UpstreamShareTaken
         | Reason::Internal => frame::TRY_AGAIN_LATER,

@@ -372,7 +372,7 @@ async fn admit(
     let is_token =
         matches!(presented, Presented::Nothing | Presented::Bearer(_) | Presented::Cookie(_));
     if endpoint.admission == Admission::Bearer && !is_token {
-        return Err(Reason::NotASession.into());
+        return Err(Reason::AccessTokenRequired.into());
     }
     record.signs_out =
         matches!(candidate.endpoint.operation, Operation::Logout | Operation::EndSession);

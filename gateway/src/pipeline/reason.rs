@@ -95,7 +95,7 @@ pub enum Reason {
     NameUnacceptable(Name),
     Taken(Name),
     Unknown(Entity),
-    TooMany(Entity),
+    LimitReached(Entity),
     TimePassed,
     RegistrationClosed,
     LocalAccountsDisabled,
@@ -106,7 +106,7 @@ pub enum Reason {
     GithubDisabled,
     GithubRefused(FederationError),
     /// Only an access token has what this needs.
-    NotASession,
+    AccessTokenRequired,
     /// A request with an ambient credential that another site may have caused.
     CrossSite,
     /// A page may not send what its browser asks about.
@@ -133,7 +133,7 @@ pub enum Reason {
     StoreUnavailable,
     StoreBusy,
     /// It holds here, and the store could not be told.
-    HeldNotStored,
+    RevocationNotStored,
     Stopping,
     Internal,
 }
@@ -208,7 +208,7 @@ impl Reason {
                 Entity::Lockout => "lockout_not_found",
                 Entity::Email => "email_not_found",
             },
-            Reason::TooMany(_) => "too_many",
+            Reason::LimitReached(_) => "limit_reached",
             Reason::TimePassed => "time_passed",
             Reason::RegistrationClosed => "registration_closed",
             Reason::LocalAccountsDisabled => "local_accounts_disabled",
@@ -223,9 +223,9 @@ impl Reason {
                 FederationError::EmailUnverified => "github_email_unverified",
                 FederationError::Timeout => "github_timeout",
                 FederationError::Unavailable(_) => "github_unavailable",
-                FederationError::Nonsense(_) => "github_nonsense",
+                FederationError::InvalidResponse(_) => "github_invalid_response",
             },
-            Reason::NotASession => "not_a_session",
+            Reason::AccessTokenRequired => "access_token_required",
             Reason::CrossSite => "cross_site",
             Reason::PreflightRefused => "preflight_refused",
             Reason::RouteUnknown => "route_unknown",
@@ -243,7 +243,7 @@ impl Reason {
             Reason::UpstreamUpgrade => "upstream_upgrade",
             Reason::StoreUnavailable => "store_unavailable",
             Reason::StoreBusy => "store_busy",
-            Reason::HeldNotStored => "held_not_stored",
+            Reason::RevocationNotStored => "revocation_not_stored",
             Reason::Stopping => "stopping",
             Reason::Internal => "internal",
         }
@@ -279,7 +279,7 @@ impl From<StoreError> for Rejection {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Reason::StoreBusy.into(),
-            StoreError::Held => Reason::HeldNotStored.into(),
+            StoreError::Held => Reason::RevocationNotStored.into(),
             StoreError::Unavailable(_) | StoreError::Damaged(_) => {
                 Reason::StoreUnavailable.because(error)
             }
@@ -309,11 +309,11 @@ impl Rejection {
             }
             (Error::Password(rule), _) => Reason::PasswordUnacceptable(rule).into(),
             (Error::NotForKeys, _) => Reason::NotForKeys.into(),
-            (Error::NotASession, _) => Reason::NotASession.into(),
+            (Error::NotASession, _) => Reason::AccessTokenRequired.into(),
             (Error::Name(name), _) => Reason::NameUnacceptable(name).into(),
             (Error::Taken(name) | Error::TakenAndGuessed(name), _) => Reason::Taken(name).into(),
             (Error::Unknown(entity), _) => Reason::Unknown(entity).into(),
-            (Error::TooMany(entity), _) => Reason::TooMany(entity).into(),
+            (Error::TooMany(entity), _) => Reason::LimitReached(entity).into(),
             (Error::Past, _) => Reason::TimePassed.into(),
             (Error::RegistrationClosed, _) => Reason::RegistrationClosed.into(),
             (Error::TooManyRegistrations { retry_after }, _) => {

@@ -251,7 +251,7 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
         | Reason::AgentsOverBound(_)
         | Reason::StoreBusy
         | Reason::StoreUnavailable
-        | Reason::HeldNotStored
+        | Reason::RevocationNotStored
         | Reason::UpstreamSaturated
         | Reason::UpstreamShareTaken => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -39,7 +39,7 @@ pub struct Limits {
     /// 2000 oldest has expired: expired ones go first.
     pub sessions_per_account: u64,
     /// API keys of an account, rotated ones within their overlap included. One more removes those that have ended; if
-    /// there are none, it is 409 `too_many`. A rotation without an overlap always has room.
+    /// there are none, it is 409 `limit_reached`. A rotation without an overlap always has room.
     pub keys_per_account: u64,
     /// Connections open at once.
     pub connections: u64,

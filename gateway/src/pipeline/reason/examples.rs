@@ -56,7 +56,7 @@ pub fn examples() -> Vec<Reason> {
         Reason::BodyMalformed(String::new()),
         Reason::Taken(Name::User),
         Reason::Taken(Name::Email),
-        Reason::TooMany(Entity::Key),
+        Reason::LimitReached(Entity::Key),
         Reason::TimePassed,
         Reason::RegistrationClosed,
         Reason::LocalAccountsDisabled,
@@ -64,7 +64,7 @@ pub fn examples() -> Vec<Reason> {
         Reason::LinksDisabled,
         Reason::MailBusy,
         Reason::GithubDisabled,
-        Reason::NotASession,
+        Reason::AccessTokenRequired,
         Reason::CrossSite,
         Reason::PreflightRefused,
         Reason::RouteUnknown,
@@ -82,7 +82,7 @@ pub fn examples() -> Vec<Reason> {
         Reason::UpstreamUpgrade,
         Reason::StoreUnavailable,
         Reason::StoreBusy,
-        Reason::HeldNotStored,
+        Reason::RevocationNotStored,
         Reason::Stopping,
         Reason::Internal,
     ];
@@ -100,7 +100,7 @@ pub fn examples() -> Vec<Reason> {
         FederationError::EmailUnverified,
         FederationError::Timeout,
         FederationError::Unavailable(String::new()),
-        FederationError::Nonsense(String::new()),
+        FederationError::InvalidResponse(String::new()),
     ];
     all.extend(github.map(Reason::GithubRefused));
     all

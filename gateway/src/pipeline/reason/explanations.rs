@@ -15,6 +15,21 @@ pub fn normalize(code: &str) -> String {
     code.trim().to_ascii_lowercase().replace('-', "_")
 }
 
+/// Codes of earlier versions, which logs and notes may have still, and what they are called
+/// now.
+pub const RENAMED: &[(&str, &str)] = &[
+    ("github_nonsense", "github_invalid_response"),
+    ("held_not_stored", "revocation_not_stored"),
+    ("not_a_session", "access_token_required"),
+    ("too_many", "limit_reached"),
+];
+
+/// What a code of an earlier version is called now; `None` of one that was never renamed.
+#[must_use]
+pub fn renamed(code: &str) -> Option<&'static str> {
+    RENAMED.iter().find(|(former, _)| *former == code).map(|(_, now)| *now)
+}
+
 const fn of(code: &'static str, cause: &'static str, remedy: &'static str) -> Explanation {
     Explanation { code, cause, remedy }
 }
@@ -358,7 +373,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Sign in again, or make the user a member: portcullis workspace.",
     ),
     of(
-        "not_a_session",
+        "access_token_required",
         "The operation needs an access token; a password or a key came instead.",
         "Sign in and send the access token.",
     ),
@@ -462,7 +477,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of("email_taken", "An account with this e-mail address exists.", "Sign in to it."),
     of("username_taken", "An account with this user name exists.", "Choose another name."),
     of(
-        "too_many",
+        "limit_reached",
         "The account has as many keys as an account may have (`limits.keys_per_account`), and none of them has ended.",
         "Delete those that are not used: last_used tells which. Rotating a key without an overlap needs no room.",
     ),
@@ -585,7 +600,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The detail in the log says more; look at the network, github.base_url and GitHub's status.",
     ),
     of(
-        "github_nonsense",
+        "github_invalid_response",
         "An answer of GitHub was not what its documentation promises.",
         "The detail in the log says more; check github.base_url and github.api_url.",
     ),
@@ -667,7 +682,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The disk is too slow for the load, or stalls; the client may try again.",
     ),
     of(
-        "held_not_stored",
+        "revocation_not_stored",
         "A logout, the end of a session or the deletion of a key while the store takes no changes. It holds at this gateway from now on and is stored when the store takes changes again, if this process lives until then; so it is not acknowledged.",
         "Mend the store (`store_unavailable` says how) before the gateway is restarted. `undelivered` in health and `portcullis status` counts what waits.",
     ),
@@ -682,3 +697,19 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "Please report it with that line.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_renamed_has_an_explanation_by_its_present_name_alone() {
+        let is_known = |code: &str| EXPLANATIONS.iter().any(|known| known.code == code);
+        for (former, now) in RENAMED {
+            assert!(!is_known(former), "{former} is a code still");
+            assert!(is_known(now), "{now} is no code");
+            assert_eq!(renamed(former), Some(*now));
+        }
+        assert_eq!(renamed("internal"), None);
+    }
+}

@@ -204,7 +204,7 @@ impl Reason {
                 AgentBound::Owner => |all| &all.agents_over_owner_limit,
             }),
             Reason::FirstMessage(fault) => first_message(*fault),
-            Reason::CredentialMissing | Reason::NotASession => {
+            Reason::CredentialMissing | Reason::AccessTokenRequired => {
                 row(UNAUTHORIZED, "AUTHENTICATION_REQUIRED", "Authentication required")
             }
             Reason::CredentialsConflict => {
@@ -261,7 +261,7 @@ impl Reason {
                 row(CONFLICT, "USERNAME_ALREADY_EXISTS", "An account with this user name exists")
             }
             Reason::Unknown(entity) => unknown(*entity),
-            Reason::TooMany(_) => {
+            Reason::LimitReached(_) => {
                 row(CONFLICT, "LIMIT_REACHED", "There are as many of these as one may have")
                     .counted(|all| &all.limits_reached)
             }
@@ -323,7 +323,7 @@ impl Reason {
             Reason::MailBusy | Reason::StoreBusy | Reason::StoreUnavailable | Reason::Stopping => {
                 BUSY
             }
-            Reason::HeldNotStored => row(
+            Reason::RevocationNotStored => row(
                 UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
                 "It has ended here and could not be stored yet; try again shortly",
@@ -390,7 +390,7 @@ fn github(error: &FederationError) -> Row {
             "The GitHub account has no verified primary e-mail address",
         ),
         FederationError::Timeout => row(GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long"),
-        FederationError::Unavailable(_) | FederationError::Nonsense(_) => {
+        FederationError::Unavailable(_) | FederationError::InvalidResponse(_) => {
             row(BAD_GATEWAY, "GITHUB_UNAVAILABLE", "GitHub did not answer as it should")
         }
     }

@@ -77,7 +77,7 @@ pub fn lead_to_sign_in(site: &Site, record: &RequestRecord, reason: &Reason) -> 
         Asker::Program | Asker::Page => false,
     };
     let forgotten = match reason {
-        Reason::CredentialMissing | Reason::NotASession => Vec::new(),
+        Reason::CredentialMissing | Reason::AccessTokenRequired => Vec::new(),
         // By a cookie, for another credential leads nowhere: the browser is to forget it.
         Reason::CredentialRefused(Scheme::Bearer, _) => Delivery::Cookie.forget(),
         _ => return None,

@@ -59,7 +59,7 @@ fn refusals_that_operators_watch_are_counted_each_under_its_name() {
         (Reason::RateLimited { retry_after, policy }, Some("rate_limited")),
         (Reason::LockedOut { retry_after }, Some("locked_out")),
         (Reason::RegistrationsOverLimit { retry_after }, Some("registrations_over_limit")),
-        (Reason::TooMany(Entity::Key), Some("limits_reached")),
+        (Reason::LimitReached(Entity::Key), Some("limits_reached")),
         (Reason::HasherBusy, Some("hashing_shed")),
         (Reason::AttemptsQueued, Some("hashing_shed")),
         (Reason::UserAttemptsQueued { retry_after }, Some("user_attempts_shed")),
