@@ -774,6 +774,16 @@ async fn a_good_configuration_passes_and_starts_nothing() {
     }
 }
 
+/// Was: the second could not be reached, and nobody was told.
+#[tokio::test]
+async fn two_of_the_gateways_own_apis_at_one_path_are_refused_by_name() {
+    let links = "[links]\npublic_url = \"https://gate.example\"\nprefix = \"/api/auth/login\"\n";
+    let ended = installation(&format!("{links}{ECHO}")).run(&["check"], None).await;
+    assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{ended:?}");
+    let place = "/api/auth/login: POST is an endpoint of status and of links";
+    assert!(ended.stderr.contains(place), "{}", ended.stderr);
+}
+
 #[tokio::test]
 async fn the_file_is_the_one_that_is_named() {
     let installation = installation("nonsense").file("other.toml", ECHO);
