@@ -120,6 +120,6 @@ pub enum FederationError {
     Timeout,
     #[error("unavailable: {0}")]
     Unavailable(String),
-    #[error("an answer that makes no sense: {0}")]
+    #[error("an invalid response: {0}")]
     InvalidResponse(String),
 }
