@@ -466,7 +466,7 @@ pub trait Dialect: Send + Sync {
     fn decode(&self, operation: Operation, input: &Input<'_>) -> Result<Command, DecodeError>;
 
     /// # Errors
-    /// When the operation has no words for such an outcome, which is a defect.
+    /// When the endpoint does not encode such an outcome, which is a defect.
     fn encode(&self, outcome: Outcome, context: Context<'_>) -> Result<Answer, NotEncoded>;
 
     /// What a form brought, for dialects of forms.

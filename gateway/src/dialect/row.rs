@@ -1,15 +1,14 @@
-//! An endpoint of a contract as one row: its path, its operation, how a request to it is read
-//! and how what came of it is put. So no operation is without a reader, and none without words
-//! for its end.
+//! An endpoint of a contract as one row: its path, its operation, its decoder and its encoder.
+//! An operation can have neither without the others.
 
 use super::{Answer, Command, Context, Contract, DecodeError, Endpoint, Input, Operation, Outcome};
 
 /// An endpoint of the contract `D`.
 pub(super) struct Row<D> {
     pub(super) endpoint: Endpoint,
-    /// Reads a request as the contract writes it.
+    /// From a request as the contract writes it.
     pub(super) decode: fn(&D, &Input<'_>) -> Result<Command, DecodeError>,
-    /// Puts what the command can come to; `None` of any other outcome.
+    /// From each outcome that the command can have; `None` for any other.
     pub(super) encode: fn(&D, Outcome, Context<'_>) -> Option<Answer>,
 }
 
@@ -34,8 +33,7 @@ pub(super) const fn endpoints<D, const N: usize>(rows: &[Row<D>; N]) -> [Endpoin
     endpoints
 }
 
-/// An outcome that a contract has no words for. Whoever meets it has found a defect: of an
-/// outcome that is not told nobody may be told that all is well.
+/// An outcome that an endpoint does not encode: a defect, and never an empty success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the contract {} does not encode this outcome of {operation:?}", .contract.as_str())]
 pub struct NotEncoded {
@@ -43,7 +41,7 @@ pub struct NotEncoded {
     pub operation: Operation,
 }
 
-/// Reads a request by the row of its operation.
+/// Decodes a request by the row of its operation.
 ///
 /// # Errors
 /// When the request is not what the operation takes.
@@ -57,10 +55,10 @@ pub(super) fn decode<D: 'static>(
     (row.ok_or_else(DecodeError::not_of_this_contract)?.decode)(dialect, input)
 }
 
-/// Puts an outcome by the row of its operation.
+/// Encodes an outcome by the row of its operation.
 ///
 /// # Errors
-/// When the row has no words for it.
+/// When the row does not encode it.
 pub(super) fn encode<D: super::Dialect + 'static>(
     rows: impl IntoIterator<Item = &'static Row<D>>,
     dialect: &D,

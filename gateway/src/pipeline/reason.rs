@@ -268,7 +268,7 @@ impl From<Fault> for Rejection {
     }
 }
 
-/// Nobody is told of a success that there are no words for.
+/// A success that is not encoded is told to nobody as one.
 impl From<NotEncoded> for Rejection {
     fn from(defect: NotEncoded) -> Self {
         Reason::Internal.because(defect)

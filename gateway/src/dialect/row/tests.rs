@@ -1,5 +1,5 @@
-//! Every endpoint of every contract has words for all that its command can come to, and for
-//! nothing else.
+//! Every endpoint of every contract encodes each outcome that its command can have, and no
+//! other.
 
 use std::sync::Arc;
 
@@ -149,9 +149,9 @@ fn every_endpoint_encodes_each_outcome_that_its_command_can_have() {
     }
 }
 
-/// Was: an outcome without words was an empty 200.
+/// Was: an outcome that nobody encoded was an empty 200.
 #[test]
-fn an_outcome_that_an_endpoint_has_no_words_for_is_a_defect_and_no_success() {
+fn an_outcome_that_an_endpoint_does_not_encode_is_a_defect_and_no_success() {
     for dialect in contracts() {
         for endpoint in dialect.endpoints() {
             let operation = endpoint.operation;
@@ -166,10 +166,8 @@ fn an_outcome_that_an_endpoint_has_no_words_for_is_a_defect_and_no_success() {
     }
 }
 
-/// No endpoint of a contract answers another's outcome by chance: an operation that the
-/// contract has no row for is refused as well.
 #[test]
-fn an_operation_of_another_contract_has_no_words() {
+fn an_operation_of_another_contract_is_not_encoded() {
     let form = Form(settings("/api/v1"));
     let encoded = form.encode(Outcome::LoggedOut, context(Operation::Logout, Delivery::Body));
     let defect = encoded.expect_err("form has no logout");
