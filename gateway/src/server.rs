@@ -1,6 +1,7 @@
 //! The composition root: the only file that knows every other. It puts the parts
 //! together, starts them, and stops them in order.
 
+mod accepting;
 mod advisory;
 mod archives;
 mod assemble;
@@ -13,6 +14,7 @@ mod open_core;
 mod own_files;
 mod permissions;
 pub mod reach;
+mod signals;
 mod start_error;
 mod stores;
 mod sweeping;
@@ -29,7 +31,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::Core;
 use crate::auth::account::Account;
@@ -46,6 +47,7 @@ use crate::slots::Slots;
 use crate::socket;
 use crate::telemetry::sink::Sink;
 
+use accepting::Accepting;
 use assemble::{assemble, destinations, site};
 use endpoints::{endpoints, reachable_routes};
 use first_account::{
@@ -53,6 +55,7 @@ use first_account::{
 };
 use housekeeping::{keep_house, save_uses};
 use open_core::mailer;
+use signals::Signals;
 
 /// What a start has to tell, in order.
 #[derive(Debug)]
@@ -97,8 +100,7 @@ pub async fn run(
     mut tell: impl FnMut(&Config, Fact),
 ) -> Result<(), StartError> {
     // Signals first: one that comes during the start is not lost.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals::listen()?;
 
     raise_descriptor_limit(&config);
     own_files::check(&config, Directory::find)?;
@@ -154,6 +156,7 @@ pub async fn run(
     // Whoever hears that it listens may command it.
     let socket = socket::serve(&directory, Arc::clone(&gateway), embedded)?;
     let first = sockets.first().map(|(_, address)| *address);
+    let mut accepting = Accepting::default();
     for (listener, (socket, address)) in config.listeners.iter().zip(sockets) {
         let tls = listener.transport == Transport::Tls;
         let listening = Listening {
@@ -162,7 +165,7 @@ pub async fn run(
             transport: listener.transport,
             proxy_protocol: listener.proxy_protocol,
         };
-        lifecycle.track(accept::run(Arc::new(listening), socket));
+        accepting.begin(address, accept::run(Arc::new(listening), socket));
         tell(&config, Fact::Listening { address, tls });
     }
     let slots = Arc::clone(&edge.slots);
@@ -172,16 +175,22 @@ pub async fn run(
         late.then(|| tokio::spawn(make_admin_later(config.clone(), Arc::clone(&gateway.core))));
     tell(&config, Fact::Ready { address: first });
 
+    let lost = tokio::select! {
+        signal = signals.stop() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        address = accepting.lost() => {
+            tracing::error!(%address, "stopping: nothing is accepted on this listener any more");
+            Some(address)
+        }
+    };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
-    lifecycle.begin_stopping();
-    tokio::time::sleep(config.timeouts.drain_delay).await;
-    lifecycle.begin_draining();
-    if !lifecycle.wait(config.timeouts.drain).await {
-        tracing::warn!(connections = lifecycle.tasks(), "drain deadline passed");
+        () = drain(&lifecycle, &config) => {}
+        signal = signals.stop() => {
+            let connections = lifecycle.tasks();
+            tracing::warn!(signal, connections, "stopping at once: a second signal came");
+        }
     }
     housekeeping.abort();
     if let Some(late) = late {
@@ -190,7 +199,17 @@ pub async fn run(
     save_uses(&gateway.core).await;
     drop(socket);
     tracing::info!("stopped");
-    Ok(())
+    lost.map_or(Ok(()), |address| Err(StartError::ListenerLost { address }))
+}
+
+/// Lets what has begun come to its end, within the time that is configured for that.
+async fn drain(lifecycle: &Lifecycle, config: &Config) {
+    lifecycle.begin_stopping();
+    tokio::time::sleep(config.timeouts.drain_delay).await;
+    lifecycle.begin_draining();
+    if !lifecycle.wait(config.timeouts.drain).await {
+        tracing::warn!(connections = lifecycle.tasks(), "drain deadline passed");
+    }
 }
 
 /// A socket for each listener, in their order.

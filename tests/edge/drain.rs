@@ -2,6 +2,7 @@
 //! process ends well.
 
 use http::Response;
+use rustix::process::Signal;
 
 use crate::support::client::Client;
 use crate::support::eventually;
@@ -39,6 +40,36 @@ async fn a_request_in_flight_is_answered_and_its_connection_closed() {
         assert!(stream.is_closed().await);
     });
     assert_eq!(ended.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_waits_for_nobody() {
+    let (mut script, handler) = Script::new();
+    let upstream = Upstream::http1(handler).await;
+    let mut gateway = Gateway::start(&upstream.routes()).await;
+    let bystander = Http2::connect(&gateway).await;
+    let mut stream = raw(&gateway).await;
+    stream.send("GET /open HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let exchange = script.next().await;
+    gateway.signal(Signal::INT);
+    told_to_go(bystander).await;
+    // Long before the drain deadline, with a request under way.
+    let ended = gateway.stop().await;
+    assert!(stream.is_closed().await);
+    assert_eq!(ended.status.code(), Some(0));
+    drop(exchange);
+}
+
+#[tokio::test]
+async fn signals_that_would_kill_a_process_that_does_not_know_them_are_logged_and_ignored() {
+    let gateway = Gateway::start("[[route]]\nupstream = \"echo\"\n").await;
+    for (signal, name) in
+        [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1"), (Signal::USR2, "SIGUSR2")]
+    {
+        gateway.signal(signal);
+        gateway.wait_for_log(|line| line["signal"] == name).await;
+    }
+    assert_eq!(Client::anonymous(&gateway).get("/health").await.status, 200);
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ pub enum StartError {
     ConsoleFile { key: &'static str, path: PathBuf, reason: String },
     #[error("cannot listen on {address}: {source}{}", listen_remedy(source))]
     Listen { address: std::net::SocketAddr, source: io::Error },
+    #[error("the listener on {address} has failed")]
+    ListenerLost { address: std::net::SocketAddr },
     #[error("the dialects' paths: {0}")]
     Dialects(#[from] Ambiguous),
     #[error(
@@ -104,6 +106,7 @@ impl StartError {
             | StartError::SharedStore(_)
             | StartError::SharedStoreRoots { .. }
             | StartError::Listen { .. }
+            | StartError::ListenerLost { .. }
             | StartError::Admin(_)
             | StartError::Archive(_)
             | StartError::System(_) => false,
