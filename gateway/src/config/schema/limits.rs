@@ -107,6 +107,6 @@ pub struct Timeouts {
     pub tunnel_idle: Length,
     /// After SIGTERM: how long connections are still accepted.
     pub drain_delay: Length,
-    /// After SIGTERM and `drain_delay`: how long requests under way may take.
+    /// After SIGTERM and `drain_delay`: how long requests under way may take. A second SIGTERM or SIGINT ends them at once.
     pub drain: Length,
 }
