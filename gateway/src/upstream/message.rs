@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What follows the head of a request. Read once, from its beginning to its end; what it
-/// fails with ends the exchange with [`Cause::Body`].
+/// fails with ends the exchange with [`super::error::Cause::Body`].
 pub type Content = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 /// Hears of interim responses (RFC 9110 15.2) but 101, as they come over HTTP/1.1.
