@@ -1,7 +1,7 @@
 //! Tickets, under their digests.
 
 use async_trait::async_trait;
-use redb::WriteTransaction;
+use redb::{ReadableTable as _, WriteTransaction};
 
 use crate::auth::account::AccountId;
 use crate::auth::error::StoreError;
@@ -39,10 +39,13 @@ impl Tickets for EmbeddedStore {
         self.writer
             .submit(move |txn| {
                 let mut tickets = txn.open_table(TICKETS)?;
-                let Some(stored) = tickets.remove(digest)? else {
+                let Some(stored) = tickets.get(digest)? else {
                     return Ok(Step::unchanged(None));
                 };
+                // Before it is removed: what cannot be read changes nothing.
                 let ticket = Ticket::decode(stored.value(), "ticket")?;
+                drop(stored);
+                tickets.remove(digest)?;
                 Ok(Step::changed(ticket.redeem(now), |_| ()))
             })
             .await
