@@ -79,7 +79,7 @@ def cost(few, many, requests):
             elif found := CRYPTOGRAPHY.fullmatch(callee):
                 of.cryptography[found[1]] += times
     # Each request has some of each; otherwise the names are no longer what they were.
-    for kind in "instructions", "allocations":
+    for kind in KINDS:
         if of.total(kind) < 1:
             raise Unusable(f"no {kind} were found in what callgrind counted")
     return of
