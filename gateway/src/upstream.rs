@@ -35,7 +35,7 @@ use exchange::{Tried, over_http1, over_http2};
 use message::{Content, Head, Response, Switched};
 use pool::{Connected, Pool};
 use replay::Sent;
-use retry::{Again, Over, Retries};
+use retry::{Again, Over, Reached, Retries};
 use share::Shares;
 use tls::OutboundTls;
 
@@ -60,6 +60,7 @@ pub struct Holding {
 impl Holding {
     /// Holds a place of somebody else's as well.
     pub fn hold(&mut self, place: Option<Place>) {
+        debug_assert!(self.more.is_none(), "one place more, and no second");
         self.more = place;
     }
 
@@ -109,9 +110,11 @@ impl Upstream {
         async move {
             let share = self.shares.take(holder).await?;
             let need = self.pool.need(&request.0.fields)?;
-            let mut next = Again::Any;
+            let (mut next, mut reached) = (Again::Any, Reached::Gateway);
             loop {
-                let connected = self.pool.connection(need, next).await?;
+                let further =
+                    |failure: Failure| Failure { reached: reached.max(failure.reached), ..failure };
+                let connected = self.pool.connection(need, next).await.map_err(further)?;
                 let (over, tried) = match connected {
                     Connected::Http1 { connection, permit, idle_for } => {
                         let over = idle_for.map_or(Over::New, Over::Idle);
@@ -131,7 +134,9 @@ impl Upstream {
                     Tried::Failed { failure, rest } => (failure, rest),
                 };
                 let again = retries.again(failure.reached, over);
+                let failure = further(failure);
                 let (Some(again), Some(rest)) = (again, rest) else { return Err(failure) };
+                reached = failure.reached;
                 (next, request) = (again, rest);
             }
         }

@@ -1,4 +1,4 @@
-//! Sending an passed request on: fields made fit, body streamed, answer
+//! Sending a request on that may pass: fields made fit, body streamed, answer
 //! streamed back, failures named.
 
 pub mod caching;
@@ -62,10 +62,9 @@ impl Passed {
     }
 
     /// What goes to the upstream, once its fields are made fit.
-    fn head(&self, parts: Parts, interim: Option<Interim>) -> Result<Head, Rejection> {
-        let Parts { method, headers: mut fields, .. } = parts;
-        let host = fields.remove(header::HOST).ok_or(Reason::HostMissing)?;
-        Ok(Head { method, target: self.target.clone(), host, fields, interim })
+    fn head(&self, parts: Parts, host: HeaderValue, interim: Option<Interim>) -> Head {
+        let Parts { method, headers: fields, .. } = parts;
+        Head { method, target: self.target.clone(), host, fields, interim }
     }
 
     /// Tells when the principal may no longer do what it was let do.
@@ -178,12 +177,13 @@ pub async fn forward(
         }
     };
     let method = parts.method.clone();
-    let (interim, listening) = listen_for_interim(connection, &parts).unzip();
+    let host = parts.headers.remove(header::HOST).ok_or(Reason::HostMissing)?;
+    let (interim, listening) = listen_for_interim(connection, parts.version).unzip();
     let asked = Instant::now();
     // A call may stream for hours before its answer begins.
     let mut watch = if is_grpc(&parts.headers) { passed.watch(gateway, record) } else { None };
     let content = (!body.is_end_stream()).then(|| Box::pin(body.map_err(Into::into)) as Content);
-    let head = passed.head(parts, interim)?;
+    let head = passed.head(parts, host, interim);
     let deadline = Deadline { window, progress: &progress, watch: watch.as_mut() };
     let outcome = {
         let exchange = std::pin::pin!(upstream.send(passed.holder(), head, content));
@@ -243,7 +243,8 @@ pub async fn open_far(
         Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), None)),
     };
     let progress = RequestBody::none().progress();
-    let head = passed.head(parts, None)?;
+    let host = parts.headers.remove(header::HOST).ok_or(Reason::HostMissing)?;
+    let head = passed.head(parts, host, None);
     let deadline = Deadline { window: passed.route.timeout, progress: &progress, watch: None };
     let asked = Instant::now();
     let exchange = std::pin::pin!(upstream.send(passed.holder(), head, None));
@@ -396,9 +397,9 @@ fn has_type(headers: &HeaderMap, prefix: &str) -> bool {
 /// cannot send them, so they go around it; over HTTP/2 there is no such way.
 fn listen_for_interim(
     connection: &Arc<Connection>,
-    parts: &Parts,
+    version: http::Version,
 ) -> Option<(Interim, connection::Exchange)> {
-    if connection.protocol != Protocol::Http1 || parts.version != http::Version::HTTP_11 {
+    if connection.protocol != Protocol::Http1 || version != http::Version::HTTP_11 {
         return None;
     }
     let exchange = connection.begin_interim();

@@ -8,6 +8,7 @@ use super::retry::Reached;
 #[derive(Debug)]
 pub struct Failure {
     pub cause: Cause,
+    /// The furthest of all tries.
     pub reached: Reached,
     /// In the words of what failed, for the log.
     pub detail: Option<String>,

@@ -110,11 +110,13 @@ pub(super) fn over_http2(
             }
             (None, None) => Reached::Upstream,
         };
+        // Nothing is read of it behind this.
+        let rest = lent.take_back().map(|body| (*copy, body));
         if lent.has_failed() {
             return Tried::body_failed(error.error());
         }
         let failure = Failure { reached, ..pool.failure(error.error()) };
-        Tried::Failed { failure, rest: lent.take_back().map(|body| (*copy, body)) }
+        Tried::Failed { failure, rest }
     })
 }
 

@@ -1,5 +1,6 @@
 //! What goes to an upstream and comes back, in no library's words.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,15 +10,16 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What follows the head of a request. Read once, from its beginning to its end; what it
-/// fails with ends the exchange with [`super::error::Cause::Body`].
+/// What follows the head of a request. Read once, from its beginning to its end. A failure of
+/// it ends the exchange with [`super::error::Cause::Body`]; behind the response's head it ends
+/// the connection.
 pub type Content = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send>>;
 
 /// Hears of interim responses (RFC 9110 15.2) but 101, as they come over HTTP/1.1.
@@ -74,13 +76,57 @@ impl Switched {
         Self { stream: hyper::upgrade::on(response), permit }
     }
 
-    /// What lies behind the head, and what is to be held as long as it is in use.
+    /// What lies behind the head.
     ///
     /// # Errors
     /// When the connection ended before.
-    pub async fn open(
-        self,
-    ) -> Result<(impl AsyncRead + AsyncWrite + Unpin + Send, impl Send), BoxError> {
-        Ok((TokioIo::new(self.stream.await?), self.permit))
+    pub async fn open(self) -> Result<Tunnel, BoxError> {
+        Ok(Tunnel { io: TokioIo::new(self.stream.await?), _permit: self.permit })
+    }
+}
+
+/// A connection behind a 101. It counts as one in use until it is dropped.
+pub struct Tunnel {
+    io: TokioIo<Upgraded>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AsyncRead for Tunnel {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Tunnel {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
     }
 }

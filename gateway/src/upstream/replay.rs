@@ -34,11 +34,14 @@ impl Replayed {
 
     /// From its beginning, if that is there.
     fn rewound(mut self) -> Option<Self> {
+        if !self.whole {
+            return None;
+        }
         self.at = 0;
         if !self.read.is_empty() {
             self.upload.begin_again();
         }
-        self.whole.then_some(self)
+        Some(self)
     }
 
     /// Nobody will send it again.
@@ -89,7 +92,7 @@ impl Replayed {
         }
         if frame.is_none() {
             self.upload.note_end();
-        } else if !self.upload.has_failed() {
+        } else {
             self.note_end();
         }
         Poll::Ready(frame)

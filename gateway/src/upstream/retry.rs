@@ -12,8 +12,8 @@ const TRIES: u32 = 5;
 /// busier ones a copy of every request would be kept for nothing.
 const DOUBTFUL_AFTER: Duration = Duration::from_millis(2);
 
-/// How far a request had got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far a request had got, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reached {
     /// It has not left the gateway.
     Gateway,
@@ -26,7 +26,7 @@ pub enum Reached {
 }
 
 /// Why a request is surely not carried out by the upstream that it was sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unprocessed {
     /// It ends the connection, and says that it has not come to this stream (RFC 9113 6.8).
     Leaving,
@@ -55,7 +55,7 @@ pub enum Again {
     New,
 }
 
-/// Whether a request changes nothing, so that it may be carried out twice (RFC 9110 9.2.2).
+/// Whether a request changes nothing (RFC 9110 9.2.1), so that it may be carried out twice.
 #[must_use]
 pub fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)

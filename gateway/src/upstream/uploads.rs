@@ -45,9 +45,9 @@ impl Upload {
         }
     }
 
-    /// All of the body has been read.
+    /// All of the body has been read. A failure is not forgotten for that.
     pub fn note_end(&self) {
-        self.state.store(ENDED, Ordering::Release);
+        let _ = self.state.compare_exchange(UNDER_WAY, ENDED, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// The source of the body has failed.

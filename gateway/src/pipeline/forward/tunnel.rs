@@ -105,9 +105,8 @@ pub async fn run(
         Far::Echo(echo) => carry(client, ahead, echo, terms).await,
         Far::Upstream(switched) => {
             let opening = tokio::time::timeout(SWITCHING, switched.open());
-            if let Ok(Ok((upstream, held))) = opening.await {
+            if let Ok(Ok(upstream)) = opening.await {
                 carry(client, ahead, upstream, terms).await;
-                drop(held);
             }
         }
     }

@@ -126,3 +126,15 @@ async fn a_client_that_breaks_off_is_not_replaced_by_what_it_has_sent() {
     assert!(first.frame().await.unwrap().is_err());
     assert!(lent.take_back().is_none());
 }
+
+/// Was: a body that was read on behind its failure had ended, and its connection was used again.
+#[test]
+fn a_body_that_has_failed_has_not_ended() {
+    let upload = Upload::default();
+    upload.note_failure();
+    upload.note_end();
+    assert!(upload.has_failed() && !upload.has_ended());
+    upload.begin_again();
+    upload.note_end();
+    assert!(upload.has_ended());
+}
