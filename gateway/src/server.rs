@@ -92,7 +92,7 @@ pub enum Fact {
 /// Runs until a stop signal has been carried out.
 ///
 /// # Errors
-/// Why it could not start.
+/// Why it could not start, or that a listener has failed.
 pub async fn run(
     config: Config,
     sink: Sink,
@@ -185,28 +185,34 @@ pub async fn run(
             Some(address)
         }
     };
+    let stopping = async {
+        drain(&lifecycle, &mut accepting, &config).await;
+        housekeeping.abort();
+        if let Some(late) = late {
+            late.abort();
+        }
+        save_uses(&gateway.core).await;
+    };
     tokio::select! {
-        () = drain(&lifecycle, &config) => {}
+        () = stopping => {}
         signal = signals.stop() => {
+            lifecycle.begin_draining();
             let connections = lifecycle.tasks();
             tracing::warn!(signal, connections, "stopping at once: a second signal came");
         }
     }
-    housekeeping.abort();
-    if let Some(late) = late {
-        late.abort();
-    }
-    save_uses(&gateway.core).await;
     drop(socket);
     tracing::info!("stopped");
     lost.map_or(Ok(()), |address| Err(StartError::ListenerLost { address }))
 }
 
 /// Lets what has begun come to its end, within the time that is configured for that.
-async fn drain(lifecycle: &Lifecycle, config: &Config) {
+async fn drain(lifecycle: &Lifecycle, accepting: &mut Accepting, config: &Config) {
     lifecycle.begin_stopping();
     tokio::time::sleep(config.timeouts.drain_delay).await;
     lifecycle.begin_draining();
+    // They end at once, and track what they have accepted.
+    accepting.ended().await;
     if !lifecycle.wait(config.timeouts.drain).await {
         tracing::warn!(connections = lifecycle.tasks(), "drain deadline passed");
     }

@@ -61,6 +61,15 @@ async fn a_second_signal_waits_for_nobody() {
 }
 
 #[tokio::test]
+async fn a_second_signal_waits_for_no_balancer_either() {
+    let config = "[timeouts]\ndrain_delay = \"1d\"\n\n[[route]]\nupstream = \"echo\"\n";
+    let mut gateway = Gateway::start(config).await;
+    gateway.signal(Signal::TERM);
+    gateway.wait_for_log(|line| line["message"] == "stopping").await;
+    assert_eq!(gateway.stop().await.status.code(), Some(0));
+}
+
+#[tokio::test]
 async fn signals_that_would_kill_a_process_that_does_not_know_them_are_logged_and_ignored() {
     let gateway = Gateway::start("[[route]]\nupstream = \"echo\"\n").await;
     for (signal, name) in

@@ -73,8 +73,9 @@ pub async fn run<S: Service>(listening: Arc<Listening<S>>, listener: TcpListener
     let mut draining = std::pin::pin!(listening.edge.lifecycle.drain_started());
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             () = &mut draining => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((tcp, peer)) => {

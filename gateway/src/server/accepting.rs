@@ -1,12 +1,16 @@
 //! The tasks that accept connections. Each goes on until the gateway drains; one that ends
 //! before has failed, and a gateway that nobody reaches must not look like one that runs.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 #[derive(Default)]
-pub(super) struct Accepting(JoinSet<SocketAddr>);
+pub(super) struct Accepting {
+    tasks: JoinSet<()>,
+    addresses: HashMap<Id, SocketAddr>,
+}
 
 impl Accepting {
     pub(super) fn begin(
@@ -14,20 +18,28 @@ impl Accepting {
         address: SocketAddr,
         accepting: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.0.spawn(async move {
-            // A panic ends the task that it is in, and no other.
-            let _ = tokio::spawn(accepting).await;
-            address
-        });
+        let task = self.tasks.spawn(accepting);
+        self.addresses.insert(task.id(), address);
     }
 
-    /// Waits until one has ended, and returns where it listened.
+    /// Waits until one has ended, by a panic too, and returns where it listened.
     pub(super) async fn lost(&mut self) -> SocketAddr {
-        match self.0.join_next().await {
-            Some(Ok(address)) => address,
-            // There is none, or the runtime ends.
-            Some(Err(_)) | None => std::future::pending().await,
+        loop {
+            let id = match self.tasks.join_next_with_id().await {
+                Some(Ok((id, ()))) => id,
+                Some(Err(error)) => error.id(),
+                // A gateway without listeners loses none.
+                None => std::future::pending().await,
+            };
+            if let Some(address) = self.addresses.remove(&id) {
+                return address;
+            }
         }
+    }
+
+    /// Waits until all have ended: what they accept until then is a connection like others.
+    pub(super) async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 

@@ -21,7 +21,7 @@ const USES_SAVED: Duration = Duration::from_secs(30);
 
 const ADVISORY_POLL: Duration = Duration::from_secs(30);
 
-/// What has to be done from time to time, away from any request.
+/// Goes on until it is aborted.
 pub(super) async fn keep_house(
     gateway: Arc<Gateway>,
     slots: Arc<Slots>,
