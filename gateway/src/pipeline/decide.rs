@@ -1,5 +1,5 @@
-//! What becomes of a request, without doing it: from the client to the permission. It is
-//! asked before a request is forwarded, and by whoever wants to know and forwards nothing.
+//! What becomes of a request: everything from the client to the permission, and nothing of
+//! what comes behind. A token of its address is taken, and a ticket is spent, by that.
 
 use std::ops::ControlFlow;
 use std::pin::Pin;
