@@ -3,6 +3,9 @@
 use std::io::Write;
 use std::process::Command;
 
+use rustix::process::Signal;
+use tokio::net::TcpStream;
+
 use crate::support::client::Client;
 use crate::support::gateway::{ADMIN, ECHO, Gateway};
 use crate::support::installation::Installation;
@@ -71,6 +74,22 @@ async fn the_first_password_stands_out_and_is_kept_nowhere() {
     // The line of the request, in colours, which are words to no other program.
     let line = shown(&process, "GET ").await;
     assert!(line.contains("\u{1b}[32m200\u{1b}[0m") && line.contains("admin/basic"), "{line:?}");
+}
+
+// Was: it went on, kept its port, and nobody saw it.
+#[tokio::test]
+async fn a_gateway_whose_terminal_is_closed_stops() {
+    let place = installation();
+    // Of two commands the shell waits for the first, as it does where people type.
+    let terminal = on_terminal(&place, "run; exit", None);
+    let listening = shown(&terminal, "listening").await;
+    let address = listening.split("https://").nth(1).expect("an address").trim().to_owned();
+    shown(&terminal, "try  curl").await;
+    terminal.signal(Signal::KILL);
+    eventually("the gateway to stop", async || {
+        TcpStream::connect(&*address).await.is_err().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

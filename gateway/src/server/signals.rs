@@ -1,6 +1,6 @@
 //! The signals that the process hears. One that nobody catches would kill it without a word.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -10,6 +10,8 @@ pub(super) struct Signals {
     hangup: Signal,
     user_defined1: Signal,
     user_defined2: Signal,
+    /// Whether its end is to stop the gateway.
+    on_terminal: bool,
 }
 
 impl Signals {
@@ -24,20 +26,36 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             user_defined1: signal(SignalKind::user_defined1())?,
             user_defined2: signal(SignalKind::user_defined2())?,
+            on_terminal: writes_to_a_terminal(),
         })
     }
 
     /// Waits for a signal to stop, and returns its name. The others change nothing.
+    ///
+    /// SIGHUP is one when the terminal that the gateway was started on has been closed: it
+    /// would go on where nobody sees it, and keep its port.
     pub(super) async fn stop(&mut self) -> &'static str {
         loop {
-            let signal = tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => "SIGHUP",
-                _ = self.user_defined1.recv() => "SIGUSR1",
-                _ = self.user_defined2.recv() => "SIGUSR2",
+            let (signal, stops) = tokio::select! {
+                _ = self.terminate.recv() => ("SIGTERM", true),
+                _ = self.interrupt.recv() => ("SIGINT", true),
+                _ = self.hangup.recv() => {
+                    ("SIGHUP", self.on_terminal && !writes_to_a_terminal())
+                }
+                _ = self.user_defined1.recv() => ("SIGUSR1", false),
+                _ = self.user_defined2.recv() => ("SIGUSR2", false),
             };
+            if stops {
+                // A closing terminal sends several, of which none is the operator's second.
+                self.on_terminal = false;
+                return signal;
+            }
             tracing::warn!(signal, "signal without a meaning ignored");
         }
     }
+}
+
+/// A terminal that was closed is none; `nohup` leads both elsewhere.
+fn writes_to_a_terminal() -> bool {
+    io::stdout().is_terminal() || io::stderr().is_terminal()
 }
