@@ -15,10 +15,11 @@ use portcullis::pipeline::reason::explanations::EXPLANATIONS;
 /// `cli` are the roots that put everything together.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("auth", &[]),
-    ("store", &["auth", "files", "trust"]),
+    ("store", &["auth", "background", "files", "trust"]),
     ("crypto", &["auth"]),
     ("federation", &["auth", "config", "trust"]),
     ("clock", &["auth"]),
+    ("background", &[]),
     ("lifecycle", &[]),
     ("mail", &["auth", "config", "pem"]),
     ("http1", &[]),
@@ -47,6 +48,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "canonical",
             "config",
             "telemetry",
+            "background",
             "lifecycle",
             "slots",
             "upstream",

@@ -41,6 +41,7 @@ pub mod crypto;
 pub mod federation;
 
 pub mod admin;
+pub mod background;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -36,6 +36,8 @@ use crate::auth::Core;
 use crate::auth::account::Account;
 use crate::auth::federation::IdentityProvider;
 use crate::auth::ports::StoreState;
+use crate::auth::secret::Secret;
+use crate::background::Background;
 use crate::config::warning::Warning;
 use crate::config::{self, Config, Transport};
 use crate::edge::accept::{self, Listening};
@@ -43,6 +45,7 @@ use crate::edge::certificates::{self, Loaded};
 use crate::edge::service::Edge;
 use crate::files::Directory;
 use crate::lifecycle::Lifecycle;
+use crate::pipeline::Gateway;
 use crate::slots::Slots;
 use crate::socket;
 use crate::telemetry::sink::Sink;
@@ -132,10 +135,16 @@ pub async fn run(
         make_admin(&config, &core, &directory, place).await?
     };
     let late = matches!(admin, FirstAccount::Unknown);
+    let mut background = Background::default();
     log_warnings(&warnings);
     match admin {
         FirstAccount::Made(password) => tell(&config, Fact::AdminMade(password)),
-        FirstAccount::Present => look_at_accounts(&config, &core, &directory, &mut tell),
+        FirstAccount::Present => {
+            if let Some(kept) = look_at_accounts(&config, &core, &directory, &mut tell) {
+                let forget = forget_former(config.clone(), Arc::clone(&core), kept);
+                background.run_once("former first password", forget);
+            }
+        }
         FirstAccount::Unknown => {}
     }
     notices::give(&config, &core).await;
@@ -156,23 +165,16 @@ pub async fn run(
     // Whoever hears that it listens may command it.
     let socket = socket::serve(&directory, Arc::clone(&gateway), embedded)?;
     let first = sockets.first().map(|(_, address)| *address);
-    let mut accepting = Accepting::default();
-    for (listener, (socket, address)) in config.listeners.iter().zip(sockets) {
-        let tls = listener.transport == Transport::Tls;
-        let listening = Listening {
-            edge: Arc::clone(&edge),
-            service: Arc::clone(&gateway),
-            transport: listener.transport,
-            proxy_protocol: listener.proxy_protocol,
-        };
-        accepting.begin(address, accept::run(Arc::new(listening), socket));
-        tell(&config, Fact::Listening { address, tls });
-    }
+    let mut accepting = accept_connections(&config, &edge, &gateway, sockets, &mut tell);
     let slots = Arc::clone(&edge.slots);
-    let housekeeping =
-        tokio::spawn(keep_house(Arc::clone(&gateway), slots, config.health.advisory_file.clone()));
-    let late =
-        late.then(|| tokio::spawn(make_admin_later(config.clone(), Arc::clone(&gateway.core))));
+    let (house, advisory) = (Arc::clone(&gateway), config.health.advisory_file.clone());
+    background.keep_running("housekeeping", move || {
+        keep_house(Arc::clone(&house), Arc::clone(&slots), advisory.clone())
+    });
+    if late {
+        let core = Arc::clone(&gateway.core);
+        background.run_once("first account", make_admin_later(config.clone(), core));
+    }
     tell(&config, Fact::Ready { address: first });
 
     let lost = tokio::select! {
@@ -187,10 +189,7 @@ pub async fn run(
     };
     let stopping = async {
         drain(&lifecycle, &mut accepting, &config).await;
-        housekeeping.abort();
-        if let Some(late) = late {
-            late.abort();
-        }
+        drop(background);
         save_uses(&gateway.core).await;
     };
     tokio::select! {
@@ -204,6 +203,28 @@ pub async fn run(
     drop(socket);
     tracing::info!("stopped");
     lost.map_or(Ok(()), |address| Err(StartError::ListenerLost { address }))
+}
+
+fn accept_connections(
+    config: &Config,
+    edge: &Arc<Edge>,
+    gateway: &Arc<Gateway>,
+    sockets: Vec<(TcpListener, std::net::SocketAddr)>,
+    tell: &mut impl FnMut(&Config, Fact),
+) -> Accepting {
+    let mut accepting = Accepting::default();
+    for (listener, (socket, address)) in config.listeners.iter().zip(sockets) {
+        let tls = listener.transport == Transport::Tls;
+        let listening = Listening {
+            edge: Arc::clone(edge),
+            service: Arc::clone(gateway),
+            transport: listener.transport,
+            proxy_protocol: listener.proxy_protocol,
+        };
+        accepting.begin(address, accept::run(Arc::new(listening), socket));
+        tell(config, Fact::Listening { address, tls });
+    }
+    accepting
 }
 
 /// Lets what has begun come to its end, within the time that is configured for that.
@@ -230,13 +251,14 @@ fn bind(config: &Config) -> Result<Vec<(TcpListener, std::net::SocketAddr)>, Sta
     config.listeners.iter().map(bind).collect()
 }
 
-/// What an operator would not think of in a store that has accounts already.
+/// What an operator would not think of in a store that has accounts already. Returns the
+/// first password that still lies there.
 fn look_at_accounts(
     config: &Config,
     core: &Arc<Core>,
     directory: &Directory,
     tell: &mut impl FnMut(&Config, Fact),
-) {
+) -> Option<Secret> {
     if config.auth.admin_password.is_some() {
         tell(config, Fact::AdminPasswordUnused);
     }
@@ -245,9 +267,7 @@ fn look_at_accounts(
         let remedy = "portcullis user roles NAME admin gives it";
         tracing::warn!(remedy, "no account has the role admin: the admin API has no user");
     }
-    if let Some(kept) = own_files::kept_password(directory) {
-        tokio::spawn(forget_former(config.clone(), Arc::clone(core), kept));
-    }
+    own_files::kept_password(directory)
 }
 
 /// Everything that `check` looks at beyond the file itself, without changing

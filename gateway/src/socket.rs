@@ -14,12 +14,14 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufR
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::change::Change;
 use crate::admin::{self, By, Reply, Request};
 use crate::auth::Core;
 use crate::auth::error::{Error, StoreError};
 use crate::auth::register::Registering;
+use crate::background::keep_running;
 use crate::config::ADMIN_SOCKET as SOCKET;
 use crate::dialect::Serving;
 use crate::dialect::notation::StoreShown;
@@ -198,12 +200,11 @@ pub struct Socket {
     path: PathBuf,
     /// By which it is known from one that another gateway has put there since.
     number: Option<u64>,
-    task: tokio::task::JoinHandle<()>,
+    _accepting: AbortOnDropHandle<()>,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.task.abort();
         if self.number.is_some() && self.number == number(&self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -240,21 +241,30 @@ pub fn serve(
     let listener = UnixListener::bind(&path).map_err(failed)?;
     let closed = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(&path, closed).map_err(failed)?;
-    let task = tokio::spawn(async move {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let (gateway, store) = (Arc::clone(&gateway), store.clone());
-                    tokio::spawn(async move { talk(stream, &gateway, store.as_deref()).await });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "admin socket");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
+    let listener = Arc::new(listener);
+    let accepting = keep_running("admin socket", move || {
+        accept(Arc::clone(&listener), Arc::clone(&gateway), store.clone())
+    });
+    Ok(Socket { number: number(&path), path, _accepting: accepting })
+}
+
+async fn accept(
+    listener: Arc<UnixListener>,
+    gateway: Arc<Gateway>,
+    store: Option<Arc<EmbeddedStore>>,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (gateway, store) = (Arc::clone(&gateway), store.clone());
+                tokio::spawn(async move { talk(stream, &gateway, store.as_deref()).await });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "admin socket");
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
-    });
-    Ok(Socket { number: number(&path), path, task })
+    }
 }
 
 async fn talk(

@@ -18,6 +18,7 @@ use governor::{Quota, RateLimiter};
 use crate::auth::bucket::BucketLimit;
 use crate::auth::ports::Buckets;
 use crate::auth::source::Source;
+use crate::background::keep_running;
 
 use super::reason::Reason;
 use crate::slots::{Holder, Places};
@@ -70,7 +71,9 @@ impl Admission<DefaultClock> {
         let (per_second, burst) = (per_second.max(1), burst.max(1));
         let shares = Shares::new(BucketLimit { per_second, burst });
         let started = Instant::now();
-        tokio::spawn(shares::run(Arc::clone(&shares), buckets, started));
+        let of_task = Arc::clone(&shares);
+        let run = move || shares::run(Arc::clone(&of_task), Arc::clone(&buckets), started);
+        keep_running("shared rate limiting", run).detach();
         Self { shared: Some((shares, started)), ..Self::new(per_second, burst) }
     }
 }

@@ -32,19 +32,21 @@ mod transaction;
 mod workspaces;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use redis::{Arg, Cmd, FromRedisValue, ToRedisArgs, Value, cmd};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::auth::error::StoreError;
 use crate::auth::ports::{Buckets, Entropy, Missing, Notice, Store, StoreHealth, StoreState};
 use crate::auth::register::Registering;
 use crate::auth::standing::Standing;
 use crate::auth::time::Timestamp;
+use crate::background::keep_running;
 use crate::store::failures::Failures;
 use crate::store::pending_revocations::PendingRevocations;
 use crate::store::replica::change::{self, Change};
@@ -69,7 +71,8 @@ const MISSES: u64 = 10_000;
 /// The engine, and the task that follows the others.
 pub struct SharedStore {
     engine: Arc<Engine>,
-    follower: tokio::task::AbortHandle,
+    /// Ends with the store.
+    _follower: AbortOnDropHandle<()>,
 }
 
 struct Engine {
@@ -160,16 +163,17 @@ impl SharedStore {
         };
         let (ready, loaded) = tokio::sync::oneshot::channel();
         let follower = Arc::clone(&engine);
-        let follower = tokio::spawn(async move { follower.follow(first, ready).await });
+        let start = Mutex::new(Some((first, ready)));
+        let follower = keep_running("shared store", move || {
+            let first = start.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let (attached, ready) =
+                first.map_or((None, None), |(first, ready)| (first, Some(ready)));
+            let engine = Arc::clone(&follower);
+            async move { engine.follow(attached, ready).await }
+        });
         // Nothing can be judged before it is known; without a server it never is.
         let _ = loaded.await;
-        Ok(Self { engine, follower: follower.abort_handle() })
-    }
-}
-
-impl Drop for SharedStore {
-    fn drop(&mut self) {
-        self.follower.abort();
+        Ok(Self { engine, _follower: follower })
     }
 }
 

@@ -108,9 +108,8 @@ impl Engine {
     pub(super) async fn follow(
         self: &Arc<Self>,
         mut first: Option<Attached>,
-        ready: oneshot::Sender<()>,
+        mut ready: Option<oneshot::Sender<()>>,
     ) {
-        let mut ready = Some(ready);
         let mut pause = FIRST_PAUSE;
         loop {
             let attached = match first.take() {
