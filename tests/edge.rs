@@ -6,6 +6,7 @@ mod drain;
 mod early;
 mod forwarding;
 mod hostless;
+mod lines;
 mod proxy_protocol;
 mod slow;
 mod tls;

@@ -37,15 +37,16 @@ pub mod watch;
 pub use gateway::{Advisory, Gateway};
 pub use site::Site;
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
-use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::dialect;
 use crate::dialect::delivery::Delivery;
+use crate::telemetry::request_scope;
 
 use body::{ClientBody, ResponseBody};
 use connection::{Connection, Protocol, Upgrade};
@@ -68,14 +69,10 @@ pub async fn handle(
         message::trim_values(request.headers_mut());
     }
     let request_id = gateway.ids.request_id();
-    let target =
-        request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let record = RequestRecord::new(
         &connection,
         Arc::clone(&request_id),
-        request.method().clone(),
-        target,
-        request.headers(),
+        &request,
         Arc::clone(gateway.core.clock()),
         gateway.sink.clone(),
     );
@@ -88,7 +85,11 @@ pub async fn handle(
     // Taken apart where it is used: else this future had room for its parts as well.
     let request = with_body(request, &connection);
     guard.record().body = request.body().progress();
-    let outcome = process(&gateway, &site, &connection, guard.record(), fault, request).await;
+    let outcome = {
+        // Pinned where it is made: one that was moved had room here twice.
+        let work = pin!(process(&gateway, &site, &connection, guard.record(), fault, request));
+        request_scope::poll_within(&request_id, work).await
+    };
     let mut record = guard.into_record();
     let mut response = match outcome {
         Ok(response) => response,

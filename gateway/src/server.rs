@@ -218,6 +218,7 @@ fn accept_connections(
         let listening = Listening {
             edge: Arc::clone(edge),
             service: Arc::clone(gateway),
+            address,
             transport: listener.transport,
             proxy_protocol: listener.proxy_protocol,
         };

@@ -8,4 +8,5 @@ pub mod audit;
 pub mod counters;
 pub mod log;
 pub mod recent;
+pub mod request_scope;
 pub mod sink;

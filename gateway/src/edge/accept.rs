@@ -35,6 +35,8 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub struct Listening<S> {
     pub edge: Arc<Edge>,
     pub service: Arc<S>,
+    /// With the port that the system has chosen where none is configured.
+    pub address: SocketAddr,
     pub transport: Transport,
     pub proxy_protocol: ProxyProtocol,
 }
@@ -98,7 +100,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn serve<S: Service>(listening: Arc<Listening<S>>, mut tcp: TcpStream, peer: SocketAddr) {
-    let Listening { edge, service, transport, proxy_protocol } = &*listening;
+    let Listening { edge, service, address, transport, proxy_protocol } = &*listening;
     let counters = &edge.counters;
     counters.connections.increment();
     let Ok(slot) = edge.slots.take() else {
@@ -108,7 +110,7 @@ async fn serve<S: Service>(listening: Arc<Listening<S>>, mut tcp: TcpStream, pee
     tune(&tcp);
     let rules = service.rules();
     let (edge, service) = (Arc::clone(edge), Arc::clone(service));
-    let serving = Arc::new(Serving { edge, service, rules });
+    let serving = Arc::new(Serving { edge, service, rules, listener: *address });
     let rules = &serving.rules;
     let deadline = tokio::time::Instant::now() + rules.timeouts.tls_handshake;
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -188,7 +190,8 @@ async fn secure<S: Service>(
     let connection = |protocol, tls| {
         let now = edge.clock.now();
         let places = Box::new(places);
-        Arc::new(Connection::new(peer, protocol, tls, rules.h2_resets, now, places))
+        let connection = Connection::new(peer, protocol, tls, rules.h2_resets, now, places);
+        Arc::new(connection.accepted_at(serving.listener))
     };
     let window = rules.timeouts.write_progress;
     let served = match transport {

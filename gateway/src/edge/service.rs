@@ -1,6 +1,7 @@
 //! What a listener serves, and what serves it: the edge knows connections and messages, and
 //! nothing of what is done with them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -61,4 +62,6 @@ pub struct Serving<S> {
     pub edge: Arc<Edge>,
     pub service: Arc<S>,
     pub rules: Arc<ConnectionRules>,
+    /// Where it was accepted.
+    pub listener: SocketAddr,
 }

@@ -172,6 +172,7 @@ impl Unknown {
             (Credential::Token(token), Agents::Any) => Presented::Bearer(token.expose()),
             (Credential::Token(_), _) => return Err(Fault::Token.into()),
         };
+        record.access.asked.presented = presented.scheme();
         let judging =
             authenticate::authenticate(&gateway.core, &gateway.throttle, &caller, presented);
         let Proven { principal, .. } = judging.await?.ok_or(Reason::CredentialMissing)?;

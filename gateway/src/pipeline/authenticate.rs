@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::auth::Core;
 use crate::auth::api_key::PREFIX;
-use crate::auth::principal::Principal;
+use crate::auth::principal::{Principal, Scheme};
 use crate::auth::renew::Renewed;
 use crate::config::schemes::{CallerScheme, Schemes};
 use crate::dialect::delivery::{ACCESS_COOKIE, REFRESH_COOKIE};
@@ -106,6 +106,19 @@ impl Presented<'_> {
             | Presented::Cookie(_)
             | Presented::Ticket(_)
             | Presented::Unreadable => true,
+        }
+    }
+
+    /// By which scheme it came, for the log. What is no text is judged as Basic.
+    #[must_use]
+    pub fn scheme(&self) -> Option<&'static str> {
+        match self {
+            Presented::Nothing => None,
+            Presented::Basic(_) | Presented::Unreadable => Some(Scheme::Basic.as_str()),
+            Presented::Bearer(_) => Some(Scheme::Bearer.as_str()),
+            Presented::Cookie(_) => Some("cookie"),
+            Presented::Key(_) => Some(Scheme::ApiKey.as_str()),
+            Presented::Ticket(_) => Some(Scheme::Ticket.as_str()),
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     pub peer_source: PeerSource,
     pub protocol: Protocol,
+    /// Where it was accepted.
+    pub listener: Option<SocketAddr>,
     /// What the handshake settled; `None` in clear.
     pub tls: Option<Tls>,
     fault: AtomicU8,
@@ -161,6 +163,7 @@ impl Connection {
             peer,
             peer_source,
             protocol,
+            listener: None,
             tls,
             fault: AtomicU8::new(0),
             upgrade: AtomicU8::new(Upgrade::Undecided as u8),
@@ -186,6 +189,11 @@ impl Connection {
             proven: Proven::default(),
             _places: places,
         }
+    }
+
+    #[must_use]
+    pub fn accepted_at(self, listener: SocketAddr) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     #[must_use]

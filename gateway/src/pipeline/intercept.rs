@@ -32,6 +32,7 @@ use crate::dialect::{
 };
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{AuditRecord, Event, Outcome};
+use crate::telemetry::request_scope;
 
 use super::authenticate::request::{prove, read_credential};
 use super::authenticate::{self, BrowserTokens, Presented};
@@ -586,7 +587,7 @@ async fn carry_out(
     } else {
         // A task of its own: what has begun is finished and audited, whether or not the
         // client waits for it.
-        match tokio::spawn(work).await {
+        match request_scope::spawn(work).await {
             Ok(outcome) => outcome.map_err(|error| Rejection::from_core(error, tried)),
             Err(lost) => Err(Reason::Internal.because(lost)),
         }

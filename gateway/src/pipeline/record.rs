@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{Request, StatusCode, header};
 
 use crate::auth::ports::Clock;
 use crate::auth::principal::Principal;
@@ -13,7 +13,7 @@ use crate::auth::secret::Secret;
 use crate::auth::time::Timestamp;
 use crate::dialect::{Dialect, Typed};
 use crate::slots::Place;
-use crate::telemetry::access_log::{AccessRecord, Agent, Decision};
+use crate::telemetry::access_log::{AccessRecord, Agent, Asked, AskedHost, Decision};
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::log::Style;
@@ -82,12 +82,10 @@ pub struct RequestRecord {
 
 impl RequestRecord {
     #[must_use]
-    pub fn new(
+    pub fn new<B>(
         connection: &Arc<Connection>,
         request_id: Arc<str>,
-        method: Method,
-        target: PathAndQuery,
-        headers: &HeaderMap,
+        request: &Request<B>,
         clock: Arc<dyn Clock>,
         sink: Sink,
     ) -> Self {
@@ -95,15 +93,24 @@ impl RequestRecord {
             Protocol::Http1 => "http/1.1",
             Protocol::Http2 => "h2",
         };
-        let visit = Visit::of(&method, headers);
+        let headers = request.headers();
+        let visit = Visit::of(request.method(), headers);
+        let target = request.uri().path_and_query().cloned();
+        let target = target.unwrap_or_else(|| PathAndQuery::from_static("/"));
         Self {
             visit,
             access: AccessRecord {
                 at: clock.now(),
                 request_id,
                 client: connection.peer_ip(),
-                method,
+                method: request.method().clone(),
                 target,
+                asked: Box::new(Asked {
+                    listener: connection.listener,
+                    host: AskedHost::of(request.uri().authority(), headers.get(header::HOST)),
+                    upgrade: headers.get(header::UPGRADE).cloned(),
+                    presented: None,
+                }),
                 principal: None,
                 decision: Decision::Refused,
                 reason: "ok",

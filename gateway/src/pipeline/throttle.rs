@@ -38,6 +38,7 @@ use crate::auth::source::Source;
 use crate::auth::time::Timestamp;
 use crate::config::Counted;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
+use crate::telemetry::request_scope;
 use crate::telemetry::sink::Sink;
 
 use super::reason::{Reason, Rejection, Tried};
@@ -235,7 +236,7 @@ impl Throttle {
         // A task of its own: a client that leaves would take its failure along, and
         // its turns while the hashing still goes on.
         let (throttle, caller) = (Arc::clone(self), caller.clone());
-        let attempt = tokio::spawn(async move {
+        let attempt = request_scope::spawn(async move {
             let outcome = check.await;
             if let Err(error) = &outcome
                 && throttle.is_failure(&caller, tried, error)

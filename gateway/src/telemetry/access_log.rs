@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
@@ -27,6 +27,9 @@ const FIXED_COLUMNS: usize = 24 + 1 + 5 + 1 + METHOD_COLUMNS + 1 + 3 + 1 + 4;
 const MIN_PATH_COLUMNS: usize = 20;
 /// Of a user name.
 const WHO_COLUMNS: usize = 16;
+/// The longest domain name, and a port.
+const HOST_COLUMNS: usize = 253 + 6;
+const UPGRADE_COLUMNS: usize = 64;
 
 /// What was decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub struct AccessRecord {
     pub client: IpAddr,
     pub method: Method,
     pub target: PathAndQuery,
+    /// Apart: the future of a request has room for several records.
+    pub asked: Box<Asked>,
     pub principal: Option<Arc<Principal>>,
     pub decision: Decision,
     /// Stable code; `ok` when nothing was refused.
@@ -85,6 +90,48 @@ pub struct AccessRecord {
     pub agent: Option<Box<Agent>>,
 }
 
+/// What a request asked for beside its target, and how it came.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Where the connection was accepted.
+    pub listener: Option<SocketAddr>,
+    /// As it was written.
+    pub host: Option<AskedHost>,
+    /// The protocols that the request would switch to, as they were written.
+    pub upgrade: Option<HeaderValue>,
+    /// By which scheme a credential came, whether or not it was accepted. A public route
+    /// looks at none.
+    pub presented: Option<&'static str>,
+}
+
+/// A host where a request names it. Nothing of it has been judged.
+#[derive(Debug, Clone)]
+pub enum AskedHost {
+    /// Of the target, over HTTP/2 `:authority`.
+    Target(Authority),
+    Field(HeaderValue),
+}
+
+impl AskedHost {
+    /// The target's counts before the field (RFC 9112 3.2.2).
+    #[must_use]
+    pub fn of(target: Option<&Authority>, field: Option<&HeaderValue>) -> Option<Self> {
+        let field = || field.cloned().map(AskedHost::Field);
+        target.cloned().map(AskedHost::Target).or_else(field)
+    }
+
+    fn shown(&self) -> String {
+        let bytes = match self {
+            AskedHost::Target(authority) => authority.as_str().as_bytes(),
+            AskedHost::Field(value) => value.as_bytes(),
+        };
+        let text = String::from_utf8_lossy(bytes);
+        // A password may stand in front.
+        let host = text.rsplit('@').next().unwrap_or_default();
+        shorten(&without_credentials(host), HOST_COLUMNS).into_owned()
+    }
+}
+
 /// What a client says about itself; nothing of it is vouched for.
 #[derive(Debug)]
 pub struct Agent {
@@ -99,15 +146,23 @@ struct JsonLine<'a> {
     time: String,
     request_id: &'a str,
     client: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
     method: &'a str,
     path: &'a str,
     protocol: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alpn: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<TraceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presented: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheme: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -165,12 +220,20 @@ impl AccessRecord {
             time: rfc3339(self.at),
             request_id: &self.request_id,
             client: self.client,
+            listener: self.asked.listener,
+            host: self.asked.host.as_ref().map(AskedHost::shown),
             method: self.method.as_str(),
             path: &without_credentials(self.target.path()),
             protocol: self.protocol,
+            upgrade: self
+                .asked
+                .upgrade
+                .as_ref()
+                .map(|upgrade| shorten(&written(Some(upgrade)), UPGRADE_COLUMNS).into_owned()),
             tls: self.tls,
             alpn: self.alpn,
             trace_id: self.trace.map(TraceId),
+            presented: self.asked.presented,
             scheme: self.principal.as_ref().map(|principal| principal.scheme().as_str()),
             key: self.key(),
             user_id: account.map(|account| account.id.0),

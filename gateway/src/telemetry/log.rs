@@ -15,6 +15,7 @@ use crate::auth::time::Timestamp;
 use crate::clock::SystemClock;
 use crate::config::{LIBRARIES, Log, LogFormat};
 
+use super::request_scope;
 use super::sink::Sink;
 
 /// How lines look.
@@ -128,6 +129,9 @@ impl<S: Subscriber> Layer<S> for EventLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields(Map::new());
         event.record(&mut fields);
+        if let Some(id) = request_scope::request_id() {
+            fields.0.entry("request_id").or_insert_with(|| Value::String((*id).to_owned()));
+        }
         let message = fields.0.remove("message").unwrap_or_else(|| Value::String(String::new()));
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         let now = SystemClock.now();

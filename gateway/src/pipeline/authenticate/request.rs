@@ -30,6 +30,7 @@ pub fn read_credential<'a>(
     let schemes = site.given(schemes);
     let found = presented(core, headers, schemes, ticket)?;
     record.fields = found.fields;
+    record.access.asked.presented = found.presented.scheme();
     Ok(found.presented)
 }
 

@@ -12,6 +12,7 @@ use crate::auth::principal::{Principal, Scheme};
 use crate::auth::secret::Secret;
 use crate::pipeline::reason::{Reason, Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
+use crate::telemetry::request_scope;
 
 const TRIED: Tried = Tried::Credential(Scheme::Ticket);
 
@@ -26,7 +27,7 @@ pub(super) async fn check(
     throttle.check(caller.source)?;
     let (core, text) = (Arc::clone(core), Secret::from(text));
     // A task of its own: a client that leaves must not keep its ticket good.
-    let redeeming = tokio::spawn(async move { core.redeem_ticket(text.expose()).await });
+    let redeeming = request_scope::spawn(async move { core.redeem_ticket(text.expose()).await });
     match redeeming.await {
         // In turn, so that the count is exact.
         Ok(Err(error)) if throttle.counts(caller, TRIED) => {
@@ -43,7 +44,7 @@ pub(super) async fn check(
 /// When the store cannot tell that it is gone.
 pub async fn spend(core: &Arc<Core>, text: &str) -> Result<(), Rejection> {
     let (core, text) = (Arc::clone(core), Secret::from(text));
-    let spending = tokio::spawn(async move { core.spend_ticket(text.expose()).await });
+    let spending = request_scope::spawn(async move { core.spend_ticket(text.expose()).await });
     finished(spending.await)
 }
 

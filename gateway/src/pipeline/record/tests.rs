@@ -51,9 +51,7 @@ impl Scene {
         Box::new(RequestRecord::new(
             &self.connection,
             "request".into(),
-            Method::GET,
-            PathAndQuery::from_static("/"),
-            &HeaderMap::new(),
+            &Request::new(()),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             self.sink.clone(),
         ))

@@ -1,11 +1,11 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 
 use proptest::prelude::*;
 
-use super::{AccessRecord, Agent, Decision, shorten, without_credentials};
+use super::{AccessRecord, Agent, Asked, AskedHost, Decision, shorten, without_credentials};
 use crate::auth::time::Timestamp;
 use crate::pipeline::reason::explanations::EXPLANATIONS;
 use crate::telemetry::log::{Colors, Style};
@@ -19,6 +19,11 @@ fn record(target: &str) -> AccessRecord {
         client: IpAddr::from([192, 0, 2, 7]),
         method: Method::GET,
         target: PathAndQuery::try_from(target).unwrap(),
+        asked: Box::new(Asked {
+            listener: Some(SocketAddr::from(([127, 0, 0, 1], 8443))),
+            host: AskedHost::of(None, Some(&HeaderValue::from_static("app.example"))),
+            ..Asked::default()
+        }),
         principal: None,
         decision: Decision::Public,
         reason: "ok",
@@ -42,6 +47,44 @@ fn written(record: &AccessRecord, style: Style) -> String {
     let mut out = Vec::new();
     record.write(style, &mut out);
     String::from_utf8(out).unwrap()
+}
+
+/// `host` of a line of JSON.
+fn host_of(record: &AccessRecord) -> String {
+    let line: serde_json::Value = serde_json::from_str(&written(record, Style::Json)).unwrap();
+    line["host"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_line_says_which_host_was_asked_for_without_a_password_in_front() {
+    let field = HeaderValue::from_static("other.example");
+    for (target, host) in [
+        (Some("app.example:8443"), "app.example:8443"),
+        (Some("user:planted@app.example"), "app.example"),
+        (None, "other.example"),
+    ] {
+        let target = target.map(|target| target.parse().unwrap());
+        let mut record = record("/");
+        record.asked.host = AskedHost::of(target.as_ref(), Some(&field));
+        assert_eq!(host_of(&record), host);
+    }
+    let mut record = record("/");
+    record.asked.host = AskedHost::of(None, HeaderValue::from_bytes(&[b'h'; 8192]).ok().as_ref());
+    assert!(host_of(&record).len() < 300, "a line is no longer for a long host");
+    record.asked.host = AskedHost::of(None, HeaderValue::from_bytes(b"h\xff").ok().as_ref());
+    assert_eq!(host_of(&record), "h\u{fffd}");
+}
+
+#[test]
+fn a_line_says_what_a_request_would_switch_to_and_what_came_as_its_credential() {
+    let mut record = record("/");
+    record.asked.upgrade = Some(HeaderValue::from_static("websocket"));
+    record.asked.presented = Some("bearer");
+    let line: serde_json::Value = serde_json::from_str(&written(&record, Style::Json)).unwrap();
+    assert_eq!(line["upgrade"], "websocket");
+    assert_eq!(line["presented"], "bearer");
+    assert_eq!(line["listener"], "127.0.0.1:8443");
+    assert_eq!(line.get("scheme"), None, "nobody is known");
 }
 
 #[test]
