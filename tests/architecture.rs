@@ -251,8 +251,12 @@ fn logged_codes() -> BTreeSet<String> {
             .filter_map(|(_, rest)| rest.split('"').next());
         codes.extend(literals.filter(|code| !code.contains(' ')).map(str::to_owned));
     }
-    // Ends of an answer, not refusals.
-    for (file, before) in [("pipeline/record.rs", "reason = \""), ("pipeline/body.rs", "=> \"")] {
+    // Ends of an answer, not refusals; and what a layer below the reasons names itself.
+    for (file, before) in [
+        ("pipeline/record.rs", "reason = \""),
+        ("pipeline/body.rs", "=> \""),
+        ("upstream/error.rs", "_CODE: &str = \""),
+    ] {
         let text = std::fs::read_to_string(source.join(file)).expect(file);
         let literals = text.split(before).skip(1).filter_map(|rest| rest.split('"').next());
         codes.extend(literals.map(str::to_owned));

@@ -2,8 +2,8 @@
 //!
 //! The layer knows what an upstream is to get, and nothing of clients, routes and
 //! credentials. What it takes and gives is in [`message`], in no library's words; why
-//! there is no response is an [`error::Failure`], which says whose side is at fault and how
-//! far the request had got.
+//! there is no response is an [`error::Failure`], which says what failed and how far the
+//! request had got.
 
 mod connection;
 pub mod error;

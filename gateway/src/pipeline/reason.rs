@@ -11,6 +11,7 @@ use crate::auth::federation::FederationError;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
 use crate::dialect::row::NotEncoded;
+use crate::upstream::error::CLIENT_CERTIFICATE_CODE;
 
 use super::admit::Policy;
 use super::agent::first_message::Fault;
@@ -232,7 +233,7 @@ impl Reason {
             Reason::UpstreamConnect => "upstream_connect",
             Reason::UpstreamConnectTimeout => "upstream_connect_timeout",
             Reason::UpstreamTls => "upstream_tls",
-            Reason::UpstreamClientCertificate => "upstream_client_certificate",
+            Reason::UpstreamClientCertificate => CLIENT_CERTIFICATE_CODE,
             Reason::UpstreamNoHttp2 => "upstream_no_http2",
             Reason::UpstreamNoUpgrade => "upstream_no_upgrade",
             Reason::UpstreamSaturated => "upstream_saturated",

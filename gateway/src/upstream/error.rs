@@ -1,5 +1,4 @@
-//! Why an exchange has no response: what failed, whose side is at fault, and how far the
-//! request had got.
+//! Why an exchange has no response: what failed, and how far the request had got.
 
 use super::gate::Malformed;
 use super::retry::Reached;
@@ -13,6 +12,9 @@ pub struct Failure {
     /// In the words of what failed, for the log.
     pub detail: Option<String>,
 }
+
+/// Of [`Cause::ClientCertificate`], in the log.
+pub const CLIENT_CERTIFICATE_CODE: &str = "upstream_client_certificate";
 
 /// What failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,33 +44,7 @@ pub enum Cause {
     Internal,
 }
 
-/// Whose side is at fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Who asks: the client, as the pipeline sees it.
-    Asking,
-    /// The gateway, or a limit that it keeps.
-    Gateway,
-    Upstream,
-}
-
 impl Cause {
-    #[must_use]
-    pub fn side(self) -> Side {
-        match self {
-            Cause::Target | Cause::Body => Side::Asking,
-            Cause::Share | Cause::Saturated | Cause::Internal => Side::Gateway,
-            Cause::Connect
-            | Cause::ConnectTimeout
-            | Cause::Tls
-            | Cause::ClientCertificate
-            | Cause::NoHttp2
-            | Cause::NoUpgrade
-            | Cause::Closed
-            | Cause::Protocol => Side::Upstream,
-        }
-    }
-
     #[must_use]
     pub fn with_detail(self, detail: impl ToString) -> Failure {
         Failure { detail: Some(detail.to_string()), ..self.into() }

@@ -23,7 +23,7 @@ use crate::config::{self, HttpTarget, UpstreamProtocol};
 use crate::trust::Fault;
 
 use super::connection::{Http1Connection, Idle, STREAMS, Shared, StreamLease, Streams};
-use super::error::{Cause, Failure, describe, failure};
+use super::error::{CLIENT_CERTIFICATE_CODE, Cause, Failure, describe, failure};
 use super::framing::MAX_FIELDS;
 use super::gate::{Gate, Question};
 use super::preface;
@@ -41,8 +41,6 @@ const KEEPALIVE: Duration = Duration::from_secs(60);
 /// another (decision 0008).
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS * STREAM_WINDOW_BYTES;
-/// Why TLS says that an upstream refuses who has no certificate, in the log.
-const WANTS_CERTIFICATE: &str = "upstream_client_certificate";
 
 pub struct Pool {
     /// Of the upstream, for the log.
@@ -383,7 +381,7 @@ impl Pool {
     /// in HTTP, with a response like any other.
     fn tell_of_request(&self, tls: &OutboundTls) {
         if tls.has_been_asked() && !self.told.swap(true, Ordering::AcqRel) {
-            let (upstream, code) = (&*self.name, WANTS_CERTIFICATE);
+            let (upstream, code) = (&*self.name, CLIENT_CERTIFICATE_CODE);
             tracing::warn!(upstream, code, "an upstream asks for a client certificate");
         }
     }
