@@ -35,7 +35,7 @@ use exchange::{Tried, over_http1, over_http2};
 use message::{Content, Head, Response, Switched};
 use pool::{Connected, Pool};
 use replay::Sent;
-use retry::{Again, Over, Reached, Retries};
+use retry::{ConnectionChoice, Over, Reached, Retries};
 use share::Shares;
 use tls::OutboundTls;
 
@@ -110,7 +110,7 @@ impl Upstream {
         async move {
             let share = self.shares.take(holder).await?;
             let need = self.pool.need(&request.0.fields)?;
-            let (mut next, mut reached) = (Again::Any, Reached::Gateway);
+            let (mut next, mut reached) = (ConnectionChoice::Any, Reached::Gateway);
             loop {
                 let further =
                     |failure: Failure| Failure { reached: reached.max(failure.reached), ..failure };
@@ -133,7 +133,7 @@ impl Upstream {
                     }
                     Tried::Failed { failure, rest } => (failure, rest),
                 };
-                let again = retries.again(failure.reached, over);
+                let again = retries.next_try(failure.reached, over);
                 let failure = further(failure);
                 let (Some(again), Some(rest)) = (again, rest) else { return Err(failure) };
                 reached = failure.reached;

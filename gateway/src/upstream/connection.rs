@@ -94,7 +94,7 @@ pub(super) struct Idle {
 }
 
 #[derive(Clone)]
-pub(super) struct Shared {
+pub(super) struct Http2Connection {
     pub(super) sender: Http2Sender,
     pub(super) uploads: Uploads,
     pub(super) streams: Arc<Streams>,

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Uri, Version, header};
 use http_body::Body;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connection::{Http1Connection, Shared, StreamLease};
+use super::connection::{Http1Connection, Http2Connection, StreamLease};
 use super::error::{Cause, Failure, describe};
 use super::lease::{Held, Http1Lease, Http2Lease, Lease};
 use super::message::{Head, Interim, Received, Response};
@@ -76,7 +76,7 @@ pub(super) fn over_http1(
 /// When it cannot be put into a request, or by a defect of the gateway.
 pub(super) fn over_http2(
     pool: &Arc<Pool>,
-    (mut shared, stream): (Shared, StreamLease),
+    (mut shared, stream): (Http2Connection, StreamLease),
     (head, body): (Head, Sent),
 ) -> Result<impl Future<Output = Tried>, Cause> {
     let (now, lent) = body.lend(&shared.uploads).ok_or(Cause::Internal)?;

@@ -22,13 +22,13 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::config::{self, HttpTarget, UpstreamProtocol};
 use crate::trust::Fault;
 
-use super::connection::{Http1Connection, Idle, STREAMS, Shared, StreamLease, Streams};
+use super::connection::{Http1Connection, Http2Connection, Idle, STREAMS, StreamLease, Streams};
 use super::error::{CLIENT_CERTIFICATE_CODE, Cause, Failure, describe, failure};
 use super::framing::MAX_FIELDS;
 use super::gate::{Gate, Question};
 use super::preface;
 use super::replay::Sent;
-use super::retry::Again;
+use super::retry::ConnectionChoice;
 use super::share::Shares;
 use super::tls::{Need, OutboundTls, speaks_http2};
 use super::uploads::Uploads;
@@ -56,7 +56,7 @@ pub struct Pool {
     /// none: whoever waits for a place gets it when a connection comes back.
     permits: Arc<Semaphore>,
     idle: Mutex<IdleConnections>,
-    shared: Mutex<Vec<Shared>>,
+    shared: Mutex<Vec<Http2Connection>>,
     /// Whether the last connection settled on HTTP/2.
     multiplexes: AtomicBool,
     /// One at a time opens a new HTTP/2 connection; the others wait for it.
@@ -96,7 +96,7 @@ impl IdleConnections {
 
 pub(super) enum Connected {
     Http1 { connection: Http1Connection, permit: OwnedSemaphorePermit, idle_for: Option<Duration> },
-    Http2(Shared, StreamLease),
+    Http2(Http2Connection, StreamLease),
 }
 
 impl Pool {
@@ -128,7 +128,7 @@ impl Pool {
 
     /// No request more goes over a connection that its other end is about to close; those
     /// that it carries may end.
-    pub(super) fn retire(&self, leaving: &Shared) {
+    pub(super) fn retire(&self, leaving: &Http2Connection) {
         lock(&self.shared).retain(|one| !Arc::ptr_eq(&one.streams, &leaving.streams));
     }
 
@@ -198,14 +198,14 @@ impl Pool {
     pub(super) async fn connection(
         self: &Arc<Self>,
         need: Need,
-        which: Again,
+        which: ConnectionChoice,
     ) -> Result<Connected, Failure> {
         let deadline = Instant::now() + self.connect_timeout;
         if need == Need::Any && self.multiplexes.load(Ordering::Acquire) {
             return self.stream(deadline).await;
         }
         let permit = self.permit(deadline).await?;
-        while let Some(mut idle) = self.pop_idle(need).filter(|_| which == Again::Any) {
+        while let Some(mut idle) = self.pop_idle(need).filter(|_| which == ConnectionChoice::Any) {
             let sender = &mut idle.connection.sender;
             let ready =
                 sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(())));
@@ -280,7 +280,7 @@ impl Pool {
     }
 
     /// Not closed, nor idle for too long. One that is given up closes itself.
-    fn is_usable(&self, shared: &Shared) -> bool {
+    fn is_usable(&self, shared: &Http2Connection) -> bool {
         !shared.sender.is_closed() && !shared.streams.are_idle_for(self.idle_timeout)
     }
 
@@ -291,7 +291,7 @@ impl Pool {
         // Until they are given: else what has changed meanwhile would be undone.
         let shared = lock(&self.shared);
         let carried = if self.multiplexes.load(Ordering::Acquire) {
-            let allowed = |one: &Shared| one.allowed.load(Ordering::Acquire);
+            let allowed = |one: &Http2Connection| one.allowed.load(Ordering::Acquire);
             shared.iter().map(allowed).max().unwrap_or(0)
         } else {
             1
@@ -431,7 +431,7 @@ impl Pool {
         // It goes with the upstream, not the upstream with it.
         tokio::spawn(drive(connection, Arc::clone(&allowed), Arc::downgrade(self)));
         let (streams, permit) = (Arc::new(Streams::new()), Arc::new(permit));
-        let shared = Shared { sender, uploads, streams, allowed, answered_http1, permit };
+        let shared = Http2Connection { sender, uploads, streams, allowed, answered_http1, permit };
         let stream = StreamLease::new(&shared.streams, &self.freed, &shared.permit);
         lock(&self.shared).push(shared.clone());
         self.settle();

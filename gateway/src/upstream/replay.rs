@@ -127,7 +127,8 @@ pub enum Sent {
     Nothing,
     /// Over HTTP/1.1: what has been read is on its way, and nobody learns how far it came.
     Once(Replayed),
-    Again(Shared),
+    /// Over HTTP/2: it can be taken back as long as nothing of it is lost.
+    OnLoan(OnLoan),
 }
 
 impl Sent {
@@ -147,7 +148,7 @@ impl Sent {
         let upload = Arc::clone(&body.upload);
         let lent = Arc::new(Kept { body: Mutex::new(Some(body)), upload });
         let first = Some(uploads.clone());
-        Some((Sent::Again(Shared { kept: Arc::clone(&lent), first }), Lent(Some(lent))))
+        Some((Sent::OnLoan(OnLoan { kept: Arc::clone(&lent), first }), Lent(Some(lent))))
     }
 
     /// For a connection of HTTP/1.1.
@@ -165,7 +166,7 @@ impl Sent {
         match self {
             Sent::Nothing => None,
             Sent::Once(body) => Some(Arc::clone(&body.upload)),
-            Sent::Again(shared) => Some(Arc::clone(&shared.kept.upload)),
+            Sent::OnLoan(loan) => Some(Arc::clone(&loan.kept.upload)),
         }
     }
 
@@ -173,7 +174,7 @@ impl Sent {
         match self {
             Sent::Nothing => None,
             Sent::Once(body) => Some(body),
-            Sent::Again(shared) => shared.kept.lock().take(),
+            Sent::OnLoan(loan) => loan.kept.lock().take(),
         }
     }
 }
@@ -192,7 +193,7 @@ impl Kept {
 }
 
 /// What the connection has of a body that can be taken back.
-pub struct Shared {
+pub struct OnLoan {
     kept: Arc<Kept>,
     first: Option<Uploads>,
 }
@@ -249,11 +250,11 @@ impl Body for Sent {
         match self.get_mut() {
             Sent::Nothing => Poll::Ready(None),
             Sent::Once(body) => body.poll(cx, 0),
-            Sent::Again(shared) => {
-                if let Some(uploads) = shared.first.take() {
-                    uploads.begin(Arc::clone(&shared.kept.upload));
+            Sent::OnLoan(loan) => {
+                if let Some(uploads) = loan.first.take() {
+                    uploads.begin(Arc::clone(&loan.kept.upload));
                 }
-                match &mut *shared.kept.lock() {
+                match &mut *loan.kept.lock() {
                     Some(body) => body.poll(cx, KEPT_BYTES),
                     None => Poll::Ready(Some(Err(TakenBack.into()))),
                 }
@@ -265,7 +266,7 @@ impl Body for Sent {
         match self {
             Sent::Nothing => true,
             Sent::Once(body) => body.is_end_stream(),
-            Sent::Again(shared) => shared.kept.lock().as_ref().is_some_and(Replayed::is_end_stream),
+            Sent::OnLoan(loan) => loan.kept.lock().as_ref().is_some_and(Replayed::is_end_stream),
         }
     }
 
@@ -273,8 +274,8 @@ impl Body for Sent {
         match self {
             Sent::Nothing => SizeHint::with_exact(0),
             Sent::Once(body) => body.size_hint(),
-            Sent::Again(shared) => {
-                shared.kept.lock().as_ref().map_or_else(SizeHint::default, Replayed::size_hint)
+            Sent::OnLoan(loan) => {
+                loan.kept.lock().as_ref().map_or_else(SizeHint::default, Replayed::size_hint)
             }
         }
     }

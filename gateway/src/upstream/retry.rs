@@ -47,9 +47,9 @@ pub enum Over {
     Shared,
 }
 
-/// Over which connection a request is sent once more.
+/// Over which connection a request is sent next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Again {
+pub enum ConnectionChoice {
     Any,
     /// One that is opened for it.
     New,
@@ -89,20 +89,22 @@ impl Retries {
 
     /// What is to be done with a request that got so far over this connection; `None` when
     /// the failure is final.
-    pub fn again(&mut self, reached: Reached, over: Over) -> Option<Again> {
+    pub fn next_try(&mut self, reached: Reached, over: Over) -> Option<ConnectionChoice> {
         self.tries = self.tries.saturating_sub(1);
         if self.tries == 0 {
             return None;
         }
         match (reached, over) {
-            (Reached::Gateway, Over::Idle(_) | Over::Shared) => Some(Again::Any),
+            (Reached::Gateway, Over::Idle(_) | Over::Shared) => Some(ConnectionChoice::Any),
             // For its connection's other requests' sake: this one may be why.
             (Reached::Unprocessed(Unprocessed::Failing), _) if self.blamed => None,
             (Reached::Unprocessed(why), _) => {
                 self.blamed |= why == Unprocessed::Failing;
-                Some(Again::Any)
+                Some(ConnectionChoice::Any)
             }
-            (Reached::Connection, Over::Idle(_)) if self.want_copy(over) => Some(Again::New),
+            (Reached::Connection, Over::Idle(_)) if self.want_copy(over) => {
+                Some(ConnectionChoice::New)
+            }
             // What was opened for a request, and closed before it, would be so again.
             (Reached::Gateway | Reached::Connection | Reached::Upstream, _) => None,
         }

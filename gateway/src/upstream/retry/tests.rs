@@ -18,18 +18,18 @@ fn post() -> Retries {
 fn what_the_upstream_has_not_looked_at_is_sent_again_whatever_it_is() {
     for (reached, over, expected) in [
         (Reached::Gateway, Over::New, None),
-        (Reached::Gateway, SHORT, Some(Again::Any)),
-        (Reached::Gateway, LONG, Some(Again::Any)),
-        (Reached::Gateway, Over::Shared, Some(Again::Any)),
-        (LEAVING, Over::Shared, Some(Again::Any)),
-        (FAILING, Over::Shared, Some(Again::Any)),
-        (REFUSED, Over::Shared, Some(Again::Any)),
+        (Reached::Gateway, SHORT, Some(ConnectionChoice::Any)),
+        (Reached::Gateway, LONG, Some(ConnectionChoice::Any)),
+        (Reached::Gateway, Over::Shared, Some(ConnectionChoice::Any)),
+        (LEAVING, Over::Shared, Some(ConnectionChoice::Any)),
+        (FAILING, Over::Shared, Some(ConnectionChoice::Any)),
+        (REFUSED, Over::Shared, Some(ConnectionChoice::Any)),
         (Reached::Upstream, Over::New, None),
         (Reached::Upstream, LONG, None),
         (Reached::Upstream, Over::Shared, None),
     ] {
-        assert_eq!(get().again(reached, over), expected, "GET: {reached:?} over {over:?}");
-        assert_eq!(post().again(reached, over), expected, "POST: {reached:?} over {over:?}");
+        assert_eq!(get().next_try(reached, over), expected, "GET: {reached:?} over {over:?}");
+        assert_eq!(post().next_try(reached, over), expected, "POST: {reached:?} over {over:?}");
     }
 }
 
@@ -38,36 +38,40 @@ fn what_the_upstream_has_not_looked_at_is_sent_again_whatever_it_is() {
 fn what_may_have_been_carried_out_is_sent_again_only_if_it_changes_nothing() {
     for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
         let mut retries = Retries::new(&method, false);
-        assert_eq!(retries.again(Reached::Connection, LONG), Some(Again::New), "{method}");
+        assert_eq!(
+            retries.next_try(Reached::Connection, LONG),
+            Some(ConnectionChoice::New),
+            "{method}"
+        );
         let mut retries = Retries::new(&method, true);
-        assert_eq!(retries.again(Reached::Connection, LONG), None, "{method} with a body");
+        assert_eq!(retries.next_try(Reached::Connection, LONG), None, "{method} with a body");
     }
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::TRACE] {
         let mut retries = Retries::new(&method, false);
-        assert_eq!(retries.again(Reached::Connection, LONG), None, "{method}");
+        assert_eq!(retries.next_try(Reached::Connection, LONG), None, "{method}");
     }
 }
 
 #[test]
 fn a_connection_that_closes_while_it_is_in_use_is_no_reason_to_send_again() {
     for over in [Over::New, SHORT, Over::Shared] {
-        assert_eq!(get().again(Reached::Connection, over), None, "{over:?}");
+        assert_eq!(get().next_try(Reached::Connection, over), None, "{over:?}");
     }
 }
 
 #[test]
 fn a_request_under_which_two_connections_failed_is_sent_no_more() {
     let mut retries = get();
-    assert_eq!(retries.again(FAILING, Over::Shared), Some(Again::Any));
-    assert_eq!(retries.again(LEAVING, Over::Shared), Some(Again::Any));
-    assert_eq!(retries.again(FAILING, Over::Shared), None);
+    assert_eq!(retries.next_try(FAILING, Over::Shared), Some(ConnectionChoice::Any));
+    assert_eq!(retries.next_try(LEAVING, Over::Shared), Some(ConnectionChoice::Any));
+    assert_eq!(retries.next_try(FAILING, Over::Shared), None);
 }
 
 #[test]
 fn a_request_is_sent_five_times_at_most() {
     for reached in [Reached::Gateway, LEAVING, REFUSED] {
         let mut retries = post();
-        let again = std::iter::from_fn(|| retries.again(reached, Over::Shared)).count();
+        let again = std::iter::from_fn(|| retries.next_try(reached, Over::Shared)).count();
         assert_eq!(again, 4, "{reached:?}");
     }
 }
