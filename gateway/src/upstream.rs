@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
-use crate::config::{self, FieldNames, HttpTarget, UpstreamHost};
+use crate::config::{self, HttpTarget, UpstreamHost};
 use crate::slots::{Holder, Place};
 
 use error::Failure;
@@ -42,7 +42,6 @@ use tls::OutboundTls;
 /// What routes name: a server, how it is asked, and what of it each account may have.
 pub struct Upstream {
     pub name: Arc<str>,
-    pub field_names: FieldNames,
     /// Said to it in place of the client's.
     host: Option<HeaderValue>,
     pool: Arc<Pool>,
@@ -88,7 +87,7 @@ impl Upstream {
         let name: Arc<str> = config.name.as_str().into();
         let pool = Pool::new(Arc::clone(&name), config, target, tls);
         let shares = Arc::clone(pool.shares());
-        Self { name, field_names: config.field_names, host, pool: Arc::new(pool), shares }
+        Self { name, host, pool: Arc::new(pool), shares }
     }
 
     /// Sends a request and waits for the head of its response, without a deadline but for

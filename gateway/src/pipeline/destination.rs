@@ -15,7 +15,7 @@ use super::grpc::is_grpc;
 #[derive(Clone)]
 pub enum Destination {
     Echo { name: Arc<str>, field_names: FieldNames },
-    Http(Arc<Upstream>),
+    Http { upstream: Arc<Upstream>, field_names: FieldNames },
 }
 
 impl Destination {
@@ -23,7 +23,7 @@ impl Destination {
     pub fn name(&self) -> &Arc<str> {
         match self {
             Destination::Echo { name, .. } => name,
-            Destination::Http(upstream) => &upstream.name,
+            Destination::Http { upstream, .. } => &upstream.name,
         }
     }
 
@@ -32,7 +32,7 @@ impl Destination {
     pub fn authority(&self) -> &str {
         match self {
             Destination::Echo { name, .. } => name,
-            Destination::Http(upstream) => upstream.authority(),
+            Destination::Http { upstream, .. } => upstream.authority(),
         }
     }
 
@@ -40,11 +40,8 @@ impl Destination {
     /// custom; a server that speaks gRPC hands them on as they are.
     #[must_use]
     pub fn field_names(&self, request: &HeaderMap, protocol: Protocol) -> FieldNames {
-        let configured = match self {
-            Destination::Echo { field_names, .. } => *field_names,
-            Destination::Http(upstream) => upstream.field_names,
-        };
-        match configured {
+        let (Destination::Echo { field_names, .. } | Destination::Http { field_names, .. }) = self;
+        match *field_names {
             FieldNames::Strict if protocol == Protocol::Http2 && is_grpc(request) => {
                 FieldNames::Any
             }

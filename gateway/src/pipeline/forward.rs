@@ -164,7 +164,7 @@ pub async fn forward(
     record.body = Some(Arc::clone(&progress));
     let client_upgrade = client_upgrade.flatten();
     let upstream = match destination {
-        Destination::Http(upstream) => upstream,
+        Destination::Http { upstream, .. } => upstream,
         Destination::Echo { .. } => {
             let (Some(Switching::WebSocket(handshake)), Some(client)) = (switching, client_upgrade)
             else {
@@ -239,7 +239,7 @@ pub async fn open_far(
     prepare((gateway, site), connection, record, &mut parts, (passed, field_names))?;
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
-        Destination::Http(upstream) => upstream,
+        Destination::Http { upstream, .. } => upstream,
         Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), None)),
     };
     let progress = RequestBody::none().progress();

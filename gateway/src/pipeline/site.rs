@@ -102,7 +102,7 @@ impl Site {
     pub fn sweep(&self) {
         self.routes.sweep();
         for destination in &self.destinations {
-            if let Destination::Http(upstream) = destination {
+            if let Destination::Http { upstream, .. } = destination {
                 upstream.sweep();
             }
         }

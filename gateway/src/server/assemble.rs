@@ -140,16 +140,17 @@ pub(super) fn destinations(config: &Config) -> Result<Vec<Destination>, StartErr
 }
 
 fn destination(upstream: &config::Upstream) -> Result<Destination, StartError> {
+    let field_names = upstream.field_names;
     let target = match &upstream.target {
         Target::Echo => {
-            let name = upstream.name.as_str().into();
-            return Ok(Destination::Echo { name, field_names: upstream.field_names });
+            return Ok(Destination::Echo { name: upstream.name.as_str().into(), field_names });
         }
         Target::Http(target) => target,
     };
     let tls = upstream_tls(target)
         .map_err(|reason| StartError::Upstream { name: upstream.name.clone(), reason })?;
-    Ok(Destination::Http(Arc::new(Upstream::new(upstream, target.clone(), tls))))
+    let upstream = Arc::new(Upstream::new(upstream, target.clone(), tls));
+    Ok(Destination::Http { upstream, field_names })
 }
 
 pub(super) fn upstream_tls(target: &HttpTarget) -> Result<Option<OutboundTls>, String> {
