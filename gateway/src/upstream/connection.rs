@@ -87,12 +87,6 @@ impl Drop for StreamLease {
     }
 }
 
-/// An HTTP/1.1 connection nobody uses now.
-pub(super) struct Idle {
-    pub(super) connection: Http1Connection,
-    pub(super) since: Instant,
-}
-
 #[derive(Clone)]
 pub(super) struct Http2Connection {
     pub(super) sender: Http2Sender,

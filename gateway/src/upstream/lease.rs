@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 
-use super::connection::{Http1Connection, Idle, StreamLease};
+use super::connection::{Http1Connection, StreamLease};
 use super::pool::Pool;
 use super::replay::Lent;
 use super::uploads::Upload;
@@ -66,7 +65,7 @@ impl Http1Lease {
         });
         if complete && let Some(held) = self.0.take() {
             let Held { pool, connection, permit, .. } = *held;
-            pool.put_idle(Idle { connection, since: Instant::now() });
+            pool.take_back(connection);
             // After: whoever waits for it finds the connection there.
             drop(permit);
         }

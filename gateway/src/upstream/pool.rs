@@ -1,4 +1,4 @@
-//! Connections to one upstream: HTTP/1.1 ones that are lent and come back, and
+//! Connections to one endpoint: HTTP/1.1 ones that are lent and come back, and
 //! HTTP/2 ones that are shared.
 //!
 //! The pool is ours, on hyper's client connections, because its policy is: a cap
@@ -22,14 +22,14 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use crate::config::{self, HttpTarget, UpstreamProtocol};
 use crate::trust::Fault;
 
-use super::connection::{Http1Connection, Http2Connection, Idle, STREAMS, StreamLease, Streams};
-use super::error::{CLIENT_CERTIFICATE_CODE, Cause, Failure, describe, failure};
+use super::connection::{Http1Connection, Http2Connection, STREAMS, StreamLease, Streams};
+use super::error::{Cause, Failure, describe, failure};
 use super::framing::MAX_FIELDS;
 use super::gate::{Gate, Question};
+use super::idle::{Idle, IdleConnections};
 use super::preface;
 use super::replay::Sent;
 use super::retry::ConnectionChoice;
-use super::share::Shares;
 use super::tls::{Need, OutboundTls, speaks_http2};
 use super::uploads::Uploads;
 
@@ -43,19 +43,15 @@ const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = STREAMS * STREAM_WINDOW_BYTES;
 
 pub struct Pool {
-    /// Of the upstream, for the log.
-    name: Arc<str>,
     target: HttpTarget,
     tls: Option<OutboundTls>,
-    /// It has been told that this one asks for a client certificate.
-    told: AtomicBool,
     connect_timeout: Duration,
     idle_timeout: Duration,
     max_connections: usize,
     /// HTTP/1.1 connections in use and HTTP/2 connections there are. Idle ones hold
     /// none: whoever waits for a place gets it when a connection comes back.
     permits: Arc<Semaphore>,
-    idle: Mutex<IdleConnections>,
+    idle: IdleConnections,
     shared: Mutex<Vec<Http2Connection>>,
     /// Whether the last connection settled on HTTP/2.
     multiplexes: AtomicBool,
@@ -63,36 +59,20 @@ pub struct Pool {
     dialing: tokio::sync::Mutex<()>,
     /// A stream of an HTTP/2 connection has ended.
     freed: Arc<Notify>,
-    /// What of it each account may have.
-    shares: Arc<Shares>,
+    learn: Learn,
 }
 
-/// HTTP/1.1 connections nobody uses now. Those that were opened for a switch of protocols
-/// carry nothing else: where ALPN would have settled on HTTP/2, a call of gRPC has no use
-/// for them.
-#[derive(Default)]
-struct IdleConnections {
-    any: Vec<Idle>,
-    http1: Vec<Idle>,
+/// What connections teach about their upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// One carries so many requests at once.
+    Carries(usize),
+    /// It asks for a client certificate; the gateway has none.
+    AsksForCertificate,
 }
 
-impl IdleConnections {
-    fn of(&mut self, need: Need) -> &mut Vec<Idle> {
-        match need {
-            Need::Any => &mut self.any,
-            Need::Http1 => &mut self.http1,
-        }
-    }
-
-    fn pop(&mut self, need: Need) -> Option<Idle> {
-        let own = self.of(need).pop();
-        if need == Need::Http1 { own.or_else(|| self.any.pop()) } else { own }
-    }
-
-    fn len(&self) -> usize {
-        self.any.len() + self.http1.len()
-    }
-}
+/// Hears of it. Called under a lock of the pool, so it must not wait.
+pub(super) type Learn = Box<dyn Fn(Learned) + Send + Sync>;
 
 pub(super) enum Connected {
     Http1 { connection: Http1Connection, permit: OwnedSemaphorePermit, idle_for: Option<Duration> },
@@ -102,27 +82,24 @@ pub(super) enum Connected {
 impl Pool {
     #[must_use]
     pub(super) fn new(
-        name: Arc<str>,
         config: &config::Upstream,
         target: HttpTarget,
         tls: Option<OutboundTls>,
+        learn: Learn,
     ) -> Self {
-        let http2 = target.protocol == UpstreamProtocol::Http2;
         Self {
-            name,
-            shares: Arc::new(Shares::new(config, http2)),
-            multiplexes: AtomicBool::new(http2),
+            multiplexes: AtomicBool::new(target.protocol == UpstreamProtocol::Http2),
             target,
             tls,
-            told: AtomicBool::new(false),
             connect_timeout: config.connect_timeout,
             idle_timeout: config.idle_timeout,
             max_connections: config.max_connections,
             permits: Arc::new(Semaphore::new(config.max_connections.min(Semaphore::MAX_PERMITS))),
-            idle: Mutex::default(),
+            idle: IdleConnections::new(config.idle_timeout),
             shared: Mutex::default(),
             dialing: tokio::sync::Mutex::default(),
             freed: Arc::default(),
+            learn,
         }
     }
 
@@ -148,19 +125,13 @@ impl Pool {
 
     /// Closes what has been idle too long.
     pub fn sweep(&self) {
-        let now = Instant::now();
-        let mut idle = lock(&self.idle);
-        for need in [Need::Any, Need::Http1] {
-            idle.of(need).retain(|one| {
-                !one.connection.sender.is_closed() && now - one.since < self.idle_timeout
-            });
-        }
-        drop(idle);
+        self.idle.sweep();
         lock(&self.shared).retain(|one| self.is_usable(one));
     }
 
-    pub(super) fn put_idle(&self, idle: Idle) {
-        lock(&self.idle).of(idle.connection.opened_for).push(idle);
+    /// A connection that can carry another request.
+    pub(super) fn take_back(&self, connection: Http1Connection) {
+        self.idle.put(connection);
     }
 
     /// What an error on a connection says about the upstream.
@@ -179,17 +150,6 @@ impl Pool {
         failure
     }
 
-    /// What each account may have of the connections.
-    pub(super) fn shares(&self) -> &Arc<Shares> {
-        &self.shares
-    }
-
-    /// Host and port as they are configured.
-    #[must_use]
-    pub fn authority(&self) -> &str {
-        self.target.authority.as_str()
-    }
-
     pub(super) fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
@@ -205,7 +165,7 @@ impl Pool {
             return self.stream(deadline).await;
         }
         let permit = self.permit(deadline).await?;
-        while let Some(mut idle) = self.pop_idle(need).filter(|_| which == ConnectionChoice::Any) {
+        while let Some(mut idle) = self.idle.pop(need).filter(|_| which == ConnectionChoice::Any) {
             let sender = &mut idle.connection.sender;
             let ready =
                 sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(())));
@@ -269,26 +229,15 @@ impl Pool {
         }
     }
 
-    fn pop_idle(&self, need: Need) -> Option<Idle> {
-        let mut idle = lock(&self.idle);
-        while let Some(one) = idle.pop(need) {
-            if !one.connection.sender.is_closed() && one.since.elapsed() < self.idle_timeout {
-                return Some(one);
-            }
-        }
-        None
-    }
-
     /// Not closed, nor idle for too long. One that is given up closes itself.
     fn is_usable(&self, shared: &Http2Connection) -> bool {
         !shared.sender.is_closed() && !shared.streams.are_idle_for(self.idle_timeout)
     }
 
-    /// Gives accounts their shares of what the connections there are carry: the one that
-    /// carries most counts. Of one that may have no stream, for now or any more, nothing
-    /// is learnt.
+    /// Tells how much the connections there are carry: the one that carries most counts. Of
+    /// one that may have no stream, for now or any more, nothing is learnt.
     fn settle(&self) {
-        // Until they are given: else what has changed meanwhile would be undone.
+        // Until it is told: else what has changed meanwhile would be undone.
         let shared = lock(&self.shared);
         let carried = if self.multiplexes.load(Ordering::Acquire) {
             let allowed = |one: &Http2Connection| one.allowed.load(Ordering::Acquire);
@@ -297,7 +246,7 @@ impl Pool {
             1
         };
         if carried > 0 {
-            self.shares.settle(carried);
+            (self.learn)(Learned::Carries(carried));
         }
     }
 
@@ -332,17 +281,7 @@ impl Pool {
     /// Idle connections that are of no use to who connects count as well.
     fn make_room(&self) {
         let in_use = self.max_connections.saturating_sub(self.permits.available_permits());
-        let mut idle = lock(&self.idle);
-        while idle.len() > 0 && idle.len() + in_use > self.max_connections {
-            // The one that has been idle for longest; each list begins with its own.
-            let since = |list: &[Idle]| list.first().map(|idle| idle.since);
-            let older = match (since(&idle.any), since(&idle.http1)) {
-                (Some(any), Some(http1)) if http1 < any => Need::Http1,
-                (Some(_), _) => Need::Any,
-                (None, _) => Need::Http1,
-            };
-            idle.of(older).remove(0);
-        }
+        self.idle.keep_at_most(self.max_connections - in_use);
     }
 
     async fn open(
@@ -370,19 +309,12 @@ impl Pool {
             }
             Some(outbound) => {
                 let tls = outbound.connect(tcp, need).await?;
-                self.tell_of_request(outbound);
+                if outbound.has_been_asked() {
+                    (self.learn)(Learned::AsksForCertificate);
+                }
                 let http2 = speaks_http2(&tls);
                 self.handshake(tls, need, http2, permit).await
             }
-        }
-    }
-
-    /// Some servers say in TLS that they want a client certificate, and refuse who has none
-    /// in HTTP, with a response like any other.
-    fn tell_of_request(&self, tls: &OutboundTls) {
-        if tls.has_been_asked() && !self.told.swap(true, Ordering::AcqRel) {
-            let (upstream, code) = (&*self.name, CLIENT_CERTIFICATE_CODE);
-            tracing::warn!(upstream, code, "an upstream asks for a client certificate");
         }
     }
 

@@ -29,7 +29,7 @@ use crate::pipeline::observed::Listing;
 use crate::pipeline::watch::PrincipalWatch;
 use crate::slots::Place;
 use crate::telemetry::counters::Counters;
-use crate::upstream::message::Switched;
+use crate::upstream::tunnel::Switched;
 
 use super::echo::socket::EchoSocket;
 use boundary::FrameBoundary;

@@ -9,11 +9,12 @@ use super::*;
 use crate::auth::source::Source;
 use crate::config::{FieldNames, Target, UpstreamHost, UpstreamTls};
 use crate::slots::Holder;
+use crate::upstream::Upstream;
 
 const SOMEBODY: Holder = Holder::Address(Source::V4(1));
 
 /// Of at most four connections, that speaks HTTP/2.
-fn multiplexing() -> Arc<Pool> {
+fn multiplexing() -> Upstream {
     let target = HttpTarget {
         authority: Authority::from_static("app.example"),
         tls: UpstreamTls::Off,
@@ -29,11 +30,11 @@ fn multiplexing() -> Arc<Pool> {
         max_connections: 4,
         max_connections_per_account: None,
     };
-    Arc::new(Pool::new("app".into(), &config, target, None))
+    Upstream::new(&config, target, None)
 }
 
 /// What one account gets.
-async fn share(upstream: &Pool) -> usize {
+async fn share(upstream: &Upstream) -> usize {
     let mut held = Vec::new();
     while let Ok(place) = upstream.shares.take(SOMEBODY).await {
         held.push(place);
@@ -42,7 +43,7 @@ async fn share(upstream: &Pool) -> usize {
 }
 
 /// A connection whose other end allows so many streams; it ends with what is returned.
-async fn connect(upstream: &Arc<Pool>, streams: u32) -> AbortHandle {
+async fn connect(pool: &Arc<Pool>, streams: u32) -> AbortHandle {
     let (near, far) = tokio::io::duplex(1 << 10);
     let service = hyper::service::service_fn(|_| async {
         Ok::<_, std::convert::Infallible>(Response::new(Empty::<Bytes>::new()))
@@ -51,9 +52,9 @@ async fn connect(upstream: &Arc<Pool>, streams: u32) -> AbortHandle {
         .max_concurrent_streams(streams)
         .serve_connection(TokioIo::new(far), service);
     let serving = tokio::spawn(serving).abort_handle();
-    let permit = Arc::clone(&upstream.permits).try_acquire_owned().expect("a connection");
+    let permit = Arc::clone(&pool.permits).try_acquire_owned().expect("a connection");
     // The lease of the first stream ends here.
-    drop(upstream.handshake(near, Need::Any, true, permit).await.expect("a connection"));
+    drop(pool.handshake(near, Need::Any, true, permit).await.expect("a connection"));
     serving
 }
 
@@ -70,15 +71,16 @@ async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 #[tokio::test]
 async fn an_account_s_share_follows_the_connection_that_carries_most() {
     let upstream = multiplexing();
+    let pool = upstream.endpoints.pick().expect("an endpoint").pool();
     assert_eq!(share(&upstream).await, 4 * 100 / 2);
     let carried = async |streams: usize| share(&upstream).await == 4 * streams / 2;
-    let ten = connect(&upstream, 10).await;
+    let ten = connect(pool, 10).await;
     eventually("ten streams", async || carried(10).await).await;
-    let two = connect(&upstream, 2).await;
-    let none = connect(&upstream, 0).await;
+    let two = connect(pool, 2).await;
+    let none = connect(pool, 0).await;
     let settled = async || {
         let mut allowed: Vec<_> =
-            lock(&upstream.shared).iter().map(|one| one.allowed.load(Ordering::Acquire)).collect();
+            lock(&pool.shared).iter().map(|one| one.allowed.load(Ordering::Acquire)).collect();
         allowed.sort_unstable();
         allowed == [0, 2, 10]
     };
@@ -88,7 +90,7 @@ async fn an_account_s_share_follows_the_connection_that_carries_most() {
     eventually("those of the others", async || carried(2).await).await;
     two.abort();
     none.abort();
-    let ended = async || lock(&upstream.shared).iter().all(|one| one.sender.is_closed());
+    let ended = async || lock(&pool.shared).iter().all(|one| one.sender.is_closed());
     eventually("no connection", ended).await;
     assert!(carried(2).await, "until another says more");
 }
