@@ -254,7 +254,7 @@ fn logged_codes() -> BTreeSet<String> {
     // Ends of an answer, not refusals; and what a layer below the reasons names itself.
     for (file, before) in [
         ("pipeline/record.rs", "reason = \""),
-        ("pipeline/body.rs", "=> \""),
+        ("pipeline/body/response.rs", "=> \""),
         ("upstream/error.rs", "_CODE: &str = \""),
     ] {
         let text = std::fs::read_to_string(source.join(file)).expect(file);

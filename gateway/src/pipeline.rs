@@ -16,6 +16,7 @@ pub mod cors;
 pub mod cross_site;
 pub mod decide;
 pub mod destination;
+pub mod fields;
 pub mod forward;
 pub mod frame;
 pub mod gateway;
@@ -48,7 +49,8 @@ use crate::dialect;
 use crate::dialect::delivery::Delivery;
 use crate::telemetry::request_scope;
 
-use body::{ClientBody, ResponseBody};
+use body::request::ClientBody;
+use body::response::ResponseBody;
 use connection::{Connection, Protocol, Upgrade};
 use decide::{Decided, decide};
 use forward::caching::keep_private;
@@ -123,7 +125,7 @@ pub async fn handle(
     }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id) {
-        headers.insert(respond::REQUEST_ID, id);
+        headers.insert(fields::REQUEST_ID, id);
     }
     // Of a connection of ours with TLS only (RFC 6797 7.2).
     if let Some(hsts) = site.hsts.as_ref().filter(|_| connection.scheme() == "https") {
@@ -144,13 +146,13 @@ pub async fn handle(
     let client = record.access.client;
     if let Some(body) = record.body.as_ref().filter(|body| !body.ended())
         && record.access.status != StatusCode::SWITCHING_PROTOCOLS
-        && rest::settle(
-            (&gateway.lingering, site.connections.lingering_source(client)),
-            &connection,
-            body,
-            respond::closes(headers),
-        )
-        .await
+        && body
+            .settle(
+                (&gateway.lingering, site.connections.lingering_source(client)),
+                &connection,
+                respond::closes(headers),
+            )
+            .await
     {
         respond::close(headers);
     }

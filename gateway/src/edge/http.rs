@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::pipeline::body::ResponseBody;
+use crate::pipeline::body::response::ResponseBody;
 use crate::pipeline::connection::{Abuse, Connection, Protocol, Upgrade};
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::reason::FramingFault;

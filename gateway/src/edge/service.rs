@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use crate::auth::ports::Clock;
 use crate::lifecycle::Lifecycle;
-use crate::pipeline::body::ResponseBody;
+use crate::pipeline::body::response::ResponseBody;
 use crate::pipeline::connection::Connection;
 use crate::pipeline::reason::FramingFault;
 use crate::pipeline::rest::Lingering;

@@ -30,7 +30,7 @@ use crate::telemetry::access_log::Decision;
 
 use super::authenticate::{self, Presented, Proven};
 use super::authorize::authorize;
-use super::body::ResponseBody;
+use super::body::response::ResponseBody;
 use super::connection::{Connection, Upgrade};
 use super::decide::Passed;
 use super::forward;

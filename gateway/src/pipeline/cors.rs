@@ -23,7 +23,7 @@ use crate::dialect::{Candidate, Contract};
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::counters::Counters;
 
-use super::body::ResponseBody;
+use super::body::response::ResponseBody;
 use super::forward::identity::is_credential;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;

@@ -22,7 +22,7 @@ use super::admit::turn;
 use super::agent::Arrival;
 use super::authenticate::request::{prove, read_credential};
 use super::authenticate::{self, Presented, ticket};
-use super::body::ResponseBody;
+use super::body::response::ResponseBody;
 use super::client::report::IgnoredReport;
 use super::client::{self, Client, Peer};
 use super::connection::{Connection, Left};

@@ -29,13 +29,15 @@ use crate::upstream::Holding;
 use crate::upstream::error::Failure;
 use crate::upstream::message::{self as upstream, Content, Head, Interim};
 
-use super::body::{self, BodyProgress, ClientBody, RequestBody, ResponseBody};
+use super::body::progress::BodyProgress;
+use super::body::request::{self, ClientBody, RequestBody};
+use super::body::response::ResponseBody;
 use super::connection::{self, Connection, Protocol};
 use super::decide::Passed;
 use super::destination::Destination;
+use super::fields::REQUEST_ID;
 use super::gateway::Gateway;
 use super::grpc::{self, is_grpc};
-use super::intercept::reason_of;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::site::Site;
@@ -150,7 +152,7 @@ pub async fn forward(
         // streams of a connection is what bounds it.
         Duration::MAX
     } else {
-        body::window(&site.connections.timeouts, principal)
+        request::window(&site.connections.timeouts, principal)
     };
     let trailers = TrailerFilter {
         rules: Arc::clone(&site.field_rules),
@@ -158,8 +160,7 @@ pub async fn forward(
         route: Arc::clone(&passed.route.id),
         report: Arc::clone(&gateway.removals),
     };
-    let body = RequestBody::new(body, passed.route.body_bytes, pace, Some(trailers))
-        .map_err(|error| Rejection::from(reason_of(error)))?;
+    let body = RequestBody::new(body, passed.route.body_bytes, pace, Some(trailers))?;
     let progress = body.progress();
     record.body = Some(Arc::clone(&progress));
     let client_upgrade = client_upgrade.flatten();
@@ -196,7 +197,7 @@ pub async fn forward(
     let (response, mut holding) = outcome.map_err(|rejection| {
         // A body that failed took the upstream's connection with it: the client is
         // at fault, and the upstream must not be blamed.
-        progress.failure().map_or(rejection, |error| reason_of(error).into())
+        progress.failure().map_or(rejection, Rejection::from)
     })?;
     progress.note_answer();
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -409,7 +410,7 @@ fn listen_for_interim(
         if status != StatusCode::CONTINUE && status != StatusCode::SWITCHING_PROTOCOLS {
             let mut headers = headers.clone();
             headers::prepare_response(&mut headers, &HeaderValue::from_static(""), false);
-            headers.remove(super::respond::REQUEST_ID);
+            headers.remove(REQUEST_ID);
             connection.push_interim(exchange, &interim_head(status, &headers));
         }
     });

@@ -36,7 +36,9 @@ use crate::telemetry::request_scope;
 
 use super::authenticate::request::{prove, read_credential};
 use super::authenticate::{self, BrowserTokens, Presented};
-use super::body::{self, BodyError, ClientBody, RequestBody, ResponseBody};
+use super::body::progress::RequestBodyError;
+use super::body::request::{self, ClientBody, RequestBody};
+use super::body::response::ResponseBody;
 use super::client::Origin;
 use super::cors::Applied;
 use super::decide::Own;
@@ -601,9 +603,8 @@ async fn collect(
 ) -> Result<BytesMut, Rejection> {
     let principal = record.access.principal.as_deref();
     let deadline = principal.map_or(BODY_DEADLINE, |_| BODY_DEADLINE_AUTHENTICATED);
-    let window = body::window(&site.connections.timeouts, principal);
-    let mut body = RequestBody::new(body, Some(MAX_BODY_BYTES), window, None)
-        .map_err(|error| Rejection::from(reason_of(error)))?;
+    let window = request::window(&site.connections.timeouts, principal);
+    let mut body = RequestBody::new(body, Some(MAX_BODY_BYTES), window, None)?;
     record.body = Some(body.progress());
     let expected = usize::try_from(body.size_hint().lower().min(MAX_BODY_BYTES)).unwrap_or(0);
     let mut collected = BytesMut::with_capacity(expected);
@@ -613,23 +614,12 @@ async fn collect(
                 collected.extend_from_slice(data);
             }
         }
-        Ok(())
+        Ok::<(), RequestBodyError>(())
     };
     match tokio::time::timeout(deadline, read).await {
         Ok(Ok(())) => Ok(collected),
-        Ok(Err(error)) => Err(reason_of(error).into()),
+        Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(Reason::BodyStalled.into()),
-    }
-}
-
-/// What a body's failure means for its request.
-#[must_use]
-pub fn reason_of(error: BodyError) -> Reason {
-    match error {
-        BodyError::TooLarge => Reason::BodyTooLarge,
-        BodyError::Stalled => Reason::BodyStalled,
-        BodyError::Broken => Reason::BodyBroken,
-        BodyError::UpstreamBroken | BodyError::CredentialEnded => Reason::UpstreamClosed,
     }
 }
 

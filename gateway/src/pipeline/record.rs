@@ -20,7 +20,7 @@ use crate::telemetry::log::Style;
 use crate::telemetry::sink::Sink;
 
 use super::authenticate::Fields;
-use super::body::{BodyError, BodyProgress};
+use super::body::progress::{BodyProgress, RequestBodyError};
 use super::connection::{Connection, InFlight, Left, Protocol};
 use super::cors::Applied;
 use super::forward::headers;
@@ -178,7 +178,8 @@ impl RequestRecord {
         self.access.detail.clone_from(&rejection.detail);
         count(counters, &rejection.reason);
         self.audit_bound(rejection);
-        if let Some(BodyError::Stalled) = self.body.as_ref().and_then(|body| body.failure()) {
+        if let Some(RequestBodyError::Stalled) = self.body.as_ref().and_then(|body| body.failure())
+        {
             self.access.detail.get_or_insert_with(|| "the client stopped sending".to_owned());
         }
     }
@@ -254,7 +255,7 @@ impl RequestRecord {
     /// nothing, such as the reset of its stream.
     fn give_up_body(&self) {
         if let Some(body) = &self.body {
-            body.rest.give_up();
+            body.give_up_rest();
         }
     }
 

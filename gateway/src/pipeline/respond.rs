@@ -12,7 +12,7 @@ use crate::auth::principal::Scheme;
 use crate::dialect::{Answer, ClientError, Contract, Dialect, ErrorKind};
 
 use super::admit::retry_seconds;
-use super::body::ResponseBody;
+use super::body::response::ResponseBody;
 use super::connection::{Connection, Protocol};
 use super::gateway::Gateway;
 use super::grpc;
@@ -23,7 +23,6 @@ use super::site::Site;
 
 use challenge::Challenged;
 
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// As `Allow` lists them (RFC 9110 15.5.6 wants it with every 405).

@@ -19,11 +19,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::auth::source::Source;
 use crate::lifecycle::Lifecycle;
+use crate::slots::{Place, Slot, Slots};
 use crate::telemetry::counters::Counters;
 
-use super::body::BodyProgress;
-use super::connection::{Connection, Protocol};
-use crate::slots::{Place, Slot, Slots};
+use super::connection::Connection;
 
 /// A connection of HTTP/1.1 goes on behind so much of a body. Behind a longer rest, or one
 /// of unknown length, it closes, and its response says so.
@@ -111,29 +110,6 @@ impl Lingering {
     }
 }
 
-/// Decides what becomes of the rest of a body, before its response's head is written;
-/// whether the connection has to close behind the response. Who lingers counts for `source`.
-pub async fn settle(
-    (lingering, source): (&Arc<Lingering>, Option<Source>),
-    connection: &Arc<Connection>,
-    body: &Arc<BodyProgress>,
-    closes: bool,
-) -> bool {
-    let keeps = match connection.protocol {
-        Protocol::Http2 => true,
-        // On the heap: few requests are answered before their body has come.
-        Protocol::Http1 => !closes && Box::pin(body.comes_soon()).await,
-    };
-    if keeps {
-        let (lingering, connection) = (Arc::clone(lingering), Arc::clone(connection));
-        body.rest.discard(Discarder { lingering, connection, source });
-    } else {
-        // The connection lingers when it has closed.
-        body.rest.give_up();
-    }
-    !keeps
-}
-
 /// What becomes of the rest. The response is decided, and whoever had the body lets go of
 /// it, in either order.
 #[derive(Default)]
@@ -172,7 +148,14 @@ impl Rest {
         };
     }
 
-    fn discard(&self, discarder: Discarder) {
+    /// It is read and discarded, once it is let go of. Who lingers counts for `source`.
+    pub(super) fn discard(
+        &self,
+        lingering: Arc<Lingering>,
+        connection: Arc<Connection>,
+        source: Option<Source>,
+    ) {
+        let discarder = Discarder { lingering, connection, source };
         let mut state = self.lock();
         *state = match std::mem::replace(&mut *state, State::GivenUp) {
             State::Undecided(Some(incoming)) => discarder.start(incoming),

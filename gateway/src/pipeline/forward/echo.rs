@@ -11,8 +11,8 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use serde::Serialize;
 
-use crate::pipeline::body::{RequestBody, ResponseBody};
-use crate::pipeline::intercept::reason_of;
+use crate::pipeline::body::request::RequestBody;
+use crate::pipeline::body::response::ResponseBody;
 use crate::pipeline::reason::Rejection;
 
 #[derive(Serialize)]
@@ -32,8 +32,7 @@ pub(super) async fn answer(
 ) -> Result<Response<ResponseBody>, Rejection> {
     let mut body_bytes = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Rejection::from(reason_of(error)))?;
-        body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        body_bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
     }
     let mut headers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (name, value) in &parts.headers {

@@ -15,10 +15,9 @@ use http::{HeaderMap, HeaderName};
 
 use crate::config::identity::{PRESETS, preset};
 use crate::config::{FieldNames, FieldOverrides, IdentityHeaders, NamePattern};
-use crate::pipeline::body::remove_framing;
+use crate::pipeline::fields::{is_hop_by_hop, remove_framing};
 use crate::telemetry::counters::Counters;
 
-use super::headers::is_hop_by_hop;
 use super::identity::is_credential;
 
 /// Names under which proxies and identity providers tell an application who is calling,

@@ -10,7 +10,7 @@ use http::header::{self, Entry, HeaderName, HeaderValue};
 use crate::config::{CredentialForwarding, FieldNames};
 use crate::pipeline::authenticate::{Fate, Fields};
 use crate::pipeline::cookie;
-use crate::pipeline::respond::REQUEST_ID;
+use crate::pipeline::fields::{HOP_BY_HOP, REQUEST_ID, is_hop_by_hop};
 
 use super::field_names::{FieldRules, Removal, Removed};
 
@@ -20,26 +20,6 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-
-/// Fields of one connection or one message's framing. Framing is made anew for
-/// every hop and never copied.
-const HOP_BY_HOP: [HeaderName; 11] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::UPGRADE,
-    header::TRANSFER_ENCODING,
-    header::CONTENT_LENGTH,
-    HeaderName::from_static("http2-settings"),
-    header::EXPECT,
-];
-
-pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
-}
 
 /// Which of a request's fields go upstream.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::auth::tests::SetClock;
-use crate::pipeline::body::ResponseBody;
+use crate::pipeline::body::response::ResponseBody;
 use crate::pipeline::connection::PeerSource;
 use crate::telemetry::sink::SinkGuard;
 

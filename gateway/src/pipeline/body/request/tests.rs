@@ -1,12 +1,8 @@
 use std::future::poll_fn;
 
 use futures_util::FutureExt;
-use http::{HeaderValue, header};
-use http_body_util::BodyExt;
 
 use super::*;
-use crate::auth::time::Timestamp;
-use crate::pipeline::connection::{Connection, PeerSource, Protocol};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -17,9 +13,9 @@ fn body(limit: Option<u64>, window: Duration) -> RequestBody {
 #[test]
 fn why_a_body_failed_is_told_to_whoever_holds_its_progress() {
     for (error, told) in [
-        (BodyError::TooLarge, BodyError::TooLarge),
-        (BodyError::Stalled, BodyError::Stalled),
-        (BodyError::Broken, BodyError::Broken),
+        (RequestBodyError::TooLarge, RequestBodyError::TooLarge),
+        (RequestBodyError::Stalled, RequestBodyError::Stalled),
+        (RequestBodyError::Broken, RequestBodyError::Broken),
     ] {
         let body = RequestBody::none();
         let progress = body.progress();
@@ -43,8 +39,8 @@ fn a_body_may_be_as_long_as_its_limit_and_no_longer() {
     assert_eq!(limited.note_data(4), Ok(()));
     assert_eq!(limited.note_data(6), Ok(()));
     assert_eq!((limited.progress.received(), limited.progress.failure()), (10, None));
-    assert_eq!(limited.note_data(1), Err(BodyError::TooLarge));
-    assert_eq!(limited.progress.failure(), Some(BodyError::TooLarge));
+    assert_eq!(limited.note_data(1), Err(RequestBodyError::TooLarge));
+    assert_eq!(limited.progress.failure(), Some(RequestBodyError::TooLarge));
     assert_eq!(limited.progress.received(), 11);
     let mut unlimited = body(None, Duration::MAX);
     assert_eq!(unlimited.note_data(usize::MAX), Ok(()));
@@ -73,7 +69,7 @@ fn a_window_is_done_with_when_it_has_passed_and_enough_has_come() {
 async fn stalls(body: &mut RequestBody) -> bool {
     let waiting = poll_fn(|cx| body.note_waiting(cx));
     let outcome = tokio::time::timeout(Duration::from_secs(10), waiting).await;
-    matches!(outcome, Ok(Some(Err(BodyError::Stalled))))
+    matches!(outcome, Ok(Some(Err(RequestBodyError::Stalled))))
 }
 
 #[tokio::test]
@@ -82,7 +78,7 @@ async fn a_client_that_brings_too_little_in_a_window_has_stalled() {
         let mut body = body(None, Duration::from_millis(1));
         body.window_bytes = brought;
         assert!(stalls(&mut body).await, "{brought}");
-        assert_eq!(body.progress.failure(), Some(BodyError::Stalled));
+        assert_eq!(body.progress.failure(), Some(RequestBodyError::Stalled));
     }
 }
 
@@ -121,86 +117,4 @@ async fn without_a_window_or_once_there_is_an_answer_nobody_looks_at_the_clock()
         assert!(poll_fn(|cx| body.note_waiting(cx)).now_or_never().is_none());
         assert!(body.timer.is_none());
     }
-}
-
-#[tokio::test]
-async fn a_body_of_our_own_is_its_bytes_and_can_be_left_out() {
-    let mut full = ResponseBody::full("three");
-    assert!(!full.is_end_stream());
-    assert_eq!(full.size_hint().exact(), Some(5));
-    assert_eq!(full.leave_out(), Some(5));
-    for mut empty in [full, ResponseBody::full(""), ResponseBody::empty()] {
-        assert!(empty.is_end_stream());
-        assert_eq!(empty.size_hint().exact(), Some(0));
-        assert_eq!(empty.leave_out(), None);
-        assert!(empty.frame().await.is_none());
-    }
-    let read = ResponseBody::full("three").collect().await.expect("the whole");
-    assert_eq!(read.to_bytes(), "three");
-}
-
-#[test]
-fn a_trailer_does_not_say_how_its_message_is_read() {
-    let forbidden = [
-        header::TRANSFER_ENCODING,
-        header::CONTENT_LENGTH,
-        header::HOST,
-        header::CONNECTION,
-        header::TE,
-        header::TRAILER,
-        header::UPGRADE,
-        header::AUTHORIZATION,
-        header::CONTENT_TYPE,
-        header::CONTENT_ENCODING,
-        header::CONTENT_RANGE,
-        header::SET_COOKIE,
-        header::COOKIE,
-        header::EXPECT,
-    ];
-    let value = HeaderValue::from_static("x");
-    let mut trailers: HeaderMap = forbidden.map(|name| (name, value.clone())).into_iter().collect();
-    trailers.insert("grpc-status", value.clone());
-    let cleaned = clean_trailers(Frame::trailers(trailers)).into_trailers().expect("trailers");
-    assert_eq!(cleaned.keys().collect::<Vec<_>>(), ["grpc-status"]);
-    let data = clean_trailers(Frame::data(Bytes::from_static(b"data")));
-    assert_eq!(data.into_data().expect("data"), "data");
-}
-
-/// An answer over HTTP/2 whose client has taken nothing yet, and a body of so much.
-fn answer_over_http2(length: usize) -> ResponseBody {
-    let peer = (std::net::SocketAddr::from(([192, 0, 2, 1], 1)), PeerSource::Socket);
-    let connection = Connection::new(peer, Protocol::Http2, None, 100, Timestamp(0), Box::new(()));
-    let mut body = ResponseBody::full(vec![b'x'; length]);
-    let outgoing = Arc::new(connection).begin_stream();
-    outgoing.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
-    body.watch(outgoing);
-    body
-}
-
-#[tokio::test]
-async fn the_end_of_a_long_answer_comes_when_all_else_is_taken() {
-    for whole in [true, false] {
-        let mut body = answer_over_http2(100_000);
-        let frame = body.frame().await.expect("a piece").expect("data");
-        let mut piece = frame.into_data().ok().expect("data");
-        assert!(!body.is_end_stream());
-        assert!(body.frame().now_or_never().is_none());
-        bytes::Buf::advance(&mut piece, 99_999);
-        assert!(body.frame().now_or_never().is_none());
-        // Written to the end, or given up with the stream.
-        if whole {
-            bytes::Buf::advance(&mut piece, 1);
-        }
-        let rest = tokio::spawn(async move { body.frame().await.is_none() });
-        drop(piece);
-        assert!(rest.await.expect("it ends"));
-    }
-}
-
-#[tokio::test]
-async fn a_short_answer_ends_at_once() {
-    let mut body = answer_over_http2(65_535);
-    let _piece = body.frame().await.expect("a piece").expect("data");
-    assert!(body.is_end_stream());
-    assert!(body.frame().await.is_none());
 }
