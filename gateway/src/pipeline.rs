@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod body;
 pub mod bounds;
 pub mod client;
+pub mod connected_agents;
 pub mod connection;
 pub mod cookie;
 pub mod cors;
@@ -26,6 +27,7 @@ pub mod intercept;
 pub mod message;
 pub mod observed;
 pub mod outgoing;
+pub mod passed;
 pub mod reason;
 pub mod record;
 pub mod respond;
@@ -116,7 +118,7 @@ pub async fn handle(
         respond::leave_out_body(&mut response);
     }
     record.access.status = response.status();
-    cors::share(&site, &record.cors, asking_page.as_deref(), &mut response);
+    cors::share((&site, &connection), &record.cors, asking_page.as_deref(), &mut response);
     if let Some(renewed) = record.session.as_ref().and_then(|session| session.renewed.as_ref())
         // It may have taken its time, and the session have ended meanwhile.
         && gateway.core.verify_access(renewed.access.text.expose()).is_ok()
@@ -148,7 +150,7 @@ pub async fn handle(
         && record.access.status != StatusCode::SWITCHING_PROTOCOLS
         && body
             .settle(
-                (&gateway.lingering, site.connections.lingering_source(client)),
+                (&gateway.lingering, connection.rules.lingering_source(client)),
                 &connection,
                 respond::closes(headers),
             )
@@ -187,7 +189,7 @@ async fn process(
             return agent.receive(gateway, site, Arc::clone(connection), parts);
         }
     };
-    bounds::take_place_under_way(&gateway.under_way, site, record, &passed.client)?;
+    bounds::take_place_under_way(&gateway.under_way, record, &passed.client)?;
     parts.headers.remove(header::HOST);
     let is_proven = passed.principal.is_some();
     let mut response =

@@ -190,7 +190,7 @@ async fn secure<S: Service>(
     let connection = |protocol, tls| {
         let now = edge.clock.now();
         let places = Box::new(places);
-        let connection = Connection::new(peer, protocol, tls, rules.h2_resets, now, places);
+        let connection = Connection::new(peer, protocol, tls, Arc::clone(rules), now, places);
         Arc::new(connection.accepted_at(serving.listener))
     };
     let window = rules.timeouts.write_progress;

@@ -1,8 +1,11 @@
 //! The token bucket of each address, before anything expensive (S1-33, S1-34). A route can
 //! have buckets of its own, or none.
 
-pub mod shares;
+pub mod policy;
+pub mod proven;
+mod shares;
 pub mod turn;
+pub mod turns;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -22,6 +25,7 @@ use crate::background::keep_running;
 
 use super::reason::Reason;
 use crate::slots::{Holder, Places};
+use policy::Policy;
 use shares::{Shares, micros};
 
 /// Addresses whose buckets are kept apart. Beyond this, which takes more
@@ -42,14 +46,6 @@ pub struct Admission<C: Clock = DefaultClock> {
     lines: Arc<Places>,
     per_second: NonZeroU32,
     policy: Policy,
-}
-
-/// What fits into which time, as the `RateLimit-Policy` field says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    pub name: &'static str,
-    pub burst: u32,
-    pub window_seconds: u32,
 }
 
 impl Admission<DefaultClock> {

@@ -32,12 +32,12 @@ use super::authenticate::{self, Presented, Proven};
 use super::authorize::authorize;
 use super::body::response::ResponseBody;
 use super::connection::{Connection, Upgrade};
-use super::decide::Passed;
 use super::forward;
 use super::forward::tunnel::{self, Carries, Far, Terms};
 use super::forward::websocket::{Agreement, Handshake};
 use super::frame::{self, Opcode};
 use super::gateway::Gateway;
+use super::passed::Passed;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::site::Site;
@@ -165,7 +165,7 @@ impl Unknown {
     ) -> Result<(Bytes, Far, Terms<impl Future<Output = ()> + use<>>), End> {
         let Self { gateway, site, connection, parts, caller, mut passed } = self;
         let route = Arc::clone(&passed.route);
-        let listening = timeout(site.connections.timeouts.agent_message, listen(client));
+        let listening = timeout(connection.rules.timeouts.agent_message, listen(client));
         let (credential, ahead) = listening.await.unwrap_or(Err(Fault::Late.into()))?;
         let presented = match (&credential, route.agents) {
             (Credential::Key(key), _) => Presented::Key(key.expose()),
@@ -183,14 +183,14 @@ impl Unknown {
         record.allow(Decision::Allowed, Some(Arc::clone(&principal)));
         drop(places.take());
         let words = success(identity);
-        let telling = timeout(site.connections.timeouts.agent_message, say(client, &words));
+        let telling = timeout(connection.rules.timeouts.agent_message, say(client, &words));
         telling.await.unwrap_or(Err(End::Left))?;
         passed.principal = Some(principal);
         let asked = (parts, agreement);
         let opening = forward::open_far((&gateway, &site), &connection, record, asked, &passed);
         let (far, share) = opening.await?;
         let held = held.into_iter().chain(share).collect();
-        let terms = passed.terms((&gateway, &site), record, Carries::Frames, held);
+        let terms = passed.terms((&gateway, &connection), record, Carries::Frames, held);
         Ok((ahead, far, terms))
     }
 }

@@ -1,6 +1,8 @@
 //! What one account, or one client behind a proxy, may have open at once, so that
 //! nobody's valid use takes what is there for all.
 
+pub mod agent_bound;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use super::connection::Connection;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
-use super::site::Site;
+use agent_bound::AgentBound;
 
 pub struct Bounds {
     streams: Arc<Places>,
@@ -22,14 +24,6 @@ pub struct Bounds {
     /// Of keys that are bound to no server.
     agents_of_key: Arc<Places>,
     agents_of_owner: Arc<Places>,
-}
-
-/// Whose agents are too many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentBound {
-    Server,
-    Key,
-    Owner,
 }
 
 impl Bounds {
@@ -92,13 +86,12 @@ impl Bounds {
 /// When the client has as many as an address may have connections.
 pub fn client(
     proxied: &Arc<Places>,
-    site: &Site,
     connection: &Connection,
     address: IpAddr,
 ) -> Result<Option<Place>, Reason> {
     let is_proxied = address != connection.peer_ip()
         // Who all come through is none of them.
-        && !site.connections.is_trusted_proxy(address);
+        && !connection.rules.is_trusted_proxy(address);
     if !is_proxied {
         return Ok(None);
     }
@@ -113,11 +106,10 @@ pub fn client(
 /// When its address has as many as it may have.
 pub fn take_place_under_way(
     under_way: &Arc<Places>,
-    site: &Site,
     record: &mut RequestRecord,
     client: &Client,
 ) -> Result<(), Rejection> {
-    if record.under_way.is_none() && !site.connections.is_trusted_proxy(client.address) {
+    if record.under_way.is_none() && !record.rules().is_trusted_proxy(client.address) {
         let place = under_way.take(Holder::Address(Source::of(client.address)));
         record.under_way = Some(place.ok_or(Reason::RequestsOverAddressLimit)?);
     }

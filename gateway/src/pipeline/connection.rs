@@ -1,5 +1,7 @@
 //! What the edge and the pipeline tell each other about one connection.
 
+pub mod rules;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,9 +13,10 @@ use tokio::sync::Notify;
 
 use crate::auth::time::Timestamp;
 
-use super::admit::turn::Proven;
+use super::admit::proven::Proven;
 use super::outgoing::{Judged, Outgoing};
 use super::reason::FramingFault;
+use rules::ConnectionRules;
 
 /// One accepted connection, shared by its driver, its byte gate and its requests.
 pub struct Connection {
@@ -25,6 +28,8 @@ pub struct Connection {
     pub listener: Option<SocketAddr>,
     /// What the handshake settled; `None` in clear.
     pub tls: Option<Tls>,
+    /// Those under which it began.
+    pub rules: Arc<ConnectionRules>,
     fault: AtomicU8,
     upgrade: AtomicU8,
     /// Of the gate, while it waits for that.
@@ -44,7 +49,6 @@ pub struct Connection {
     /// HTTP/2: answers under way. A closed window shows nowhere else.
     streams: Mutex<Vec<Weak<Outgoing>>>,
     resets: Mutex<ResetWindow>,
-    max_resets: u32,
     /// Ends the connection at once.
     pub abort: Notify,
     flooded: AtomicBool,
@@ -155,7 +159,7 @@ impl Connection {
         (peer, peer_source): (SocketAddr, PeerSource),
         protocol: Protocol,
         tls: Option<Tls>,
-        max_resets: u32,
+        rules: Arc<ConnectionRules>,
         now: Timestamp,
         places: Box<dyn Send + Sync>,
     ) -> Self {
@@ -165,6 +169,7 @@ impl Connection {
             protocol,
             listener: None,
             tls,
+            rules,
             fault: AtomicU8::new(0),
             upgrade: AtomicU8::new(Upgrade::Undecided as u8),
             upgrade_waiter: Mutex::default(),
@@ -177,7 +182,6 @@ impl Connection {
             stalled: AtomicBool::new(false),
             streams: Mutex::default(),
             resets: Mutex::new(ResetWindow { began: now, weight: 0 }),
-            max_resets,
             abort: Notify::new(),
             flooded: AtomicBool::new(false),
             body_let_go: Notify::new(),
@@ -403,7 +407,7 @@ impl Connection {
             *window = ResetWindow { began: now, weight: 0 };
         }
         window.weight = window.weight.saturating_add(left as u64);
-        if window.weight > u64::from(self.max_resets) * Left::UnderWay as u64 {
+        if window.weight > u64::from(self.rules.h2_resets) * Left::UnderWay as u64 {
             self.end_for(Abuse::Resets);
         }
     }

@@ -10,7 +10,6 @@ use http::header::HeaderMap;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 
-use crate::auth::principal::Principal;
 use crate::auth::source::Source;
 use crate::canonical::path;
 use crate::config::{Access, SniRule, Tickets};
@@ -29,6 +28,8 @@ use super::connection::{Connection, Left};
 use super::cors::{self, Preflight};
 use super::forward::websocket;
 use super::gateway::Gateway;
+use super::intercept::Own;
+use super::passed::Passed;
 use super::reason::{FramingFault, Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
@@ -46,28 +47,6 @@ pub enum Decided {
     Agent(Box<Arrival>),
     /// It is answered, and goes nowhere.
     Answered(Box<Response<ResponseBody>>),
-}
-
-/// A request that may pass, with what was found out about it.
-pub struct Passed {
-    pub route: Arc<Route>,
-    pub principal: Option<Arc<Principal>>,
-    /// As it was written, without a ticket.
-    pub target: PathAndQuery,
-    /// What the client asked for; empty when it named none.
-    pub host: String,
-    pub client: Client,
-}
-
-/// A request for an endpoint of the gateway's own.
-pub struct Own {
-    /// Of the contracts that share the path.
-    pub candidates: Vec<Candidate>,
-    /// What stands for the segments in braces of its path.
-    pub parameters: Vec<String>,
-    pub caller: Caller,
-    pub client: Client,
-    pub host: String,
 }
 
 /// Decides about a request with this head; `is_empty` if it ends with that. What is found out
@@ -169,7 +148,7 @@ pub async fn decide(
                 return Ok(Decided::Agent(Box::new(Arrival { handshake, caller, passed })));
             }
             let proven = prove(gateway, record, &caller, presented).await?;
-            turn::note_proven(gateway, site, connection, (&client, &parts.headers), presented);
+            turn::note_proven(gateway, connection, (&client, &parts.headers), presented);
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
             record.allow(Decision::Allowed, Some(Arc::clone(&proven)));
@@ -195,9 +174,9 @@ fn take_token<'a>(
     let source = Source::of(client.address);
     let bucket = site.routes.bucket(record.route, &gateway.admission);
     let taken = bucket.map_or(Ok(()), |bucket| bucket.take(source));
-    record.place = bounds::client(&gateway.proxied, site, connection, client.address)?;
+    record.place = bounds::client(&gateway.proxied, connection, client.address)?;
     let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(None) };
-    bounds::take_place_under_way(&gateway.under_way, site, record, client)?;
+    bounds::take_place_under_way(&gateway.under_way, record, client)?;
     record.left = Left::Waiting;
     let turn = turn::wait(gateway, site, connection, (client, headers), (bucket, retry_after));
     Ok(Some(Box::pin(turn)))
@@ -220,7 +199,7 @@ fn read_head<'g>(
 ) -> Result<Head<'g>, Rejection> {
     let host = check_head(site, connection, fault, parts)?;
     let target = message::target(&parts.uri)?;
-    if target.as_str().len() > site.connections.uri_bytes {
+    if target.as_str().len() > connection.rules.uri_bytes {
         return Err(Reason::Framing(FramingFault::UriTooLong).into());
     }
     let way = find_way(counters, site, record, parts, (&host.name, &target), preflight)?;
@@ -284,7 +263,7 @@ fn check_head(
     if let Some(fault) = fault {
         return Err(Reason::Framing(fault).into());
     }
-    if message::field_count(&parts.headers, parts.version) > site.connections.header_count {
+    if message::field_count(&parts.headers, parts.version) > connection.rules.header_count {
         return Err(Reason::Framing(FramingFault::FieldCount).into());
     }
     message::check_method(&parts.method)?;
@@ -313,7 +292,7 @@ fn identify_client(
         source: connection.peer_source,
         scheme: connection.scheme(),
     };
-    let (proxies, forwarding) = (&site.connections.trusted_proxies, &site.forwarding);
+    let (proxies, forwarding) = (&connection.rules.trusted_proxies, &site.forwarding);
     let client = client::identify(peer, headers, proxies, forwarding);
     if let Some(ignored) = client.ignored {
         ignored_fields.report(peer.address, ignored);

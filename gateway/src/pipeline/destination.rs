@@ -27,6 +27,15 @@ impl Destination {
         }
     }
 
+    /// `None` of the echo, which is no server.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&Arc<Upstream>> {
+        match self {
+            Destination::Echo { .. } => None,
+            Destination::Http { upstream, .. } => Some(upstream),
+        }
+    }
+
     /// Host and port as they are configured.
     #[must_use]
     pub fn authority(&self) -> &str {

@@ -33,11 +33,11 @@ use super::body::progress::BodyProgress;
 use super::body::request::{self, ClientBody, RequestBody};
 use super::body::response::ResponseBody;
 use super::connection::{self, Connection, Protocol};
-use super::decide::Passed;
 use super::destination::Destination;
 use super::fields::REQUEST_ID;
 use super::gateway::Gateway;
 use super::grpc::{self, is_grpc};
+use super::passed::Passed;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::site::Site;
@@ -81,12 +81,12 @@ impl Passed {
     /// What may end a tunnel that is opened for it.
     pub fn terms(
         &self,
-        (gateway, site): (&Gateway, &Site),
+        (gateway, connection): (&Gateway, &Connection),
         record: &mut RequestRecord,
         carries: Carries,
         mut held: Vec<Place>,
     ) -> Terms<impl Future<Output = ()> + Send + use<>> {
-        let timeouts = &site.connections.timeouts;
+        let timeouts = &connection.rules.timeouts;
         let idle = timeouts.tunnel_idle.map(Upkeep::Idle);
         let upkeep = match (self.route.agents, carries) {
             (_, Carries::Bytes) => idle.unwrap_or(Upkeep::HalfClosed(HALF_CLOSED)),
@@ -152,7 +152,7 @@ pub async fn forward(
         // streams of a connection is what bounds it.
         Duration::MAX
     } else {
-        request::window(&site.connections.timeouts, principal)
+        request::window(&connection.rules.timeouts, principal)
     };
     let trailers = TrailerFilter {
         rules: Arc::clone(&site.field_rules),
@@ -173,7 +173,7 @@ pub async fn forward(
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, Far::Echo(EchoSocket::default()));
-            let terms = passed.terms((gateway, site), record, Carries::Frames, held);
+            let terms = passed.terms((gateway, connection), record, Carries::Frames, held);
             return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
     };
@@ -218,7 +218,7 @@ pub async fn forward(
     let (mut response, far, share) = switch(record, response, holding);
     switching.add_to(response.headers_mut());
     held.push(share);
-    let terms = passed.terms((gateway, site), record, switching.carries(), held);
+    let terms = passed.terms((gateway, connection), record, switching.carries(), held);
     Ok(tunnel::open(gateway, connection, client, (response, far), terms))
 }
 

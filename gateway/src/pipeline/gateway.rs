@@ -15,12 +15,12 @@ use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
 use super::admit::Admission;
-use super::admit::turn::Turns;
+use super::admit::turns::Turns;
 use super::bounds::Bounds;
 use super::client::report::IgnoredReport;
+use super::connected_agents::ConnectedAgents;
 use super::forward::field_names::RemovalReport;
 use super::ids::Ids;
-use super::observed::ConnectedAgents;
 use super::rest::Lingering;
 use super::site::Site;
 use super::throttle::Throttle;

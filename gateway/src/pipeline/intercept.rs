@@ -39,18 +39,16 @@ use super::authenticate::{self, BrowserTokens, Presented};
 use super::body::progress::RequestBodyError;
 use super::body::request::{self, ClientBody, RequestBody};
 use super::body::response::ResponseBody;
-use super::client::Origin;
-use super::cors::Applied;
-use super::decide::Own;
+use super::client::{Client, Origin};
 use super::gateway::Gateway;
 use super::reason::{Reason, Rejection, Tried};
 use super::record::RequestRecord;
 use super::respond::challenge::Asker;
 use super::respond::own_answer;
-use super::respond::page::Visit;
+use super::respond::visit::Visit;
 use super::site::Site;
 use super::throttle::Caller;
-use super::{authorize, cookie, cross_site};
+use super::{authorize, cookie, cors, cross_site};
 use audit::{Entry, outcome_of};
 
 /// No body of the auth API needs more.
@@ -85,6 +83,17 @@ pub fn resolve(
     }
 }
 
+/// A request for an endpoint of the gateway's own.
+pub struct Own {
+    /// Of the contracts that share the path.
+    pub candidates: Vec<Candidate>,
+    /// What stands for the segments in braces of its path.
+    pub parameters: Vec<String>,
+    pub caller: Caller,
+    pub client: Client,
+    pub host: String,
+}
+
 /// A request to one of our endpoints, with what was found out about it.
 pub struct Call<'a> {
     pub caller: &'a Caller,
@@ -107,7 +116,7 @@ pub async fn serve(
 ) -> Result<Response<ResponseBody>, Rejection> {
     let (candidates, call) = (&own.candidates[..], Call::of(&own, &parts));
     record.access.decision = Decision::Own;
-    record.cors = Applied::of_endpoint(site, candidates);
+    record.cors = cors::of_endpoint(site, candidates);
     let all = |is: fn(&Endpoint) -> bool| candidates.iter().all(|one| is(&one.endpoint));
     if let Some(first) = candidates.first().filter(|_| all(takes_secret)) {
         call.check_page(site, &record.visit, first.dialect.as_ref())?;
@@ -121,7 +130,7 @@ pub async fn serve(
         // What was typed is shown again, whyever it is refused.
         [only] if is_form => {
             record.dialect = Some(Arc::clone(&only.dialect));
-            let body = collect(site, record, body).await?;
+            let body = collect(record, body).await?;
             note_typed(record, only, &call, &body);
             (only, admit((gateway, site), record, only, &call).await?, body)
         }
@@ -129,10 +138,10 @@ pub async fn serve(
             record.dialect = Some(Arc::clone(&only.dialect));
             // Before the body is read: nobody uploads to be told 401.
             let principal = admit((gateway, site), record, only, &call).await?;
-            (only, principal, collect(site, record, body).await?)
+            (only, principal, collect(record, body).await?)
         }
         several => {
-            let body = collect(site, record, body).await?;
+            let body = collect(record, body).await?;
             let traits = traits(call.parts, &body)?;
             let chosen = match disambiguate::choose(several, &traits).ok_or(Reason::Internal)? {
                 Chosen::One(chosen) => chosen,
@@ -596,14 +605,10 @@ async fn carry_out(
     }
 }
 
-async fn collect(
-    site: &Site,
-    record: &mut RequestRecord,
-    body: ClientBody,
-) -> Result<BytesMut, Rejection> {
+async fn collect(record: &mut RequestRecord, body: ClientBody) -> Result<BytesMut, Rejection> {
     let principal = record.access.principal.as_deref();
     let deadline = principal.map_or(BODY_DEADLINE, |_| BODY_DEADLINE_AUTHENTICATED);
-    let window = request::window(&site.connections.timeouts, principal);
+    let window = request::window(&record.rules().timeouts, principal);
     let mut body = RequestBody::new(body, Some(MAX_BODY_BYTES), window, None)?;
     record.body = Some(body.progress());
     let expected = usize::try_from(body.size_hint().lower().min(MAX_BODY_BYTES)).unwrap_or(0);

@@ -13,9 +13,9 @@ use crate::auth::principal::Scheme;
 use crate::dialect::row::NotEncoded;
 use crate::upstream::error::CLIENT_CERTIFICATE_CODE;
 
-use super::admit::Policy;
+use super::admit::policy::Policy;
 use super::agent::first_message::Fault;
-use super::bounds::AgentBound;
+use super::bounds::agent_bound::AgentBound;
 
 pub use crate::http1::FramingFault;
 

@@ -21,12 +21,13 @@ use crate::telemetry::sink::Sink;
 
 use super::authenticate::Fields;
 use super::body::progress::{BodyProgress, RequestBodyError};
+use super::connection::rules::ConnectionRules;
 use super::connection::{Connection, InFlight, Left, Protocol};
-use super::cors::Applied;
+use super::cors::policy::Applied;
 use super::forward::headers;
 use super::reason::rows::count;
 use super::reason::{Reason, Rejection};
-use super::respond::page::Visit;
+use super::respond::visit::Visit;
 use super::route::Route;
 
 /// A session that the gateway renews.
@@ -214,6 +215,11 @@ impl RequestRecord {
 
     pub fn count_sent(&mut self, bytes: usize) {
         self.access.bytes_out += bytes as u64;
+    }
+
+    /// What the connection is held to that it came over.
+    pub(super) fn rules(&self) -> &ConnectionRules {
+        &self.connection.rules
     }
 
     /// Whether its connection ends because the client takes nothing.

@@ -3,6 +3,7 @@
 
 pub mod challenge;
 pub mod page;
+pub mod visit;
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};

@@ -25,7 +25,7 @@ use crate::config::{
 };
 
 use super::admit::Admission;
-use super::cors::Rule;
+use super::cors::policy::Rule;
 use super::destination::Destination;
 use super::reason::{Reason, Rejection};
 

@@ -1,21 +1,19 @@
 //! One generation of the configuration, as requests see it.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderValue;
 use ipnet::IpNet;
-use tokio_rustls::TlsAcceptor;
 
-use crate::auth::source::Source;
 use crate::config::page_origin::PageOrigin;
 use crate::config::schemes::{CallerScheme, Schemes};
-use crate::config::{Forwarding, IdentityHeaders, SniRule, Timeouts};
+use crate::config::{Forwarding, IdentityHeaders, SniRule};
 use crate::console::Console;
 use crate::dialect::Dialects;
+use crate::upstream::Upstream;
 
-use super::cors;
-use super::destination::Destination;
+use super::connection::rules::ConnectionRules;
+use super::cors::policy::Policy;
 use super::forward::caching::Credentials;
 use super::forward::field_names::FieldRules;
 use super::respond::challenge::Challenges;
@@ -31,14 +29,14 @@ pub struct Site {
     /// Whether some of our endpoints are for people with a browser.
     pub pages: bool,
     pub routes: Routes,
-    /// What routes name; each holds its own.
-    pub destinations: Vec<Destination>,
+    /// Those that routes go to, each once: to be swept.
+    pub upstreams: Vec<Arc<Upstream>>,
     pub identity: IdentityHeaders,
     pub field_rules: Arc<FieldRules>,
     /// Whose pages may use the auth API beside our own; routes have theirs.
     pub origins: Vec<PageOrigin>,
     /// Which pages may read what the auth API answers; routes have their own rule.
-    pub cors: Option<Arc<cors::Policy>>,
+    pub cors: Option<Arc<Policy>>,
     /// From where the admin API may be used.
     pub admin_networks: Vec<IpNet>,
     pub forwarding: Forwarding,
@@ -50,34 +48,6 @@ pub struct Site {
     pub hsts: Option<HeaderValue>,
     /// Whether health is bad while a shared store is not live.
     pub require_store: bool,
-}
-
-/// What the connections of clients are held to. One that goes on longer than its generation
-/// keeps to those under which it began.
-pub struct ConnectionRules {
-    pub timeouts: Timeouts,
-    pub trusted_proxies: Vec<IpNet>,
-    /// The certificate, and what is agreed on with it.
-    pub tls: TlsAcceptor,
-    pub head_bytes: usize,
-    pub header_count: usize,
-    pub uri_bytes: usize,
-    pub h2_streams: u32,
-    pub h2_resets: u32,
-}
-
-impl ConnectionRules {
-    /// Whether clients come through it that it may name.
-    #[must_use]
-    pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
-        self.trusted_proxies.iter().any(|network| network.contains(&address))
-    }
-
-    /// For whose address a client that lingers counts: nobody's if it speaks for others.
-    #[must_use]
-    pub fn lingering_source(&self, client: IpAddr) -> Option<Source> {
-        (!self.is_trusted_proxy(client)).then(|| Source::of(client))
-    }
 }
 
 impl Site {
@@ -101,10 +71,6 @@ impl Site {
     /// Forgets what limits and connections of this generation need no more.
     pub fn sweep(&self) {
         self.routes.sweep();
-        for destination in &self.destinations {
-            if let Destination::Http { upstream, .. } = destination {
-                upstream.sweep();
-            }
-        }
+        self.upstreams.iter().for_each(|upstream| upstream.sweep());
     }
 }

@@ -14,18 +14,19 @@ use crate::console::Console;
 use crate::crypto::entropy::SystemEntropy;
 use crate::lifecycle::Lifecycle;
 use crate::pipeline::admit::Admission;
-use crate::pipeline::admit::turn::Turns;
+use crate::pipeline::admit::turns::Turns;
 use crate::pipeline::bounds::Bounds;
 use crate::pipeline::client::report::IgnoredReport;
+use crate::pipeline::connected_agents::ConnectedAgents;
+use crate::pipeline::connection::rules::ConnectionRules;
+use crate::pipeline::cors::policy::Policy;
 use crate::pipeline::destination::Destination;
 use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::ids::Ids;
-use crate::pipeline::observed::ConnectedAgents;
 use crate::pipeline::respond::challenge::Challenges;
 use crate::pipeline::rest::Lingering;
-use crate::pipeline::site::ConnectionRules;
 use crate::pipeline::throttle::{self, Throttle};
-use crate::pipeline::{Gateway, Site, cors};
+use crate::pipeline::{Gateway, Site};
 use crate::slots::{Places, Slots};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
@@ -100,11 +101,11 @@ pub(super) fn site(
         pages: config.links.is_some(),
         dialects,
         routes,
-        destinations,
+        upstreams: destinations.iter().filter_map(Destination::upstream).cloned().collect(),
         identity: config.identity.clone(),
         field_rules: Arc::new(FieldRules::new(&config.identity, &config.field_overrides)),
         origins: config.origins.clone(),
-        cors: config.cors.as_ref().map(|policy| Arc::new(cors::Policy::new(policy))),
+        cors: config.cors.as_ref().map(|policy| Arc::new(Policy::new(policy))),
         admin_networks: config.admin.networks.clone(),
         forwarding: config.forwarding.clone(),
         sni: config.tls.sni,

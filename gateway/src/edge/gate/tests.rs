@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use tokio::io::AsyncReadExt as _;
 
 use crate::auth::time::Timestamp;
+use crate::pipeline::connection::rules::ConnectionRules;
 use crate::pipeline::connection::{PeerSource, Protocol};
 
 use super::*;
@@ -17,8 +18,14 @@ async fn an_escaped_request_line_is_read_before_its_fields_in_pieces_of_any_size
         b"POST /?%22%E9 HTTP/1.1\r\nContent-Length: 2\r\n\r\n\"\xe9GET /? HTTP/1.1\r\n\r\n";
     for size in [1, 7, 4096] {
         let peer = (SocketAddr::from(([192, 0, 2, 1], 4711)), PeerSource::Socket);
-        let connection =
-            Connection::new(peer, Protocol::Http1, None, 0, Timestamp(0), Box::new(()));
+        let connection = Connection::new(
+            peer,
+            Protocol::Http1,
+            None,
+            ConnectionRules::lenient(0),
+            Timestamp(0),
+            Box::new(()),
+        );
         let hour = Duration::from_secs(3600);
         let mut gate =
             Gate::new(&sent[..], Arc::new(connection), LIMITS, hour, Arc::<Counters>::default());

@@ -8,13 +8,9 @@
 //! keys are beyond guessing. A password is not: it counts on a client's own connection,
 //! which has proven it before, until another is compared with it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
-
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::auth::account::AccountId;
 use crate::auth::source::Source;
@@ -26,72 +22,12 @@ use crate::pipeline::gateway::Gateway;
 use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
 use crate::pipeline::site::Site;
-use crate::slots::{Holder, Place, Places};
 
 use super::Admission;
-
-/// How many wait at once in all, and of an account. Of an address no more than may be under
-/// way (`limits.requests_per_address`).
-const MOST: usize = 4_096;
-const MOST_OF_ACCOUNT: usize = 128;
-
-/// Places of those that wait.
-pub struct Turns {
-    /// How long a request waits. Zero: none does.
-    longest: Duration,
-    all: Semaphore,
-    of_account: Arc<Places>,
-}
-
-impl Turns {
-    #[must_use]
-    pub fn new(longest: Duration) -> Self {
-        let (all, of_account) = (Semaphore::new(MOST), Places::new(MOST_OF_ACCOUNT));
-        Self { longest, all, of_account }
-    }
-
-    /// A place among those that wait, if there is one.
-    fn join(&self, account: AccountId) -> Option<(SemaphorePermit<'_>, Place)> {
-        let of_account = self.of_account.take(Holder::Account(account))?;
-        Some((self.all.try_acquire().ok()?, of_account))
-    }
-
-    /// Forgets accounts of which none waits.
-    pub fn sweep(&self) {
-        self.of_account.sweep();
-    }
-}
-
-/// The Basic credential that a connection has proven first, as a mark of it.
-#[derive(Default)]
-pub struct Proven {
-    mark: OnceLock<[u8; 32]>,
-    /// It was compared with another: whoever sent that gets to know no more.
-    doubted: AtomicBool,
-}
-
-impl Proven {
-    fn is_open(&self) -> bool {
-        self.mark.get().is_none()
-    }
-
-    fn note(&self, mark: [u8; 32]) {
-        let _ = self.mark.set(mark);
-    }
-
-    fn is(&self, mark: [u8; 32]) -> bool {
-        let Some(proven) = self.mark.get() else { return false };
-        if *proven != mark {
-            self.doubted.store(true, Ordering::Release);
-        }
-        !self.doubted.load(Ordering::Acquire)
-    }
-}
 
 /// Remembers for its connection that a browser's Basic credential was good.
 pub fn note_proven(
     gateway: &Gateway,
-    site: &Site,
     connection: &Connection,
     (client, headers): (&Client, &HeaderMap),
     presented: Presented<'_>,
@@ -100,7 +36,7 @@ pub fn note_proven(
         && !gateway.turns.longest.is_zero()
         && connection.proven.is_open()
         && is_of_browser(headers)
-        && is_own_connection(site, connection, client)
+        && is_own_connection(connection, client)
     {
         connection.proven.note(gateway.core.basic_mark(encoded));
     }
@@ -143,9 +79,9 @@ fn is_of_browser(headers: &HeaderMap) -> bool {
 }
 
 /// Whether nobody else's requests come by it, as far as the gateway can tell.
-fn is_own_connection(site: &Site, connection: &Connection, client: &Client) -> bool {
+fn is_own_connection(connection: &Connection, client: &Client) -> bool {
     let peer = connection.peer_ip();
-    peer == client.address && !site.connections.is_trusted_proxy(peer)
+    peer == client.address && !connection.rules.is_trusted_proxy(peer)
 }
 
 /// Whose request it is, as far as memory tells. Which schemes the route takes is for later:
@@ -158,7 +94,7 @@ fn whose(
 ) -> Option<AccountId> {
     let by = |schemes| {
         let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, None).ok()?;
-        judge(gateway, site, connection, client, found.presented)
+        judge(gateway, connection, client, found.presented)
     };
     let cookie = Schemes::from_iter([CallerScheme::Cookie]);
     by(site.given(Schemes::ALL)).or_else(|| by(site.given(cookie)))
@@ -166,7 +102,6 @@ fn whose(
 
 fn judge(
     gateway: &Gateway,
-    site: &Site,
     connection: &Connection,
     client: &Client,
     presented: Presented<'_>,
@@ -187,59 +122,11 @@ fn judge(
                 return of_key(key);
             }
             let (name, password) = pair;
-            let is_proven = is_own_connection(site, connection, client)
+            let is_proven = is_own_connection(connection, client)
                 && connection.proven.is(core.basic_mark(encoded));
             let recalled = is_proven.then(|| core.recall_basic(&name, password.expose()))?;
             recalled.map(|principal| principal.account_id())
         }
         Presented::Nothing | Presented::Ticket(_) | Presented::Unreadable => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use uuid::Uuid;
-
-    use super::{MOST, MOST_OF_ACCOUNT, Proven, Turns};
-    use crate::auth::account::AccountId;
-
-    const OURS: [u8; 32] = [1; 32];
-    const ANOTHER: [u8; 32] = [2; 32];
-
-    #[test]
-    fn so_many_wait_of_an_account_and_in_all() {
-        let turns = Turns::new(Duration::from_secs(3));
-        let joined = |accounts: &mut dyn Iterator<Item = u128>| {
-            let join = |account| turns.join(AccountId(Uuid::from_u128(account)));
-            let places: Vec<_> = accounts.map_while(join).collect();
-            places.len()
-        };
-        // Twice, for the first ones have given their places back.
-        for _ in 0..2 {
-            assert_eq!(joined(&mut std::iter::repeat(1)), MOST_OF_ACCOUNT);
-            assert_eq!(joined(&mut (0..).map(|number| number / 100)), MOST);
-        }
-        turns.sweep();
-        assert_eq!(turns.of_account.holders(), 0);
-    }
-
-    #[test]
-    fn a_connection_knows_what_it_has_proven_first_and_nothing_else() {
-        let proven = Proven::default();
-        assert!(proven.is_open() && !proven.is(OURS));
-        proven.note(OURS);
-        proven.note(ANOTHER);
-        assert!(!proven.is_open() && proven.is(OURS) && proven.is(OURS));
-    }
-
-    /// Else it would tell whoever shares the connection which of many guesses is right.
-    #[test]
-    fn a_connection_that_has_brought_another_credential_tells_nothing_any_more() {
-        let proven = Proven::default();
-        proven.note(OURS);
-        assert!(!proven.is(ANOTHER));
-        assert!(!proven.is(OURS));
     }
 }

@@ -9,7 +9,14 @@ const MAX_RESETS: u32 = 3;
 
 fn connection(protocol: Protocol, tls: Option<Tls>) -> Arc<Connection> {
     let peer = (SocketAddr::from(([192, 0, 2, 1], 4711)), PeerSource::Socket);
-    Arc::new(Connection::new(peer, protocol, tls, MAX_RESETS, START, Box::new(())))
+    Arc::new(Connection::new(
+        peer,
+        protocol,
+        tls,
+        ConnectionRules::lenient(MAX_RESETS),
+        START,
+        Box::new(()),
+    ))
 }
 
 fn after(ms: u64) -> Timestamp {
@@ -35,7 +42,14 @@ fn scheme_and_name_are_those_of_the_handshake() {
 fn an_address_of_ipv4_is_one_on_a_socket_for_both() {
     let peer = "[::ffff:192.0.2.1]:4711".parse().expect("an address");
     let peer = (peer, PeerSource::Socket);
-    let mapped = Connection::new(peer, Protocol::Http1, None, 0, START, Box::new(()));
+    let mapped = Connection::new(
+        peer,
+        Protocol::Http1,
+        None,
+        ConnectionRules::lenient(0),
+        START,
+        Box::new(()),
+    );
     assert_eq!(mapped.peer_ip(), IpAddr::from([192, 0, 2, 1]));
 }
 

@@ -1,6 +1,7 @@
 use http::Method;
 use proptest::prelude::*;
 
+use super::policy::{FAMILY, USUAL_METHODS};
 use super::*;
 use crate::config::file::{Sources, load};
 use crate::config::{Config, Route as Configured};

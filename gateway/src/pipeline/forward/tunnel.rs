@@ -22,10 +22,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::pipeline::body::response::ResponseBody;
+use crate::pipeline::connected_agents::Listing;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
 use crate::pipeline::gateway::Gateway;
-use crate::pipeline::observed::Listing;
 use crate::pipeline::watch::PrincipalWatch;
 use crate::slots::Place;
 use crate::telemetry::counters::Counters;

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use crate::auth::time::Timestamp;
+use crate::pipeline::connection::rules::ConnectionRules;
 use crate::pipeline::connection::{PeerSource, Protocol};
 
 use super::*;
@@ -9,7 +10,14 @@ const WINDOW: Duration = Duration::from_secs(30);
 
 fn connection() -> Arc<Connection> {
     let peer = (SocketAddr::from(([192, 0, 2, 1], 1)), PeerSource::Socket);
-    Arc::new(Connection::new(peer, Protocol::Http2, None, 100, Timestamp(0), Box::new(())))
+    Arc::new(Connection::new(
+        peer,
+        Protocol::Http2,
+        None,
+        ConnectionRules::lenient(100),
+        Timestamp(0),
+        Box::new(()),
+    ))
 }
 
 fn piece(stream: &Arc<Outgoing>, length: usize) -> Piece {

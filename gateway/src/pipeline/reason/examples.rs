@@ -6,8 +6,8 @@ use crate::auth::error::{Entity, LinkFault, Name, Refusal};
 use crate::auth::federation::FederationError;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
-use crate::pipeline::admit::Policy;
-use crate::pipeline::bounds::AgentBound;
+use crate::pipeline::admit::policy::Policy;
+use crate::pipeline::bounds::agent_bound::AgentBound;
 
 use super::{FramingFault, Reason};
 

@@ -10,7 +10,7 @@ use crate::auth::error::{Entity, Name};
 use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
 use crate::pipeline::agent::first_message::Fault;
-use crate::pipeline::bounds::AgentBound;
+use crate::pipeline::bounds::agent_bound::AgentBound;
 use crate::telemetry::counters::{Counter, Counters};
 
 use super::{FramingFault, Reason};

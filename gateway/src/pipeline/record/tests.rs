@@ -10,6 +10,7 @@ use super::*;
 use crate::auth::tests::SetClock;
 use crate::pipeline::body::response::ResponseBody;
 use crate::pipeline::connection::PeerSource;
+use crate::pipeline::connection::rules::ConnectionRules;
 use crate::telemetry::sink::SinkGuard;
 
 const START: u64 = 1_800_000_000_000;
@@ -42,7 +43,8 @@ impl Scene {
         let (sink, guard) = Sink::start(Style::Json, Lines(lines), io::sink()).expect("a thread");
         let peer = (SocketAddr::from(([192, 0, 2, 1], 4711)), PeerSource::Socket);
         let (places, now) = (Box::new(()), Timestamp(START));
-        let connection = Arc::new(Connection::new(peer, protocol, None, 0, now, places));
+        let rules = ConnectionRules::lenient(0);
+        let connection = Arc::new(Connection::new(peer, protocol, None, rules, now, places));
         let clock = Arc::new(SetClock(AtomicU64::new(START)));
         Self { clock, connection, sink, guard, written }
     }

@@ -4,6 +4,7 @@ use http_body_util::BodyExt;
 
 use super::*;
 use crate::auth::time::Timestamp;
+use crate::pipeline::connection::rules::ConnectionRules;
 use crate::pipeline::connection::{Connection, PeerSource, Protocol};
 
 #[tokio::test]
@@ -52,7 +53,9 @@ fn a_trailer_does_not_say_how_its_message_is_read() {
 /// An answer over HTTP/2 whose client has taken nothing yet, and a body of so much.
 fn answer_over_http2(length: usize) -> ResponseBody {
     let peer = (std::net::SocketAddr::from(([192, 0, 2, 1], 1)), PeerSource::Socket);
-    let connection = Connection::new(peer, Protocol::Http2, None, 100, Timestamp(0), Box::new(()));
+    let rules = ConnectionRules::lenient(100);
+    let connection =
+        Connection::new(peer, Protocol::Http2, None, rules, Timestamp(0), Box::new(()));
     let mut body = ResponseBody::full(vec![b'x'; length]);
     let outgoing = Arc::new(connection).begin_stream();
     outgoing.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
