@@ -8,9 +8,8 @@ pub mod visit;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::auth::error::Refusal;
 use crate::auth::principal::Scheme;
-use crate::dialect::{Answer, ClientError, Contract, Dialect, ErrorKind};
+use crate::dialect::{Answer, ClientError, Contract, Dialect};
 
 use super::admit::retry_seconds;
 use super::body::response::ResponseBody;
@@ -67,16 +66,6 @@ impl Wanted {
     }
 }
 
-/// As contracts know it that word some refusals in a way of their own.
-fn kind(reason: &Reason) -> ErrorKind {
-    match reason {
-        Reason::CredentialRefused(Scheme::Bearer, _) => ErrorKind::TokenRefused,
-        Reason::PasswordRefused(Refusal::UserUnknown) => ErrorKind::UnknownUser,
-        Reason::RegistrationClosed => ErrorKind::RegistrationClosed,
-        _ => ErrorKind::Other,
-    }
-}
-
 /// Whether a client would rather have a page than an object: a browser that navigates.
 #[must_use]
 pub fn wants_page(headers: &HeaderMap) -> bool {
@@ -103,14 +92,14 @@ pub fn reject(
             (gateway, site),
             record,
             (row.status, row.code, message),
-            wait(&rejection.reason),
+            row.wait.map(retry_seconds),
         )),
         Shape::Dialect(dialect) => {
             let body = dialect.map_or_else(Vec::new, |dialect| {
                 dialect.refusal(&ClientError {
                     code: row.code,
                     message,
-                    kind: kind(&rejection.reason),
+                    kind: row.kind,
                     at: gateway.core.clock().now(),
                 })
             });
@@ -118,7 +107,7 @@ pub fn reject(
         }
     };
     let headers = response.headers_mut();
-    add_fields((gateway, site), &rejection.reason, (record, row.status), headers);
+    add_fields((gateway, site), (&rejection.reason, &row), record, headers);
     if row.fate == Fate::Close && connection.protocol == Protocol::Http1 {
         close(response.headers_mut());
     }
@@ -186,10 +175,11 @@ fn grpc_answer(form: grpc::Form, status: GrpcStatus, message: &str) -> Response<
 
 fn add_fields(
     (gateway, site): (&Gateway, &Site),
-    reason: &Reason,
-    (record, status): (&RequestRecord, StatusCode),
+    (reason, row): (&Reason, &Row),
+    record: &RequestRecord,
     headers: &mut HeaderMap,
 ) {
+    add_way_out(reason, row, headers);
     match reason {
         Reason::RateLimited { retry_after, policy } => {
             let (seconds, window) = (retry_seconds(*retry_after), policy.window_seconds.into());
@@ -205,9 +195,9 @@ fn add_fields(
             let seconds = retry_seconds(*retry_after);
             add_limit(headers, "registrations", limit.attempts - 1, limit.window.0, seconds);
         }
-        other => add_way_out(other, headers),
+        _ => {}
     }
-    if status == StatusCode::UNAUTHORIZED {
+    if row.status == StatusCode::UNAUTHORIZED {
         let refused = match reason {
             Reason::CredentialRefused(Scheme::Bearer, _) => challenge::Refused::Token,
             _ => challenge::Refused::Other,
@@ -226,7 +216,10 @@ fn add_fields(
 }
 
 /// What would be accepted instead, or when.
-fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
+fn add_way_out(reason: &Reason, row: &Row, headers: &mut HeaderMap) {
+    if let Some(wait) = row.wait {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_seconds(wait)));
+    }
     match reason {
         // Before anybody knows the resource: what may pass on any route.
         Reason::MethodRefused => {
@@ -237,47 +230,12 @@ fn add_way_out(reason: &Reason, headers: &mut HeaderMap) {
                 headers.insert(header::ALLOW, allow);
             }
         }
-        Reason::UserAttemptsQueued { retry_after } => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_seconds(*retry_after)));
-        }
-        Reason::AttemptsQueued
-        | Reason::HasherBusy
-        | Reason::MailBusy
-        | Reason::ConnectionsOverAddressLimit
-        | Reason::RequestsOverAddressLimit
-        | Reason::AgentsOverLimit
-        | Reason::AgentsOverAddressLimit
-        | Reason::StreamsOverLimit
-        | Reason::AgentsOverBound(_)
-        | Reason::StoreBusy
-        | Reason::StoreUnavailable
-        | Reason::RevocationNotStored
-        | Reason::UpstreamSaturated
-        | Reason::UpstreamShareTaken => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
         _ => {}
     }
 }
 
-/// For how many seconds it is of no use to try again, where that is known.
-fn wait(reason: &Reason) -> Option<u64> {
-    match reason {
-        Reason::RateLimited { retry_after, .. }
-        | Reason::LockedOut { retry_after }
-        | Reason::RegistrationsOverLimit { retry_after }
-        | Reason::UserAttemptsQueued { retry_after } => Some(retry_seconds(*retry_after)),
-        _ => {
-            let mut headers = HeaderMap::new();
-            add_way_out(reason, &mut headers);
-            headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()
-        }
-    }
-}
-
-/// `Retry-After` and the RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11.
+/// The RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11.
 fn add_limit(headers: &mut HeaderMap, name: &str, quota: u32, window: u64, wait: u64) {
-    headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
     let policy = format!("\"{name}\";q={quota};w={window}");
     let state = format!("\"{name}\";r=0;t={wait}");
     if let (Ok(policy), Ok(state)) = (policy.parse(), state.parse()) {

@@ -1,14 +1,17 @@
 //! What follows from a reason, in one row for each: the response's status, code and words, the
-//! connection's fate, gRPC's status and the counter that rises.
+//! connection's fate, gRPC's status, the counter that rises, and when to try again.
 //!
 //! Unknown user and wrong password are one row here and two reasons in the log. Nothing a
 //! client sent is repeated to it.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
-use crate::auth::error::{Entity, Name};
+use crate::auth::error::{Entity, Name, Refusal};
 use crate::auth::federation::FederationError;
 use crate::auth::principal::Scheme;
+use crate::dialect::ErrorKind;
 use crate::pipeline::agent::first_message::Fault;
 use crate::pipeline::bounds::agent_bound::AgentBound;
 use crate::telemetry::counters::{Counter, Counters};
@@ -26,6 +29,10 @@ pub struct Row {
     pub fate: Fate,
     pub grpc: GrpcStatus,
     pub counter: Option<fn(&Counters) -> &Counter>,
+    /// For how long it is of no use to try again, where that is known.
+    pub wait: Option<Duration>,
+    /// As contracts know it that word some refusals in a way of their own.
+    pub kind: ErrorKind,
 }
 
 /// What becomes of the connection after the response.
@@ -56,7 +63,8 @@ impl Row {
         code: &'static str,
         message: &'static str,
     ) -> Self {
-        Self { status, code, message, fate: Fate::Keep, grpc, counter: None }
+        let (fate, kind) = (Fate::Keep, ErrorKind::Other);
+        Self { status, code, message, fate, grpc, counter: None, wait: None, kind }
     }
 
     const fn closing(self) -> Self {
@@ -65,6 +73,19 @@ impl Row {
 
     const fn counted(self, counter: fn(&Counters) -> &Counter) -> Self {
         Self { counter: Some(counter), ..self }
+    }
+
+    const fn after(self, wait: Duration) -> Self {
+        Self { wait: Some(wait), ..self }
+    }
+
+    /// What is lacking may be there at once.
+    const fn shortly(self) -> Self {
+        self.after(Duration::from_secs(1))
+    }
+
+    const fn of_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
     }
 }
 
@@ -109,6 +130,8 @@ const BUSY: Row = Row::new(
 );
 const ATTEMPTS: Row =
     Row::new(TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", "Too many failed attempts; try again later");
+// Which half was wrong is for the log only.
+const CREDENTIALS: Row = Row::new(UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials");
 const UPSTREAM: Row =
     Row::new(BAD_GATEWAY, "BAD_GATEWAY", "The service behind the gateway did not answer");
 
@@ -158,27 +181,35 @@ impl Reason {
             Reason::BodyBroken => {
                 row(BAD_REQUEST, "BAD_REQUEST", "The body is malformed").closing()
             }
-            Reason::RateLimited { .. } => {
+            Reason::RateLimited { retry_after, .. } => {
                 row(TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests")
+                    .after(*retry_after)
                     .counted(|all| &all.rate_limited)
             }
-            Reason::LockedOut { .. } => ATTEMPTS.counted(|all| &all.locked_out),
-            Reason::AttemptsQueued => ATTEMPTS.counted(|all| &all.hashing_shed),
-            Reason::UserAttemptsQueued { .. } => ATTEMPTS.counted(|all| &all.user_attempts_shed),
-            Reason::RegistrationsOverLimit { .. } => row(
+            Reason::LockedOut { retry_after } => {
+                ATTEMPTS.after(*retry_after).counted(|all| &all.locked_out)
+            }
+            Reason::AttemptsQueued => ATTEMPTS.shortly().counted(|all| &all.hashing_shed),
+            Reason::UserAttemptsQueued { retry_after } => {
+                ATTEMPTS.after(*retry_after).counted(|all| &all.user_attempts_shed)
+            }
+            Reason::RegistrationsOverLimit { retry_after } => row(
                 TOO_MANY_REQUESTS,
                 "TOO_MANY_REQUESTS",
                 "Too many registrations; try again later",
             )
+            .after(*retry_after)
             .counted(|all| &all.registrations_over_limit),
             Reason::ConnectionsOverAddressLimit => row(
                 TOO_MANY_REQUESTS,
                 "TOO_MANY_REQUESTS",
                 "Too many requests of your address are under way",
             )
+            .shortly()
             .counted(|all| &all.connections_over_address_limit),
             Reason::RequestsOverAddressLimit => {
                 row(TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests are under way")
+                    .shortly()
                     .counted(|all| &all.requests_over_address_limit)
             }
             Reason::AgentsOverAddressLimit => row(
@@ -186,18 +217,21 @@ impl Reason {
                 "TOO_MANY_REQUESTS",
                 "Too many connections have not said who they are",
             )
+            .shortly()
             .counted(|all| &all.agents_over_address_limit),
             Reason::StreamsOverLimit => row(
                 TOO_MANY_REQUESTS,
                 "TOO_MANY_REQUESTS",
                 "Too many of your WebSockets and event streams are open",
             )
+            .shortly()
             .counted(|all| &all.streams_over_limit),
             Reason::AgentsOverBound(bound) => row(
                 TOO_MANY_REQUESTS,
                 "TOO_MANY_REQUESTS",
                 "Too many agents of this server, key or owner are connected",
             )
+            .shortly()
             .counted(match bound {
                 AgentBound::Server => |all| &all.agents_over_server_limit,
                 AgentBound::Key => |all| &all.agents_over_key_limit,
@@ -212,15 +246,16 @@ impl Reason {
             }
             Reason::CredentialRefused(Scheme::Bearer, _) => {
                 row(UNAUTHORIZED, "INVALID_TOKEN", "Invalid or expired token")
+                    .of_kind(ErrorKind::TokenRefused)
             }
             Reason::RefreshTokenRefused(_) => {
                 row(UNAUTHORIZED, "INVALID_REFRESH_TOKEN", "Invalid or expired refresh token")
             }
-            // Which half was wrong is for the log only.
-            Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _)
-            | Reason::PasswordRefused(_) => {
-                row(UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
+            Reason::PasswordRefused(Refusal::UserUnknown) => {
+                CREDENTIALS.of_kind(ErrorKind::UnknownUser)
             }
+            Reason::CredentialRefused(Scheme::Basic | Scheme::ApiKey | Scheme::Ticket, _)
+            | Reason::PasswordRefused(_) => CREDENTIALS,
             Reason::NotForKeys => row(FORBIDDEN, "FORBIDDEN", "An API key cannot be used for this"),
             Reason::KeyBoundToServer => row(
                 FORBIDDEN,
@@ -270,6 +305,7 @@ impl Reason {
             }
             Reason::RegistrationClosed => {
                 row(FORBIDDEN, "REGISTRATION_CLOSED", "Registration is closed here")
+                    .of_kind(ErrorKind::RegistrationClosed)
             }
             Reason::LocalAccountsDisabled => {
                 row(FORBIDDEN, "LOCAL_AUTH_DISABLED", "Signing in with a password is disabled here")
@@ -311,23 +347,25 @@ impl Reason {
             ),
             Reason::UpstreamSaturated => {
                 row(UNAVAILABLE, "SERVICE_UNAVAILABLE", "The service behind the gateway is busy")
+                    .shortly()
             }
             Reason::UpstreamShareTaken => row(
                 UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
                 "Too many of your requests to this service are still under way",
             )
+            .shortly()
             .counted(|all| &all.upstream_shares_taken),
-            Reason::HasherBusy => BUSY.counted(|all| &all.hashing_shed),
-            Reason::AgentsOverLimit => BUSY.counted(|all| &all.agents_over_limit),
-            Reason::MailBusy | Reason::StoreBusy | Reason::StoreUnavailable | Reason::Stopping => {
-                BUSY
-            }
+            Reason::HasherBusy => BUSY.shortly().counted(|all| &all.hashing_shed),
+            Reason::AgentsOverLimit => BUSY.shortly().counted(|all| &all.agents_over_limit),
+            Reason::MailBusy | Reason::StoreBusy | Reason::StoreUnavailable => BUSY.shortly(),
+            Reason::Stopping => BUSY,
             Reason::RevocationNotStored => row(
                 UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
                 "It has ended here and could not be stored yet; try again shortly",
-            ),
+            )
+            .shortly(),
             Reason::Internal => row(INTERNAL, "INTERNAL", "Internal error").closing(),
         }
     }

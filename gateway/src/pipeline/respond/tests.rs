@@ -55,11 +55,9 @@ fn what_head_gets_tells_how_long_the_answer_would_be() {
 fn a_limit_tells_its_size_and_when_to_come_again() {
     let mut headers = HeaderMap::new();
     add_limit(&mut headers, "attempts", 5, 300, 42);
-    for (name, value) in [
-        (header::RETRY_AFTER, "42"),
-        (RATE_LIMIT_POLICY, "\"attempts\";q=5;w=300"),
-        (RATE_LIMIT, "\"attempts\";r=0;t=42"),
-    ] {
+    for (name, value) in
+        [(RATE_LIMIT_POLICY, "\"attempts\";q=5;w=300"), (RATE_LIMIT, "\"attempts\";r=0;t=42")]
+    {
         assert_eq!(headers[&name], value, "{name}");
     }
 }
@@ -75,29 +73,32 @@ fn a_malformed_body_is_told_what_is_wrong_and_the_table_says_all_else() {
 #[test]
 fn who_may_come_again_or_by_another_method_is_told_so() {
     let allow = "GET, POST".to_owned();
+    let wait = std::time::Duration::from_millis(1_500);
     for (reason, allow, retry_after) in [
         (Reason::MethodRefused, Some(FORWARDED_METHODS), None),
         (Reason::MethodNotAllowed { allow }, Some("GET, POST"), None),
         (Reason::AttemptsQueued, None, Some("1")),
-        (
-            Reason::UserAttemptsQueued { retry_after: std::time::Duration::from_millis(1_500) },
-            None,
-            Some("2"),
-        ),
+        (Reason::UserAttemptsQueued { retry_after: wait }, None, Some("2")),
+        (Reason::LockedOut { retry_after: wait }, None, Some("2")),
+        (Reason::RegistrationsOverLimit { retry_after: wait }, None, Some("2")),
         (Reason::HasherBusy, None, Some("1")),
         (Reason::MailBusy, None, Some("1")),
+        (Reason::ConnectionsOverAddressLimit, None, Some("1")),
         (Reason::RequestsOverAddressLimit, None, Some("1")),
         (Reason::AgentsOverLimit, None, Some("1")),
         (Reason::AgentsOverAddressLimit, None, Some("1")),
         (Reason::StoreBusy, None, Some("1")),
         (Reason::StoreUnavailable, None, Some("1")),
+        (Reason::StreamsOverLimit, None, Some("1")),
+        (Reason::RevocationNotStored, None, Some("1")),
         (Reason::UpstreamSaturated, None, Some("1")),
+        (Reason::UpstreamShareTaken, None, Some("1")),
         (Reason::UpstreamTimeout, None, None),
         (Reason::Stopping, None, None),
         (Reason::CredentialMissing, None, None),
     ] {
         let mut headers = HeaderMap::new();
-        add_way_out(&reason, &mut headers);
+        add_way_out(&reason, &reason.row(), &mut headers);
         let field = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap());
         let found = (field(header::ALLOW), field(header::RETRY_AFTER));
         assert_eq!(found, (allow, retry_after), "{reason:?}");
