@@ -177,7 +177,7 @@ fn read_headers(section: &Section<'_>) -> IdentityHeaders {
         let (message, help) = if custom {
             (
                 "preset \"custom\" takes the names from [identity.headers], which is missing",
-                "write [identity.headers] with names like user = \"X-User\"",
+                "write [identity.headers] with names like username = \"X-User\"",
             )
         } else {
             (
