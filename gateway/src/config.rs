@@ -6,6 +6,7 @@
 //! and nowhere else.
 
 mod auth;
+pub mod change;
 mod client;
 pub mod console;
 pub mod cors;

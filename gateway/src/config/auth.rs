@@ -142,13 +142,13 @@ pub(super) fn read_secret(
             None
         }
         (Some(direct), None) => {
-            reader.settings().note_secret(name, direct.origin.clone());
             let value = bare(&direct.value);
             if name == SECRET_KEY && value != direct.value {
                 let message = "a line end or a byte-order mark in it is no part of the secret";
                 reader.warn(warning::SECRET_KEY_LINE_END, direct.origin.clone(), "", message);
             }
             let value = Secret::new(value.to_owned());
+            reader.settings().note_secret(name, value.clone(), direct.origin.clone());
             Some(Located { value, origin: direct.origin })
         }
         (None, Some(file)) => read_secret_file(reader, name, file),
@@ -183,8 +183,9 @@ fn read_secret_file(
     };
     match decode(bytes) {
         Ok(text) => {
-            reader.settings().note_secret(name, file.origin.clone());
-            let secret = Located { value: bare(&text).into(), origin: file.origin.clone() };
+            let secret: Located<Secret> =
+                Located { value: bare(&text).into(), origin: file.origin.clone() };
+            reader.settings().note_secret(name, secret.value.clone(), file.origin.clone());
             reader.note_secret_file(NamedFile { key, path: file });
             Some(secret)
         }

@@ -9,7 +9,7 @@ use super::problem::{Origin, place_of};
 use super::record::{FallbackSource, Setting, Settings, Step, Takes};
 
 /// In place of a secret's text.
-const HIDDEN: &str = "********";
+pub const HIDDEN: &str = "********";
 /// Where origins stand, if a setting leaves room.
 const ORIGIN_COLUMN: usize = 40;
 
@@ -50,12 +50,12 @@ impl<'s> Table<'s> {
     }
 }
 
-fn is_shown(setting: &Setting) -> bool {
+pub(super) fn is_shown(setting: &Setting) -> bool {
     let is_table = matches!(setting.takes, Takes::Table | Takes::Tables | Takes::NamedTables);
     !is_table && value(setting).is_some()
 }
 
-fn value(setting: &Setting) -> Option<&Value> {
+pub(super) fn value(setting: &Setting) -> Option<&Value> {
     match (&setting.found, &setting.fallback) {
         (Some((value, _)), _) => Some(value),
         (None, Some(fallback)) => Some(&fallback.value),
@@ -63,15 +63,15 @@ fn value(setting: &Setting) -> Option<&Value> {
     }
 }
 
-fn origin(setting: &Setting, file: SourceFile<'_>) -> String {
+pub(super) fn origin(setting: &Setting, file: SourceFile<'_>) -> String {
     match (&setting.found, setting.fallback.as_ref().map(|fallback| &fallback.source)) {
-        (Some((_, origin)), _) => shown(origin, file),
+        (Some((_, origin)), _) => place(origin, file),
         (None, Some(FallbackSource::Variable(name))) => format!("environment {name}"),
         (None, _) => "default".to_owned(),
     }
 }
 
-fn shown(origin: &Origin, file: SourceFile<'_>) -> String {
+pub(super) fn place(origin: &Origin, file: SourceFile<'_>) -> String {
     match origin {
         Origin::Environment(name) => format!("environment {name}"),
         _ => place_of(file.name, file.text, origin),
@@ -93,7 +93,7 @@ pub fn to_toml(settings: &Settings, file: SourceFile<'_>) -> String {
     }
     for secret in &settings.secrets {
         let line = format!("# {} = \"{HIDDEN}\"", secret.name);
-        push_line(&mut out, &line, &shown(&secret.origin, file));
+        push_line(&mut out, &line, &place(&secret.origin, file));
     }
     out
 }
@@ -164,7 +164,7 @@ fn quoted(text: &str) -> String {
 pub fn to_json(settings: &Settings, file: SourceFile<'_>) -> Value {
     let mut members = json_table(&Table::of(settings), file);
     let secret = |name: &str, origin: &Origin| {
-        (name.to_owned(), json!({ "value": HIDDEN, "origin": shown(origin, file) }))
+        (name.to_owned(), json!({ "value": HIDDEN, "origin": place(origin, file) }))
     };
     let secrets: Map<String, Value> =
         settings.secrets.iter().map(|given| secret(&given.name, &given.origin)).collect();

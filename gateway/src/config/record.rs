@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::auth::secret::Secret;
+
 use super::problem::Origin;
 use super::units::{show_duration, show_size};
 
@@ -179,10 +181,12 @@ pub struct Setting {
     pub found: Option<(Value, Origin)>,
 }
 
-/// A secret of the environment, or of a file; never its text.
+/// A secret of the environment, or of a file.
 #[derive(Debug, Clone)]
 pub struct GivenSecret {
     pub name: String,
+    /// To compare it with another; shown to nobody.
+    pub text: Secret,
     pub origin: Origin,
 }
 
@@ -236,8 +240,8 @@ impl Settings {
         self.noticed.insert((table.to_vec(), name.to_owned()));
     }
 
-    pub(super) fn note_secret(&mut self, name: &str, origin: Origin) {
-        self.secrets.push(GivenSecret { name: name.to_owned(), origin });
+    pub(super) fn note_secret(&mut self, name: &str, text: Secret, origin: Origin) {
+        self.secrets.push(GivenSecret { name: name.to_owned(), text, origin });
     }
 
     /// Lays what an option says over a key, whatever was found.

@@ -45,20 +45,11 @@ pub(super) fn assemble(
     (lifecycle, sink): (Lifecycle, Sink),
 ) -> Gateway {
     let limits = &config.limits;
-    let attempts = throttle::Limits {
-        failures: FailureLimit {
-            attempts: limits.max_login_attempts,
-            user_attempts: limits.user_attempts,
-            window: Seconds(limits.login_window.as_secs()),
-        },
-        pause: limits.user_pause,
-        counted: limits.counted,
-    };
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     let counters = Arc::new(Counters::default());
     Gateway {
         site: ArcSwap::from_pointee(site),
-        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts, sink.clone())),
+        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts(limits), sink.clone())),
         under_way: Places::new(limits.requests_per_address),
         agents: Slots::new(
             limits.agents_unauthenticated,
@@ -82,6 +73,19 @@ pub(super) fn assemble(
         started: std::time::Instant::now(),
         counters,
         sink,
+    }
+}
+
+/// When attempts to sign in are refused or slowed.
+fn attempts(limits: &config::Limits) -> throttle::Limits {
+    throttle::Limits {
+        failures: FailureLimit {
+            attempts: limits.max_login_attempts,
+            user_attempts: limits.user_attempts,
+            window: Seconds(limits.login_window.as_secs()),
+        },
+        pause: limits.user_pause,
+        counted: limits.counted,
     }
 }
 
@@ -163,3 +167,6 @@ pub(super) fn upstream_tls(target: &HttpTarget) -> Result<Option<OutboundTls>, S
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

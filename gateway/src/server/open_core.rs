@@ -40,15 +40,37 @@ pub async fn open_core(
 ) -> Result<(Core, Option<Arc<EmbeddedStore>>), StartError> {
     let auth = &config.auth;
     let standing = Arc::new(Standing::default());
-    let seconds = |length: Duration| Seconds(length.as_secs());
-    let access = config.dialects.all().map(|dialect| dialect.access_ttl);
-    let longest = access.into_iter().fold(auth.refresh_ttl, Duration::max);
-    let longest = longest.max(config.console.session_absolute);
-    let (store, embedded) = open_store(config, &standing, seconds(longest)).await?;
+    let (store, embedded) = open_store(config, &standing, longest_token(config)).await?;
     warn_of_dear_hashes(&standing, auth.bcrypt_cost);
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
     let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
-    let policy = Policy {
+    let ports = Ports {
+        store,
+        standing,
+        hasher: Arc::new(hasher),
+        signer: Arc::new(signer),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy::default()),
+        github,
+        mailer,
+    };
+    Ok((Core::new(policy(config), ports), embedded))
+}
+
+fn seconds(length: Duration) -> Seconds {
+    Seconds(length.as_secs())
+}
+
+/// The longest life of any token: what ended is remembered for as long.
+pub(super) fn longest_token(config: &Config) -> Seconds {
+    let access = config.dialects.all().map(|dialect| dialect.access_ttl);
+    let longest = access.into_iter().fold(config.auth.refresh_ttl, Duration::max);
+    seconds(longest.max(config.console.session_absolute))
+}
+
+pub(super) fn policy(config: &Config) -> Policy {
+    let auth = &config.auth;
+    Policy {
         issuer: auth.issuer.clone(),
         audience: auth.audience.clone(),
         refresh_ttl: seconds(auth.refresh_ttl),
@@ -64,18 +86,7 @@ pub async fn open_core(
             base: format!("{}{}{}", settings.public_url, settings.prefix, links::QUERY),
             ttl: seconds(settings.ttl),
         }),
-    };
-    let ports = Ports {
-        store,
-        standing,
-        hasher: Arc::new(hasher),
-        signer: Arc::new(signer),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy::default()),
-        github,
-        mailer,
-    };
-    Ok((Core::new(policy, ports), embedded))
+    }
 }
 
 /// A failed attempt on anybody costs as much as on the account with the dearest hash.

@@ -42,7 +42,7 @@ pub fn check_store(config: &Config) -> Result<Checked, StartError> {
     Ok(EmbeddedStore::check(&Location::in_directory(&config.store.directory))?)
 }
 
-fn account_limits(config: &Config) -> AccountLimits {
+pub(super) fn account_limits(config: &Config) -> AccountLimits {
     let limits = &config.limits;
     AccountLimits { sessions: limits.sessions_per_account, keys: limits.keys_per_account }
 }
