@@ -2,6 +2,7 @@
 //! and with what to write instead.
 
 mod broken;
+mod changes;
 mod schema;
 
 use std::net::{TcpListener, TcpStream};

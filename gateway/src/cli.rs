@@ -2,6 +2,7 @@
 
 mod administer;
 mod announce;
+mod changes;
 mod commands;
 mod configuration;
 mod conform;
@@ -45,7 +46,7 @@ use commands::session::{
 };
 use commands::user::UserCommand;
 use commands::workspace::{WorkspaceCommand, workspace};
-use configuration::{configure, configure_store, refuse_whole};
+use configuration::{configure, configure_store, load_from, refuse_whole};
 use output::{fail, say};
 use settings::ConfigCommand;
 use store::StoreCommand;
@@ -98,7 +99,7 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 struct RunOptions {
     /// Send everything to this URL, whatever routes the file has
     #[arg(long, value_name = "URL")]
@@ -150,6 +151,10 @@ struct CheckOptions {
     /// Exit with 1 if there is a warning
     #[arg(long, conflicts_with = "path")]
     strict: bool,
+    /// Tell what changes against this configuration, such as the one that runs, and which of it
+    /// needs a restart
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    against: Option<PathBuf>,
     #[command(flatten)]
     question: routes::Question,
     #[command(flatten)]
@@ -351,30 +356,40 @@ fn carry_out(command: Command, place: impl Fn(Option<Printed>) -> Place) -> Exit
 }
 
 fn check(place: &Place, options: CheckOptions) -> ExitCode {
-    let config = match configure(place, options.run, Files::Needed) {
-        Ok(config) => config,
+    let of_former = options.against.as_ref().map(|_| options.run.clone());
+    let loaded = match load_from(place, options.run, Files::Needed) {
+        Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    if let Err(error) = server::check(&config) {
+    let config = &loaded.config;
+    if let Err(error) = server::check(config) {
         return refuse_whole(place, "", error.to_string(), None);
     }
     if options.question.is_asked() {
-        return routes::tell(place, &config, &options.question);
+        return routes::tell(place, config, &options.question);
     }
+    let changes = match (options.against, of_former) {
+        (Some(file), Some(run)) => match changes::against(place, file, run, &loaded) {
+            Ok(changes) => Some(changes),
+            Err(code) => return code,
+        },
+        _ => None,
+    };
     let tried = if options.connect {
         match tokio::runtime::Runtime::new() {
-            Ok(runtime) => Some(runtime.block_on(reach(&config))),
+            Ok(runtime) => Some(runtime.block_on(reach(config))),
             Err(error) => return fail(1, &error.to_string()),
         }
     } else {
         None
     };
-    let warnings = server::warnings(&config);
+    let warnings = server::warnings(config);
     let checked = output::Checked {
-        routes: &routes::list(&config),
+        routes: &routes::list(config),
         warnings: &warnings,
+        changes: changes.as_ref(),
         tried: tried.as_deref(),
-        registration: administer::running_registration(&config),
+        registration: administer::running_registration(config),
     };
     let shown = output::show_checked(place, &checked);
     match warnings.len() {

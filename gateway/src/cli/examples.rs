@@ -20,6 +20,7 @@ Examples:
   portcullis check --strict                          warnings fail too, as before a deployment
   portcullis check --connect                         try the upstreams and the shared store
   portcullis check --path /api/things --method POST  which route a request falls to, and why
+  portcullis check --config new.toml --against /etc/portcullis/config.toml
   portcullis check --format json";
 
 pub(super) const USER: &str = "\

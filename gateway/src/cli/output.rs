@@ -255,10 +255,18 @@ fn status_table(status: Status) -> String {
     table(&["NAME", "VALUE"], rows)
 }
 
+/// What `check --against` found, for people and for programs.
+pub(super) struct Changes {
+    pub lines: String,
+    pub members: Value,
+}
+
 /// What `check` found.
 pub(super) struct Checked<'a> {
     pub(super) routes: &'a Listed,
     pub(super) warnings: &'a [Warning],
+    /// Only with `--against`.
+    pub(super) changes: Option<&'a Changes>,
     /// Only with `--connect`.
     pub(super) tried: Option<&'a [Tried]>,
     /// As a gateway sees it that runs on this store.
@@ -276,7 +284,7 @@ fn visible(line: &str) -> String {
 /// Prints what `check` found, with what `--connect` tried; fails if anything of that could
 /// not be used.
 pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
-    let Checked { routes, warnings, tried, registration } = *checked;
+    let Checked { routes, warnings, changes, tried, registration } = *checked;
     let text = if place.format == Some(Format::Json) {
         let warnings: Vec<Value> = warnings.iter().map(warning_members).collect();
         let mut json = json!({
@@ -287,6 +295,9 @@ pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
         });
         if let Some(cors) = &routes.cors {
             json["cors"] = json!(cors);
+        }
+        if let Some(changes) = changes {
+            json["changes"] = changes.members.clone();
         }
         if let Some(tried) = tried {
             json["connections"] = json!(tried);
@@ -310,7 +321,7 @@ pub(super) fn show_checked(place: &Place, checked: &Checked<'_>) -> ExitCode {
 }
 
 fn in_lines(checked: &Checked<'_>) -> String {
-    let Checked { routes, warnings, tried, registration } = *checked;
+    let Checked { routes, warnings, changes, tried, registration } = *checked;
     let mut text: String = warnings.iter().map(Warning::rendered).collect();
     text.push_str("the configuration is good");
     if !warnings.is_empty() {
@@ -326,6 +337,7 @@ fn in_lines(checked: &Checked<'_>) -> String {
     if let Some(registration) = registration.filter(|found| is_closed_in_store(*found)) {
         text.extend(["in the running gateway, ", in_words(registration), "\n"]);
     }
+    text.extend(changes.map(|changes| changes.lines.as_str()));
     text.extend(tried.map(reached));
     text
 }
