@@ -29,7 +29,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::auth::password::check_acceptable;
 use crate::auth::secret::Secret;
-use crate::config::file::Files;
+use crate::config::named_files::Files;
 use crate::config::units::{DURATION_FORMS, parse_duration};
 use crate::config::{LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;

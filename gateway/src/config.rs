@@ -6,6 +6,7 @@
 //! and nowhere else.
 
 mod auth;
+mod bounds;
 pub mod change;
 mod client;
 pub mod console;
@@ -22,6 +23,8 @@ mod hide;
 pub mod identity;
 mod limits;
 mod links;
+mod methods;
+pub mod named_files;
 pub mod page_origin;
 pub mod problem;
 pub mod reader;

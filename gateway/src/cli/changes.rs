@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::change::{Change, Difference, Side, TakesEffect, compare};
 use crate::config::effective::SourceFile;
-use crate::config::file::Files;
+use crate::config::named_files::Files;
 
 use super::configuration::{Loaded, load_from};
 use super::output::{Changes, table};

@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::config::decode::decode;
-use crate::config::file::{CONFIG_VARIABLE, Files, Sources, load, load_with_settings};
+use crate::config::file::{CONFIG_VARIABLE, Sources, load, load_with_settings};
+use crate::config::named_files::Files;
 use crate::config::problem::{Position, Problems, Report};
 use crate::config::record::Settings;
 use crate::config::unknown::UNKNOWN_KEY;

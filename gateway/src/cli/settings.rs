@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config::effective::{SourceFile, to_json, to_toml};
-use crate::config::file::Files;
+use crate::config::named_files::Files;
 use crate::config::schema::schema;
 use crate::console::texts::Texts;
 

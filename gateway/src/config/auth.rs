@@ -10,9 +10,9 @@ use crate::crypto::jwt::MIN_SECRET_BYTES;
 use crate::files::read_at_most;
 use crate::pem;
 
+use super::bounds::{DAY, SECOND, small};
 use super::decode::{bare, decode};
 use super::document::Section;
-use super::file::{DAY, SECOND, small};
 use super::problem::Origin;
 use super::reader::{Located, NamedFile, Reader};
 use super::record::computed;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use crate::contract::Contract;
 
+use super::bounds::{DAY, SECOND};
 use super::dialects::read_prefix;
 use super::document::Section;
-use super::file::{DAY, SECOND};
 use super::schemes::{CallerScheme, Schemes};
 use super::{Access, AdminApi, Challenged, Console, Dialects, Links, ServerCreation, SignIn};
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, header};
 
+use super::bounds::DAY;
 use super::document::Section;
-use super::file::DAY;
+use super::methods::read_methods;
 use super::page_origin::{OriginFault, PageOrigin};
 use super::problem::Origin;
 use super::record::{fixed, no_items};
-use super::routes::read_methods;
 
 const EXPECTED: &str = "an origin like \"https://app.example\"";
 

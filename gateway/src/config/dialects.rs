@@ -8,9 +8,9 @@ use crate::canonical::path::is_below;
 use crate::contract::Contract;
 use crate::contract::shared_path::may_share_prefix;
 
+use super::bounds::SECOND;
 use super::client::{A_NETWORK, networks};
 use super::document::Section;
-use super::file::SECOND;
 use super::form::read_path;
 use super::reader::Reader;
 use super::record::{Fallback, FallbackSource, fixed};

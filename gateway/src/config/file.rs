@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use crate::pem::{self, Wanted};
+use crate::pem::Wanted;
 
 use super::auth::{close_registration, read_auth};
+use super::bounds::{DAY, SECOND};
 use super::client::read_client;
 use super::console::{check_console_prefix, read_console};
 use super::cors::read_cors;
@@ -21,6 +22,7 @@ use super::github::read_github;
 use super::identity::read_identity;
 use super::limits::read_limits;
 use super::links::{read_links, read_mail};
+use super::named_files::{Files, check_pem};
 use super::page_origin::read_origins;
 use super::problem::{Origin, Problems};
 use super::reader::{Located, NamedFile, Reader};
@@ -35,8 +37,6 @@ use super::{
     ProxyProtocol, SelfSigned, SniRule, Subdomains, Timeouts, Tls, Transport,
 };
 
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// Every address of the machine, IPv6 and IPv4.
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), 8443);
@@ -60,16 +60,6 @@ pub struct Sources {
     /// `--listen`: in place of the file's listeners.
     pub listen: Option<String>,
     pub files: Files,
-}
-
-/// Whether the certificate files that are named have to be there.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub enum Files {
-    /// Traffic will need them.
-    Needed,
-    /// A command on the store does without.
-    #[default]
-    NotNeeded,
 }
 
 /// Stands where a file's name would.
@@ -286,29 +276,6 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() != 0 && one.port() == other.port() && same
 }
 
-/// Notes a PEM file that is not there or holds nothing of its kind.
-pub(super) fn check_pem(
-    section: &Section<'_>,
-    key: &str,
-    found: &Located<PathBuf>,
-    wanted: Wanted,
-) {
-    // A path that is none leads to no file.
-    if section.is_noted(&found.origin) {
-        return;
-    }
-    let read = match wanted {
-        Wanted::Certificate => pem::certificates(&found.value).map(drop),
-        Wanted::PrivateKey => pem::private_key(&found.value).map(drop),
-    };
-    if let Err(error) = read {
-        let help = error.remedy().or_else(|| section.missing_file_help(found));
-        let help = help
-            .unwrap_or_else(|| format!("name the file of a {wanted}, which this user can read"));
-        section.note(found.origin.clone(), key, error.message(), help);
-    }
-}
-
 fn read_tls(section: Section<'_>, own: Certificates, files: Files) -> Tls {
     let certificate = section.path("certificate", "the path of a PEM file");
     let key = section.path("key", "the path of a PEM file");
@@ -432,12 +399,4 @@ fn read_log(section: Section<'_>) -> Log {
     };
     section.finish();
     log
-}
-
-pub(super) fn small(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-pub(super) fn narrow(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

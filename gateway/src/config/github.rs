@@ -11,7 +11,7 @@ use crate::pem::Wanted;
 
 use super::auth::read_secret;
 use super::document::Section;
-use super::file::{Files, check_pem};
+use super::named_files::{Files, check_pem};
 use super::reader::{Located, Reader};
 use super::record::{fixed, no_items, unwritten};
 use super::short_forms::check_authority;

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::bounds::{DAY, SECOND, narrow, small};
 use super::document::Section;
-use super::file::{DAY, SECOND, narrow, small};
 use super::reader::Reader;
 use super::{Counted, Limits};
 

@@ -6,10 +6,11 @@ use crate::contract::Contract;
 use crate::pem::Wanted;
 
 use super::auth::read_secret;
+use super::bounds::{DAY, SECOND};
 use super::dialects::read_prefix;
 use super::document::Section;
-use super::file::{DAY, Files, SECOND, check_pem};
 use super::github::read_url;
+use super::named_files::{Files, check_pem};
 use super::reader::{Located, Reader};
 use super::short_forms::check_authority;
 use super::{Links, Mail, MailSecurity};

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use http::Method;
-
-use crate::canonical::method;
-
+use super::bounds::{DAY, SECOND, narrow};
 use super::console::read_sign_in;
 use super::cors::{CorsPolicy, read_route_cors};
 use super::document::Section;
-use super::file::{DAY, Files, SECOND, narrow};
 use super::form::{read_host, read_path};
+use super::methods::read_methods;
+use super::named_files::Files;
 use super::page_origin::read_origins;
 use super::problem::Origin;
 use super::reader::{Located, Reader};
@@ -352,33 +350,6 @@ fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch
         section.note(found.origin, "path", message, help);
     }
     (path, extent)
-}
-
-/// Methods that a request can have: others never come as far as a route.
-pub(super) fn read_methods(section: &Section<'_>) -> Vec<Method> {
-    let mut methods = Vec::new();
-    let found = section.texts("methods", "a method like \"GET\"");
-    if section.is_empty_list("methods") {
-        let help = "leave it out for every method";
-        section.note(section.given_at("methods"), "methods", "names no method", help);
-    }
-    for found in found {
-        let fits = method::is_well_formed(&found.value);
-        match Method::from_bytes(found.value.as_bytes()) {
-            Ok(method) if [Method::TRACE, Method::CONNECT].contains(&method) => {
-                let message = format!("{method} is refused before any route");
-                let help = "leave it out";
-                section.note(found.origin, "methods", message, help);
-            }
-            Ok(method) if fits => methods.push(method),
-            _ => {
-                let message = format!("expected a method like \"GET\", found {:?}", found.value);
-                let help = "write one like \"GET\"";
-                section.note(found.origin, "methods", message, help);
-            }
-        }
-    }
-    methods
 }
 
 fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {

@@ -12,7 +12,7 @@ use crate::pem::Wanted;
 
 use super::auth::read_secret;
 use super::document::Section;
-use super::file::{Files, check_pem};
+use super::named_files::{Files, check_pem};
 use super::problem::Origin;
 use super::reader::{Located, Reader};
 use super::record::{Fallback, Takes, computed, fixed, unwritten};

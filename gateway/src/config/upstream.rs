@@ -10,9 +10,10 @@ use crate::canonical::host;
 
 use crate::pem::Wanted;
 
+use super::bounds::{DAY, SECOND, small};
 use super::document::Section;
 use super::effective::toml_key;
-use super::file::{DAY, Files, SECOND, check_pem, small};
+use super::named_files::{Files, check_pem};
 use super::reader::Located;
 use super::record::{computed, fixed};
 use super::short_forms::{Unclear, check_authority, upstream_url};

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::Config;
-use crate::config::file::{Files, Sources, load_with_settings};
+use crate::config::file::{Sources, load_with_settings};
+use crate::config::named_files::Files;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
