@@ -10,7 +10,7 @@ use crate::crypto::jwt::MIN_SECRET_BYTES;
 use crate::files::read_at_most;
 use crate::pem;
 
-use super::bounds::{DAY, SECOND, small};
+use super::bounds::{DAY, SECOND, narrow, small};
 use super::decode::{bare, decode};
 use super::document::Section;
 use super::problem::Origin;
@@ -104,7 +104,7 @@ pub(super) fn close_registration(section: &Section<'_>, auth: &mut Auth) {
 }
 
 fn read_bcrypt_cost(section: &Section<'_>) -> u32 {
-    let cost = u32::try_from(section.integer("bcrypt_cost", 12, 4..=16)).unwrap_or(12);
+    let cost = narrow(section.integer("bcrypt_cost", 12, 4..=16));
     if cost < SLOW_ENOUGH {
         let origin = section.given_at("bcrypt_cost");
         let message = format!("{cost} makes passwords quick to guess");

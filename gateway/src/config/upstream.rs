@@ -22,6 +22,12 @@ use super::{
     FieldNames, HttpTarget, Target, Upstream, UpstreamHost, UpstreamProtocol, UpstreamTls,
 };
 
+/// What holds of an upstream that says nothing of it, declared or made by a route's URL.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_CONNECTIONS: u64 = 1_024;
+const FIELD_NAMES: FieldNames = FieldNames::Strict;
+
 pub(super) fn read_upstream(
     (name, section): (Located<String>, Section<'_>),
     files: Files,
@@ -35,11 +41,14 @@ pub(super) fn read_upstream(
     let protocol = section.choice("protocol", &protocols, UpstreamProtocol::Auto);
     let host = read_upstream_host(&section);
     let roots = section.path("roots", "the path of a PEM file");
-    let connect_timeout =
-        section.duration("connect_timeout", SECOND * 5, Duration::from_millis(10)..=SECOND * 600);
+    let connect_timeout = section.duration(
+        "connect_timeout",
+        CONNECT_TIMEOUT,
+        Duration::from_millis(10)..=SECOND * 600,
+    );
     let idle_timeout =
-        section.duration("idle_timeout", SECOND * 30, Duration::from_millis(10)..=DAY);
-    let max_connections = small(section.integer("max_connections", 1_024, 1..=1_000_000));
+        section.duration("idle_timeout", IDLE_TIMEOUT, Duration::from_millis(10)..=DAY);
+    let max_connections = small(section.integer("max_connections", MAX_CONNECTIONS, 1..=1_000_000));
     let half = max_connections.div_ceil(2) as u64;
     let per_account = small(section.integer_because(
         "max_connections_per_account",
@@ -52,7 +61,7 @@ pub(super) fn read_upstream(
     let field_names = section.choice(
         "field_names",
         &[("strict", FieldNames::Strict), ("any", FieldNames::Any)],
-        FieldNames::Strict,
+        FIELD_NAMES,
     );
     let target = match url {
         None => {
@@ -175,10 +184,10 @@ pub(super) fn resolve_upstream(
         name,
         target,
         host: UpstreamHost::default(),
-        field_names: FieldNames::Strict,
-        connect_timeout: SECOND * 5,
-        idle_timeout: SECOND * 30,
-        max_connections: 1_024,
+        field_names: FIELD_NAMES,
+        connect_timeout: CONNECT_TIMEOUT,
+        idle_timeout: IDLE_TIMEOUT,
+        max_connections: small(MAX_CONNECTIONS),
         max_connections_per_account: None,
     });
     Some(upstreams.len() - 1)
