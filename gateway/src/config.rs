@@ -405,20 +405,20 @@ pub enum Delivery {
 }
 
 impl Dialects {
-    /// Each with the contract whose settings these are.
+    /// The settings of a contract of the auth API; others have a table of their own.
     #[must_use]
-    pub fn each(&self) -> [(Contract, &Dialect); 4] {
-        [
-            (Contract::Form, &self.form),
-            (Contract::Status, &self.status),
-            (Contract::Envelope, &self.envelope),
-            (Contract::Plain, &self.plain),
-        ]
+    pub fn of(&self, contract: Contract) -> Option<&Dialect> {
+        match contract {
+            Contract::Form => Some(&self.form),
+            Contract::Status => Some(&self.status),
+            Contract::Envelope => Some(&self.envelope),
+            Contract::Plain => Some(&self.plain),
+            Contract::Links | Contract::Admin | Contract::Console => None,
+        }
     }
 
-    #[must_use]
-    pub fn all(&self) -> [&Dialect; 4] {
-        self.each().map(|(_, dialect)| dialect)
+    pub fn all(&self) -> impl Iterator<Item = &Dialect> {
+        Contract::BY_PRECEDENCE.iter().filter_map(|contract| self.of(*contract))
     }
 }
 

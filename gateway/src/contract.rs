@@ -3,17 +3,24 @@
 
 pub mod shared_path;
 
-/// The contracts, by the shape of what they say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Contract {
-    Form,
-    Status,
-    Envelope,
-    Plain,
-    Admin,
-    Links,
-    Console,
+/// Declares the contracts and the list of all of them, so that none can be left out.
+macro_rules! contracts {
+    ($($contract:ident),+ $(,)?) => {
+        /// The contracts, by the shape of what they say.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Contract {
+            $($contract),+
+        }
+
+        impl Contract {
+            /// In order of precedence: of two that share a path, the first is its default, and
+            /// the first of all shapes what belongs to none (C14).
+            pub const BY_PRECEDENCE: &[Contract] = &[$(Contract::$contract),+];
+        }
+    };
 }
+
+contracts! { Status, Plain, Envelope, Form, Links, Admin, Console }
 
 /// What there is to know of a contract before it is mounted.
 #[derive(Debug, Clone, Copy)]

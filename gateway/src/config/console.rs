@@ -53,7 +53,7 @@ pub(super) fn check_console_prefix(
     console: &Console,
     (dialects, admin, links): (&Dialects, &AdminApi, Option<&Links>),
 ) {
-    let taken = dialects.all().iter().any(|other| other.enabled && other.prefix == console.prefix)
+    let taken = dialects.all().any(|other| other.enabled && other.prefix == console.prefix)
         || admin.enabled && admin.prefix == console.prefix
         || links.is_some_and(|links| links.prefix == console.prefix);
     if console.enabled && taken {

@@ -62,19 +62,35 @@ pub(super) fn read_dialects(
         }
     }
     let (plain, plain_section) = read(Contract::Plain, SECOND * 3_600, false);
+    let dialects = Dialects {
+        form,
+        status,
+        rotate_refresh: status_section.boolean("rotate_refresh", true),
+        envelope,
+        plain,
+        keys: plain_section.boolean("keys", true),
+        reveal_unknown_user: plain_section.boolean("reveal_unknown_user", false),
+    };
+    // Whole, so that none can be left out.
+    let Dialects {
+        form,
+        status,
+        envelope,
+        plain,
+        rotate_refresh: _,
+        keys: _,
+        reveal_unknown_user: _,
+    } = &dialects;
     check_prefixes(&[
-        (Contract::Status, &status, &status_section),
-        (Contract::Envelope, &envelope, &envelope_section),
-        (Contract::Form, &form, &form_section),
-        (Contract::Plain, &plain, &plain_section),
+        (Contract::Status, status, &status_section),
+        (Contract::Envelope, envelope, &envelope_section),
+        (Contract::Form, form, &form_section),
+        (Contract::Plain, plain, &plain_section),
     ]);
-    let rotate_refresh = status_section.boolean("rotate_refresh", true);
-    let keys = plain_section.boolean("keys", true);
-    let reveal_unknown_user = plain_section.boolean("reveal_unknown_user", false);
     for section in [form_section, status_section, envelope_section, plain_section] {
         section.finish();
     }
-    Dialects { form, status, rotate_refresh, envelope, plain, keys, reveal_unknown_user }
+    dialects
 }
 
 /// Notes contracts at one prefix whose requests could not be told apart.
@@ -144,8 +160,7 @@ pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi 
         prefix: read_prefix(&section, Contract::Admin.entry().prefix),
         networks: read_networks(&section),
     };
-    let taken =
-        dialects.all().iter().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
+    let taken = dialects.all().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
     if admin.enabled && taken {
         let help = "choose another, such as \"/api/admin\"";
         section.note(section.origin(), "prefix", "a dialect is there already", help);

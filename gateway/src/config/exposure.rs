@@ -106,8 +106,8 @@ const WIDEST_V6: u8 = 12;
 
 /// Where a route takes our cookies alone, and nobody has one.
 fn warn_of_routes_for_missing_cookies(root: &Section<'_>, config: &Config) {
-    let given = |dialect: &&Dialect| dialect.enabled && dialect.delivery != Delivery::Body;
-    if config.dialects.all().iter().any(given) {
+    let given = |dialect: &Dialect| dialect.enabled && dialect.delivery != Delivery::Body;
+    if config.dialects.all().any(given) {
         return;
     }
     let cookies: Schemes = [CallerScheme::Cookie].into_iter().collect();

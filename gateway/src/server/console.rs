@@ -79,8 +79,8 @@ fn settings(config: &Config) -> Settings {
         administration: config.admin.enabled,
         // As strict as every other way to a new password.
         password: PasswordRule {
-            special: config.dialects.all().iter().all(|it| !it.enabled || it.require_special)
-                && config.dialects.all().iter().any(|it| it.enabled),
+            special: config.dialects.all().all(|it| !it.enabled || it.require_special)
+                && config.dialects.all().any(|it| it.enabled),
         },
         links: match (&config.links, &config.mail) {
             (None, _) => LinksBy::Nothing,

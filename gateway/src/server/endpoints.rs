@@ -9,6 +9,7 @@ use crate::auth::time::Seconds;
 use crate::config::{self, Config, PathMatch};
 use crate::console::Console;
 use crate::console::link::LinkPages;
+use crate::contract::Contract;
 use crate::dialect::admin::Admin;
 use crate::dialect::delivery::{Delivery, DeliveryRule};
 use crate::dialect::envelope::{CALLBACK, Envelope};
@@ -39,8 +40,8 @@ pub(super) fn endpoints(
         config::DocumentReaders::Authenticated => dialect::Admission::Authenticated,
         config::DocumentReaders::Everybody => dialect::Admission::Public,
     };
-    let mut mounted = mount(config, console.as_ref());
-    mounted.extend(console.map(|console| console as Arc<dyn Dialect>));
+    let mounted = |contract: &Contract| mount(*contract, config, console.as_ref());
+    let mounted = Contract::BY_PRECEDENCE.iter().filter_map(mounted).collect();
     Ok(Dialects::new(mounted, health, readers)?)
 }
 
@@ -58,11 +59,45 @@ pub(super) fn reachable_routes(
     Ok(Routes::new(&config.routes, |upstream| destinations[upstream].clone()))
 }
 
-/// The dialects in order of precedence: of two that share a path, the first is its
-/// default, and the first of all shapes what belongs to none (C14).
-fn mount(config: &Config, console: Option<&Arc<Console>>) -> Vec<Arc<dyn Dialect>> {
+/// What serves a contract, if it is switched on.
+fn mount(
+    contract: Contract,
+    config: &Config,
+    console: Option<&Arc<Console>>,
+) -> Option<Arc<dyn Dialect>> {
     let dialects = &config.dialects;
-    let settings = |dialect: &config::Dialect| Settings {
+    let settings = |dialect: &config::Dialect| dialect.enabled.then(|| settings(config, dialect));
+    Some(match contract {
+        Contract::Form => Arc::new(Form(settings(&dialects.form)?)),
+        Contract::Status => {
+            let settings = settings(&dialects.status)?;
+            Arc::new(Status { settings, rotate: dialects.rotate_refresh })
+        }
+        Contract::Envelope => {
+            let settings = settings(&dialects.envelope)?;
+            let url = config.github.as_ref().and_then(|github| github.public_url.as_ref());
+            let callback = url.map(|url| format!("{url}{}{CALLBACK}", settings.prefix));
+            Arc::new(Envelope { settings, callback })
+        }
+        Contract::Plain => {
+            let (keys, reveal) = (dialects.keys, dialects.reveal_unknown_user);
+            Arc::new(Plain::new(settings(&dialects.plain)?, keys, reveal))
+        }
+        Contract::Links => {
+            let prefix = config.links.as_ref()?.prefix.clone();
+            let pages = Box::new(LinkPages::new(console.cloned()));
+            Arc::new(Links { prefix, mail: config.mail.is_some(), pages })
+        }
+        Contract::Admin if config.admin.enabled => {
+            Arc::new(Admin::new(config.admin.prefix.clone()))
+        }
+        Contract::Admin => return None,
+        Contract::Console => Arc::clone(console?) as Arc<dyn Dialect>,
+    })
+}
+
+fn settings(config: &Config, dialect: &config::Dialect) -> Settings {
+    Settings {
         prefix: dialect.prefix.clone(),
         access_ttl: Seconds(dialect.access_ttl.as_secs()),
         refresh_ttl: Seconds(config.auth.refresh_ttl.as_secs()),
@@ -72,34 +107,5 @@ fn mount(config: &Config, console: Option<&Arc<Console>>) -> Vec<Arc<dyn Dialect
             config::Delivery::Cookie => DeliveryRule::Always(Delivery::Cookie),
             config::Delivery::Auto => DeliveryRule::ByClient,
         },
-    };
-    let (form, status) = (&dialects.form, &dialects.status);
-    let (envelope, plain) = (&dialects.envelope, &dialects.plain);
-    let mut mounted: Vec<Arc<dyn Dialect>> = Vec::new();
-    if status.enabled {
-        let rotate = dialects.rotate_refresh;
-        mounted.push(Arc::new(Status { settings: settings(status), rotate }));
     }
-    if plain.enabled {
-        let (keys, reveal) = (dialects.keys, dialects.reveal_unknown_user);
-        mounted.push(Arc::new(Plain::new(settings(plain), keys, reveal)));
-    }
-    if envelope.enabled {
-        let settings = settings(envelope);
-        let url = config.github.as_ref().and_then(|github| github.public_url.as_ref());
-        let callback = url.map(|url| format!("{url}{}{CALLBACK}", settings.prefix));
-        mounted.push(Arc::new(Envelope { settings, callback }));
-    }
-    if form.enabled {
-        mounted.push(Arc::new(Form(settings(form))));
-    }
-    if let Some(settings) = &config.links {
-        let (prefix, mail) = (settings.prefix.clone(), config.mail.is_some());
-        let pages = Box::new(LinkPages::new(console.cloned()));
-        mounted.push(Arc::new(Links { prefix, mail, pages }));
-    }
-    if config.admin.enabled {
-        mounted.push(Arc::new(Admin::new(config.admin.prefix.clone())));
-    }
-    mounted
 }

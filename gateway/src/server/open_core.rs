@@ -64,7 +64,7 @@ fn seconds(length: Duration) -> Seconds {
 /// The longest life of any token: what ended is remembered for as long.
 pub(super) fn longest_token(config: &Config) -> Seconds {
     let access = config.dialects.all().map(|dialect| dialect.access_ttl);
-    let longest = access.into_iter().fold(config.auth.refresh_ttl, Duration::max);
+    let longest = access.fold(config.auth.refresh_ttl, Duration::max);
     seconds(longest.max(config.console.session_absolute))
 }
 
