@@ -189,7 +189,8 @@ async fn process(
             return agent.receive(gateway, site, Arc::clone(connection), parts);
         }
     };
-    bounds::take_place_under_way(&gateway.under_way, record, &passed.client)?;
+    let under_way = (&gateway.under_way, site.concurrency.requests_per_address);
+    bounds::take_place_under_way(under_way, record, &passed.client)?;
     parts.headers.remove(header::HOST);
     let is_proven = passed.principal.is_some();
     let mut response =

@@ -43,6 +43,12 @@ struct Share {
 pub struct Place(Arc<Share>);
 
 impl Places {
+    /// Of which each taker says how many there are ([`Self::take_within`]).
+    #[must_use]
+    pub fn unnumbered() -> Arc<Self> {
+        Self::new(Semaphore::MAX_PERMITS)
+    }
+
     #[must_use]
     pub fn new(most: usize) -> Arc<Self> {
         let most = most.min(Semaphore::MAX_PERMITS);
@@ -53,6 +59,16 @@ impl Places {
     #[must_use]
     pub fn take(&self, holder: Holder) -> Option<Place> {
         let share = self.share(holder);
+        share.free.try_acquire().ok()?.forget();
+        Some(Place(share))
+    }
+
+    /// A place, if the holder has not taken `most` already: for those whose number is each
+    /// taker's, as that of a request is its generation's. Of two numbers at once, the one
+    /// that was last asked with holds.
+    #[must_use]
+    pub fn take_within(&self, holder: Holder, most: usize) -> Option<Place> {
+        let share = self.share_of(holder, most.min(Semaphore::MAX_PERMITS));
         share.free.try_acquire().ok()?.forget();
         Some(Place(share))
     }
@@ -91,6 +107,17 @@ impl Places {
     #[must_use]
     pub fn holders(&self) -> usize {
         self.holders.len()
+    }
+
+    fn share_of(&self, holder: Holder, most: usize) -> Arc<Share> {
+        if let Some(share) = self.holders.get(&holder)
+            && share.most.load(Ordering::Acquire) == most
+        {
+            return Arc::clone(&share);
+        }
+        let share = self.holders.entry(holder).or_insert_with(|| Arc::new(Share::new(most)));
+        share.allow(most);
+        Arc::clone(&share)
     }
 
     fn share(&self, holder: Holder) -> Arc<Share> {
@@ -162,6 +189,13 @@ pub enum Full {
 pub struct Slot(Arc<Slots>);
 
 impl Slots {
+    /// Of which each taker says how many there are ([`Self::take_within`],
+    /// [`Self::take_for_within`]).
+    #[must_use]
+    pub fn unnumbered() -> Arc<Self> {
+        Self::new(usize::MAX, Semaphore::MAX_PERMITS)
+    }
+
     #[must_use]
     pub fn new(total: usize, per_address: usize) -> Arc<Self> {
         Arc::new(Self { total, open: AtomicUsize::new(0), addresses: Places::new(per_address) })
@@ -170,7 +204,15 @@ impl Slots {
     /// # Errors
     /// [`Full::Total`] when too many are open.
     pub fn take(self: &Arc<Self>) -> Result<Slot, Full> {
-        if self.open.fetch_add(1, Ordering::AcqRel) < self.total {
+        self.take_within(self.total)
+    }
+
+    /// The same with the taker's own number.
+    ///
+    /// # Errors
+    /// [`Full::Total`] when as many are open.
+    pub fn take_within(self: &Arc<Self>, total: usize) -> Result<Slot, Full> {
+        if self.open.fetch_add(1, Ordering::AcqRel) < total {
             Ok(Slot(Arc::clone(self)))
         } else {
             self.open.fetch_sub(1, Ordering::AcqRel);
@@ -187,6 +229,14 @@ impl Slots {
     /// [`Full::Address`] when this address has too many.
     pub fn take_for(&self, source: Source) -> Result<Place, Full> {
         self.addresses.take(Holder::Address(source)).ok_or(Full::Address)
+    }
+
+    /// The same with the taker's own number.
+    ///
+    /// # Errors
+    /// [`Full::Address`] when this address has as many.
+    pub fn take_for_within(&self, source: Source, most: usize) -> Result<Place, Full> {
+        self.addresses.take_within(Holder::Address(source), most).ok_or(Full::Address)
     }
 }
 

@@ -86,8 +86,12 @@ impl Arrival {
         let Self { handshake, caller, passed } = self;
         let agents = &gateway.agents;
         let places = (
-            agents.take().map_err(|_| Reason::AgentsOverLimit)?,
-            agents.take_for(caller.source).map_err(|_| Reason::AgentsOverAddressLimit)?,
+            agents
+                .take_within(site.concurrency.agents_unauthenticated)
+                .map_err(|_| Reason::AgentsOverLimit)?,
+            agents
+                .take_for_within(caller.source, site.concurrency.agents_unauthenticated_per_address)
+                .map_err(|_| Reason::AgentsOverAddressLimit)?,
         );
         parts.headers.remove(header::HOST);
         let agreement = Agreement::new(handshake, &parts.headers)?;
@@ -179,7 +183,7 @@ impl Unknown {
         record.access.principal = Some(Arc::clone(&principal));
         authorize(&principal, &route.access)?;
         let identity = Identity::of(&principal)?;
-        let held = gateway.bounds.tunnel(Some(&principal), &route)?;
+        let held = gateway.bounds.tunnel(Some(&principal), &route, &site.concurrency)?;
         record.allow(Decision::Allowed, Some(Arc::clone(&principal)));
         drop(places.take());
         let words = success(identity);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use crate::auth::principal::Principal;
 use crate::auth::source::Source;
-use crate::config;
 use crate::pipeline::client::Client;
 use crate::slots::{Holder, Place, Places};
 
@@ -16,8 +15,10 @@ use super::connection::Connection;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
+use super::site::ConcurrencyLimits;
 use agent_bound::AgentBound;
 
+/// What is open, whichever generation it began under.
 pub struct Bounds {
     streams: Arc<Places>,
     agents_of_server: Arc<Places>,
@@ -26,17 +27,18 @@ pub struct Bounds {
     agents_of_owner: Arc<Places>,
 }
 
-impl Bounds {
-    #[must_use]
-    pub fn new(limits: &config::Limits) -> Self {
+impl Default for Bounds {
+    fn default() -> Self {
         Self {
-            streams: Places::new(limits.streams_per_account),
-            agents_of_server: Places::new(limits.agents_per_server),
-            agents_of_key: Places::new(limits.agents_per_key),
-            agents_of_owner: Places::new(limits.agents_per_owner),
+            streams: Places::unnumbered(),
+            agents_of_server: Places::unnumbered(),
+            agents_of_key: Places::unnumbered(),
+            agents_of_owner: Places::unnumbered(),
         }
     }
+}
 
+impl Bounds {
     /// Forgets who has nothing open.
     pub fn sweep(&self) {
         let agents = [&self.agents_of_server, &self.agents_of_key, &self.agents_of_owner];
@@ -52,19 +54,27 @@ impl Bounds {
         &self,
         principal: Option<&Principal>,
         route: &Route,
+        limits: &ConcurrencyLimits,
     ) -> Result<Vec<Place>, Reason> {
         let Some(principal) = principal else { return Ok(Vec::new()) };
         let owner = Holder::Account(principal.account_id());
         let key = principal.key().filter(|_| route.agents.are_accepted());
         let Some(key) = key else {
-            return Ok(vec![self.streams.take(owner).ok_or(Reason::StreamsOverLimit)?]);
+            let stream = self.streams.take_within(owner, limits.streams_per_account);
+            return Ok(vec![stream.ok_or(Reason::StreamsOverLimit)?]);
         };
-        let (places, holder, bound) = match key.server {
-            Some(server) => (&self.agents_of_server, Holder::Server(server), AgentBound::Server),
-            None => (&self.agents_of_key, Holder::Key(key.id), AgentBound::Key),
+        let (own, bound) = match key.server {
+            Some(server) => {
+                let (holder, most) = (Holder::Server(server), limits.agents_per_server);
+                (self.agents_of_server.take_within(holder, most), AgentBound::Server)
+            }
+            None => {
+                let (holder, most) = (Holder::Key(key.id), limits.agents_per_key);
+                (self.agents_of_key.take_within(holder, most), AgentBound::Key)
+            }
         };
-        let own = places.take(holder).ok_or(Reason::AgentsOverBound(bound))?;
-        let owned = self.agents_of_owner.take(owner);
+        let own = own.ok_or(Reason::AgentsOverBound(bound))?;
+        let owned = self.agents_of_owner.take_within(owner, limits.agents_per_owner);
         Ok(vec![own, owned.ok_or(Reason::AgentsOverBound(AgentBound::Owner))?])
     }
 
@@ -72,9 +82,14 @@ impl Bounds {
     ///
     /// # Errors
     /// When all are taken.
-    pub fn event_stream(&self, principal: Option<&Principal>) -> Result<Option<Place>, Reason> {
+    pub fn event_stream(
+        &self,
+        principal: Option<&Principal>,
+        limits: &ConcurrencyLimits,
+    ) -> Result<Option<Place>, Reason> {
         let Some(principal) = principal else { return Ok(None) };
-        let place = self.streams.take(Holder::Account(principal.account_id()));
+        let holder = Holder::Account(principal.account_id());
+        let place = self.streams.take_within(holder, limits.streams_per_account);
         place.ok_or(Reason::StreamsOverLimit).map(Some)
     }
 }
@@ -99,18 +114,19 @@ pub fn client(
     place.ok_or(Reason::ConnectionsOverAddressLimit).map(Some)
 }
 
-/// A place among the requests of an address, for what each may make us hold, unless it has
-/// one. A trusted proxy that names no client is nobody's address.
+/// A place among the requests of an address, which has so many at most, for what each may
+/// make us hold, unless it has one. A trusted proxy that names no client is nobody's address.
 ///
 /// # Errors
 /// When its address has as many as it may have.
 pub fn take_place_under_way(
-    under_way: &Arc<Places>,
+    (under_way, most): (&Arc<Places>, usize),
     record: &mut RequestRecord,
     client: &Client,
 ) -> Result<(), Rejection> {
     if record.under_way.is_none() && !record.rules().is_trusted_proxy(client.address) {
-        let place = under_way.take(Holder::Address(Source::of(client.address)));
+        let holder = Holder::Address(Source::of(client.address));
+        let place = under_way.take_within(holder, most);
         record.under_way = Some(place.ok_or(Reason::RequestsOverAddressLimit)?);
     }
     Ok(())

@@ -148,7 +148,7 @@ pub async fn decide(
                 return Ok(Decided::Agent(Box::new(Arrival { handshake, caller, passed })));
             }
             let proven = prove(gateway, record, &caller, presented).await?;
-            turn::note_proven(gateway, connection, (&client, &parts.headers), presented);
+            turn::note_proven(gateway, site, connection, (&client, &parts.headers), presented);
             // After authentication: who is refused a route may be told so.
             authorize::authorize(&proven, &route.access)?;
             record.allow(Decision::Allowed, Some(Arc::clone(&proven)));
@@ -176,7 +176,8 @@ fn take_token<'a>(
     let taken = bucket.map_or(Ok(()), |bucket| bucket.take(source));
     record.place = bounds::client(&gateway.proxied, connection, client.address)?;
     let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(None) };
-    bounds::take_place_under_way(&gateway.under_way, record, client)?;
+    let under_way = (&gateway.under_way, site.concurrency.requests_per_address);
+    bounds::take_place_under_way(under_way, record, client)?;
     record.left = Left::Waiting;
     let turn = turn::wait(gateway, site, connection, (client, headers), (bucket, retry_after));
     Ok(Some(Box::pin(turn)))

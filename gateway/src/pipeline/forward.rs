@@ -139,7 +139,7 @@ pub async fn forward(
     let mut held = Vec::new();
     if let Some(switching) = &switching {
         // Before the upstream is asked: what may not stay open is not opened.
-        held = gateway.bounds.tunnel(principal, &passed.route)?;
+        held = gateway.bounds.tunnel(principal, &passed.route, &site.concurrency)?;
         switching.add_to(&mut parts.headers);
     }
     let mut window = passed.route.timeout;
@@ -206,7 +206,7 @@ pub async fn forward(
         }
         if is_event_stream(response.headers()) && !response.body().is_end_stream() {
             // Only now it is known; refused, the upstream is hung up on.
-            holding.hold(gateway.bounds.event_stream(principal)?);
+            holding.hold(gateway.bounds.event_stream(principal, &site.concurrency)?);
         }
         return Ok(stream_back(record, (response, holding), &method, watch));
     }

@@ -1,6 +1,7 @@
 //! One generation of the configuration, as requests see it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use ipnet::IpNet;
@@ -43,11 +44,30 @@ pub struct Site {
     pub sni: SniRule,
     /// What connections are held to that begin under it.
     pub connections: Arc<ConnectionRules>,
+    pub concurrency: ConcurrencyLimits,
+    /// How long a browser's request waits for a token of its address; zero is not at all.
+    pub wait: Duration,
     pub challenges: Challenges,
     /// `Strict-Transport-Security`.
     pub hsts: Option<HeaderValue>,
     /// Whether health is bad while a shared store is not live.
     pub require_store: bool,
+}
+
+/// How much may be open or under way at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConcurrencyLimits {
+    /// WebSockets and event streams.
+    pub streams_per_account: usize,
+    pub agents_per_server: usize,
+    /// Of a key that is bound to no server.
+    pub agents_per_key: usize,
+    pub agents_per_owner: usize,
+    /// Under way to upstreams.
+    pub requests_per_address: usize,
+    /// Agents whose first message has not been judged.
+    pub agents_unauthenticated: usize,
+    pub agents_unauthenticated_per_address: usize,
 }
 
 impl Site {

@@ -25,6 +25,7 @@ use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::ids::Ids;
 use crate::pipeline::respond::challenge::Challenges;
 use crate::pipeline::rest::Lingering;
+use crate::pipeline::site::ConcurrencyLimits;
 use crate::pipeline::throttle::{self, Throttle};
 use crate::pipeline::{Gateway, Site};
 use crate::slots::{Places, Slots};
@@ -50,18 +51,15 @@ pub(super) fn assemble(
     Gateway {
         site: ArcSwap::from_pointee(site),
         throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts(limits), sink.clone())),
-        under_way: Places::new(limits.requests_per_address),
-        agents: Slots::new(
-            limits.agents_unauthenticated,
-            limits.agents_unauthenticated_per_address,
-        ),
+        under_way: Places::unnumbered(),
+        agents: Slots::unnumbered(),
         proxied: Places::new(limits.connections_per_address),
-        bounds: Bounds::new(limits),
+        bounds: Bounds::default(),
         admission: match core.store().buckets() {
             None => Admission::new(limits.requests_per_second, limits.burst),
             Some(buckets) => Admission::shared(limits.requests_per_second, limits.burst, buckets),
         },
-        turns: Turns::new(limits.wait),
+        turns: Turns::default(),
         core,
         connected_agents: Arc::new(ConnectedAgents::default()),
         removals: Arc::new(RemovalReport::new(Arc::clone(&counters))),
@@ -123,6 +121,16 @@ pub(super) fn site(
             h2_streams: limits.h2_streams,
             h2_resets: limits.h2_resets,
         }),
+        concurrency: ConcurrencyLimits {
+            streams_per_account: limits.streams_per_account,
+            agents_per_server: limits.agents_per_server,
+            agents_per_key: limits.agents_per_key,
+            agents_per_owner: limits.agents_per_owner,
+            requests_per_address: limits.requests_per_address,
+            agents_unauthenticated: limits.agents_unauthenticated,
+            agents_unauthenticated_per_address: limits.agents_unauthenticated_per_address,
+        },
+        wait: limits.wait,
         challenges: Challenges::new(&config.auth.realm, &config.routes),
         hsts: config.tls.hsts.as_ref().map(hsts),
         require_store: config.health.require_store,

@@ -48,6 +48,37 @@ async fn a_place_that_comes_back_is_of_who_has_waited_longest() {
     assert_eq!(places.holders(), 0);
 }
 
+#[test]
+fn each_taker_says_how_many_there_are_and_what_is_taken_stays_so() {
+    let places = Places::unnumbered();
+    let taken: Vec<Place> = (0..3).filter_map(|_| places.take_within(address(1), 3)).collect();
+    assert_eq!(taken.len(), 3);
+    assert!(places.take_within(address(1), 3).is_none());
+    // Fewer: nobody loses a place, and nobody gets one before as many have come back.
+    assert!(places.take_within(address(1), 1).is_none());
+    let mut taken = taken.into_iter();
+    drop((taken.next(), taken.next()));
+    assert!(places.take_within(address(1), 1).is_none());
+    // More, which another still asks for.
+    let more = places.take_within(address(1), 2).expect("one of two is free");
+    assert!(places.take_within(address(1), 2).is_none());
+    assert!(places.take_within(address(2), 1).is_some(), "others have their own");
+    drop((taken, more));
+    places.sweep();
+    assert_eq!(places.holders(), 0);
+
+    let slots = Slots::unnumbered();
+    let first = slots.take_within(1).unwrap();
+    assert_eq!(slots.take_within(1).err(), Some(Full::Total));
+    let _second = slots.take_within(2).unwrap();
+    drop(first);
+    assert!(slots.take_within(2).is_ok());
+    let here = Source::V4(1);
+    let _mine = slots.take_for_within(here, 1).unwrap();
+    assert_eq!(slots.take_for_within(here, 1).err(), Some(Full::Address));
+    assert!(slots.take_for_within(here, 2).is_ok());
+}
+
 type Waiting = Pin<Box<dyn Future<Output = Place>>>;
 
 #[derive(Debug, Clone)]

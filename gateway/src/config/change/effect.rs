@@ -178,15 +178,18 @@ rows! {
         on_restart: [advisory_file],
         tables: [],
     }
-    // On a restart: those that limiters were made with, beside the state that they count in.
+    // On a restart: those that a limiter was made with, whose state would be lost with it; the
+    // store's and the core's; and those that an accepting task holds.
     "limits" => limits::Limits {
-        on_reload: [head_size, header_count, uri_size, body_size, h2_streams, h2_resets],
+        on_reload: [
+            wait, requests_per_address, head_size, header_count, uri_size, body_size, h2_streams,
+            h2_resets, agents_unauthenticated, agents_unauthenticated_per_address,
+            streams_per_account, agents_per_server, agents_per_key, agents_per_owner,
+        ],
         on_restart: [
-            requests_per_second, burst, wait, max_login_attempts, login_window, count,
-            user_attempts, user_pause, registrations, sessions_per_account, keys_per_account,
-            connections, connections_per_address, requests_per_address, agents_unauthenticated,
-            agents_unauthenticated_per_address, streams_per_account, agents_per_server,
-            agents_per_key, agents_per_owner,
+            requests_per_second, burst, max_login_attempts, login_window, count, user_attempts,
+            user_pause, registrations, sessions_per_account, keys_per_account, connections,
+            connections_per_address,
         ],
         tables: [],
     }

@@ -28,12 +28,13 @@ use super::Admission;
 /// Remembers for its connection that a browser's Basic credential was good.
 pub fn note_proven(
     gateway: &Gateway,
+    site: &Site,
     connection: &Connection,
     (client, headers): (&Client, &HeaderMap),
     presented: Presented<'_>,
 ) {
     if let Presented::Basic(encoded) = presented
-        && !gateway.turns.longest.is_zero()
+        && !site.wait.is_zero()
         && connection.proven.is_open()
         && is_of_browser(headers)
         && is_own_connection(connection, client)
@@ -54,20 +55,20 @@ pub async fn wait(
     (bucket, retry_after): (&Admission, Duration),
 ) -> Result<(), Rejection> {
     let (turns, source) = (&gateway.turns, Source::of(client.address));
-    if turns.longest.is_zero() || !is_of_browser(headers) {
+    if site.wait.is_zero() || !is_of_browser(headers) {
         return Err(bucket.refusal(retry_after).into());
     }
     let account = whose(gateway, site, connection, (client, headers));
     let account = account.ok_or_else(|| bucket.refusal(retry_after))?;
     let expected = bucket.expected_wait(source);
-    if expected > turns.longest {
+    if expected > site.wait {
         return Err(bucket.refusal(expected).because("those before it wait as long as it may"));
     }
     let Some(_place) = turns.join(account) else {
         return Err(bucket.refusal(retry_after).because("too many others wait for their turn"));
     };
     gateway.counters.rate_waited.increment();
-    let turn = tokio::time::timeout(turns.longest, bucket.wait(source)).await;
+    let turn = tokio::time::timeout(site.wait, bucket.wait(source)).await;
     turn.map_err(|_| {
         let again = bucket.expected_wait(source);
         bucket.refusal(again).because("it has waited for its turn as long as it may")

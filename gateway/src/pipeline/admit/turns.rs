@@ -1,7 +1,6 @@
 //! Places of requests that wait for their turn.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -15,19 +14,17 @@ const MOST_OF_ACCOUNT: usize = 128;
 
 /// Places of those that wait.
 pub struct Turns {
-    /// How long a request waits. Zero: none does.
-    pub(super) longest: Duration,
     all: Semaphore,
     of_account: Arc<Places>,
 }
 
-impl Turns {
-    #[must_use]
-    pub fn new(longest: Duration) -> Self {
-        let (all, of_account) = (Semaphore::new(MOST), Places::new(MOST_OF_ACCOUNT));
-        Self { longest, all, of_account }
+impl Default for Turns {
+    fn default() -> Self {
+        Self { all: Semaphore::new(MOST), of_account: Places::new(MOST_OF_ACCOUNT) }
     }
+}
 
+impl Turns {
     /// A place among those that wait, if there is one.
     pub(super) fn join(&self, account: AccountId) -> Option<(SemaphorePermit<'_>, Place)> {
         let of_account = self.of_account.take(Holder::Account(account))?;
@@ -48,7 +45,7 @@ mod tests {
 
     #[test]
     fn so_many_wait_of_an_account_and_in_all() {
-        let turns = Turns::new(Duration::from_secs(3));
+        let turns = Turns::default();
         let joined = |accounts: &mut dyn Iterator<Item = u128>| {
             let join = |account| turns.join(AccountId(Uuid::from_u128(account)));
             let places: Vec<_> = accounts.map_while(join).collect();

@@ -23,11 +23,8 @@ fn made_once(config: &Config) -> String {
     let outside = (&config.store.directory, &config.store.shared, github, &config.mail);
     let limiters = (
         attempts(limits),
-        (limits.requests_per_second, limits.burst, limits.wait, limits.requests_per_address),
+        (limits.requests_per_second, limits.burst),
         (limits.connections, limits.connections_per_address),
-        (limits.agents_unauthenticated, limits.agents_unauthenticated_per_address),
-        (limits.streams_per_account, limits.agents_per_server),
-        (limits.agents_per_key, limits.agents_per_owner),
     );
     let process = (
         &config.listeners,
