@@ -400,3 +400,6 @@ fn read_log(section: Section<'_>) -> Log {
     section.finish();
     log
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
 mod markdown;
+mod ranges;
 
 use std::collections::BTreeSet;
 
