@@ -626,10 +626,9 @@ impl IdentityHeaders {
 }
 
 /// Which field names an upstream is sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldNames {
     /// Letters, digits and `-`.
-    #[default]
     Strict,
     /// `_` and `.` too, where no other spelling of the name has a meaning.
     Any,
@@ -713,10 +712,9 @@ impl Upstream {
 }
 
 /// Which host an upstream is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpstreamHost {
     /// The one that the client asked for.
-    #[default]
     Pass,
     /// That of the upstream's URL.
     Own,
@@ -871,13 +869,12 @@ pub enum Access {
 }
 
 /// Which API keys a route takes; people and their tokens it takes all the same.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyAccess {
     /// Every key.
     Any,
     /// Keys that are bound to no server: one that is speaks for the server's agents, and
     /// not with all of its owner's power.
-    #[default]
     Unbound,
     /// Keys that are bound to a server.
     Servers,

@@ -17,10 +17,9 @@ use super::record::{fixed, no_items};
 const EXPECTED: &str = "an origin like \"https://app.example\"";
 
 /// What is said of pages of other origins.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cors {
     /// Nothing: such pages may not ask before they send, and what an upstream says passes.
-    #[default]
     Unset,
     /// The upstream answers all of it, preflights too.
     Upstream,

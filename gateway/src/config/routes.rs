@@ -248,7 +248,7 @@ fn read_paths(section: &Section<'_>) -> Paths {
 
 /// Agents come with keys of their servers; elsewhere such a key must be wanted.
 fn read_keys(section: &Section<'_>, agents: Agents) -> KeyAccess {
-    let unwritten = if agents.are_accepted() { KeyAccess::Servers } else { KeyAccess::default() };
+    let unwritten = if agents.are_accepted() { KeyAccess::Servers } else { KeyAccess::Unbound };
     let words =
         [("any", KeyAccess::Any), ("servers", KeyAccess::Servers), ("none", KeyAccess::None)];
     section.choice("keys", &words, unwritten)

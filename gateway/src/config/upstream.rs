@@ -27,6 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_CONNECTIONS: u64 = 1_024;
 const FIELD_NAMES: FieldNames = FieldNames::Strict;
+const HOST: UpstreamHost = UpstreamHost::Pass;
 
 pub(super) fn read_upstream(
     (name, section): (Located<String>, Section<'_>),
@@ -124,7 +125,7 @@ fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
     let expected = "\"pass\", \"upstream\" or a host name";
     let found = section.text("host", expected);
     section.falls_back("host", fixed("pass"));
-    let Some(found) = found else { return UpstreamHost::default() };
+    let Some(found) = found else { return HOST };
     match found.value.as_str() {
         "pass" => UpstreamHost::Pass,
         "upstream" => UpstreamHost::Own,
@@ -140,7 +141,7 @@ fn read_upstream_host(section: &Section<'_>) -> UpstreamHost {
                 near.unwrap_or_else(|| "write \"pass\", \"upstream\" or a name".to_owned())
             };
             section.note(found.origin, "host", message, help);
-            UpstreamHost::default()
+            HOST
         }
     }
 }
@@ -183,7 +184,7 @@ pub(super) fn resolve_upstream(
     upstreams.push(Upstream {
         name,
         target,
-        host: UpstreamHost::default(),
+        host: HOST,
         field_names: FIELD_NAMES,
         connect_timeout: CONNECT_TIMEOUT,
         idle_timeout: IDLE_TIMEOUT,

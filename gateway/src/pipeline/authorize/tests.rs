@@ -48,7 +48,7 @@ fn key(roles: &[&str], scopes: &[&str]) -> Principal {
 
 #[track_caller]
 fn check(principal: &Principal, roles: &[&str], scopes: &[&str], expected: &str) {
-    let keys = KeyAccess::default();
+    let keys = KeyAccess::Unbound;
     let access = Access::Authenticated { roles: texts(roles), scopes: texts(scopes), keys };
     let outcome = authorize(principal, &access);
     let code = outcome.as_ref().map_or_else(|rejection| rejection.reason.code(), |()| OK);
