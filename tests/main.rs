@@ -17,6 +17,7 @@ mod cors;
 mod credentials;
 mod cross_site;
 mod durability;
+mod earlier;
 mod edge;
 mod first_run;
 mod forward;

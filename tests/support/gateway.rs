@@ -1,5 +1,6 @@
 //! A running gateway: its own directory, certificate, accounts and port.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,17 @@ impl Builder {
 
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.installation = self.installation.file(name, text);
+        self
+    }
+
+    /// The content of the file that the store is in when it starts.
+    pub fn store(self, content: &[u8]) -> Self {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        let path = self.installation.path("data/portcullis.redb");
+        let directory = path.parent().expect("it lies in a directory");
+        let made = std::fs::DirBuilder::new().mode(0o700).create(directory);
+        let file = || std::fs::File::options().write(true).create_new(true).mode(0o600).open(&path);
+        made.and_then(|()| file()?.write_all(content)).expect("a file can be written");
         self
     }
 

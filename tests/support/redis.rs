@@ -49,6 +49,7 @@ pub struct Builder {
     program: &'static str,
     settings: Vec<String>,
     certified: Option<String>,
+    dump: Option<PathBuf>,
     arguments: &'static [&'static str],
 }
 
@@ -57,6 +58,13 @@ impl Builder {
     pub fn set(mut self, line: &str) -> Self {
         self.settings.push(line.to_owned());
         self
+    }
+
+    /// Begins with what this file of `SAVE` holds, and keeps changes in memory only.
+    pub fn dump(mut self, file: &Path) -> Self {
+        self.dump = Some(file.to_owned());
+        // With it on, the server begins empty.
+        self.set("appendonly no")
     }
 
     /// Valkey 9 in place of Redis 7.0: it knows WAITAOF, and no TLS.
@@ -96,6 +104,9 @@ impl Builder {
             lines.push("tls-cert-file tls.pem\ntls-key-file tls.key".to_owned());
             lines.push("tls-ca-cert-file tls.pem\ntls-auth-clients no".to_owned());
         }
+        if let Some(dump) = &self.dump {
+            std::fs::copy(dump, directory.path().join("dump.rdb")).expect("a file can be copied");
+        }
         lines.extend(self.settings);
         std::fs::write(directory.path().join("server.conf"), lines.join("\n"))
             .expect("a file can be written");
@@ -130,6 +141,7 @@ impl RedisServer {
             program: "redis-server",
             settings: Vec::new(),
             certified: None,
+            dump: None,
             arguments: &[],
         }
     }
