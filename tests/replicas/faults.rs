@@ -1,6 +1,8 @@
 //! Three replicas at work while the store, the ways to it and the replicas themselves
 //! fail at random; what the callers saw is judged after every round.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -171,7 +173,17 @@ async fn replicas_keep_their_promises_through_every_trouble() {
             .operations
             .iter()
             .filter(|one| matches!(one.event, Event::Made(_) | Event::Ended(_, Outcome::Done)));
-        assert!(done.count() > 10, "{place}: little was done");
+        let done = done.count();
+        assert!(done > 10, "{place}: little was done");
+        report(&format!("{place}: {} operations, {done} changes", history.operations.len()));
+    }
+}
+
+/// Adds a line to the file that `FAULT_REPORT` names, if it does.
+fn report(line: &str) {
+    if let Some(path) = std::env::var_os("FAULT_REPORT") {
+        let file = File::options().append(true).create(true).open(path);
+        file.and_then(|mut file| writeln!(file, "{line}")).expect("FAULT_REPORT can be written");
     }
 }
 

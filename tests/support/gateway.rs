@@ -87,6 +87,12 @@ impl Builder {
         self
     }
 
+    /// Another build than the one under test.
+    pub fn binary(mut self, binary: &Path) -> Self {
+        self.installation.set_binary(binary);
+        self
+    }
+
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         self

@@ -11,6 +11,7 @@ use super::process::{Ended, Process};
 
 pub struct Installation {
     directory: TempDir,
+    binary: PathBuf,
     environment: BTreeMap<String, String>,
     /// Of the shell that starts the binary.
     limits: Vec<String>,
@@ -20,7 +21,8 @@ pub struct Installation {
 impl Installation {
     pub fn new() -> Self {
         let directory = TempDir::with_prefix("portcullis-").expect("a directory can be made");
-        Self { directory, environment: BTreeMap::new(), limits: Vec::new(), user: None }
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_portcullis"));
+        Self { directory, binary, environment: BTreeMap::new(), limits: Vec::new(), user: None }
     }
 
     pub fn file(self, name: &str, text: &str) -> Self {
@@ -31,6 +33,11 @@ impl Installation {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.set_env(name, Some(value));
         self
+    }
+
+    /// Runs another build than the one under test.
+    pub fn set_binary(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
     }
 
     pub fn write(&self, name: &str, text: &str) {
@@ -63,7 +70,7 @@ impl Installation {
         // The user may enter neither the directory above the binary nor this one.
         let copy = self.path("portcullis");
         if !copy.exists() {
-            std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), copy).expect("the binary is a file");
+            std::fs::copy(&self.binary, copy).expect("the binary is a file");
         }
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&self.directory, open).expect("the directory is ours");
@@ -97,16 +104,13 @@ impl Installation {
     pub fn command(&self, directory: &str, arguments: &[&str]) -> Command {
         use std::os::unix::process::CommandExt;
         let copy = self.path("portcullis");
-        let binary = match self.user {
-            None => env!("CARGO_BIN_EXE_portcullis"),
-            Some(_) => copy.to_str().expect("a temporary directory's name is text"),
-        };
+        let binary = if self.user.is_some() { &copy } else { &self.binary };
         let mut command = if self.limits.is_empty() {
             Command::new(binary)
         } else {
             let mut shell = Command::new("/bin/sh");
             let script = format!("{} && exec \"$0\" \"$@\"", self.limits.join(" && "));
-            shell.args(["-c", &script, binary]);
+            shell.args(["-c", &script]).arg(binary);
             shell
         };
         if let Some(user) = self.user {
