@@ -2,7 +2,7 @@
 //! processes, each on a loopback address of its own.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ pub const TERMINATOR: &str = "127.0.0.2";
 
 /// Where the programs lie; installed when they are missing.
 static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = super::repository();
     let status = Command::new(root.join("tests/backends/install")).status();
     assert!(status.expect("the installer starts").success(), "the installer fails");
     root.canonicalize().expect("the project is there")

@@ -21,7 +21,7 @@ pub struct Installation {
 impl Installation {
     pub fn new() -> Self {
         let directory = TempDir::with_prefix("portcullis-").expect("a directory can be made");
-        let binary = PathBuf::from(env!("CARGO_BIN_EXE_portcullis"));
+        let binary = super::portcullis();
         Self { directory, binary, environment: BTreeMap::new(), limits: Vec::new(), user: None }
     }
 

@@ -30,7 +30,7 @@ const CLUSTER_PORT: u16 = 7381;
 
 /// Where the servers lie; installed when they are missing.
 static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = super::repository();
     let status = Command::new(root.join("tests/redis/install")).status();
     assert!(status.expect("the installer starts").success(), "the installer fails");
     root.join("target/redis").canonicalize().expect("the installer made it")

@@ -1,7 +1,7 @@
 //! A primary, its replicas, and three sentinels that watch them.
 
 use super::{RedisServer, USER, eventually};
-use crate::support::{DEADLINE, answered, within_time};
+use crate::{DEADLINE, answered, within_time};
 
 /// What the sentinels call the primary.
 pub const NAME: &str = "portcullis-primary";

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
-use crate::support::within;
+use crate::within;
 
 /// A request as the upstream received it.
 #[derive(Clone, Debug)]

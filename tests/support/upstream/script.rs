@@ -10,9 +10,9 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::support::client::Body;
-use crate::support::streaming::{Pieces, streaming};
-use crate::support::within;
+use crate::client::Body;
+use crate::streaming::{Pieces, streaming};
+use crate::within;
 
 use super::Recording;
 

@@ -1,5 +1,10 @@
-//! What every test stands on: a gateway of its own, callers of every kind, and a
-//! deadline on everything that is waited for.
+//! What every black-box test stands on: a gateway of its own, callers of every kind, and
+//! a deadline on everything that is waited for. The gateway is the real binary as a child
+//! process, behind real TLS sockets; nothing looks inside.
+//!
+//! A crate, so that a change of one test compiles the tests of its binary only.
+#![expect(clippy::return_self_not_must_use, reason = "tests chain what they build")]
+#![expect(clippy::new_without_default, reason = "what is new makes files or listens")]
 
 pub mod admin;
 pub mod backends;
@@ -27,6 +32,7 @@ pub mod websocket;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dice::Dice;
@@ -36,6 +42,19 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Between two looks at something that no event announces.
 const POLL: Duration = Duration::from_millis(20);
+
+/// The build under test. Cargo names it to the tests of its own package, of which this crate
+/// is none, and puts it into the directory above theirs.
+pub fn portcullis() -> PathBuf {
+    let test = std::env::current_exe().expect("a test is a file");
+    let built = test.parent().and_then(Path::parent).expect("it lies below the target directory");
+    built.join("portcullis")
+}
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
 
 /// The outcome of `event`, which is expected to come.
 pub async fn within<T>(what: &str, event: impl Future<Output = T>) -> T {
