@@ -93,7 +93,7 @@ impl Source {
 
     /// The code before its tests, without comments.
     fn code(&self) -> impl Iterator<Item = &str> {
-        let end = self.text.find("#[cfg(test)]").unwrap_or(self.text.len());
+        let end = self.text.find("#[cfg(test)]\nmod tests").unwrap_or(self.text.len());
         self.text[..end].lines().map(str::trim).filter(|line| !line.starts_with("//"))
     }
 }

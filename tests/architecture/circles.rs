@@ -145,7 +145,7 @@ fn graph(sources: &[Source]) -> Graph {
     for source in sources {
         let file = source.name.trim_end_matches(".rs");
         if files.contains(file) {
-            let mut imports = imports(file, &source.text, &files);
+            let mut imports = imports(file, source, &files);
             imports.retain(|other| !is_below(file, other) && !is_below(other, file));
             graph.insert(file.to_owned(), imports);
         }
@@ -159,12 +159,11 @@ fn is_below(file: &str, above: &str) -> bool {
 }
 
 /// The files whose items a file names.
-fn imports(file: &str, text: &str, files: &BTreeSet<String>) -> BTreeSet<String> {
-    let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+fn imports(file: &str, source: &Source, files: &BTreeSet<String>) -> BTreeSet<String> {
     let mut used = Vec::new();
     let mut rest = String::new();
     let mut statement = String::new();
-    for line in text[..end].lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+    for line in source.code() {
         let begins = ["use ", "pub use ", "pub(crate) use ", "pub(super) use "];
         let tree = begins.iter().find_map(|begin| line.strip_prefix(begin));
         if let Some(line) = tree.or_else(|| (!statement.is_empty()).then_some(line)) {
