@@ -1,6 +1,8 @@
 //! Which contract a request for a shared path speaks (C1 to C4), and who shapes
 //! refusals where (C14).
 
+mod decode;
+
 use std::sync::Arc;
 use std::time::Duration;
 
