@@ -35,7 +35,8 @@ use crate::config::{LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
 use crate::server::{self, first_account::PasswordPlace, reach::reach};
-use crate::telemetry::log::{self, Style};
+use crate::telemetry::events;
+use crate::telemetry::log::Style;
 use crate::telemetry::sink::Sink;
 
 use administer::administer;
@@ -413,7 +414,7 @@ fn run(place: &Place, options: RunOptions) -> ExitCode {
         Ok(started) => started,
         Err(error) => return fail(1, &error.to_string()),
     };
-    if let Err(error) = log::install(sink.clone(), &config.log) {
+    if let Err(error) = events::install(sink.clone(), &config.log) {
         return fail(1, &error.to_string());
     }
     let runtime = match tokio::runtime::Runtime::new() {

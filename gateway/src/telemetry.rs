@@ -6,6 +6,7 @@
 pub mod access_log;
 pub mod audit;
 pub mod counters;
+pub mod events;
 pub mod log;
 pub mod recent;
 pub mod request_scope;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tracing::subscriber::with_default;
 
 use super::*;
+use crate::telemetry::log::Colors;
 
 /// What is written is kept.
 #[derive(Clone, Default)]
