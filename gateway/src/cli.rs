@@ -13,6 +13,7 @@ mod htpasswd;
 mod init;
 mod input;
 mod manual;
+mod named;
 mod output;
 mod own_paths;
 mod remarks;

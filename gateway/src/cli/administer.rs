@@ -19,10 +19,11 @@ use crate::pem::why_unreadable;
 use crate::socket::{self, Answer, Question};
 
 use super::commands::user::UserCommand;
-use super::commands::{self, Ask, Thing};
+use super::commands::{self, Ask};
 use super::configuration::looked_in;
 use super::desk::{Desk, no_answer, prepare};
 use super::input::confirm;
+use super::named::Thing;
 use super::output::{Kind, complain, fail, has_no_reader, show, show_running};
 use super::remarks::{Remarks, warn_of_unknown_roles};
 use super::{Place, htpasswd};

@@ -6,18 +6,14 @@ pub(super) mod session;
 pub(super) mod user;
 pub(super) mod workspace;
 
-use std::convert::Infallible;
-use std::fmt;
-use std::str::FromStr;
-
 use clap::Args;
 use uuid::Uuid;
 
 use crate::admin::{Request, Who};
-use crate::auth::api_key::PREFIX;
 use crate::dialect::notation::parse_id;
 
 use super::desk::Desk;
+use super::named::{Named, Thing, is_credential};
 
 /// A request, and what to tell people when it is done; nothing where the answer tells.
 pub(super) struct Ask {
@@ -48,56 +44,6 @@ pub(super) struct Confirmed {
     /// Do not ask first
     #[arg(long, short)]
     yes: bool,
-}
-
-/// A thing by its id, in any form that the gateway writes, or by a name that only it has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Named {
-    Id(Uuid),
-    Name(String),
-}
-
-impl FromStr for Named {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(parse_id(text).map_or_else(|| Self::Name(text.to_owned()), Self::Id))
-    }
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Named::Id(id) => id.fmt(f),
-            Named::Name(name) => name.fmt(f),
-        }
-    }
-}
-
-/// Whether a text is a key or a token rather than the name of one: it goes into no message.
-pub(super) fn is_credential(text: &str) -> bool {
-    text.starts_with(PREFIX) || text.starts_with("eyJ")
-}
-
-/// What commands name. A user's name is its own; others of the kind may have the name of a
-/// key, a server or a workspace too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Thing {
-    Key,
-    Server,
-    User,
-    Workspace,
-}
-
-impl Thing {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Thing::Key => "key",
-            Thing::Server => "server",
-            Thing::User => "user",
-            Thing::Workspace => "workspace",
-        }
-    }
 }
 
 /// A user by name, e-mail address, or id in any form that the gateway writes.

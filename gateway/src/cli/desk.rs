@@ -21,8 +21,8 @@ use crate::socket::{self, Answer, Failed};
 use crate::store::embedded::Location;
 
 use super::Place;
-use super::commands::{self, Named, Thing};
 use super::configuration::{configure_store, looked_in};
+use super::named::{Named, Thing, is_credential};
 use super::output::{complain, fail};
 
 const A_CREDENTIAL: &str = "this is the text of a credential; expected the name of a user";
@@ -80,7 +80,7 @@ impl<'a> Desk<'a> {
             (_, Named::Name(name)) => name,
         };
         let items = self.list(thing)?;
-        if commands::is_credential(name) {
+        if is_credential(name) {
             return find_by_text(&items, name);
         }
         let is_called =
@@ -142,7 +142,7 @@ impl<'a> Desk<'a> {
             Ok(_) => Err(unexpected().message),
             Err(Failure { code: Some(code), .. }) if code == USER_UNKNOWN.code() => {
                 let name = named.to_string();
-                if commands::is_credential(&name) {
+                if is_credential(&name) {
                     return Err(A_CREDENTIAL.to_owned());
                 }
                 let hint = hint(Thing::User, &name, &self.list(Thing::User)?);

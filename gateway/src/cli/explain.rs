@@ -13,10 +13,10 @@ use crate::pipeline::reason::examples::examples;
 use crate::pipeline::reason::explanations::{EXPLANATIONS, Explanation, normalize, renamed};
 use crate::socket::{self, Answer, Question};
 
-use super::commands::is_credential;
 use super::configuration::looked_in;
 use super::desk::{no_answer, prepare};
 use super::input::next_line;
+use super::named::is_credential;
 use super::output::{complain, fail, say, table};
 use super::{Format, Place};
 

@@ -17,7 +17,6 @@ use crate::config::warning::Warning;
 use crate::server::reach::{State, Tried};
 use crate::socket::{Answer, Status};
 
-use super::routes::Listed;
 use super::{Format, Place, counted};
 
 /// What a list is of: the heads of its table, which an empty one has too.
@@ -259,6 +258,15 @@ fn status_table(status: Status) -> String {
 pub(super) struct Changes {
     pub lines: String,
     pub members: Value,
+}
+
+/// All routes, for people and for programs, and which may not be meant so.
+pub(super) struct Listed {
+    pub table: String,
+    pub members: Vec<Value>,
+    /// Which pages of other origins the auth API lets read.
+    pub cors: Option<String>,
+    pub notes: Vec<String>,
 }
 
 /// What `check` found.

@@ -7,9 +7,9 @@ use crate::config::value::nearest;
 use crate::server::{self, Forgotten};
 
 use super::Place;
-use super::commands::Thing;
 use super::configuration::roles_of_routes;
 use super::desk::{Desk, name_and_id};
+use super::named::Thing;
 use super::output::complain;
 
 /// What to look at behind a change.

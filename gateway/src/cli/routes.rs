@@ -20,7 +20,7 @@ use crate::pipeline::route::review::{Concern, Note, covers, in_match_order, revi
 use crate::pipeline::{intercept, message};
 use crate::server;
 
-use super::output::{fail, say, table};
+use super::output::{Listed, fail, say, table};
 use super::{Format, Place, own_paths};
 
 /// A request to find the route of.
@@ -120,15 +120,6 @@ fn words(note: &Note<'_>) -> String {
             format!("what {route} protects is reached through {laxer} by asking for another host")
         }
     }
-}
-
-/// All routes, for people and for programs, and which may not be meant so.
-pub(super) struct Listed {
-    pub table: String,
-    pub members: Vec<Value>,
-    /// Which pages of other origins the auth API lets read.
-    pub cors: Option<String>,
-    pub notes: Vec<String>,
 }
 
 pub(super) fn list(config: &Config) -> Listed {

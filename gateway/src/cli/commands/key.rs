@@ -11,7 +11,8 @@ use crate::clock::SystemClock;
 use crate::telemetry::log::rfc3339;
 
 use super::super::{parse_seconds, parse_seconds_or_none};
-use super::{Ask, Confirmed, Named, Thing, find_user, is_credential};
+use super::{Ask, Confirmed, find_user};
+use crate::cli::named::{Named, Thing, is_credential};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {

@@ -6,7 +6,8 @@ use clap::builder::NonEmptyStringValueParser;
 use crate::admin::{Owner, Request, Span};
 use crate::cli::desk::Desk;
 
-use super::{Ask, Confirmed, Named, Thing, find_user};
+use super::{Ask, Confirmed, find_user};
+use crate::cli::named::{Named, Thing};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ServerCommand {
