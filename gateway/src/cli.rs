@@ -457,3 +457,6 @@ fn hash_password(place: &Place, cost: Option<u32>) -> ExitCode {
         None => fail(1, "the password could not be hashed"),
     }
 }
+
+#[cfg(test)]
+mod tests;
