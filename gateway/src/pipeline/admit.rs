@@ -3,7 +3,7 @@
 
 pub mod policy;
 pub mod proven;
-mod shares;
+pub mod shares;
 pub mod turn;
 pub mod turns;
 
