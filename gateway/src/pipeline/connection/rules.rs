@@ -35,35 +35,3 @@ impl ConnectionRules {
         (!self.is_trusted_proxy(client)).then(|| Source::of(client))
     }
 }
-
-#[cfg(test)]
-impl ConnectionRules {
-    /// For tests of connections that are held to little.
-    #[must_use]
-    pub fn lenient(h2_resets: u32) -> std::sync::Arc<Self> {
-        let hour = std::time::Duration::from_secs(3600);
-        let timeouts = Timeouts {
-            tls_handshake: hour,
-            request_head: hour,
-            idle: hour,
-            body_progress: hour,
-            body_progress_authenticated: hour,
-            write_progress: hour,
-            agent_message: hour,
-            agent_ping: None,
-            tunnel_idle: None,
-            drain_delay: hour,
-            drain: hour,
-        };
-        std::sync::Arc::new(Self {
-            timeouts,
-            trusted_proxies: Vec::new(),
-            tls: crate::edge::certificates::no_certificate().expect("a provider").into(),
-            head_bytes: 64 << 10,
-            header_count: 100,
-            uri_bytes: 8 << 10,
-            h2_streams: 100,
-            h2_resets,
-        })
-    }
-}

@@ -2,10 +2,43 @@ use std::task::Wake;
 
 use futures_util::FutureExt;
 
+use crate::config::Timeouts;
+
 use super::*;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 const MAX_RESETS: u32 = 3;
+
+impl ConnectionRules {
+    /// For tests of connections that are held to little.
+    #[must_use]
+    pub fn lenient(h2_resets: u32) -> Arc<Self> {
+        let hour = Duration::from_secs(3600);
+        let timeouts = Timeouts {
+            tls_handshake: hour,
+            request_head: hour,
+            idle: hour,
+            body_progress: hour,
+            body_progress_authenticated: hour,
+            write_progress: hour,
+            agent_message: hour,
+            agent_ping: None,
+            tunnel_idle: None,
+            drain_delay: hour,
+            drain: hour,
+        };
+        Arc::new(Self {
+            timeouts,
+            trusted_proxies: Vec::new(),
+            tls: crate::edge::certificates::no_certificate().expect("a provider").into(),
+            head_bytes: 64 << 10,
+            header_count: 100,
+            uri_bytes: 8 << 10,
+            h2_streams: 100,
+            h2_resets,
+        })
+    }
+}
 
 fn connection(protocol: Protocol, tls: Option<Tls>) -> Arc<Connection> {
     let peer = (SocketAddr::from(([192, 0, 2, 1], 4711)), PeerSource::Socket);
