@@ -35,7 +35,7 @@ use crate::config::units::{DURATION_FORMS, parse_duration};
 use crate::config::{LEVELS, LogFormat};
 use crate::crypto::entropy::SystemEntropy;
 use crate::crypto::passwords::hash_now;
-use crate::server::{self, first_account::PasswordPlace, reach::reach};
+use crate::server::{self, connectivity::reach, first_account::PasswordPlace};
 use crate::telemetry::events;
 use crate::telemetry::log::Style;
 use crate::telemetry::sink::Sink;

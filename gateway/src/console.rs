@@ -119,9 +119,9 @@ impl Console {
 
     /// What a browser kept of the form of the page at this path.
     #[must_use]
-    pub fn recall(&self, kept: &str, path: &str) -> Vec<(String, String)> {
+    pub fn restore(&self, kept: &str, path: &str) -> Vec<(String, String)> {
         let page = path.strip_prefix(self.settings.prefix.as_str());
-        page.map(|page| typed::recall(kept, page)).unwrap_or_default()
+        page.map(|page| typed::restore(kept, page)).unwrap_or_default()
     }
 
     /// Behind the end of a session: the browser forgets it, and its user is told how to end
@@ -195,7 +195,7 @@ impl Dialect for Console {
             }
             Operation::FinishGithub => Ok(Command::FinishGithub {
                 callback: self.settings.callback.clone(),
-                kept: input.flow_cookie.and_then(flow::recall),
+                kept: input.flow_cookie.and_then(flow::parse_cookie),
                 returned: flow::returned(input.query)?,
             }),
             _ => Err(DecodeError::not_of_this_contract()),
@@ -224,7 +224,7 @@ impl Dialect for Console {
             Operation::Console(row) => Some(form::typed(row, self.deed(row)?, input)),
             // Whom GitHub does not sign in is back at the sign-in, on the same way.
             Operation::FinishGithub => {
-                let kept = flow::recall(input.flow_cookie?)?;
+                let kept = flow::parse_cookie(input.flow_cookie?)?;
                 let row = self.rows.iter().position(|it| it.what == What::Deed(Deed::SignIn))?;
                 let fields = vec![("return_to".to_owned(), kept.return_to)];
                 Some(Typed { row, page: "/sign-in".to_owned(), fields, ..Typed::default() })

@@ -47,12 +47,12 @@ use crate::auth::workspace::WorkspaceId;
 pub use crate::contract::{Contract, Operation};
 
 use delivery::{Delivery, DeliveryRule};
-use flow::{Beginner, Kept, Returned};
+use flow::{Beginner, Callback, SavedFlow};
 use row::NotEncoded;
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
+pub enum EndpointAccess {
     Public,
     Authenticated,
     /// With an access token; nothing else has a session.
@@ -80,7 +80,7 @@ pub struct Endpoint {
     /// Whether the path is the whole one, wherever the dialect is mounted.
     pub fixed: bool,
     pub operation: Operation,
-    pub admission: Admission,
+    pub access: EndpointAccess,
     pub attempt: Attempt,
 }
 
@@ -89,12 +89,12 @@ impl Endpoint {
     const NONE: Self = Self::new(Verb::Get, "", Operation::Describe);
 
     const fn new(method: Verb, path: &'static str, operation: Operation) -> Self {
-        let (admission, attempt) = (Admission::Public, Attempt::None);
-        Self { method, path, fixed: false, operation, admission, attempt }
+        let (access, attempt) = (EndpointAccess::Public, Attempt::None);
+        Self { method, path, fixed: false, operation, access, attempt }
     }
 
-    const fn admitting(self, admission: Admission) -> Self {
-        Self { admission, ..self }
+    const fn accessible_to(self, access: EndpointAccess) -> Self {
+        Self { access, ..self }
     }
 
     const fn trying(self, attempt: Attempt) -> Self {
@@ -206,8 +206,8 @@ pub enum Command {
     },
     FinishGithub {
         callback: Option<String>,
-        kept: Option<Kept>,
-        returned: Returned,
+        kept: Option<SavedFlow>,
+        returned: Callback,
     },
     CreateKey(KeyRequest),
     ListKeys,
@@ -287,7 +287,7 @@ pub enum Outcome {
     Registered(Arc<Account>, TokenPair),
     SignedIn(Arc<Account>, TokenPair),
     /// To this URL.
-    SentToGithub(String, Kept),
+    SentToGithub(String, SavedFlow),
     /// And where the browser wants to go now.
     BackFromGithub(Arc<Account>, TokenPair, String),
     Refreshed(Arc<Account>, TokenPair),
@@ -561,7 +561,7 @@ impl Dialects {
     pub fn new(
         mounted: Vec<Arc<dyn Dialect>>,
         health: HealthPaths,
-        readers: Admission,
+        readers: EndpointAccess,
     ) -> Result<Self, Ambiguous> {
         let mut paths: Vec<(String, Vec<Candidate>)> = Vec::new();
         for dialect in &mounted {

@@ -10,6 +10,6 @@ pub mod hpack;
 pub mod http;
 pub mod linger;
 pub mod meter;
-pub mod pace;
 pub mod proxy_protocol;
 pub mod service;
+pub mod write_deadline;

@@ -3,7 +3,6 @@
 //! [`handle`] wraps `process`: whatever happens inside, the request gets an
 //! answer with its id, and one line in the access log.
 
-pub mod admit;
 pub mod agent;
 pub mod authenticate;
 pub mod authorize;
@@ -28,14 +27,15 @@ pub mod message;
 pub mod observed;
 pub mod outgoing;
 pub mod passed;
+pub mod rate_limit;
 pub mod reason;
 pub mod record;
 pub mod respond;
 pub mod rest;
+pub mod revocation;
 pub mod route;
 pub mod site;
 pub mod throttle;
-pub mod watch;
 
 pub use gateway::{Advisory, Gateway};
 pub use site::Site;

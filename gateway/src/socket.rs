@@ -257,7 +257,9 @@ async fn accept(
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (gateway, store) = (Arc::clone(&gateway), store.clone());
-                tokio::spawn(async move { talk(stream, &gateway, store.as_deref()).await });
+                tokio::spawn(
+                    async move { serve_connection(stream, &gateway, store.as_deref()).await },
+                );
             }
             Err(error) => {
                 tracing::warn!(%error, "admin socket");
@@ -267,7 +269,7 @@ async fn accept(
     }
 }
 
-async fn talk(
+async fn serve_connection(
     stream: UnixStream,
     gateway: &Gateway,
     store: Option<&EmbeddedStore>,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::auth::bucket::{BucketLimit, Micros, SharedBucket};
-use portcullis::auth::ports::{Exchange, Spent};
+use portcullis::auth::ports::{Exchange, Usage};
 use portcullis::auth::source::Source;
-use portcullis::pipeline::admit::shares::{Agenda, IDLE_INTERVAL, Shares, rest};
+use portcullis::pipeline::rate_limit::shares::{Agenda, IDLE_INTERVAL, Shares, rest};
 
 pub const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 /// From a replica to the engine, and back.
@@ -35,7 +35,7 @@ struct Replica {
 
 struct Trip {
     sent: Micros,
-    report: Vec<Spent>,
+    report: Vec<Usage>,
     answer: Option<Exchange>,
 }
 
@@ -133,7 +133,7 @@ impl Site {
         let replicas = as_u32(self.replicas.len());
         let Some(trip) = &mut self.replicas[index].trip else { return };
         let now = self.now;
-        let book = |spent: &Spent| {
+        let book = |spent: &Usage| {
             let bucket = self.buckets.entry(spent.source);
             bucket.or_insert_with(|| SharedBucket::new(LIMIT, now)).exchange(LIMIT, now, *spent)
         };

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use portcullis::auth::account::{Account, AccountId, HashedPassword, Username};
-use portcullis::auth::api_key::{ApiKey, KeyId, Moment};
+use portcullis::auth::api_key::{ApiKey, AtomicTimestamp, KeyId};
 use portcullis::auth::ports::{
     Accounts as _, Creation, KeyCreation, Keys as _, Sessions as _, TokenSigner,
 };
@@ -115,8 +115,8 @@ fn key(number: u64, owner: AccountId) -> ApiKey {
         scopes: vec!["read".to_owned()],
         created: Timestamp(0),
         expires: None,
-        superseded: Moment::default(),
-        last_used: Moment::default(),
+        superseded: AtomicTimestamp::default(),
+        last_used: AtomicTimestamp::default(),
     }
 }
 

@@ -37,9 +37,9 @@ pub struct KeyId(pub Uuid);
 
 /// A time, or none yet, that can be set where the key lies.
 #[derive(Debug, Default)]
-pub struct Moment(AtomicU64);
+pub struct AtomicTimestamp(AtomicU64);
 
-impl Moment {
+impl AtomicTimestamp {
     #[must_use]
     pub fn at(at: Option<Timestamp>) -> Self {
         Self(AtomicU64::new(at.map_or(0, |at| at.0)))
@@ -55,19 +55,19 @@ impl Moment {
     }
 }
 
-impl Clone for Moment {
+impl Clone for AtomicTimestamp {
     fn clone(&self) -> Self {
         Self::at(self.get())
     }
 }
 
-impl PartialEq for Moment {
+impl PartialEq for AtomicTimestamp {
     fn eq(&self, other: &Self) -> bool {
         self.get() == other.get()
     }
 }
 
-impl Eq for Moment {}
+impl Eq for AtomicTimestamp {}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -83,8 +83,8 @@ pub struct ApiKey {
     pub created: Timestamp,
     pub expires: Option<Timestamp>,
     /// When a successor takes its place for good.
-    pub superseded: Moment,
-    pub last_used: Moment,
+    pub superseded: AtomicTimestamp,
+    pub last_used: AtomicTimestamp,
 }
 
 impl ApiKey {
@@ -196,7 +196,7 @@ impl Successor {
         let Self { id, shown, digest, created } = self;
         let lifetime = old.expires.map(|expires| expires.since(old.created));
         let expires = lifetime.map(|length| Timestamp(created.0.saturating_add(length)));
-        let (superseded, last_used) = (Moment::default(), Moment::default());
+        let (superseded, last_used) = (AtomicTimestamp::default(), AtomicTimestamp::default());
         ApiKey { id, shown, digest, created, expires, superseded, last_used, ..old.clone() }
     }
 }
@@ -240,8 +240,8 @@ impl Core {
             scopes: new.scopes,
             created,
             expires: new.expires,
-            superseded: Moment::default(),
-            last_used: Moment::default(),
+            superseded: AtomicTimestamp::default(),
+            last_used: AtomicTimestamp::default(),
         };
         match self.store.create_key(key.clone()).await? {
             KeyCreation::Created => Ok((key, text)),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::ports::{Share, Spent};
+use super::ports::{Share, Usage};
 
 /// Microseconds on a clock that does not go back; whose, its user knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -97,7 +97,7 @@ impl SharedBucket {
     }
 
     /// Books what a replica has spent and says what it may spend next.
-    pub fn exchange(&mut self, limit: BucketLimit, now: Micros, spent: Spent) -> Share {
+    pub fn exchange(&mut self, limit: BucketLimit, now: Micros, spent: Usage) -> Share {
         let active = self.count_active(now.0 / 1_000_000, spent.counted_in);
         let (rate, burst) = (f64::from(limit.per_second), f64::from(limit.burst));
         let tokens = f64::from(spent.tokens);

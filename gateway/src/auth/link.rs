@@ -143,7 +143,7 @@ impl Core {
         let address = account.as_ref().and_then(|account| account.email.as_deref());
         let parts: [&[u8]; 2] = [payload, address.unwrap_or_default().as_bytes()];
         let genuine = self.signer.is_seal(seal, PURPOSE, &parts);
-        let Some(account) = account else { return Err(refused(LinkFault::Spent)) };
+        let Some(account) = account else { return Err(refused(LinkFault::Usage)) };
         if !genuine {
             return Err(refused(LinkFault::Malformed));
         }
@@ -152,7 +152,7 @@ impl Core {
         }
         let done = !read.kind.sets_password() && account.email_verified;
         if done || account.version != read.version || account.state == AccountState::Disabled {
-            return Err(refused(LinkFault::Spent));
+            return Err(refused(LinkFault::Usage));
         }
         if read.kind.sets_password() && !self.policy.local_accounts {
             return Err(Error::LocalAccountsDisabled);
@@ -183,7 +183,7 @@ impl Core {
             match self.store.change_account(change).await? {
                 AccountChanged::Changed(_) => {}
                 AccountChanged::NoAccount | AccountChanged::LastAdministrator => {
-                    return Err(Error::Link(LinkFault::Spent));
+                    return Err(Error::Link(LinkFault::Usage));
                 }
             }
         }
@@ -207,7 +207,7 @@ impl Core {
         };
         match self.store.replace_password(change).await? {
             Replacement::Replaced => Ok(()),
-            Replacement::Stale => Err(Error::Link(LinkFault::Spent)),
+            Replacement::Stale => Err(Error::Link(LinkFault::Usage)),
         }
     }
 

@@ -202,7 +202,7 @@ impl Core {
 
     /// A Basic credential that was verified lately, from memory alone.
     #[must_use]
-    pub fn recall_basic(&self, name: &str, password: &str) -> Option<Principal> {
+    pub fn cached_basic(&self, name: &str, password: &str) -> Option<Principal> {
         let account = self.standing.account_by_name(&canonical_name(name))?;
         if account.state == AccountState::Disabled || !self.policy.local_accounts {
             return None;
@@ -221,7 +221,7 @@ impl Core {
         password: &Secret,
         from: Source,
     ) -> Result<Principal, Error> {
-        if let Some(principal) = self.recall_basic(name, password.expose()) {
+        if let Some(principal) = self.cached_basic(name, password.expose()) {
             return Ok(principal);
         }
         match self.prove_basic(name, password, from).await {

@@ -27,7 +27,7 @@ pub use accounts::{
     Replacement,
 };
 pub use attempts::{Attempts, Counted, Failure, FailureCount, FailureLimit};
-pub use buckets::{Buckets, Exchange, Share, Spent};
+pub use buckets::{Buckets, Exchange, Share, Usage};
 pub use keys::{KeyCreation, KeyRotated, Keys};
 pub use servers::{NewOwner, ServerChange, ServerChanged, Servers};
 pub use sessions::{

@@ -16,7 +16,7 @@ impl Core {
     ///
     /// # Errors
     /// Why the token is refused, or that the store that may know more cannot be asked.
-    pub async fn judge_access(&self, token: &str) -> Result<Arc<Principal>, Error> {
+    pub async fn verify_or_load_access(&self, token: &str) -> Result<Arc<Principal>, Error> {
         match self.verify_access(token) {
             // Boxed: the way of nearly every request must not carry the room for this.
             Err(refusal @ (Refusal::UserUnknown | Refusal::WorkspaceLeft)) => {

@@ -326,7 +326,7 @@ async fn a_password_change_ends_every_other_session() {
     bench.change_password(&mine.access.text, PASSWORD, "new password").await.unwrap();
     assert_eq!(bench.judge(&mine.access.text), Ok(()));
     assert_eq!(bench.judge(&other.access.text), Err(Refusal::SessionEnded));
-    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
+    assert!(bench.core.cached_basic("ann", PASSWORD).is_none());
     let old = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordFormer));
     let old = bench.core.login("ann", &PASSWORD.into(), &CLIENT, ROTATING).await;
@@ -540,7 +540,7 @@ async fn a_weak_hash_is_upgraded_by_basic_once_and_nothing_ends() {
     let before = bench.hashes();
     for _ in 0..3 {
         bench.core.verify_basic("bob", &"weak password".into(), HERE).await.unwrap();
-        assert!(bench.core.recall_basic("bob", "weak password").is_some());
+        assert!(bench.core.cached_basic("bob", "weak password").is_some());
     }
     assert_eq!(bench.hashes(), before, "it is remembered under its new hash");
     assert!(bench.core.standing().still_good(&opened, bench.clock.now()).is_ok());

@@ -14,7 +14,7 @@ use crate::admin::record::{Record, Registering, Registration};
 use crate::admin::{Page, Reply, Request};
 use crate::auth::text::shown;
 use crate::config::warning::Warning;
-use crate::server::reach::{State, Tried};
+use crate::server::connectivity::{State, Tried};
 use crate::socket::{Answer, Status};
 
 use super::{Format, Place, counted};

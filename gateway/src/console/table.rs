@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::dialect::{Admission, Attempt, Endpoint, Operation, Verb};
+use crate::dialect::{Attempt, Endpoint, EndpointAccess, Operation, Verb};
 
 use super::{LinksBy, Settings};
 
@@ -167,7 +167,7 @@ pub struct Row {
     /// Below the prefix; `{name}` is any one segment.
     pub path: &'static str,
     pub what: What,
-    pub admission: Admission,
+    pub access: EndpointAccess,
     attempt: Attempt,
 }
 
@@ -182,20 +182,20 @@ impl Row {
             What::BeginGithub => (Verb::Get, Operation::BeginGithub),
             What::FinishGithub => (Verb::Get, Operation::FinishGithub),
         };
-        let (path, admission, attempt) = (self.path, self.admission, self.attempt);
-        Endpoint { method, path, fixed: false, operation, admission, attempt }
+        let (path, access, attempt) = (self.path, self.access, self.attempt);
+        Endpoint { method, path, fixed: false, operation, access, attempt }
     }
 }
 
-const fn row(path: &'static str, what: What, admission: Admission) -> Row {
-    Row { path, what, admission, attempt: Attempt::None }
+const fn row(path: &'static str, what: What, access: EndpointAccess) -> Row {
+    Row { path, what, access, attempt: Attempt::None }
 }
 
 const fn trying(row: Row, attempt: Attempt) -> Row {
     Row { attempt, ..row }
 }
 
-use Admission::{Administrator, Authenticated, Public};
+use EndpointAccess::{Administrator, Authenticated, Public};
 use Scope::{All, Own};
 use What::{Deed as D, Page as P};
 
@@ -292,6 +292,6 @@ pub(super) fn rows(settings: &Settings) -> Vec<Row> {
             rows.extend_from_slice(more);
         }
     }
-    rows.retain(|row| settings.administration || row.admission != Administrator);
+    rows.retain(|row| settings.administration || row.access != Administrator);
     rows
 }

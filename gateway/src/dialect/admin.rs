@@ -18,8 +18,8 @@ use super::body::{Given, Members, coded_refusal, none};
 use super::notation::{parse_id, parse_time};
 use super::row::NotEncoded;
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
-    Endpoint, Input, Operation, Outcome, Verb,
+    Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
+    EndpointAccess, Input, Operation, Outcome, Verb,
 };
 
 const DEFAULT_PAGE: usize = 50;
@@ -315,8 +315,8 @@ impl Admin {
     pub fn new(prefix: String) -> Self {
         let endpoint = |(row, (method, path, _)): (usize, &(Verb, &'static str, Decode))| {
             let operation = Operation::Administer(row);
-            let (admission, attempt) = (Admission::Administrator, Attempt::None);
-            Endpoint { method: *method, path, fixed: false, operation, admission, attempt }
+            let (access, attempt) = (EndpointAccess::Administrator, Attempt::None);
+            Endpoint { method: *method, path, fixed: false, operation, access, attempt }
         };
         Self { prefix, endpoints: TABLE.iter().enumerate().map(endpoint).collect() }
     }

@@ -19,8 +19,8 @@ use super::flow;
 use super::notation::{envelope_user, millis, parse_id};
 use super::row::{self, NotEncoded, Row};
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
-    Endpoint, ErrorKind, Input, Operation, Outcome, Providers, Settings, Verb,
+    Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
+    EndpointAccess, ErrorKind, Input, Operation, Outcome, Providers, Settings, Verb,
 };
 
 /// Where GitHub sends browsers back to, below the prefix.
@@ -75,7 +75,8 @@ static ROWS: [Row<Envelope>; 9] = [
         encode_return,
     ),
     Row::new(
-        Endpoint::new(Verb::Get, "/auth/me", Operation::Me).admitting(Admission::Authenticated),
+        Endpoint::new(Verb::Get, "/auth/me", Operation::Me)
+            .accessible_to(EndpointAccess::Authenticated),
         |_, _| Ok(Command::Me),
         |_, outcome, context| match outcome {
             Outcome::Me(account) => Some(encode_me(&account, context.now)),
@@ -84,13 +85,14 @@ static ROWS: [Row<Envelope>; 9] = [
     ),
     // Whatever body comes with this has no meaning here and gets none.
     Row::new(
-        Endpoint::new(Verb::Post, "/auth/refresh", Operation::Reissue).admitting(Admission::Bearer),
+        Endpoint::new(Verb::Post, "/auth/refresh", Operation::Reissue)
+            .accessible_to(EndpointAccess::Bearer),
         |_, _| Ok(Command::Reissue),
         encode_reissue,
     ),
     Row::new(
         Endpoint::new(Verb::Post, "/auth/switch-workspace", Operation::SwitchWorkspace)
-            .admitting(Admission::Bearer),
+            .accessible_to(EndpointAccess::Bearer),
         |_, input| {
             let id = Members::read(input.content_type, input.body)?.text("workspaceId")?;
             // What is no id is the id of no workspace.
@@ -232,7 +234,7 @@ impl Envelope {
     fn read_return(&self, input: &Input<'_>) -> Result<Command, DecodeError> {
         Ok(Command::FinishGithub {
             callback: self.callback.clone(),
-            kept: input.flow_cookie.and_then(flow::recall),
+            kept: input.flow_cookie.and_then(flow::parse_cookie),
             returned: flow::returned(input.query)?,
         })
     }

@@ -20,7 +20,7 @@ const MAX_DESTINATION_BYTES: usize = 2048;
 
 /// What the browser remembered.
 #[derive(Debug)]
-pub struct Kept {
+pub struct SavedFlow {
     pub flow: Flow,
     pub return_to: String,
     pub by: Beginner,
@@ -38,14 +38,14 @@ const BY_CONSOLE: &str = "console";
 
 /// What it came back with (RFC 6749 4.1.2).
 #[derive(Debug)]
-pub struct Returned {
+pub struct Callback {
     /// `None`: whoever sits there has not agreed.
     pub code: Option<Secret>,
     pub state: Secret,
 }
 
 #[must_use]
-pub fn remember(kept: &Kept) -> (HeaderName, HeaderValue) {
+pub fn remember(kept: &SavedFlow) -> (HeaderName, HeaderValue) {
     let Flow { state, verifier } = &kept.flow;
     let destination = URL_SAFE_NO_PAD.encode(&kept.return_to);
     let by = match kept.by {
@@ -63,7 +63,7 @@ pub fn forget() -> (HeaderName, HeaderValue) {
 
 /// What a cookie says, if it is one of ours.
 #[must_use]
-pub fn recall(cookie: &str) -> Option<Kept> {
+pub fn parse_cookie(cookie: &str) -> Option<SavedFlow> {
     let mut parts = cookie.split('.');
     let (state, verifier, destination) = (parts.next()?, parts.next()?, parts.next()?);
     let by = match parts.next() {
@@ -74,7 +74,7 @@ pub fn recall(cookie: &str) -> Option<Kept> {
     let whole = !state.is_empty() && !verifier.is_empty() && parts.next().is_none();
     let return_to = String::from_utf8(URL_SAFE_NO_PAD.decode(destination).ok()?).ok()?;
     let flow = Flow { state: state.into(), verifier: verifier.into() };
-    (whole && is_local(&return_to)).then_some(Kept { flow, return_to, by })
+    (whole && is_local(&return_to)).then_some(SavedFlow { flow, return_to, by })
 }
 
 /// Where a browser that begins here wants to go.
@@ -93,11 +93,11 @@ pub fn destination(query: Option<&str>) -> Result<String, DecodeError> {
 
 /// # Errors
 /// When it is not what GitHub sends a browser back with.
-pub fn returned(query: Option<&str>) -> Result<Returned, DecodeError> {
+pub fn returned(query: Option<&str>) -> Result<Callback, DecodeError> {
     match parameters(query, ["code", "error", "state"])? {
         [code, error, Some(state)] if code.is_some() || error.is_some() => {
             let code = code.filter(|_| error.is_none()).map(Secret::new);
-            Ok(Returned { code, state: Secret::new(state) })
+            Ok(Callback { code, state: Secret::new(state) })
         }
         _ => Err(DecodeError::Malformed("The query must hold a code and a state".to_owned())),
     }

@@ -14,8 +14,8 @@ use super::body::fields::Fields;
 use super::body::{Members, coded_refusal, is_form, none};
 use super::row::{self, NotEncoded, Row};
 use super::{
-    Admission, Answer, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
-    Input, Operation, Outcome, Presentation, Verb,
+    Answer, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
+    EndpointAccess, Input, Operation, Outcome, Presentation, Verb,
 };
 
 static ROWS: [Row<Links>; 4] = [
@@ -50,7 +50,7 @@ static ROWS: [Row<Links>; 4] = [
     ),
     Row::new(
         Endpoint::new(Verb::Post, "/address", Operation::SendAddressLink)
-            .admitting(Admission::Authenticated),
+            .accessible_to(EndpointAccess::Authenticated),
         |_, input| none(input.body).map(|()| Command::SendAddressLink),
         mail_taken,
     ),

@@ -5,14 +5,14 @@ use http::Method;
 use serde_json::{Map, Value};
 
 use super::body::to_json;
-use super::{Admission, Contract, Endpoint, Operation, Verb};
+use super::{Contract, Endpoint, EndpointAccess, Operation, Verb};
 
 /// Where a contract's document is, wherever the contract itself is mounted, for those
 /// who may read it.
 #[must_use]
-pub fn endpoint(contract: Contract, readers: Admission) -> Option<Endpoint> {
+pub fn endpoint(contract: Contract, readers: EndpointAccess) -> Option<Endpoint> {
     let served_at = contract.entry().document?.served_at;
-    Some(Endpoint::new(Verb::Get, served_at, Operation::Describe).fixed().admitting(readers))
+    Some(Endpoint::new(Verb::Get, served_at, Operation::Describe).fixed().accessible_to(readers))
 }
 
 /// The document of a contract that is mounted at `prefix`, without what `is_there`

@@ -12,7 +12,7 @@ use crate::auth::register::Registering;
 use crate::auth::server::ServerId;
 use crate::auth::session_client::SessionClient;
 
-use super::flow::Kept;
+use super::flow::SavedFlow;
 use super::{Binding, Command, Dialect, Expiry, Health, KeyRequest, Outcome, Providers};
 
 /// `client` is who calls: the account that is proven is known at its address from now on.
@@ -75,13 +75,13 @@ async fn carry_out(
         }
         Command::BeginGithub { callback, return_to, by } => {
             let (flow, url) = core.begin_github(&callback.ok_or(Error::NotFederated)?)?;
-            Ok(Outcome::SentToGithub(url, Kept { flow, return_to, by }))
+            Ok(Outcome::SentToGithub(url, SavedFlow { flow, return_to, by }))
         }
         Command::FinishGithub { callback, kept, returned } => {
             let redirect = callback.filter(|_| core.github().is_some());
             let redirect = redirect.ok_or(Error::NotFederated)?;
-            let same = |kept: &Kept| core.is_same_flow(&kept.flow, &returned.state);
-            let Kept { flow, return_to, .. } = kept.filter(same).ok_or(Error::ForeignFlow)?;
+            let same = |kept: &SavedFlow| core.is_same_flow(&kept.flow, &returned.state);
+            let SavedFlow { flow, return_to, .. } = kept.filter(same).ok_or(Error::ForeignFlow)?;
             let code = returned.code.ok_or(Error::Federation(FederationError::CodeRefused))?;
             let grant = Grant { code, verifier: Some(flow.verifier), redirect: Some(redirect) };
             let (account, pair) = core.sign_in_with_github(grant, client, issuance, joined).await?;

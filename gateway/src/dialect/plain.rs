@@ -16,8 +16,9 @@ use super::delivery::{Delivery, DeliveryRule};
 use super::notation::{parse_id, parse_time, plain_key, plain_user, seconds};
 use super::row::{self, NotEncoded, Row};
 use super::{
-    Admission, Answer, Attempt, Binding, ClientError, Command, Context, Contract, DecodeError,
-    Dialect, Endpoint, ErrorKind, Expiry, Input, KeyRequest, Operation, Outcome, Settings, Verb,
+    Answer, Attempt, Binding, ClientError, Command, Context, Contract, DecodeError, Dialect,
+    Endpoint, EndpointAccess, ErrorKind, Expiry, Input, KeyRequest, Operation, Outcome, Settings,
+    Verb,
 };
 
 static SESSIONS: [Row<Plain>; 3] = [
@@ -43,7 +44,7 @@ static SESSIONS: [Row<Plain>; 3] = [
     // Whatever body comes with this has no meaning here and gets none.
     Row::new(
         Endpoint::new(Verb::Post, "/auth/logout", Operation::EndSession)
-            .admitting(Admission::Bearer),
+            .accessible_to(EndpointAccess::Bearer),
         |_, _| Ok(Command::EndSession),
         |_, outcome, context| match outcome {
             Outcome::SessionEnded => Some(
@@ -59,13 +60,13 @@ static SESSIONS: [Row<Plain>; 3] = [
 static KEYS: [Row<Plain>; 5] = [
     Row::new(
         Endpoint::new(Verb::Post, "/auth/keys", Operation::CreateKey)
-            .admitting(Admission::Authenticated),
+            .accessible_to(EndpointAccess::Authenticated),
         |_, input| read_key_request(input.content_type, input.body).map(Command::CreateKey),
         key_created,
     ),
     Row::new(
         Endpoint::new(Verb::Get, "/auth/keys", Operation::ListKeys)
-            .admitting(Admission::Authenticated),
+            .accessible_to(EndpointAccess::Authenticated),
         |_, _| Ok(Command::ListKeys),
         |_, outcome, _| match outcome {
             Outcome::Keys(keys) => {
@@ -76,7 +77,7 @@ static KEYS: [Row<Plain>; 5] = [
     ),
     Row::new(
         Endpoint::new(Verb::Delete, "/auth/keys/{key}", Operation::DeleteKey)
-            .admitting(Admission::Authenticated),
+            .accessible_to(EndpointAccess::Authenticated),
         |_, input| Ok(Command::DeleteKey { key: key(input) }),
         |_, outcome, _| match outcome {
             Outcome::KeyDeleted => Some(Answer::empty(StatusCode::NO_CONTENT)),
@@ -85,7 +86,7 @@ static KEYS: [Row<Plain>; 5] = [
     ),
     Row::new(
         Endpoint::new(Verb::Post, "/auth/keys/{key}/rotate", Operation::RotateKey)
-            .admitting(Admission::Authenticated),
+            .accessible_to(EndpointAccess::Authenticated),
         |_, input| {
             let overlap = read_overlap(input.content_type, input.body)?;
             Ok(Command::RotateKey { key: key(input), overlap })
@@ -94,7 +95,7 @@ static KEYS: [Row<Plain>; 5] = [
     ),
     Row::new(
         Endpoint::new(Verb::Get, "/auth/servers", Operation::ListServers)
-            .admitting(Admission::Authenticated),
+            .accessible_to(EndpointAccess::Authenticated),
         |_, _| Ok(Command::ListServers),
         |_, outcome, _| match outcome {
             Outcome::Servers(servers) => Some(Answer::ok(

@@ -13,8 +13,8 @@ use super::delivery::{Delivery, DeliveryRule};
 use super::notation::StoreShown;
 use super::row::{self, NotEncoded, Row};
 use super::{
-    Admission, Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect,
-    Endpoint, Health, Input, Operation, Outcome, Serving, Settings, Verb,
+    Answer, Attempt, ClientError, Command, Context, Contract, DecodeError, Dialect, Endpoint,
+    EndpointAccess, Health, Input, Operation, Outcome, Serving, Settings, Verb,
 };
 
 static ROWS: [Row<Status>; 7] = [
@@ -37,7 +37,8 @@ static ROWS: [Row<Status>; 7] = [
     ),
     // Whatever body comes with this has no meaning here and gets none; nor with a ticket's.
     Row::new(
-        Endpoint::new(Verb::Post, "/logout", Operation::Logout).admitting(Admission::Authenticated),
+        Endpoint::new(Verb::Post, "/logout", Operation::Logout)
+            .accessible_to(EndpointAccess::Authenticated),
         |_, _| Ok(Command::Logout),
         |_, outcome, context| match outcome {
             Outcome::LoggedOut => Some(done().with(context.delivery.forget())),
@@ -46,7 +47,7 @@ static ROWS: [Row<Status>; 7] = [
     ),
     Row::new(
         Endpoint::new(Verb::Post, "/change-password", Operation::ChangePassword)
-            .admitting(Admission::Authenticated)
+            .accessible_to(EndpointAccess::Authenticated)
             .trying(Attempt::Password),
         |_, input| read_password_change(input),
         |_, outcome, _| match outcome {
@@ -56,7 +57,7 @@ static ROWS: [Row<Status>; 7] = [
     ),
     Row::new(
         Endpoint::new(Verb::Get, "/ws-token", Operation::IssueTicket)
-            .admitting(Admission::Authenticated),
+            .accessible_to(EndpointAccess::Authenticated),
         |_, _| Ok(Command::IssueTicket),
         |_, outcome, _| match outcome {
             Outcome::Ticket(ticket) => {

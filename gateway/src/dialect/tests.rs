@@ -25,7 +25,7 @@ use super::notation::plain_user;
 use super::plain::Plain;
 use super::status::Status;
 use super::{
-    Admission, Answer, ClientError, Context, Contract, Dialect, Dialects, ErrorKind, Health,
+    Answer, ClientError, Context, Contract, Dialect, Dialects, EndpointAccess, ErrorKind, Health,
     HealthPaths, Operation, Outcome, Resolution, Serving, Settings, body,
 };
 
@@ -54,7 +54,7 @@ fn contracts() -> Vec<Arc<dyn Dialect>> {
 }
 
 fn mounted(contracts: Vec<Arc<dyn Dialect>>) -> Dialects {
-    Dialects::new(contracts, HealthPaths::Own, Admission::Authenticated)
+    Dialects::new(contracts, HealthPaths::Own, EndpointAccess::Authenticated)
         .expect("the paths are told apart")
 }
 
@@ -152,7 +152,7 @@ fn mounted_at(contract: Contract, prefix: &str) -> Arc<dyn Dialect> {
 fn a_path_of_two_contracts_without_a_rule_stops_the_start() {
     use Contract::{Envelope, Form, Plain, Status};
     let new = |contracts: Vec<Arc<dyn Dialect>>| {
-        Dialects::new(contracts, HealthPaths::Own, Admission::Authenticated).err()
+        Dialects::new(contracts, HealthPaths::Own, EndpointAccess::Authenticated).err()
     };
     let all = [Form, Status, Envelope, Plain];
     for one in all {

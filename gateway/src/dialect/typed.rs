@@ -34,7 +34,7 @@ pub fn forget() -> (HeaderName, HeaderValue) {
 
 /// The fields that were typed on this page.
 #[must_use]
-pub fn recall(value: &str, page: &str) -> Vec<(String, String)> {
+pub fn restore(value: &str, page: &str) -> Vec<(String, String)> {
     let query = BASE64URL_NOPAD.decode(value.as_bytes()).unwrap_or_default();
     let mut pairs = form_urlencoded::parse(&query).into_owned();
     match pairs.next() {
@@ -69,10 +69,10 @@ mod tests {
         let value = line.split(['=', ';']).nth(1).expect("a value");
         let fields = [("name", "a=b&c; \u{fc}"), ("page", "no page")];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(recall(value, "/keys/new"), fields);
-        assert_eq!(recall(value, "/keys"), []);
+        assert_eq!(restore(value, "/keys/new"), fields);
+        assert_eq!(restore(value, "/keys"), []);
         for other in ["", "x", "cGFnZT0v", value.get(1..).expect("a rest")] {
-            assert_eq!(recall(other, "/keys/new"), []);
+            assert_eq!(restore(other, "/keys/new"), []);
         }
     }
 

@@ -17,8 +17,8 @@ use crate::pipeline::connection::{Connection, PeerSource, Protocol, Tls};
 use crate::slots::{Full, Place, Slot};
 
 use super::linger::linger;
-use super::pace::Paced;
 use super::service::{Edge, Service, Serving};
+use super::write_deadline::WriteDeadline;
 use super::{http, proxy_protocol};
 
 /// Connections the kernel holds for us between two accepts.
@@ -197,7 +197,8 @@ async fn secure<S: Service>(
     let served = match transport {
         Transport::Plain => {
             let connection = connection(Protocol::Http1, None);
-            let stream = Paced::new(stream, Arc::clone(&connection), window, Arc::clone(counters));
+            let stream =
+                WriteDeadline::new(stream, Arc::clone(&connection), window, Arc::clone(counters));
             http::serve_http1(serving, stream, connection)
         }
         Transport::Tls => {
@@ -217,8 +218,12 @@ async fn secure<S: Service>(
                     let http2 = settled.alpn == Some("h2");
                     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
                     let connection = connection(protocol, Some(settled));
-                    let stream =
-                        Paced::new(tls, Arc::clone(&connection), window, Arc::clone(counters));
+                    let stream = WriteDeadline::new(
+                        tls,
+                        Arc::clone(&connection),
+                        window,
+                        Arc::clone(counters),
+                    );
                     match protocol {
                         Protocol::Http1 => http::serve_http1(serving, stream, connection),
                         Protocol::Http2 => http::serve_http2(serving, stream, connection),

@@ -27,7 +27,7 @@ pub struct HeadLimits {
 const MAX_METHOD_BYTES: usize = 32;
 
 #[derive(Debug)]
-pub struct Scanner {
+pub struct RequestScanner {
     limits: HeadLimits,
     state: State,
     /// The request whose body comes asks to switch protocols behind it.
@@ -54,7 +54,7 @@ enum State {
     Body(BodyScanner),
 }
 
-impl Scanner {
+impl RequestScanner {
     #[must_use]
     pub fn new(limits: HeadLimits) -> Self {
         Self { limits, state: State::Head, upgrade_behind: false, looked_at: 0, line: None }

@@ -23,17 +23,17 @@ use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::reason::FramingFault;
 use crate::telemetry::counters::Counters;
 
-use super::framing::{HeadLimits, Line, Scanner};
+use super::framing::{HeadLimits, Line, RequestScanner};
 
 /// Read in place of a malformed head. The connection closes after its answer.
 const STAND_IN: &[u8] = b"GET / HTTP/1.0\r\nhost: malformed.invalid\r\n\r\n";
 const READ_BYTES: usize = 8 << 10;
 
-pub struct Gate<S> {
+pub struct RequestGate<S> {
     /// There until it is left behind.
     inner: Option<S>,
     connection: Arc<Connection>,
-    scanner: Scanner,
+    scanner: RequestScanner,
     buffer: BytesMut,
     /// Leading bytes of the buffer that hyper may have.
     passable: usize,
@@ -79,7 +79,7 @@ impl<S> Left<S> {
     }
 }
 
-impl<S> Gate<S> {
+impl<S> RequestGate<S> {
     pub fn new(
         inner: S,
         connection: Arc<Connection>,
@@ -90,7 +90,7 @@ impl<S> Gate<S> {
         Self {
             inner: Some(inner),
             connection,
-            scanner: Scanner::new(limits),
+            scanner: RequestScanner::new(limits),
             buffer: BytesMut::new(),
             passable: 0,
             line: Bytes::new(),
@@ -151,7 +151,7 @@ impl<S> Gate<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Gate<S> {
+impl<S: AsyncRead + Unpin> RequestGate<S> {
     /// Reads more into the buffer; the head's deadline runs meanwhile.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.buffer.capacity() == self.buffer.len() {
@@ -197,7 +197,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for RequestGate<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -287,7 +287,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Gate<S> {
+impl<S: AsyncWrite + Unpin> RequestGate<S> {
     /// Finishes interim bytes that have begun to go out.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.interim.is_empty() {
@@ -302,7 +302,7 @@ impl<S: AsyncWrite + Unpin> Gate<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RequestGate<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -26,11 +26,11 @@ use crate::pipeline::respond;
 
 use super::blocks::BlockGate;
 use super::framing::HeadLimits;
-use super::gate::Gate;
+use super::gate::RequestGate;
 use super::linger::{Transport, linger};
 use super::meter::Meter;
-use super::pace::Paced;
 use super::service::{Service, Serving};
+use super::write_deadline::WriteDeadline;
 
 /// Flow control: what a client may send on a stream that nobody has read yet. The window
 /// of its connection holds that of all streams, so that none waits for another (decision
@@ -53,7 +53,7 @@ pub type Served<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// Serves HTTP/1.0 and 1.1 until the connection ends.
 pub fn serve_http1<S: Service, T: Transport>(
     serving: &Arc<Serving<S>>,
-    stream: Paced<T>,
+    stream: WriteDeadline<T>,
     connection: Arc<Connection>,
 ) -> Served<'_> {
     let Serving { edge, rules, .. } = &**serving;
@@ -62,7 +62,7 @@ pub fn serve_http1<S: Service, T: Transport>(
         fields: rules.header_count,
         uri_bytes: rules.uri_bytes,
     };
-    let gate = Gate::new(
+    let gate = RequestGate::new(
         stream,
         Arc::clone(&connection),
         head,
@@ -91,7 +91,7 @@ pub fn serve_http1<S: Service, T: Transport>(
 /// Serves HTTP/2 until the connection ends.
 pub fn serve_http2<S, T>(
     serving: &Arc<Serving<S>>,
-    stream: Paced<T>,
+    stream: WriteDeadline<T>,
     connection: Arc<Connection>,
 ) -> Served<'_>
 where

@@ -17,7 +17,7 @@ use crate::telemetry::counters::Counters;
 /// Bytes a client takes in each window once it has made us wait.
 const MIN_PROGRESS_BYTES: usize = 1024;
 
-pub struct Paced<S> {
+pub struct WriteDeadline<S> {
     inner: S,
     connection: Arc<Connection>,
     window: Duration,
@@ -27,7 +27,7 @@ pub struct Paced<S> {
     written: usize,
 }
 
-impl<S> Paced<S> {
+impl<S> WriteDeadline<S> {
     pub fn new(
         inner: S,
         connection: Arc<Connection>,
@@ -71,7 +71,7 @@ impl<S> Paced<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -81,7 +81,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -77,7 +77,7 @@ impl GitHub {
                 "the user has no usable id or login".into(),
             ));
         }
-        self.admit(&token, &user.login).await?;
+        self.check_membership(&token, &user.login).await?;
         let email = self.primary_email(&token).await?;
         let avatar = user.avatar_url.filter(|url| is_picture(url));
         let name = user.name.filter(|name| !name.trim().is_empty());
@@ -119,7 +119,7 @@ impl GitHub {
 
     /// Lets a member of any configured organisation or team through, and everybody
     /// when there is none.
-    async fn admit(&self, token: &Secret, login: &str) -> Result<(), FederationError> {
+    async fn check_membership(&self, token: &Secret, login: &str) -> Result<(), FederationError> {
         if !self.is_restricted() {
             return Ok(());
         }

@@ -33,7 +33,7 @@ use super::authorize::authorize;
 use super::body::response::ResponseBody;
 use super::connection::{Connection, Upgrade};
 use super::forward;
-use super::forward::tunnel::{self, Carries, Far, Terms};
+use super::forward::tunnel::{self, Carries, TunnelContext, UpstreamEnd};
 use super::forward::websocket::{Agreement, Handshake};
 use super::frame::{self, Opcode};
 use super::gateway::Gateway;
@@ -42,7 +42,7 @@ use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
 use super::site::Site;
 use super::throttle::Caller;
-use first_message::{Credential, Fault, Reader, Said};
+use first_message::{Credential, Fault, FirstMessage, Reader};
 
 /// Bytes that are read at once of somebody unknown.
 const READ_BYTES: usize = 1 << 10;
@@ -50,7 +50,7 @@ const READ_BYTES: usize = 1 << 10;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// An upgrade without a credential, on a route that takes agents.
-pub struct Arrival {
+pub struct AgentHandshake {
     pub handshake: Handshake,
     pub caller: Caller,
     /// As it passes once it is known who it is.
@@ -71,7 +71,7 @@ struct Unknown {
 type Waiting = (Slot, Place);
 type Client = TokioIo<Upgraded>;
 
-impl Arrival {
+impl AgentHandshake {
     /// Agrees to the WebSocket, and lets a task wait for the first message.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Arrival {
         // On the heap, and gone when the tunnel begins: there are thousands of these.
         let introduction = Box::pin(unknown.introduce(agreement, client, record, places));
         lifecycle.track(async move {
-            if let Some(Introduced { client, ahead, far, terms }) = introduction.await {
+            if let Some(KnownAgent { client, ahead, far, terms }) = introduction.await {
                 tunnel::run(client, ahead, far, terms).await;
             }
             // Until here it has counted as a connection.
@@ -122,7 +122,7 @@ impl Unknown {
         client: OnUpgrade,
         record: oneshot::Receiver<Box<RequestRecord>>,
         places: Waiting,
-    ) -> Option<Introduced<impl Future<Output = ()> + use<>>> {
+    ) -> Option<KnownAgent<impl Future<Output = ()> + use<>>> {
         let mut record = record.await.ok()?;
         let Ok(client) = client.await else {
             record.break_off("client_left");
@@ -132,7 +132,8 @@ impl Unknown {
         let mut places = Some(places);
         let gateway = Arc::clone(&self.gateway);
         let outcome = {
-            let admitted = self.admit(&mut client, agreement, &mut record, &mut places);
+            let admitted =
+                self.authenticate_agent(&mut client, agreement, &mut record, &mut places);
             tokio::select! {
                 outcome = admitted => outcome,
                 () = gateway.lifecycle.drain_started() => Err(End::Refused(Reason::Stopping.into())),
@@ -141,7 +142,7 @@ impl Unknown {
         let end = match outcome {
             Ok((ahead, far, terms)) => {
                 record.complete();
-                return Some(Introduced { client, ahead, far, terms });
+                return Some(KnownAgent { client, ahead, far, terms });
             }
             Err(end) => end,
         };
@@ -160,13 +161,13 @@ impl Unknown {
     }
 
     /// The first message judged, the client told, and the upstream's side opened.
-    async fn admit(
+    async fn authenticate_agent(
         self,
         client: &mut Client,
         agreement: Agreement,
         record: &mut RequestRecord,
         places: &mut Option<Waiting>,
-    ) -> Result<(Bytes, Far, Terms<impl Future<Output = ()> + use<>>), End> {
+    ) -> Result<(Bytes, UpstreamEnd, TunnelContext<impl Future<Output = ()> + use<>>), End> {
         let Self { gateway, site, connection, parts, caller, mut passed } = self;
         let route = Arc::clone(&passed.route);
         let listening = timeout(connection.rules.timeouts.agent_message, listen(client));
@@ -191,7 +192,8 @@ impl Unknown {
         telling.await.unwrap_or(Err(End::Left))?;
         passed.principal = Some(principal);
         let asked = (parts, agreement);
-        let opening = forward::open_far((&gateway, &site), &connection, record, asked, &passed);
+        let opening =
+            forward::open_upstream_end((&gateway, &site), &connection, record, asked, &passed);
         let (far, share) = opening.await?;
         let held = held.into_iter().chain(share).collect();
         let terms = passed.terms((&gateway, &connection), record, Carries::Frames, held);
@@ -200,12 +202,12 @@ impl Unknown {
 }
 
 /// An agent that is known, and the upstream's end for it.
-struct Introduced<D> {
+struct KnownAgent<D> {
     client: Client,
     /// What it has sent behind its first message.
     ahead: Bytes,
-    far: Far,
-    terms: Terms<D>,
+    far: UpstreamEnd,
+    terms: TunnelContext<D>,
 }
 
 /// Why an agent does not get through.
@@ -229,9 +231,13 @@ async fn listen(
     loop {
         while let Some(said) = reader.read()? {
             match said {
-                Said::Credential(credential) => return Ok((credential, reader.into_rest())),
-                Said::Ping(payload) => say(client, &frame::frame(Opcode::Pong, &payload)).await?,
-                Said::Close => {
+                FirstMessage::Credential(credential) => {
+                    return Ok((credential, reader.into_rest()));
+                }
+                FirstMessage::Ping(payload) => {
+                    say(client, &frame::frame(Opcode::Pong, &payload)).await?;
+                }
+                FirstMessage::Close => {
                     say(client, &frame::close(frame::NORMAL)).await?;
                     return Err(End::Left);
                 }

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use crate::auth::time::Timestamp;
 
-use super::admit::proven::Proven;
 use super::outgoing::{Judged, Outgoing};
+use super::rate_limit::proven::Proven;
 use super::reason::FramingFault;
 use rules::ConnectionRules;
 

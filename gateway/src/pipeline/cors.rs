@@ -223,7 +223,7 @@ pub fn answer_for_endpoint(
         .dialects
         .owner(path)
         .and_then(|contract| policy_of_contract(site, contract))
-        .ok_or_else(|| Reason::PreflightRefused.because("no [cors] for this endpoint"))?;
+        .ok_or_else(|| Reason::PreflightRefused.with_detail("no [cors] for this endpoint"))?;
     let there: Vec<&str> = allow.split(", ").collect();
     answer(counters, record, policy, preflight, &there)
 }
@@ -248,7 +248,7 @@ pub fn find_route<'s>(
         Ok(By::Here(route)) => {
             let policy = go_on(record, route).cors.policy();
             let policy = policy
-                .ok_or_else(|| Reason::PreflightRefused.because("the route has no `cors`"))?;
+                .ok_or_else(|| Reason::PreflightRefused.with_detail("the route has no `cors`"))?;
             answer(counters, record, policy, preflight, &route.methods()).map(ControlFlow::Break)
         }
         Err(lost) => {
@@ -336,22 +336,23 @@ fn answer(
 ) -> Result<Response<ResponseBody>, Rejection> {
     record.cors = Applied::Policy(Arc::clone(policy));
     if !preflight.is_of_listed(policy) {
-        return Err(Reason::PreflightRefused.because(describe(preflight.origin.as_ref())));
+        return Err(Reason::PreflightRefused.with_detail(describe(preflight.origin.as_ref())));
     }
     let Some(method) = &preflight.method else {
-        return Err(Reason::PreflightRefused.because("the method to be used is not one method"));
+        return Err(Reason::PreflightRefused.with_detail("the method to be used is not one method"));
     };
     let methods = policy.methods(there);
     record.access.decision = Decision::Own;
     if !methods.contains(&method.as_str()) {
-        let unmet = Reason::PreflightRefused.because("a method that `cors` does not allow here");
+        let unmet =
+            Reason::PreflightRefused.with_detail("a method that `cors` does not allow here");
         if [Method::GET, Method::HEAD, Method::POST].contains(method) {
             return Err(unmet);
         }
         record.refuse(&unmet, counters);
     } else if let Some(name) = preflight.unlisted_field(policy) {
         let unmet = format!("{name} is not in `cors.fields`");
-        record.refuse(&Reason::PreflightRefused.because(unmet), counters);
+        record.refuse(&Reason::PreflightRefused.with_detail(unmet), counters);
     }
     record.cors = Applied::Preflight(Arc::clone(policy), list(methods.into_iter()));
     Ok(respond::preflight())

@@ -34,7 +34,7 @@ pub fn check(parts: &Parts, asked: Origin<'_>, listed: &[PageOrigin]) -> Result<
     if harmless && !websocket::is_upgrade(parts) {
         return Ok(());
     }
-    judge(&parts.headers, asked, listed).map_err(|foreign| Reason::CrossSite.because(foreign))
+    judge(&parts.headers, asked, listed).map_err(|foreign| Reason::CrossSite.with_detail(foreign))
 }
 
 /// Whether a page of the origin that was asked has sent a request, in a browser that keeps

@@ -17,8 +17,7 @@ use crate::dialect::{Candidate, Resolution};
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::counters::Counters;
 
-use super::admit::turn;
-use super::agent::Arrival;
+use super::agent::AgentHandshake;
 use super::authenticate::request::{prove, read_credential};
 use super::authenticate::{self, Presented, ticket};
 use super::body::response::ResponseBody;
@@ -30,6 +29,7 @@ use super::forward::websocket;
 use super::gateway::Gateway;
 use super::intercept::Own;
 use super::passed::Passed;
+use super::rate_limit::turn;
 use super::reason::{FramingFault, Reason, Rejection};
 use super::record::RequestRecord;
 use super::route::Route;
@@ -44,7 +44,7 @@ pub enum Decided {
     /// One of the gateway's own endpoints has it.
     Own(Box<Own>),
     /// An agent, which says who it is when its WebSocket is open.
-    Agent(Box<Arrival>),
+    Agent(Box<AgentHandshake>),
     /// It is answered, and goes nowhere.
     Answered(Box<Response<ResponseBody>>),
 }
@@ -145,7 +145,7 @@ pub async fn decide(
             {
                 let (route, principal, host) = (Arc::clone(route), None, head.host.authority);
                 let passed = Passed { route, principal, target, host, client };
-                return Ok(Decided::Agent(Box::new(Arrival { handshake, caller, passed })));
+                return Ok(Decided::Agent(Box::new(AgentHandshake { handshake, caller, passed })));
             }
             let proven = prove(gateway, record, &caller, presented).await?;
             turn::note_proven(gateway, site, connection, (&client, &parts.headers), presented);
@@ -172,7 +172,7 @@ fn take_token<'a>(
     (headers, client): (&'a HeaderMap, &'a Client),
 ) -> Result<Option<Turn<'a>>, Rejection> {
     let source = Source::of(client.address);
-    let bucket = site.routes.bucket(record.route, &gateway.admission);
+    let bucket = site.routes.bucket(record.route, &gateway.rate_limit);
     let taken = bucket.map_or(Ok(()), |bucket| bucket.take(source));
     record.place = bounds::client(&gateway.proxied, connection, client.address)?;
     let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(None) };
@@ -228,7 +228,7 @@ fn find_way<'g>(
     // One normal form, before anybody compares a path with anything. It decides; what goes
     // on is what was written.
     let path = path::judge(target.path())
-        .map_err(|ambiguity| Reason::PathAmbiguous.because(ambiguity.as_str()))?;
+        .map_err(|ambiguity| Reason::PathAmbiguous.with_detail(ambiguity.as_str()))?;
     let readings = path.readings();
     let ours = intercept::resolve(&site.dialects, (&path, &readings), &parts.method)?;
     let allow = match (ours, preflight) {
@@ -276,7 +276,7 @@ fn check_head(
         && !host.name.is_empty()
         && let Some(sni) = connection.sni().filter(|sni| *sni != host.name)
     {
-        return Err(Reason::Misdirected.because(sni));
+        return Err(Reason::Misdirected.with_detail(sni));
     }
     Ok(host)
 }

@@ -40,14 +40,14 @@ use super::grpc::{self, is_grpc};
 use super::passed::Passed;
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;
+use super::revocation::RevocationWatch;
 use super::site::Site;
-use super::watch::PrincipalWatch;
 use echo::socket::EchoSocket;
 use field_names::TrailerFilter;
-use headers::{Facts, Passing};
+use headers::{ForwardedFacts, Passing};
 use switch::Switching;
 use tunnel::upkeep::Upkeep;
-use tunnel::{Carries, Far, Terms};
+use tunnel::{Carries, TunnelContext, UpstreamEnd};
 use websocket::Agreement;
 
 /// How long a raw tunnel of which one side has ended may be quiet.
@@ -70,12 +70,12 @@ impl Passed {
     }
 
     /// Tells when the principal may no longer do what it was let do.
-    fn watch(&self, gateway: &Gateway, record: &RequestRecord) -> Option<PrincipalWatch> {
+    fn watch(&self, gateway: &Gateway, record: &RequestRecord) -> Option<RevocationWatch> {
         let principal = self.principal.as_ref()?;
         let session = record.session.as_ref();
         let renewable =
             session.and_then(|session| gateway.core.renewable(principal, session.renewal.expose()));
-        Some(PrincipalWatch::new(&gateway.core, principal, &self.route, renewable))
+        Some(RevocationWatch::new(&gateway.core, principal, &self.route, renewable))
     }
 
     /// What may end a tunnel that is opened for it.
@@ -85,7 +85,7 @@ impl Passed {
         record: &mut RequestRecord,
         carries: Carries,
         mut held: Vec<Place>,
-    ) -> Terms<impl Future<Output = ()> + Send + use<>> {
+    ) -> TunnelContext<impl Future<Output = ()> + Send + use<>> {
         let timeouts = &connection.rules.timeouts;
         let idle = timeouts.tunnel_idle.map(Upkeep::Idle);
         let upkeep = match (self.route.agents, carries) {
@@ -104,7 +104,7 @@ impl Passed {
             let seen = (self.client.address, record.now());
             gateway.connected_agents.list(principal, gateway.ids.number(), seen)
         });
-        Terms {
+        TunnelContext {
             agent,
             carries,
             watch: self.watch(gateway, record),
@@ -172,7 +172,7 @@ pub async fn forward(
                 return echo::answer(parts, body, passed.target.as_str()).await;
             };
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
-            let ends = (answer, Far::Echo(EchoSocket::default()));
+            let ends = (answer, UpstreamEnd::Echo(EchoSocket::default()));
             let terms = passed.terms((gateway, connection), record, Carries::Frames, held);
             return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
@@ -212,7 +212,7 @@ pub async fn forward(
     }
     let (Some(switching), Some(client)) = (switching, client_upgrade) else {
         // Nobody asked for it, so nobody knows what would follow (CVE-2026-71324).
-        return Err(Reason::UpstreamUpgrade.because("unsolicited 101"));
+        return Err(Reason::UpstreamUpgrade.with_detail("unsolicited 101"));
     };
     switching.check_answer(response.headers())?;
     let (mut response, far, share) = switch(record, response, holding);
@@ -227,13 +227,13 @@ pub async fn forward(
 ///
 /// # Errors
 /// Why there is none.
-pub async fn open_far(
+pub async fn open_upstream_end(
     (gateway, site): (&Gateway, &Site),
     connection: &Connection,
     record: &mut RequestRecord,
     (mut parts, agreement): (Parts, Agreement),
     passed: &Passed,
-) -> Result<(Far, Option<Place>), Rejection> {
+) -> Result<(UpstreamEnd, Option<Place>), Rejection> {
     let destination = &passed.route.destination;
     record.access.upstream = Some(Arc::clone(destination.name()));
     let field_names = destination.field_names(&parts.headers, connection.protocol);
@@ -241,7 +241,7 @@ pub async fn open_far(
     agreement.ask(&mut parts.headers);
     let upstream = match destination {
         Destination::Http { upstream, .. } => upstream,
-        Destination::Echo { .. } => return Ok((Far::Echo(EchoSocket::default()), None)),
+        Destination::Echo { .. } => return Ok((UpstreamEnd::Echo(EchoSocket::default()), None)),
     };
     let progress = RequestBody::none().progress();
     let host = parts.headers.remove(header::HOST).ok_or(Reason::HostMissing)?;
@@ -254,7 +254,7 @@ pub async fn open_far(
     let (response, holding) = outcome?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let status = response.status().as_u16();
-        return Err(Reason::UpstreamUpgrade.because(format!("it answered {status}")));
+        return Err(Reason::UpstreamUpgrade.with_detail(format!("it answered {status}")));
     }
     agreement.check_answer(response.headers())?;
     let (_, far, share) = switch(record, response, holding);
@@ -266,14 +266,14 @@ fn switch(
     record: &RequestRecord,
     response: upstream::Response,
     holding: Holding,
-) -> (Response<()>, Far, Place) {
+) -> (Response<()>, UpstreamEnd, Place) {
     let (response, switched, share) = holding.into_switched(response);
     let (mut parts, ()) = response.into_parts();
     if let Ok(request_id) = HeaderValue::from_str(&record.access.request_id) {
         headers::prepare_response(&mut parts.headers, &request_id, false);
     }
     parts.extensions.clear();
-    (Response::from_parts(parts, ()), Far::Upstream(switched), share)
+    (Response::from_parts(parts, ()), UpstreamEnd::Upstream(switched), share)
 }
 
 /// A response, and what it has of its upstream.
@@ -287,7 +287,7 @@ fn prepare(
     (passed, names): (&Passed, FieldNames),
 ) -> Result<(), Rejection> {
     let asked_host = Some(&*passed.host).filter(|host| !host.is_empty());
-    let facts = Facts {
+    let facts = ForwardedFacts {
         client: passed.client.address,
         peer: connection.peer_ip(),
         scheme: passed.client.scheme,
@@ -325,7 +325,7 @@ struct Deadline<'a> {
     /// an upload may take longer than a response.
     window: Duration,
     progress: &'a BodyProgress,
-    watch: Option<&'a mut PrincipalWatch>,
+    watch: Option<&'a mut RevocationWatch>,
 }
 
 /// Waits for the head of the response.
@@ -364,7 +364,7 @@ fn stream_back(
     record: &RequestRecord,
     (response, holding): Answered,
     method: &Method,
-    watch: Option<PrincipalWatch>,
+    watch: Option<RevocationWatch>,
 ) -> Response<ResponseBody> {
     let (mut parts, incoming) = response.into_parts();
     // Their length describes a body that is not sent (RFC 9110 8.6).

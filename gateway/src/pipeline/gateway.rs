@@ -16,13 +16,13 @@ use crate::slots::{Places, Slots};
 use crate::telemetry::counters::Counters;
 use crate::telemetry::sink::Sink;
 
-use super::admit::Admission;
-use super::admit::turns::Turns;
 use super::bounds::Bounds;
 use super::client::report::IgnoredReport;
 use super::connected_agents::ConnectedAgents;
 use super::forward::field_names::RemovalReport;
 use super::ids::Ids;
+use super::rate_limit::RateLimit;
+use super::rate_limit::turns::Turns;
 use super::rest::Lingering;
 use super::site::Site;
 use super::throttle::Throttle;
@@ -32,7 +32,7 @@ pub struct Gateway {
     pub site: ArcSwap<Site>,
     pub core: Arc<Core>,
     pub throttle: Arc<Throttle>,
-    pub admission: Admission,
+    pub rate_limit: RateLimit,
     /// Of browsers whose address has no token left.
     pub turns: Turns,
     /// Places of requests on their way to upstreams and back.

@@ -27,8 +27,8 @@ use crate::dialect::flow::{self, Beginner, FLOW_COOKIE};
 use crate::dialect::perform::perform;
 use crate::dialect::typed::TYPED_COOKIE;
 use crate::dialect::{
-    self, Admission, Attempt, Candidate, Command, Contract, DecodeError, Dialect, Dialects,
-    Endpoint, Input, Operation, Presentation, Resolution,
+    self, Attempt, Candidate, Command, Contract, DecodeError, Dialect, Dialects, Endpoint,
+    EndpointAccess, Input, Operation, Presentation, Resolution,
 };
 use crate::telemetry::access_log::Decision;
 use crate::telemetry::audit::{AuditRecord, Event, Outcome};
@@ -77,7 +77,8 @@ pub fn resolve(
     let is_read_as_ours = || readings.iter().any(|reading| dialects.owner(reading).is_some());
     match resolution {
         Resolution::NotOurs if is_read_as_ours() => {
-            Err(Reason::PathAmbiguous.because("the upstream may read a path of the gateway's own"))
+            Err(Reason::PathAmbiguous
+                .with_detail("the upstream may read a path of the gateway's own"))
         }
         resolution => Ok(resolution),
     }
@@ -132,12 +133,12 @@ pub async fn serve(
             record.dialect = Some(Arc::clone(&only.dialect));
             let body = collect(record, body).await?;
             note_typed(record, only, &call, &body);
-            (only, admit((gateway, site), record, only, &call).await?, body)
+            (only, authenticate_caller((gateway, site), record, only, &call).await?, body)
         }
         [only] => {
             record.dialect = Some(Arc::clone(&only.dialect));
             // Before the body is read: nobody uploads to be told 401.
-            let principal = admit((gateway, site), record, only, &call).await?;
+            let principal = authenticate_caller((gateway, site), record, only, &call).await?;
             (only, principal, collect(record, body).await?)
         }
         several => {
@@ -151,7 +152,7 @@ pub async fn serve(
                 }
             };
             record.dialect = Some(Arc::clone(&chosen.dialect));
-            (chosen, admit((gateway, site), record, chosen, &call).await?, body)
+            (chosen, authenticate_caller((gateway, site), record, chosen, &call).await?, body)
         }
     };
     match endpoint.operation {
@@ -279,7 +280,7 @@ async fn sign_out(
 /// Whoever has sent a browser to GitHub takes it back: the console, which has no path of its
 /// own for that where a contract has one.
 fn taking_back(site: &Site, flow_cookie: Option<&str>) -> Option<Arc<dyn Dialect>> {
-    let kept = flow_cookie.and_then(flow::recall)?;
+    let kept = flow_cookie.and_then(flow::parse_cookie)?;
     let console = site.console.as_ref().filter(|_| kept.by == Beginner::Console)?;
     Some(Arc::clone(console) as Arc<dyn Dialect>)
 }
@@ -320,7 +321,7 @@ async fn show(
         None => recognize(gateway, headers).await,
     };
     let kept = cookie::find(headers, TYPED_COOKIE).ok().flatten();
-    let typed = kept.map(|kept| console.recall(kept, call.parts.uri.path()));
+    let typed = kept.map(|kept| console.restore(kept, call.parts.uri.path()));
     let asked = console::PageRequest {
         typed: typed.as_deref().unwrap_or_default(),
         core: &gateway.core,
@@ -335,7 +336,7 @@ async fn show(
     let shown = console.show(row, asked).await;
     let answer =
         shown.map_err(|error| Rejection::from_core(error, Tried::Credential(Scheme::Bearer)))?;
-    let no_page = || Reason::Internal.because("the console has no such page");
+    let no_page = || Reason::Internal.with_detail("the console has no such page");
     Ok(own_answer(answer.ok_or_else(no_page)?))
 }
 
@@ -352,7 +353,7 @@ async fn recognize(gateway: &Gateway, headers: &HeaderMap) -> Option<Arc<Princip
 }
 
 /// Who calls an endpoint, if it has to be known.
-async fn admit(
+async fn authenticate_caller(
     (gateway, site): (&Gateway, &Site),
     record: &mut RequestRecord,
     candidate: &Candidate,
@@ -366,11 +367,11 @@ async fn admit(
     if endpoint.attempt != Attempt::None {
         gateway.throttle.check(call.caller.source)?;
     }
-    if endpoint.admission == Admission::Public {
+    if endpoint.access == EndpointAccess::Public {
         return Ok(None);
     }
     // Before a credential is tried: from elsewhere nobody guesses at an administrator's here.
-    if endpoint.admission == Admission::Administrator {
+    if endpoint.access == EndpointAccess::Administrator {
         let client = call.caller.client.to_canonical();
         if !site.admin_networks.iter().any(|network| network.contains(&client)) {
             return Err(Reason::AdminNetwork.into());
@@ -383,7 +384,7 @@ async fn admit(
     }
     let is_token =
         matches!(presented, Presented::Nothing | Presented::Bearer(_) | Presented::Cookie(_));
-    if endpoint.admission == Admission::Bearer && !is_token {
+    if endpoint.access == EndpointAccess::Bearer && !is_token {
         return Err(Reason::AccessTokenRequired.into());
     }
     record.signs_out =
@@ -402,7 +403,7 @@ async fn admit(
         // Its pages tell of people what keys are not told elsewhere either.
         return Err(Reason::NotForKeys.into());
     }
-    if endpoint.admission == Admission::Administrator {
+    if endpoint.access == EndpointAccess::Administrator {
         authorize::administrator(&principal)?;
     }
     Ok(Some(principal))
@@ -464,7 +465,7 @@ async fn end_unread(
 /// Whether the body brings what proves who somebody is, or makes an account: another
 /// site could try its visitors' luck with it, or sign them in as somebody of its choice.
 fn takes_secret(endpoint: &Endpoint) -> bool {
-    endpoint.admission == Admission::Public || endpoint.attempt != Attempt::None
+    endpoint.access == EndpointAccess::Public || endpoint.attempt != Attempt::None
 }
 
 impl<'a> Call<'a> {
@@ -487,7 +488,7 @@ impl<'a> Call<'a> {
         cross_site::check(self.parts, self.origin, &[])?;
         let is_safe = [Method::GET, Method::HEAD].contains(&self.parts.method);
         if !is_safe && visit.by == Asker::Page {
-            return Err(Reason::CrossSite.because("a script or a frame, and no window"));
+            return Err(Reason::CrossSite.with_detail("a script or a frame, and no window"));
         }
         Ok(())
     }
@@ -600,7 +601,7 @@ async fn carry_out(
         // client waits for it.
         match request_scope::spawn(work).await {
             Ok(outcome) => outcome.map_err(|error| Rejection::from_core(error, tried)),
-            Err(lost) => Err(Reason::Internal.because(lost)),
+            Err(lost) => Err(Reason::Internal.with_detail(lost)),
         }
     }
 }

@@ -77,17 +77,17 @@ pub fn check_forwarded(method: &Method) -> Result<(), Rejection> {
 pub fn check_target(parts: &Parts) -> Result<(), Rejection> {
     if let Some(other) = parts.uri.scheme_str().filter(|scheme| !["http", "https"].contains(scheme))
     {
-        return Err(Reason::TargetMalformed.because(other));
+        return Err(Reason::TargetMalformed.with_detail(other));
     }
     let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if parts.version == Version::HTTP_2 && !path.starts_with(['/', '*']) {
-        return Err(Reason::TargetMalformed.because("a path that does not begin with a slash"));
+        return Err(Reason::TargetMalformed.with_detail("a path that does not begin with a slash"));
     }
     if parts.version == Version::HTTP_2 && parts.headers.contains_key(UNFIT_MARK) {
-        return Err(Reason::TargetMalformed.because("an octet in :path that has to be escaped"));
+        return Err(Reason::TargetMalformed.with_detail("an octet in :path that has to be escaped"));
     }
     if parts.version == Version::HTTP_2 && parts.headers.contains_key(FRAGMENT_MARK) {
-        return Err(Reason::PathAmbiguous.because(Ambiguity::Fragment.as_str()));
+        return Err(Reason::PathAmbiguous.with_detail(Ambiguity::Fragment.as_str()));
     }
     Ok(())
 }
@@ -105,7 +105,7 @@ pub fn target(uri: &Uri) -> Result<PathAndQuery, Rejection> {
         }
         Some(written) => Ok(written.clone()),
         // The form of CONNECT, with another method.
-        None => Err(Reason::PathAmbiguous.because(Ambiguity::NoLeadingSlash.as_str())),
+        None => Err(Reason::PathAmbiguous.with_detail(Ambiguity::NoLeadingSlash.as_str())),
     }
 }
 
@@ -161,7 +161,7 @@ pub fn check_length(headers: &HeaderMap) -> Result<(), Rejection> {
 /// When there is none, more than one, a malformed one, or they differ.
 pub fn host(parts: &Parts) -> Result<Host, Rejection> {
     let field = only(&parts.headers, &header::HOST)
-        .map_err(|Repeated| Reason::HostMalformed.because("more than one Host field"))?;
+        .map_err(|Repeated| Reason::HostMalformed.with_detail("more than one Host field"))?;
     let field = match field {
         Some(value) => Some(value.to_str().map_err(|_| Rejection::from(Reason::HostMalformed))?),
         None => None,

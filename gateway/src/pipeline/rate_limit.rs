@@ -36,7 +36,7 @@ const MAX_ADDRESSES: usize = 1_000_000;
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// Buckets of one size, one for each address.
-pub struct Admission<C: Clock = DefaultClock> {
+pub struct RateLimit<C: Clock = DefaultClock> {
     limiter: RateLimiter<Source, DashMapStateStore<Source>, C, NoOpMiddleware<C::Instant>>,
     clock: C,
     crowded: AtomicBool,
@@ -48,7 +48,7 @@ pub struct Admission<C: Clock = DefaultClock> {
     policy: Policy,
 }
 
-impl Admission<DefaultClock> {
+impl RateLimit<DefaultClock> {
     #[must_use]
     pub fn new(per_second: u32, burst: u32) -> Self {
         Self::with_clock(per_second, burst, DefaultClock::default())
@@ -74,7 +74,7 @@ impl Admission<DefaultClock> {
     }
 }
 
-impl<C: Clock + Clone> Admission<C> {
+impl<C: Clock + Clone> RateLimit<C> {
     pub fn with_clock(per_second: u32, burst: u32, clock: C) -> Self {
         let per_second = NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
@@ -140,9 +140,9 @@ impl<C: Clock + Clone> Admission<C> {
     }
 }
 
-impl<C: Clock> fmt::Debug for Admission<C> {
+impl<C: Clock> fmt::Debug for RateLimit<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admission").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("RateLimit").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 

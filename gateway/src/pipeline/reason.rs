@@ -13,9 +13,9 @@ use crate::auth::principal::Scheme;
 use crate::dialect::row::NotEncoded;
 use crate::upstream::error::CLIENT_CERTIFICATE_CODE;
 
-use super::admit::policy::Policy;
 use super::agent::first_message::Fault;
 use super::bounds::agent_bound::AgentBound;
+use super::rate_limit::policy::Policy;
 
 pub use crate::http1::FramingFault;
 
@@ -252,7 +252,7 @@ impl Reason {
 
     /// Adds what only the log may know.
     #[must_use]
-    pub fn because(self, detail: impl std::fmt::Display) -> Rejection {
+    pub fn with_detail(self, detail: impl std::fmt::Display) -> Rejection {
         Rejection { reason: self, detail: Some(detail.to_string()) }
     }
 }
@@ -265,14 +265,14 @@ impl From<Reason> for Rejection {
 
 impl From<Fault> for Rejection {
     fn from(fault: Fault) -> Self {
-        Reason::FirstMessage(fault).because(fault.as_str())
+        Reason::FirstMessage(fault).with_detail(fault.as_str())
     }
 }
 
 /// A success that is not encoded is told to nobody as one.
 impl From<NotEncoded> for Rejection {
     fn from(defect: NotEncoded) -> Self {
-        Reason::Internal.because(defect)
+        Reason::Internal.with_detail(defect)
     }
 }
 
@@ -282,7 +282,7 @@ impl From<StoreError> for Rejection {
             StoreError::Busy => Reason::StoreBusy.into(),
             StoreError::Held => Reason::RevocationNotStored.into(),
             StoreError::Unavailable(_) | StoreError::Damaged(_) => {
-                Reason::StoreUnavailable.because(error)
+                Reason::StoreUnavailable.with_detail(error)
             }
         }
     }
@@ -326,12 +326,12 @@ impl Rejection {
             (Error::MailBusy, _) => Reason::MailBusy.into(),
             (Error::Link(fault), _) => Reason::LinkRefused(fault).into(),
             (Error::ForeignFlow, _) => {
-                Reason::CrossSite.because("the flow did not begin in this browser")
+                Reason::CrossSite.with_detail("the flow did not begin in this browser")
             }
             (Error::NotFederated, _) => Reason::GithubDisabled.into(),
             (Error::Federation(error), _) => {
                 let detail = error.to_string();
-                Reason::GithubRefused(error).because(detail)
+                Reason::GithubRefused(error).with_detail(detail)
             }
             (Error::HasherBusy, _) => Reason::HasherBusy.into(),
             (Error::Store(error), _) => error.into(),

@@ -11,11 +11,11 @@ use http::{HeaderMap, Response, StatusCode};
 use crate::auth::principal::Scheme;
 use crate::dialect::{Answer, ClientError, Contract, Dialect};
 
-use super::admit::retry_seconds;
 use super::body::response::ResponseBody;
 use super::connection::{Connection, Protocol};
 use super::gateway::Gateway;
 use super::grpc;
+use super::rate_limit::retry_seconds;
 use super::reason::rows::{Fate, GrpcStatus, Row};
 use super::reason::{Reason, Rejection};
 use super::record::RequestRecord;

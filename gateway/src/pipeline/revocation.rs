@@ -17,11 +17,11 @@ use super::route::Route;
 
 /// Resolves when a principal may no longer use the route: its credential has ended, or
 /// what the route demands is not there any more.
-pub struct PrincipalWatch {
+pub struct RevocationWatch {
     ended: Pin<Box<dyn Future<Output = Rejection> + Send + Sync>>,
 }
 
-impl PrincipalWatch {
+impl RevocationWatch {
     #[must_use]
     pub fn new(
         core: &Arc<Core>,

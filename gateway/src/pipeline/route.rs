@@ -24,9 +24,9 @@ use crate::config::{
     Tickets,
 };
 
-use super::admit::Admission;
 use super::cors::policy::Rule;
 use super::destination::Destination;
+use super::rate_limit::RateLimit;
 use super::reason::{Reason, Rejection};
 
 /// A path, and what servers may read in it ([`Judged::readings`]).
@@ -62,7 +62,7 @@ enum Rate {
     /// From its bucket for all of the gateway.
     Common,
     /// From one for this route.
-    Own(Box<Admission>),
+    Own(Box<RateLimit>),
     Unlimited,
 }
 
@@ -71,7 +71,7 @@ impl Rate {
         match rate {
             config::Rate::Common => Self::Common,
             config::Rate::Own { requests_per_second, burst } => {
-                Self::Own(Box::new(Admission::of_route(requests_per_second, burst)))
+                Self::Own(Box::new(RateLimit::of_route(requests_per_second, burst)))
             }
             config::Rate::Unlimited => Self::Unlimited,
         }
@@ -195,7 +195,7 @@ impl<D> Routes<D> {
             Reading::Delimited => None,
             Reading::Several(ambiguity) => Some(ambiguity),
         };
-        let refuse = |ambiguity| Reason::PathAmbiguous.because(ambiguity);
+        let refuse = |ambiguity| Reason::PathAmbiguous.with_detail(ambiguity);
         let route = match (found, ambiguity) {
             (Ok(route), Some(ambiguity)) if route.paths == PathForm::Strict => {
                 return Err(refuse(ambiguity.as_str()));
@@ -250,8 +250,8 @@ impl<D> Routes<D> {
     pub fn bucket<'r>(
         &'r self,
         route: Option<usize>,
-        common: &'r Admission,
-    ) -> Option<&'r Admission> {
+        common: &'r RateLimit,
+    ) -> Option<&'r RateLimit> {
         match route.and_then(|index| self.rates.get(index)) {
             None | Some(Rate::Common) => Some(common),
             Some(Rate::Own(own)) => Some(own),

@@ -249,7 +249,7 @@ impl Throttle {
         match attempt.await {
             Ok(Ok(passed)) => Ok(passed),
             Ok(Err(error)) => Err(Rejection::from_core(error, tried)),
-            Err(lost) => Err(Reason::Internal.because(lost)),
+            Err(lost) => Err(Reason::Internal.with_detail(lost)),
         }
     }
 

@@ -13,8 +13,6 @@ use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
 use crate::console::Console;
 use crate::crypto::entropy::SystemEntropy;
 use crate::lifecycle::Lifecycle;
-use crate::pipeline::admit::Admission;
-use crate::pipeline::admit::turns::Turns;
 use crate::pipeline::bounds::Bounds;
 use crate::pipeline::client::report::IgnoredReport;
 use crate::pipeline::connected_agents::ConnectedAgents;
@@ -23,6 +21,8 @@ use crate::pipeline::cors::policy::Policy;
 use crate::pipeline::destination::Destination;
 use crate::pipeline::forward::field_names::{FieldRules, RemovalReport};
 use crate::pipeline::ids::Ids;
+use crate::pipeline::rate_limit::RateLimit;
+use crate::pipeline::rate_limit::turns::Turns;
 use crate::pipeline::respond::challenge::Challenges;
 use crate::pipeline::rest::Lingering;
 use crate::pipeline::site::ConcurrencyLimits;
@@ -55,9 +55,9 @@ pub(super) fn assemble(
         agents: Slots::unnumbered(),
         proxied: Places::new(limits.connections_per_address),
         bounds: Bounds::default(),
-        admission: match core.store().buckets() {
-            None => Admission::new(limits.requests_per_second, limits.burst),
-            Some(buckets) => Admission::shared(limits.requests_per_second, limits.burst, buckets),
+        rate_limit: match core.store().buckets() {
+            None => RateLimit::new(limits.requests_per_second, limits.burst),
+            Some(buckets) => RateLimit::shared(limits.requests_per_second, limits.burst, buckets),
         },
         turns: Turns::default(),
         core,

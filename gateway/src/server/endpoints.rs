@@ -37,8 +37,8 @@ pub(super) fn endpoints(
 ) -> Result<Dialects, StartError> {
     let health = if config.health.enabled { HealthPaths::Own } else { HealthPaths::Upstream };
     let readers = match config.openapi {
-        config::DocumentReaders::Authenticated => dialect::Admission::Authenticated,
-        config::DocumentReaders::Everybody => dialect::Admission::Public,
+        config::DocumentReaders::Authenticated => dialect::EndpointAccess::Authenticated,
+        config::DocumentReaders::Everybody => dialect::EndpointAccess::Public,
     };
     let mounted = |contract: &Contract| mount(*contract, config, console.as_ref());
     let mounted = Contract::BY_PRECEDENCE.iter().filter_map(mounted).collect();

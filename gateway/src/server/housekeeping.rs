@@ -39,7 +39,7 @@ pub(super) async fn keep_house(
                 let (gateway, slots) = (Arc::clone(&gateway), Arc::clone(&slots));
                 // With many addresses this takes milliseconds.
                 let _ = tokio::task::spawn_blocking(move || {
-                    gateway.admission.sweep();
+                    gateway.rate_limit.sweep();
                     gateway.site.load().sweep();
                     gateway.turns.sweep();
                     gateway.throttle.sweep();

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::auth::account::{
     ADMIN_ROLE, Account, AccountId, AccountState, HashedPassword, Username,
 };
-use crate::auth::api_key::{ApiKey, KeyId, KeyRotation, Moment, Successor};
+use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId, KeyRotation, Successor};
 use crate::auth::error::{Refusal, StoreError, Verdict};
 use crate::auth::former::FormerPassword;
 use crate::auth::guessed::Guessed;
@@ -124,8 +124,8 @@ pub(crate) fn key(number: u8, owner: &Account) -> ApiKey {
         scopes: vec!["read".to_owned()],
         created: NOW,
         expires: Some(later(1000)),
-        superseded: Moment::default(),
-        last_used: Moment::default(),
+        superseded: AtomicTimestamp::default(),
+        last_used: AtomicTimestamp::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::auth::account::{
     Account, AccountId, AccountState, HashedPassword, PersonName, Username, is_plausible_email,
     is_valid_role,
 };
-use crate::auth::api_key::{ApiKey, KeyId, Moment};
+use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId};
 use crate::auth::error::StoreError;
 use crate::auth::former::FormerPassword;
 use crate::auth::known::{KnownAddresses, MAX_KNOWN};
@@ -421,9 +421,9 @@ impl Record for ApiKey {
             scopes: sound_words(stored.scopes)?,
             created: Timestamp(stored.created),
             expires: stored.expires.map(Timestamp),
-            superseded: Moment::at(stored.superseded.map(Timestamp)),
+            superseded: AtomicTimestamp::at(stored.superseded.map(Timestamp)),
             // Written down apart, for it changes all the time.
-            last_used: Moment::default(),
+            last_used: AtomicTimestamp::default(),
         })
     }
 }

@@ -23,7 +23,7 @@ pub enum Asked {
 
 /// Follows the responses of one connection.
 #[derive(Debug)]
-pub struct Scanner {
+pub struct ResponseScanner {
     state: State,
     looked_at: usize,
 }
@@ -38,13 +38,13 @@ enum State {
     Over,
 }
 
-impl Default for Scanner {
+impl Default for ResponseScanner {
     fn default() -> Self {
         Self { state: State::Head, looked_at: 0 }
     }
 }
 
-impl Scanner {
+impl ResponseScanner {
     #[must_use]
     pub fn in_head(&self) -> bool {
         matches!(self.state, State::Head)

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http1::{FramingFault, poll_read_at_most};
 
-use super::framing::{Asked, Scanner};
+use super::framing::{Asked, ResponseScanner};
 
 const READ_BYTES: usize = 8 << 10;
 /// Of a body at once: what every client holds twice that does not read. Less than hyper's
@@ -66,10 +66,10 @@ impl Question {
 #[error("{}", .0.code())]
 pub struct Malformed(pub FramingFault);
 
-pub struct Gate<S> {
+pub struct ResponseGate<S> {
     inner: S,
     question: Arc<Question>,
-    scanner: Scanner,
+    scanner: ResponseScanner,
     buffer: BytesMut,
     /// Leading bytes of the buffer that hyper may have.
     passable: usize,
@@ -78,9 +78,9 @@ pub struct Gate<S> {
     ended: bool,
 }
 
-impl<S> Gate<S> {
+impl<S> ResponseGate<S> {
     pub fn new(inner: S, question: Arc<Question>) -> Self {
-        let scanner = Scanner::default();
+        let scanner = ResponseScanner::default();
         let buffer = BytesMut::new();
         Self { inner, question, scanner, buffer, passable: 0, passed: 0, ended: false }
     }
@@ -113,7 +113,7 @@ impl<S> Gate<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Gate<S> {
+impl<S: AsyncRead + Unpin> ResponseGate<S> {
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.buffer.capacity() == self.buffer.len() {
             self.buffer.reserve(READ_BYTES);
@@ -155,7 +155,7 @@ impl<S: AsyncRead + Unpin> Gate<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ResponseGate<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -206,7 +206,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gate<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ResponseGate<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

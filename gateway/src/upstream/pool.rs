@@ -25,7 +25,7 @@ use crate::trust::Fault;
 use super::connection::{Http1Connection, Http2Connection, STREAMS, StreamLease, Streams};
 use super::error::{Cause, Failure, describe, failure};
 use super::framing::MAX_FIELDS;
-use super::gate::{Gate, Question};
+use super::gate::{Question, ResponseGate};
 use super::idle::{Idle, IdleConnections};
 use super::preface;
 use super::replay::Sent;
@@ -336,7 +336,7 @@ impl Pool {
         if !http2 {
             self.settle();
             let question = Arc::<Question>::default();
-            let gate = Gate::new(io, Arc::clone(&question));
+            let gate = ResponseGate::new(io, Arc::clone(&question));
             let (sender, connection) = http1::Builder::new()
                 .max_buf_size(64 << 10)
                 .max_headers(MAX_FIELDS)

@@ -5,7 +5,9 @@
 //! The first line of an input says where to cut, and what follows it is what a client
 //! sends when its WebSocket is open.
 
-use portcullis::pipeline::agent::first_message::{Credential, Fault, MAX_BYTES, Reader, Said};
+use portcullis::pipeline::agent::first_message::{
+    Credential, Fault, FirstMessage, MAX_BYTES, Reader,
+};
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 
 use crate::pieces::{first_line, lengths};
@@ -55,15 +57,17 @@ fn read(bytes: &[u8], cuts: &[u8]) -> (Read, Option<Vec<u8>>) {
         loop {
             let end = match reader.read() {
                 Ok(None) => break,
-                Ok(Some(Said::Ping(payload))) => {
+                Ok(Some(FirstMessage::Ping(payload))) => {
                     read.pings.push(payload);
                     continue;
                 }
-                Ok(Some(Said::Credential(Credential::Key(key)))) => End::Key(key.expose().into()),
-                Ok(Some(Said::Credential(Credential::Token(token)))) => {
+                Ok(Some(FirstMessage::Credential(Credential::Key(key)))) => {
+                    End::Key(key.expose().into())
+                }
+                Ok(Some(FirstMessage::Credential(Credential::Token(token)))) => {
                     End::Token(token.expose().into())
                 }
-                Ok(Some(Said::Close)) => End::Close,
+                Ok(Some(FirstMessage::Close)) => End::Close,
                 Err(fault) => End::Refused(fault),
             };
             let is_message = matches!(end, End::Key(_) | End::Token(_));

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use portcullis::http1::Blanks;
-use portcullis::upstream::framing::{Asked, MAX_FIELDS, Scanner};
+use portcullis::upstream::framing::{Asked, MAX_FIELDS, ResponseScanner};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::framing::{lines, read_chunks};
@@ -49,7 +49,7 @@ pub(crate) fn run(data: &[u8]) {
 
 /// All that is passed on of one answer and what follows it; nothing after a fault.
 fn scan(bytes: &[u8], cuts: &[u8], mut asked: Asked) -> Option<Vec<u8>> {
-    let mut scanner = Scanner::default();
+    let mut scanner = ResponseScanner::default();
     let (mut buffer, mut passed, mut rest) = (Vec::new(), Vec::new(), bytes);
     for length in lengths(cuts) {
         let (piece, behind) = rest.split_at(length.min(rest.len()));

@@ -17,7 +17,9 @@ use portcullis::config::identity::{PRESETS, preset};
 use portcullis::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
 use portcullis::pipeline::authenticate::Fields;
 use portcullis::pipeline::forward::field_names::FieldRules;
-use portcullis::pipeline::forward::headers::{Facts, Passing, prepare_request, prepare_response};
+use portcullis::pipeline::forward::headers::{
+    ForwardedFacts, Passing, prepare_request, prepare_response,
+};
 use portcullis::pipeline::forward::identity::inject;
 use uuid::Uuid;
 
@@ -142,7 +144,7 @@ pub(crate) fn run(data: &[u8]) {
         _ => CredentialForwarding::Pass,
     };
     let client: IpAddr = if choice & 16 == 0 { [192, 0, 2, 1].into() } else { [7; 8].into() };
-    let facts = Facts {
+    let facts = ForwardedFacts {
         client,
         peer: if choice & 32 == 0 { client } else { [10, 0, 0, 1].into() },
         scheme: "https",
@@ -230,7 +232,7 @@ fn values<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
 fn check_request(
     original: &HeaderMap,
     headers: &HeaderMap,
-    facts: &Facts<'_>,
+    facts: &ForwardedFacts<'_>,
     Passing { names, credential, .. }: Passing<'_>,
 ) {
     let nominated = nominated(original);

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use portcullis::edge::framing::{HeadLimits, Line, Scanner};
+use portcullis::edge::framing::{HeadLimits, Line, RequestScanner};
 use portcullis::http1::{Blanks, FramingFault};
 use tokio::runtime::{Builder, Runtime};
 
@@ -53,7 +53,7 @@ pub(crate) fn run(data: &[u8]) {
 
 /// What is passed on of a connection, and the fault that ends it.
 fn scan(bytes: &[u8], cuts: &[u8]) -> (Vec<u8>, Option<FramingFault>) {
-    let mut scanner = Scanner::new(LIMITS);
+    let mut scanner = RequestScanner::new(LIMITS);
     let (mut buffer, mut passed, mut rest) = (Vec::new(), Vec::new(), bytes);
     for length in lengths(cuts) {
         let (piece, behind) = rest.split_at(length.min(rest.len()));

@@ -13,8 +13,8 @@ fn key() -> ApiKey {
         scopes: vec!["deploy".to_owned()],
         created: Timestamp(1_000),
         expires: None,
-        superseded: Moment::default(),
-        last_used: Moment::default(),
+        superseded: AtomicTimestamp::default(),
+        last_used: AtomicTimestamp::default(),
     }
 }
 
@@ -30,8 +30,8 @@ proptest! {
         later in 1..=u64::MAX,
     ) {
         let known = ApiKey {
-            superseded: Moment::at(superseded),
-            last_used: Moment::at(used),
+            superseded: AtomicTimestamp::at(superseded),
+            last_used: AtomicTimestamp::at(used),
             ..key()
         };
         let copy = known.clone();
@@ -48,8 +48,8 @@ proptest! {
         two in (moments(), moments()),
     ) {
         let with = |(superseded, used)| ApiKey {
-            superseded: Moment::at(superseded),
-            last_used: Moment::at(used),
+            superseded: AtomicTimestamp::at(superseded),
+            last_used: AtomicTimestamp::at(used),
             ..key()
         };
         prop_assert_eq!(with(one), with(one));
@@ -69,7 +69,7 @@ fn a_key_ends_with_its_own_time_or_with_that_of_its_rotation_whichever_comes_fir
         (Some(5_000), Some(9_000), Some(5_000)),
         (Some(9_000), Some(5_000), Some(5_000)),
     ] {
-        let superseded = Moment::at(superseded.map(Timestamp));
+        let superseded = AtomicTimestamp::at(superseded.map(Timestamp));
         let key = ApiKey { expires: expires.map(Timestamp), superseded, ..key() };
         assert_eq!(key.ends(), ends.map(Timestamp));
         let last = ends.map_or(u64::MAX, |ends| ends - 1);
@@ -89,8 +89,8 @@ fn a_key_that_follows_another_lives_as_long_and_is_for_the_same() {
     for (expires, expected) in [(None, None), (Some(4_000), Some(53_000))] {
         let old = ApiKey {
             expires: expires.map(Timestamp),
-            superseded: Moment::at(Some(Timestamp(2_000))),
-            last_used: Moment::at(Some(Timestamp(1_500))),
+            superseded: AtomicTimestamp::at(Some(Timestamp(2_000))),
+            last_used: AtomicTimestamp::at(Some(Timestamp(1_500))),
             ..key()
         };
         let new = ApiKey {
@@ -128,7 +128,8 @@ fn a_rotated_key_goes_on_for_the_overlap_and_no_longer_than_it_would_have() {
         ("one that was rotated before", None, Some(6_000), 9_000, 6_000),
         ("one that was to go on for longer", None, Some(12_000), 9_000, 9_000),
     ] {
-        let (expires, superseded) = (expires.map(Timestamp), Moment::at(superseded.map(Timestamp)));
+        let (expires, superseded) =
+            (expires.map(Timestamp), AtomicTimestamp::at(superseded.map(Timestamp)));
         let before = ApiKey { expires, superseded, ..key() };
         let rotation = rotation(None, 5_000, until);
         let Some(Succession::Beside { old, new }) = before.clone().rotate(&rotation) else {

@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use super::{Bucket, BucketLimit, Micros, SharedBucket};
-use crate::auth::ports::{Share, Spent};
+use crate::auth::ports::{Share, Usage};
 use crate::auth::source::Source;
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 const START: Micros = Micros(1_000_000_000);
 
-fn spent(tokens: i32, counted_in: u64) -> Spent {
-    Spent { source: Source::V4(1), tokens, age: Duration::ZERO, counted_in }
+fn spent(tokens: i32, counted_in: u64) -> Usage {
+    Usage { source: Source::V4(1), tokens, age: Duration::ZERO, counted_in }
 }
 
 fn level(share: Share) -> String {
@@ -84,7 +84,7 @@ fn a_debt_is_paid_back_before_anything_is_allowed_and_is_a_minutes_worth_at_most
 
 #[test]
 fn what_came_in_again_before_the_report_is_not_lost() {
-    let late = |tokens| Spent { age: Duration::from_millis(500), ..spent(tokens, 0) };
+    let late = |tokens| Usage { age: Duration::from_millis(500), ..spent(tokens, 0) };
     for (tokens, left) in [(10, "60.0"), (15, "55.0"), (60, "10.0")] {
         let mut shared = SharedBucket::new(LIMIT, START);
         assert_eq!(level(shared.exchange(LIMIT, at(500), late(tokens))), left);
@@ -125,7 +125,7 @@ fn the_wait_for_a_token_is_for_what_is_missing_of_it() {
 #[test]
 fn a_bucket_that_was_full_for_long_gives_its_burst_and_what_came_in_since() {
     let mut shared = SharedBucket::new(LIMIT, START);
-    let late = Spent { age: Duration::from_millis(500), ..spent(60, 0) };
+    let late = Usage { age: Duration::from_millis(500), ..spent(60, 0) };
     assert_eq!(level(shared.exchange(LIMIT, at(10_000), late)), "10.0");
 }
 

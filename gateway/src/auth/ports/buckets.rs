@@ -10,7 +10,7 @@ use crate::auth::source::Source;
 
 /// What a replica has let through of an address since its last report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spent {
+pub struct Usage {
     pub source: Source,
     /// Below zero what was reserved for it and not used.
     pub tokens: i32,
@@ -46,5 +46,5 @@ pub struct Exchange {
 pub trait Buckets: Send + Sync {
     /// Books what was spent and says what may be spent next, and that this replica lives;
     /// with nothing spent, only that. What fails may have been booked all the same.
-    async fn exchange(&self, limit: BucketLimit, spent: &[Spent]) -> Result<Exchange, StoreError>;
+    async fn exchange(&self, limit: BucketLimit, spent: &[Usage]) -> Result<Exchange, StoreError>;
 }

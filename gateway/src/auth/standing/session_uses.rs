@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 
-use crate::auth::api_key::Moment;
+use crate::auth::api_key::AtomicTimestamp;
 use crate::auth::time::Timestamp;
 use crate::auth::token::SessionId;
 
@@ -17,9 +17,9 @@ const MAX_SESSIONS: usize = 200_000;
 /// The last use of one session.
 #[derive(Debug, Default)]
 pub struct SessionUse {
-    last: Moment,
+    last: AtomicTimestamp,
     /// The use that was saved.
-    saved: Moment,
+    saved: AtomicTimestamp,
 }
 
 impl SessionUse {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::super::account::Username;
-use super::super::api_key::Moment;
+use super::super::api_key::AtomicTimestamp;
 use super::super::time::Seconds;
 use super::*;
 
@@ -31,8 +31,8 @@ fn key(number: u128, owner: u128) -> ApiKey {
         scopes: Vec::new(),
         created: NOW,
         expires: None,
-        superseded: Moment::default(),
-        last_used: Moment::default(),
+        superseded: AtomicTimestamp::default(),
+        last_used: AtomicTimestamp::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::super::account::AccountState;
-use super::super::api_key::{ApiKey, Moment, NewKey};
+use super::super::api_key::{ApiKey, AtomicTimestamp, NewKey};
 use super::super::error::{Error, Refusal};
 use super::super::ports::{AccountLimits, Clock, Replacement};
 use super::super::time::Seconds;
@@ -25,7 +25,7 @@ async fn a_reset_password_ends_every_session() {
         let refreshed = bench.core.refresh(pair.refresh.expose(), ROTATING).await;
         assert_eq!(refusal(refreshed), Some(Refusal::SessionEnded));
     }
-    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
+    assert!(bench.core.cached_basic("ann", PASSWORD).is_none());
     let old = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(old), Some(Refusal::PasswordWrong));
     bench.core.verify_basic("ann", &"set by an administrator".into(), HERE).await.unwrap();
@@ -101,16 +101,16 @@ async fn of_a_session_that_ends_its_tokens_one_by_one_little_is_kept() {
 async fn a_password_that_is_remembered_opens_nothing_once_it_may_not() {
     let mut bench = Bench::new().await;
     bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
-    assert!(bench.core.recall_basic("ann", PASSWORD).is_some());
+    assert!(bench.core.cached_basic("ann", PASSWORD).is_some());
     bench.core.policy.local_accounts = false;
-    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
+    assert!(bench.core.cached_basic("ann", PASSWORD).is_none());
     let basic = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert!(matches!(basic, Err(Error::LocalAccountsDisabled)), "{basic:?}");
     bench.core.policy.local_accounts = true;
-    assert!(bench.core.recall_basic("ann", PASSWORD).is_some());
+    assert!(bench.core.cached_basic("ann", PASSWORD).is_some());
     let (ann, now) = (bench.core.standing().account_by_name("ann").unwrap(), bench.clock.now());
     bench.core.store().set_state(ann.id, AccountState::Disabled, now).await.unwrap();
-    assert!(bench.core.recall_basic("ann", PASSWORD).is_none());
+    assert!(bench.core.cached_basic("ann", PASSWORD).is_none());
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn what_a_key_opened_ends_with_the_key_as_memory_has_it_now() {
     assert!(standing.still_good(&principal, now).is_ok());
     standing.remove_key(&key.digest);
     assert_eq!(standing.still_good(&principal, now).err(), Some(Refusal::KeyUnknown));
-    standing.put_key(ApiKey { superseded: Moment::at(Some(now)), ..key });
+    standing.put_key(ApiKey { superseded: AtomicTimestamp::at(Some(now)), ..key });
     assert_eq!(standing.still_good(&principal, now).err(), Some(Refusal::KeyExpired));
 }
 

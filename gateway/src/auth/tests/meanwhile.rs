@@ -126,7 +126,7 @@ async fn a_password_replaced_while_it_is_verified_signs_nobody_in() {
     bench.replace_password_during(During::Verify, "ann");
     let basic = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await;
     assert_eq!(refusal(basic), Some(Refusal::PasswordWrong));
-    assert!(bench.core.recall_basic("ann", PASSWORD).is_none(), "nor is it remembered");
+    assert!(bench.core.cached_basic("ann", PASSWORD).is_none(), "nor is it remembered");
 }
 
 /// S1-23: from the moment of the change, also for who was waiting for the hash.
@@ -171,7 +171,7 @@ async fn a_password_replaced_while_its_hash_is_upgraded_stays_replaced() {
     let basic = bench.core.verify_basic("bob", &"weak password".into(), HERE).await;
     assert_eq!(refusal(basic), Some(Refusal::PasswordWrong));
     assert_eq!(bench.stored_password("bob").as_deref(), Some(NEW));
-    assert!(bench.core.recall_basic("bob", "weak password").is_none(), "nor is it remembered");
+    assert!(bench.core.cached_basic("bob", "weak password").is_none(), "nor is it remembered");
 }
 
 /// Of two changes at once the one that was there first counts, at either step.

@@ -212,7 +212,7 @@ async fn an_account_made_elsewhere_is_asked_for_once() {
     let (pair, _) = replicas.sign_in_there().await;
     let ann = replicas.ann().id;
     for asked in [vec![Missing::Account(ann)], vec![]] {
-        let judged = replicas.here.judge_access(pair.access.text.expose()).await.unwrap();
+        let judged = replicas.here.verify_or_load_access(pair.access.text.expose()).await.unwrap();
         assert_eq!(judged.account_id(), ann);
         assert_eq!(replicas.asked(), asked);
     }
@@ -235,7 +235,7 @@ async fn an_account_that_no_gateway_knows_is_refused() {
     let (store, now) = (replicas.there.core.store(), replicas.here.clock().now());
     let ann = replicas.ann().id;
     store.delete_account(ann, Administration::MayEnd, now).await.unwrap();
-    let judged = replicas.here.judge_access(pair.access.text.expose()).await;
+    let judged = replicas.here.verify_or_load_access(pair.access.text.expose()).await;
     assert_eq!(refusal(judged), Some(Refusal::UserUnknown));
     let refreshed = replicas.here.refresh(pair.refresh.expose(), ROTATING).await;
     assert_eq!(refusal(refreshed), Some(Refusal::UserUnknown));
@@ -252,10 +252,10 @@ async fn a_membership_made_elsewhere_is_asked_for() {
     let (ann, scoped) = switched.await.unwrap();
     let member = Missing::Member(replicas.workspace, ann.id);
     let text = scoped.text.expose();
-    replicas.here.judge_access(text).await.unwrap();
+    replicas.here.verify_or_load_access(text).await.unwrap();
     assert_eq!(replicas.asked(), [Missing::Account(ann.id), member]);
     replicas.here.standing.put_member(replicas.workspace, ann.id, None);
-    let judged = replicas.here.judge_access(text).await.unwrap();
+    let judged = replicas.here.verify_or_load_access(text).await.unwrap();
     assert_eq!(judged.workspace.as_ref().map(|known| &*known.role), Some("writer"));
     assert_eq!(replicas.asked(), [member]);
 }
@@ -270,7 +270,7 @@ async fn a_token_scoped_to_a_workspace_that_was_left_is_refused_wherever_it_was_
     let store = replicas.there.core.store();
     store.set_member(replicas.workspace, ann.id, None).await.unwrap();
     for _ in 0..2 {
-        let judged = replicas.here.judge_access(scoped.text.expose()).await;
+        let judged = replicas.here.verify_or_load_access(scoped.text.expose()).await;
         assert_eq!(refusal(judged), Some(Refusal::WorkspaceLeft));
     }
 }

@@ -2,8 +2,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{
-    Beginner, DecodeError, FLOW_COOKIE, Kept, MAX_DESTINATION_BYTES, destination, recall, remember,
-    returned,
+    Beginner, DecodeError, FLOW_COOKIE, MAX_DESTINATION_BYTES, SavedFlow, destination,
+    parse_cookie, remember, returned,
 };
 use crate::auth::federation::Flow;
 
@@ -65,11 +65,11 @@ fn a_cookie_brings_back_what_was_remembered() {
     let begun = |path| [(Beginner::Contract, path), (Beginner::Console, path)];
     for (by, path) in of_this_site().iter().flat_map(begun) {
         let flow = Flow { state: "state".into(), verifier: "verifier".into() };
-        let (_, value) = remember(&Kept { flow, return_to: path.clone(), by });
+        let (_, value) = remember(&SavedFlow { flow, return_to: path.clone(), by });
         let text = value.to_str().expect("it is visible ASCII");
         let value = text.strip_prefix(FLOW_COOKIE).and_then(|rest| rest.strip_prefix('='));
         let value = value.and_then(|rest| rest.split(';').next()).expect("a cookie");
-        let kept = recall(value).expect("it is one of ours");
+        let kept = parse_cookie(value).expect("it is one of ours");
         assert_eq!((kept.flow.state.expose(), kept.flow.verifier.expose()), ("state", "verifier"));
         assert_eq!((kept.by, &kept.return_to), (by, path));
     }
@@ -79,7 +79,7 @@ fn a_cookie_brings_back_what_was_remembered() {
 #[test]
 fn a_cookie_that_was_not_written_here_is_none() {
     let slash = encoded("/");
-    assert!(recall(&format!("state.verifier.{slash}")).is_some());
+    assert!(parse_cookie(&format!("state.verifier.{slash}")).is_some());
     for cookie in [
         String::new(),
         "state".to_owned(),
@@ -93,10 +93,10 @@ fn a_cookie_that_was_not_written_here_is_none() {
         "state.verifier./".to_owned(),
         format!("state.verifier.{}", URL_SAFE_NO_PAD.encode(b"/\xff")),
     ] {
-        assert!(recall(&cookie).is_none(), "{cookie}");
+        assert!(parse_cookie(&cookie).is_none(), "{cookie}");
     }
     for path in of_elsewhere() {
-        assert!(recall(&format!("state.verifier.{}", encoded(&path))).is_none(), "{path:?}");
+        assert!(parse_cookie(&format!("state.verifier.{}", encoded(&path))).is_none(), "{path:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::NotEncoded;
 use crate::admin::Reply;
 use crate::auth::account::{Account, AccountId, Username};
-use crate::auth::api_key::{ApiKey, KeyId, Moment};
+use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId};
 use crate::auth::federation::Flow;
 use crate::auth::link::LinkKind;
 use crate::auth::login::{AccessToken, TokenPair};
@@ -18,7 +18,7 @@ use crate::auth::time::{Seconds, Timestamp};
 use crate::dialect::admin::Admin;
 use crate::dialect::delivery::Delivery;
 use crate::dialect::envelope::Envelope;
-use crate::dialect::flow::{Beginner, Kept};
+use crate::dialect::flow::{Beginner, SavedFlow};
 use crate::dialect::form::Form;
 use crate::dialect::links::{Links, Pages};
 use crate::dialect::plain::Plain;
@@ -70,11 +70,11 @@ fn outcomes(operation: Operation) -> Vec<Outcome> {
         scopes: Vec::new(),
         created: Timestamp(0),
         expires: None,
-        superseded: Moment::default(),
-        last_used: Moment::default(),
+        superseded: AtomicTimestamp::default(),
+        last_used: AtomicTimestamp::default(),
     };
     let flow = || Flow { state: "of state".into(), verifier: "of verifier".into() };
-    let kept = || Kept { flow: flow(), return_to: "/".to_owned(), by: Beginner::Contract };
+    let kept = || SavedFlow { flow: flow(), return_to: "/".to_owned(), by: Beginner::Contract };
     let followed = |reply| Outcome::LinkFollowed(ann(), LinkKind::Both, reply);
     match operation {
         Operation::Register => vec![Outcome::Registered(ann(), pair())],

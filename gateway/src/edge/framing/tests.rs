@@ -1,13 +1,13 @@
 use proptest::prelude::*;
 
-use super::{HeadLimits, Scanner};
+use super::{HeadLimits, RequestScanner};
 use crate::pipeline::reason::FramingFault;
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 1024, fields: 8, uri_bytes: 256 };
 
 /// Feeds the bytes in pieces, as a connection would, and says what was passed.
 fn scan(bytes: &[u8], piece: usize) -> Result<Vec<u8>, FramingFault> {
-    let mut scanner = Scanner::new(LIMITS);
+    let mut scanner = RequestScanner::new(LIMITS);
     let mut buffer = Vec::new();
     let mut passed = Vec::new();
     for piece in bytes.chunks(piece) {

@@ -27,8 +27,13 @@ async fn an_escaped_request_line_is_read_before_its_fields_in_pieces_of_any_size
             Box::new(()),
         );
         let hour = Duration::from_secs(3600);
-        let mut gate =
-            Gate::new(&sent[..], Arc::new(connection), LIMITS, hour, Arc::<Counters>::default());
+        let mut gate = RequestGate::new(
+            &sent[..],
+            Arc::new(connection),
+            LIMITS,
+            hour,
+            Arc::<Counters>::default(),
+        );
         let (mut passed, mut piece) = (Vec::new(), vec![0; size]);
         loop {
             let read = gate.read(&mut piece).await.expect("the gate lets it pass");

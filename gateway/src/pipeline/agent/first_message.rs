@@ -27,7 +27,7 @@ pub struct Reader {
 
 /// What a client says before it is anybody.
 #[derive(Debug)]
-pub enum Said {
+pub enum FirstMessage {
     Credential(Credential),
     /// To be answered with the same.
     Ping(Vec<u8>),
@@ -113,7 +113,7 @@ impl Reader {
     ///
     /// # Errors
     /// As soon as no first message can come of it.
-    pub fn read(&mut self) -> Result<Option<Said>, Fault> {
+    pub fn read(&mut self) -> Result<Option<FirstMessage>, Fault> {
         while let Some((header, begin)) = Header::read(&self.unread)? {
             self.judge(header)?;
             let length = usize::try_from(header.length).map_err(|_| Fault::TooLarge)?;
@@ -125,17 +125,17 @@ impl Reader {
             header.unmask(0, &mut payload);
             self.frames += 1;
             match header.opcode {
-                Opcode::Ping => return Ok(Some(Said::Ping(payload.to_vec()))),
+                Opcode::Ping => return Ok(Some(FirstMessage::Ping(payload.to_vec()))),
                 Opcode::Pong => {}
                 // A code has two bytes.
                 Opcode::Close if length == 1 => return Err(Fault::Frame),
-                Opcode::Close => return Ok(Some(Said::Close)),
+                Opcode::Close => return Ok(Some(FirstMessage::Close)),
                 Opcode::Text | Opcode::Binary | Opcode::Continuation => {
                     self.text.extend_from_slice(&payload);
                     self.fragmented = !header.fin;
                     if header.fin {
                         return parse(&self.text)
-                            .map(|credential| Some(Said::Credential(credential)));
+                            .map(|credential| Some(FirstMessage::Credential(credential)));
                     }
                 }
             }

@@ -31,7 +31,7 @@ pub(super) async fn check(
     throttle.check(caller.source)?;
     if let Some((name, password)) = &credential {
         // The common case: verified lately, no turn and no hash needed.
-        if let Some(principal) = core.recall_basic(name, password.expose()) {
+        if let Some(principal) = core.cached_basic(name, password.expose()) {
             return Ok(principal);
         }
         // A tab that has not heard of a new password: no guess, and no turn to wait for.

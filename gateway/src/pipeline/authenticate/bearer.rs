@@ -14,7 +14,7 @@ pub(super) async fn check(
     caller: &Caller,
     token: &str,
 ) -> Result<Arc<Principal>, Rejection> {
-    match core.judge_access(token).await {
+    match core.verify_or_load_access(token).await {
         Ok(principal) => Ok(principal),
         // Boxed: the way of nearly every request must not carry the room for this.
         Err(error) => {

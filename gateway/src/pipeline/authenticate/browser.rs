@@ -18,7 +18,7 @@ pub(super) async fn check(
     BrowserTokens { access, renewal }: BrowserTokens<'_>,
 ) -> Result<Proven, Rejection> {
     let judged = match access {
-        Some(token) => core.judge_access(token).await,
+        Some(token) => core.verify_or_load_access(token).await,
         None => Err(Refusal::TokenExpired.into()),
     };
     let judged = match (judged, renewal) {

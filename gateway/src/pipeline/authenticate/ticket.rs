@@ -52,7 +52,7 @@ fn finished<T>(outcome: Result<Result<T, Error>, JoinError>) -> Result<T, Reject
     match outcome {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Rejection::from_core(error, TRIED)),
-        Err(lost) => Err(Reason::Internal.because(lost)),
+        Err(lost) => Err(Reason::Internal.with_detail(lost)),
     }
 }
 

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{administrator, authorize, own_endpoint};
 use crate::auth::account::{Account, AccountId, Username};
-use crate::auth::api_key::{ApiKey, KeyId, Moment};
+use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId};
 use crate::auth::principal::{Principal, Proof};
 use crate::auth::server::ServerId;
 use crate::auth::time::Timestamp;
@@ -40,8 +40,8 @@ fn key(roles: &[&str], scopes: &[&str]) -> Principal {
         scopes: texts(scopes),
         created: Timestamp(1),
         expires: None,
-        superseded: Moment::default(),
-        last_used: Moment::default(),
+        superseded: AtomicTimestamp::default(),
+        last_used: AtomicTimestamp::default(),
     };
     Principal::new(account, Proof::Key(Arc::new(key)))
 }

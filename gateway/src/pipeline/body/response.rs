@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use crate::pipeline::fields::remove_framing;
 use crate::pipeline::outgoing::{ENOUGH_BYTES, Outgoing, Piece};
 use crate::pipeline::record::RequestRecord;
-use crate::pipeline::watch::PrincipalWatch;
+use crate::pipeline::revocation::RevocationWatch;
 use crate::upstream::Holding;
 use crate::upstream::message::{BoxError, Received};
 
@@ -65,7 +65,7 @@ enum Content {
         ahead: Option<Box<Ahead>>,
         incoming: Received,
         lease: Option<Holding>,
-        watch: Option<PrincipalWatch>,
+        watch: Option<RevocationWatch>,
     },
 }
 
@@ -114,7 +114,7 @@ impl ResponseBody {
     /// An upstream's body. `lease` goes back to the pool when it has been read to
     /// its end; dropped before, the connection is closed.
     #[must_use]
-    pub fn upstream(incoming: Received, lease: Holding, watch: Option<PrincipalWatch>) -> Self {
+    pub fn upstream(incoming: Received, lease: Holding, watch: Option<RevocationWatch>) -> Self {
         if incoming.is_end_stream() {
             lease.give_back();
             return Self::empty();

@@ -36,7 +36,7 @@ const REPLACED: [HeaderName; 5] =
     [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, X_FORWARDED_PORT, header::FORWARDED];
 
 /// What the gateway knows about a request and tells the upstream.
-pub struct Facts<'a> {
+pub struct ForwardedFacts<'a> {
     pub client: std::net::IpAddr,
     /// Who connected to us: the client, or a trusted proxy that speaks for it.
     pub peer: std::net::IpAddr,
@@ -57,7 +57,7 @@ pub struct Facts<'a> {
 pub fn prepare_request(
     headers: &mut HeaderMap,
     passing: Passing<'_>,
-    facts: &Facts<'_>,
+    facts: &ForwardedFacts<'_>,
 ) -> Vec<Removed> {
     let Passing { rules, names, credential, fields } = passing;
     let strips = credential == CredentialForwarding::Strip;
@@ -90,7 +90,7 @@ pub fn prepare_request(
     removed
 }
 
-fn add_forwarding(headers: &mut HeaderMap, facts: &Facts<'_>) {
+fn add_forwarding(headers: &mut HeaderMap, facts: &ForwardedFacts<'_>) {
     let client = facts.client.to_string();
     // The client as we found it, then the proxy we heard it from. What a list said
     // further left was written by somebody nobody trusts, and goes no further.

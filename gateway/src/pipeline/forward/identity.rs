@@ -80,7 +80,7 @@ fn joined(words: &[String]) -> Option<Cow<'_, str>> {
 fn field_value(name: &HeaderName, value: &str) -> Result<HeaderValue, Rejection> {
     let visible = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
     let value = if visible { HeaderValue::from_str(value).ok() } else { None };
-    value.ok_or_else(|| Reason::Internal.because(format!("no value for {name}")))
+    value.ok_or_else(|| Reason::Internal.with_detail(format!("no value for {name}")))
 }
 
 /// An `usr_…` belongs to the account whose id it is, whoever calls itself so.

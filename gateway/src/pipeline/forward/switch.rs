@@ -63,7 +63,7 @@ impl Switching {
             Switching::Raw(protocol) if names(headers, *protocol) => Ok(()),
             Switching::Raw(protocol) => {
                 let name = protocol.name();
-                Err(Reason::UpstreamUpgrade.because(format!("the 101 is not for {name}")))
+                Err(Reason::UpstreamUpgrade.with_detail(format!("the 101 is not for {name}")))
             }
         }
     }

@@ -26,7 +26,7 @@ use crate::pipeline::connected_agents::Listing;
 use crate::pipeline::connection::{Connection, Upgrade};
 use crate::pipeline::frame::{self, CREDENTIAL_ENDED, GOING_AWAY};
 use crate::pipeline::gateway::Gateway;
-use crate::pipeline::watch::PrincipalWatch;
+use crate::pipeline::revocation::RevocationWatch;
 use crate::slots::Place;
 use crate::telemetry::counters::Counters;
 use crate::upstream::tunnel::Switched;
@@ -44,7 +44,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(10);
 const BUFFER_BYTES: usize = 16 << 10;
 
 /// The upstream's end of a tunnel that is to be.
-pub enum Far {
+pub enum UpstreamEnd {
     Echo(EchoSocket),
     Upstream(Switched),
 }
@@ -59,9 +59,9 @@ pub enum Carries {
 }
 
 /// What may end a tunnel beside its ends, and what it holds until then.
-pub struct Terms<D> {
+pub struct TunnelContext<D> {
     pub carries: Carries,
-    pub watch: Option<PrincipalWatch>,
+    pub watch: Option<RevocationWatch>,
     pub going_away: D,
     pub upkeep: Upkeep,
     pub held: Vec<Place>,
@@ -77,8 +77,8 @@ pub(super) fn open(
     gateway: &Arc<Gateway>,
     connection: &Arc<Connection>,
     client: OnUpgrade,
-    (response, far): (Response<()>, Far),
-    terms: Terms<impl Future<Output = ()> + Send + 'static>,
+    (response, far): (Response<()>, UpstreamEnd),
+    terms: TunnelContext<impl Future<Output = ()> + Send + 'static>,
 ) -> Response<ResponseBody> {
     connection.decide_upgrade(Upgrade::Tunnel);
     let connection = Arc::clone(connection);
@@ -98,12 +98,12 @@ pub(super) fn open(
 pub async fn run(
     client: impl AsyncRead + AsyncWrite + Unpin,
     ahead: Bytes,
-    far: Far,
-    terms: Terms<impl Future<Output = ()>>,
+    far: UpstreamEnd,
+    terms: TunnelContext<impl Future<Output = ()>>,
 ) {
     match far {
-        Far::Echo(echo) => carry(client, ahead, echo, terms).await,
-        Far::Upstream(switched) => {
+        UpstreamEnd::Echo(echo) => carry(client, ahead, echo, terms).await,
+        UpstreamEnd::Upstream(switched) => {
             let opening = tokio::time::timeout(SWITCHING, switched.open());
             if let Ok(Ok(upstream)) = opening.await {
                 carry(client, ahead, upstream, terms).await;
@@ -116,7 +116,7 @@ async fn carry(
     mut client: impl AsyncRead + AsyncWrite + Unpin,
     ahead: Bytes,
     mut upstream: impl AsyncRead + AsyncWrite + Unpin,
-    terms: Terms<impl Future<Output = ()>>,
+    terms: TunnelContext<impl Future<Output = ()>>,
 ) {
     let carries = terms.carries;
     let mut up = Direction::behind(ahead, carries, terms.upkeep);

@@ -30,7 +30,7 @@ pub fn handshake(parts: &Parts, protocol: Protocol) -> Result<Option<Handshake>,
     if protocol != Protocol::Http1 || !is_upgrade(parts) {
         return Ok(None);
     }
-    let malformed = |detail: &str| Err(Reason::UpgradeMalformed.because(detail));
+    let malformed = |detail: &str| Err(Reason::UpgradeMalformed.with_detail(detail));
     if parts.version != Version::HTTP_11 || parts.method != Method::GET {
         return malformed("not a GET of HTTP/1.1");
     }
@@ -91,7 +91,7 @@ impl Handshake {
     /// 101 opens none.
     pub(super) fn check_answer(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         if !agrees(headers) {
-            return Err(Reason::UpstreamUpgrade.because("the 101 is not for a WebSocket"));
+            return Err(Reason::UpstreamUpgrade.with_detail("the 101 is not for a WebSocket"));
         }
         let expected = self.accept();
         let mut answers = headers.get_all(header::SEC_WEBSOCKET_ACCEPT).iter();
@@ -99,7 +99,7 @@ impl Handshake {
         if right && answers.next().is_none() {
             Ok(())
         } else {
-            Err(Reason::UpstreamUpgrade.because("wrong Sec-WebSocket-Accept"))
+            Err(Reason::UpstreamUpgrade.with_detail("wrong Sec-WebSocket-Accept"))
         }
     }
 
@@ -127,7 +127,7 @@ impl Agreement {
         if (versions.next().map(HeaderValue::as_bytes), versions.next())
             != (Some(VERSION.as_bytes()), None)
         {
-            return Err(Reason::UpgradeMalformed.because("Sec-WebSocket-Version is not 13"));
+            return Err(Reason::UpgradeMalformed.with_detail("Sec-WebSocket-Version is not 13"));
         }
         let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL);
         let first = offered.and_then(|list| list.to_str().ok()?.split(',').next());
@@ -171,10 +171,10 @@ impl Agreement {
         self.handshake.check_answer(headers)?;
         let mut protocols = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
         if protocols.next() != self.protocol.as_ref() || protocols.next().is_some() {
-            return Err(Reason::UpstreamUpgrade.because("not the subprotocol that was offered"));
+            return Err(Reason::UpstreamUpgrade.with_detail("not the subprotocol that was offered"));
         }
         if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
-            return Err(Reason::UpstreamUpgrade.because("an extension that was not offered"));
+            return Err(Reason::UpstreamUpgrade.with_detail("an extension that was not offered"));
         }
         Ok(())
     }

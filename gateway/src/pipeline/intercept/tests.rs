@@ -17,18 +17,20 @@ use crate::dialect::plain::Plain;
 use crate::dialect::{Settings, Verb};
 use crate::pipeline::throttle::Page;
 
-fn endpoint(admission: Admission, attempt: Attempt) -> Endpoint {
+fn endpoint(access: EndpointAccess, attempt: Attempt) -> Endpoint {
     let (method, operation) = (Verb::Post, Operation::Refresh);
-    Endpoint { method, path: "/", fixed: false, operation, admission, attempt }
+    Endpoint { method, path: "/", fixed: false, operation, access, attempt }
 }
 
 #[test]
 fn an_endpoint_takes_a_secret_if_anybody_may_call_it_or_it_tries_one() {
-    let takes = |admission, attempt| takes_secret(&endpoint(admission, attempt));
+    let takes = |access, attempt| takes_secret(&endpoint(access, attempt));
     for attempt in [Attempt::Password, Attempt::RefreshToken, Attempt::Code, Attempt::None] {
-        assert!(takes(Admission::Public, attempt), "{attempt:?}");
-        for admission in [Admission::Authenticated, Admission::Bearer, Admission::Administrator] {
-            assert_eq!(takes(admission, attempt), attempt != Attempt::None, "{attempt:?}");
+        assert!(takes(EndpointAccess::Public, attempt), "{attempt:?}");
+        for access in
+            [EndpointAccess::Authenticated, EndpointAccess::Bearer, EndpointAccess::Administrator]
+        {
+            assert_eq!(takes(access, attempt), attempt != Attempt::None, "{attempt:?}");
         }
     }
 }
@@ -76,7 +78,7 @@ fn a_refresh_token_in_a_cookie_counts_where_cookies_are_given_and_no_body_brings
         let caller = Caller { client, source, request_id, page: Page::Meant };
         let origin = Origin { host: "gate.example", scheme: "https" };
         let call = Call { caller: &caller, parts: &parts, origin, parameters: &[] };
-        let endpoint = endpoint(Admission::Public, attempt);
+        let endpoint = endpoint(EndpointAccess::Public, attempt);
         let found = refresh_cookie(&endpoint, &dialect, &call, body);
         found.map(|token| token.map(str::to_owned)).map_err(|rejection| rejection.reason.code())
     };

@@ -17,7 +17,7 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use crate::auth::bucket::{Bucket, BucketLimit, Micros, whole};
-use crate::auth::ports::{Buckets, Exchange, Spent};
+use crate::auth::ports::{Buckets, Exchange, Usage};
 use crate::auth::source::Source;
 
 use super::{MAX_ADDRESSES, coarse};
@@ -149,7 +149,7 @@ impl Shares {
     }
 
     /// Learns what a report of the time `sent` was answered.
-    pub fn settle(&self, sent: Micros, now: Micros, report: &[Spent], answer: &Exchange) {
+    pub fn settle(&self, sent: Micros, now: Micros, report: &[Usage], answer: &Exchange) {
         self.heard.store(now.0, Ordering::Relaxed);
         self.replicas.store(answer.replicas.max(1), Ordering::Relaxed);
         for (spent, share) in report.iter().zip(&answer.shares) {
@@ -166,7 +166,7 @@ impl Shares {
 
     /// Keeps for a later report what could not be reported. If it was booked all the same
     /// it counts twice, not never.
-    pub fn take_back(&self, report: &[Spent], now: Micros) {
+    pub fn take_back(&self, report: &[Usage], now: Micros) {
         for spent in report {
             if let Some(mut known) = self.known.get_mut(&spent.source) {
                 known.unreported = known.unreported.saturating_add(spent.tokens);
@@ -219,7 +219,7 @@ pub struct Agenda(BinaryHeap<Reverse<(Micros, Source)>>);
 
 impl Agenda {
     /// What is due, to be sent now; nothing of it counts as unreported any more.
-    pub fn report(&mut self, shares: &Shares, now: Micros) -> Vec<Spent> {
+    pub fn report(&mut self, shares: &Shares, now: Micros) -> Vec<Usage> {
         while let Some(entry) = shares.due.pop() {
             self.0.push(Reverse(entry));
         }
@@ -236,7 +236,7 @@ impl Agenda {
                 known.reported = Some(now);
                 let tokens = std::mem::take(&mut known.unreported);
                 let age = now.since(known.since).min(IDLE_INTERVAL);
-                report.push(Spent { source, tokens, age, counted_in: known.second });
+                report.push(Usage { source, tokens, age, counted_in: known.second });
             }
         }
         report

@@ -5,7 +5,7 @@ use governor::clock::FakeRelativeClock;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Admission, Policy, coarse, retry_seconds};
+use super::{Policy, RateLimit, coarse, retry_seconds};
 use crate::auth::source::Source;
 use crate::pipeline::reason::Reason;
 
@@ -15,7 +15,7 @@ const THERE: Source = Source::V6(42);
 #[test]
 fn sixty_pass_at_once_then_twenty_each_second() {
     let clock = FakeRelativeClock::default();
-    let admission = Admission::with_clock(20, 60, clock.clone());
+    let admission = RateLimit::with_clock(20, 60, clock.clone());
     let admitted = (0..100).filter(|_| admission.take(HERE).is_ok()).count();
     assert_eq!(admitted, 60);
     clock.advance(Duration::from_secs(1));
@@ -28,7 +28,7 @@ fn sixty_pass_at_once_then_twenty_each_second() {
 
 #[test]
 fn addresses_do_not_share_a_bucket() {
-    let admission = Admission::with_clock(1, 1, FakeRelativeClock::default());
+    let admission = RateLimit::with_clock(1, 1, FakeRelativeClock::default());
     assert!(admission.take(HERE).is_ok());
     assert!(admission.take(HERE).is_err());
     assert!(admission.take(THERE).is_ok());
@@ -36,7 +36,7 @@ fn addresses_do_not_share_a_bucket() {
 
 #[test]
 fn the_refusal_says_when_the_next_token_comes() {
-    let admission = Admission::with_clock(20, 1, FakeRelativeClock::default());
+    let admission = RateLimit::with_clock(20, 1, FakeRelativeClock::default());
     admission.take(HERE).unwrap();
     let retry_after = admission.take(HERE).unwrap_err();
     assert_eq!(retry_after, Duration::from_millis(50));
@@ -47,7 +47,7 @@ fn the_refusal_says_when_the_next_token_comes() {
 #[test]
 fn a_sweep_forgets_full_buckets_and_keeps_the_others() {
     let clock = FakeRelativeClock::default();
-    let admission = Admission::with_clock(1, 2, clock.clone());
+    let admission = RateLimit::with_clock(1, 2, clock.clone());
     admission.take(HERE).unwrap();
     clock.advance(Duration::from_secs(10));
     admission.take(THERE).unwrap();
@@ -78,11 +78,11 @@ fn in_a_crowd_neighbours_share_a_bucket() {
     }
 }
 
-fn buckets(per_second: u32, burst: u32) -> Arc<Admission> {
-    Arc::new(Admission::new(per_second, burst))
+fn buckets(per_second: u32, burst: u32) -> Arc<RateLimit> {
+    Arc::new(RateLimit::new(per_second, burst))
 }
 
-fn waiting(admission: &Arc<Admission>, done: &mpsc::Sender<u32>, number: u32) -> JoinHandle<()> {
+fn waiting(admission: &Arc<RateLimit>, done: &mpsc::Sender<u32>, number: u32) -> JoinHandle<()> {
     let (admission, done) = (Arc::clone(admission), done.clone());
     tokio::spawn(async move {
         admission.wait(HERE).await;
@@ -130,6 +130,6 @@ async fn nobody_waits_for_another_address() {
 
 #[test]
 fn a_routes_buckets_are_named_so() {
-    let policy = Admission::of_route(5, 11).policy;
+    let policy = RateLimit::of_route(5, 11).policy;
     assert_eq!(policy, Policy { name: "route", burst: 11, window_seconds: 3 });
 }

@@ -23,7 +23,7 @@ use crate::pipeline::message;
 use crate::pipeline::reason::Rejection;
 use crate::pipeline::site::Site;
 
-use super::Admission;
+use super::RateLimit;
 
 /// Remembers for its connection that a browser's Basic credential was good.
 pub fn note_proven(
@@ -52,7 +52,7 @@ pub async fn wait(
     site: &Site,
     connection: &Connection,
     (client, headers): (&Client, &HeaderMap),
-    (bucket, retry_after): (&Admission, Duration),
+    (bucket, retry_after): (&RateLimit, Duration),
 ) -> Result<(), Rejection> {
     let (turns, source) = (&gateway.turns, Source::of(client.address));
     if site.wait.is_zero() || !is_of_browser(headers) {
@@ -62,16 +62,16 @@ pub async fn wait(
     let account = account.ok_or_else(|| bucket.refusal(retry_after))?;
     let expected = bucket.expected_wait(source);
     if expected > site.wait {
-        return Err(bucket.refusal(expected).because("those before it wait as long as it may"));
+        return Err(bucket.refusal(expected).with_detail("those before it wait as long as it may"));
     }
     let Some(_place) = turns.join(account) else {
-        return Err(bucket.refusal(retry_after).because("too many others wait for their turn"));
+        return Err(bucket.refusal(retry_after).with_detail("too many others wait for their turn"));
     };
     gateway.counters.rate_waited.increment();
     let turn = tokio::time::timeout(site.wait, bucket.wait(source)).await;
     turn.map_err(|_| {
         let again = bucket.expected_wait(source);
-        bucket.refusal(again).because("it has waited for its turn as long as it may")
+        bucket.refusal(again).with_detail("it has waited for its turn as long as it may")
     })
 }
 
@@ -125,7 +125,7 @@ fn judge(
             let (name, password) = pair;
             let is_proven = is_own_connection(connection, client)
                 && connection.proven.is(core.basic_mark(encoded));
-            let recalled = is_proven.then(|| core.recall_basic(&name, password.expose()))?;
+            let recalled = is_proven.then(|| core.cached_basic(&name, password.expose()))?;
             recalled.map(|principal| principal.account_id())
         }
         Presented::Nothing | Presented::Ticket(_) | Presented::Unreadable => None,

@@ -6,8 +6,8 @@ use crate::auth::error::{Entity, LinkFault, Name, Refusal};
 use crate::auth::federation::FederationError;
 use crate::auth::password::Unacceptable;
 use crate::auth::principal::Scheme;
-use crate::pipeline::admit::policy::Policy;
 use crate::pipeline::bounds::agent_bound::AgentBound;
+use crate::pipeline::rate_limit::policy::Policy;
 
 use super::{FramingFault, Reason};
 
@@ -92,7 +92,7 @@ pub fn examples() -> Vec<Reason> {
     all.extend(NAMES.map(Reason::NameUnacceptable));
     all.extend(ENTITIES.map(Reason::Unknown));
     all.extend(
-        [LinkFault::Malformed, LinkFault::Expired, LinkFault::Spent].map(Reason::LinkRefused),
+        [LinkFault::Malformed, LinkFault::Expired, LinkFault::Usage].map(Reason::LinkRefused),
     );
     let github = [
         FederationError::CodeRefused,

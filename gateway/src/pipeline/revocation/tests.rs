@@ -36,8 +36,8 @@ impl Open {
         Self { core: Arc::new(bench.core), principal: Arc::new(principal), route, other }
     }
 
-    fn watch(&self) -> PrincipalWatch {
-        PrincipalWatch::new(&self.core, &self.principal, &self.route, None)
+    fn watch(&self) -> RevocationWatch {
+        RevocationWatch::new(&self.core, &self.principal, &self.route, None)
     }
 
     async fn reset(&self, account: AccountId) {
@@ -120,7 +120,7 @@ async fn of_ten_thousand_streams_a_change_wakes_those_it_concerns() {
     let waker = Waker::from(Arc::clone(&wakes));
     let mut cx = Context::from_waker(&waker);
     let principals: Vec<_> = (0..10_000).map(|number| open.signed_in(ann, number)).collect();
-    let watch = |principal| PrincipalWatch::new(&open.core, principal, &open.route, None);
+    let watch = |principal| RevocationWatch::new(&open.core, principal, &open.route, None);
     let mut watches: Vec<_> = principals.iter().map(watch).collect();
     assert!(watches.iter_mut().all(|watch| !watch.has_ended(&mut cx)));
 

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Archive, Clash, Entry, Kind, Written, is_empty};
 use crate::auth::account::{Account, AccountId, HashedPassword, PersonName, Username};
-use crate::auth::api_key::{ApiKey, KeyId, Moment};
+use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId};
 use crate::auth::server::{Server, ServerId};
 use crate::auth::session::Session;
 use crate::auth::source::Source;
@@ -75,8 +75,8 @@ pub(crate) fn one_of_each(number: u128) -> Vec<Entry> {
             scopes: vec!["deploy".to_owned()],
             created: NOW,
             expires: None,
-            superseded: Moment::default(),
-            last_used: Moment::default(),
+            superseded: AtomicTimestamp::default(),
+            last_used: AtomicTimestamp::default(),
         }),
         Entry::KeyUse { key, at: NOW },
         Entry::RevokedToken { token: TokenId(id(number + 800)), expires },

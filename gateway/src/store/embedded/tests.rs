@@ -48,7 +48,7 @@ mod file {
 mod restart {
     use super::*;
     use crate::auth::account::{Account, AccountId, HashedPassword, Username};
-    use crate::auth::api_key::{ApiKey, KeyId, Moment};
+    use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId};
     use crate::auth::error::Refusal;
     use crate::auth::time::Timestamp;
     use crate::auth::token::{SessionId, TokenId};
@@ -80,8 +80,8 @@ mod restart {
             scopes: Vec::new(),
             created: Timestamp(1),
             expires: None,
-            superseded: Moment::default(),
-            last_used: Moment::default(),
+            superseded: AtomicTimestamp::default(),
+            last_used: AtomicTimestamp::default(),
         };
         {
             let engine = open(&location).unwrap();

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::auth::bucket::BucketLimit;
 use crate::auth::error::StoreError;
-use crate::auth::ports::{Buckets, Exchange, Share, Spent};
+use crate::auth::ports::{Buckets, Exchange, Share, Usage};
 
 use super::Engine;
 use super::link::accepted;
@@ -17,12 +17,12 @@ const ALIVE_SECONDS: u32 = 10;
 
 #[async_trait]
 impl Buckets for Engine {
-    async fn exchange(&self, limit: BucketLimit, spent: &[Spent]) -> Result<Exchange, StoreError> {
+    async fn exchange(&self, limit: BucketLimit, spent: &[Usage]) -> Result<Exchange, StoreError> {
         let mut keys = vec![self.names.replicas()];
         keys.extend(spent.iter().map(|spent| self.names.bucket(spent.source)));
         let mut command = self.invoke(&self.buckets, &keys);
         command.arg(&self.replica).arg(ALIVE_SECONDS).arg(limit.per_second).arg(limit.burst);
-        for Spent { tokens, age, counted_in, .. } in spent {
+        for Usage { tokens, age, counted_in, .. } in spent {
             let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
             command.arg(tokens).arg(age).arg(counted_in);
         }

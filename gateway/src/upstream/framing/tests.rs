@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
-use super::{Asked, FramingFault, MAX_FIELDS, MAX_HEAD_BYTES, Scanner};
+use super::{Asked, FramingFault, MAX_FIELDS, MAX_HEAD_BYTES, ResponseScanner};
 
 /// Feeds the bytes in pieces; says what was passed, and how many responses ended.
 fn scan(bytes: &[u8], piece: usize, asked: Asked) -> Result<(usize, usize), FramingFault> {
-    let mut scanner = Scanner::default();
+    let mut scanner = ResponseScanner::default();
     let (mut buffer, mut passed, mut ended) = (Vec::new(), 0, 0);
     for piece in bytes.chunks(piece.max(1)) {
         buffer.extend_from_slice(piece);

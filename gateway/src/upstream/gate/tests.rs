@@ -6,14 +6,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufStream, DuplexStream, 
 use super::*;
 
 /// The gate of a connection, what is asked on it, and the upstream's end.
-fn gate() -> (Gate<DuplexStream>, Arc<Question>, DuplexStream) {
+fn gate() -> (ResponseGate<DuplexStream>, Arc<Question>, DuplexStream) {
     let (inner, upstream) = duplex(256 << 10);
     let question = Arc::<Question>::default();
-    (Gate::new(inner, Arc::clone(&question)), question, upstream)
+    (ResponseGate::new(inner, Arc::clone(&question)), question, upstream)
 }
 
 /// What can be read now, in pieces of so many bytes.
-fn passed(gate: &mut Gate<DuplexStream>, piece: usize) -> io::Result<Vec<u8>> {
+fn passed(gate: &mut ResponseGate<DuplexStream>, piece: usize) -> io::Result<Vec<u8>> {
     let mut cx = Context::from_waker(Waker::noop());
     let mut all = Vec::new();
     loop {
@@ -112,7 +112,7 @@ async fn a_connection_that_waits_holds_no_memory() {
 #[tokio::test]
 async fn what_is_written_goes_through() {
     let (inner, mut upstream) = duplex(1 << 10);
-    let mut gate = Gate::new(BufStream::new(inner), Arc::default());
+    let mut gate = ResponseGate::new(BufStream::new(inner), Arc::default());
     gate.write_all(b"one ").await.unwrap();
     let slices = [IoSlice::new(b"two "), IoSlice::new(b"three")];
     assert_eq!(gate.write_vectored(&slices).await.unwrap(), 9);

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
-use super::{Credential, Fault, MAX_BYTES, MAX_FRAMES, Reader, Said};
+use super::{Credential, Fault, FirstMessage, MAX_BYTES, MAX_FRAMES, Reader};
 use crate::pipeline::frame;
 
 const KEY: &str = r#"{"type":"auth","api_key":"sk_live_x"}"#;
@@ -29,12 +29,14 @@ fn read(bytes: &[u8], cut: usize) -> Result<(Vec<String>, Vec<u8>), Fault> {
         reader.feed(piece);
         while let Some(next) = reader.read()? {
             let (word, last) = match next {
-                Said::Credential(Credential::Key(key)) => (format!("key {}", key.expose()), true),
-                Said::Credential(Credential::Token(token)) => {
+                FirstMessage::Credential(Credential::Key(key)) => {
+                    (format!("key {}", key.expose()), true)
+                }
+                FirstMessage::Credential(Credential::Token(token)) => {
                     (format!("token {}", token.expose()), true)
                 }
-                Said::Ping(payload) => (format!("ping {payload:?}"), false),
-                Said::Close => ("close".to_owned(), true),
+                FirstMessage::Ping(payload) => (format!("ping {payload:?}"), false),
+                FirstMessage::Close => ("close".to_owned(), true),
             };
             said.push(word);
             if last {

@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::{Facts, Passing, prepare_request, prepare_response};
+use super::{ForwardedFacts, Passing, prepare_request, prepare_response};
 use crate::config::{CredentialForwarding, FieldNames, FieldOverrides, IdentityHeaders};
 use crate::dialect::delivery::ACCESS_COOKIE;
 use crate::pipeline::authenticate::Fields;
@@ -31,7 +31,7 @@ fn prepared_where(
     peer: &str,
 ) -> HeaderMap {
     let mut headers = map(fields);
-    let facts = Facts {
+    let facts = ForwardedFacts {
         client: CLIENT.parse().unwrap(),
         peer: peer.parse().unwrap(),
         scheme: "https",

@@ -39,7 +39,7 @@ fn carrying(carries: Carries, ahead: &'static [u8], upkeep: Upkeep) -> Carried {
         }
     };
     let counters = Arc::<Counters>::default();
-    let terms = Terms {
+    let terms = TunnelContext {
         agent: None,
         carries,
         watch: None,

@@ -41,7 +41,7 @@ struct Replica {
 
 struct Trip {
     sent: Micros,
-    report: Vec<Spent>,
+    report: Vec<Usage>,
     answer: Option<Exchange>,
 }
 
@@ -105,7 +105,7 @@ impl Site {
                 && self.now >= trip.sent.plus(self.delay)
             {
                 let fresh = SharedBucket::new(LIMIT, self.now);
-                let book = |spent: &Spent| {
+                let book = |spent: &Usage| {
                     let bucket = self.buckets.entry(spent.source).or_insert(fresh);
                     bucket.exchange(LIMIT, self.now, *spent)
                 };
@@ -376,11 +376,11 @@ fn time_is_counted_from_the_start() {
 }
 
 /// Hands on what it is told.
-struct Told(Sender<Vec<Spent>>);
+struct Told(Sender<Vec<Usage>>);
 
 #[async_trait]
 impl Buckets for Told {
-    async fn exchange(&self, _: BucketLimit, spent: &[Spent]) -> Result<Exchange, StoreError> {
+    async fn exchange(&self, _: BucketLimit, spent: &[Usage]) -> Result<Exchange, StoreError> {
         let _ = self.0.send(spent.to_vec()).await;
         let share = Share { level: 0.0, allowance: 0, reserved: 0 };
         Ok(answer(1, spent.iter().map(|_| share).collect()))

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::pipeline::admit::policy::Policy;
+use crate::pipeline::rate_limit::policy::Policy;
 use crate::pipeline::reason::examples::examples;
 
 /// What a status means to a client of gRPC, who reads the number alone.

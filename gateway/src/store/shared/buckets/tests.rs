@@ -3,15 +3,15 @@ use std::time::Duration;
 use super::super::tests::{prefix, shared_store};
 use super::{SCRIPT, read};
 use crate::auth::bucket::{BucketLimit, Micros, SharedBucket};
-use crate::auth::ports::{Buckets, Exchange, Share, Spent};
+use crate::auth::ports::{Buckets, Exchange, Share, Usage};
 use crate::auth::source::Source;
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 const HERE: Source = Source::V4(0x7f00_0001);
 const THERE: Source = Source::V6(42);
 
-fn spent(source: Source, tokens: i32, counted_in: u64) -> Spent {
-    Spent { source, tokens, age: Duration::ZERO, counted_in }
+fn spent(source: Source, tokens: i32, counted_in: u64) -> Usage {
+    Usage { source, tokens, age: Duration::ZERO, counted_in }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn the_script_does_what_the_model_does() {
         let tokens = i32::try_from(roll(6) * roll(9)).unwrap() - 1;
         let counted_in = second - roll(3);
         let age = Duration::from_micros(roll(500_000));
-        let spent = Spent { source: HERE, tokens, age, counted_in };
+        let spent = Usage { source: HERE, tokens, age, counted_in };
         let time = format!("{{'{second}', '{}'}}", now.0 % 1_000_000);
         let mut command = redis::cmd("EVAL");
         command

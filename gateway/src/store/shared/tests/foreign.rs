@@ -2,7 +2,7 @@
 //! believed of it, nothing is written to it, and the right one is followed again.
 
 use super::*;
-use crate::auth::ports::{Failure, Spent};
+use crate::auth::ports::{Failure, Usage};
 use crate::store::conformance::session;
 
 struct Exchanged {
@@ -49,7 +49,7 @@ async fn an_emptied_database_answers_nothing_and_is_written_nothing() {
     let limit = FailureLimit { attempts: 9, user_attempts: 9, window: Seconds(300) };
     let failure = Failure { source: Source::V4(7), user: None };
     let bucket = BucketLimit { per_second: 1, burst: 1 };
-    let spent = Spent { source: Source::V4(7), tokens: 1, age: Duration::ZERO, counted_in: 0 };
+    let spent = Usage { source: Source::V4(7), tokens: 1, age: Duration::ZERO, counted_in: 0 };
     for number in 0..16 {
         let found = Exchanged::start().await;
         let (store, account) = (&found.one.store, &found.account);
