@@ -30,10 +30,18 @@ fn on_terminal_with(
 }
 
 fn terminal(place: &Installation, arguments: &str, variable: Option<(&str, &str)>) -> Command {
-    let mut command = Command::new("script");
+    // Whoever runs the tests may ignore a hangup (`nohup`), and children inherit that.
+    let mut command = Command::new("env");
     let binary = env!("CARGO_BIN_EXE_portcullis");
     command
-        .args(["--quiet", "--return", "--flush", "--command"])
+        .args([
+            "--default-signal=HUP,INT,QUIT",
+            "script",
+            "--quiet",
+            "--return",
+            "--flush",
+            "--command",
+        ])
         .arg(format!("{binary} {arguments}"))
         .arg("/dev/null")
         .current_dir(place.path(""))
