@@ -218,7 +218,7 @@ fn accept_connections(
         let listening = Listening {
             edge: Arc::clone(edge),
             service: Arc::clone(gateway),
-            address,
+            address: address.to_string().into(),
             transport: listener.transport,
             proxy_protocol: listener.proxy_protocol,
         };

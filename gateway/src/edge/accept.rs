@@ -36,7 +36,7 @@ pub struct Listening<S> {
     pub edge: Arc<Edge>,
     pub service: Arc<S>,
     /// With the port that the system has chosen where none is configured.
-    pub address: SocketAddr,
+    pub address: Arc<str>,
     pub transport: Transport,
     pub proxy_protocol: ProxyProtocol,
 }
@@ -110,7 +110,7 @@ async fn serve<S: Service>(listening: Arc<Listening<S>>, mut tcp: TcpStream, pee
     tune(&tcp);
     let rules = service.rules();
     let (edge, service) = (Arc::clone(edge), Arc::clone(service));
-    let serving = Arc::new(Serving { edge, service, rules, listener: *address });
+    let serving = Arc::new(Serving { edge, service, rules, listener: Arc::clone(address) });
     let rules = &serving.rules;
     let deadline = tokio::time::Instant::now() + rules.timeouts.tls_handshake;
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
@@ -191,7 +191,7 @@ async fn secure<S: Service>(
         let now = edge.clock.now();
         let places = Box::new(places);
         let connection = Connection::new(peer, protocol, tls, Arc::clone(rules), now, places);
-        Arc::new(connection.accepted_at(serving.listener))
+        Arc::new(connection.accepted_at(Arc::clone(&serving.listener)))
     };
     let window = rules.timeouts.write_progress;
     let served = match transport {

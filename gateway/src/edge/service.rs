@@ -1,7 +1,6 @@
 //! What a listener serves, and what serves it: the edge knows connections and messages, and
 //! nothing of what is done with them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -63,5 +62,5 @@ pub struct Serving<S> {
     pub service: Arc<S>,
     pub rules: Arc<ConnectionRules>,
     /// Where it was accepted.
-    pub listener: SocketAddr,
+    pub listener: Arc<str>,
 }

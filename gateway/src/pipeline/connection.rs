@@ -25,7 +25,7 @@ pub struct Connection {
     pub peer_source: PeerSource,
     pub protocol: Protocol,
     /// Where it was accepted.
-    pub listener: Option<SocketAddr>,
+    pub listener: Option<Arc<str>>,
     /// What the handshake settled; `None` in clear.
     pub tls: Option<Tls>,
     /// Those under which it began.
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     #[must_use]
-    pub fn accepted_at(self, listener: SocketAddr) -> Self {
+    pub fn accepted_at(self, listener: Arc<str>) -> Self {
         Self { listener: Some(listener), ..self }
     }
 

@@ -107,7 +107,7 @@ impl RequestRecord {
                 method: request.method().clone(),
                 target,
                 asked: Box::new(Asked {
-                    listener: connection.listener,
+                    listener: connection.listener.clone(),
                     host: AskedHost::of(request.uri().authority(), headers.get(header::HOST)),
                     upgrade: headers.get(header::UPGRADE).cloned(),
                     presented: None,

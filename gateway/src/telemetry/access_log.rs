@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::uri::{Authority, PathAndQuery};
@@ -94,7 +94,7 @@ pub struct AccessRecord {
 #[derive(Debug, Default)]
 pub struct Asked {
     /// Where the connection was accepted.
-    pub listener: Option<SocketAddr>,
+    pub listener: Option<Arc<str>>,
     /// As it was written.
     pub host: Option<AskedHost>,
     /// The protocols that the request would switch to, as they were written.
@@ -120,15 +120,14 @@ impl AskedHost {
         target.cloned().map(AskedHost::Target).or_else(field)
     }
 
-    fn shown(&self) -> String {
+    fn shown(&self) -> Cow<'_, str> {
         let bytes = match self {
             AskedHost::Target(authority) => authority.as_str().as_bytes(),
             AskedHost::Field(value) => value.as_bytes(),
         };
-        let text = String::from_utf8_lossy(bytes);
         // A password may stand in front.
-        let host = text.rsplit('@').next().unwrap_or_default();
-        shorten(&without_credentials(host), HOST_COLUMNS).into_owned()
+        let host = bytes.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+        shown(String::from_utf8_lossy(host), HOST_COLUMNS)
     }
 }
 
@@ -147,14 +146,14 @@ struct JsonLine<'a> {
     request_id: &'a str,
     client: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    listener: Option<SocketAddr>,
+    listener: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
+    host: Option<Cow<'a, str>>,
     method: &'a str,
     path: &'a str,
     protocol: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    upgrade: Option<String>,
+    upgrade: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,7 +219,7 @@ impl AccessRecord {
             time: rfc3339(self.at),
             request_id: &self.request_id,
             client: self.client,
-            listener: self.asked.listener,
+            listener: self.asked.listener.as_deref(),
             host: self.asked.host.as_ref().map(AskedHost::shown),
             method: self.method.as_str(),
             path: &without_credentials(self.target.path()),
@@ -229,7 +228,7 @@ impl AccessRecord {
                 .asked
                 .upgrade
                 .as_ref()
-                .map(|upgrade| shorten(&written(Some(upgrade)), UPGRADE_COLUMNS).into_owned()),
+                .map(|upgrade| shown(written(Some(upgrade)), UPGRADE_COLUMNS)),
             tls: self.tls,
             alpn: self.alpn,
             trace_id: self.trace.map(TraceId),
@@ -370,6 +369,14 @@ fn without_credentials(path: &str) -> Cow<'_, str> {
         }
     };
     Cow::Owned(path.split('/').map(segment).collect::<Vec<_>>().join("/"))
+}
+
+/// Text of a client's without credentials, and no longer than so many characters.
+fn shown(text: Cow<'_, str>, columns: usize) -> Cow<'_, str> {
+    if text.len() <= columns && matches!(without_credentials(&text), Cow::Borrowed(_)) {
+        return text;
+    }
+    Cow::Owned(shorten(&without_credentials(&text), columns).into_owned())
 }
 
 /// The beginning and the end of a text that is longer than so many characters.

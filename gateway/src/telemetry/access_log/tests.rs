@@ -1,4 +1,4 @@
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
@@ -20,7 +20,7 @@ fn record(target: &str) -> AccessRecord {
         method: Method::GET,
         target: PathAndQuery::try_from(target).unwrap(),
         asked: Box::new(Asked {
-            listener: Some(SocketAddr::from(([127, 0, 0, 1], 8443))),
+            listener: Some("127.0.0.1:8443".into()),
             host: AskedHost::of(None, Some(&HeaderValue::from_static("app.example"))),
             ..Asked::default()
         }),
