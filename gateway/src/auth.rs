@@ -35,6 +35,7 @@ pub mod secret;
 pub mod server;
 pub mod session;
 pub mod session_client;
+pub mod session_life;
 pub mod source;
 pub mod standing;
 pub mod text;

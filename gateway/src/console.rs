@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::auth::login::Issuance;
 use crate::auth::password::PasswordRule;
-use crate::auth::renew::SessionLife;
+use crate::auth::session_life::SessionLife;
 use crate::auth::time::Seconds;
 use crate::dialect::delivery::{self, Delivery, DeliveryRule};
 use crate::dialect::row::NotEncoded;

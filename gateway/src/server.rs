@@ -10,6 +10,7 @@ mod console;
 mod endpoints;
 pub mod first_account;
 mod housekeeping;
+mod made_up_password;
 mod notices;
 mod open_core;
 mod own_files;

@@ -1,16 +1,20 @@
 //! Accounts: a person or a program that signs in with a password.
 
 pub mod change;
+pub mod ended;
+pub mod former;
+pub mod known;
+pub mod limits;
 
 use uuid::Uuid;
 
-use super::former::FormerPassword;
-use super::known::KnownAddresses;
-use super::ports::Creation;
-use super::session::EndedSessions;
 use super::text::is_hidden;
 use super::time::Timestamp;
 use super::token::SessionId;
+
+use ended::EndedSessions;
+use former::FormerPassword;
+use known::KnownAddresses;
 
 /// One UUIDv7 inside; each dialect has its own text form of it (C8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,6 +196,16 @@ impl Account {
         names.extend(self.github.map(github_name));
         names
     }
+}
+
+/// What became of an account that was to be created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creation {
+    Created,
+    NameTaken,
+    EmailTaken,
+    /// Another account is this GitHub number's.
+    GithubTaken,
 }
 
 /// The name of a GitHub number in a store's index of names. Nobody signs in with it: no

@@ -10,31 +10,10 @@
 //! computed. It is therefore swept from the record after the window, and never exported.
 
 use super::Core;
+use super::account::former::FormerPassword;
 use super::account::{Account, AccountState, canonical_name};
-use super::time::Timestamp;
 
 const PURPOSE: &str = "former password";
-
-/// What is kept of a password that was replaced.
-#[derive(Clone, PartialEq, Eq)]
-pub struct FormerPassword {
-    pub mac: [u8; 32],
-    /// When it becomes a wrong one like any other.
-    pub ends: Timestamp,
-}
-
-impl FormerPassword {
-    #[must_use]
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        self.ends <= now
-    }
-}
-
-impl std::fmt::Debug for FormerPassword {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FormerPassword(…)")
-    }
-}
 
 impl Core {
     /// What to keep of the account's password as it is replaced.

@@ -6,6 +6,8 @@
 //! password or state, and its address. So it is good once, on every replica, over restarts,
 //! and ends with whatever changes the account.
 
+pub(super) mod kind;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -22,6 +24,8 @@ use super::ports::{
 use super::secret::Secret;
 use super::time::{Seconds, Timestamp};
 
+pub use kind::{Link, LinkKind};
+
 /// The seal's purpose: no other seal can be taken for a link's.
 const PURPOSE: &str = "link";
 const PAYLOAD_BYTES: usize = 1 + 16 + 8 + 8;
@@ -33,48 +37,6 @@ pub struct LinkPolicy {
     /// What stands before a link's text.
     pub base: String,
     pub ttl: Seconds,
-}
-
-/// What a link does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkKind {
-    /// The address is verified.
-    Address = 1,
-    /// A password is set.
-    Password = 2,
-    /// Both: who has it got it at the address.
-    Both = 3,
-}
-
-impl LinkKind {
-    const ALL: [Self; 3] = [LinkKind::Address, LinkKind::Password, LinkKind::Both];
-
-    /// As the audit log writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LinkKind::Address => "address",
-            LinkKind::Password => "password",
-            LinkKind::Both => "invitation",
-        }
-    }
-
-    #[must_use]
-    pub fn sets_password(self) -> bool {
-        matches!(self, LinkKind::Password | LinkKind::Both)
-    }
-
-    fn verifies_address(self) -> bool {
-        matches!(self, LinkKind::Address | LinkKind::Both)
-    }
-}
-
-/// A link that was made.
-#[derive(Debug)]
-pub struct Link {
-    /// The whole of it, a secret until it is followed.
-    pub url: Secret,
-    pub expires: Timestamp,
 }
 
 struct Payload {

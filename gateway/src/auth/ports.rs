@@ -1,10 +1,11 @@
 //! What the core needs from outside: the time, randomness, slow hashing, signatures, mail
 //! and a store. A store is large, so its port is parted by what it keeps; [`Store`] is all of
-//! it. The parts are named here, whichever file they stand in.
+//! it. The parts are named here, whichever file they stand in, with what they are asked to do.
 
 mod accounts;
 mod attempts;
 mod buckets;
+pub(super) mod entropy;
 mod keys;
 mod servers;
 mod sessions;
@@ -16,36 +17,32 @@ use async_trait::async_trait;
 
 use super::account::HashedPassword;
 use super::error::{Error, Refusal};
-use super::link::{Link, LinkKind};
+use super::link::kind::{Link, LinkKind};
 use super::secret::Secret;
 use super::time::Timestamp;
 use super::token::Claims;
 use super::work::Work;
 
-pub use accounts::{
-    AccountChange, AccountChanged, Accounts, Administration, Creation, GithubLink, PasswordChange,
-    Replacement,
+pub use super::account::Creation;
+pub use super::account::change::{AccountChange, Administration, GithubLink, PasswordChange};
+pub use super::account::limits::AccountLimits;
+pub use super::session::{
+    CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotation, RotationMode, SUPERSEDED_AT_ONCE,
 };
+pub use accounts::{AccountChanged, Accounts, Replacement};
 pub use attempts::{Attempts, Counted, Failure, FailureCount, FailureLimit};
 pub use buckets::{Buckets, Exchange, Share, Usage};
+pub use entropy::Entropy;
 pub use keys::{KeyCreation, KeyRotated, Keys};
 pub use servers::{NewOwner, ServerChange, ServerChanged, Servers};
-pub use sessions::{
-    CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotated, Rotation, RotationMode, SUPERSEDED_AT_ONCE,
-    SessionOpening, Sessions,
-};
-pub use store::{AccountLimits, Missing, Notice, Store, StoreHealth, StoreState};
+pub use sessions::{Rotated, SessionOpening, Sessions};
+pub use store::{Missing, Notice, Store, StoreHealth, StoreState};
 pub use tickets::{Opening, Tickets};
 pub use workspaces::{MemberChange, Workspaces};
 
 /// Tells the time. The system's clock in production, a set one in tests.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
-}
-
-/// A source of random bytes fit for secrets.
-pub trait Entropy: Send + Sync {
-    fn fill(&self, bytes: &mut [u8]);
 }
 
 /// Whose passwords are hashed first.

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::ports::Entropy;
+use super::ports::entropy::Entropy;
 
 /// A password, key or token on its way through the core.
 #[derive(Clone)]

@@ -2,10 +2,22 @@
 //! to a new one.
 
 use super::account::AccountId;
-use super::ports::{AccountLimits, CLEARED_AT_ONCE, Rotation, RotationMode, SUPERSEDED_AT_ONCE};
+use super::account::limits::AccountLimits;
 use super::session_client::SessionClient;
 use super::time::{SWEEP_SLACK, Seconds, Timestamp};
 use super::token::{Minted, SessionId, TokenId};
+
+/// Sign-ins that end for one that is new: more than one where the limit was higher, or
+/// none, when they were opened.
+pub const SUPERSEDED_AT_ONCE: usize = 100;
+
+/// The oldest sign-ins of an account with too many, of which those that have expired go
+/// first: as many as can be looked at while nobody else writes.
+pub const LOOKED_AT_ONCE: usize = 2_000;
+
+/// Records of ended sessions that go in one transaction, so that no account can hold up
+/// all others. The rest has ended all the same, and is removed after.
+pub const CLEARED_AT_ONCE: usize = 100;
 
 /// A sign-in as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +36,25 @@ pub struct Session {
     /// The last use that is stored. Set only where sessions are listed or exported: engines
     /// keep it beside the record, as it changes all the time.
     pub last_used: Option<Timestamp>,
+}
+
+/// Redeem a refresh token.
+#[derive(Debug, Clone, Copy)]
+pub struct Rotation {
+    pub session: SessionId,
+    pub presented: TokenId,
+    pub successor: Minted,
+    pub now: Timestamp,
+    pub mode: RotationMode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotationMode {
+    /// The successor replaces the token; the same successor is handed out again
+    /// within the grace, and a later repeat ends the family (C6).
+    Rotate { grace: Seconds },
+    /// The token stays good until the session ends.
+    Keep,
 }
 
 /// What a refresh token is to the session that it names.
@@ -127,22 +158,6 @@ impl Session {
                 Redeemed::Replaced(successor)
             }
         }
-    }
-}
-
-/// Sign-ins of an account that ended at once: those with an id up to one of them, but for
-/// one. It says in one place what a record of each would, however many there were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EndedSessions {
-    pub up_to: SessionId,
-    /// The one that went on.
-    pub but: Option<SessionId>,
-}
-
-impl EndedSessions {
-    #[must_use]
-    pub fn contain(&self, session: SessionId) -> bool {
-        session <= self.up_to && self.but != Some(session)
     }
 }
 

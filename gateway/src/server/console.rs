@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::auth::password::PasswordRule;
-use crate::auth::renew::SessionLife;
+use crate::auth::session_life::SessionLife;
 use crate::auth::time::Seconds;
 use crate::config::console::MAX_FILE_BYTES;
 use crate::config::value::nearest;

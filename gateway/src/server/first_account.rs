@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::auth::Core;
 use crate::auth::account::{ADMIN_ROLE, Account, AccountId, Username};
 use crate::auth::error::StoreError;
-use crate::auth::ports::{Creation, Entropy, StoreState};
+use crate::auth::ports::{Creation, StoreState};
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::crypto::entropy::SystemEntropy;
@@ -15,6 +15,7 @@ use crate::crypto::passwords::{hash_now, verify_now};
 use crate::files::Directory;
 
 use super::StartError;
+use super::made_up_password::random_password;
 use super::own_files::{self, Forgotten};
 
 /// Its name.
@@ -166,28 +167,4 @@ pub(super) async fn forget_former(config: Config, core: Arc<Core>, kept: Secret)
     if !holds && let Forgotten::Removed(path) = own_files::forget_password(&config) {
         tracing::info!(path = %path.display(), "former first password removed");
     }
-}
-
-const SYMBOLS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
-
-/// Whether a password has the form of those that are made up here.
-pub(super) fn is_made_up(password: &str) -> bool {
-    let is_group =
-        |group: &str| group.len() == 5 && group.bytes().all(|byte| SYMBOLS.contains(&byte));
-    let groups: Vec<&str> = password.split('-').collect();
-    groups.len() == 4 && groups.into_iter().all(is_group)
-}
-
-/// Twenty letters and digits that are not easily mistaken, 100 bits.
-fn random_password(entropy: &dyn Entropy) -> Secret {
-    let mut bytes = [0; 20];
-    entropy.fill(&mut bytes);
-    let mut text = String::with_capacity(23);
-    for (index, byte) in bytes.iter().enumerate() {
-        if index > 0 && index % 5 == 0 {
-            text.push('-');
-        }
-        text.push(char::from(SYMBOLS[usize::from(byte % 32)]));
-    }
-    Secret::new(text)
 }

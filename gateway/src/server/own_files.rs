@@ -13,7 +13,7 @@ use crate::edge::certificates;
 use crate::files::{self, Directory, Fault, Find, Kind, in_shell};
 use crate::store::embedded::{self, Location};
 
-use super::first_account::is_made_up;
+use super::made_up_password::is_made_up;
 use super::{Fact, StartError, needs_certificate};
 
 const STORE_PATH: &str = "store.path";

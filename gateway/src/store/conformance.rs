@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::auth::account::former::FormerPassword;
 use crate::auth::account::{
     ADMIN_ROLE, Account, AccountId, AccountState, HashedPassword, Username,
 };
 use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId, KeyRotation, Successor};
 use crate::auth::error::{Refusal, StoreError, Verdict};
-use crate::auth::former::FormerPassword;
 use crate::auth::guessed::Guessed;
 use crate::auth::ports::{
     AccountChange, AccountChanged, AccountLimits, Administration, Creation, Failure, FailureCount,

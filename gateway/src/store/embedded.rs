@@ -18,6 +18,7 @@ mod revocations;
 mod schema;
 mod servers;
 mod sessions;
+mod step;
 mod sweep;
 mod tickets;
 mod workspaces;
@@ -39,7 +40,8 @@ use super::failures::Failures;
 use super::pending_revocations::PendingRevocations;
 
 use keys::Coming;
-use writer::{Revocations, Step, Writer};
+use step::Step;
+use writer::{Revocations, Writer};
 
 pub use archive::{EmbeddedArchive, EmbeddedImport, Snapshot};
 pub use check::Checked;

@@ -6,16 +6,17 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
+use crate::auth::account::ended::EndedSessions;
+use crate::auth::account::former::FormerPassword;
+use crate::auth::account::known::{KnownAddresses, MAX_KNOWN};
 use crate::auth::account::{
     Account, AccountId, AccountState, HashedPassword, PersonName, Username, is_plausible_email,
     is_valid_role,
 };
 use crate::auth::api_key::{ApiKey, AtomicTimestamp, KeyId};
 use crate::auth::error::StoreError;
-use crate::auth::former::FormerPassword;
-use crate::auth::known::{KnownAddresses, MAX_KNOWN};
 use crate::auth::server::{Server, ServerId, is_storable_label};
-use crate::auth::session::{EndedSessions, Session};
+use crate::auth::session::Session;
 use crate::auth::session_client::{SessionClient, UserAgent};
 use crate::auth::source::Source;
 use crate::auth::ticket::Ticket;

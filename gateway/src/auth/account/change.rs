@@ -1,11 +1,82 @@
 //! What changes make of an account, and what ends with them: decided here, saved by the
 //! engines.
 
-use crate::auth::ports::{AccountChange, GithubLink, PasswordChange};
 use crate::auth::time::Timestamp;
 use crate::auth::token::SessionId;
 
-use super::{Account, AccountState, HashedPassword};
+use super::former::FormerPassword;
+use super::{Account, AccountId, AccountState, HashedPassword};
+
+/// What an administrator decides about an account. What is `None` stays.
+#[derive(Debug, Clone)]
+pub struct AccountChange {
+    pub account: AccountId,
+    pub roles: Option<Vec<String>>,
+    pub state: Option<AccountState>,
+    /// Of an account without an address it says nothing.
+    pub email_verified: Option<bool>,
+    pub administration: Administration,
+    pub now: Timestamp,
+}
+
+impl AccountChange {
+    /// One that changes nothing yet.
+    #[must_use]
+    pub fn of(account: AccountId, administration: Administration, now: Timestamp) -> Self {
+        Self { account, roles: None, state: None, email_verified: None, administration, now }
+    }
+}
+
+/// Whether a change may leave nobody who administers the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Administration {
+    /// Another enabled administrator must be left, whoever removes that one at the
+    /// same time, and at whichever replica.
+    MustRemain,
+    /// For somebody who can always let somebody in again.
+    MayEnd,
+}
+
+impl Administration {
+    /// Whether another enabled administrator must be left for an account to become what it
+    /// is `after`, or to be removed.
+    #[must_use]
+    pub fn needs_another(self, before: &Account, after: Option<&Account>) -> bool {
+        self == Administration::MustRemain
+            && before.administers()
+            && !after.is_some_and(Account::administers)
+    }
+}
+
+/// Let a GitHub number sign in to an account.
+#[derive(Debug, Clone)]
+pub struct GithubLink {
+    pub account: AccountId,
+    /// The account must not have changed since the caller looked.
+    pub version: u64,
+    pub number: u64,
+    pub avatar: Option<String>,
+    /// Whether what the account had so far ends: nobody had vouched for its address,
+    /// so whoever set its password need not be who the address belongs to.
+    pub takeover: bool,
+    pub now: Timestamp,
+}
+
+/// Replace a password if it is still the one that was checked.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    pub account: AccountId,
+    /// `None` replaces whatever is there (an administrator's reset).
+    pub expected_version: Option<u64>,
+    pub replacement: HashedPassword,
+    /// What is kept of the password before in place of what was kept until now.
+    pub former: Option<FormerPassword>,
+    /// Whether the account's address is verified in the same step.
+    pub verify_email: bool,
+    /// The session that goes on; every other one ends in the same step.
+    pub keep: Option<SessionId>,
+    pub now: Timestamp,
+}
 
 /// An account as a change makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]

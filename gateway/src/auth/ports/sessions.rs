@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use crate::auth::account::AccountId;
 use crate::auth::error::StoreError;
-use crate::auth::session::Session;
-use crate::auth::time::{Seconds, Timestamp};
+use crate::auth::session::{Rotation, Session};
+use crate::auth::time::Timestamp;
 use crate::auth::token::{Minted, SessionId, TokenId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,25 +18,6 @@ pub enum SessionOpening {
     Behind(SessionId),
 }
 
-/// Redeem a refresh token.
-#[derive(Debug, Clone, Copy)]
-pub struct Rotation {
-    pub session: SessionId,
-    pub presented: TokenId,
-    pub successor: Minted,
-    pub now: Timestamp,
-    pub mode: RotationMode,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RotationMode {
-    /// The successor replaces the token; the same successor is handed out again
-    /// within the grace, and a later repeat ends the family (C6).
-    Rotate { grace: Seconds },
-    /// The token stays good until the session ends.
-    Keep,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rotated {
     /// The pair to hand out: new, or the one handed out before within the grace.
@@ -46,18 +27,6 @@ pub enum Rotated {
     /// No such session, or it has ended.
     Unknown,
 }
-
-/// Sign-ins that end for one that is new: more than one where the limit was higher, or
-/// none, when they were opened.
-pub const SUPERSEDED_AT_ONCE: usize = 100;
-
-/// The oldest sign-ins of an account with too many, of which those that have expired go
-/// first: as many as can be looked at while nobody else writes.
-pub const LOOKED_AT_ONCE: usize = 2_000;
-
-/// Records of ended sessions that go in one transaction, so that no account can hold up
-/// all others. The rest has ended all the same, and is removed after.
-pub const CLEARED_AT_ONCE: usize = 100;
 
 /// What a store does with sign-ins.
 #[async_trait]

@@ -3,7 +3,8 @@
 
 use uuid::Uuid;
 
-use super::super::renew::{Renewable, Renewed, SessionLife};
+use super::super::renew::{Renewable, Renewed};
+use super::super::session_life::SessionLife;
 use super::super::token::TokenKind;
 use super::super::workspace::{Workspace, WorkspaceId};
 use super::*;

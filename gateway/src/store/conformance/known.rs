@@ -2,7 +2,7 @@
 
 use super::{Engine, NOW, change, id, later};
 use crate::auth::account::AccountState;
-use crate::auth::known::MAX_KNOWN;
+use crate::auth::account::known::MAX_KNOWN;
 use crate::auth::source::Source;
 
 pub(crate) async fn an_account_is_known_where_it_was_proven_until_it_changes(engine: Engine) {

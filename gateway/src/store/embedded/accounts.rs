@@ -22,7 +22,7 @@ use crate::store::record::Record;
 use super::records::{after_id, find_keys, read_account, remove_keys, write_account};
 use super::schema::{ACCOUNTS, Expiring, Id, MEMBERS, NAMES, SIGN_INS};
 use super::servers::disown_servers;
-use super::writer::Step;
+use super::step::Step;
 use super::{EmbeddedStore, activity, schema, sessions};
 
 #[async_trait]

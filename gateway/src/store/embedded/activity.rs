@@ -14,7 +14,7 @@ use crate::auth::token::SessionId;
 use crate::store::record::Record;
 
 use super::schema::{ACCOUNT_SESSIONS, ACCOUNTS, Id, SESSION_USES, SESSIONS, SIGN_INS};
-use super::writer::Step;
+use super::step::Step;
 
 /// Stores uses of the sessions that exist.
 pub(super) fn record_uses(

@@ -19,7 +19,7 @@ use crate::store::record::Record;
 
 use super::records::{after_id, read_account, read_key, remove_key, write_key};
 use super::schema::{Id, KEY_USES, KEYS, SERVERS};
-use super::writer::Step;
+use super::step::Step;
 use super::{EmbeddedStore, schema};
 
 #[async_trait]

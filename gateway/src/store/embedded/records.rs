@@ -16,6 +16,10 @@ use crate::store::record::Record;
 use super::schema;
 use super::schema::{ACCOUNTS, Id, KEY_USES, KEYS, SERVERS, SESSIONS, WORKSPACES};
 
+/// Records that one step changes away from any request, so that a backlog cannot hold up
+/// sign-ins.
+pub(super) const SWEEP_BATCH: usize = 1_000;
+
 /// The beginning of a page: ids are sorted by creation, and none is nil.
 pub(super) fn after_id(after: Option<uuid::Uuid>) -> Bound<Id> {
     Bound::Excluded(after.map_or([0; 16], uuid::Uuid::into_bytes))

@@ -9,7 +9,7 @@ use crate::store::pending_revocations::{Delivery, Revocation};
 use super::records::{read_account, read_key, remove_key, write_account};
 use super::schema::{Expiring, REVOKED};
 use super::sessions::end_session_in;
-use super::writer::Step;
+use super::step::Step;
 use super::{EmbeddedStore, schema, sessions};
 
 impl EmbeddedStore {

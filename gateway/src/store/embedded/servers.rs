@@ -11,7 +11,7 @@ use crate::store::record::Record;
 
 use super::records::{find_keys, read_account, read_server, remove_keys, write_server};
 use super::schema::SERVERS;
-use super::writer::Step;
+use super::step::Step;
 use super::{EmbeddedStore, schema};
 
 #[async_trait]

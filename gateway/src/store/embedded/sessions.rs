@@ -8,24 +8,26 @@ use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 use uuid::Uuid;
 
+use crate::auth::account::ended::EndedSessions;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::ports::{
     AccountLimits, CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotated, Rotation, SUPERSEDED_AT_ONCE,
     SessionOpening, Sessions,
 };
-use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
+use crate::auth::session::{Redeemed, Session, Surplus};
 use crate::auth::standing::Standing;
 use crate::auth::time::{Seconds, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::pending_revocations::Revocation;
 use crate::store::record::Record;
 
-use super::records::{after_id, read_account, read_session, write_account, write_session};
+use super::records::{
+    SWEEP_BATCH, after_id, read_account, read_session, write_account, write_session,
+};
 use super::schema::{ACCOUNT_SESSIONS, CLEARING, ENDED, Expiring, Id, SESSION_USES, SESSIONS};
-use super::sweep::SWEEP_BATCH;
+use super::step::Step;
 use super::tickets::drop_tickets;
-use super::writer::Step;
 use super::{EmbeddedStore, activity, schema};
 
 const LAST: Id = [u8::MAX; 16];

@@ -8,15 +8,12 @@ use crate::auth::session::Session;
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
 use crate::store::record::Record;
 
+use super::records::SWEEP_BATCH;
 use super::schema::{
     ACCOUNT_SESSIONS, ACCOUNTS, Digest, ENDED, EXPIRIES, Expiring, Id, REVOKED, SESSIONS, TICKETS,
 };
-use super::writer::Step;
+use super::step::Step;
 use super::{EmbeddedStore, activity, schema, sessions};
-
-/// Records that one step changes away from any request, so that a backlog cannot hold up
-/// sign-ins.
-pub(super) const SWEEP_BATCH: usize = 1_000;
 
 impl EmbeddedStore {
     pub(super) async fn sweep_all(

@@ -12,7 +12,7 @@ use crate::store::record::Record;
 
 use super::records::read_account;
 use super::schema::{Expiring, TICKETS};
-use super::writer::Step;
+use super::step::Step;
 use super::{EmbeddedStore, schema};
 
 #[async_trait]

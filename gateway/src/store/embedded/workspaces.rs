@@ -12,7 +12,7 @@ use crate::store::record::check_member_role;
 use super::EmbeddedStore;
 use super::records::{read_account, read_workspace, write_workspace};
 use super::schema::{Id, MEMBERS, WORKSPACES};
-use super::writer::Step;
+use super::step::Step;
 
 #[async_trait]
 impl Workspaces for EmbeddedStore {

@@ -16,6 +16,7 @@ use crate::auth::time::Seconds;
 use crate::store::pending_revocations::{Delivery, PendingRevocations};
 
 use super::revocations::revoke_in;
+use super::step::Step;
 use super::{Location, schema};
 
 /// Changes that may wait; beyond this the caller hears "busy" at once.
@@ -33,26 +34,6 @@ const PROBE_BYTES: usize = 64 * 1024;
 pub(super) struct Revocations {
     pub pending: Arc<PendingRevocations>,
     pub token_ttl: Seconds,
-}
-
-/// What a change answers, whether it wrote anything, and what to publish once
-/// it is durable.
-pub(super) struct Step<T> {
-    answer: T,
-    publish: Option<Publication>,
-}
-
-type Publication = Box<dyn FnOnce(&Standing) + Send>;
-
-impl<T> Step<T> {
-    /// Nothing was written; nothing needs to be made durable.
-    pub(super) fn unchanged(answer: T) -> Self {
-        Self { answer, publish: None }
-    }
-
-    pub(super) fn changed(answer: T, publish: impl FnOnce(&Standing) + Send + 'static) -> Self {
-        Self { answer, publish: Some(Box::new(publish)) }
-    }
 }
 
 pub(super) struct Writer {

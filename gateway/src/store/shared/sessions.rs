@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use redis::cmd;
 use uuid::Uuid;
 
+use crate::auth::account::ended::EndedSessions;
 use crate::auth::account::{Account, AccountId};
 use crate::auth::error::StoreError;
 use crate::auth::ports::{
     CLEARED_AT_ONCE, LOOKED_AT_ONCE, Rotated, Rotation, SUPERSEDED_AT_ONCE, SessionOpening,
     Sessions,
 };
-use crate::auth::session::{EndedSessions, Redeemed, Session, Surplus};
+use crate::auth::session::{Redeemed, Session, Surplus};
 use crate::auth::time::{SWEEP_SLACK, Timestamp};
 use crate::auth::token::{SessionId, TokenId};
 use crate::store::pending_revocations::Revocation;

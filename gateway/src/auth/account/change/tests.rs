@@ -1,9 +1,7 @@
 use uuid::Uuid;
 
-use crate::auth::account::{AccountId, Username};
-use crate::auth::former::FormerPassword;
-use crate::auth::ports::Administration;
-use crate::auth::session::EndedSessions;
+use crate::auth::account::Username;
+use crate::auth::account::ended::EndedSessions;
 
 use super::*;
 

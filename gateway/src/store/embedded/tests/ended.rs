@@ -6,7 +6,7 @@ use super::super::EmbeddedArchive;
 use super::super::records::{read_account, write_account};
 use super::super::schema::{self, ACCOUNTS, NAMES};
 use super::super::sessions;
-use super::super::writer::Step;
+use super::super::step::Step;
 use super::archive::carried_over;
 use super::*;
 use crate::auth::account::Account;

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
-use super::super::account::{AccountId, Username};
-use super::super::tests::{Bench, HERE, PASSWORD};
+use crate::auth::account::{AccountId, Username};
+use crate::auth::tests::{Bench, HERE, PASSWORD};
+
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
