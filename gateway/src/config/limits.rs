@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::auth::ports::AccountLimits;
+
 use super::bounds::{DAY, SECOND, narrow, small};
 use super::document::Section;
 use super::reader::Reader;
@@ -51,6 +53,8 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
             "with none nobody could open one, and more would not fit into memory",
         ))
     };
+    let unset = AccountLimits::default();
+    let per_account = |count| u64::try_from(count).unwrap_or(u64::MAX);
     let limits = Limits {
         requests_per_second: narrow(section.integer("requests_per_second", 20, 1..=1_000_000)),
         burst: narrow(section.integer("burst", 60, 1..=10_000_000)),
@@ -60,8 +64,12 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
         user_attempts: narrow(section.integer("user_attempts", 20, 1..=1_000_000)),
         user_pause: section.duration("user_pause", SECOND, Duration::ZERO..=SECOND * 60),
         registrations: narrow(section.integer("registrations", 100, 1..=1_000_000)),
-        sessions_per_account: count("sessions_per_account", 1_000, 1..=100_000),
-        keys_per_account: count("keys_per_account", 1_000, 1..=100_000),
+        sessions_per_account: count(
+            "sessions_per_account",
+            per_account(unset.sessions),
+            1..=100_000,
+        ),
+        keys_per_account: count("keys_per_account", per_account(unset.keys), 1..=100_000),
         counted: section.choice("count", &counted, Counted::Passwords),
         connections: count("connections", 10_000, 1..=10_000_000),
         connections_per_address: count("connections_per_address", 256, 1..=10_000_000),

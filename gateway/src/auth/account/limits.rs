@@ -24,6 +24,7 @@ impl AccountLimits {
     }
 }
 
+/// Of a configuration that names none.
 impl Default for AccountLimits {
     fn default() -> Self {
         Self { sessions: 1_000, keys: 1_000 }
