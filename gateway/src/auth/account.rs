@@ -105,9 +105,14 @@ impl Account {
 
     /// Ends every sign-in with an id up to `last`, but one if that goes on still.
     pub fn end_sessions(&mut self, last: SessionId, but: Option<SessionId>) {
+        self.ended = Some(self.ended_with(last, but));
+    }
+
+    /// The mark that says so once every sign-in with an id up to `last` has ended too.
+    fn ended_with(&self, last: SessionId, but: Option<SessionId>) -> EndedSessions {
         let but = but.filter(|session| !self.has_ended(*session));
         let up_to = self.ended.map_or(last, |ended| ended.up_to.max(last));
-        self.ended = Some(EndedSessions { up_to, but });
+        EndedSessions { up_to, but }
     }
 
     /// Ends every sign-in up to a moment, but not one that came later and goes on still.

@@ -197,21 +197,21 @@ impl Account {
     /// Ends its oldest sign-ins, which are given in order of age, for a new one.
     ///
     /// # Errors
-    /// With the last id up to which its sign-ins have ended, when the new one has no later:
-    /// it would have ended as well.
+    /// With the last id up to which its sign-ins would have ended, when the new one has no
+    /// later: it would have ended as well. None ends then.
     pub fn make_room_for(
         &mut self,
         session: SessionId,
         oldest: &[SessionId],
     ) -> Result<(), SessionId> {
-        if let Some(last) = oldest.last() {
-            let goes_on = self.ended.and_then(|ended| ended.but);
-            self.end_sessions(*last, goes_on.filter(|session| !oldest.contains(session)));
+        let goes_on = self.ended.and_then(|ended| ended.but);
+        let goes_on = goes_on.filter(|session| !oldest.contains(session));
+        let ended = oldest.last().map(|last| self.ended_with(*last, goes_on)).or(self.ended);
+        if let Some(ended) = ended.filter(|ended| session <= ended.up_to) {
+            return Err(ended.up_to);
         }
-        match self.ended {
-            Some(ended) if session <= ended.up_to => Err(ended.up_to),
-            _ => Ok(()),
-        }
+        self.ended = ended;
+        Ok(())
     }
 }
 

@@ -166,9 +166,16 @@ fn a_session_opens_behind_none_that_has_ended() {
     for (case, ended, oldest, new, expected) in [
         ("the first", None, &[][..], 1, (Ok(()), None)),
         ("room was made", None, &[3, 4], 9, (Ok(()), Some(mark(4, None)))),
-        ("older than the oldest", None, &[3, 4], 4, (Err(session(4)), Some(mark(4, None)))),
+        ("older than the oldest", None, &[3, 4], 4, (Err(session(4)), None)),
         ("after all ended", Some(mark(7, None)), &[], 8, (Ok(()), Some(mark(7, None)))),
         ("no later", Some(mark(7, None)), &[], 7, (Err(session(7)), Some(mark(7, None)))),
+        (
+            "no later than what gives way",
+            Some(mark(7, Some(5))),
+            &[5, 9],
+            8,
+            (Err(session(9)), Some(mark(7, Some(5)))),
+        ),
         ("one went on", Some(mark(7, Some(5))), &[8], 9, (Ok(()), Some(mark(8, Some(5))))),
         ("and gives way", Some(mark(7, Some(5))), &[5], 9, (Ok(()), Some(mark(7, None)))),
     ] {
