@@ -1088,6 +1088,7 @@ macro_rules! conformance {
             the_use_of_a_key_is_kept_while_there_is_a_key
             the_last_use_of_a_session_is_kept_while_there_is_a_session
             the_last_sign_in_of_an_account_is_that_of_its_latest_session
+            of_sign_ins_at_once_the_latest_is_the_last
             failures_are_listed_and_forgiven
             failures_count_together_by_clocks_that_differ_a_little
             failures_on_a_user_count_together_wherever_they_come_from
@@ -1123,6 +1124,7 @@ macro_rules! conformance {
     )*};
 }
 pub(crate) use activity::{
+    of_sign_ins_at_once_the_latest_is_the_last,
     the_last_sign_in_of_an_account_is_that_of_its_latest_session,
     the_last_use_of_a_session_is_kept_while_there_is_a_session,
 };

@@ -103,3 +103,23 @@ pub(crate) async fn the_last_sign_in_of_an_account_is_that_of_its_latest_session
     assert_eq!(store.last_sign_in(one.id).await.unwrap(), None);
     assert_eq!(listed().await, [(two.id, None), (three.id, Some(later(9)))]);
 }
+
+pub(crate) async fn of_sign_ins_at_once_the_latest_is_the_last(engine: Engine) {
+    let store = &engine.store;
+    let account = engine.with_account(1).await;
+    for round in 0..20 {
+        let first = 100 + 4 * round;
+        let opened = [3, 2, 1, 0].map(|number| {
+            let at = later(first + number);
+            let session = Session { created: at, ..session(u128::from(first + number), &account) };
+            store.open_session(session, account.version)
+        });
+        for opened in futures_util::future::join_all(opened).await {
+            assert!(matches!(opened.unwrap(), SessionOpening::Opened { .. }));
+        }
+        // Without a session only what was noted tells.
+        store.end_sessions(account.id, later(first + 3)).await.unwrap();
+        let last = store.last_sign_in(account.id).await.unwrap();
+        assert_eq!(last, Some(later(first + 3)), "round {round}");
+    }
+}

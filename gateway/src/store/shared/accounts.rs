@@ -33,7 +33,7 @@ impl Accounts for SharedStore {
             .transact(move |txn| async move {
                 let (mut txn, created) = engine.create_account(txn, account).await?;
                 if created == Creation::Created {
-                    engine.add_session(&mut txn, session).await?;
+                    engine.add_session(&mut txn, session)?;
                 }
                 Ok((txn, created))
             })

@@ -67,23 +67,15 @@ impl Engine {
             .collect())
     }
 
-    /// Stores the sign-in of an account unless a later one is stored: the clocks of gateways
-    /// differ.
-    pub(super) async fn note_sign_in(
+    /// Stores the sign-in of an account unless a later one is stored by then: the clocks of
+    /// gateways differ, and of two sign-ins at once the earlier may be stored last.
+    pub(super) fn note_sign_in(
         &self,
         txn: &mut Transaction<'_>,
         account: AccountId,
         at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let known = self.noted_sign_ins(&[account]).await?.pop().flatten();
-        if known.is_none_or(|known| known < at) {
-            self.set_sign_in(txn, account, at);
-        }
-        Ok(())
-    }
-
-    pub(super) fn set_sign_in(&self, txn: &mut Transaction<'_>, account: AccountId, at: Timestamp) {
-        txn.run("HSET", self.names.sign_ins(), [text(account.0), number(at.0)]);
+    ) {
+        txn.raise(self.names.sign_ins(), text(account.0), at.0);
     }
 
     /// Adds to accounts when they last signed in.

@@ -472,7 +472,7 @@ impl Engine {
                 txn.run("ZADD", names.accounts(), listed(account.id.0));
                 self.write_account(txn, account)?;
                 if let Some(at) = account.last_sign_in {
-                    self.set_sign_in(txn, account.id, at);
+                    self.note_sign_in(txn, account.id, at);
                 }
             }
             Entry::Server(server) => {

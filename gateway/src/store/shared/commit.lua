@@ -37,7 +37,7 @@ end
 -- found before anything is written.
 local types = {
   ZADD = 'zset', ZREM = 'zset', ZREMRANGEBYSCORE = 'zset',
-  SADD = 'set', SREM = 'set', HSET = 'hash', HDEL = 'hash',
+  SADD = 'set', SREM = 'set', HSET = 'hash', HDEL = 'hash', RAISE = 'hash',
 }
 local function check(key, wanted)
   local found = redis.call('TYPE', key).ok
@@ -60,8 +60,20 @@ end
 local wrong = told ~= '' and check(KEYS[1], 'stream')
 if wrong then return wrong end
 
+-- Sets a field to a number unless it holds a greater one.
+local function raise(key, field, number)
+  local held = tonumber(redis.call('HGET', key, field))
+  if not held or held < tonumber(number) then
+    redis.call('HSET', key, field, number)
+  end
+end
+
 for _, command in ipairs(commands) do
-  redis.call(unpack(command))
+  if command[1] == 'RAISE' then
+    raise(command[2], command[3], command[4])
+  else
+    redis.call(unpack(command))
+  end
 end
 if told == '' then
   return {1, ''}

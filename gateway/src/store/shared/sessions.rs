@@ -119,7 +119,7 @@ impl Engine {
         if let Err(last) = account.make_room_for(session.id, &superseded) {
             return Ok((Transaction::new(self), SessionOpening::Behind(last)));
         }
-        self.add_session(&mut txn, session).await?;
+        self.add_session(&mut txn, session)?;
         self.remove_sessions(&mut txn, account.id.0, &ids(&expired));
         if !superseded.is_empty() {
             self.remove_ended(&mut txn, account.id.0, &ids(&superseded), session.created);
@@ -153,13 +153,13 @@ impl Engine {
         Ok((txn, rotated))
     }
 
-    pub(super) async fn add_session(
+    pub(super) fn add_session(
         &self,
         txn: &mut Transaction<'_>,
         session: &Session,
     ) -> Result<(), StoreError> {
         txn.touch(session.account.0);
-        self.note_sign_in(txn, session.account, session.created).await?;
+        self.note_sign_in(txn, session.account, session.created);
         txn.run("ZADD", self.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
         self.write_session(txn, session)
     }

@@ -19,6 +19,9 @@ pub(super) const SCRIPT: &str = include_str!("commit.lua");
 /// looks at its own time too.
 const EXPIRY_SLACK_MS: u64 = 60_000;
 
+/// A command of the script's own: Redis has none.
+const RAISE: &str = "RAISE";
+
 type Bytes = Vec<u8>;
 
 pub(super) struct Transaction<'s> {
@@ -38,7 +41,7 @@ struct Bound {
     most: usize,
 }
 
-/// One command of the script; its first argument is a key.
+/// One command of the script, of Redis or its own; its first argument is a key.
 pub(super) struct Command {
     pub name: &'static str,
     pub key: String,
@@ -99,6 +102,11 @@ impl<'s> Transaction<'s> {
         arguments: [Bytes; N],
     ) {
         self.commands.push(Command { name, key, arguments: arguments.into() });
+    }
+
+    /// Sets a field of a hash to a number, unless it holds a greater one by then.
+    pub(super) fn raise(&mut self, key: String, field: Bytes, number: u64) {
+        self.run(RAISE, key, [field, number.to_string().into_bytes()]);
     }
 
     /// As many commands as the arguments need; a script passes so many at once.
