@@ -127,7 +127,9 @@ async fn the_file_with_the_first_password_goes_at_a_start_when_another_was_set_o
     let client = Client::bearer(&gateway, &pair.access);
     client.post_json("/api/change-password", &change).await.expect(200);
     gateway.restart().await;
-    gateway.wait_for_log(|line| line["message"] == "former first password removed").await;
+    gateway
+        .wait_for_log(|line| line["message"] == "outdated file of the first password removed")
+        .await;
     assert!(!file.exists());
 }
 

@@ -429,7 +429,7 @@ async fn a_kept_secret_that_another_takes_the_place_of_is_said() {
     let said = async |place: &Installation| {
         let process = place.start(&["run", "--log-format", "json"], None);
         is_ready(&process).await;
-        stop(process).await.stdout.contains("kept secret key not used")
+        stop(process).await.stdout.contains("stored secret key not used")
     };
     assert!(!said(&place).await);
     let kept = std::fs::read_to_string(place.path("data/secret_key")).expect("it was made");

@@ -47,7 +47,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     while ends_by_a_panic(make()).await {
-        tracing::error!(task, "background task failed, beginning again");
+        tracing::error!(task, "background task failed, restarting");
         tokio::time::sleep(pause).await;
     }
 }

@@ -77,7 +77,7 @@ impl Sending {
     async fn send(&self, message: Message) {
         let kind = message.kind.as_str();
         let Some(letter) = letter(&self.from, &self.service, &message) else {
-            tracing::warn!(kind, "mail not sent: the address cannot be written to");
+            tracing::warn!(kind, "mail not sent: invalid address");
             return;
         };
         let mut waits = RETRIES.iter();
@@ -90,7 +90,7 @@ impl Sending {
             let wait = waits.next().filter(|_| !error.is_permanent());
             match wait {
                 Some(wait) => {
-                    tracing::warn!(kind, code, timeout, "mail not sent, to be tried again");
+                    tracing::warn!(kind, code, timeout, "mail not sent, will be retried");
                     tokio::time::sleep(*wait).await;
                 }
                 None => {

@@ -184,7 +184,7 @@ pub async fn run(
             None
         }
         address = accepting.lost() => {
-            tracing::error!(%address, "stopping: nothing is accepted on this listener any more");
+            tracing::error!(%address, "stopping: listener failed");
             Some(address)
         }
     };
@@ -198,7 +198,7 @@ pub async fn run(
         signal = signals.stop() => {
             lifecycle.begin_draining();
             let connections = lifecycle.tasks();
-            tracing::warn!(signal, connections, "stopping at once: a second signal came");
+            tracing::warn!(signal, connections, "stopping immediately: second signal received");
         }
     }
     drop(socket);
@@ -267,7 +267,7 @@ fn look_at_accounts(
     let is_known = core.store().health().is_none_or(|health| health.state == StoreState::Live);
     if is_known && core.standing().count_accounts(Account::administers) == 0 {
         let remedy = "portcullis user roles NAME admin gives it";
-        tracing::warn!(remedy, "no account has the role admin: the admin API has no user");
+        tracing::warn!(remedy, "no account has the role admin, the admin API is unusable");
     }
     own_files::kept_password(directory)
 }

@@ -190,7 +190,7 @@ fn learn(name: Arc<str>, shares: Arc<Shares>) -> impl Fn(Learned) + Send + Sync 
         Learned::AsksForCertificate => {
             if !told.swap(true, Ordering::AcqRel) {
                 let (upstream, code) = (&*name, CLIENT_CERTIFICATE_CODE);
-                tracing::warn!(upstream, code, "an upstream asks for a client certificate");
+                tracing::warn!(upstream, code, "client certificate requested by an upstream");
             }
         }
     }

@@ -177,7 +177,7 @@ async fn changes_work_again_when_there_is_space_and_nothing_is_lost() {
     let mut full = Full::start().await;
     full.disk.free();
     eventually("a sign-in", async || (full.sign_in().await == 200).then_some(())).await;
-    full.gateway.wait_for_log(|line| line["message"] == "the store can be written again").await;
+    full.gateway.wait_for_log(|line| line["message"] == "store writable again").await;
     assert_eq!(full.lines("error").len(), 1);
     full.assert_good_is_served().await;
     full.gateway.manage(&["healthcheck"], None).await;
@@ -271,7 +271,7 @@ async fn an_ending_on_a_full_disk_holds_at_once_and_is_stored_when_there_is_spac
     .await;
     let store = full.gateway.status().await["store"].take();
     assert_eq!((&store["state"], &store["undelivered"]), (&json!("live"), &json!(0)));
-    full.gateway.wait_for_log(|line| line["message"] == "the store can be written again").await;
+    full.gateway.wait_for_log(|line| line["message"] == "store writable again").await;
     full.gateway.kill();
     full.gateway.restart().await;
     let caller = Client::bearer(&full.gateway, &full.pair.access);

@@ -89,7 +89,7 @@ async fn without_redis_each_replica_gives_its_part_and_then_they_count_together_
     assert!(passed >= limit - SLACK, "{passed} passed, and {limit} may");
     fleet.redis.restart().await;
     for gateway in &fleet.gateways {
-        let together = |line: &Value| line["message"] == "addresses are counted together again";
+        let together = |line: &Value| line["message"] == "shared rate limiting restored";
         gateway.wait_for_log(together).await;
     }
     let (passed, limit) = flood(&fleet, "10.98.0.3").await;

@@ -100,7 +100,7 @@ pub(super) async fn list(core: &Core, span: Span) -> Result<Reply, Error> {
 /// unreachable the account is shown without it.
 async fn with_last_sign_in(core: &Core, account: &Account) -> Account {
     let last_sign_in = core.store().last_sign_in(account.id).await.unwrap_or_else(|error| {
-        tracing::debug!(%error, "last sign-in not read");
+        tracing::debug!(%error, "last sign-in could not be read");
         None
     });
     Account { last_sign_in, ..account.clone() }

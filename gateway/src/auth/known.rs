@@ -20,7 +20,7 @@ impl Core {
         }
         let noted = self.store.note_success(account.id, account.version, from, now).await;
         if let Err(error) = noted {
-            tracing::warn!(%error, "address of a sign-in not noted");
+            tracing::warn!(%error, "address of a sign-in not stored");
         }
     }
 

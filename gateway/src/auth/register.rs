@@ -116,7 +116,7 @@ impl Core {
     /// Its owner is told: who says the same again gets what anybody else does.
     async fn note_registered(&self, account: AccountId) {
         if let Err(error) = self.store.forget_registration(account).await {
-            tracing::warn!(%error, "an account can be registered again for a minute");
+            tracing::warn!(%error, "registration not marked as acknowledged, it can be repeated for a minute");
         }
     }
 

@@ -29,7 +29,9 @@ pub(super) fn announce(style: Style, config: &Config, fact: &Fact) {
 /// On standard error in either style: it is shown once and belongs in no log.
 fn announce_admin(password: &FirstPassword) {
     match password {
-        FirstPassword::Given => tracing::info!("account admin made with the given password"),
+        FirstPassword::Given => {
+            tracing::info!("account admin created with the configured password")
+        }
         FirstPassword::Shown(password) => {
             // What stands alone is found among what a start tells, and is easily copied.
             complain(&format!(
@@ -103,14 +105,14 @@ fn announce_lines(config: &Config, fact: &Fact) {
 fn say_secret_is_unused(path: &Path) {
     tracing::info!(
         path = %path.display(),
-        remedy = "if users are to stay signed in, give it as SECRET_KEY_PREVIOUS until their tokens expire",
-        "kept secret key not used: another one is given"
+        remedy = "to keep users signed in, set SECRET_KEY_PREVIOUS to it until their tokens expire",
+        "stored secret key not used: another one is configured"
     );
 }
 
 fn say_password_is_unused() {
     tracing::info!(
-        "ADMIN_PASSWORD not used: there are accounts already, and it is of the first one only"
+        "ADMIN_PASSWORD not used: it applies to an empty store only, and accounts exist"
     );
 }
 

@@ -204,7 +204,7 @@ async fn secure<S: Service>(
         Transport::Tls => {
             if is_clear_http(&stream, deadline).await {
                 counters.clear_http_on_tls.increment();
-                tracing::debug!(peer = %peer.0, "HTTP in clear on a port that speaks TLS");
+                tracing::debug!(peer = %peer.0, "plain HTTP request on a TLS listener");
                 let connection = connection(Protocol::Http1, None);
                 refuse_clear_http(serving, stream, &connection, deadline).await;
                 return;

@@ -299,7 +299,7 @@ async fn answer<S: Service>(
     };
     let mut response = outcome.unwrap_or_else(|| {
         serving.edge.counters.panics.increment();
-        tracing::error!("a request panicked");
+        tracing::error!("request handler panicked");
         connection.decide_upgrade(Upgrade::Refused);
         let mut response = Response::new(ResponseBody::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

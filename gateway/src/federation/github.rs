@@ -143,7 +143,7 @@ impl GitHub {
         let answer = self.ask(token, path, MAX_ANSWER_BYTES).await?;
         match answer.status.as_u16() {
             403 => {
-                tracing::warn!(path, "GitHub does not let this application see a membership");
+                tracing::warn!(path, "membership not visible to this application at GitHub");
                 Ok(false)
             }
             404 => Ok(false),

@@ -238,7 +238,7 @@ fn tokens_of<'a>(call: &Call<'a>) -> Vec<&'a str> {
 async fn end_replaced(gateway: &Gateway, call: &Call<'_>) {
     let tokens = tokens_of(call);
     if let Err(error) = gateway.core.end_named(&tokens).await {
-        tracing::warn!(%error, "a browser's former session goes on");
+        tracing::warn!(%error, "previous session of a browser could not be ended");
     }
 }
 

@@ -127,7 +127,7 @@ pub(super) async fn make_admin_later(config: Config, core: Arc<Core>) {
         match make_given(&config, &core).await {
             Ok(()) => return,
             // It says itself when it is lost and when it is there again.
-            Err(error) => tracing::debug!(%error, "first account not made yet"),
+            Err(error) => tracing::debug!(%error, "first account not created yet, will be retried"),
         }
     }
 }
@@ -137,10 +137,10 @@ async fn make_given(config: &Config, core: &Core) -> Result<(), StoreError> {
         return Ok(());
     }
     match config.auth.admin_password.clone() {
-        None => tracing::warn!("there is no account yet: portcullis user add admin --role admin"),
+        None => tracing::warn!("no account exists: run portcullis user add admin --role admin"),
         Some(password) => {
             if let Creation::Created = create(config, core, password).await? {
-                tracing::info!("account admin made with the given password");
+                tracing::info!("account admin created with the configured password");
             }
         }
     }
@@ -165,6 +165,6 @@ pub(super) async fn forget_former(config: Config, core: Arc<Core>, kept: Secret)
         None => false,
     };
     if !holds && let Forgotten::Removed(path) = own_files::forget_password(&config) {
-        tracing::info!(path = %path.display(), "former first password removed");
+        tracing::info!(path = %path.display(), "outdated file of the first password removed");
     }
 }

@@ -59,7 +59,7 @@ pub(super) async fn keep_house(
                 sweeping.sweep(&**store, now, clock::elapsed()).await;
                 let now_dropped = gateway.sink.dropped();
                 if now_dropped > dropped {
-                    tracing::warn!(lines = now_dropped - dropped, "log lines dropped: the output is too slow or fails");
+                    tracing::warn!(lines = now_dropped - dropped, "log lines dropped: output too slow or failing");
                     dropped = now_dropped;
                 }
             }
@@ -77,7 +77,7 @@ pub(super) async fn keep_house(
 /// Saves when keys and sessions were last used.
 pub(super) async fn save_uses(core: &Core) {
     if let Err(error) = core.save_key_uses().await {
-        tracing::warn!(%error, "last uses of keys not written down");
+        tracing::warn!(%error, "last uses of keys not saved");
     }
     if let Err(error) = core.save_session_uses().await {
         tracing::warn!(%error, "last uses of sessions not saved");

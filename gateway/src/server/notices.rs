@@ -49,7 +49,7 @@ fn is_withheld(account: &Account) -> bool {
 /// A store that cannot be asked is asked at the next start.
 async fn is_first(core: &Core, notice: Notice) -> bool {
     core.store().take_notice(notice).await.unwrap_or_else(|error| {
-        tracing::debug!(%error, notice = notice.as_str(), "notice not taken");
+        tracing::debug!(%error, notice = notice.as_str(), "notice could not be claimed in the store");
         false
     })
 }

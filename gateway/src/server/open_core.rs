@@ -96,7 +96,7 @@ fn warn_of_dear_hashes(standing: &Standing, bcrypt_cost: u32) {
         let times = dearest.0.div_ceil(configured.0);
         tracing::warn!(
             times,
-            "a password hash costs more than auth.bcrypt_cost; so does every failed attempt"
+            "a stored password hash costs more than auth.bcrypt_cost, and failed attempts cost as much"
         );
     }
 }

@@ -50,7 +50,7 @@ impl Signals {
                 self.on_terminal = false;
                 return signal;
             }
-            tracing::warn!(signal, "signal without a meaning ignored");
+            tracing::warn!(signal, "unsupported signal ignored");
         }
     }
 }

@@ -18,8 +18,8 @@ impl Sweeping {
         if let Some(jumped) = jumped {
             tracing::warn!(
                 seconds = jumped.as_secs(),
-                "the clock jumped: revocations and sessions are removed by the time that has \
-                 passed since it was right, until it has gone evenly for a day"
+                "wall clock jumped: revocations and sessions expire by elapsed time until the \
+                 clock has been steady for a day"
             );
         }
         match store.sweep(now, past).await {

@@ -457,15 +457,15 @@ impl Engine {
         match outcome {
             Ok(_) => {
                 if !self.writable.swap(true, Ordering::Relaxed) {
-                    tracing::info!("the shared store takes changes again");
+                    tracing::info!("shared store writable again");
                 }
             }
             Err(StoreError::Unavailable(reason)) => {
                 if self.writable.swap(false, Ordering::Relaxed) {
                     tracing::error!(
                         reason,
-                        "the shared store does not take changes: sign-ins and changes are refused \
-                         until it does, what is good stays good"
+                        "shared store not writable: sign-ins and changes refused, existing credentials \
+                         stay valid"
                     );
                 }
             }

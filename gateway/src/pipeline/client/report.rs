@@ -33,7 +33,7 @@ impl IgnoredReport {
                 "the PROXY header of this listener says who the client is; let proxies that send X-Forwarded-For use a listener without proxy_protocol"
             }
         };
-        tracing::warn!(%peer, remedy, "forwarding fields ignored; later ones are counted only");
+        tracing::warn!(%peer, remedy, "forwarding fields ignored, later ones are only counted");
     }
 }
 

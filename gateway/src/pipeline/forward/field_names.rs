@@ -362,7 +362,9 @@ impl RemovalReport {
             }
             if self.told.len() >= MAX_TOLD {
                 self.full.store(true, Ordering::Relaxed);
-                tracing::warn!("further removed request fields are counted, not logged");
+                tracing::warn!(
+                    "log limit for removed request fields reached, later ones are only counted"
+                );
             } else if self.told.insert(seen) {
                 let field = name.as_str().get(..MAX_NAME_CHARS).unwrap_or(name.as_str());
                 tracing::warn!(route, field, reason = why.code(), "request field removed");

@@ -278,7 +278,7 @@ pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instan
             match buckets.exchange(shares.limit, &report).await {
                 Ok(answer) => {
                     if !std::mem::replace(&mut together, true) {
-                        tracing::info!(answer.replicas, "addresses are counted together again");
+                        tracing::info!(answer.replicas, "shared rate limiting restored");
                     }
                     shares.settle(sent, now(), &report, &answer);
                     tokio::time::sleep(rest(answer.replicas, report.len())).await;
@@ -287,7 +287,7 @@ pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instan
                     shares.take_back(&report, now());
                     if !shares.is_attached(now()) && std::mem::replace(&mut together, false) {
                         let parts = shares.replicas();
-                        tracing::warn!(%error, parts, "each replica gives its part of an address's limit");
+                        tracing::warn!(%error, parts, "shared rate limiting unavailable, each replica limits to its part");
                     }
                     tokio::time::sleep(REPORT_INTERVAL).await;
                 }

@@ -302,7 +302,7 @@ impl Engine {
         if let Some(length) = freeze {
             self.frozen = Some(Instant::now() + length);
             let seconds = length.as_secs();
-            tracing::info!(seconds, "the store is frozen: sign-ins and changes are refused");
+            tracing::info!(seconds, "store frozen: sign-ins and changes refused");
         }
         Ok(snapshot)
     }
@@ -317,7 +317,7 @@ impl Engine {
     fn thaw(&mut self) -> bool {
         let thawed = self.frozen.take().is_some();
         if thawed {
-            tracing::info!("the store is frozen no longer");
+            tracing::info!("store unfrozen");
         }
         thawed
     }
@@ -360,7 +360,7 @@ impl Engine {
             Ok(false) => {}
             Ok(true) => {
                 if !self.healthy.swap(true, Ordering::Relaxed) {
-                    tracing::info!(store = %store.display(), "the store can be written again");
+                    tracing::info!(store = %store.display(), "store writable again");
                 }
             }
             Err(error) => {
@@ -368,8 +368,8 @@ impl Engine {
                     tracing::error!(
                         %error,
                         store = %store.display(),
-                        "the store cannot be written: sign-ins and changes are refused until it \
-                         can, what is good stays good; look at its disk's free space and health"
+                        "store not writable: sign-ins and changes refused, existing credentials stay \
+                         valid; check the disk's free space and health"
                     );
                 }
             }

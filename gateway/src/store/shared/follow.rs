@@ -147,7 +147,7 @@ impl Engine {
         if *last != text {
             tracing::error!(
                 error = text,
-                "the shared store is lost: what is known goes on, sign-ins and changes are refused"
+                "shared store unavailable: sign-ins and changes refused, existing credentials stay valid"
             );
             *last = text;
         }
