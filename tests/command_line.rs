@@ -47,7 +47,7 @@ async fn users_of_an_htpasswd_file_sign_in_with_the_passwords_they_have() {
     let import = ["user", "import", "htpasswd", "--role", "deploy"];
     let ended = gateway.cli(&import, None).await;
     assert_eq!(succeeded(&ended), "1 added, 1 there already");
-    assert!(ended.stderr.contains("bob is there already"), "{ended:?}");
+    assert!(ended.stderr.contains("bob exists"), "{ended:?}");
     Client::basic(&gateway, "ann", PASSWORD).get("/").await.expect(200);
     Client::basic(&gateway, "bob", PASSWORD).get("/").await.expect(401);
     Client::basic(&gateway, "bob", "bob has this one").get("/").await.expect(200);
@@ -336,11 +336,11 @@ async fn a_role_that_no_route_asks_for_is_given_and_warned_of() {
         ended.stderr
     };
     let warned = add("ann", "depoly").await;
-    assert!(warned.contains("no route asks for the role \"depoly\""), "{warned}");
+    assert!(warned.contains("no route requires the role \"depoly\""), "{warned}");
     assert!(warned.contains("`deploy`"), "{warned}");
     for (name, role) in [("bob", "deploy"), ("eve", "user"), ("mallory", "admin")] {
         let silent = add(name, role).await;
-        assert!(!silent.contains("no route asks"), "{role}: {silent}");
+        assert!(!silent.contains("no route requires"), "{role}: {silent}");
     }
     let roles = installation.run(&["user", "roles", "bob", "zzz"], None).await;
     assert!(roles.stderr.contains("they ask for deploy"), "{roles:?}");

@@ -57,7 +57,7 @@ async fn an_option_before_the_command_counts_or_is_a_mistake() {
     }
     let place = Installation::new().file("config.toml", ECHO);
     for (arguments, word) in [
-        (&["--to", "echo", "run", "--to", "echo"][..], "only one can be meant"),
+        (&["--to", "echo", "run", "--to", "echo"][..], "set it once"),
         (&["--to", "echo", "user", "list"], "options of run and check"),
         (&["--log-level", "debug", "init"], "options of run and check"),
         (&["--format", "json", "user", "list"], "--format"),
@@ -251,12 +251,12 @@ async fn a_thing_is_named_by_its_name_if_only_it_has_that() {
     fails(&near, FAILURE, &["no server has the id or name \"biuld-7\"", "`build-7`"]);
     // A key that was rotated has its name beside the new one for a while.
     let rotated = gateway.cli(&["key", "rotate", "ci", "--overlap", "1h"], None).await;
-    assert!(rotated.stderr.contains("the former key goes on until 20"), "{rotated:?}");
+    assert!(rotated.stderr.contains("the old key stays valid until 20"), "{rotated:?}");
     let both = gateway.cli(&["key", "revoke", "ci", "--yes"], None).await;
     fails(&both, FAILURE, &["2 keys have the name \"ci\"", "(until 20"]);
     let leaked = gateway.create_key(ADMIN, &[], &["--name", "leaked"]).await.1;
     let rotated = gateway.cli(&["key", "rotate", "leaked", "--overlap", "0s"], None).await;
-    assert!(rotated.stderr.contains("the former key is refused from now on"), "{rotated:?}");
+    assert!(rotated.stderr.contains("the old key is refused from now on"), "{rotated:?}");
     Client::api_key(&gateway, &leaked).get("/").await.expect(401);
     let none = gateway.cli(&["key", "rotate", "zzz"], None).await;
     fails(&none, FAILURE, &["no key has the id or name", "portcullis key list"]);
@@ -347,7 +347,7 @@ async fn a_key_whose_text_could_not_be_written_is_revoked() {
     let rotate = ["key", "rotate", &former, "--overlap", "1h"];
     let (code, told) = into_nothing(gateway.installation(), &rotate);
     assert_eq!(code, FAILURE, "{told}");
-    assert!(told.contains("revoked; the former key goes on until"), "{told}");
+    assert!(told.contains("revoked; the old key stays valid until"), "{told}");
     assert!(told.contains("make another in its place"), "{told}");
 }
 
@@ -474,7 +474,7 @@ async fn an_export_takes_the_place_of_nothing_but_an_export() {
     for name in ["data/portcullis.redb", "config.toml", "server.key"] {
         let before = read(name);
         let ended = gateway.cli(&["store", "backup", "--output", name], None).await;
-        fails(&ended, FAILURE, &[name, "is no export", "name another file"]);
+        fails(&ended, FAILURE, &[name, "is not an export", "name another file"]);
         assert!(name.starts_with("data/") || read(name) == before, "{name}");
     }
     fails(
@@ -535,7 +535,7 @@ async fn a_gateway_that_stands_still_is_not_waited_for() {
         &["store", "backup", "--output", "backup"],
     ] {
         let ended = gateway.cli(arguments, None).await;
-        fails(&ended, FAILURE, &["does not answer in time"]);
+        fails(&ended, FAILURE, &["does not respond in time"]);
     }
     gateway.signal(rustix::process::Signal::CONT);
     gateway.manage(&["healthcheck"], None).await;

@@ -48,12 +48,12 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[limits]\nstreams_per_account = ^0\n",
-        "limits.streams_per_account: expected a whole number from 1 to 1000000 (with none nobody",
+        "limits.streams_per_account: expected a whole number from 1 to 1000000 (0 would refuse",
         None,
     ),
     (
         "[limits]\nagents_per_server = ^1_000_001\n",
-        "limits.agents_per_server: expected a whole number from 1 to 1000000 (with none nobody",
+        "limits.agents_per_server: expected a whole number from 1 to 1000000 (0 would refuse",
         None,
     ),
     (
@@ -63,12 +63,12 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[upstream.app]\nurl = \"http://127.0.0.1:1\"\nmax_connections_per_account = ^0\n",
-        "upstream.app.max_connections_per_account: expected a whole number from 1 to 1024 (with",
+        "upstream.app.max_connections_per_account: expected a whole number from 1 to 1024 (0 would",
         None,
     ),
     (
         "[upstream.app]\nurl = \"http://127.0.0.1:1\"\nmax_connections = 4\nmax_connections_per_account = ^5\n",
-        "upstream.app.max_connections_per_account: expected a whole number from 1 to 4 (with",
+        "upstream.app.max_connections_per_account: expected a whole number from 1 to 4 (0 would",
         None,
     ),
     (
@@ -145,7 +145,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[client]\norigins = [^\"https://*.example\"]\n",
-        "client.origins: a pattern would let every page that ever matches it act",
+        "client.origins: a pattern would allow every matching page to act",
         Some("list each origin by itself"),
     ),
     (
@@ -165,12 +165,12 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[cors]\ncredentials = true\norigins = [\"https://a.example\", ^\"https://*.b.example\"]\n",
-        "cors.origins: with `credentials` only exact origins",
+        "cors.origins: `credentials` requires exact origins",
         Some("list each origin by itself"),
     ),
     (
         "[[route]]\nupstream = \"echo\"\ncors = { origins = [^\"*\"], credentials = true }\n",
-        "route.cors.origins: with `credentials` only exact origins",
+        "route.cors.origins: `credentials` requires exact origins",
         Some("list each origin by itself"),
     ),
     ("^[cors]\nmax_age = \"5m\"\n", "cors.origins: names no origin", Some("write an origin like")),
@@ -225,7 +225,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[[route]]\nupstream = \"echo\"\nws_token = true\nrate = ^\"none\"\n",
-        "route.rate: a route with `ws_token` needs a limit",
+        "route.rate: a route with `ws_token` requires a rate limit",
         Some("write rate = { requests_per_second = 100 }"),
     ),
     (
@@ -261,7 +261,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "[[route]]\nupstream = \"echo\"\nschemes = ^[]\n",
         "route.schemes: names no scheme",
-        Some("leave it out for all, or set public = true"),
+        Some("leave it out for all schemes, or set public = true"),
     ),
     (
         "[[route]]\nupstream = \"echo\"\npublic = true\nschemes = ^[\"basic\"]\n",
@@ -270,7 +270,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[[route]]\nupstream = \"echo\"\nschemes = [\"cookie\"]\nkeys = ^\"any\"\n",
-        "route.keys: has no effect: by none of the route's `schemes` does a key come",
+        "route.keys: has no effect: none of the route's `schemes` carries a key",
         Some("name \"key\" or \"basic\""),
     ),
     (
@@ -305,7 +305,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[admin]\nnetworks = ^[]\n",
-        "admin.networks: an empty list lets nobody in",
+        "admin.networks: an empty list refuses every client",
         Some("enabled = false switches"),
     ),
     (
@@ -325,7 +325,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[client]\nbelieve = ^[\"for\"]\n",
-        "client.believe: there is no proxy to believe",
+        "client.believe: requires client.trusted_proxies",
         Some("list the proxies in client.trusted_proxies"),
     ),
     (
@@ -601,7 +601,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[store]\nurl = \"redis://h\"\nreplicas = ^2\n",
-        "store.replicas: this durability waits for no replica",
+        "store.replicas: has no effect: this durability waits for no replica",
         Some("write durability = \"replicated\""),
     ),
     (
@@ -611,7 +611,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[store]\nurl = \"redis://h\"\nroots = ^\"good.pem\"\n",
-        "store.roots: store.url asks for no TLS",
+        "store.roots: has no effect: store.url does not use TLS",
         Some("write rediss in store.url to use TLS"),
     ),
     (
@@ -621,7 +621,7 @@ const MISTAKES: &[Mistake] = &[
     ),
     (
         "[store]\nurl = \"redis://h\"\nsentinel_password_file = ^\"secret\"\n",
-        "nothing would use this secret: store.url names no sentinels",
+        "has no effect: store.url names no sentinels",
         None,
     ),
     ("[store]\npassword_file = ^\"secret\"\n", "store.password_file: requires store.url", None),
@@ -674,7 +674,7 @@ fn unmark(marked: &str) -> (String, usize, usize) {
 async fn what_follows_from_nothing_written_is_reported_without_a_place() {
     let ended = check("").await;
     assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{ended:?}");
-    let message = "config.toml: route: nothing says where traffic goes";
+    let message = "config.toml: route: no route is configured";
     assert!(ended.stderr.contains(message), "{message:?} is not in\n{}", ended.stderr);
 }
 
@@ -753,7 +753,7 @@ async fn gateways_that_share_a_store_are_given_their_secret_key() {
     let config = format!("[store]\nurl = \"redis://h\"\n{ECHO}");
     let ended = Installation::new().file("config.toml", &config).run(&["check"], None).await;
     assert_eq!(ended.status.code(), CONFIGURATION_ERROR, "{ended:?}");
-    let place = "config.toml:2:7: store.url: gateways that share a store must sign alike";
+    let place = "config.toml:2:7: store.url: gateways that share a store need the same secret key";
     assert!(ended.stderr.contains(place), "{}", ended.stderr);
     assert!(ended.stderr.contains("portcullis secret generate"), "{}", ended.stderr);
     let ended = check(&config).await;
@@ -833,7 +833,7 @@ async fn marks_and_line_ends_are_no_part_of_a_file_or_a_secret() {
     let with_line_end = installation(ECHO).env("SECRET_KEY", &format!("{SECRET_KEY}\r\n"));
     let ended = with_line_end.run(&["check"], None).await;
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
-    let warned = "warning: environment variable SECRET_KEY: a line end or a byte-order mark";
+    let warned = "warning: environment variable SECRET_KEY: its line end or byte-order mark";
     assert!(ended.stdout.contains(warned), "{ended:?}");
     assert!(ended.stdout.contains("[secret_key_line_end]"), "{ended:?}");
     assert!(!ended.stdout.contains(SECRET_KEY), "{ended:?}");

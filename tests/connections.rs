@@ -107,8 +107,8 @@ async fn an_upstream_that_speaks_tls_where_none_is_written_is_told_and_the_rever
     let clear = Upstream::http1(ok).await;
     let tls = Upstream::http(Kind::TlsHttp1, ok).await;
     for (url, words) in [
-        (tls.url().replacen("https://", "http://", 1), "speaks TLS on this port: write https://"),
-        (clear.url().replacen("http://", "https://", 1), "does not speak TLS on this port"),
+        (tls.url().replacen("https://", "http://", 1), "uses TLS on this port: write https://"),
+        (clear.url().replacen("http://", "https://", 1), "does not use TLS on this port"),
     ] {
         let (tried, code) = connections(&format!("[[route]]\nupstream = \"{url}\"\n")).await;
         assert_eq!(code, Some(1), "{tried:?}");

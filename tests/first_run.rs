@@ -83,7 +83,7 @@ async fn the_file_with_the_first_password_goes_when_another_is_set() {
     assert!(file.exists(), "it is not ann's");
     let said = gateway.cli(&["user", "passwd", ADMIN], Some("a new one to sign in\n")).await;
     assert_eq!(said.status.code(), Some(0), "{said:?}");
-    assert!(said.stderr.contains("admin_password held the former password"), "{said:?}");
+    assert!(said.stderr.contains("admin_password held the old password"), "{said:?}");
     assert!(!file.exists());
     sign_in(&gateway, ADMIN, "a new one to sign in").await;
 }

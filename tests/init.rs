@@ -36,7 +36,7 @@ async fn init_never_writes_over_a_file() {
     let installation = Installation::new().file("config.toml", "# mine\n");
     let refused = installation.run(&["init"], None).await;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("config.toml is there already"), "{refused:?}");
+    assert!(refused.stderr.contains("config.toml exists"), "{refused:?}");
     let kept = std::fs::read_to_string(installation.path("config.toml")).expect("it is there");
     assert_eq!(kept, "# mine\n");
     // Control: somewhere else it is written, and how to start with it is said.

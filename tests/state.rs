@@ -245,7 +245,7 @@ async fn the_state_of_another_configuration_is_not_taken_for_that_of_a_former_ve
     let place = place.env("STATE_DIRECTORY", &elsewhere);
     let ended = place.run(&["check"], None).await;
     assert_eq!(ended.status.code(), Some(78), "{ended:?}");
-    assert!(ended.stderr.contains("state lies in"), "{ended:?}");
+    assert!(ended.stderr.contains("state exists in"), "{ended:?}");
 }
 
 /// Nothing lies beside a pipe.
@@ -266,10 +266,7 @@ async fn a_state_directory_that_would_begin_where_the_gateway_is_started_is_refu
     let place = installation().env("STATE_DIRECTORY", "state");
     let ended = place.run(&["run", "--to", "echo"], None).await;
     assert_eq!(ended.status.code(), Some(78), "{ended:?}");
-    assert!(
-        ended.stderr.contains("STATE_DIRECTORY: expected a path from the root on"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("STATE_DIRECTORY: expected an absolute path"), "{ended:?}");
     assert!(!place.path("state").exists());
 }
 
@@ -296,10 +293,10 @@ async fn root_takes_no_configuration_of_others_that_only_lies_where_it_works() {
     succeeded(&place.run(&["check", "--config", "config.toml"], None).await);
     chown(&file, Some(0), None).expect("root takes files");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).expect("ours");
-    refused("everybody can write it").await;
+    refused("every user can write it").await;
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o664)).expect("ours");
     chown(&file, None, Some(64_998)).expect("root may");
-    refused("everybody in group 64998 can write it").await;
+    refused("every user in group 64998 can write it").await;
     // Nor what somebody else's link leads to.
     std::fs::rename(&file, place.path("ours.toml")).expect("ours");
     std::fs::set_permissions(place.path("ours.toml"), std::fs::Permissions::from_mode(0o644))
@@ -361,7 +358,7 @@ async fn a_directory_that_cannot_be_written_is_warned_of_and_an_empty_store_refu
     place.write("data/portcullis.redb", "");
     let refused = checked(&place).await;
     assert_eq!(refused.status.code(), Some(78), "{refused:?}");
-    assert!(refused.stderr.contains("cannot be read as one: it is empty"), "{refused:?}");
+    assert!(refused.stderr.contains("is not readable: it is empty"), "{refused:?}");
 }
 
 /// Whoever is in another directory than was thought is told where the user went.

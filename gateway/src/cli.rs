@@ -103,16 +103,16 @@ enum Format {
 
 #[derive(Debug, Default, Clone, Args)]
 struct RunOptions {
-    /// Send everything to this URL, whatever routes the file has
+    /// Forward every request to this URL, ignoring the routes of the file
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// Listen here, whatever listeners the file has
+    /// Listen on this address, ignoring the listeners of the file
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// How the log is written, whatever the file says
+    /// Log format, overriding the file
     #[arg(long, value_name = "FORMAT", value_parser = log_formats())]
     log_format: Option<LogFormat>,
-    /// What the log tells at least, whatever the file says
+    /// Least severe log level, overriding the file
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LEVELS))]
     log_level: Option<String>,
 }
@@ -131,7 +131,7 @@ impl RunOptions {
         fn one<T>(before: Option<T>, behind: Option<T>) -> Result<Option<T>, &'static str> {
             match (before, behind) {
                 (Some(_), Some(_)) => {
-                    Err("an option stands before the command and behind it; only one can be meant")
+                    Err("an option is set before the command and after it; set it once")
                 }
                 (before, behind) => Ok(before.or(behind)),
             }
@@ -147,14 +147,14 @@ impl RunOptions {
 
 #[derive(Debug, Args)]
 struct CheckOptions {
-    /// Connect to the upstreams and to the shared store as well, and ask that how it keeps data
+    /// Connect to the upstreams and to the shared store as well, and check the store's durability
     #[arg(long, conflicts_with = "path")]
     connect: bool,
     /// Exit with 1 if there is a warning
     #[arg(long, conflicts_with = "path")]
     strict: bool,
-    /// Tell what changes against this configuration, such as the one that runs, and which of it
-    /// needs a restart
+    /// List changes against this configuration, such as the running one, and which of them
+    /// need a restart
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     against: Option<PathBuf>,
     #[command(flatten)]
@@ -201,7 +201,7 @@ enum Command {
     Registration(Group<RegistrationCommand>),
     /// Manage addresses that fail to sign in, of a running gateway
     Lockout(Group<LockoutCommand>),
-    /// Look after the store
+    /// Check, export and import the store
     #[command(subcommand, after_help = examples::STORE)]
     Store(StoreCommand),
     /// Print the bcrypt hash of a password from a prompt or from standard input
@@ -215,10 +215,10 @@ enum Command {
     Secret(SecretCommand),
     /// Exit with 0 if the gateway runs and is healthy, else with 1
     Healthcheck(Printed),
-    /// Show what the running gateway has counted
+    /// Show the counters of the running gateway
     Status(Printed),
-    /// Say what a reason code, a warning or a status means and what to do about it, or what
-    /// became of a request
+    /// Explain a reason code, a warning or a status and its remedy, or the outcome of a
+    /// request
     #[command(after_help = examples::EXPLAIN)]
     Explain {
         /// A code such as token_signature, a status such as 401, or the id of a request; all
@@ -227,7 +227,7 @@ enum Command {
         #[command(flatten)]
         printed: Printed,
     },
-    /// Try every statement of the wire contracts on a running gateway
+    /// Test every statement of the wire contracts against a running gateway
     ///
     /// Makes users, keys, servers and workspaces named conform-… and removes them at the
     /// end. The administrator's password comes from ADMIN_PASSWORD, a prompt or standard

@@ -23,32 +23,32 @@ use users::Users;
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     #[error(
-        "{} is a symbolic link, and whoever made it chooses where the gateway writes; put what it \
-         leads to in its place, or name that in {key}", path.display()
+        "{} is a symbolic link, and its owner chooses where the gateway writes; replace it with its \
+         target, or name the target in {key}", path.display()
     )]
     Link { path: PathBuf, key: &'static str },
     #[error(
-        "{} belongs to {owner}, and this is {us}: run it as the owner, or give it another \
-         {key}; if everything there is to be yours, `chown -R {uid} {}`", path.display(), in_shell(path)
+        "{} belongs to {owner}, and this process runs as {us}: run it as the owner, or set another \
+         {key}; to take ownership of everything there, `chown -R {uid} {}`", path.display(), in_shell(path)
     )]
     Owner { path: PathBuf, owner: String, us: String, uid: u32, key: &'static str },
     #[error(
-        "{} has mode {mode:04o}: others can put files of theirs there; look what is in it, then \
+        "{} has mode {mode:04o}: other users can create files in it; check its content, then \
          `chmod go-w {}`, or name a directory inside it in {key}", path.display(), in_shell(path)
     )]
     WritableDirectory { path: PathBuf, mode: u32, key: &'static str },
     #[error(
-        "{} has mode {mode:04o}: others can change it; look whether it is what it was, then \
+        "{} has mode {mode:04o}: other users can change it; check its content, then \
          `chmod go-w {}`", path.display(), in_shell(path)
     )]
     WritableFile { path: PathBuf, mode: u32 },
     #[error(
-        "{} is there already, and no start has made it: if it is the password that is meant, name \
+        "{} exists, and the gateway did not create it: if it holds the intended password, name \
          it in ADMIN_PASSWORD_FILE, or move it away", path.display()
     )]
     Occupied { path: PathBuf },
     #[error(
-        "another gateway runs in {}: give each a directory of its own in {key} or STATE_DIRECTORY",
+        "another gateway runs in {}: set a separate directory for each in {key} or STATE_DIRECTORY",
         path.display()
     )]
     InUse { path: PathBuf, key: &'static str },

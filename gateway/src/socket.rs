@@ -414,7 +414,7 @@ async fn health(gateway: &Gateway) -> Answer {
             let reason = if store.is_loaded() {
                 "the shared store is not live, and health.require_store is set"
             } else {
-                "the shared store has not been read yet: nobody can be known before"
+                "the shared store has not been read yet: no credential can be checked"
             };
             Answer::Failed(Failed::new("store_unavailable", reason))
         }

@@ -152,10 +152,10 @@ pub fn describe(error: &io::Error, roots: &str) -> String {
         }
         rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)
         | rustls::Error::NoApplicationProtocol => {
-            "the server speaks none of the protocols offered (ALPN)".to_owned()
+            "the server supports none of the protocols offered (ALPN)".to_owned()
         }
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "the server does not speak TLS on this port".to_owned()
+            "the server does not use TLS on this port".to_owned()
         }
         other => format!("the TLS handshake failed: {other}"),
     }

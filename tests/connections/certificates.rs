@@ -180,7 +180,7 @@ async fn nginx_that_asks_for_a_client_certificate_is_warned_of() {
         );
         let nginx = Nginx::start(&lines).await;
         let ended = check(&format!("{}{ECHO}", nginx.section("app")), &[]).await;
-        says(&ended, "warning", &["asks for a client certificate"]);
+        says(&ended, "warning", &["requests a client certificate"]);
         let route = "[[route]]\npublic = true\nupstream = \"app\"\n";
         let gateway = Gateway::start(&(nginx.section("app") + route)).await;
         Client::anonymous(&gateway).get("/").await.expect(status);

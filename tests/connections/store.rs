@@ -114,13 +114,13 @@ async fn a_store_that_is_not_what_the_configuration_says_is_named_with_what_to_c
             format!("redis+sentinel://{USER}@{address}/main"),
             FAST,
             PASSWORD,
-            &["is no Sentinel", "redis://"],
+            &["is not a Sentinel", "redis://"],
         ),
         (
             format!("redis-cluster://{USER}@{address}"),
             FAST,
             PASSWORD,
-            &["is not of a cluster", "redis://"],
+            &["is not a cluster node", "redis://"],
         ),
     ] {
         is_failed(&check(&url, lines, password).await, words);
@@ -158,7 +158,7 @@ async fn a_store_that_does_not_answer_or_answers_nonsense_is_named() {
     for (url, reason) in [
         (refusing.url(), "refused"),
         (web.url(), "does not speak the Redis protocol"),
-        (silent.url(), "no answer in time"),
+        (silent.url(), "no response in time"),
     ] {
         let url = url.replace("http://", "redis://");
         let ended = check(&url, &format!("{FAST}\ntimeout = \"300ms\""), PASSWORD).await;
@@ -197,7 +197,7 @@ async fn rights_that_a_gateway_needs_and_has_not_are_named() {
         let ended = user(name, &[&all[..], taken].concat()).await;
         is_failed(&ended, words);
         let said = format!("{}{}", ended.stdout, ended.stderr);
-        assert!(!said.contains("does not answer"), "{name}: {said}");
+        assert!(!said.contains("does not respond"), "{name}: {said}");
     }
     for (name, taken, words) in [
         ("blind", &["-info"][..], "give it +info"),
@@ -214,8 +214,8 @@ async fn tls_on_a_plain_port_and_the_reverse_are_told_apart_from_silence() {
     let lines = format!("{FAST}\nroots = \"{}\"", tls.certificate().display());
     let to_clear = clear.url().replacen("redis://", "rediss://", 1);
     let ended = check(&to_clear, &lines, PASSWORD).await;
-    is_failed(&ended, &["no TLS on this port", "write redis in place of rediss"]);
+    is_failed(&ended, &["does not use TLS on this port", "write redis in place of rediss"]);
     let to_tls = tls.tls_url().replacen("rediss://", "redis://", 1);
     let ended = check(&to_tls, FAST, PASSWORD).await;
-    is_failed(&ended, &["speaks TLS on this port", "write rediss in place of redis"]);
+    is_failed(&ended, &["uses TLS on this port", "write rediss in place of redis"]);
 }

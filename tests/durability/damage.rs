@@ -15,25 +15,25 @@ const THEIRS: TableDefinition<&str, u64> = TableDefinition::new("theirs");
 type Damage = (&'static str, fn(&Path), &'static str);
 
 const DAMAGES: &[Damage] = &[
-    ("emptied", |path| write(path, |_| Vec::new()), "cannot be read"),
+    ("emptied", |path| write(path, |_| Vec::new()), "is not readable"),
     (
         "cut in half",
         |path| write(path, |bytes| bytes[..bytes.len() / 2].to_vec()),
-        "cannot be read",
+        "is not readable",
     ),
     (
         "its last page gone",
         |path| write(path, |bytes| bytes[..bytes.len() - 4096].to_vec()),
-        "cannot be read",
+        "is not readable",
     ),
-    ("zeroed", |path| write(path, |bytes| vec![0; bytes.len()]), "cannot be read"),
+    ("zeroed", |path| write(path, |bytes| vec![0; bytes.len()]), "is not readable"),
     (
         "begins with zeros",
         |path| write(path, |bytes| [&[0; 4096], &bytes[4096..]].concat()),
-        "cannot be read",
+        "is not readable",
     ),
-    ("one bit flipped", |path| write(path, flip_in_a_record), "cannot be read"),
-    ("a text", |path| write(path, |_| b"not a store\n".to_vec()), "cannot be read"),
+    ("one bit flipped", |path| write(path, flip_in_a_record), "is not readable"),
+    ("a text", |path| write(path, |_| b"not a store\n".to_vec()), "is not readable"),
     (
         "of another program",
         |path| {
@@ -109,7 +109,7 @@ async fn a_store_that_is_none_is_refused_and_never_written_over() {
             assert!(refused.stderr.contains(message), "{case}: {refused:?}");
             assert!(!refused.stderr.contains("panicked"), "{case}: {refused:?}");
         }
-        if *message == "cannot be read" {
+        if *message == "is not readable" {
             assert!(std::fs::read(&path).expect("a readable file") == before, "{case}: changed");
         }
     }

@@ -125,14 +125,14 @@ fn clashes() -> Vec<(Value, String)> {
         account
     };
     vec![
-        (account(1, "other"), "is there already and says something else".to_owned()),
-        (account(4, "ANN"), "has the name \"ann\", which is another account's".to_owned()),
+        (account(1, "other"), "exists with other content".to_owned()),
+        (account(4, "ANN"), "has the name \"ann\", which belongs to another account".to_owned()),
         (
             address(4, "dan"),
-            "has the name \"eve@example.com\", which is another account's".to_owned(),
+            "has the name \"eve@example.com\", which belongs to another account".to_owned(),
         ),
-        (key(8, None), format!("belongs to account {}, which is not there", id(8))),
-        (key(1, Some(id(8))), format!("belongs to server {}, which is not there", id(8))),
+        (key(8, None), format!("belongs to account {}, which does not exist", id(8))),
+        (key(1, Some(id(8))), format!("belongs to server {}, which does not exist", id(8))),
         (session, "belongs to account".to_owned()),
         (member, "belongs to workspace".to_owned()),
         (json!({ "kind": "key_use", "v": 1, "key": id(8), "at": 1 }), "belongs to key".to_owned()),

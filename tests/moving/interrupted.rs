@@ -236,13 +236,13 @@ async fn expect_nobodys(redis: &RedisServer, place: &Installation) {
         &IMPORT,
     ] {
         let ended = place.run(command, None).await;
-        refused(&ended, &["import that was cut short", "--resume FILE", "{portcullis}:"]);
+        refused(&ended, &["incomplete import", "--resume FILE", "{portcullis}:"]);
     }
     let checked = place.run(&["check", "--connect"], None).await;
-    assert!(format!("{checked:?}").contains("import that was cut short"), "{checked:?}");
+    assert!(format!("{checked:?}").contains("incomplete import"), "{checked:?}");
     place.write("other.jsonl", &sealed(&String::new()));
     let other = place.run(&["store", "import", "--resume", "other.jsonl"], None).await;
-    refused(&other, &["import that was cut short"]);
+    refused(&other, &["incomplete import"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,7 +46,7 @@ async fn a_shared_store_in_which_a_key_is_of_no_account_is_damaged() {
     let place = imported(&redis).await;
     redis.tell(&["DEL", &key_of("account", 2)]).await;
     let checked = place.run(&CHECK, None).await;
-    let belongs = format!("key {} belongs to account {}, which is not there", id(9), id(2));
+    let belongs = format!("key {} belongs to account {}, which does not exist", id(9), id(2));
     let of = "1 session, 1 key, 1 key use";
     refused(&checked, &["the store is damaged", &belongs, of, "if gateways are at work, try"]);
     for export in [&["store", "export"][..], &["store", "backup", "--output", "saved.jsonl"]] {

@@ -121,7 +121,7 @@ async fn a_key_is_found_by_its_name_and_ends_here_while_the_store_is_away() {
     fleet.wires[0].set(Fault::Refused);
     is_unreachable(gateway).await;
     let said = gateway.cli(&["key", "revoke", "leaked", "--yes"], None).await;
-    assert!(said.stderr.contains("it has ended here and is not stored yet"), "{said:?}");
+    assert!(said.stderr.contains("it has ended at this gateway and is not stored yet"), "{said:?}");
     // As one that it has never heard of, about which the store would be asked.
     Client::api_key(gateway, &text).get("/").await.expect(503);
     let users = gateway.manage(&["user", "list"], None).await;

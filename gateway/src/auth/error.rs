@@ -36,7 +36,7 @@ pub enum Error {
     Taken(Name),
     /// The name belongs to somebody who registered it from here just now, by another
     /// password than this: a guess.
-    #[error("the {} is taken, and the password another", .0.as_str())]
+    #[error("the {} is taken, and the password is different", .0.as_str())]
     TakenAndGuessed(Name),
     /// The name breaks its rule.
     #[error("the {} is not acceptable", .0.as_str())]
@@ -45,7 +45,7 @@ pub enum Error {
     #[error("registration is closed")]
     RegistrationClosed,
     /// As many have registered from there as may in a while.
-    #[error("too many registrations from there")]
+    #[error("too many registrations from this address")]
     TooManyRegistrations { retry_after: Duration },
     /// Nobody signs in with a password here.
     #[error("local accounts are disabled")]
@@ -176,7 +176,7 @@ pub enum StoreError {
     Busy,
     /// What was to end has ended here, and the store could not be told; it is told later,
     /// if this process lives until then.
-    #[error("it has ended here and is not stored yet")]
+    #[error("it has ended at this gateway and is not stored yet")]
     Held,
     /// A record does not read; it is named, never guessed at.
     #[error("a stored record is damaged: {0}")]

@@ -81,7 +81,7 @@ pub enum FederationError {
     /// No address that the service has verified could name an account.
     #[error("no verified e-mail address")]
     EmailUnverified,
-    #[error("no answer in time")]
+    #[error("no response in time")]
     Timeout,
     #[error("unavailable: {0}")]
     Unavailable(String),

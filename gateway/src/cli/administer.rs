@@ -65,7 +65,7 @@ pub(super) fn administer(
         Err(message) => return fail(1, &message),
     };
     if let Some(nameless) = desk.user().filter(|user| lacks_address(&request, user)) {
-        return fail(1, &format!("{} has no e-mail address to vouch for", nameless.username));
+        return fail(1, &format!("{} has no e-mail address to verify", nameless.username));
     }
     if is_shown_once(&request) && has_no_reader() {
         return fail(1, &format!("nothing was done: {NO_READER}"));
@@ -248,7 +248,7 @@ fn import(place: &Place, file: &Path, roles: &[String]) -> ExitCode {
         Ok((added, present)) => {
             warn_of_unknown_roles(place, roles);
             for name in &present {
-                complain(&format!("{name} is there already and stays as it is"));
+                complain(&format!("{name} exists and was not changed"));
             }
             show(place, Kind::NONE, Reply::Imported { added, present }, None)
         }

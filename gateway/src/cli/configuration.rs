@@ -81,7 +81,8 @@ fn find(place: &Place) -> Result<Option<Found>, ExitCode> {
         && path == Path::new(CONVENTIONAL[0])
         && let Some(owner) = whose_for_root(&path)
     {
-        let message = format!("{owner}, and whoever writes it chooses what root reads and makes");
+        let message =
+            format!("{owner}, and users who can write it choose what root reads and creates");
         let help = format!("if it is meant, name it: --config {name}");
         return Err(refuse_whole(place, &name, message, Some(help)));
     }
@@ -111,11 +112,11 @@ fn whose_for_root(path: &Path) -> Option<String> {
         return Some(format!("it belongs to user {uid}"));
     }
     if found.mode() & OTHERS_WRITE != 0 {
-        return Some("everybody can write it".to_owned());
+        return Some("every user can write it".to_owned());
     }
     let group = found.gid();
     (group != 0 && found.mode() & GROUP_WRITES != 0)
-        .then(|| format!("everybody in group {group} can write it"))
+        .then(|| format!("every user in group {group} can write it"))
 }
 
 /// Why a file cannot be read, and what to do about it.

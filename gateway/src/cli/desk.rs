@@ -367,7 +367,7 @@ pub(super) fn no_answer(error: &io::Error) -> String {
             "the command is longer than the 64 KiB that the gateway takes".to_owned()
         }
         io::ErrorKind::TimedOut => {
-            "the running gateway does not answer in time; its log says what it does".to_owned()
+            "the running gateway does not respond in time; see its log".to_owned()
         }
         _ => format!("the running gateway does not answer: {error}"),
     }

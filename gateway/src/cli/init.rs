@@ -65,7 +65,7 @@ pub(super) fn init(place: &Place, to: Option<String>) -> ExitCode {
             say(&format!("{path} written; portcullis {option}run starts the gateway\n"))
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fail(1, &format!("{} is there already and stays as it is", path.display()))
+            fail(1, &format!("{} exists and was not changed", path.display()))
         }
         Err(error) => {
             fail(1, &format!("{} cannot be written: {}", path.display(), unwritable(&error)))

@@ -13,7 +13,7 @@ use super::output::{complain, fail};
 /// Asks on a terminal; a script says so on its command line.
 pub(super) fn confirm(question: &str) -> Result<(), ExitCode> {
     if !io::stdin().is_terminal() {
-        return Err(fail(2, &format!("{question} Say --yes: nobody can be asked here")));
+        return Err(fail(2, &format!("{question} Add --yes: there is no terminal to confirm on")));
     }
     complain(&format!("{question} [y/N]"));
     let mut line = String::new();

@@ -56,13 +56,10 @@ impl Remarks {
             match server::forget_password(desk.config()) {
                 Forgotten::Absent => {}
                 Forgotten::Removed(path) => {
-                    complain(&format!(
-                        "{} held the former password and is removed",
-                        path.display()
-                    ));
+                    complain(&format!("{} held the old password and was removed", path.display()));
                 }
                 Forgotten::Left(path) => complain(&format!(
-                    "warning: {} holds the former password; remove it",
+                    "warning: {} holds the old password; remove it",
                     path.display()
                 )),
             }
@@ -111,7 +108,7 @@ pub(super) fn warn_of_unknown_roles(place: &Place, roles: &[String]) {
             let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
             format!("they ask for {}", asked.join(", "))
         });
-        complain(&format!("warning: no route asks for the role {role:?}; {hint}"));
+        complain(&format!("warning: no route requires the role {role:?}; {hint}"));
     }
 }
 

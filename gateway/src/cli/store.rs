@@ -27,9 +27,9 @@ use partial::Partial;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StoreCommand {
-    /// Look whether every page and record is whole; no gateway may have a file open
+    /// Check every page and record for damage; no gateway may have a file open
     Check {
-        /// Look at an export instead
+        /// Check an export instead
         file: Option<PathBuf>,
     },
     /// Write every record as a line of JSON, secrets only as hashes
@@ -45,7 +45,7 @@ pub(super) enum StoreCommand {
         #[arg(long, value_name = "DURATION", value_parser = parse_seconds)]
         freeze: Option<u64>,
     },
-    /// Export into a file, which is there when it is complete and read back
+    /// Export into a file, which appears when it is complete and verified
     Backup {
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
@@ -54,14 +54,14 @@ pub(super) enum StoreCommand {
     Import {
         /// `-` reads standard input
         file: PathBuf,
-        /// Go on with an import that was cut short, or add to a store what it lacks of this one
+        /// Continue an interrupted import, or add the records of this export that a store lacks
         #[arg(long)]
         resume: bool,
-        /// Say what would happen and change nothing
+        /// Report what would be done and change nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Let the running gateway take changes again after `export --freeze`
+    /// Let the running gateway accept changes again after `export --freeze`
     Thaw,
 }
 

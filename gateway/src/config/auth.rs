@@ -96,7 +96,7 @@ fn read_hash_threads(section: &Section<'_>) -> usize {
 pub(super) fn close_registration(section: &Section<'_>, auth: &mut Auth) {
     let origin = section.given_at("registration");
     if auth.registration == Registering::Open && matches!(origin, Origin::File(_)) {
-        let message = "not taken over with --to: registration is closed";
+        let message = "ignored with --to: registration is closed";
         section.warn(warning::REGISTRATION_CLOSED_BY_TO, origin, "registration", message);
         auth.registration = Registering::Closed;
         section.is_found("registration", "closed", Origin::CommandLine("--to"));
@@ -144,7 +144,7 @@ pub(super) fn read_secret(
         (Some(direct), None) => {
             let value = bare(&direct.value);
             if name == SECRET_KEY && value != direct.value {
-                let message = "a line end or a byte-order mark in it is no part of the secret";
+                let message = "its line end or byte-order mark is not part of the secret";
                 reader.warn(warning::SECRET_KEY_LINE_END, direct.origin.clone(), "", message);
             }
             let value = Secret::new(value.to_owned());

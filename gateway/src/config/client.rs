@@ -25,7 +25,7 @@ pub(super) fn read_client(section: Section<'_>) -> (Vec<IpNet>, Forwarding) {
         let origin = section.given_at(key);
         if proxies.is_empty() && origin != Origin::Absent {
             let help = "list the proxies in client.trusted_proxies";
-            section.note(origin, key, "there is no proxy to believe", help);
+            section.note(origin, key, "requires client.trusted_proxies", help);
         }
     }
     section.finish();
@@ -68,8 +68,9 @@ fn read_claims(section: &Section<'_>) -> Vec<Claim> {
             None => {
                 let message = format!("expected {expected}, found {:?}", found.value);
                 let help = nearest(&found.value, CLAIMS.iter().map(|(word, _)| *word));
-                let help = help
-                    .unwrap_or_else(|| "write some like believe = [\"for\", \"proto\"]".to_owned());
+                let help = help.unwrap_or_else(|| {
+                    "write a list like believe = [\"for\", \"proto\"]".to_owned()
+                });
                 section.note(found.origin, "believe", message, help);
             }
         }

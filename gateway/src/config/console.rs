@@ -58,7 +58,7 @@ pub(super) fn check_console_prefix(
         || links.is_some_and(|links| links.prefix == console.prefix);
     if console.enabled && taken {
         let help = format!("choose another, such as \"{DEFAULT_PREFIX}\"");
-        let message = "another API of the gateway is there already";
+        let message = "another API of the gateway uses this path";
         section.note(section.given_at("prefix"), "prefix", message, help);
     }
     section.finish();
@@ -100,19 +100,19 @@ pub(super) fn read_sign_in(
     let (message, help) = match (access, sign_in) {
         _ if !section.is_given("sign_in") => return sign_in,
         (Access::Public, _) => (
-            "has no effect on a public route: nobody has to sign in",
+            "has no effect on a public route: no sign-in is required",
             "leave out sign_in, or public",
         ),
         (_, SignIn::Page) if !console => (
-            "the page is the console's, which is switched off",
+            "the sign-in page is part of the console, which is disabled",
             "leave it out, or leave out console.enabled",
         ),
         (_, SignIn::Page) if !takes_page => (
-            "who signs in on a page comes with a cookie, which `schemes` does not take",
+            "the sign-in page sets a cookie, which `schemes` does not accept",
             "add \"cookie\" to schemes, or write sign_in = \"basic\"",
         ),
         (_, SignIn::Basic) if !takes_basic => (
-            "asks for Basic, which `schemes` does not take or `challenge` does not offer",
+            "requires Basic, which `schemes` does not accept or `challenge` does not offer",
             "add \"basic\" to both, or write sign_in = \"none\"",
         ),
         _ => return sign_in,

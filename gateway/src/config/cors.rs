@@ -235,8 +235,8 @@ fn read_patterns(section: &Section<'_>, credentials: AmbientCredentials) -> Vec<
             Ok(OriginPattern::Every | OriginPattern::Label(_))
                 if credentials == AmbientCredentials::Included =>
             {
-                let message = "with `credentials` only exact origins: whoever gets one of these \
-                               could read what its visitors may";
+                let message = "`credentials` requires exact origins: every site that a pattern matches \
+                               could read the responses of its visitors";
                 let help = "list each origin by itself, or leave `credentials` out";
                 section.note(found.origin, "origins", message, help);
             }

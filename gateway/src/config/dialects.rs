@@ -101,7 +101,7 @@ fn check_prefixes(read: &[(Contract, &Dialect, &Section<'_>)]) {
             if is_shared && !may_share_prefix(*contract, *known) {
                 let name = known.as_str();
                 let message = format!(
-                    "the dialect {name} is there already, and requests for both could not be told apart"
+                    "the dialect {name} uses this prefix, and requests for the two could not be distinguished"
                 );
                 let help = "give one of them a prefix of its own, or enabled = false";
                 section.note(section.origin(), "prefix", message, help);
@@ -148,7 +148,7 @@ fn read_networks(section: &Section<'_>) -> Vec<IpNet> {
     }
     if written.is_empty() {
         let help = "enabled = false switches the admin API off";
-        let message = "an empty list lets nobody in";
+        let message = "an empty list refuses every client";
         section.note(section.given_at("networks"), "networks", message, help);
     }
     networks(section, "networks", written)
@@ -163,7 +163,7 @@ pub(super) fn read_admin(section: Section<'_>, dialects: &Dialects) -> AdminApi 
     let taken = dialects.all().any(|dialect| dialect.enabled && dialect.prefix == admin.prefix);
     if admin.enabled && taken {
         let help = "choose another, such as \"/api/admin\"";
-        section.note(section.origin(), "prefix", "a dialect is there already", help);
+        section.note(section.origin(), "prefix", "a dialect uses this path", help);
     }
     section.finish();
     admin

@@ -65,7 +65,7 @@ fn warn_of_clear_listeners(root: &Section<'_>, config: &Config) {
         let clear =
             listener.transport == Transport::Plain && listener.proxy_protocol == ProxyProtocol::Off;
         if clear && is_public(listener.address.ip()) {
-            let message = format!("passwords and tokens come to {} in clear", listener.address);
+            let message = format!("{} accepts passwords and tokens without TLS", listener.address);
             section.warn(warning::LISTENER_CLEAR, section.given_at("tls"), "tls", message);
         }
     }
@@ -114,7 +114,8 @@ fn warn_of_routes_for_missing_cookies(root: &Section<'_>, config: &Config) {
     for (route, section) in config.routes.iter().zip(root.sections("route")) {
         let otherwise = route.agents.are_accepted() || route.tickets == Tickets::Accepted;
         if route.schemes == cookies && route.access != Access::Public && !otherwise {
-            let message = format!("route {} takes cookies, and no contract gives any", route.id);
+            let message =
+                format!("route {} accepts cookies only, and no contract issues any", route.id);
             section.warn(
                 warning::COOKIES_NOT_GIVEN,
                 section.given_at("schemes"),
@@ -149,7 +150,7 @@ fn warn_of_distant_store(section: &Section<'_>, shared: &SharedStore) {
     };
     let origin = section.given_at("url");
     if matches!(shared.tls, UpstreamTls::Off) {
-        let message = format!("what is said to {distant} can be read and changed on its way");
+        let message = format!("traffic to {distant} can be read and changed in transit");
         section.warn(warning::STORE_CLEAR, origin.clone(), "url", message);
     }
     if shared.password.is_none() {
@@ -170,7 +171,7 @@ fn warn_of_public_administration(section: &Section<'_>, config: &Config) {
         return;
     };
     if !section.is_given("networks") {
-        let message = format!("the admin API answers every address on {}", listener.address);
+        let message = format!("the admin API on {} accepts every client address", listener.address);
         section.warn(warning::ADMIN_PUBLIC, section.origin(), "networks", message);
     }
 }
@@ -191,7 +192,10 @@ fn warn_of_more_agents_than_a_share(section: &Section<'_>, config: &Config) {
             continue;
         }
         let share = upstream.share_of_connections();
-        let message = format!("of upstream {:?} one account has {share} at most", upstream.name);
+        let message = format!(
+            "one account may use at most {share} connections of upstream {:?}",
+            upstream.name
+        );
         let origin = section.given_at("agents_per_owner");
         section.warn(warning::AGENTS_OVER_SHARE, origin, "agents_per_owner", message);
     }
@@ -239,7 +243,7 @@ fn warn_of_wide_wildcards(section: &Section<'_>, policy: &CorsPolicy) {
             if !rest.host.contains('.') && rest.host != "localhost")
     };
     if let Some(pattern) = policy.origins.iter().find(wide) {
-        let message = format!("{pattern} is every site of a top-level domain");
+        let message = format!("{pattern} matches every site of a top-level domain");
         let origin = section.given_at("origins");
         section.warn(warning::CORS_WILDCARD_WIDE, origin, "origins", message);
     }
@@ -252,7 +256,8 @@ fn warn_of_pages_that_cannot_act(
     acting: &[PageOrigin],
 ) {
     if let Some(page) = policy.exact_origins().find(|page| !acting.contains(page)) {
-        let message = format!("pages of {page} may read here, and not sign in or change anything");
+        let message =
+            format!("pages of {page} may read responses, but not sign in or change anything");
         let origin = section.given_at("origins");
         section.warn(warning::CORS_ORIGIN_CANNOT_ACT, origin, "origins", message);
     }
@@ -275,7 +280,7 @@ fn warn_of_upgrades_over_http2(root: &Section<'_>, config: &Config) {
         };
         if let Some(upstream) = upstream.filter(|upstream| http2(upstream)) {
             let message = format!(
-                "route {} goes to upstream {:?}, which is spoken to in HTTP/2 alone",
+                "route {} uses upstream {:?}, which is limited to HTTP/2",
                 route.id, upstream.name
             );
             section.warn(warning::UPGRADE_OVER_HTTP2, section.given_at(key), key, message);

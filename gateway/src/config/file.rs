@@ -160,7 +160,7 @@ fn read(reader: &Reader, root: Section<'_>, given: Given<'_>) -> Config {
     let Read { store, certificates, shared_at } =
         read_store(reader, root.section("store"), beside, files);
     if let (Some(SharedAt(origin)), None) = (&shared_at, &auth.secret_key) {
-        let message = "gateways that share a store must sign alike, and there is no secret key";
+        let message = "gateways that share a store need the same secret key, and none is set";
         let help = "make one with `portcullis secret generate`; give it to each gateway in \
                     SECRET_KEY or the file that auth.secret_key_file names";
         reader.note(origin.clone(), "store.url", message, help);

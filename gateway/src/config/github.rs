@@ -154,7 +154,7 @@ fn pair(
             None
         }
         (None, Some(secret)) => {
-            let message = "nothing would use this secret: github.client_id is missing";
+            let message = "has no effect: github.client_id is missing";
             let help = "unset it, or write client_id in [github]";
             reader.note(secret.origin, "", message, help);
             None

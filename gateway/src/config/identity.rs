@@ -228,7 +228,7 @@ fn read_unverified_email(section: &Section<'_>) -> UnverifiedEmail {
     if !section.boolean(KEY, false) {
         return UnverifiedEmail::Withheld;
     }
-    let message = "upstreams are told e-mail addresses that nobody vouches for";
+    let message = "upstreams receive e-mail addresses that were not verified";
     section.warn(warning::UNVERIFIED_EMAIL_INJECTED, section.given_at(KEY), KEY, message);
     UnverifiedEmail::Injected
 }

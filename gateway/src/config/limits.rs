@@ -50,7 +50,7 @@ pub(super) fn read_limits(reader: &Reader, section: Section<'_>) -> Limits {
             name,
             default,
             1..=1_000_000,
-            "with none nobody could open one, and more would not fit into memory",
+            "0 would refuse every client, and more would exceed memory",
         ))
     };
     let unset = AccountLimits::default();

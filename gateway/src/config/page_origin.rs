@@ -92,7 +92,7 @@ impl OriginFault {
             OriginFault::NoScheme => "expected an origin with its scheme",
             OriginFault::Scheme => "the scheme of an origin is a word like \"https\"",
             OriginFault::Pattern => {
-                "a pattern would let every page that ever matches it act for its visitors"
+                "a pattern would allow every matching page to act for its visitors"
             }
             OriginFault::Null => {
                 "\"null\" is no origin: every sandboxed frame of any site states it"

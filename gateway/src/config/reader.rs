@@ -122,8 +122,8 @@ impl Reader {
         let Located { value, origin } = found;
         let begins = value.split('/').next().unwrap_or_default();
         if begins.starts_with(['~', '$']) {
-            let message = format!("`{begins}` is a word for a shell, and none reads this");
-            let help = "write the whole path, or one that begins where the file lies";
+            let message = format!("`{begins}` is shell syntax, which is not expanded here");
+            let help = "write an absolute path, or one relative to the configuration file";
             self.note(origin.clone(), key, message, help);
         }
         let value = match origin {

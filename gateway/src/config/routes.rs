@@ -50,7 +50,7 @@ pub(super) fn read_routes(
     if sections.is_empty() && !root.is_written("route") {
         let help = "write [[route]] with path = \"/\" and upstream = \"http://127.0.0.1:3000\", \
                     or start with --to http://127.0.0.1:3000";
-        reader.note(Origin::Absent, "route", "nothing says where traffic goes", help);
+        reader.note(Origin::Absent, "route", "no route is configured", help);
     }
     let mut routes: Vec<Route> = Vec::new();
     let (mut scopes_at, mut paths_at) = (Vec::new(), Vec::new());
@@ -152,7 +152,7 @@ fn read_route(
         if section.boolean("ws_token", false) { Tickets::Accepted } else { Tickets::NotAccepted };
     if rate == Rate::Unlimited && tickets == Tickets::Accepted {
         let message =
-            "a route with `ws_token` needs a limit: each ticket is a question to the store";
+            "a route with `ws_token` requires a rate limit: each ticket is looked up in the store";
         let help = "write rate = { requests_per_second = 100 }, or give its WebSocket a route";
         section.note(section.given_at("rate"), "rate", message, help);
     }
@@ -278,7 +278,8 @@ fn read_upgrades(section: &Section<'_>, access: &Access) -> Vec<RawProtocol> {
         }
     }
     if *access == Access::Public && !upgrades.is_empty() {
-        let message = "has no effect on a public route: no credential ends what was opened";
+        let message =
+            "has no effect on a public route: no credential limits how long a connection lives";
         let help = "leave out upgrades, or public";
         section.note(section.given_at("upgrades"), "upgrades", message, help);
     }
@@ -311,9 +312,8 @@ fn warn_of_opaque_paths(reader: &Reader, routes: &[Route], paths_at: Vec<(Origin
             && let Some(stricter) = stricter.find(asks_more)
         {
             let (id, stricter) = (&route.id, &stricter.id);
-            let message = format!(
-                "route {id} has an upstream in common with {stricter}, which asks for more"
-            );
+            let message =
+                format!("route {id} shares an upstream with {stricter}, which requires more");
             reader.warn(warning::OPAQUE_BESIDE_STRICTER, origin, &key, message);
         }
     }
@@ -345,7 +345,7 @@ fn read_route_path(section: &Section<'_>, limits: &Limits) -> (String, PathMatch
     });
     // Room for a slash and a character below it, and for the other half of a head.
     if path.len() + 2 > limits.uri_bytes.min(limits.head_bytes / 2) {
-        let message = "longer than limits.uri_size and limits.head_size let a request's be";
+        let message = "longer than limits.uri_size and limits.head_size allow";
         let help = "shorten it, or raise both in [limits]";
         section.note(found.origin, "path", message, help);
     }
@@ -357,7 +357,7 @@ fn read_words(section: &Section<'_>, name: &'static str) -> Vec<String> {
     let found = section.texts(name, "a short word");
     if section.is_empty_list(name) {
         // One that a template has left empty would let everybody in.
-        let help = "leave it out where everybody who is signed in may pass";
+        let help = "leave it out to allow every signed-in user";
         section.note(section.given_at(name), name, "names none", help);
     }
     for found in found {

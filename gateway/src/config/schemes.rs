@@ -179,7 +179,7 @@ pub(super) fn read_schemes(section: &Section<'_>) -> Schemes {
         return Schemes::ALL;
     }
     if found.is_empty() {
-        let help = "leave it out for all, or set public = true where nobody is asked";
+        let help = "leave it out for all schemes, or set public = true to require no credential";
         section.note(section.given_at("schemes"), "schemes", "names no scheme", help);
     }
     let mut named: Vec<CallerScheme> = Vec::new();
@@ -194,7 +194,7 @@ pub(super) fn read_schemes(section: &Section<'_>) -> Schemes {
                 let message = format!("expected {expected}, found {value:?}");
                 let help = nearest(&value, listed.into_iter());
                 let help = help.unwrap_or_else(|| {
-                    "write some like schemes = [\"basic\", \"bearer\"]".to_owned()
+                    "write a list like schemes = [\"basic\", \"bearer\"]".to_owned()
                 });
                 section.note(origin, "schemes", message, help);
             }
@@ -211,7 +211,7 @@ pub(super) fn read_challenge(section: &Section<'_>, schemes: Schemes) -> Option<
         return None;
     }
     if found.is_empty() {
-        let help = "leave it out for what fits who asks; a 401 offers something (RFC 9110 15.5.2)";
+        let help = "leave it out for the default; a 401 must offer a scheme (RFC 9110 15.5.2)";
         let at = section.given_at("challenge");
         section.note(at, "challenge", "names no challenge", help);
     }
@@ -262,7 +262,7 @@ pub(super) fn check_beside(
     let named = section.is_given("keys") && *keys != KeyAccess::None;
     let about_keys = [("keys", named), ("scopes", section.is_given("scopes"))];
     for (name, _) in about_keys.into_iter().filter(|(_, given)| *given) {
-        let message = "has no effect: by none of the route's `schemes` does a key come";
+        let message = "has no effect: none of the route's `schemes` carries a key";
         let help = "name \"key\" or \"basic\" in `schemes` as well";
         section.note(section.given_at(name), name, message, help);
     }

@@ -81,7 +81,7 @@ fn state_directory(reader: &Reader) -> Option<PathBuf> {
     }
     if !first.is_absolute() {
         let message =
-            "expected a path from the root on: it would begin where the gateway is started";
+            "expected an absolute path: a relative one would depend on the working directory";
         let help = format!("write a path like /var/lib/{PROGRAM}, or unset it");
         reader.note(found.origin, "", message, help);
     }

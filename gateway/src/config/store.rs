@@ -128,7 +128,7 @@ pub(super) fn read_store(
         }
         for secret in [&password, &sentinel_password].into_iter().flatten() {
             if let Origin::Environment(_) = secret.origin {
-                let message = "nothing would use this secret: store.url is missing";
+                let message = "has no effect: store.url is missing";
                 let help = "unset it, or write url in [store]";
                 reader.note(secret.origin.clone(), "", message, help);
             }
@@ -146,7 +146,7 @@ pub(super) fn read_store(
         if let (Some(secret), false) =
             (&sentinel_password, matches!(location.topology, Topology::Sentinel { .. }))
         {
-            let message = "nothing would use this secret: store.url names no sentinels";
+            let message = "has no effect: store.url names no sentinels";
             let help = "unset it, or write redis+sentinel:// in store.url";
             reader.note(secret.origin.clone(), "", message, help);
         }
@@ -237,7 +237,12 @@ fn read_durability(section: &Section<'_>) -> Durability {
         && !matches!(durability, Durability::Replicated { .. })
     {
         let help = "write durability = \"replicated\"";
-        section.note(given, "replicas", "this durability waits for no replica", help);
+        section.note(
+            given,
+            "replicas",
+            "has no effect: this durability waits for no replica",
+            help,
+        );
     }
     durability
 }
@@ -251,7 +256,7 @@ fn read_tls(
     match (encryption, roots) {
         (Encryption::Off, Some(roots)) => {
             let help = "write rediss in store.url to use TLS";
-            section.note(roots.origin, "roots", "store.url asks for no TLS", help);
+            section.note(roots.origin, "roots", "has no effect: store.url does not use TLS", help);
             UpstreamTls::Off
         }
         (Encryption::Off, None) => UpstreamTls::Off,

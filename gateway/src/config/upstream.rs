@@ -55,7 +55,7 @@ pub(super) fn read_upstream(
         "max_connections_per_account",
         half,
         1..=max_connections as u64,
-        "with none nobody could ask it anything, and there are no more than max_connections",
+        "0 would refuse every request, and max_connections is the upper bound",
     ));
     section.falls_back("max_connections_per_account", computed(half));
     let per_account = section.is_given("max_connections_per_account").then_some(per_account);

@@ -93,13 +93,13 @@ async fn reach_store(store: &config::SharedStore) -> Found {
     let found = match shared::inspect(&settings).await {
         Ok(found) => found,
         Err(error) if matches!(store.tls, UpstreamTls::Off) && answers_in_tls(store).await => {
-            let words = "it speaks TLS on this port: write rediss in place of redis in store.url";
+            let words = "it uses TLS on this port: write rediss in place of redis in store.url";
             return Err(format!("{words} ({error})"));
         }
         // A server that waits for the end of a line has no answer to a handshake.
         Err(error) if !matches!(store.tls, UpstreamTls::Off) && answers_in_clear(store).await => {
             let words =
-                "it speaks no TLS on this port: write redis in place of rediss in store.url";
+                "it does not use TLS on this port: write redis in place of rediss in store.url";
             return Err(format!("{words} ({error})"));
         }
         Err(error) => return Err(error.to_string()),
@@ -161,10 +161,10 @@ async fn reach_upstream(target: &HttpTarget, timeout: Duration) -> Found {
         }
     };
     let reached = tokio::time::timeout(timeout, connecting).await;
-    let reached = reached.unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))?;
+    let reached = reached.unwrap_or_else(|_| Err(format!("no response within {timeout:?}")))?;
     // Whoever speaks HTTP answers what is no request, and no application sees it.
     if tls.is_none() && speaks_tls(host, port).await {
-        return Err("it speaks TLS on this port: write https:// in place of http://".to_owned());
+        return Err("it uses TLS on this port: write https:// in place of http://".to_owned());
     }
     Ok(reached)
 }
@@ -177,7 +177,7 @@ async fn handshake(outbound: &OutboundTls, tcp: TcpStream) -> Found {
     if outbound.has_been_asked() {
         hear_refusal(outbound, &mut tls).await?;
         warnings.push(
-            "it asks for a client certificate, and the gateway has none: requests may be refused"
+            "it requests a client certificate, and the gateway has none: requests may be refused"
                 .to_owned(),
         );
     }

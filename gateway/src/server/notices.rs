@@ -13,7 +13,7 @@ pub(super) async fn give(config: &Config, core: &Core) {
     {
         let accounts = core.standing().count_accounts(is_withheld);
         if accounts > 0 {
-            let remedy = "vouch for the addresses by `portcullis user verify NAME` or `--all`, \
+            let remedy = "mark the addresses as verified by `portcullis user verify NAME` or `--all`, \
                           or set identity.unverified_email = true";
             tracing::warn!(accounts, remedy, "unverified e-mail addresses no longer injected");
         }

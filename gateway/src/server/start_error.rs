@@ -27,24 +27,24 @@ pub enum StartError {
     #[error("the secret key: {0}")]
     Secret(#[from] SecretTooShort),
     #[error(
-        "{} holds no secret ({found}; a text of at least {MIN_SECRET_BYTES} is needed): restore it \
-         from a backup, or remove it and the next start makes another, which ends every sign-in",
+        "{} holds no secret ({found}; at least {MIN_SECRET_BYTES} bytes are needed): restore it \
+         from a backup, or remove it and the next start creates another, which ends every session",
         path.display()
     )]
     SecretFile { path: PathBuf, found: String },
     #[error(transparent)]
     File(#[from] Fault),
     #[error(
-        "state lies in {}, where version 0.1 kept it, and none in {}, where it belongs now\n      \
+        "state exists in {}, the location of version 0.1, and not in {}, the present location\n      \
          = stop the gateway that uses it, then: {}\n      \
          = or leave it there: store.path = {former:?}\n      \
-         = or begin anew, if it is another gateway's: store.path = {now:?}",
+         = or start with an empty store, if it belongs to another gateway: store.path = {now:?}",
         former.display(), now.display(), own_files::moving(former, files, now)
     )]
     FormerStore { former: PathBuf, files: Vec<&'static str>, now: PathBuf },
     #[error(
-        "the self-signed certificate lies in {}, where version 0.1 kept it, and none in {}, \
-         where it belongs now; of another one, clients that trust it would have to be told\n      \
+        "the self-signed certificate is in {}, the location of version 0.1, and not in {}, \
+         the present location; clients that trust it would have to be configured for another one\n      \
          = move it: {}\n      \
          = or name its files in tls.certificate and tls.key",
         former.display(), now.display(), own_files::moving(former, files, now)
@@ -65,8 +65,8 @@ pub enum StartError {
     #[error("the dialects' paths: {0}")]
     Dialects(#[from] Ambiguous),
     #[error(
-        "route {id}: the gateway serves {path} itself, and requests for it never come to a route; \
-         remove the route, or switch off or move what serves it ([health], [admin], [dialect.*])"
+        "route {id}: the gateway serves {path} itself, so requests for it never reach a route; \
+         remove the route, or disable or move the endpoint ([health], [admin], [dialect.*])"
     )]
     RouteOfOurs { id: String, path: String },
     #[error("the account admin could not be made: {0}")]

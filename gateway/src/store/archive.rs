@@ -409,10 +409,10 @@ pub enum Written {
 /// Why a record cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Clash {
-    #[error("is there already and says something else")]
+    #[error("exists with other content")]
     Different,
-    #[error("has the name {0:?}, which is another account's")]
+    #[error("has the name {0:?}, which belongs to another account")]
     NameTaken(String),
-    #[error("belongs to {} {_1}, which is not there", _0.as_str())]
+    #[error("belongs to {} {_1}, which does not exist", _0.as_str())]
     Missing(Kind, Uuid),
 }

@@ -42,11 +42,11 @@ pub(in crate::cli) enum KeyCommand {
         #[arg(long, value_name = "SERVER")]
         server: Option<Named>,
     },
-    /// Make a key that takes the place of another; its text is shown this once
+    /// Replace a key by a new one; its text is shown this once
     Rotate {
         /// By its id or name
         key: Named,
-        /// How long the old one goes on, such as 1h, or 0s for a leaked one [default: 24h]
+        /// How long the old one stays valid, such as 1h, or 0s for a leaked one [default: 24h]
         #[arg(long, value_name = "DURATION", value_parser = parse_seconds_or_none)]
         overlap: Option<u64>,
     },
@@ -84,8 +84,8 @@ pub(in crate::cli) fn key(command: KeyCommand, desk: &mut Desk<'_>) -> Result<As
             let overlap = overlap.unwrap_or(DEFAULT_OVERLAP.0);
             let end = rfc3339(SystemClock.now().plus(Seconds(overlap)));
             let said = match overlap {
-                0 => "the former key is refused from now on".to_owned(),
-                _ => format!("the former key goes on until {end}, or until its own end before"),
+                0 => "the old key is refused from now on".to_owned(),
+                _ => format!("the old key stays valid until {end}, or until it expires before"),
             };
             Ask::change(Request::RotateKey { id, overlap }, said)
         }

@@ -11,7 +11,7 @@ use crate::cli::named::{Named, Thing};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum ServerCommand {
-    /// Add a server, whose agents sign in with keys of its own
+    /// Add a server, whose agents sign in with its keys
     Add {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
@@ -28,7 +28,7 @@ pub(in crate::cli) enum ServerCommand {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
-    /// Give a server to a user, or without one to nobody
+    /// Set the owner of a server, or remove it
     Give { server: Named, user: Option<String> },
     /// Remove a server with its keys
     #[command(alias = "rm", alias = "delete")]

@@ -24,7 +24,7 @@ pub(in crate::cli) enum SessionCommand {
         id: Option<String>,
         #[arg(long, conflicts_with = "id")]
         user: Option<String>,
-        /// Those of every user, also whoever administers
+        /// Sessions of every user, administrators included
         #[arg(long, conflicts_with_all = ["id", "user"])]
         all: bool,
         #[command(flatten)]
@@ -60,11 +60,11 @@ const END_STEP: usize = 100;
 /// the configuration opens, and never the other way round.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum RegistrationCommand {
-    /// Let nobody make an account, from now on and whatever configurations say
+    /// Close registration from now on, overriding all configurations
     Close,
-    /// Take that back; what the configuration closes stays closed
+    /// Undo `close`; registration that the configuration closes stays closed
     Open,
-    /// Show whether anybody may make an account, and what says so
+    /// Show whether registration is open, and which setting decides it
     Status,
 }
 

@@ -17,7 +17,7 @@ pub(in crate::cli) enum UserCommand {
     Add {
         /// By which it signs in
         name: String,
-        /// Another name to sign in by, of which upstreams are told
+        /// Another name to sign in with, which is sent to upstreams
         #[arg(long)]
         email: Option<String>,
         /// May be given several times [default: user]
@@ -61,7 +61,7 @@ pub(in crate::cli) enum UserCommand {
         /// By name, e-mail address or id
         user: String,
     },
-    /// Vouch for a user's e-mail address, so that upstreams are told it
+    /// Mark a user's e-mail address as verified, so that it is sent to upstreams
     Verify {
         /// By name, e-mail address or id
         #[arg(required_unless_present = "all")]
@@ -70,7 +70,7 @@ pub(in crate::cli) enum UserCommand {
         #[arg(long, conflicts_with = "user")]
         all: bool,
     },
-    /// Make an account for somebody who chooses the password by a link
+    /// Make an account and a link by which its user sets the password
     Invite {
         /// Of whom the link is for
         email: String,

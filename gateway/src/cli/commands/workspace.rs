@@ -42,7 +42,7 @@ pub(in crate::cli) enum WorkspaceCommand {
         #[arg(long, default_value = "member")]
         role: String,
     },
-    /// Make a user a member no more
+    /// Remove a user from a workspace
     Leave { workspace: Named, user: String },
 }
 

@@ -23,7 +23,7 @@ const PRESENT: &str = "the store holds records already; import into an empty one
                        it lacks of the export (--resume)";
 const NOTHING: &str = "nothing was imported";
 const UNFINISHED: &str = "it is not finished; run it again, with --resume";
-const GOES_ON: &str = "no gateway uses what was imported; --resume goes on when that is mended";
+const GOES_ON: &str = "no gateway uses what was imported; after the fix continue with --resume";
 
 /// An export that was read once and is whole. It is read again for each part of it.
 pub(super) struct Source {

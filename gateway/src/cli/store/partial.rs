@@ -101,7 +101,7 @@ fn what_else_lies_there(path: &Path) -> Option<&'static str> {
     let opened = File::open(path).map(|file| file.take(BEGINNING.len() as u64));
     let read = opened.and_then(|mut file| file.read_to_end(&mut beginning));
     let is_ours = read.is_ok() && (beginning.is_empty() || beginning == BEGINNING.as_bytes());
-    (!is_ours).then_some("another file is there, which is no export and stays as it is")
+    (!is_ours).then_some("another file exists, which is not an export and was not changed")
 }
 
 impl Write for Partial {

@@ -15,7 +15,7 @@ pub enum RequestBodyError {
     TooLarge = 1,
     #[error("the client stopped sending")]
     Stalled,
-    #[error("the client's message broke off or was malformed")]
+    #[error("the client's message was incomplete or malformed")]
     Broken,
 }
 

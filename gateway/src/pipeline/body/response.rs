@@ -23,7 +23,7 @@ use crate::upstream::message::{BoxError, Received};
 /// Why the body of a response did not come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ResponseBodyError {
-    #[error("the upstream's answer broke off")]
+    #[error("the upstream's response was incomplete")]
     Broken,
     #[error("the credential behind the stream has ended")]
     CredentialEnded,

@@ -75,13 +75,13 @@ const SCHEMA_WITH_ENDED: u32 = 3;
 /// Why the store could not be opened. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the store {} is in use by another process, such as a gateway: stop it, restart it if its admin.sock is gone, or give this one another `store.path`", path.display())]
+    #[error("the store {} is in use by another process, such as a gateway: stop it, restart it if its admin.sock is missing, or set another `store.path` for this one", path.display())]
     InUse { path: PathBuf },
-    #[error("the store {} cannot be read as one: {reason}; restore it from a backup or move it away", path.display())]
+    #[error("the store {} is not readable: {reason}; restore it from a backup or move it away", path.display())]
     Damaged { path: PathBuf, reason: String },
-    #[error("{} is a database of another program; `store.path` must name a directory of its own", path.display())]
+    #[error("{} is a database of another program; `store.path` must name a separate directory", path.display())]
     Foreign { path: PathBuf },
-    #[error("the store {} was written by a newer version (schema {found}; this one knows {SCHEMA_WITH_ENDED}); run that version", path.display())]
+    #[error("the store {} was written by a newer version (schema {found}; this one supports {SCHEMA_WITH_ENDED}); run that version", path.display())]
     Newer { path: PathBuf, found: u32 },
     #[error(transparent)]
     File(#[from] Fault),

@@ -55,11 +55,11 @@ async fn ask_sentinel(
         question.query_async(&mut connection).await.map_err(|error| {
             if error.to_string().contains("unknown command") {
                 LinkError::Misnamed(format!(
-                    "{sentinel} is no Sentinel; one server is written redis:// in `store.url`"
+                    "{sentinel} is not a Sentinel; for a single server write redis:// in `store.url`"
                 ))
             } else {
                 LinkError::Refused(format!(
-                    "Sentinel {sentinel} does not say who is primary: {error}"
+                    "Sentinel {sentinel} does not name the primary: {error}"
                 ))
             }
         })?;
@@ -76,10 +76,10 @@ async fn ask_node(settings: &Settings, node: &Address) -> Result<Address, LinkEr
     let refused = |error: redis::RedisError| {
         if error.to_string().contains("cluster support disabled") {
             return LinkError::Misnamed(format!(
-                "{node} is not of a cluster; one server is written redis:// in `store.url`"
+                "{node} is not a cluster node; for a single server write redis:// in `store.url`"
             ));
         }
-        LinkError::Refused(format!("{node} does not tell whose our slot is: {error}"))
+        LinkError::Refused(format!("{node} does not name the owner of the slot: {error}"))
     };
     let mut connection = connect(settings, node, Some(settings.timeout)).await?;
     let name = Names::new(&settings.prefix).meta();
@@ -92,7 +92,7 @@ async fn ask_node(settings: &Settings, node: &Address) -> Result<Address, LinkEr
     let slots: Value =
         cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await.map_err(refused)?;
     owner(&slots, slot, node)
-        .ok_or_else(|| LinkError::Refused(format!("{node}: nobody serves slot {slot}")))
+        .ok_or_else(|| LinkError::Refused(format!("{node}: no node serves slot {slot}")))
 }
 
 /// `[[from, to, [host, port, …], …], …]`; an empty host is the node that was asked.

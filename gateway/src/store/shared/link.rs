@@ -32,16 +32,14 @@ const CONCURRENCY: usize = 1_024;
 /// What went wrong on a connection.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    #[error("{0} does not answer: {1}")]
+    #[error("{0} does not respond: {1}")]
     Unreachable(Address, String),
     /// The server says that user or password is wrong.
     #[error(
-        "{0} refuses the user or the password: {1}; look at the user in `store.url` and at STORE_PASSWORD, of a Sentinel at STORE_SENTINEL_PASSWORD"
+        "{0} refuses the user or the password: {1}; check the user in `store.url` and STORE_PASSWORD, for a Sentinel STORE_SENTINEL_PASSWORD"
     )]
     Credentials(Address, String),
-    #[error(
-        "TLS to {0}: {1}; look at the host in `store.url` and at the authorities in `store.roots`"
-    )]
+    #[error("TLS to {0}: {1}; check the host in `store.url` and the authorities in `store.roots`")]
     Tls(Address, String),
     /// It is there, and not what `store.url` says.
     #[error("{0}")]
@@ -54,7 +52,7 @@ pub enum LinkError {
     Rights(Address, String),
     /// TLS where the server speaks none.
     #[error(
-        "{0} speaks no TLS on this port; for Redis in clear write redis in place of rediss in `store.url`"
+        "{0} does not use TLS on this port; for Redis without TLS write redis in place of rediss in `store.url`"
     )]
     Clear(Address),
     #[error("{0} does not speak the Redis protocol")]
@@ -321,7 +319,7 @@ pub(super) async fn connect_as(
     };
     match tokio::time::timeout(settings.timeout, opening).await {
         Ok(opened) => opened,
-        Err(_) => Err(LinkError::Unreachable(address.clone(), "no answer in time".to_owned())),
+        Err(_) => Err(LinkError::Unreachable(address.clone(), "no response in time".to_owned())),
     }
 }
 

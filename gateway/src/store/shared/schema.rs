@@ -27,7 +27,7 @@ pub enum OpenError {
     #[error("the shared store: {0}")]
     Link(#[from] LinkError),
     #[error(
-        "the shared store {address}: {prefix:?} is used by another program there; give this gateway another `store.prefix` or database"
+        "the shared store {address}: another program uses {prefix:?}; set another `store.prefix` or database for this gateway"
     )]
     Foreign { address: Address, prefix: String },
     #[error(
@@ -39,21 +39,21 @@ pub enum OpenError {
     )]
     TooOld { address: Address, found: String, wanted: &'static str },
     #[error(
-        "the shared store {address} has no append-only file, and `store.durability` is \"fsync\": set `appendonly yes` there, or say \"replicated\" or \"fast\" here and accept what a crash loses"
+        "the shared store {address} has no append-only file, and `store.durability` is \"fsync\": set `appendonly yes` on the server, or set `store.durability` to \"replicated\" or \"fast\" and accept the loss of changes in a crash"
     )]
     NotDurable { address: Address },
     /// What was followed is not there any more.
     #[error(
-        "the shared store {address} is not the one this gateway knew: it was emptied or replaced, nothing is written to it, and the right one is followed again as soon as it answers; restore it, or restart every gateway to begin with what is there now"
+        "the shared store {address} was emptied or replaced: this gateway writes nothing to it and reconnects to the original one as soon as it is available; restore it, or restart every gateway to use the present one"
     )]
     Replaced { address: Address },
     #[error(
-        "the shared store {address} holds a part of an import that was cut short, of the export \
-         with sha256 {export}: go on with that file, `portcullis store import --resume FILE`; or \
-         give it up: remove every key that begins with {{{prefix}}}: there, and begin anew"
+        "the shared store {address} holds an incomplete import of the export \
+         with sha256 {export}: continue with that file, `portcullis store import --resume FILE`; or \
+         discard it: remove every key that begins with {{{prefix}}}: there, and start again"
     )]
     Importing { address: Address, prefix: String, export: String },
-    #[error("the shared store {address} is a replica that takes no changes")]
+    #[error("the shared store {address} is a read-only replica")]
     Replica { address: Address },
 }
 

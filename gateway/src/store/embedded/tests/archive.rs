@@ -176,7 +176,7 @@ async fn of_one_moment_only_sessions_are_of_what_is_gone() {
         if belongs && kind != Kind::Session {
             for error in [failed.unwrap(), copied.unwrap_err()] {
                 assert!(matches!(error, StoreError::Damaged(_)), "{kind:?}: {error}");
-                assert!(error.to_string().contains("which is not there"), "{error}");
+                assert!(error.to_string().contains("which does not exist"), "{error}");
             }
         } else {
             assert!(failed.is_none(), "{kind:?}");
