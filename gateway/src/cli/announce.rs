@@ -30,7 +30,7 @@ pub(super) fn announce(style: Style, config: &Config, fact: &Fact) {
 fn announce_admin(password: &FirstPassword) {
     match password {
         FirstPassword::Given => {
-            tracing::info!("account admin created with the configured password")
+            tracing::info!("account admin created with the configured password");
         }
         FirstPassword::Shown(password) => {
             // What stands alone is found among what a start tells, and is easily copied.

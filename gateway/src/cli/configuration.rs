@@ -125,7 +125,7 @@ fn unreadable(error: &io::Error, place: &Place) -> (String, Option<String>) {
         None if variable().is_some() => {
             "PORTCULLIS_CONFIG names it: set it to another, or unset it"
         }
-        _ => "name another file with --config",
+        _ => "name a file that exists",
     };
     let (message, help) = match error.kind() {
         io::ErrorKind::NotFound => ("there is no such file", another),
