@@ -201,7 +201,7 @@ fn search(mut log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
             Ok(record) if record["request_id"] != id => {}
             // An audit line of the same request says less of it.
             Ok(record) if record["type"] == "access" => return Ok(Some(record)),
-            Ok(record) => found = Some(record),
+            Ok(record) if record["type"] == "audit" => found = Some(record),
             // The last words of a text line are the gateway's own; a client has the first ones.
             Err(_) if line.split_whitespace().any(|word| word == named) => {
                 let reason = line.split_whitespace().rev().find_map(|word| {
@@ -213,7 +213,8 @@ fn search(mut log: impl BufRead, id: &str) -> io::Result<Option<Value>> {
                     found = Some(json!({ "line": line.trim(), "reason": reason.code }));
                 }
             }
-            Err(_) => {}
+            // An event inside the request has no reason.
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(found)
@@ -242,6 +243,7 @@ mod tests {
     fn a_request_is_found_in_a_log_of_either_form() {
         let access = format!(r#"{{"type":"access","request_id":"{ID}","reason":"role_missing"}}"#);
         let audit = format!(r#"{{"type":"audit","request_id":"{ID}","reason":"ok"}}"#);
+        let event = format!(r#"{{"level":"warn","message":"x","request_id":"{ID}"}}"#);
         let other = r#"{"type":"access","request_id":"other","reason":"ok"}"#;
         let path = format!(r#"{{"type":"access","path":"/{ID}","request_id":"x","reason":"ok"}}"#);
         let text = format!("12:00 warn GET 403 /x ann role_missing 1ms 127.0.0.1 id={ID}");
@@ -252,6 +254,8 @@ mod tests {
         assert_eq!(reason(&[other, &audit, &access]).as_deref(), Some("role_missing"));
         assert_eq!(reason(&[&access, &audit]).as_deref(), Some("role_missing"));
         assert_eq!(reason(&[&audit]).as_deref(), Some("ok"));
+        assert_eq!(reason(&[&access, &event]).as_deref(), Some("role_missing"));
+        assert_eq!(reason(&[&event]), None);
         assert_eq!(reason(&[other, &text]).as_deref(), Some("role_missing"));
         let forged =
             format!("12:00 warn ok 400 /x?role_missing ok method_malformed 1ms ::1 id={ID}");
