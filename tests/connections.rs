@@ -78,7 +78,7 @@ async fn an_upstream_that_cannot_be_used_is_named_with_the_reason() {
             "TLS: the certificate is self-signed: if it is the server's own, put this certificate into `roots`",
         ),
         (clear.url().replace("http:", "https:"), "10s", "TLS: "),
-        (full.url(), "300ms", "no answer within 300ms"),
+        (full.url(), "300ms", "no response within 300ms"),
     ] {
         let section = format!("[upstream.app]\nurl = \"{url}\"\nconnect_timeout = \"{timeout}\"\n");
         let ended = check(&format!("{section}{ECHO}"), &[]).await;
