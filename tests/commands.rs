@@ -440,7 +440,9 @@ async fn a_request_is_explained_by_the_id_that_its_client_was_told() {
     let mut gateway = Gateway::start(config).await;
     let refused = Client::admin(&gateway).get("/some/path?token=planted").await.expect(403);
     let id = refused.field("x-request-id").to_owned();
-    let logged = gateway.wait_for_log(|line| line["request_id"] == id.as_str()).await;
+    let logged = gateway
+        .wait_for_log(|line| line["type"] == "access" && line["request_id"] == id.as_str())
+        .await;
     let told = gateway.manage(&["explain", &format!("id={id}")], None).await;
     for word in ["/some/path", "role_missing", "remedy", ADMIN] {
         assert!(told.contains(word), "{word}: {told}");

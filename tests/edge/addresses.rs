@@ -17,7 +17,8 @@ use super::PUBLIC_ECHO;
 async fn client_for(gateway: &Gateway, claimed: &str) -> String {
     let answer = Client::anonymous(gateway).from_address(claimed).get("/").await.expect(200);
     let id = answer.field("x-request-id");
-    let line = gateway.wait_for_log(|line| line["request_id"] == id).await;
+    let line =
+        gateway.wait_for_log(|line| line["type"] == "access" && line["request_id"] == id).await;
     let logged = line["client"].as_str().expect("a client").to_owned();
     let told = answer.json();
     let told = told["headers"]["x-forwarded-for"][0].as_str().expect("addresses");

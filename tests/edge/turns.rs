@@ -218,7 +218,8 @@ async fn an_account_has_128_that_wait_and_places_are_free_when_their_clients_lea
     })
     .await;
     let id = refused.field("x-request-id").to_owned();
-    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    let line =
+        gateway.wait_for_log(|line| line["type"] == "access" && line["request_id"] == *id).await;
     assert_eq!(line["detail"], "too many others wait for their turn", "{line}");
     assert!(gateway.count("rate_waited").await >= 128);
     page.shutdown().await;
@@ -239,7 +240,8 @@ async fn whoever_has_waited_in_vain_is_refused_and_the_log_says_so() {
     })
     .await;
     let id = refused.field("x-request-id").to_owned();
-    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    let line =
+        gateway.wait_for_log(|line| line["type"] == "access" && line["request_id"] == *id).await;
     assert_eq!(line["detail"], "it has waited for its turn as long as it may", "{line}");
 }
 
@@ -255,7 +257,8 @@ async fn who_would_wait_in_vain_is_refused_at_once() {
     assert!(refused.len() >= 10, "{page:?}");
     assert!(refused.iter().any(|answer| answer.field("retry-after") == "3"), "{refused:?}");
     let id = refused[0].field("x-request-id").to_owned();
-    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    let line =
+        gateway.wait_for_log(|line| line["type"] == "access" && line["request_id"] == *id).await;
     assert!(line["detail"].as_str().is_some_and(|detail| detail.contains("as long as it may")));
 }
 
@@ -304,7 +307,8 @@ async fn a_route_with_a_rate_has_buckets_of_its_own() {
     client.get("/").await.expect(200);
     // The log says which bucket it was.
     let id = refused.field("x-request-id").to_owned();
-    let line = gateway.wait_for_log(|line| line["request_id"] == *id).await;
+    let line =
+        gateway.wait_for_log(|line| line["type"] == "access" && line["request_id"] == *id).await;
     assert_eq!((&line["reason"], &line["route"]), (&"rate_limited".into(), &"/slow".into()));
     // What a page asks about costs what it asks for.
     let preflight = || {

@@ -54,7 +54,9 @@ async fn check_refused(gateway: &Gateway, answer: Answer) {
     let id = answer.field("x-request-id").to_owned();
     assert_eq!(answer.field("retry-after"), "1");
     answer.refused(503, "SERVICE_UNAVAILABLE");
-    let line = gateway.wait_for_log(|line| line["request_id"] == id.as_str()).await;
+    let line = gateway
+        .wait_for_log(|line| line["type"] == "access" && line["request_id"] == id.as_str())
+        .await;
     assert_eq!(line["reason"], "upstream_share_taken", "{line}");
 }
 

@@ -53,7 +53,8 @@ async fn a_target_that_is_no_uri_is_refused_with_an_id_and_a_line_in_the_log() {
         stream.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         let answer = stream.read_response().await.refused(400, "BAD_REQUEST");
         let id = answer.field("x-request-id");
-        let line = gateway.wait_for_log(|line| line["request_id"] == id).await;
+        let line =
+            gateway.wait_for_log(|line| line["type"] == "access" && line["request_id"] == id).await;
         assert_eq!((&line["type"], &line["status"]), (&"access".into(), &400.into()), "{line}");
     }
 }
