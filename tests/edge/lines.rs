@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::support::client::Client;
 use crate::support::gateway::{ECHO, Gateway};
+use crate::support::raw::raw;
 
 #[tokio::test]
 async fn an_access_line_says_where_for_which_host_by_what_credential_and_to_which_protocol() {
@@ -27,6 +28,16 @@ async fn an_access_line_says_where_for_which_host_by_what_credential_and_to_whic
         assert_eq!(line["presented"].as_str(), presented, "{line}");
         assert_eq!(line["upgrade"].as_str(), upgrade, "{line}");
     }
+}
+
+// Was: the host of the request that stands in for one that cannot be read.
+#[tokio::test]
+async fn an_access_line_names_no_host_where_the_request_cannot_be_read() {
+    let gateway = Gateway::start(ECHO).await;
+    let mut stream = raw(&gateway).await;
+    stream.send("GET / HTTP/1.1\r\nHost : app.example\r\n\r\n").await;
+    let line = gateway.wait_for_log(|line| line["reason"] == "framing_field").await;
+    assert!(line["host"].is_null(), "{line}");
 }
 
 #[tokio::test]

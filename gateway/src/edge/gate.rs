@@ -26,7 +26,7 @@ use crate::telemetry::counters::Counters;
 use super::framing::{HeadLimits, Line, RequestScanner};
 
 /// Read in place of a malformed head. The connection closes after its answer.
-const STAND_IN: &[u8] = b"GET / HTTP/1.0\r\nhost: malformed.invalid\r\n\r\n";
+const STAND_IN: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 const READ_BYTES: usize = 8 << 10;
 
 pub struct RequestGate<S> {
