@@ -150,7 +150,7 @@ pub enum LinkFault {
     Malformed,
     Expired,
     /// Followed before, or its account has changed since.
-    Usage,
+    Spent,
 }
 
 impl LinkFault {
@@ -160,7 +160,7 @@ impl LinkFault {
         match self {
             LinkFault::Malformed => "link_malformed",
             LinkFault::Expired => "link_expired",
-            LinkFault::Usage => "link_spent",
+            LinkFault::Spent => "link_spent",
         }
     }
 }

@@ -105,7 +105,7 @@ impl Core {
         let address = account.as_ref().and_then(|account| account.email.as_deref());
         let parts: [&[u8]; 2] = [payload, address.unwrap_or_default().as_bytes()];
         let genuine = self.signer.is_seal(seal, PURPOSE, &parts);
-        let Some(account) = account else { return Err(refused(LinkFault::Usage)) };
+        let Some(account) = account else { return Err(refused(LinkFault::Spent)) };
         if !genuine {
             return Err(refused(LinkFault::Malformed));
         }
@@ -114,7 +114,7 @@ impl Core {
         }
         let done = !read.kind.sets_password() && account.email_verified;
         if done || account.version != read.version || account.state == AccountState::Disabled {
-            return Err(refused(LinkFault::Usage));
+            return Err(refused(LinkFault::Spent));
         }
         if read.kind.sets_password() && !self.policy.local_accounts {
             return Err(Error::LocalAccountsDisabled);
@@ -145,7 +145,7 @@ impl Core {
             match self.store.change_account(change).await? {
                 AccountChanged::Changed(_) => {}
                 AccountChanged::NoAccount | AccountChanged::LastAdministrator => {
-                    return Err(Error::Link(LinkFault::Usage));
+                    return Err(Error::Link(LinkFault::Spent));
                 }
             }
         }
@@ -169,7 +169,7 @@ impl Core {
         };
         match self.store.replace_password(change).await? {
             Replacement::Replaced => Ok(()),
-            Replacement::Stale => Err(Error::Link(LinkFault::Usage)),
+            Replacement::Stale => Err(Error::Link(LinkFault::Spent)),
         }
     }
 

@@ -58,7 +58,7 @@ async fn a_link_sets_a_password_once() {
     bench.core.login("bea", &NEW.into(), &CLIENT, ROTATING).await.unwrap();
     for spent in [link, other] {
         let again = bench.follow(&spent).await;
-        assert!(matches!(again, Err(Error::Link(LinkFault::Usage))), "{again:?}");
+        assert!(matches!(again, Err(Error::Link(LinkFault::Spent))), "{again:?}");
     }
     assert!(!bench.core.standing.account(bea.id).unwrap().email_verified);
 }
@@ -92,7 +92,7 @@ async fn an_address_is_verified_once_and_the_password_stays() {
     let link = bench.link(&bea, LinkKind::Address);
     assert_eq!(bench.follow(&link).await.unwrap(), LinkKind::Address);
     assert!(bench.core.standing.account(bea.id).unwrap().email_verified);
-    assert_eq!(bench.fault(&link), Some(LinkFault::Usage));
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
     bench.core.login("bea", &"old password".into(), &CLIENT, ROTATING).await.unwrap();
 }
 
@@ -107,12 +107,12 @@ async fn a_link_ends_with_its_time_and_with_its_account() {
     let link = bench.link(&bea, LinkKind::Password);
     let now = bench.core.clock.now();
     bench.core.store.set_state(bea.id, AccountState::Disabled, now).await.unwrap();
-    assert_eq!(bench.fault(&link), Some(LinkFault::Usage));
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
     bench.core.store.set_state(bea.id, AccountState::Enabled, now).await.unwrap();
-    assert_eq!(bench.fault(&link), Some(LinkFault::Usage));
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
     let administration = super::super::ports::Administration::MayEnd;
     bench.core.store.delete_account(bea.id, administration, now).await.unwrap();
-    assert_eq!(bench.fault(&link), Some(LinkFault::Usage));
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
 }
 
 /// Whoever set up the account need not be who the address belongs to.
@@ -138,7 +138,7 @@ async fn an_address_that_is_no_longer_vouched_for_is_not_verified_by_the_same_li
     let change = super::super::ports::AccountChange::of(bea.id, administration, now);
     let doubted = super::super::ports::AccountChange { email_verified: Some(false), ..change };
     bench.core.store.change_account(doubted).await.unwrap();
-    assert_eq!(bench.fault(&link), Some(LinkFault::Usage));
+    assert_eq!(bench.fault(&link), Some(LinkFault::Spent));
 }
 
 #[tokio::test]

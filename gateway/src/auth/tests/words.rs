@@ -66,7 +66,7 @@ fn refusals_are_called_by_their_words_in_logs_and_metrics() {
     for (fault, word) in [
         (LinkFault::Malformed, "link_malformed"),
         (LinkFault::Expired, "link_expired"),
-        (LinkFault::Usage, "link_spent"),
+        (LinkFault::Spent, "link_spent"),
     ] {
         assert_eq!(fault.code(), word);
     }

@@ -180,7 +180,7 @@ fn remove_family(headers: &mut HeaderMap) {
     }
 }
 
-/// FirstMessage to everybody, also where no origin was stated: a cache would else give a page the
+/// Said to everybody, also where no origin was stated: a cache would else give a page the
 /// response that it keeps from somebody else's request, without the fields.
 fn vary_by_origin(headers: &mut HeaderMap) {
     let names = |value: &HeaderValue| {

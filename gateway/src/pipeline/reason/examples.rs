@@ -92,7 +92,7 @@ pub fn examples() -> Vec<Reason> {
     all.extend(NAMES.map(Reason::NameUnacceptable));
     all.extend(ENTITIES.map(Reason::Unknown));
     all.extend(
-        [LinkFault::Malformed, LinkFault::Expired, LinkFault::Usage].map(Reason::LinkRefused),
+        [LinkFault::Malformed, LinkFault::Expired, LinkFault::Spent].map(Reason::LinkRefused),
     );
     let github = [
         FederationError::CodeRefused,
