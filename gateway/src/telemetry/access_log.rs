@@ -371,12 +371,14 @@ fn without_credentials(path: &str) -> Cow<'_, str> {
     Cow::Owned(path.split('/').map(segment).collect::<Vec<_>>().join("/"))
 }
 
-/// Text of a client's without credentials, and no longer than so many characters.
+/// Text of a client's without credentials and without what commands a terminal, and no
+/// longer than so many characters.
 fn shown(text: Cow<'_, str>, columns: usize) -> Cow<'_, str> {
-    if text.len() <= columns && matches!(without_credentials(&text), Cow::Borrowed(_)) {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_plain && text.len() <= columns && matches!(without_credentials(&text), Cow::Borrowed(_)) {
         return text;
     }
-    Cow::Owned(shorten(&without_credentials(&text), columns).into_owned())
+    Cow::Owned(shorten(&escape(&without_credentials(&text)), columns).into_owned())
 }
 
 /// The beginning and the end of a text that is longer than so many characters.

@@ -73,6 +73,8 @@ fn a_line_says_which_host_was_asked_for_without_a_password_in_front() {
     assert!(host_of(&record).len() < 300, "a line is no longer for a long host");
     record.asked.host = AskedHost::of(None, HeaderValue::from_bytes(b"h\xff").ok().as_ref());
     assert_eq!(host_of(&record), "h\u{fffd}");
+    record.asked.host = AskedHost::of(None, HeaderValue::from_bytes(b"h\xc2\x9b2J").ok().as_ref());
+    assert_eq!(host_of(&record), "h\\u{9b}2J", "no terminal takes it for a command");
 }
 
 #[test]
