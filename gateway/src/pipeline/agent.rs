@@ -27,6 +27,7 @@ use crate::auth::principal::Principal;
 use crate::config::Agents;
 use crate::slots::{Place, Slot};
 use crate::telemetry::access_log::Decision;
+use crate::telemetry::request_scope;
 
 use super::authenticate::{self, Presented, Proven};
 use super::authorize::authorize;
@@ -100,17 +101,18 @@ impl AgentHandshake {
         let response = agreement.answer().map(|()| ResponseBody::handing_over(hand_over));
         connection.decide_upgrade(Upgrade::Tunnel);
         let lifecycle = gateway.lifecycle.clone();
+        let request_id = Arc::clone(&caller.request_id);
         let kept = Arc::clone(&connection);
         let unknown = Unknown { gateway, site, connection, parts, caller, passed };
         // On the heap, and gone when the tunnel begins: there are thousands of these.
         let introduction = Box::pin(unknown.introduce(agreement, client, record, places));
-        lifecycle.track(async move {
+        lifecycle.track(request_scope::within(request_id, async move {
             if let Some(KnownAgent { client, ahead, far, terms }) = introduction.await {
                 tunnel::run(client, ahead, far, terms).await;
             }
             // Until here it has counted as a connection.
             drop(kept);
-        });
+        }));
         Ok(response)
     }
 }
