@@ -38,18 +38,21 @@ fn side(loaded: &Loaded) -> Side<'_> {
     Side { config: &loaded.config, settings: &loaded.settings, file: SourceFile { name, text } }
 }
 
-/// How many there are, and how many of them need a restart.
+/// How many there are, and how many of them need a restart whatever can be reloaded.
 fn counted(against: &str, differences: &[Difference]) -> String {
     let needs = |it: &&Difference| it.takes_effect == TakesEffect::OnRestart;
     let restart = match differences.iter().filter(needs).count() {
-        0 => "none needs a restart".to_owned(),
+        0 => "all could be reloaded".to_owned(),
         1 => "1 needs a restart".to_owned(),
         count => format!("{count} need a restart"),
     };
+    // What could be reloaded is named for what it is, and taken over at a restart all the same.
     match differences.len() {
         0 => format!("nothing changes against {against}\n"),
-        1 => format!("1 change against {against}, {restart}\n"),
-        count => format!("{count} changes against {against}, {restart}\n"),
+        1 => format!("1 change against {against}, {restart}; this version cannot reload\n"),
+        count => {
+            format!("{count} changes against {against}, {restart}; this version cannot reload\n")
+        }
     }
 }
 
