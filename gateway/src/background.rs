@@ -22,12 +22,21 @@ impl Background {
 
     /// Runs what has an end of its own, once.
     pub fn run_once(&mut self, task: &'static str, run: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(AbortOnDropHandle::new(tokio::spawn(async move {
-            if ends_by_a_panic(run).await {
-                tracing::error!(task, "background task failed");
-            }
-        })));
+        self.0.push(run_once(task, run));
     }
+}
+
+/// Runs what must not begin again where it has failed, or has an end of its own. Dropping the
+/// handle ends it.
+pub fn run_once(
+    task: &'static str,
+    run: impl Future<Output = ()> + Send + 'static,
+) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        if ends_by_a_panic(run).await {
+            tracing::error!(task, "background task failed");
+        }
+    }))
 }
 
 /// Runs what others rely on as long as the process lives: after a panic it begins again.

@@ -39,6 +39,7 @@ use crate::auth::federation::IdentityProvider;
 use crate::auth::ports::StoreState;
 use crate::auth::secret::Secret;
 use crate::background::Background;
+use crate::clock;
 use crate::config::warning::Warning;
 use crate::config::{self, Config, Transport};
 use crate::edge::accept::{self, Listening};
@@ -60,6 +61,7 @@ use first_account::{
 use housekeeping::{keep_house, save_uses};
 use open_core::mailer;
 use signals::Signals;
+use sweeping::Sweeping;
 
 /// What a start has to tell, in order.
 #[derive(Debug)]
@@ -169,8 +171,11 @@ pub async fn run(
     let mut accepting = accept_connections(&config, &edge, &gateway, sockets, &mut tell);
     let slots = Arc::clone(&edge.slots);
     let (house, advisory) = (Arc::clone(&gateway), config.health.advisory_file.clone());
+    let sweeping = Sweeping::begin(core.clock().now(), clock::elapsed());
+    let sweeping = Arc::new(tokio::sync::Mutex::new(sweeping));
     background.keep_running("housekeeping", move || {
-        keep_house(Arc::clone(&house), Arc::clone(&slots), advisory.clone())
+        let (house, slots, sweeping) = (&house, &slots, &sweeping);
+        keep_house(Arc::clone(house), Arc::clone(slots), advisory.clone(), Arc::clone(sweeping))
     });
     if late {
         let core = Arc::clone(&gateway.core);

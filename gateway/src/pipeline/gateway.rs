@@ -1,7 +1,7 @@
 //! What outlives every generation of the configuration: the core, the state of limits, what
 //! counts and what writes. How many places there are is the generation's
-//! ([`super::site::ConcurrencyLimits`]); buckets and failed attempts keep the numbers that the
-//! process began with.
+//! ([`super::site::ConcurrencyLimits`]); buckets, failed attempts and connections keep the numbers
+//! that the process began with.
 
 use std::sync::Arc;
 use std::time::Instant;

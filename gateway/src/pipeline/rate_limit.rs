@@ -21,7 +21,7 @@ use governor::{Quota, RateLimiter};
 use crate::auth::bucket::BucketLimit;
 use crate::auth::ports::Buckets;
 use crate::auth::source::Source;
-use crate::background::keep_running;
+use crate::background::run_once;
 
 use super::reason::Reason;
 use crate::slots::{Holder, Places};
@@ -67,9 +67,10 @@ impl RateLimit<DefaultClock> {
         let (per_second, burst) = (per_second.max(1), burst.max(1));
         let shares = Shares::new(BucketLimit { per_second, burst });
         let started = Instant::now();
-        let of_task = Arc::clone(&shares);
-        let run = move || shares::run(Arc::clone(&of_task), Arc::clone(&buckets), started);
-        keep_running("shared rate limiting", run).detach();
+        let reporting = shares::run(Arc::clone(&shares), buckets, started);
+        // Not again after a panic: what it had to report is lost with it. Without it this
+        // replica limits to its part, as without the store.
+        run_once("shared rate limiting", reporting).detach();
         Self { shared: Some((shares, started)), ..Self::new(per_second, burst) }
     }
 }

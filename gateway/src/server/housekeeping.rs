@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use crate::auth::Core;
 use crate::clock;
 use crate::pipeline::Gateway;
@@ -26,13 +28,15 @@ pub(super) async fn keep_house(
     gateway: Arc<Gateway>,
     slots: Arc<Slots>,
     advisory: Option<PathBuf>,
+    sweeping: Arc<Mutex<Sweeping>>,
 ) {
     let mut buckets = tokio::time::interval(BUCKET_SWEEP);
     let mut store = tokio::time::interval(STORE_SWEEP);
     let mut uses = tokio::time::interval(USES_SAVED);
     let mut poll = tokio::time::interval(ADVISORY_POLL);
     let mut dropped = 0;
-    let mut sweeping = Sweeping::begin(gateway.core.clock().now(), clock::elapsed());
+    // Kept by whoever begins this again: it knows by how much the wall clock has jumped.
+    let mut sweeping = sweeping.lock().await;
     loop {
         tokio::select! {
             _ = buckets.tick() => {

@@ -18,8 +18,8 @@ impl Sweeping {
         if let Some(jumped) = jumped {
             tracing::warn!(
                 seconds = jumped.as_secs(),
-                "wall clock jumped: revocations and sessions expire by elapsed time until the \
-                 clock has been steady for a day"
+                "wall clock jumped: expired revocations and sessions are removed by elapsed time \
+                 until the clock has been steady for a day"
             );
         }
         match store.sweep(now, past).await {

@@ -169,6 +169,9 @@ impl SharedStore {
             let (attached, ready) =
                 first.map_or((None, None), |(first, ready)| (first, Some(ready)));
             let engine = Arc::clone(&follower);
+            if ready.is_none() {
+                engine.begin_anew();
+            }
             async move { engine.follow(attached, ready).await }
         });
         // Nothing can be judged before it is known; without a server it never is.

@@ -138,6 +138,13 @@ impl Engine {
         }
     }
 
+    /// After a follower that failed: what it had done with the last change is not known.
+    pub(super) fn begin_anew(&self) {
+        self.set_state(StoreState::Unreachable);
+        self.link.clear();
+        self.memory.forget_position();
+    }
+
     /// One line when the server is lost, and one for each new reason.
     pub(super) fn lost(&self, error: &OpenError) {
         let foreign = error.is_foreign();
