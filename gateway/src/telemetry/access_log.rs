@@ -145,21 +145,22 @@ struct JsonLine<'a> {
     time: String,
     request_id: &'a str,
     client: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    listener: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<Cow<'a, str>>,
     method: &'a str,
     path: &'a str,
     protocol: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upgrade: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alpn: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<TraceId>,
+    // Behind what was there before: people match parts of lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upgrade: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     presented: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
