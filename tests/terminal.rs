@@ -1,9 +1,11 @@
 //! What people see who start the gateway and its commands on a terminal.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::process::Command;
 
 use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use tokio::net::TcpStream;
 
 use crate::support::client::Client;
@@ -94,6 +96,53 @@ async fn a_gateway_whose_terminal_is_closed_stops() {
     let address = listening.split("https://").nth(1).expect("an address").trim().to_owned();
     shown(&terminal, "try  curl").await;
     terminal.signal(Signal::KILL);
+    eventually("the gateway to stop", async || {
+        TcpStream::connect(&*address).await.is_err().then_some(())
+    })
+    .await;
+}
+
+// The kernel tells the gateway before the terminal is gone when its shell ends first.
+#[tokio::test]
+async fn a_gateway_stops_with_its_terminal_that_closes_after_its_shell() {
+    let place = installation();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let terminal = openpt(flags).expect("a terminal");
+    unlockpt(&terminal).expect("it can be opened");
+    let inside = ioctl_tiocgptpeer(&terminal, flags).expect("its other end");
+    let streams = || inside.try_clone().expect("one more descriptor");
+    let mut command = Command::new("env");
+    // Two commands: the shell waits for the first, as it does where people type.
+    let binary = env!("CARGO_BIN_EXE_portcullis");
+    let mut shell = command
+        .args(["--default-signal=HUP,INT,QUIT", "setsid", "--ctty", "sh", "-c"])
+        .arg(format!("{binary} run; exit"))
+        .current_dir(place.path(""))
+        .stdin(streams())
+        .stdout(streams())
+        .stderr(streams())
+        .spawn()
+        .expect("a shell");
+    drop((inside, command));
+
+    let mut terminal = File::from(terminal);
+    rustix::io::ioctl_fionbio(&terminal, true).expect("a descriptor");
+    let mut shown = String::new();
+    let mut read = |word: &str| {
+        let mut part = [0; 4096];
+        while let Ok(length @ 1..) = terminal.read(&mut part) {
+            shown.push_str(&String::from_utf8_lossy(&part[..length]));
+        }
+        shown.contains(word).then(|| shown.clone())
+    };
+    let lines = eventually("the gateway", async || read("try  curl")).await;
+    let address = lines.split("listening").nth(1).and_then(|rest| rest.split("https://").nth(1));
+    let address = address.and_then(|rest| rest.lines().next()).expect("an address").to_owned();
+    shell.kill().expect("it runs");
+    shell.wait().expect("it is a child");
+    eventually("the signal", async || read("SIGHUP")).await;
+    TcpStream::connect(&*address).await.expect("its terminal is there");
+    drop(terminal);
     eventually("the gateway to stop", async || {
         TcpStream::connect(&*address).await.is_err().then_some(())
     })
