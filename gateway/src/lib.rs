@@ -48,6 +48,7 @@ pub mod config;
 pub mod files;
 pub mod lifecycle;
 pub mod mail;
+pub mod panics;
 pub mod pem;
 pub mod server;
 pub mod slots;

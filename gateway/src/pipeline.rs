@@ -49,6 +49,7 @@ use hyper::body::Incoming;
 
 use crate::dialect;
 use crate::dialect::delivery::Delivery;
+use crate::panics;
 use crate::telemetry::request_scope;
 
 use body::request::ClientBody;
@@ -92,8 +93,14 @@ pub async fn handle(
     let outcome = {
         // Pinned where it is made: one that was moved had room here twice.
         let work = pin!(process(&gateway, &site, &connection, guard.record(), fault, request));
+        let work = pin!(panics::caught(work));
         request_scope::poll_within(&request_id, work).await
     };
+    let outcome = outcome.unwrap_or_else(|| {
+        gateway.counters.panics.increment();
+        tracing::error!(request_id = &*request_id, "request handler panicked");
+        Err(Reason::Internal.into())
+    });
     let mut record = guard.into_record();
     let mut response = match outcome {
         Ok(response) => response,

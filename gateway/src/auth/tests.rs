@@ -112,6 +112,16 @@ pub(crate) fn core_over(
     clock: Arc<SetClock>,
     mailer: Option<Arc<dyn Mailer>>,
 ) -> Core {
+    let (policy, ports) = parts_over(hasher, clock, mailer);
+    Core::new(policy, ports)
+}
+
+/// As above, not put together yet.
+pub(crate) fn parts_over(
+    hasher: Arc<dyn PasswordHasher>,
+    clock: Arc<SetClock>,
+    mailer: Option<Arc<dyn Mailer>>,
+) -> (Policy, Ports) {
     let standing = Arc::new(Standing::default());
     let week = Seconds(604_800);
     let store = InMemoryStore::new(Arc::clone(&standing), week);
@@ -140,7 +150,7 @@ pub(crate) fn core_over(
         github: None,
         mailer,
     };
-    Core::new(policy, ports)
+    (policy, ports)
 }
 
 impl Bench {

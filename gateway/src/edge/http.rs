@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::panics;
 use crate::pipeline::body::response::ResponseBody;
 use crate::pipeline::connection::{Abuse, Connection, Protocol, Upgrade};
 use crate::pipeline::outgoing::Outgoing;
@@ -289,13 +290,7 @@ async fn answer<S: Service>(
         // Dropped here: what follows has its room.
         let service = Arc::clone(&serving.service);
         let handling = service.answer(Arc::clone(&connection), fault, request);
-        let mut handling = std::pin::pin!(handling);
-        // A defect in the handling of one request ends that request.
-        std::future::poll_fn(|cx| {
-            std::panic::catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)))
-                .map_or_else(|_| std::task::Poll::Ready(None), |polled| polled.map(Some))
-        })
-        .await
+        panics::caught(std::pin::pin!(handling)).await
     };
     let mut response = outcome.unwrap_or_else(|| {
         serving.edge.counters.panics.increment();

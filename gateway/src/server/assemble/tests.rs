@@ -11,6 +11,8 @@ use crate::server::stores::account_limits;
 
 use super::*;
 
+mod panics;
+
 /// All that a start makes once and no generation of the configuration replaces.
 fn made_once(config: &Config) -> String {
     let Config { auth, limits, timeouts, .. } = config;
