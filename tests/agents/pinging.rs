@@ -60,7 +60,7 @@ async fn an_agent_that_answers_no_ping_is_closed_and_others_are_not() {
     };
     assert_eq!(answer, Message::text("still there?"));
     gateway.counted(&["agents_silent"], 2).await;
-    let said = "an agent does not answer and is closed";
+    let said = "tunnel of a silent agent closed";
     let line = gateway.wait_for_log(|line| line["message"] == said).await;
     assert!(line["request_id"].is_string(), "{line}");
 }

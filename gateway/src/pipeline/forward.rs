@@ -111,7 +111,6 @@ impl Passed {
             going_away: gateway.lifecycle.drain_started(),
             upkeep,
             held,
-            request_id: Arc::clone(&record.access.request_id),
             counters: Arc::clone(&gateway.counters),
         }
     }
@@ -174,6 +173,7 @@ pub async fn forward(
             let answer = Agreement::new(handshake, &parts.headers)?.answer();
             let ends = (answer, UpstreamEnd::Echo(EchoSocket::default()));
             let terms = passed.terms((gateway, connection), record, Carries::Frames, held);
+            let client = (client, Arc::clone(&record.access.request_id));
             return Ok(tunnel::open(gateway, connection, client, ends, terms));
         }
     };
@@ -219,6 +219,7 @@ pub async fn forward(
     switching.add_to(response.headers_mut());
     held.push(share);
     let terms = passed.terms((gateway, connection), record, switching.carries(), held);
+    let client = (client, Arc::clone(&record.access.request_id));
     Ok(tunnel::open(gateway, connection, client, (response, far), terms))
 }
 

@@ -29,6 +29,7 @@ use crate::pipeline::gateway::Gateway;
 use crate::pipeline::revocation::RevocationWatch;
 use crate::slots::Place;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::request_scope;
 use crate::upstream::tunnel::Switched;
 
 use super::echo::socket::EchoSocket;
@@ -67,29 +68,27 @@ pub struct TunnelContext<D> {
     pub held: Vec<Place>,
     /// The agent whose tunnel it is, as it is listed.
     pub agent: Option<Listing>,
-    /// Of the request that opened it, for the log.
-    pub request_id: Arc<str>,
     pub counters: Arc<Counters>,
 }
 
-/// Answers 101 and lets a task carry the bytes from there on.
+/// Answers 101 and lets a task carry the bytes from there on, for the request with this id.
 pub(super) fn open(
     gateway: &Arc<Gateway>,
     connection: &Arc<Connection>,
-    client: OnUpgrade,
+    (client, request_id): (OnUpgrade, Arc<str>),
     (response, far): (Response<()>, UpstreamEnd),
     terms: TunnelContext<impl Future<Output = ()> + Send + 'static>,
 ) -> Response<ResponseBody> {
     connection.decide_upgrade(Upgrade::Tunnel);
     let connection = Arc::clone(connection);
-    gateway.lifecycle.track(async move {
+    gateway.lifecycle.track(request_scope::within(request_id, async move {
         // Over HTTP/1.1 the client's end is free once its request has come whole.
         if let Ok(Ok(client)) = tokio::time::timeout(SWITCHING, client).await {
             run(TokioIo::new(client), Bytes::new(), far, terms).await;
         }
         // Until here the tunnel has counted as a connection.
         drop(connection);
-    });
+    }));
     response.map(|()| ResponseBody::empty())
 }
 
@@ -160,7 +159,7 @@ async fn carry(
         };
         tokio::select! {
             ended = ends => ended.err().map(|unused| {
-                note_unused(&terms.counters, &terms.request_id, unused);
+                note_unused(&terms.counters, unused);
                 GOING_AWAY
             }),
             () = terms.going_away => Some(GOING_AWAY),
@@ -177,13 +176,13 @@ async fn carry(
     part(client).await;
 }
 
-fn note_unused(counters: &Counters, request_id: &str, unused: Unused) {
+fn note_unused(counters: &Counters, unused: Unused) {
     let (counter, what) = match unused {
-        Unused::Idle => (&counters.tunnels_idle_closed, "a tunnel was idle and is closed"),
-        Unused::Silent => (&counters.agents_silent, "an agent does not answer and is closed"),
+        Unused::Idle => (&counters.tunnels_idle_closed, "idle tunnel closed"),
+        Unused::Silent => (&counters.agents_silent, "tunnel of a silent agent closed"),
     };
     counter.increment();
-    tracing::info!(request_id, "{what}");
+    tracing::info!("{what}");
 }
 
 /// Closes our side, and reads on until the client has closed its own: were there

@@ -46,7 +46,6 @@ fn carrying(carries: Carries, ahead: &'static [u8], upkeep: Upkeep) -> Carried {
         going_away,
         upkeep,
         held: Vec::new(),
-        request_id: "one".into(),
         counters: Arc::clone(&counters),
     };
     let carrying = tokio::spawn(carry(near, Bytes::from_static(ahead), far, terms));
