@@ -112,11 +112,16 @@ async fn a_link_that_is_asked_for_by_mail_comes_by_mail() {
     anybody.post_json("/api/v1/auth/register", &registration).await.expect(201);
 
     // Whether the address is known is not to be seen.
+    let mut id = String::new();
     for address in ["nobody@corp.example", "ann@corp.example"] {
         let asked = anybody.post_json("/api/links/password", &json!({ "email": address })).await;
-        assert_eq!(asked.expect(202).body.len(), 0);
+        let asked = asked.expect(202);
+        assert_eq!(asked.body.len(), 0);
+        asked.field("x-request-id").clone_into(&mut id);
     }
     let link = link_in(&server, 1).await;
+    let sent = gateway.wait_for_log(|line| line["message"] == "mail sent").await;
+    assert_eq!(sent["request_id"], id.as_str(), "{sent}");
     let password = json!({ "link": text_of(&link), "password": NEW });
     anybody.post_json("/api/links", &password).await.expect(200);
     let ann = Client::basic(&gateway, "ann", NEW);

@@ -17,6 +17,7 @@ use crate::auth::link::LinkKind;
 use crate::auth::ports::{Mailer, Message};
 use crate::config::{Mail, MailSecurity};
 use crate::pem;
+use crate::telemetry::request_scope;
 
 /// Messages that may wait.
 const QUEUE: usize = 64;
@@ -29,7 +30,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 type Transport = AsyncSmtpTransport<Tokio1Executor>;
 
-pub struct MailQueue(mpsc::Sender<Message>);
+/// With the request that each message is sent for, if it is for one.
+pub struct MailQueue(mpsc::Sender<(Option<Arc<str>>, Message)>);
 
 impl MailQueue {
     /// Starts the task that sends; it ends with the queue.
@@ -39,15 +41,15 @@ impl MailQueue {
     pub fn start(config: &Mail, service: &str) -> Result<Arc<Self>, String> {
         let from: Mailbox = config.from.parse().map_err(|_| "the sender is no address")?;
         let transport = transport(config)?;
-        let (sender, mut waiting) = mpsc::channel::<Message>(QUEUE);
+        let (sender, mut waiting) = mpsc::channel::<(Option<Arc<str>>, Message)>(QUEUE);
         let sending = Arc::new(Sending { transport, from, service: service.to_owned() });
         let places = Arc::new(Semaphore::new(AT_ONCE));
         tokio::spawn(async move {
-            while let Some(message) = waiting.recv().await {
+            while let Some((request_id, message)) = waiting.recv().await {
                 // One that has to be tried again keeps nobody else's waiting.
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let sending = Arc::clone(&sending);
-                tokio::spawn(async move {
+                request_scope::spawn_for(request_id, async move {
                     sending.send(message).await;
                     drop(place);
                 });
@@ -62,7 +64,7 @@ impl Mailer for MailQueue {
         if message.to.is_none() {
             return Ok(());
         }
-        self.0.try_send(message).map_err(|_| Error::MailBusy)
+        self.0.try_send((request_scope::request_id(), message)).map_err(|_| Error::MailBusy)
     }
 }
 

@@ -32,14 +32,23 @@ pub fn spawn<F>(work: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    match REQUEST_ID.try_with(Arc::clone) {
-        Ok(request_id) => tokio::spawn(within(request_id, work)),
-        Err(_) => tokio::spawn(work),
+    spawn_for(request_id(), work)
+}
+
+/// Starts a task that works for a request, or for none.
+pub fn spawn_for<F>(request_id: Option<Arc<str>>, work: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    match request_id {
+        Some(request_id) => tokio::spawn(within(request_id, work)),
+        None => tokio::spawn(work),
     }
 }
 
 /// The id of the request at hand.
-pub(super) fn request_id() -> Option<Arc<str>> {
+#[must_use]
+pub fn request_id() -> Option<Arc<str>> {
     REQUEST_ID.try_with(Arc::clone).ok()
 }
 
