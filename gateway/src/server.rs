@@ -159,7 +159,7 @@ pub async fn run(
     let site = site(&config, console, tls)?;
     let gateway = Arc::new(assemble(&config, Arc::clone(&core), site, (lifecycle.clone(), sink)));
     let edge = Arc::new(Edge {
-        slots: Slots::new(config.limits.connections, config.limits.connections_per_address),
+        slots: Slots::unnumbered(),
         lingering: Arc::clone(&gateway.lingering),
         counters: Arc::clone(&gateway.counters),
         lifecycle: lifecycle.clone(),

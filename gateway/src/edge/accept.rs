@@ -103,12 +103,12 @@ async fn serve<S: Service>(listening: Arc<Listening<S>>, mut tcp: TcpStream, pee
     let Listening { edge, service, address, transport, proxy_protocol } = &*listening;
     let counters = &edge.counters;
     counters.connections.increment();
-    let Ok(slot) = edge.slots.take() else {
+    let rules = service.rules();
+    let Ok(slot) = edge.slots.take_within(rules.connections) else {
         counters.connections_over_limit.increment();
         return;
     };
     tune(&tcp);
-    let rules = service.rules();
     let (edge, service) = (Arc::clone(edge), Arc::clone(service));
     let serving = Arc::new(Serving { edge, service, rules, listener: Arc::clone(address) });
     let rules = &serving.rules;
@@ -121,7 +121,7 @@ async fn serve<S: Service>(listening: Arc<Listening<S>>, mut tcp: TcpStream, pee
             let address_slot = if rules.is_trusted_proxy(peer.ip()) {
                 None
             } else {
-                let Some(address_slot) = take_address(&serving.edge, peer) else { return };
+                let Some(address_slot) = take_address(&serving, peer) else { return };
                 Some(address_slot)
             };
             let peer = (peer, PeerSource::Socket);
@@ -138,7 +138,7 @@ async fn serve<S: Service>(listening: Arc<Listening<S>>, mut tcp: TcpStream, pee
                     let peer = source.map_or(peer, |source| {
                         SocketAddr::new(source.ip().to_canonical(), source.port())
                     });
-                    if let Some(address_slot) = take_address(&serving.edge, peer) {
+                    if let Some(address_slot) = take_address(&serving, peer) {
                         let peer = (peer, PeerSource::ProxyHeader);
                         let places = (slot, Some(address_slot));
                         secure(&serving, *transport, tcp, peer, places, deadline).await;
@@ -167,8 +167,9 @@ fn tune(tcp: &TcpStream) {
     let _ = socket.set_tcp_notsent_lowat(NOT_SENT_BYTES);
 }
 
-fn take_address(edge: &Edge, peer: SocketAddr) -> Option<Place> {
-    match edge.slots.take_for(Source::of(peer.ip())) {
+fn take_address<S>(serving: &Serving<S>, peer: SocketAddr) -> Option<Place> {
+    let Serving { edge, rules, .. } = serving;
+    match edge.slots.take_for_within(Source::of(peer.ip()), rules.connections_per_address) {
         Ok(slot) => Some(slot),
         Err(Full::Address | Full::Total) => {
             edge.counters.connections_over_address_limit.increment();

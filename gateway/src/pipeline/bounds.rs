@@ -110,7 +110,8 @@ pub fn client(
     if !is_proxied {
         return Ok(None);
     }
-    let place = proxied.take(Holder::Address(Source::of(address)));
+    let most = connection.rules.connections_per_address;
+    let place = proxied.take_within(Holder::Address(Source::of(address)), most);
     place.ok_or(Reason::ConnectionsOverAddressLimit).map(Some)
 }
 

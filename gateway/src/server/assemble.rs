@@ -53,7 +53,7 @@ pub(super) fn assemble(
         throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts(limits), sink.clone())),
         under_way: Places::unnumbered(),
         agents: Slots::unnumbered(),
-        proxied: Places::new(limits.connections_per_address),
+        proxied: Places::unnumbered(),
         bounds: Bounds::default(),
         rate_limit: match core.store().buckets() {
             None => RateLimit::new(limits.requests_per_second, limits.burst),
@@ -112,6 +112,8 @@ pub(super) fn site(
         forwarding: config.forwarding.clone(),
         sni: config.tls.sni,
         connections: Arc::new(ConnectionRules {
+            connections: limits.connections,
+            connections_per_address: limits.connections_per_address,
             timeouts: config.timeouts.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
             tls: TlsAcceptor::from(tls),

@@ -11,6 +11,9 @@ use crate::config::Timeouts;
 /// Of one generation of the configuration. A connection that goes on longer keeps to those
 /// under which it began, and so do its requests.
 pub struct ConnectionRules {
+    /// How many connections may be open with this one, in all and of its address.
+    pub connections: usize,
+    pub connections_per_address: usize,
     pub timeouts: Timeouts,
     pub trusted_proxies: Vec<IpNet>,
     /// The certificate, and what is agreed on with it.

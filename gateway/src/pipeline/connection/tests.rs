@@ -28,6 +28,8 @@ impl ConnectionRules {
             drain: hour,
         };
         Arc::new(Self {
+            connections: 10_000,
+            connections_per_address: 256,
             timeouts,
             trusted_proxies: Vec::new(),
             tls: crate::edge::certificates::no_certificate().expect("a provider").into(),

@@ -23,11 +23,7 @@ fn made_once(config: &Config) -> String {
         (&github.client_id, urls, &github.organizations, &github.teams, github.timeout)
     });
     let outside = (&config.store.directory, &config.store.shared, github, &config.mail);
-    let limiters = (
-        attempts(limits),
-        (limits.requests_per_second, limits.burst),
-        (limits.connections, limits.connections_per_address),
-    );
+    let limiters = (attempts(limits), (limits.requests_per_second, limits.burst));
     let process = (
         &config.listeners,
         &config.log,

@@ -87,7 +87,7 @@ async fn a_request_whose_handler_panics_is_refused_and_logged_and_others_are_ser
     let parts = (lifecycle.clone(), sink.clone());
     let gateway = Arc::new(assemble(&config, Arc::clone(&core), site, parts));
     let edge = Edge {
-        slots: Slots::new(10, 10),
+        slots: Slots::unnumbered(),
         lingering: Arc::clone(&gateway.lingering),
         counters: Arc::clone(&gateway.counters),
         lifecycle,
