@@ -156,7 +156,7 @@ pub async fn run(
         Some(loaded) => loaded.server,
         None => certificates::no_certificate()?,
     };
-    let site = site(&config, console, tls)?;
+    let site = site(&config, console, tls, core.store().buckets())?;
     let gateway = Arc::new(assemble(&config, Arc::clone(&core), site, (lifecycle.clone(), sink)));
     let edge = Arc::new(Edge {
         slots: Slots::unnumbered(),

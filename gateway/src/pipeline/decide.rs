@@ -172,7 +172,7 @@ fn take_token<'a>(
     (headers, client): (&'a HeaderMap, &'a Client),
 ) -> Result<Option<Turn<'a>>, Rejection> {
     let source = Source::of(client.address);
-    let bucket = site.routes.bucket(record.route, &gateway.rate_limit);
+    let bucket = site.routes.bucket(record.route, &site.rate_limit);
     let taken = bucket.map_or(Ok(()), |bucket| bucket.take(source));
     record.place = bounds::client(&gateway.proxied, connection, client.address)?;
     let (Some(bucket), Err(retry_after)) = (bucket, taken) else { return Ok(None) };

@@ -1,7 +1,5 @@
 //! What outlives every generation of the configuration: the core, the state of limits, what
-//! counts and what writes. How many places there are is the generation's
-//! ([`super::site::ConcurrencyLimits`]); buckets, failed attempts and connections keep the numbers
-//! that the process began with.
+//! counts and what writes. The numbers that it is all held to are the generation's.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +19,6 @@ use super::client::report::IgnoredReport;
 use super::connected_agents::ConnectedAgents;
 use super::forward::field_names::RemovalReport;
 use super::ids::Ids;
-use super::rate_limit::RateLimit;
 use super::rate_limit::turns::Turns;
 use super::rest::Lingering;
 use super::site::Site;
@@ -32,7 +29,6 @@ pub struct Gateway {
     pub site: ArcSwap<Site>,
     pub core: Arc<Core>,
     pub throttle: Arc<Throttle>,
-    pub rate_limit: RateLimit,
     /// Of browsers whose address has no token left.
     pub turns: Turns,
     /// Places of requests on their way to upstreams and back.

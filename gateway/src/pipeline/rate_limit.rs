@@ -18,6 +18,8 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::auth::bucket::BucketLimit;
 use crate::auth::ports::Buckets;
 use crate::auth::source::Source;
@@ -41,11 +43,18 @@ pub struct RateLimit<C: Clock = DefaultClock> {
     clock: C,
     crowded: AtomicBool,
     /// In place of the limiter where replicas count together.
-    shared: Option<(Arc<Shares>, Instant)>,
+    shared: Option<Shared>,
     /// Of each address, who waits for its next token stand in it.
     lines: Arc<Places>,
     per_second: NonZeroU32,
     policy: Policy,
+}
+
+/// What is counted together with other replicas.
+struct Shared {
+    shares: Arc<Shares>,
+    started: Instant,
+    _reporting: AbortOnDropHandle<()>,
 }
 
 impl RateLimit<DefaultClock> {
@@ -61,7 +70,7 @@ impl RateLimit<DefaultClock> {
         Self { policy: Policy { name: "route", ..all.policy }, ..all }
     }
 
-    /// Counts together with the other replicas, and reports as long as the process lives.
+    /// Counts together with the other replicas, to which it reports until it is dropped.
     #[must_use]
     pub fn shared(per_second: u32, burst: u32, buckets: Arc<dyn Buckets>) -> Self {
         let (per_second, burst) = (per_second.max(1), burst.max(1));
@@ -70,8 +79,9 @@ impl RateLimit<DefaultClock> {
         let reporting = shares::run(Arc::clone(&shares), buckets, started);
         // Not again after a panic: what it had to report is lost with it. Without it this
         // replica limits to its part, as without the store.
-        run_once("shared rate limiting", reporting).detach();
-        Self { shared: Some((shares, started)), ..Self::new(per_second, burst) }
+        let reporting = run_once("shared rate limiting", reporting);
+        let shared = Shared { shares, started, _reporting: reporting };
+        Self { shared: Some(shared), ..Self::new(per_second, burst) }
     }
 }
 
@@ -100,7 +110,7 @@ impl<C: Clock + Clone> RateLimit<C> {
     /// # Errors
     /// How long until there may be one.
     pub fn take(&self, source: Source) -> Result<(), Duration> {
-        if let Some((shares, started)) = &self.shared {
+        if let Some(Shared { shares, started, .. }) = &self.shared {
             return shares.take(source, micros(*started));
         }
         let key = if self.crowded.load(Ordering::Relaxed) { coarse(source) } else { source };
@@ -132,7 +142,7 @@ impl<C: Clock + Clone> RateLimit<C> {
     /// Forgets full buckets; they are as good as new ones. Takes a few
     /// milliseconds with many addresses: not for the threads of requests.
     pub fn sweep(&self) {
-        if let Some((shares, started)) = &self.shared {
+        if let Some(Shared { shares, started, .. }) = &self.shared {
             shares.sweep(micros(*started));
         }
         self.limiter.retain_recent();

@@ -17,6 +17,7 @@ use super::connection::rules::ConnectionRules;
 use super::cors::policy::Policy;
 use super::forward::caching::Credentials;
 use super::forward::field_names::FieldRules;
+use super::rate_limit::RateLimit;
 use super::respond::challenge::Challenges;
 use super::route::Routes;
 
@@ -30,6 +31,8 @@ pub struct Site {
     /// Whether some of our endpoints are for people with a browser.
     pub pages: bool,
     pub routes: Routes,
+    /// The buckets of addresses, where a route has none of its own.
+    pub rate_limit: RateLimit,
     /// Those that routes go to, each once: to be swept.
     pub upstreams: Vec<Arc<Upstream>>,
     pub identity: IdentityHeaders,
@@ -90,6 +93,7 @@ impl Site {
 
     /// Forgets what limits and connections of this generation need no more.
     pub fn sweep(&self) {
+        self.rate_limit.sweep();
         self.routes.sweep();
         self.upstreams.iter().for_each(|upstream| upstream.sweep());
     }

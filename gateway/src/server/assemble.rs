@@ -7,7 +7,7 @@ use http::HeaderValue;
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::Core;
-use crate::auth::ports::{Clock, FailureLimit};
+use crate::auth::ports::{Buckets, Clock, FailureLimit};
 use crate::auth::time::Seconds;
 use crate::config::{self, Config, HttpTarget, Target, UpstreamTls};
 use crate::console::Console;
@@ -55,10 +55,6 @@ pub(super) fn assemble(
         agents: Slots::unnumbered(),
         proxied: Places::unnumbered(),
         bounds: Bounds::default(),
-        rate_limit: match core.store().buckets() {
-            None => RateLimit::new(limits.requests_per_second, limits.burst),
-            Some(buckets) => RateLimit::shared(limits.requests_per_second, limits.burst, buckets),
-        },
         turns: Turns::default(),
         core,
         connected_agents: Arc::new(ConnectedAgents::default()),
@@ -88,16 +84,23 @@ fn attempts(limits: &config::Limits) -> throttle::Limits {
 }
 
 /// A generation of the configuration. Nothing is kept, and nobody is served by it yet.
+/// `buckets` are those that replicas share.
 pub(super) fn site(
     config: &Config,
     console: Option<Arc<Console>>,
     tls: Arc<rustls::ServerConfig>,
+    buckets: Option<Arc<dyn Buckets>>,
 ) -> Result<Site, StartError> {
     let limits = &config.limits;
     let dialects = endpoints(config, console.clone())?;
     let destinations = destinations(config)?;
     let routes = reachable_routes(config, &dialects, &destinations)?;
+    let (per_second, burst) = (limits.requests_per_second, limits.burst);
     Ok(Site {
+        rate_limit: match buckets {
+            None => RateLimit::new(per_second, burst),
+            Some(buckets) => RateLimit::shared(per_second, burst, buckets),
+        },
         cookies: dialects.use_cookies(),
         console,
         pages: config.links.is_some(),

@@ -43,7 +43,6 @@ pub(super) async fn keep_house(
                 let (gateway, slots) = (Arc::clone(&gateway), Arc::clone(&slots));
                 // With many addresses this takes milliseconds.
                 let _ = tokio::task::spawn_blocking(move || {
-                    gateway.rate_limit.sweep();
                     gateway.site.load().sweep();
                     gateway.turns.sweep();
                     gateway.throttle.sweep();

@@ -185,10 +185,10 @@ rows! {
             wait, requests_per_address, head_size, header_count, uri_size, body_size, h2_streams,
             h2_resets, agents_unauthenticated, agents_unauthenticated_per_address,
             streams_per_account, agents_per_server, agents_per_key, agents_per_owner, connections,
-            connections_per_address,
+            connections_per_address, requests_per_second, burst,
         ],
         on_restart: [
-            requests_per_second, burst, max_login_attempts, login_window, count, user_attempts,
+            max_login_attempts, login_window, count, user_attempts,
             user_pause, registrations, sessions_per_account, keys_per_account,
         ],
         tables: [],

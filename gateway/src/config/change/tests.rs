@@ -76,7 +76,7 @@ fn a_setting_that_differs_is_told_with_both_values_and_its_place() {
     assert_eq!(
         lines(&old, &new),
         [
-            "limits.burst: 7 -> 60, restart, old.toml:3:9",
+            "limits.burst: 7 -> 60, reload, old.toml:3:9",
             "limits.head_size: \"16KiB\" -> \"32KiB\", reload, new.toml:2:13",
             "auth.issuer: \"portcullis\" -> \"b\", restart, new.toml:4:10",
         ]

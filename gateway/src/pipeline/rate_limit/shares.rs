@@ -264,7 +264,7 @@ pub fn micros(started: Instant) -> Micros {
     Micros(0).plus(started.elapsed())
 }
 
-/// Reports for as long as the process lives. Moments count from `started`.
+/// Reports on and on. Moments count from `started`.
 pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instant) {
     let now = || micros(started);
     let mut together = true;

@@ -23,7 +23,7 @@ fn made_once(config: &Config) -> String {
         (&github.client_id, urls, &github.organizations, &github.teams, github.timeout)
     });
     let outside = (&config.store.directory, &config.store.shared, github, &config.mail);
-    let limiters = (attempts(limits), (limits.requests_per_second, limits.burst));
+    let limiters = attempts(limits);
     let process = (
         &config.listeners,
         &config.log,

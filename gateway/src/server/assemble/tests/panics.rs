@@ -82,7 +82,7 @@ async fn a_request_whose_handler_panics_is_refused_and_logged_and_others_are_ser
     let signer = Arc::new(Defective(Arc::clone(&ports.signer)));
     let core = Arc::new(Core::new(policy, Ports { signer, ..ports }));
     let (sink, writing) = Sink::start(Style::Json, std::io::sink(), std::io::sink()).unwrap();
-    let site = site(&config, None, no_certificate().unwrap()).unwrap();
+    let site = site(&config, None, no_certificate().unwrap(), None).unwrap();
     let lifecycle = Lifecycle::default();
     let parts = (lifecycle.clone(), sink.clone());
     let gateway = Arc::new(assemble(&config, Arc::clone(&core), site, parts));
