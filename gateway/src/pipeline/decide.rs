@@ -67,7 +67,8 @@ pub async fn decide(
     record.access.client = address;
     record.scheme = client.scheme;
     let request_id = Arc::clone(&record.access.request_id);
-    let mut caller = Caller { client: address, source, request_id, page: Page::Meant };
+    let (page, limits) = (Page::Meant, Arc::clone(&site.attempts));
+    let mut caller = Caller { client: address, source, request_id, page, limits };
     let preflight = Preflight::read(parts, is_empty);
     // A token first: it is cheap, and what comes after costs more. It covers malformed
     // requests too. Only where routes have buckets of their own the route is found before.

@@ -591,7 +591,7 @@ async fn carry_out(
     };
     let throttle = &gateway.throttle;
     // No turn is taken where nothing is counted: a neighbour's made-up tokens would be in the way.
-    let counts = endpoint.attempt != Attempt::RefreshToken || throttle.counts(caller, tried);
+    let counts = endpoint.attempt != Attempt::RefreshToken || caller.counts(tried);
     if endpoint.attempt == Attempt::Code || !counts {
         throttle.attempt_elsewhere(caller, tried, work).await
     } else if takes_turns {

@@ -186,7 +186,7 @@ fn add_fields(
             add_limit(headers, policy.name, policy.burst, window, seconds);
         }
         Reason::LockedOut { retry_after } => {
-            let limit = gateway.throttle.limit();
+            let limit = site.attempts.failures;
             let seconds = retry_seconds(*retry_after);
             add_limit(headers, "attempts", limit.attempts, limit.window.0, seconds);
         }

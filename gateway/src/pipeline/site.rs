@@ -20,6 +20,7 @@ use super::forward::field_names::FieldRules;
 use super::rate_limit::RateLimit;
 use super::respond::challenge::Challenges;
 use super::route::Routes;
+use super::throttle;
 
 /// Immutable. A request takes the present one when it begins, and keeps it to its end: its
 /// response, its tunnel and its log line are judged by what it came under.
@@ -48,6 +49,8 @@ pub struct Site {
     /// What connections are held to that begin under it.
     pub connections: Arc<ConnectionRules>,
     pub concurrency: ConcurrencyLimits,
+    /// When attempts to sign in are refused or slowed.
+    pub attempts: Arc<throttle::Limits>,
     /// How long a browser's request waits for a token of its address; zero is not at all.
     pub wait: Duration,
     pub challenges: Challenges,

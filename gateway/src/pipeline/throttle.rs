@@ -45,6 +45,9 @@ use super::reason::{Reason, Rejection, Tried};
 use lanes::Lanes;
 use users::{Guest, Users};
 
+/// How long anybody waits, and a pause more.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 /// Who makes a request, as far as limits and the audit log care.
 #[derive(Clone)]
 pub struct Caller {
@@ -53,6 +56,8 @@ pub struct Caller {
     pub source: Source,
     pub request_id: Arc<str>,
     pub page: Page,
+    /// Those of the request's generation of the configuration.
+    pub limits: Arc<Limits>,
 }
 
 impl Caller {
@@ -60,6 +65,30 @@ impl Caller {
     #[must_use]
     pub fn actor(&self, credential: Option<&'static str>) -> Actor {
         Actor::client(self.client, &self.request_id, credential)
+    }
+
+    /// Whether a refusal of what was tried is a failed attempt.
+    #[must_use]
+    pub fn counts(&self, tried: Tried) -> bool {
+        match tried {
+            Tried::Password | Tried::Credential(Scheme::Basic) => true,
+            Tried::RefreshToken
+            | Tried::Credential(Scheme::Bearer | Scheme::ApiKey | Scheme::Ticket) => {
+                self.limits.counted == Counted::All && self.page == Page::Meant
+            }
+        }
+    }
+
+    fn is_failure(&self, tried: Tried, error: &Error) -> bool {
+        match error {
+            // Whoever sends it knows it, and need not guess.
+            Error::Refused(Refusal::PasswordFormer) => false,
+            Error::Refused(_) | Error::Federation(FederationError::CodeRefused) => {
+                self.counts(tried)
+            }
+            Error::TakenAndGuessed(_) => self.counts(Tried::Password),
+            _ => false,
+        }
     }
 }
 
@@ -78,12 +107,21 @@ pub struct Limits {
     pub failures: FailureLimit,
     /// Between strangers' attempts on a user who is guessed at.
     pub pause: Duration,
+    /// How long anybody waits for a turn.
+    pub longest_wait: Duration,
     pub counted: Counted,
 }
 
+impl Limits {
+    #[must_use]
+    pub fn new(failures: FailureLimit, pause: Duration, counted: Counted) -> Self {
+        Self { failures, pause, longest_wait: LONGEST_WAIT + pause, counted }
+    }
+}
+
+/// Attempts that are under way, in turns. What they are held to comes with each caller.
 pub struct Throttle {
     core: Arc<Core>,
-    limits: Limits,
     /// Of an address's attempts on one user, or on none, one at a time comes to its lane.
     lines: Lanes<(Source, Option<Guessed>)>,
     addresses: Lanes<Source>,
@@ -101,38 +139,9 @@ struct User {
 
 impl Throttle {
     #[must_use]
-    pub fn new(core: Arc<Core>, limits: Limits, sink: Sink) -> Self {
-        let users = Arc::new(Users::new(Arc::clone(&core), limits.pause));
-        Self { core, limits, lines: Lanes::default(), addresses: Lanes::default(), users, sink }
-    }
-
-    #[must_use]
-    pub fn limit(&self) -> FailureLimit {
-        self.limits.failures
-    }
-
-    /// Whether a refusal of what was tried is a failed attempt.
-    #[must_use]
-    pub fn counts(&self, caller: &Caller, tried: Tried) -> bool {
-        match tried {
-            Tried::Password | Tried::Credential(Scheme::Basic) => true,
-            Tried::RefreshToken
-            | Tried::Credential(Scheme::Bearer | Scheme::ApiKey | Scheme::Ticket) => {
-                self.limits.counted == Counted::All && caller.page == Page::Meant
-            }
-        }
-    }
-
-    fn is_failure(&self, caller: &Caller, tried: Tried, error: &Error) -> bool {
-        match error {
-            // Whoever sends it knows it, and need not guess.
-            Error::Refused(Refusal::PasswordFormer) => false,
-            Error::Refused(_) | Error::Federation(FederationError::CodeRefused) => {
-                self.counts(caller, tried)
-            }
-            Error::TakenAndGuessed(_) => self.counts(caller, Tried::Password),
-            _ => false,
-        }
+    pub fn new(core: Arc<Core>, sink: Sink) -> Self {
+        let users = Arc::new(Users::new(Arc::clone(&core)));
+        Self { core, lines: Lanes::default(), addresses: Lanes::default(), users, sink }
     }
 
     /// Whether the address may try at all.
@@ -166,7 +175,8 @@ impl Throttle {
         let user = name.map(|name| self.core.guessed(name).0);
         // No longer than for the user: those before it in the line may each wait so long.
         let line_turn = self.lines.turn((caller.source, user));
-        let Ok(line_turn) = tokio::time::timeout(self.users.longest(), line_turn).await else {
+        let Ok(line_turn) = tokio::time::timeout(caller.limits.longest_wait, line_turn).await
+        else {
             return Err(Reason::AttemptsQueued.into());
         };
         let line_turn = line_turn?;
@@ -182,7 +192,7 @@ impl Throttle {
         let known =
             account.as_ref().is_some_and(|account| account.is_known_from(caller.source, now));
         let guest = if known { Guest::Known } else { Guest::Stranger };
-        let mut place = self.users.join(id, guest, caller.source);
+        let mut place = self.users.join(id, guest, caller);
         let user_turn = match place.begun()? {
             Some(turn) => turn,
             None => address_turn.without(place.turn()).await?,
@@ -219,7 +229,7 @@ impl Throttle {
         tried: Tried,
         error: Error,
     ) -> Result<T, Rejection> {
-        if self.is_failure(caller, tried, &error) {
+        if caller.is_failure(tried, &error) {
             return self.judge(caller, None, tried, (), async move { Err(error) }).await;
         }
         Err(Rejection::from_core(error, tried))
@@ -239,7 +249,7 @@ impl Throttle {
         let attempt = request_scope::spawn(async move {
             let outcome = check.await;
             if let Err(error) = &outcome
-                && throttle.is_failure(&caller, tried, error)
+                && caller.is_failure(tried, error)
             {
                 throttle.count_failure(&caller, user).await?;
             }
@@ -256,7 +266,7 @@ impl Throttle {
     async fn count_failure(&self, caller: &Caller, user: Option<User>) -> Result<(), Error> {
         let now = self.core.clock().now();
         let failure = Failure { source: caller.source, user: user.as_ref().map(|user| user.id) };
-        let counted = self.core.store().count_failure(failure, self.limits.failures, now).await?;
+        let counted = self.core.store().count_failure(failure, caller.limits.failures, now).await?;
         let audit = |event, reason, account, until: Timestamp| {
             self.sink.audit(AuditRecord {
                 at: now,

@@ -45,12 +45,11 @@ pub(super) fn assemble(
     site: Site,
     (lifecycle, sink): (Lifecycle, Sink),
 ) -> Gateway {
-    let limits = &config.limits;
     let clock: Arc<dyn Clock> = Arc::clone(core.clock());
     let counters = Arc::new(Counters::default());
     Gateway {
         site: ArcSwap::from_pointee(site),
-        throttle: Arc::new(Throttle::new(Arc::clone(&core), attempts(limits), sink.clone())),
+        throttle: Arc::new(Throttle::new(Arc::clone(&core), sink.clone())),
         under_way: Places::unnumbered(),
         agents: Slots::unnumbered(),
         proxied: Places::unnumbered(),
@@ -72,15 +71,12 @@ pub(super) fn assemble(
 
 /// When attempts to sign in are refused or slowed.
 fn attempts(limits: &config::Limits) -> throttle::Limits {
-    throttle::Limits {
-        failures: FailureLimit {
-            attempts: limits.max_login_attempts,
-            user_attempts: limits.user_attempts,
-            window: Seconds(limits.login_window.as_secs()),
-        },
-        pause: limits.user_pause,
-        counted: limits.counted,
-    }
+    let failures = FailureLimit {
+        attempts: limits.max_login_attempts,
+        user_attempts: limits.user_attempts,
+        window: Seconds(limits.login_window.as_secs()),
+    };
+    throttle::Limits::new(failures, limits.user_pause, limits.counted)
 }
 
 /// A generation of the configuration. Nothing is kept, and nobody is served by it yet.
@@ -135,6 +131,7 @@ pub(super) fn site(
             agents_unauthenticated: limits.agents_unauthenticated,
             agents_unauthenticated_per_address: limits.agents_unauthenticated_per_address,
         },
+        attempts: Arc::new(attempts(limits)),
         wait: limits.wait,
         challenges: Challenges::new(&config.auth.realm, &config.routes),
         hsts: config.tls.hsts.as_ref().map(hsts),

@@ -178,18 +178,17 @@ rows! {
         on_restart: [advisory_file],
         tables: [],
     }
-    // On a restart: those that a limiter was made with, whose state would be lost with it; the
-    // store's and the core's; and those that an accepting task holds.
+    // On a restart: the store's and the core's.
     "limits" => limits::Limits {
         on_reload: [
             wait, requests_per_address, head_size, header_count, uri_size, body_size, h2_streams,
             h2_resets, agents_unauthenticated, agents_unauthenticated_per_address,
             streams_per_account, agents_per_server, agents_per_key, agents_per_owner, connections,
-            connections_per_address, requests_per_second, burst,
+            connections_per_address, requests_per_second, burst, max_login_attempts, count,
+            user_attempts, user_pause,
         ],
         on_restart: [
-            max_login_attempts, login_window, count, user_attempts,
-            user_pause, registrations, sessions_per_account, keys_per_account,
+            login_window, registrations, sessions_per_account, keys_per_account,
         ],
         tables: [],
     }

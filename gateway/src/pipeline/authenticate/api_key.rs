@@ -20,7 +20,7 @@ pub(super) async fn check(
     match core.judge_key(text).await {
         Ok(principal) => Ok(principal),
         // In turn, so that the count is exact.
-        Err(error) if throttle.counts(caller, TRIED) => {
+        Err(error) if caller.counts(TRIED) => {
             throttle.attempt(caller, None, TRIED, async move { Err(error) }).await
         }
         Err(error) => Err(Rejection::from_core(error, TRIED)),

@@ -30,7 +30,7 @@ pub(super) async fn check(
     let redeeming = request_scope::spawn(async move { core.redeem_ticket(text.expose()).await });
     match redeeming.await {
         // In turn, so that the count is exact.
-        Ok(Err(error)) if throttle.counts(caller, TRIED) => {
+        Ok(Err(error)) if caller.counts(TRIED) => {
             throttle.attempt(caller, None, TRIED, async move { Err(error) }).await
         }
         redeemed => finished(redeemed),

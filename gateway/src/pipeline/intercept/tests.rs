@@ -8,14 +8,16 @@ use super::*;
 use crate::auth::api_key::KeyId;
 use crate::auth::error::{Refusal, StoreError};
 use crate::auth::password::PasswordRule;
+use crate::auth::ports::FailureLimit;
 use crate::auth::source::Source;
 use crate::auth::time::Seconds;
 use crate::auth::workspace::WorkspaceId;
+use crate::config::Counted;
 use crate::contract::shared_path::Media;
 use crate::dialect::delivery::{Delivery, DeliveryRule};
 use crate::dialect::plain::Plain;
 use crate::dialect::{Settings, Verb};
-use crate::pipeline::throttle::Page;
+use crate::pipeline::throttle::{Limits, Page};
 
 fn endpoint(access: EndpointAccess, attempt: Attempt) -> Endpoint {
     let (method, operation) = (Verb::Post, Operation::Refresh);
@@ -75,7 +77,9 @@ fn a_refresh_token_in_a_cookie_counts_where_cookies_are_given_and_no_body_brings
         let (parts, ()) = request.expect("a request").into_parts();
         let (client, request_id) = (IpAddr::from([192, 0, 2, 1]), "request".into());
         let source = Source::of(client);
-        let caller = Caller { client, source, request_id, page: Page::Meant };
+        let failures = FailureLimit { attempts: 5, user_attempts: 30, window: Seconds(300) };
+        let limits = Limits::new(failures, Duration::ZERO, Counted::Passwords).into();
+        let caller = Caller { client, source, request_id, page: Page::Meant, limits };
         let origin = Origin { host: "gate.example", scheme: "https" };
         let call = Call { caller: &caller, parts: &parts, origin, parameters: &[] };
         let endpoint = endpoint(EndpointAccess::Public, attempt);

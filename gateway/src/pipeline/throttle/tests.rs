@@ -15,25 +15,55 @@ use crate::telemetry::log::Style;
 
 const ATTEMPTS: u32 = 5;
 
-async fn throttle() -> Arc<Throttle> {
+/// A throttle, and what its callers are held to.
+#[derive(Clone)]
+struct Held {
+    throttle: Arc<Throttle>,
+    limits: Limits,
+}
+
+impl std::ops::Deref for Held {
+    type Target = Throttle;
+
+    fn deref(&self) -> &Throttle {
+        &self.throttle
+    }
+}
+
+impl Held {
+    async fn attempt<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        name: Option<&str>,
+        tried: Tried,
+        check: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let caller = Caller { limits: self.limits.into(), ..caller.clone() };
+        self.throttle.attempt(&caller, name, tried, check).await
+    }
+}
+
+async fn throttle() -> Held {
     throttle_at(Bench::new().await, 1_000, Duration::ZERO)
 }
 
 /// On the bench's clock; a user is slowed after so many failures.
-fn throttle_at(bench: Bench, user_attempts: u32, pause: Duration) -> Arc<Throttle> {
-    let core = Arc::new(bench.core);
-    let limits = Limits {
-        failures: FailureLimit { attempts: ATTEMPTS, user_attempts, window: Seconds(300) },
-        pause,
-        counted: Counted::Passwords,
-    };
+fn throttle_at(bench: Bench, user_attempts: u32, pause: Duration) -> Held {
     let (sink, _) = Sink::start(Style::Json, std::io::sink(), std::io::sink()).expect("a thread");
-    Arc::new(Throttle::new(core, limits, sink))
+    let throttle = Arc::new(Throttle::new(Arc::new(bench.core), sink));
+    Held { throttle, limits: limits(user_attempts, pause) }
+}
+
+fn limits(user_attempts: u32, pause: Duration) -> Limits {
+    let failures = FailureLimit { attempts: ATTEMPTS, user_attempts, window: Seconds(300) };
+    Limits::new(failures, pause, Counted::Passwords)
 }
 
 fn caller(last: u8) -> Caller {
     let client = IpAddr::from([192, 0, 2, last]);
-    Caller { client, source: Source::of(client), request_id: "request".into(), page: Page::Meant }
+    let limits = limits(1_000, Duration::ZERO).into();
+    let (source, request_id) = (Source::of(client), "request".into());
+    Caller { client, source, request_id, page: Page::Meant, limits }
 }
 
 /// What is being judged, and the most that ever was at once.
@@ -93,13 +123,13 @@ async fn more_than_may_wait_for_one_address_are_sent_away() {
 }
 
 /// An attempt that is being judged until the returned one is notified.
-async fn slow(throttle: &Arc<Throttle>) -> (JoinHandle<Result<(), Rejection>>, Arc<Notify>) {
+async fn slow(throttle: &Held) -> (JoinHandle<Result<(), Rejection>>, Arc<Notify>) {
     slow_of(throttle, caller(1), Ok(())).await
 }
 
 /// The same of a caller, and with what it comes to.
 async fn slow_of(
-    throttle: &Arc<Throttle>,
+    throttle: &Held,
     caller: Caller,
     outcome: Result<(), Error>,
 ) -> (JoinHandle<Result<(), Rejection>>, Arc<Notify>) {
@@ -112,7 +142,7 @@ async fn slow_of(
             outcome
         }
     };
-    let throttle = Arc::clone(throttle);
+    let throttle = throttle.clone();
     let attempt = tokio::spawn(async move {
         throttle.attempt(&caller, Some("ann"), Tried::Password, check).await
     });
@@ -141,7 +171,7 @@ async fn what_is_not_counted_waits_for_no_attempt_of_its_address() {
         ("ticket", Presented::Ticket("x")),
     ] {
         let caller = caller(1);
-        let refused = authenticate(&throttle.core, &throttle, &caller, presented);
+        let refused = authenticate(&throttle.core, &throttle.throttle, &caller, presented);
         let refused = tokio::time::timeout(Duration::from_secs(10), refused).await;
         assert!(refused.is_ok_and(|refused| refused.is_err()), "{text}");
     }
@@ -150,10 +180,20 @@ async fn what_is_not_counted_waits_for_no_attempt_of_its_address() {
     slow.await.unwrap().unwrap();
 }
 
-fn counting(bench: Bench, counted: Counted) -> Arc<Throttle> {
-    let mut throttle = throttle_at(bench, 1_000, Duration::ZERO);
-    Arc::get_mut(&mut throttle).expect("nobody else has it").limits.counted = counted;
-    throttle
+#[tokio::test]
+async fn each_attempt_is_held_to_the_limits_that_it_came_with() {
+    let mut throttle = throttle().await;
+    let fail = async |throttle: &Held| {
+        let wrong = async { Err::<(), _>(Refusal::PasswordWrong.into()) };
+        let failed = throttle.attempt(&caller(1), None, Tried::Password, wrong).await;
+        failed.unwrap_err().reason.code()
+    };
+    for _ in 0..2 {
+        assert_eq!(fail(&throttle).await, "password_wrong");
+    }
+    throttle.limits.failures.attempts = 3;
+    assert_eq!(fail(&throttle).await, "password_wrong");
+    assert_eq!(fail(&throttle).await, "locked_out");
 }
 
 /// Only what can be guessed locks anybody out, unless the operator wants all of it, and
@@ -173,20 +213,19 @@ async fn passwords_count_always_and_what_is_random_where_all_is_counted() {
         (Counted::All, Page::Meant, true),
         (Counted::All, Page::Foreign, false),
     ] {
-        let throttle = counting(Bench::new().await, counted);
-        let caller = Caller { page, ..caller(1) };
+        let limits = Limits { counted, ..limits(1_000, Duration::ZERO) }.into();
+        let caller = Caller { page, limits, ..caller(1) };
         for tried in guessable {
-            assert!(throttle.counts(&caller, tried), "{counted:?} {page:?} {tried:?}");
+            assert!(caller.counts(tried), "{counted:?} {page:?} {tried:?}");
         }
         for tried in random {
-            assert_eq!(throttle.counts(&caller, tried), all, "{counted:?} {page:?} {tried:?}");
+            assert_eq!(caller.counts(tried), all, "{counted:?} {page:?} {tried:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_failure_is_a_guess_that_was_wrong_and_no_other_error() {
-    let throttle = throttle().await;
     let code = |error| Error::Federation(error);
     for (error, tried, failure) in [
         (Refusal::PasswordWrong.into(), Tried::Password, true),
@@ -198,6 +237,6 @@ async fn a_failure_is_a_guess_that_was_wrong_and_no_other_error() {
         (Error::HasherBusy, Tried::Password, false),
         (Error::NotForKeys, Tried::Password, false),
     ] {
-        assert_eq!(throttle.is_failure(&caller(1), tried, &error), failure, "{error:?} {tried:?}");
+        assert_eq!(caller(1).is_failure(tried, &error), failure, "{error:?} {tried:?}");
     }
 }

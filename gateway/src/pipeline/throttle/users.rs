@@ -20,13 +20,12 @@ use crate::auth::source::Source;
 use crate::pipeline::reason::{Reason, Rejection};
 
 use super::crowd::Crowd;
+use super::{Caller, Limits};
 
 /// Verifications of one account's password at once.
 const AT_ONCE: usize = 2;
 /// Known addresses of one account that may wait; each waits once.
 const MAX_KNOWN_WAITING: usize = 64;
-/// How long anybody waits, and a pause more.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Who tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +38,6 @@ pub(super) enum Guest {
 /// The turns of all users who are tried now.
 pub(super) struct Users {
     core: Arc<Core>,
-    /// Between strangers' attempts on a user who is guessed at.
-    pause: Duration,
-    /// How long anybody waits.
-    longest: Duration,
     lanes: DashMap<Guessed, Lane>,
     numbers: AtomicU64,
 }
@@ -54,6 +49,8 @@ struct Lane {
     strangers: Crowd<Waiter>,
     /// When the last stranger's attempt began.
     last: Option<Instant>,
+    /// Between strangers' attempts on a user who is guessed at, as who came last has it.
+    pause: Duration,
     /// Whether somebody will look again when the pause is over.
     timed: bool,
 }
@@ -78,21 +75,22 @@ enum Next {
 }
 
 impl Users {
-    pub(super) fn new(core: Arc<Core>, pause: Duration) -> Self {
-        let longest = LONGEST_WAIT + pause;
-        Self { core, pause, longest, lanes: DashMap::new(), numbers: AtomicU64::new(0) }
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core, lanes: DashMap::new(), numbers: AtomicU64::new(0) }
     }
 
     /// Takes a place among those who try the user.
-    pub(super) fn join(self: &Arc<Self>, user: Guessed, guest: Guest, source: Source) -> Place {
+    pub(super) fn join(self: &Arc<Self>, user: Guessed, guest: Guest, caller: &Caller) -> Place {
         let (begin, begun) = oneshot::channel();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting { users: Arc::clone(self), user, number };
-        let gives_way = self.lanes.entry(user).or_default().join(
-            (guest, source),
-            Waiter { number, begin },
-            &mut |below| self.random(below),
-        );
+        let (source, limits) = (caller.source, Arc::clone(&caller.limits));
+        let waiting = Waiting { users: Arc::clone(self), user, number, limits };
+        let gives_way = {
+            let mut lane = self.lanes.entry(user).or_default();
+            lane.pause = caller.limits.pause;
+            let random = &mut |below| self.random(below);
+            lane.join((guest, source), Waiter { number, begin }, random)
+        };
         // Who gives way hears of it by this; it may be the one who came.
         drop(gives_way);
         self.advance(user);
@@ -102,9 +100,9 @@ impl Users {
     /// Lets begin who may.
     fn advance(self: &Arc<Self>, user: Guessed) {
         let slowed = self.core.standing().is_slowed(user, self.core.clock().now());
-        let pause = if slowed { self.pause } else { Duration::ZERO };
         let now = Instant::now();
         let Some(mut lane) = self.lanes.get_mut(&user) else { return };
+        let pause = if slowed { lane.pause } else { Duration::ZERO };
         loop {
             match lane.next(now, pause, &mut |below| self.random(below)) {
                 Next::Begin(guest, waiter) => {
@@ -138,34 +136,19 @@ impl Users {
 
     fn remove_idle(&self, user: Guessed) {
         let now = Instant::now();
-        self.lanes.remove_if(&user, |_, lane| lane.is_idle(now, self.pause));
+        self.lanes.remove_if(&user, |_, lane| lane.is_idle(now));
     }
 
     /// Forgets users whom nobody tries any more.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
-        self.lanes.retain(|_, lane| !lane.is_idle(now, self.pause));
-    }
-
-    fn refusal(&self) -> Rejection {
-        Reason::UserAttemptsQueued { retry_after: self.pause.max(Duration::from_secs(1)) }.into()
+        self.lanes.retain(|_, lane| !lane.is_idle(now));
     }
 
     fn random(&self, below: usize) -> usize {
         let mut bytes = [0; 8];
         self.core.entropy.fill(&mut bytes);
         usize::try_from(u64::from_le_bytes(bytes) % (below.max(1) as u64)).unwrap_or(0)
-    }
-
-    /// How long an attempt waits at most.
-    pub(super) fn longest(&self) -> Duration {
-        self.longest
-    }
-
-    /// The same with another longest wait.
-    #[cfg(test)]
-    pub(super) fn waiting_at_most(self, longest: Duration) -> Self {
-        Self { longest, ..self }
     }
 
     #[cfg(test)]
@@ -234,11 +217,11 @@ impl Lane {
     }
 
     /// Whether nobody tries, and the next one need not hear of the last.
-    fn is_idle(&self, now: Instant, pause: Duration) -> bool {
+    fn is_idle(&self, now: Instant) -> bool {
         let nobody = self.running.known + self.running.strangers == 0
             && self.known.is_empty()
             && self.strangers.is_empty();
-        nobody && self.last.is_none_or(|last| last + pause <= now)
+        nobody && self.last.is_none_or(|last| last + self.pause <= now)
     }
 }
 
@@ -257,7 +240,7 @@ impl Place {
         match self.begun.try_recv() {
             Ok(turn) => Ok(Some(turn)),
             Err(TryRecvError::Empty) => Ok(None),
-            Err(TryRecvError::Closed) => Err(self.waiting.users.refusal()),
+            Err(TryRecvError::Closed) => Err(self.waiting.refusal()),
         }
     }
 
@@ -266,10 +249,9 @@ impl Place {
     /// # Errors
     /// [`Reason::UserAttemptsQueued`] when too many wait, or for too long.
     pub(super) async fn turn(self) -> Result<Turn, Rejection> {
-        let users = &self.waiting.users;
-        match tokio::time::timeout(users.longest, self.begun).await {
+        match tokio::time::timeout(self.waiting.limits.longest_wait, self.begun).await {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) | Err(_) => Err(users.refusal()),
+            Ok(Err(_)) | Err(_) => Err(self.waiting.refusal()),
         }
     }
 }
@@ -279,6 +261,14 @@ struct Waiting {
     users: Arc<Users>,
     user: Guessed,
     number: u64,
+    limits: Arc<Limits>,
+}
+
+impl Waiting {
+    fn refusal(&self) -> Rejection {
+        let retry_after = self.limits.pause.max(Duration::from_secs(1));
+        Reason::UserAttemptsQueued { retry_after }.into()
+    }
 }
 
 impl Drop for Waiting {

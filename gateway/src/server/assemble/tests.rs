@@ -15,7 +15,7 @@ mod panics;
 
 /// All that a start makes once and no generation of the configuration replaces.
 fn made_once(config: &Config) -> String {
-    let Config { auth, limits, timeouts, .. } = config;
+    let Config { auth, timeouts, .. } = config;
     let core = (policy(config), longest_token(config), account_limits(config));
     let hashing = (auth.bcrypt_cost, auth.hash_threads, auth.hash_queue);
     let github = config.github.as_ref().map(|github| {
@@ -23,14 +23,13 @@ fn made_once(config: &Config) -> String {
         (&github.client_id, urls, &github.organizations, &github.teams, github.timeout)
     });
     let outside = (&config.store.directory, &config.store.shared, github, &config.mail);
-    let limiters = attempts(limits);
     let process = (
         &config.listeners,
         &config.log,
         &config.health.advisory_file,
         (timeouts.drain_delay, timeouts.drain),
     );
-    format!("{core:?}{hashing:?}{outside:?}{limiters:?}{process:?}")
+    format!("{core:?}{hashing:?}{outside:?}{process:?}")
 }
 
 /// Keys of one table, as they stand in a file.

@@ -20,7 +20,7 @@ fn known(number: u8) -> Caller {
     Caller { client, source: Source::of(client), ..caller(1) }
 }
 
-async fn throttle_of(user_attempts: u32, pause: Duration) -> Arc<Throttle> {
+async fn throttle_of(user_attempts: u32, pause: Duration) -> Held {
     let bench = Bench::new().await;
     let ann = bench.core.standing().account_by_name("ann").unwrap();
     for number in 0..16 {
@@ -29,12 +29,12 @@ async fn throttle_of(user_attempts: u32, pause: Duration) -> Arc<Throttle> {
     throttle_at(bench, user_attempts, pause)
 }
 
-async fn guess(throttle: &Arc<Throttle>, caller: &Caller, name: &str) -> Result<(), Rejection> {
+async fn guess(throttle: &Held, caller: &Caller, name: &str) -> Result<(), Rejection> {
     let wrong = async { Err(Refusal::PasswordWrong.into()) };
     throttle.attempt(caller, Some(name), Tried::Password, wrong).await
 }
 
-async fn succeed(throttle: &Arc<Throttle>, caller: &Caller) -> Result<(), Rejection> {
+async fn succeed(throttle: &Held, caller: &Caller) -> Result<(), Rejection> {
     throttle.attempt(caller, Some("ann"), Tried::Password, async { Ok(()) }).await
 }
 
@@ -49,11 +49,11 @@ fn is_slowed(throttle: &Throttle, name: &str) -> bool {
 
 /// Strangers who try until the test ends, while one of them is being judged until the
 /// returned one is notified. One more may wait: beyond that, one drawn of all gives way.
-async fn besieged(throttle: &Arc<Throttle>) -> Arc<Notify> {
+async fn besieged(throttle: &Held) -> Arc<Notify> {
     let wrong = Err(Refusal::PasswordWrong.into());
     let (_, finish) = slow_of(throttle, stranger(0), wrong).await;
     for number in 1..CROWD {
-        let throttle = Arc::clone(throttle);
+        let throttle = throttle.clone();
         tokio::spawn(async move { guess(&throttle, &stranger(number), "ann").await });
     }
     tokio::task::yield_now().await;
@@ -108,12 +108,12 @@ async fn each_known_address_waits_once() {
         held.push(slow_of(&throttle, known(number), Ok(())).await);
     }
     for _ in 0..MAX_WAITING {
-        let throttle = Arc::clone(&throttle);
+        let throttle = throttle.clone();
         tokio::spawn(async move { guess(&throttle, &known(3), "ann").await });
     }
     tokio::task::yield_now().await;
     let other = {
-        let throttle = Arc::clone(&throttle);
+        let throttle = throttle.clone();
         tokio::spawn(async move { succeed(&throttle, &known(4)).await })
     };
     tokio::task::yield_now().await;
@@ -132,7 +132,7 @@ async fn attempts_on_one_user_stand_in_one_line_and_others_of_the_address_go_bet
     let (held, finish) = slow(&throttle).await;
     let (done, mut order) = tokio::sync::mpsc::channel(64);
     for name in [["eve"; 20].as_slice(), &["ben"]].concat() {
-        let (throttle, done) = (Arc::clone(&throttle), done.clone());
+        let (throttle, done) = (throttle.clone(), done.clone());
         tokio::spawn(async move {
             let caller = caller(1);
             let attempt = throttle.attempt(&caller, Some(name), Tried::Password, async { Ok(()) });
@@ -161,7 +161,7 @@ async fn attempts_that_wait_for_crowded_users_are_bounded_for_each_address() {
     }
     let mut waiting = Vec::new();
     for name in names {
-        let throttle = Arc::clone(&throttle);
+        let throttle = throttle.clone();
         waiting.push(tokio::spawn(async move { guess(&throttle, &stranger(99), &name).await }));
     }
     while waiting.iter().filter(|attempt| attempt.is_finished()).count() < more {
@@ -189,7 +189,7 @@ async fn who_comes_back_with_the_turn_of_its_user_goes_before_those_who_came_mea
     let (held, finish) = slow(&throttle).await;
     let (done, mut order) = tokio::sync::mpsc::channel(8);
     let spawn = |name: &'static str, check: Option<Arc<Notify>>| {
-        let (throttle, done) = (Arc::clone(&throttle), done.clone());
+        let (throttle, done) = (throttle.clone(), done.clone());
         tokio::spawn(async move {
             let check = async move {
                 if let Some(check) = check {
@@ -237,14 +237,14 @@ async fn from_one_address_exactly_the_allowed_number_is_judged_whoever_is_guesse
         // Others keep the users' turns busy.
         let noise: Vec<_> = (0..40)
             .map(|number| {
-                let throttle = Arc::clone(&throttle);
+                let throttle = throttle.clone();
                 let name = ["ann", "ben", "eve"][number as usize % 3];
                 tokio::spawn(async move { guess(&throttle, &stranger(100 + number), name).await })
             })
             .collect();
         let attempts: Vec<_> = (0..60)
             .map(|number| {
-                let (throttle, judged) = (Arc::clone(&throttle), Arc::clone(&judged));
+                let (throttle, judged) = (throttle.clone(), Arc::clone(&judged));
                 let name = [Some("ann"), Some("ben"), Some("eve"), None][number % 4];
                 tokio::spawn(async move {
                     throttle.attempt(&stranger(1), name, Tried::Password, judged.wrong()).await
@@ -270,8 +270,8 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Waits for the next pause.
-fn wait_on(throttle: &Arc<Throttle>, number: u32) -> JoinHandle<Result<(), Rejection>> {
-    let throttle = Arc::clone(throttle);
+fn wait_on(throttle: &Held, number: u32) -> JoinHandle<Result<(), Rejection>> {
+    let throttle = throttle.clone();
     tokio::spawn(async move { succeed(&throttle, &stranger(number)).await })
 }
 
@@ -302,7 +302,7 @@ async fn strangers_are_taken_at_random() {
         let (held, finish) = slow(&throttle).await;
         let (done, mut order) = tokio::sync::mpsc::channel(3);
         for number in 0..3 {
-            let (throttle, done) = (Arc::clone(&throttle), done.clone());
+            let (throttle, done) = (throttle.clone(), done.clone());
             tokio::spawn(async move {
                 let caller = stranger(1 + 3 * round + number);
                 let _ = succeed(&throttle, &caller).await;
@@ -347,8 +347,7 @@ async fn of_strangers_beyond_those_that_may_wait_one_gives_way_for_each() {
 #[tokio::test]
 async fn who_has_waited_too_long_is_told_to_come_again() {
     let mut throttle = throttle_of(1, PAUSE).await;
-    let users = Users::new(Arc::clone(&throttle.core), PAUSE).waiting_at_most(Duration::ZERO);
-    Arc::get_mut(&mut throttle).unwrap().users = Arc::new(users);
+    throttle.limits.longest_wait = Duration::ZERO;
     guess(&throttle, &stranger(1), "ann").await.unwrap_err();
     let outcome = soon(succeed(&throttle, &stranger(2))).await;
     assert_eq!(code(&outcome), "user_attempts_queued");
@@ -367,7 +366,7 @@ async fn of_one_account_two_passwords_are_verified_at_once() {
             _ => stranger(number),
         });
         let attempts = callers.map(|caller| {
-            let (throttle, judged) = (Arc::clone(&throttle), Arc::clone(&judged));
+            let (throttle, judged) = (throttle.clone(), Arc::clone(&judged));
             let check = async move {
                 // Its outcome is not what counts here.
                 let _ = judged.wrong().await;
@@ -443,7 +442,7 @@ async fn a_turn_is_not_given_to_who_has_left() {
     let finish = besieged(&throttle).await;
     let mut leaving = Vec::new();
     for number in 100..110 {
-        let throttle = Arc::clone(&throttle);
+        let throttle = throttle.clone();
         leaving.push(tokio::spawn(async move { guess(&throttle, &stranger(number), "ann").await }));
     }
     tokio::task::yield_now().await;
@@ -484,8 +483,7 @@ async fn an_account_is_guessed_at_under_its_id() {
 #[tokio::test]
 async fn nobody_waits_longer_in_a_line_than_for_a_user() {
     let mut throttle = throttle().await;
-    let users = Users::new(Arc::clone(&throttle.core), PAUSE).waiting_at_most(Duration::ZERO);
-    Arc::get_mut(&mut throttle).unwrap().users = Arc::new(users);
+    throttle.limits.longest_wait = Duration::ZERO;
     let (first, finish) = slow_of(&throttle, stranger(1), Ok(())).await;
     assert_eq!(code(&guess(&throttle, &stranger(1), "ann").await), "attempts_queued");
     finish.notify_one();

@@ -83,18 +83,18 @@ fn one_place_is_a_strangers_and_one_is_for_who_is_known() {
 
 #[test]
 fn a_lane_is_kept_while_a_pause_counts() {
-    let mut lane = Lane::default();
+    let mut lane = Lane { pause: PAUSE, ..Lane::default() };
     let now = Instant::now();
-    assert!(lane.is_idle(now, PAUSE));
+    assert!(lane.is_idle(now));
     lane.with(Guest::Known, 1);
-    assert!(!lane.is_idle(now, PAUSE));
+    assert!(!lane.is_idle(now));
     lane.leave(1);
     lane.with(Guest::Stranger, 2);
-    assert!(!lane.is_idle(now, PAUSE));
+    assert!(!lane.is_idle(now));
     assert_eq!(lane.begins(now, PAUSE), Ok(2));
-    assert!(!lane.is_idle(now + 2 * PAUSE, PAUSE), "it is being judged");
+    assert!(!lane.is_idle(now + 2 * PAUSE), "it is being judged");
     lane.end(Guest::Stranger);
-    assert!(!lane.is_idle(now + PAUSE / 2, PAUSE) && lane.is_idle(now + PAUSE, PAUSE));
+    assert!(!lane.is_idle(now + PAUSE / 2) && lane.is_idle(now + PAUSE));
 }
 
 #[test]
