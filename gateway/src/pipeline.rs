@@ -35,6 +35,7 @@ pub mod rest;
 pub mod revocation;
 pub mod route;
 pub mod site;
+pub mod status;
 pub mod throttle;
 
 pub use gateway::{Advisory, Gateway};

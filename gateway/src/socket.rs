@@ -3,7 +3,6 @@
 //! The socket lies in the store's directory, which only its owner can enter, and
 //! is 0600 itself. One line of JSON asks, one answers; an export is many.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,9 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::change::Change;
 use crate::admin::{self, By, Reply, Request};
-use crate::auth::Core;
 use crate::auth::error::{Error, StoreError};
-use crate::auth::register::Registering;
 use crate::background::keep_running;
 use crate::config::ADMIN_SOCKET as SOCKET;
 use crate::dialect::Serving;
@@ -28,6 +25,7 @@ use crate::dialect::notation::StoreShown;
 use crate::files::{self, Directory, Fault};
 use crate::pipeline::Gateway;
 use crate::pipeline::reason::{Rejection, Tried};
+use crate::pipeline::status::Status;
 use crate::store::archive::file::Export;
 use crate::store::embedded::EmbeddedStore;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
@@ -99,24 +97,6 @@ impl From<Error> for Failed {
         };
         Self::new(Rejection::from_core(error, Tried::Password).reason.code(), reason)
     }
-}
-
-/// How a running gateway is.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Status {
-    pub version: String,
-    pub serving: String,
-    pub uptime_seconds: u64,
-    /// `open`, `closed` by the configuration, or `closed_in_store`.
-    #[serde(default)]
-    pub registration: String,
-    /// Of a store that other gateways use too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub store: Option<StoreShown>,
-    /// What is held now: connections, records.
-    pub held: BTreeMap<String, u64>,
-    /// What has happened since the start.
-    pub counters: BTreeMap<String, u64>,
 }
 
 /// Asks a running gateway; `None` when none holds this store.
@@ -310,7 +290,7 @@ async fn answer(
 ) -> Answer {
     match serde_json::from_str(line) {
         Ok(Question::Health) => health(gateway).await,
-        Ok(Question::Status) => Answer::Status(describe(gateway)),
+        Ok(Question::Status) => Answer::Status(Status::of(gateway)),
         Ok(Question::Request { id }) => Answer::Request(gateway.sink.recent().find(&id)),
         Ok(Question::Thaw) => match store {
             Some(store) => match store.thaw().await {
@@ -451,43 +431,5 @@ async fn carry_out(gateway: &Gateway, request: Request, uid: Option<u32>) -> Ans
     match done {
         Ok(reply) => Answer::Reply(reply),
         Err(error) => Answer::Failed(error.into()),
-    }
-}
-
-fn registration_word(core: &Core) -> &'static str {
-    match (core.configured_registration(), core.standing().registration()) {
-        (Registering::Closed, _) => "closed",
-        (Registering::Open, Registering::Closed) => "closed_in_store",
-        (Registering::Open, Registering::Open) => "open",
-    }
-}
-
-fn describe(gateway: &Gateway) -> Status {
-    let store = gateway.core.store().health();
-    let sizes = gateway.core.standing().sizes();
-    let held = [
-        ("connections_open", gateway.lifecycle.tasks()),
-        ("accounts", sizes.accounts),
-        ("keys", sizes.keys),
-        ("tokens_revoked", sizes.revoked),
-        ("sessions_ended", sizes.ended),
-        ("addresses_locked_out", sizes.lockouts),
-        ("users_slowed", sizes.slowed),
-    ];
-    let mut counters: BTreeMap<String, u64> = gateway
-        .counters
-        .snapshot()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    counters.insert("log_lines_dropped".to_owned(), gateway.sink.dropped());
-    Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        serving: gateway.serving(store).word().to_owned(),
-        uptime_seconds: gateway.started.elapsed().as_secs(),
-        registration: registration_word(&gateway.core).to_owned(),
-        store: store.map(StoreShown::from),
-        held: held.into_iter().map(|(name, size)| (name.to_owned(), size as u64)).collect(),
-        counters,
     }
 }

@@ -14,8 +14,9 @@ use crate::admin::record::{Record, Registering, Registration};
 use crate::admin::{Page, Reply, Request};
 use crate::auth::text::shown;
 use crate::config::warning::Warning;
+use crate::pipeline::status::Status;
 use crate::server::connectivity::{State, Tried};
-use crate::socket::{Answer, Status};
+use crate::socket::Answer;
 
 use super::{Format, Place, counted};
 
