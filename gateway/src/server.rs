@@ -131,7 +131,7 @@ pub async fn run(
     }
     let github = config.github.as_ref().map(github).transpose()?;
     let github = github.map(|github| Arc::new(github) as Arc<dyn IdentityProvider>);
-    let (core, embedded) = open_core(&config, &secret, github, mailer(&config)?).await?;
+    let (core, snapshots) = open_core(&config, &secret, github, mailer(&config)?).await?;
     let core = Arc::new(core);
     let admin = {
         let _lock = directory.lock();
@@ -166,7 +166,7 @@ pub async fn run(
         clock: Arc::clone(core.clock()),
     });
     // Whoever hears that it listens may command it.
-    let socket = socket::serve(&directory, Arc::clone(&gateway), embedded)?;
+    let socket = socket::serve(&directory, Arc::clone(&gateway), snapshots)?;
     let first = sockets.first().map(|(_, address)| *address);
     let mut accepting = accept_connections(&config, &edge, &gateway, sockets, &mut tell);
     let slots = Arc::clone(&edge.slots);

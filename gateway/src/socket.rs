@@ -26,8 +26,8 @@ use crate::files::{self, Directory, Fault};
 use crate::pipeline::Gateway;
 use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::status::Status;
+use crate::store::archive::Snapshots;
 use crate::store::archive::file::Export;
-use crate::store::embedded::EmbeddedStore;
 use crate::telemetry::audit::{Actor, AuditRecord, Event, Outcome};
 
 /// By which the configuration names its directory.
@@ -205,7 +205,7 @@ fn number(path: &Path) -> Option<u64> {
 pub fn serve(
     ours: &Directory,
     gateway: Arc<Gateway>,
-    store: Option<Arc<EmbeddedStore>>,
+    snapshots: Option<Arc<dyn Snapshots>>,
 ) -> Result<Socket, Fault> {
     use std::os::unix::fs::PermissionsExt;
     let path = ours.path().join(SOCKET);
@@ -223,7 +223,7 @@ pub fn serve(
     std::fs::set_permissions(&path, closed).map_err(failed)?;
     let listener = Arc::new(listener);
     let accepting = keep_running("admin socket", move || {
-        accept(Arc::clone(&listener), Arc::clone(&gateway), store.clone())
+        accept(Arc::clone(&listener), Arc::clone(&gateway), snapshots.clone())
     });
     Ok(Socket { number: number(&path), path, _accepting: accepting })
 }
@@ -231,15 +231,15 @@ pub fn serve(
 async fn accept(
     listener: Arc<UnixListener>,
     gateway: Arc<Gateway>,
-    store: Option<Arc<EmbeddedStore>>,
+    snapshots: Option<Arc<dyn Snapshots>>,
 ) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (gateway, store) = (Arc::clone(&gateway), store.clone());
-                tokio::spawn(
-                    async move { serve_connection(stream, &gateway, store.as_deref()).await },
-                );
+                let (gateway, snapshots) = (Arc::clone(&gateway), snapshots.clone());
+                tokio::spawn(async move {
+                    serve_connection(stream, &gateway, snapshots.as_deref()).await
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "admin socket");
@@ -252,22 +252,24 @@ async fn accept(
 async fn serve_connection(
     stream: UnixStream,
     gateway: &Gateway,
-    store: Option<&EmbeddedStore>,
+    snapshots: Option<&dyn Snapshots>,
 ) -> io::Result<()> {
     let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader.take(MAX_LINE_BYTES));
     let mut line = String::new();
     timeout(DEADLINE, reader.read_line(&mut line)).await??;
-    if let (Ok(Question::Export { freeze }), Some(store)) = (serde_json::from_str(&line), store) {
+    if let (Ok(Question::Export { freeze }), Some(snapshots)) =
+        (serde_json::from_str(&line), snapshots)
+    {
         let sent = match freeze {
-            None => send_export(&mut writer, store, None).await,
+            None => send_export(&mut writer, snapshots, None).await,
             Some(seconds) => {
                 let length = Duration::from_secs(seconds);
-                let sent = send_and_freeze(&mut reader, &mut writer, store, length).await;
+                let sent = send_and_freeze(&mut reader, &mut writer, snapshots, length).await;
                 if sent.is_err() {
                     // It fails only when the store has stopped.
-                    let _ = store.thaw().await;
+                    let _ = snapshots.thaw().await;
                 }
                 sent
             }
@@ -276,7 +278,7 @@ async fn serve_connection(
         return sent;
     }
     let answering = async {
-        let answer = answer(&line, gateway, store, uid).await;
+        let answer = answer(&line, gateway, snapshots, uid).await;
         write_line(&mut writer, &answer).await
     };
     timeout(DEADLINE, answering).await?
@@ -285,15 +287,15 @@ async fn serve_connection(
 async fn answer(
     line: &str,
     gateway: &Gateway,
-    store: Option<&EmbeddedStore>,
+    snapshots: Option<&dyn Snapshots>,
     uid: Option<u32>,
 ) -> Answer {
     match serde_json::from_str(line) {
         Ok(Question::Health) => health(gateway).await,
         Ok(Question::Status) => Answer::Status(Status::of(gateway)),
         Ok(Question::Request { id }) => Answer::Request(gateway.sink.recent().find(&id)),
-        Ok(Question::Thaw) => match store {
-            Some(store) => match store.thaw().await {
+        Ok(Question::Thaw) => match snapshots {
+            Some(snapshots) => match snapshots.thaw().await {
                 Ok(frozen) => Answer::Thawed(frozen),
                 Err(error) => Answer::Failed(Error::from(error).into()),
             },
@@ -323,12 +325,12 @@ async fn write_line(writer: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<
 /// Sends every record as it is now; takes as long as the reader does, if only it reads.
 async fn send_export(
     writer: &mut OwnedWriteHalf,
-    store: &EmbeddedStore,
+    snapshots: &dyn Snapshots,
     freeze: Option<Duration>,
 ) -> io::Result<()> {
     let sending = async {
-        let records = store.snapshot(freeze).await?;
-        let mut export = Export::of(&records);
+        let records = snapshots.snapshot(freeze).await?;
+        let mut export = Export::of(&*records);
         while let Some(lines) = export.next().await? {
             timeout(DEADLINE, writer.write_all(&lines)).await.map_err(io::Error::from)??;
         }
@@ -361,12 +363,12 @@ const MAX_FREEZE: Duration = Duration::from_secs(100 * 365 * 86_400);
 async fn send_and_freeze(
     reader: &mut (impl AsyncBufRead + Unpin),
     writer: &mut OwnedWriteHalf,
-    store: &EmbeddedStore,
+    snapshots: &dyn Snapshots,
     length: Duration,
 ) -> io::Result<()> {
     let length = length.min(MAX_FREEZE);
     let until = Instant::now() + length;
-    send_export(writer, store, Some(length)).await?;
+    send_export(writer, snapshots, Some(length)).await?;
     if timeout(length, reader.read_line(&mut String::new())).await?? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }

@@ -19,16 +19,17 @@ use crate::crypto::passwords::HashingPool;
 use crate::dialect::links;
 use crate::federation::github::GitHub;
 use crate::mail::MailQueue;
-use crate::store::embedded::EmbeddedStore;
+use crate::store::archive::Snapshots;
 use crate::trust::Connector;
 
 use super::StartError;
-use super::stores::open_store;
+use super::stores::{Opened, open_store};
 
 /// Machines that keep time by NTP differ by much less.
 const CLOCK_SKEW: Seconds = Seconds(5);
 
-/// The core over the configured store and the real clock.
+/// The core over the configured store and the real clock, and what only this process can do
+/// for an export of that store, if it alone has it open.
 ///
 /// # Errors
 /// When the store cannot be opened or the secret is too short.
@@ -37,10 +38,10 @@ pub async fn open_core(
     secret: &Secret,
     github: Option<Arc<dyn IdentityProvider>>,
     mailer: Option<Arc<dyn Mailer>>,
-) -> Result<(Core, Option<Arc<EmbeddedStore>>), StartError> {
+) -> Result<(Core, Option<Arc<dyn Snapshots>>), StartError> {
     let auth = &config.auth;
     let standing = Arc::new(Standing::default());
-    let (store, embedded) = open_store(config, &standing, longest_token(config)).await?;
+    let Opened { store, snapshots } = open_store(config, &standing, longest_token(config)).await?;
     warn_of_dear_hashes(&standing, auth.bcrypt_cost);
     let hasher = HashingPool::start(auth.hash_threads, auth.hash_queue, auth.bcrypt_cost)?;
     let signer = Hs256Signer::new(secret, auth.previous_secret_key.as_ref())?;
@@ -54,7 +55,7 @@ pub async fn open_core(
         github,
         mailer,
     };
-    Ok((Core::new(policy(config), ports), embedded))
+    Ok((Core::new(policy(config), ports), snapshots))
 }
 
 fn seconds(length: Duration) -> Seconds {

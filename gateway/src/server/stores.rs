@@ -7,14 +7,18 @@ use crate::auth::standing::Standing;
 use crate::auth::time::Seconds;
 use crate::config::{self, Config, NodeAddress, UpstreamTls};
 use crate::crypto::entropy::SystemEntropy;
+use crate::store::archive::Snapshots;
 use crate::store::embedded::{Checked, EmbeddedStore, Location};
 use crate::store::shared::{self, SharedStore};
 use crate::trust::Connector;
 
 use super::StartError;
 
-/// The engine, and once more if it is one that only this process can read.
-pub(super) type Opened = (Arc<dyn Store>, Option<Arc<EmbeddedStore>>);
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Store>,
+    /// Of an engine that only this process can read.
+    pub(super) snapshots: Option<Arc<dyn Snapshots>>,
+}
 
 pub(super) async fn open_store(
     config: &Config,
@@ -26,12 +30,13 @@ pub(super) async fn open_store(
         let location = Location::in_directory(&config.store.directory);
         let store = EmbeddedStore::open(&location, standing, token_ttl)?;
         let store = Arc::new(store.with_limits(account_limits(config)));
-        return Ok((Arc::clone(&store) as Arc<dyn Store>, Some(store)));
+        return Ok(Opened { store: Arc::clone(&store) as Arc<dyn Store>, snapshots: Some(store) });
     };
     let settings = shared_settings(shared, token_ttl)?;
     let settings = shared::Settings { limits: account_limits(config), ..settings };
     let entropy = Arc::new(SystemEntropy::default());
-    Ok((Arc::new(SharedStore::open(settings, standing, entropy).await?), None))
+    let store = SharedStore::open(settings, standing, entropy).await?;
+    Ok(Opened { store: Arc::new(store), snapshots: None })
 }
 
 /// Looks whether the store is whole. No gateway may have it open.

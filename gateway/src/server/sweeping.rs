@@ -42,7 +42,7 @@ mod tests {
     use crate::auth::standing::{Sizes, Standing};
     use crate::auth::time::Seconds;
     use crate::auth::token::TokenId;
-    use crate::store::embedded::{EmbeddedStore, Location};
+    use crate::store::in_memory::InMemoryStore;
 
     const START: Timestamp = Timestamp(1_800_000_000_000);
     const HOUR: u64 = 3_600;
@@ -51,7 +51,7 @@ mod tests {
     async fn under_a_clock_that_jumped_only_what_has_passed_is_forgotten() {
         let standing = Arc::new(Standing::default());
         let week = Seconds(168 * HOUR);
-        let store = EmbeddedStore::open(&Location::Memory, Arc::clone(&standing), week).unwrap();
+        let store = InMemoryStore::new(Arc::clone(&standing), week);
         let after = |seconds| START.plus(Seconds(seconds));
         store.revoke_token(TokenId(Uuid::nil()), after(HOUR)).await.unwrap();
         let limit = FailureLimit { attempts: 1, user_attempts: 9, window: Seconds(300) };

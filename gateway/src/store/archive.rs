@@ -9,6 +9,7 @@ pub mod file;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -355,6 +356,23 @@ pub enum Moment {
     One,
     /// Each page is of its own.
     Each,
+}
+
+/// What an engine can do for an export whose file only its own process has open. Of a store
+/// that others can read, the records are read from there ([`Records`]).
+#[async_trait]
+pub trait Snapshots: Send + Sync {
+    /// All records as they are now. With `freeze`, nothing changes for so long after.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn snapshot(&self, freeze: Option<Duration>) -> Result<Box<dyn Records>, StoreError>;
+
+    /// Ends a freeze before its time; answers whether there was one.
+    ///
+    /// # Errors
+    /// When the store has stopped.
+    async fn thaw(&self) -> Result<bool, StoreError>;
 }
 
 /// A store whose records can be written as they are.

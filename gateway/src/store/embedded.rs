@@ -36,14 +36,16 @@ use crate::auth::register::Registering;
 use crate::auth::standing::Standing;
 use crate::auth::time::{Seconds, Timestamp};
 
+use super::archive::{Records, Snapshots};
 use super::failures::Failures;
 use super::pending_revocations::PendingRevocations;
 
+use archive::Snapshot;
 use keys::Coming;
 use step::Step;
 use writer::{Revocations, Writer};
 
-pub use archive::{EmbeddedArchive, EmbeddedImport, Snapshot};
+pub use archive::{EmbeddedArchive, EmbeddedImport};
 pub use check::Checked;
 pub use schema::{FILE, OpenError, PARTIAL, judge};
 
@@ -119,20 +121,13 @@ impl EmbeddedStore {
     }
 }
 
-impl EmbeddedStore {
-    /// All records as they are now. With `freeze`, nothing changes for so long after.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn snapshot(&self, freeze: Option<Duration>) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot::of(self.writer.snapshot(freeze).await?))
+#[async_trait]
+impl Snapshots for EmbeddedStore {
+    async fn snapshot(&self, freeze: Option<Duration>) -> Result<Box<dyn Records>, StoreError> {
+        Ok(Box::new(Snapshot::of(self.writer.snapshot(freeze).await?)))
     }
 
-    /// Ends a freeze before its time; answers whether there was one.
-    ///
-    /// # Errors
-    /// When the store has stopped.
-    pub async fn thaw(&self) -> Result<bool, StoreError> {
+    async fn thaw(&self) -> Result<bool, StoreError> {
         self.writer.thaw().await
     }
 }

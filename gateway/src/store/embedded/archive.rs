@@ -37,7 +37,7 @@ use super::schema::{
 use super::{Location, OpenError, activity};
 
 /// The records of one moment, whatever is written since.
-pub struct Snapshot(Arc<ReadTransaction>);
+pub(super) struct Snapshot(Arc<ReadTransaction>);
 
 impl Snapshot {
     pub(super) fn of(txn: ReadTransaction) -> Self {

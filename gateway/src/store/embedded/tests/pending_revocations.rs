@@ -14,6 +14,7 @@ use crate::auth::ports::{
 };
 use crate::auth::session::Session;
 use crate::auth::token::{SessionId, TokenId};
+use crate::store::archive::Snapshots as _;
 use crate::store::conformance::{NOW, key, later, session};
 use crate::store::pending_revocations::{Delivery, Revocation};
 
