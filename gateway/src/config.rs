@@ -1,7 +1,8 @@
 //! What runs: every setting typed, checked and complete.
 //!
 //! The file's own shape is read in [`mod@file`] and the files beside it, one for each
-//! larger table; what is wrong is collected in [`problem`], all of it in one run.
+//! larger table; what is wrong is collected as [`problem`]s and told in a [`report`], all of
+//! it in one run.
 //! Nothing here has a default: defaults stand beside the keys where they are read,
 //! and nowhere else.
 
@@ -26,9 +27,11 @@ mod links;
 mod methods;
 pub mod named_files;
 pub mod page_origin;
+mod place;
 pub mod problem;
 pub mod reader;
 pub mod record;
+pub mod report;
 mod routes;
 pub mod rules;
 pub mod schema;

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::problem::{Origin, place_of};
+use super::place::place_of;
+use super::problem::Origin;
 use super::record::{FallbackSource, Setting, Settings, Step, Takes};
 
 /// In place of a secret's text.

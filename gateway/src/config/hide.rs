@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::auth::api_key;
 
-use super::problem::floor_boundary;
+use super::place::floor_boundary;
 use super::unknown;
 
 /// Parts of the names of keys whose value is not shown.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::SecretFile;
-use super::problem::{Origin, Problem, place_of};
+use super::place::place_of;
+use super::problem::{Origin, Problem};
 use super::record::Settings;
 use super::value::score;
 use super::warning::{Kind, Noted, Warning};

@@ -8,7 +8,8 @@ use std::ops::Range;
 use toml::de::Error;
 
 use super::hide;
-use super::problem::{Origin, Problem, floor_boundary};
+use super::place::floor_boundary;
+use super::problem::{Origin, Problem};
 use lists::{inline_table, list, list_above};
 
 /// A mistake on a line: where, what, and what to write instead.

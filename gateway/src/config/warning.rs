@@ -1,7 +1,9 @@
 //! Settings that are allowed and seldom meant. `check` prints them, a start logs them,
 //! `explain` knows their codes.
 
-use super::problem::{Origin, Problem, place_of, render_one};
+use super::place::place_of;
+use super::problem::{Origin, Problem};
+use super::report::render_one;
 
 /// What is warned of: a stable code, why it matters, what to do instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use portcullis::canonical::host;
 use portcullis::canonical::path::normalise;
 use portcullis::config::file::{Sources, load};
-use portcullis::config::problem::Problems;
+use portcullis::config::report::Problems;
 use portcullis::config::{Access, Config, HostMatch, ProxyProtocol};
 use toml::Table;
 
