@@ -79,13 +79,13 @@ impl Reader {
         self.warnings.borrow_mut().push(Noted { kind, origin, key, message });
     }
 
-    /// Notes a file that others should not be able to read.
     /// Whether something is wrong with what stands at a place.
     #[must_use]
     pub fn is_noted(&self, origin: &Origin) -> bool {
         self.problems.borrow().iter().any(|problem| problem.origin == *origin)
     }
 
+    /// Notes a file that others should not be able to read.
     pub fn note_secret_file(&self, file: NamedFile) {
         self.secret_files.borrow_mut().push(file);
     }
