@@ -174,7 +174,7 @@ async fn drive<S, C>(
                     return;
                 }
                 // Bytes that wait for the client are use, too.
-                let waiting = judged.next.is_some() || connection.is_blocked();
+                let waiting = judged.next.is_some() || connection.writes.is_blocked();
                 let idle = connection.idle_for(edge.clock.now());
                 let left = match idle.filter(|_| !waiting) {
                     Some(so_far) if so_far >= idle_ms => {
@@ -314,7 +314,7 @@ async fn answer<S: Service>(
         response.body_mut().watch(outgoing);
     } else if response.body().is_streamed() {
         // Its connection is judged as a whole.
-        response.body_mut().watch(Arc::new(Outgoing::new(connection)));
+        response.body_mut().watch(Arc::new(Outgoing::new(Arc::clone(&connection.writes))));
     }
     Ok(response)
 }

@@ -58,7 +58,7 @@ impl<S> Meter<S> {
     }
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.poll_writable(cx, &mut self.handed_over)
+        self.connection.writes.poll_ready(cx, &mut self.handed_over)
     }
 
     fn note_received(&mut self, bytes: &[u8]) {

@@ -43,7 +43,7 @@ impl<S> WriteDeadline<S> {
     }
 
     fn poll_stall<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.connection.note_blocked();
+        self.connection.writes.note_blocked();
         let window = self.window;
         let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(window)));
         ready!(stall.as_mut().poll(cx));
@@ -59,9 +59,9 @@ impl<S> WriteDeadline<S> {
     }
 
     fn note_written(&mut self, bytes: usize) {
-        self.connection.note_written(bytes);
+        self.connection.writes.note_written(bytes);
         if self.stall.is_some() {
-            self.connection.note_writable();
+            self.connection.writes.note_writable();
             self.written += bytes;
             if self.written >= MIN_PROGRESS_BYTES {
                 self.stall = None;
@@ -119,7 +119,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
             Poll::Pending => self.poll_stall(cx),
             Poll::Ready(outcome) => {
                 if self.stall.take().is_some() {
-                    self.connection.note_writable();
+                    self.connection.writes.note_writable();
                 }
                 self.written = 0;
                 Poll::Ready(outcome)

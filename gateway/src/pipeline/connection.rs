@@ -1,12 +1,13 @@
 //! What the edge and the pipeline tell each other about one connection.
 
 pub mod rules;
+pub mod writes;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
@@ -17,6 +18,7 @@ use super::outgoing::{Judged, Outgoing};
 use super::rate_limit::proven::Proven;
 use super::reason::FramingFault;
 use rules::ConnectionRules;
+use writes::Writes;
 
 /// One accepted connection, shared by its driver, its byte gate and its requests.
 pub struct Connection {
@@ -37,16 +39,11 @@ pub struct Connection {
     in_flight: AtomicUsize,
     /// When the last request ended (ms), for the idle limit.
     last_active: AtomicU64,
-    opened: Instant,
-    /// Since when the socket has had no room, as milliseconds after `opened` and one, and
-    /// how long it had none before.
-    blocked_since: AtomicU64,
-    blocked_ms: AtomicU64,
-    /// Bytes that it took.
-    written: AtomicU64,
+    /// What its socket takes.
+    pub writes: Arc<Writes>,
     /// The client took nothing for too long.
     stalled: AtomicBool,
-    /// HTTP/2: answers under way. A closed window shows nowhere else.
+    /// HTTP/2: answers under way, and some that have ended. A closed window shows nowhere else.
     streams: Mutex<Vec<Weak<Outgoing>>>,
     resets: Mutex<ResetWindow>,
     /// Ends the connection at once.
@@ -55,12 +52,6 @@ pub struct Connection {
     /// Over HTTP/1 somebody let go of a request's body while its next bytes were waited for,
     /// which by itself wakes nobody.
     pub body_let_go: Notify,
-    /// Responses that are being handed over, and are to be written together.
-    held_writes: AtomicUsize,
-    /// How many have been.
-    releases: AtomicU64,
-    /// Who waits to write.
-    writer: Mutex<Option<Waker>>,
     /// Interim responses (1xx) waiting to be written in front of the final one.
     interim: Mutex<Interim>,
     /// Wakes the request, and with it the connection, when there are some.
@@ -119,16 +110,6 @@ pub enum Upgrade {
     Refused,
 }
 
-/// What a socket has done since its connection was opened.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Flow {
-    pub age_ms: u64,
-    /// Of that, the time in which it had no room.
-    pub blocked_ms: u64,
-    /// Bytes that it took.
-    pub written: u64,
-}
-
 /// One request's talk with its upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exchange(u64);
@@ -175,19 +156,13 @@ impl Connection {
             upgrade_waiter: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             last_active: AtomicU64::new(now.0),
-            opened: Instant::now(),
-            blocked_since: AtomicU64::new(0),
-            blocked_ms: AtomicU64::new(0),
-            written: AtomicU64::new(0),
+            writes: Arc::default(),
             stalled: AtomicBool::new(false),
             streams: Mutex::default(),
             resets: Mutex::new(ResetWindow { began: now, weight: 0 }),
             abort: Notify::new(),
             flooded: AtomicBool::new(false),
             body_let_go: Notify::new(),
-            held_writes: AtomicUsize::new(0),
-            releases: AtomicU64::new(0),
-            writer: Mutex::default(),
             interim: Mutex::default(),
             interim_pushed: Notify::new(),
             proven: Proven::default(),
@@ -272,90 +247,6 @@ impl Connection {
         (self.in_flight.load(Ordering::Acquire) == 0).then_some(idle)
     }
 
-    /// The socket has no room for what is written.
-    pub fn note_blocked(&self) {
-        if self.blocked_since.load(Ordering::Relaxed) == 0 {
-            self.blocked_since.store(self.age_ms() + 1, Ordering::Release);
-        }
-    }
-
-    /// It has room again.
-    pub fn note_writable(&self) {
-        let since = self.blocked_since.load(Ordering::Relaxed);
-        if since > 0 {
-            let blocked = self.age_ms().saturating_sub(since - 1);
-            // First, so that no stream's window begins with this time in it twice.
-            self.blocked_since.store(0, Ordering::Release);
-            self.blocked_ms.fetch_add(blocked, Ordering::AcqRel);
-        }
-    }
-
-    /// It took so many bytes.
-    pub fn note_written(&self, bytes: usize) {
-        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Whether bytes wait for room.
-    #[must_use]
-    pub fn is_blocked(&self) -> bool {
-        self.blocked_since.load(Ordering::Acquire) > 0
-    }
-
-    /// Nothing is written until as many releases.
-    pub(super) fn hold_writes(&self) {
-        self.held_writes.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(super) fn release_writes(&self) {
-        self.releases.fetch_add(1, Ordering::SeqCst);
-        self.held_writes.fetch_sub(1, Ordering::SeqCst);
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer {
-            writer.wake();
-        }
-    }
-
-    /// Ready when nothing holds up what is to be written, for who has seen so many releases.
-    /// Behind another one it is asked once more: the library may have taken the head of what
-    /// was handed over for this write, and takes the rest as well when it is polled again.
-    pub fn poll_writable(&self, cx: &mut Context<'_>, seen: &mut u64) -> Poll<()> {
-        let is_held = || self.held_writes.load(Ordering::SeqCst) > 0;
-        if is_held() {
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            *writer = Some(cx.waker().clone());
-        }
-        // Again, for it may have been released before the waker was in place.
-        if is_held() {
-            return Poll::Pending;
-        }
-        let releases = self.releases.load(Ordering::SeqCst);
-        if std::mem::replace(seen, releases) != releases {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-
-    #[must_use]
-    pub fn flow(&self) -> Flow {
-        let age_ms = self.age_ms();
-        // First: what is added meanwhile is no more part of the other.
-        let blocked_ms = self.blocked_ms.load(Ordering::Acquire);
-        let blocked = match self.blocked_since.load(Ordering::Acquire) {
-            0 => 0,
-            since => age_ms.saturating_sub(since - 1),
-        };
-        Flow {
-            age_ms,
-            blocked_ms: blocked_ms + blocked,
-            written: self.written.load(Ordering::Relaxed),
-        }
-    }
-
-    fn age_ms(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
     /// The connection ends because its client takes nothing.
     pub fn note_stalled(&self) {
         self.stalled.store(true, Ordering::Release);
@@ -368,24 +259,21 @@ impl Connection {
 
     /// A stream whose answer is to be watched.
     #[must_use]
-    pub fn begin_stream(self: &Arc<Self>) -> Arc<Outgoing> {
-        let stream = Arc::new(Outgoing::new(Arc::clone(self)));
-        self.lock_streams().push(Arc::downgrade(&stream));
-        stream
-    }
-
-    pub(super) fn forget_stream(&self, stream: &Outgoing) {
+    pub fn begin_stream(&self) -> Arc<Outgoing> {
+        let stream = Arc::new(Outgoing::new(Arc::clone(&self.writes)));
         let mut streams = self.lock_streams();
-        if let Some(at) = streams.iter().position(|one| std::ptr::eq(one.as_ptr(), stream)) {
-            streams.swap_remove(at);
+        if streams.len() == streams.capacity() {
+            // What has ended makes room, so that the list grows with what is open.
+            streams.retain(|stream| stream.strong_count() > 0);
         }
+        streams.push(Arc::downgrade(&stream));
+        stream
     }
 
     /// Ends the streams whose client has taken nothing for so long.
     pub fn judge_streams(&self, window: Duration) -> Judged {
-        // Out of the lock, which the last owner of a stream takes.
         let streams: Vec<_> = self.lock_streams().iter().filter_map(Weak::upgrade).collect();
-        let mut judged = Outgoing::judge(&streams, window, self.flow());
+        let mut judged = Outgoing::judge(&streams, window, self.writes.flow());
         // What is left of a window does not become less with each look.
         judged.next = judged.next.map(|next| next.max(window / 16));
         judged

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::task::AbortHandle;
 
-use super::connection::{Connection, Flow};
+use super::connection::writes::{Flow, Writes};
 use crate::slots::Place;
 
 /// A client takes at least this much of an answer in each window of `write_progress`.
@@ -29,7 +29,8 @@ pub(super) const ENOUGH_BYTES: u64 = 8 << 10;
 
 /// One answer.
 pub struct Outgoing {
-    connection: Arc<Connection>,
+    /// Of its connection.
+    writes: Arc<Writes>,
     /// Bytes given to the library, and of those, bytes written or given up.
     handed: AtomicU64,
     taken: AtomicU64,
@@ -81,9 +82,9 @@ pub struct Judged {
 
 impl Outgoing {
     #[must_use]
-    pub fn new(connection: Arc<Connection>) -> Self {
+    pub fn new(writes: Arc<Writes>) -> Self {
         Self {
-            connection,
+            writes,
             handed: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             window: Mutex::new(Window { flow: Flow::default(), taken: 0, most_waiting: 0 }),
@@ -112,14 +113,14 @@ impl Outgoing {
     /// together with what there is of its body.
     pub fn hold_writes(&self) {
         if !self.holds_writes.swap(true, Ordering::AcqRel) {
-            self.connection.hold_writes();
+            self.writes.hold();
         }
     }
 
     /// What there was of it is in the library's hands.
     pub fn release_writes(&self) {
         if self.holds_writes.swap(false, Ordering::AcqRel) {
-            self.connection.release_writes();
+            self.writes.release();
         }
     }
 
@@ -166,7 +167,7 @@ impl Outgoing {
         if self.handed.load(Ordering::Acquire) == taken {
             // Before it is handed over: else whoever judges meanwhile sees it wait since
             // the last one.
-            self.begin_window(taken, self.connection.flow());
+            self.begin_window(taken, self.writes.flow());
         }
         self.handed.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         Piece { bytes, outgoing: Some(Arc::clone(self)) }
@@ -286,7 +287,6 @@ fn excused_ms(window: Duration, began: Window, now: Flow, waiting: u64) -> u64 {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         self.release_writes();
-        self.connection.forget_stream(self);
     }
 }
 
@@ -314,7 +314,7 @@ impl Buf for Piece {
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
         if let Some(outgoing) = &self.outgoing {
-            outgoing.take(count as u64, || outgoing.connection.flow());
+            outgoing.take(count as u64, || outgoing.writes.flow());
         }
     }
 }

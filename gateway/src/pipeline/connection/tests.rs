@@ -142,44 +142,6 @@ fn a_connection_idles_since_its_last_answer_and_not_while_one_is_under_way() {
     assert_eq!(connection.idle_for(after(90)), Some(40));
 }
 
-#[test]
-fn the_time_in_which_a_socket_has_no_room_is_told_while_it_lasts_and_after() {
-    // An hour's, in milliseconds.
-    let half = 1_800_000;
-    let mut connection = connection(Protocol::Http2, None);
-    grow_older(&mut connection, 2 * half);
-    connection.note_writable();
-    assert!(!connection.is_blocked());
-    let Flow { age_ms, blocked_ms, .. } = connection.flow();
-    assert!(age_ms >= 2 * half && blocked_ms == 0, "{age_ms} {blocked_ms}");
-    connection.note_blocked();
-    // It has had none for the last half of the hour.
-    connection.blocked_since.fetch_sub(half, Ordering::AcqRel);
-    connection.note_blocked();
-    assert!(connection.is_blocked());
-    assert!(connection.flow().blocked_ms >= half);
-    connection.note_writable();
-    assert!(!connection.is_blocked());
-    let blocked = connection.flow().blocked_ms;
-    assert!(blocked >= half);
-    grow_older(&mut connection, half);
-    assert_eq!(connection.flow().blocked_ms, blocked, "no longer");
-}
-
-/// As if it had been opened so much earlier.
-fn grow_older(connection: &mut Arc<Connection>, ms: u64) {
-    let inner = Arc::get_mut(connection).expect("nobody else's");
-    inner.opened = inner.opened.checked_sub(Duration::from_millis(ms)).expect("such a time was");
-}
-
-#[test]
-fn the_bytes_that_a_socket_took_are_added_up() {
-    let connection = connection(Protocol::Http2, None);
-    connection.note_written(3);
-    connection.note_written(4);
-    assert_eq!(connection.flow().written, 7);
-}
-
 fn is_ended(connection: &Connection) -> bool {
     connection.abort.notified().now_or_never().is_some()
 }
@@ -284,4 +246,14 @@ async fn a_good_answer_lets_interim_responses_go_first_for_some_turns() {
     connection.push_interim(exchange, b"hint");
     connection.end_interim(exchange, true).await;
     assert_eq!(connection.take_interim(), None);
+}
+
+#[test]
+fn the_list_of_streams_grows_with_those_that_are_open() {
+    let connection = connection(Protocol::Http2, None);
+    let _open = [(); 3].map(|()| connection.begin_stream());
+    for _ in 0..1_000 {
+        drop(connection.begin_stream());
+    }
+    assert!(connection.lock_streams().len() <= 8);
 }

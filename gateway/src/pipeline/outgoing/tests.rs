@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use crate::auth::time::Timestamp;
 use crate::pipeline::connection::rules::ConnectionRules;
-use crate::pipeline::connection::{PeerSource, Protocol};
+use crate::pipeline::connection::{Connection, PeerSource, Protocol};
 
 use super::*;
 
@@ -224,7 +224,7 @@ fn a_connection_remembers_streams_no_longer_than_anything_of_them_is_left() {
     drop(last);
     assert!(!waits());
     drop(two);
-    assert_eq!(Arc::strong_count(&connection), 1);
+    assert_eq!(Arc::strong_count(&connection.writes), 1);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn nothing_of_a_connection_is_written_while_an_answer_is_handed_over() {
     let mut seen = 0;
     let mut is_writable = || {
         let mut cx = Context::from_waker(&waker);
-        connection.poll_writable(&mut cx, &mut seen).is_ready()
+        connection.writes.poll_ready(&mut cx, &mut seen).is_ready()
     };
     assert!(is_writable());
     first.hold_writes();

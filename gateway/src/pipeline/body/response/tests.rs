@@ -57,7 +57,7 @@ fn answer_over_http2(length: usize) -> ResponseBody {
     let connection =
         Connection::new(peer, Protocol::Http2, None, rules, Timestamp(0), Box::new(()));
     let mut body = ResponseBody::full(vec![b'x'; length]);
-    let outgoing = Arc::new(connection).begin_stream();
+    let outgoing = connection.begin_stream();
     outgoing.set_task(tokio::spawn(std::future::pending::<()>()).abort_handle());
     body.watch(outgoing);
     body
