@@ -102,7 +102,7 @@ impl From<Error> for Failed {
 /// Asks a running gateway; `None` when none holds this store.
 ///
 /// # Errors
-/// When there is one and the talk with it fails.
+/// When there is one and it cannot be asked, or does not answer in time.
 pub async fn ask(directory: &Path, question: &impl Serialize) -> io::Result<Option<Answer>> {
     ask_within(directory, question, DEADLINE).await
 }
@@ -120,13 +120,13 @@ async fn ask_within(
     question: &impl Serialize,
     deadline: Duration,
 ) -> io::Result<Option<Answer>> {
-    let talk = async {
-        let Some(mut lines) = put(directory, question).await? else { return Ok(None) };
+    let exchange = async {
+        let Some(mut lines) = send(directory, question).await? else { return Ok(None) };
         let mut answer = String::new();
         lines.read_line(&mut answer).await?;
         Ok(Some(serde_json::from_str(&answer)?))
     };
-    timeout(deadline, talk).await?
+    timeout(deadline, exchange).await?
 }
 
 /// Asks for an export; what comes is its lines, or the one of a failure. `None` when
@@ -138,10 +138,10 @@ pub async fn export(
     directory: &Path,
     freeze: Option<u64>,
 ) -> io::Result<Option<BufReader<UnixStream>>> {
-    put(directory, &Question::Export { freeze }).await
+    send(directory, &Question::Export { freeze }).await
 }
 
-async fn put(
+async fn send(
     directory: &Path,
     question: &impl Serialize,
 ) -> io::Result<Option<BufReader<UnixStream>>> {
@@ -306,7 +306,7 @@ async fn answer(
             Answer::Failed(Failed::new("body_malformed", reason))
         }
         Err(_) => match serde_json::from_str(line) {
-            Ok(request) => carry_out(gateway, request, uid).await,
+            Ok(request) => handle(gateway, request, uid).await,
             Err(_) => {
                 let reason = "the running gateway does not know this command: it is of another version; \
                               use the program it was started from, or restart it";
@@ -411,7 +411,7 @@ async fn health(gateway: &Gateway) -> Answer {
     }
 }
 
-async fn carry_out(gateway: &Gateway, request: Request, uid: Option<u32>) -> Answer {
+async fn handle(gateway: &Gateway, request: Request, uid: Option<u32>) -> Answer {
     let core = &gateway.core;
     let changes = Change::of(core, &request).await;
     let done = admin::perform(core, request, By::Operator).await;

@@ -9,7 +9,7 @@ use super::source::Source;
 impl Core {
     /// Notes that the account, as it is given, has just been proven from there. Failing to
     /// is no reason to refuse what was proven.
-    pub async fn note_success(&self, proven: &Account, from: Source) {
+    pub async fn record_success(&self, proven: &Account, from: Source) {
         let now = self.clock.now();
         let current = self.standing.account(proven.id);
         let Some(account) = current.filter(|account| account.version == proven.version) else {
@@ -18,7 +18,7 @@ impl Core {
         if !account.is_news(from, now) {
             return;
         }
-        let noted = self.store.note_success(account.id, account.version, from, now).await;
+        let noted = self.store.record_success(account.id, account.version, from, now).await;
         if let Err(error) = noted {
             tracing::warn!(%error, "address of a sign-in not stored");
         }

@@ -42,7 +42,7 @@ pub async fn perform(
         _ => None,
     };
     if let Some(proven) = proven {
-        core.note_success(&proven, client.source()).await;
+        core.record_success(&proven, client.source()).await;
     }
     Ok(outcome)
 }

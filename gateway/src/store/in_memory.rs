@@ -78,7 +78,7 @@ impl InMemoryStore {
         self.refusing.store(refusing, Ordering::SeqCst);
     }
 
-    fn look(&self) -> MutexGuard<'_, Records> {
+    fn read(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +86,7 @@ impl InMemoryStore {
         if self.refusing.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("it takes no changes".to_owned()));
         }
-        Ok(self.look())
+        Ok(self.read())
     }
 
     fn save(&self, records: &mut Records, account: Account) {
@@ -243,7 +243,7 @@ impl Accounts for InMemoryStore {
     }
 
     async fn list_accounts(&self, after: Option<AccountId>, limit: usize) -> Stored<Vec<Account>> {
-        let records = self.look();
+        let records = self.read();
         let listed = records.accounts.range((start(after), Bound::Unbounded)).take(limit);
         Ok(listed
             .map(|(id, account)| {
@@ -254,7 +254,7 @@ impl Accounts for InMemoryStore {
     }
 
     async fn last_sign_in(&self, account: AccountId) -> Stored<Option<Timestamp>> {
-        Ok(self.look().sign_ins.get(&account).copied())
+        Ok(self.read().sign_ins.get(&account).copied())
     }
 
     async fn find_account(&self, name: &str) -> Stored<Option<Account>> {
@@ -334,7 +334,7 @@ impl Accounts for InMemoryStore {
         Ok(Replacement::Replaced)
     }
 
-    async fn note_success(
+    async fn record_success(
         &self,
         account: AccountId,
         version: u64,
@@ -417,7 +417,7 @@ impl Sessions for InMemoryStore {
     }
 
     async fn find_session(&self, session: SessionId, now: Timestamp) -> Stored<Option<Session>> {
-        let found = self.look().sessions.get(&session).cloned();
+        let found = self.read().sessions.get(&session).cloned();
         Ok(found.filter(|session| session.is_live(now)))
     }
 
@@ -427,7 +427,7 @@ impl Sessions for InMemoryStore {
         after: Option<SessionId>,
         limit: usize,
     ) -> Stored<Vec<Session>> {
-        let records = self.look();
+        let records = self.read();
         let sessions = records.sessions.range((start(after), Bound::Unbounded));
         let wanted = sessions.filter(|(_, session)| account.is_none_or(|id| session.account == id));
         Ok(wanted
@@ -519,11 +519,11 @@ impl Keys for InMemoryStore {
     }
 
     async fn find_key(&self, key: KeyId) -> Stored<Option<Arc<ApiKey>>> {
-        Ok(self.look().keys.get(&key).map(|key| self.known(key)))
+        Ok(self.read().keys.get(&key).map(|key| self.known(key)))
     }
 
     async fn list_keys(&self, after: Option<KeyId>, limit: usize) -> Stored<Vec<Arc<ApiKey>>> {
-        let records = self.look();
+        let records = self.read();
         let listed = records.keys.range((start(after), Bound::Unbounded)).take(limit);
         Ok(listed.map(|(_, key)| self.known(key)).collect())
     }

@@ -100,7 +100,7 @@ struct Engine {
     /// zero before the first time.
     fresh: AtomicU64,
     /// Wakes when `fresh` has grown.
-    heard: tokio::sync::Notify,
+    freshened: tokio::sync::Notify,
     /// Whether memory has ever been read to its end.
     loaded: AtomicBool,
     commit: Script,
@@ -156,7 +156,7 @@ impl SharedStore {
         let first = match engine.attach().await {
             Ok(attached) => Some(attached),
             Err(error) if error.is_passing() => {
-                engine.lost(&error);
+                engine.mark_unavailable(&error);
                 None
             }
             Err(error) => return Err(error),
@@ -229,7 +229,7 @@ impl Store for SharedStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.engine.ask::<u8>(cmd("EXISTS").arg(self.engine.names.meta())).await?;
+        self.engine.query::<u8>(cmd("EXISTS").arg(self.engine.names.meta())).await?;
         if self.engine.writable.load(std::sync::atomic::Ordering::Relaxed) {
             Ok(())
         } else {
@@ -268,7 +268,7 @@ impl Engine {
             writable: AtomicBool::new(true),
             started: Instant::now(),
             fresh: AtomicU64::new(0),
-            heard: tokio::sync::Notify::new(),
+            freshened: tokio::sync::Notify::new(),
             loaded: AtomicBool::new(false),
             commit: Script::new(transaction::SCRIPT),
             read: Script::new(include_str!("shared/read.lua")),
@@ -286,7 +286,7 @@ impl Engine {
             Registering::Closed => txn.set(key, CLOSED.to_vec(), None),
             Registering::Open => txn.delete(key),
         }
-        txn.tell(Change::RegistrationClosed(registering == Registering::Closed));
+        txn.publish(Change::RegistrationClosed(registering == Registering::Closed));
     }
 
     fn standing(&self) -> &Standing {
@@ -300,15 +300,15 @@ impl Engine {
     }
 
     /// Carries out one command on the database that memory was read from, or none.
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
         let answers = self.script(&self.command, &self.bound(command), None).await?;
         T::from_redis_value(accepted(answers.into_iter().next())?).map_err(|error| {
             StoreError::Unavailable(format!("unexpected reply from Redis: {error}"))
         })
     }
 
-    /// Each as [`Self::ask`] does, without waiting for one another.
-    async fn ask_each(&self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
+    /// Each as [`Self::query`] does, without waiting for one another.
+    async fn query_each(&self, commands: &[Cmd]) -> Result<Vec<Value>, StoreError> {
         let mut all = redis::Pipeline::new();
         for command in commands {
             all.add_command(self.bound(command));
@@ -403,16 +403,16 @@ impl Engine {
             let answer = accepted(answers.next())?;
             let committed = Committed::parse(&answer)?;
             if let Committed::At(Some(place)) = committed {
-                // What others are told holds here too, whether or not it is durable yet.
+                // What is published holds here too, whether or not it is durable yet.
                 self.memory.apply_own(place, change::ours(transaction.changes))?;
             }
             if let (Committed::At(_), Some(waited)) = (&committed, answers.next()) {
-                self.made_durable(waited)?;
+                self.check_durable(waited)?;
             }
             Ok(matches!(committed, Committed::At(_)))
         };
         let outcome: Result<bool, StoreError> = outcome.await;
-        self.note_write(&outcome);
+        self.record_outcome(&outcome);
         outcome
     }
 
@@ -435,7 +435,7 @@ impl Engine {
         }
     }
 
-    fn made_durable(&self, waited: Value) -> Result<(), StoreError> {
+    fn check_durable(&self, waited: Value) -> Result<(), StoreError> {
         let waited = accepted(Some(waited))?;
         let unsafe_yet =
             |what: &str| StoreError::Unavailable(format!("the change was made but {what} in time"));
@@ -456,7 +456,7 @@ impl Engine {
     }
 
     /// One line when changes begin to fail and one when they work again.
-    fn note_write<T>(&self, outcome: &Result<T, StoreError>) {
+    fn record_outcome<T>(&self, outcome: &Result<T, StoreError>) {
         match outcome {
             Ok(_) => {
                 if !self.writable.swap(true, Ordering::Relaxed) {
@@ -476,9 +476,9 @@ impl Engine {
         }
     }
 
-    /// Reads records as one picture, with the place in the stream at which they stood.
+    /// Reads records as one snapshot, with the place in the stream at which they stood.
     /// A field is read from a hash, none from a string.
-    async fn picture(
+    async fn read_snapshot(
         &self,
         wanted: &[(String, Option<String>)],
     ) -> Result<(Place, Vec<Option<Vec<u8>>>), StoreError> {
@@ -506,7 +506,7 @@ impl Engine {
     }
 
     /// Brings records that were read to memory, unless it knows later ones.
-    fn learn(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
+    fn apply_read(&self, place: Place, changes: Vec<Change>) -> Result<(), StoreError> {
         self.memory.apply_read(place, changes)
     }
 
@@ -518,7 +518,7 @@ impl Engine {
     fn set_fresh(&self, asked: Instant) {
         let millis = asked.duration_since(self.started).as_millis();
         self.fresh.store(u64::try_from(millis).unwrap_or(u64::MAX).max(1), Ordering::Release);
-        self.heard.notify_waiters();
+        self.freshened.notify_waiters();
     }
 
     /// The last moment up to which nothing of the others has been missed.

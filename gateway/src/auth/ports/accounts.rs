@@ -93,7 +93,7 @@ pub trait Accounts: Send + Sync {
 
     /// Notes that the account has been proven from an address, if it is still at
     /// `version`.
-    async fn note_success(
+    async fn record_success(
         &self,
         account: AccountId,
         version: u64,

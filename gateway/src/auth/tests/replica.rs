@@ -80,7 +80,7 @@ shared! {
             account: AccountId, administration: Administration, now: Timestamp
         ) -> AccountChanged;
         fn link_github(link: GithubLink) -> Replacement;
-        fn note_success(account: AccountId, version: u64, from: Source, now: Timestamp) -> ();
+        fn record_success(account: AccountId, version: u64, from: Source, now: Timestamp) -> ();
     }
     Sessions {
         fn open_session(session: Session, version: u64) -> SessionOpening;

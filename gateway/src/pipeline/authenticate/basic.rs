@@ -47,7 +47,7 @@ pub(super) async fn check(
     let verify = async move {
         let (name, password) = credential.ok_or(Refusal::CredentialMalformed)?;
         let principal = core.verify_basic(&name, &password, from).await?;
-        core.note_success(&principal.account, from).await;
+        core.record_success(&principal.account, from).await;
         Ok(principal)
     };
     throttle.attempt(caller, name.as_deref(), Tried::Credential(Scheme::Basic), verify).await

@@ -80,7 +80,7 @@ pub(crate) async fn the_last_sign_in_of_an_account_is_that_of_its_latest_session
     assert_eq!(engine.standing.generation(), generation, "nothing is judged anew for it");
     let stale = Session { created: later(6), ..session(13, &one) };
     assert_eq!(store.open_session(stale, 9).await.unwrap(), SessionOpening::Stale);
-    store.note_success(one.id, one.version, Source::V4(1), later(7)).await.unwrap();
+    store.record_success(one.id, one.version, Source::V4(1), later(7)).await.unwrap();
     let used = SessionId(super::id(12));
     store.record_session_uses(vec![(used, later(8))]).await.unwrap();
     assert_eq!(listed().await[0], (one.id, Some(later(5))), "these are no sign-ins");

@@ -70,7 +70,7 @@ impl Accounts for EmbeddedStore {
     ) -> Result<Vec<Account>, StoreError> {
         let after = after_id(after.map(|id| id.0));
         self.writer
-            .look(move |txn| {
+            .read(move |txn| {
                 let mut listed = Vec::new();
                 let accounts = txn.open_table(ACCOUNTS)?;
                 for entry in accounts.range::<Id>((after, Bound::Unbounded))?.take(limit) {
@@ -86,7 +86,7 @@ impl Accounts for EmbeddedStore {
     }
 
     async fn last_sign_in(&self, account: AccountId) -> Result<Option<Timestamp>, StoreError> {
-        self.writer.look(move |txn| activity::last_sign_in(txn, account)).await
+        self.writer.read(move |txn| activity::last_sign_in(txn, account)).await
     }
 
     async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError> {
@@ -209,7 +209,7 @@ impl Accounts for EmbeddedStore {
         Ok(linked)
     }
 
-    async fn note_success(
+    async fn record_success(
         &self,
         account: AccountId,
         version: u64,

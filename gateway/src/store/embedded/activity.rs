@@ -26,31 +26,35 @@ pub(super) fn record_uses(
     for (session, at) in uses {
         let id = *session.0.as_bytes();
         if sessions.get(id)?.is_some() {
-            note(&mut known, id, *at)?;
+            set_unless_later(&mut known, id, *at)?;
         }
     }
     Ok(Step::changed((), |_| ()))
 }
 
 /// Stores the use of a session unless a later one is stored.
-pub(super) fn note_use(
+pub(super) fn record_use(
     txn: &WriteTransaction,
     session: SessionId,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    note(&mut txn.open_table(SESSION_USES)?, *session.0.as_bytes(), at)
+    set_unless_later(&mut txn.open_table(SESSION_USES)?, *session.0.as_bytes(), at)
 }
 
 /// Stores the sign-in of an account unless a later one is stored.
-pub(super) fn note_sign_in(
+pub(super) fn record_sign_in(
     txn: &WriteTransaction,
     account: AccountId,
     at: Timestamp,
 ) -> Result<(), StoreError> {
-    note(&mut txn.open_table(SIGN_INS)?, *account.0.as_bytes(), at)
+    set_unless_later(&mut txn.open_table(SIGN_INS)?, *account.0.as_bytes(), at)
 }
 
-fn note(table: &mut Table<'_, Id, u64>, id: Id, at: Timestamp) -> Result<(), StoreError> {
+fn set_unless_later(
+    table: &mut Table<'_, Id, u64>,
+    id: Id,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let is_known = table.get(id)?.is_some_and(|known| known.value() >= at.0);
     if !is_known {
         table.insert(id, at.0)?;

@@ -295,7 +295,7 @@ fn add(txn: &WriteTransaction, entry: &Entry) -> Result<Result<bool, Clash>, Sto
             names.insert(name.as_str(), account.id.0.as_bytes())?;
         }
     }
-    put(txn, entry)?;
+    write_entry(txn, entry)?;
     Ok(Ok(true))
 }
 
@@ -340,14 +340,14 @@ fn find(txn: &WriteTransaction, entry: &Entry) -> Result<Option<Entry>, StoreErr
     })
 }
 
-fn put(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
+fn write_entry(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
     let (id, second) = entry.id();
     let id = id.into_bytes();
     match entry {
         Entry::Account(account) => {
             write_account(txn, account)?;
             if let Some(at) = account.last_sign_in {
-                activity::note_sign_in(txn, account.id, at)?;
+                activity::record_sign_in(txn, account.id, at)?;
             }
         }
         Entry::Server(server) => write_server(txn, server)?,
@@ -359,7 +359,7 @@ fn put(txn: &WriteTransaction, entry: &Entry) -> Result<(), StoreError> {
         Entry::Session(session) => {
             write_session(txn, session)?;
             if let Some(at) = session.last_used {
-                activity::note_use(txn, session.id, at)?;
+                activity::record_use(txn, session.id, at)?;
             }
             txn.open_table(ACCOUNT_SESSIONS)?.insert((session.account.0.into_bytes(), id), ())?;
             schema::expire(txn, session.expires, Expiring::Session, &id)?;

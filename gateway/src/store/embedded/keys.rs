@@ -100,7 +100,7 @@ impl Keys for EmbeddedStore {
     }
 
     async fn find_key(&self, key: KeyId) -> Result<Option<Arc<ApiKey>>, StoreError> {
-        let stored = self.writer.look(move |txn| read_key(txn, key));
+        let stored = self.writer.read(move |txn| read_key(txn, key));
         Ok(stored.await?.map(|key| self.in_memory(key)))
     }
 
@@ -110,7 +110,7 @@ impl Keys for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Arc<ApiKey>>, StoreError> {
         let after = after_id(after.map(|id| id.0));
-        let listed = self.writer.look(move |txn| {
+        let listed = self.writer.read(move |txn| {
             let mut listed = Vec::new();
             let keys = txn.open_table(KEYS)?;
             for entry in keys.range::<Id>((after, Bound::Unbounded))?.take(limit) {

@@ -72,7 +72,7 @@ impl Sessions for EmbeddedStore {
         now: Timestamp,
     ) -> Result<Option<Session>, StoreError> {
         self.writer
-            .look(move |txn| {
+            .read(move |txn| {
                 let session = find(txn, session)?;
                 Ok(session.filter(|session| session.is_live(now)))
             })
@@ -87,7 +87,7 @@ impl Sessions for EmbeddedStore {
     ) -> Result<Vec<Session>, StoreError> {
         let (standing, after) = (Arc::clone(&self.standing), after_id(after.map(|id| id.0)));
         self.writer
-            .look(move |txn| match account {
+            .read(move |txn| match account {
                 Some(account) => list_of(txn, account, after, limit),
                 None => list(txn, &standing, after, limit),
             })
@@ -166,7 +166,7 @@ pub(super) fn rotate(
 
 pub(super) fn add(txn: &WriteTransaction, session: &Session) -> Result<(), StoreError> {
     write_session(txn, session)?;
-    activity::note_sign_in(txn, session.account, session.created)?;
+    activity::record_sign_in(txn, session.account, session.created)?;
     let index = (*session.account.0.as_bytes(), *session.id.0.as_bytes());
     txn.open_table(ACCOUNT_SESSIONS)?.insert(index, ())?;
     schema::expire(txn, session.expires, Expiring::Session, session.id.0.as_bytes())

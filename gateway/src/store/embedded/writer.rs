@@ -79,13 +79,13 @@ impl Writer {
         self.queue_up(change, true).await
     }
 
-    /// Answers what `look` reads, in its turn among the changes, frozen or not.
-    pub(super) async fn look<T, F>(&self, look: F) -> Result<T, StoreError>
+    /// Answers what `read` finds, in its turn among the changes, frozen or not.
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
     {
-        self.queue_up(move |txn| look(txn).map(Step::unchanged), false).await
+        self.queue_up(move |txn| read(txn).map(Step::unchanged), false).await
     }
 
     async fn queue_up<T, F>(&self, change: F, writes: bool) -> Result<T, StoreError>
@@ -231,7 +231,7 @@ impl Engine {
             }
         }
         let outcome = self.commit(&mut batch);
-        self.note(&outcome);
+        self.record_outcome(&outcome);
         let outcome = outcome.map(|_| ());
         self.commits.fetch_add(1, Ordering::Relaxed);
         for change in batch {
@@ -354,7 +354,7 @@ impl Engine {
     }
 
     /// One line when writing begins to fail and one when it works again.
-    fn note(&self, outcome: &Result<bool, StoreError>) {
+    fn record_outcome(&self, outcome: &Result<bool, StoreError>) {
         let store = self.location.path();
         match outcome {
             Ok(false) => {}

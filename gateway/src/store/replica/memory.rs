@@ -183,7 +183,7 @@ impl Memory {
                 let _ = change.publish(&self.standing);
                 continue;
             };
-            note(&change, found);
+            record_found(&change, found);
             let touched = order.touched.as_ref().is_some_and(|touched| touched.contains(&subject));
             if !touched && let Err(error) = change.publish(&self.standing) {
                 tracing::error!(%error, ?subject, "skipping undecodable record");
@@ -219,7 +219,7 @@ impl From<Gone> for Subject {
     }
 }
 
-fn note(change: &Change, found: &mut Found) {
+fn record_found(change: &Change, found: &mut Found) {
     match change {
         Change::Account(account) => drop(found.accounts.insert(AccountId(account.id))),
         Change::Key(key) => drop(found.keys.insert(KeyId(key.id))),

@@ -73,7 +73,7 @@ impl Accounts for SharedStore {
         if !is_login_name(name) {
             return Ok(None);
         }
-        let id: Option<String> = engine.ask(cmd("GET").arg(engine.names.name(name))).await?;
+        let id: Option<String> = engine.query(cmd("GET").arg(engine.names.name(name))).await?;
         let id: Option<Uuid> = id.and_then(|id| id.parse().ok());
         // A sign-in can afford the trip, and must not be judged by an old password. For a
         // name that is nobody's it is made too: time must not tell who exists.
@@ -192,7 +192,7 @@ impl Accounts for SharedStore {
         Ok(linked)
     }
 
-    async fn note_success(
+    async fn record_success(
         &self,
         account: AccountId,
         version: u64,
@@ -301,7 +301,7 @@ impl Engine {
         txn.delete(self.names.guard(account.id.0));
         txn.run("HDEL", self.names.sign_ins(), [text(account.id.0)]);
         txn.run("ZREM", self.names.accounts(), [text(account.id.0)]);
-        txn.tell(Change::AccountGone(account.id.0));
+        txn.publish(Change::AccountGone(account.id.0));
         Ok(())
     }
 
@@ -311,7 +311,7 @@ impl Engine {
         account: &Account,
     ) -> Result<(), StoreError> {
         txn.write(self.names.account(account.id.0), account, None)?;
-        txn.tell(Change::account(account));
+        txn.publish(Change::account(account));
         Ok(())
     }
 }

@@ -21,14 +21,14 @@ impl Engine {
         uses: &[(SessionId, Timestamp)],
     ) -> Result<(), StoreError> {
         for uses in uses.chunks(SWEEP_BATCH) {
-            self.transact(move |txn| self.note_uses(txn, uses)).await?;
+            self.transact(move |txn| self.write_uses(txn, uses)).await?;
         }
         Ok(())
     }
 
     /// The session records are not among what must not change: a refresh would conflict with
     /// this. A use that is stored for a session that has just ended is never shown, and expires.
-    async fn note_uses<'s>(
+    async fn write_uses<'s>(
         &'s self,
         mut txn: Transaction<'s>,
         uses: &[(SessionId, Timestamp)],
@@ -69,7 +69,7 @@ impl Engine {
 
     /// Stores the sign-in of an account unless a later one is stored by then: the clocks of
     /// gateways differ, and of two sign-ins at once the earlier may be stored last.
-    pub(super) fn note_sign_in(
+    pub(super) fn record_sign_in(
         &self,
         txn: &mut Transaction<'_>,
         account: AccountId,
@@ -87,41 +87,45 @@ impl Engine {
         Ok(with_sign_ins(accounts, times))
     }
 
-    /// Adds to accounts the sign-ins that were noted.
-    pub(super) async fn with_noted_sign_ins(
+    /// Adds to accounts the sign-ins that were recorded.
+    pub(super) async fn with_recorded_sign_ins(
         &self,
         accounts: Vec<Account>,
     ) -> Result<Vec<Account>, StoreError> {
-        let times = self.noted_sign_ins(&ids(&accounts)).await?;
+        let times = self.recorded_sign_ins(&ids(&accounts)).await?;
         Ok(with_sign_ins(accounts, times))
     }
 
-    /// For each account the later one of the sign-in that was noted and its newest session: an
+    /// For each account the later one of the sign-in that was recorded and its newest session: an
     /// earlier version opens sessions and notes nothing.
     pub(super) async fn last_sign_ins(
         &self,
         accounts: &[AccountId],
     ) -> Result<Vec<Option<Timestamp>>, StoreError> {
-        let noted = self.noted_sign_ins(accounts).await?;
+        let recorded = self.recorded_sign_ins(accounts).await?;
         let newest = self.newest_sessions(accounts).await?;
-        Ok(noted.into_iter().zip(newest).map(|(noted, newest)| noted.max(newest)).collect())
+        Ok(recorded
+            .into_iter()
+            .zip(newest)
+            .map(|(recorded, newest)| recorded.max(newest))
+            .collect())
     }
 
-    async fn noted_sign_ins(
+    async fn recorded_sign_ins(
         &self,
         accounts: &[AccountId],
     ) -> Result<Vec<Option<Timestamp>>, StoreError> {
-        let mut noted = Vec::with_capacity(accounts.len());
+        let mut recorded = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(SWEEP_BATCH) {
-            let mut question = cmd("HMGET");
-            question.arg(self.names.sign_ins());
+            let mut query = cmd("HMGET");
+            query.arg(self.names.sign_ins());
             for account in some {
-                question.arg(account.0.to_string());
+                query.arg(account.0.to_string());
             }
-            let found: Vec<Option<Vec<u8>>> = self.ask(&question).await?;
-            noted.extend(found.iter().map(|at| time(at.as_deref())));
+            let found: Vec<Option<Vec<u8>>> = self.query(&query).await?;
+            recorded.extend(found.iter().map(|at| time(at.as_deref())));
         }
-        Ok(noted)
+        Ok(recorded)
     }
 
     /// When the newest session of each account was opened.
@@ -136,8 +140,8 @@ impl Engine {
         };
         let mut names = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(SWEEP_BATCH) {
-            let questions: Vec<_> = some.iter().map(newest).collect();
-            for answer in self.ask_each(&questions).await? {
+            let queries: Vec<_> = some.iter().map(newest).collect();
+            for answer in self.query_each(&queries).await? {
                 let ids = Vec::<String>::from_redis_value(answer)
                     .map_err(|error| StoreError::Unavailable(error.to_string()))?;
                 // An account without a session reads the name of none.

@@ -33,7 +33,7 @@ use super::{Engine, MAX_DECISIONS, OpenError, Settings};
 
 type Bytes = Vec<u8>;
 
-/// A connection that follows nobody and keeps nothing in memory. What is written is told
+/// A connection that follows nobody and keeps nothing in memory. What is written is published
 /// to the gateways.
 pub struct SharedArchive(Engine);
 
@@ -91,12 +91,12 @@ impl SharedArchive {
         while entries.len() < limit {
             let mut next = cmd("ZRANGEBYLEX");
             next.arg(names.workspaces()).arg(&from).arg("+").arg("LIMIT").arg(0).arg(1);
-            let found: Vec<String> = self.0.ask(&next).await?;
+            let found: Vec<String> = self.0.query(&next).await?;
             let Some(workspace) = found.first() else { break };
             from = format!("({workspace}");
             let id = parse(workspace, "workspaces")?;
             let members: BTreeMap<String, String> =
-                self.0.ask(cmd("HGETALL").arg(names.members(id))).await?;
+                self.0.query(cmd("HGETALL").arg(names.members(id))).await?;
             let passed = last.take().filter(|_| first == Some(id));
             for (account, role) in members {
                 let account = parse(&account, "members")?;
@@ -151,11 +151,11 @@ impl SharedArchive {
             let mut next = cmd("ZRANGEBYLEX");
             let wanted = limit - entries.len();
             next.arg(names.keys()).arg(&from).arg("+").arg("LIMIT").arg(0).arg(wanted);
-            let keys: Vec<String> = self.0.ask(&next).await?;
+            let keys: Vec<String> = self.0.query(&next).await?;
             let Some(last) = keys.last() else { break };
             from = format!("({last}");
             let times: Vec<Option<u64>> =
-                self.0.ask(cmd("HMGET").arg(names.key_uses()).arg(&keys)).await?;
+                self.0.query(cmd("HMGET").arg(names.key_uses()).arg(&keys)).await?;
             for (key, at) in keys.iter().zip(times) {
                 if let Some(at) = at {
                     let key = KeyId(parse(key, "keys")?);
@@ -176,36 +176,36 @@ impl SharedArchive {
         let mut first = 0;
         if let Some((entry, end)) = after.and_then(|entry| Some((entry, end_of(entry)?))) {
             let rank: Option<u64> =
-                self.0.ask(cmd("ZRANK").arg(&index).arg(entry.id().0.to_string())).await?;
+                self.0.query(cmd("ZRANK").arg(&index).arg(entry.id().0.to_string())).await?;
             first = match rank {
                 Some(rank) => rank + 1,
                 // Swept away since: go on with what ends no earlier.
                 None => {
                     let mut before = cmd("ZCOUNT");
                     before.arg(&index).arg("-inf").arg(format!("({}", end.0));
-                    self.0.ask(&before).await?
+                    self.0.query(&before).await?
                 }
             };
         }
         let mut range = cmd("ZRANGE");
         range.arg(&index).arg(first).arg(first + limit as u64 - 1).arg("WITHSCORES");
-        let found: Vec<(String, f64)> = self.0.ask(&range).await?;
+        let found: Vec<(String, f64)> = self.0.query(&range).await?;
         let end = |(id, end): (String, f64)| Ok((parse(&id, &index)?, from_score(end)));
         found.into_iter().map(end).collect()
     }
 
     /// What the keys hold that decide whether the entries can be added, and what lies
     /// where those would that have no key of their own.
-    async fn look(&self, entries: &[Entry]) -> Result<Held, StoreError> {
+    async fn read_held(&self, entries: &[Entry]) -> Result<Held, StoreError> {
         let names = &self.0.names;
         let mut keys = BTreeSet::new();
-        let (mut asked, mut questions) = (Vec::new(), Vec::new());
+        let (mut asked, mut queries) = (Vec::new(), Vec::new());
         for entry in entries {
             match self.key(entry.kind(), entry.id().0) {
                 Some(key) => drop(keys.insert(key)),
                 None => {
                     asked.push(entry);
-                    questions.push(self.question(entry));
+                    queries.push(self.presence_query(entry));
                 }
             }
             keys.extend(entry.refers_to().iter().filter_map(|(kind, id)| self.key(*kind, *id)));
@@ -216,11 +216,11 @@ impl SharedArchive {
         let mut held = Held::default();
         if !keys.is_empty() {
             let keys: Vec<String> = keys.into_iter().collect();
-            let values: Vec<Option<Bytes>> = self.0.ask(cmd("MGET").arg(&keys)).await?;
+            let values: Vec<Option<Bytes>> = self.0.query(cmd("MGET").arg(&keys)).await?;
             held.keys = keys.into_iter().zip(values).collect();
         }
         let answers =
-            if questions.is_empty() { Vec::new() } else { self.0.ask_each(&questions).await? };
+            if queries.is_empty() { Vec::new() } else { self.0.query_each(&queries).await? };
         for (entry, answer) in asked.into_iter().zip(answers) {
             let nonsense = |_| StoreError::Unavailable("unexpected reply from Redis".to_owned());
             let present = match entry {
@@ -255,7 +255,7 @@ impl SharedArchive {
         }
     }
 
-    fn question(&self, entry: &Entry) -> Cmd {
+    fn presence_query(&self, entry: &Entry) -> Cmd {
         let names = &self.0.names;
         let (id, account) = entry.id();
         let (name, key, field) = match entry.kind() {
@@ -264,9 +264,9 @@ impl SharedArchive {
             Kind::RevokedToken => ("ZSCORE", names.revoked(), id),
             _ => ("ZSCORE", names.ended(), id),
         };
-        let mut question = cmd(name);
-        question.arg(key).arg(field.to_string());
-        question
+        let mut query = cmd(name);
+        query.arg(key).arg(field.to_string());
+        query
     }
 
     fn decide(&self, entries: &[Entry], held: Held) -> Result<Decision<'_>, StoreError> {
@@ -307,7 +307,7 @@ impl SharedArchive {
                     txn.set(key, text(account.id.0), None);
                 }
             }
-            self.0.put(&mut txn, entry)?;
+            self.0.write_entry(&mut txn, entry)?;
             match key {
                 Some(key) => drop(keys.insert(key, Some(encode(entry)?))),
                 None => drop(others.insert(place, entry.clone())),
@@ -328,7 +328,7 @@ impl SharedArchive {
         if matches!(committed, Committed::Conflict) {
             return Ok(false);
         }
-        answers.next().map_or(Ok(()), |waited| engine.made_durable(waited))?;
+        answers.next().map_or(Ok(()), |waited| engine.check_durable(waited))?;
         Ok(true)
     }
 }
@@ -408,7 +408,7 @@ impl Records for SharedArchive {
                 let key = |id| names.account(id);
                 let page: Vec<Account> =
                     engine.page_of_all(&names.accounts(), from, limit, key).await?;
-                let page = engine.with_noted_sign_ins(page).await?;
+                let page = engine.with_recorded_sign_ins(page).await?;
                 Ok(page.into_iter().map(Entry::Account).collect())
             }
             Kind::Server => {
@@ -437,7 +437,7 @@ impl Records for SharedArchive {
             }
             // There is at most one.
             Kind::RegistrationClosed => {
-                let closed: bool = engine.ask(cmd("EXISTS").arg(names.registration())).await?;
+                let closed: bool = engine.query(cmd("EXISTS").arg(names.registration())).await?;
                 let listed = closed && after.is_none() && limit > 0;
                 Ok(listed.then_some(Entry::RegistrationClosed).into_iter().collect())
             }
@@ -454,7 +454,7 @@ impl Records for SharedArchive {
 impl Archive for SharedArchive {
     async fn write(&self, entries: &[Entry]) -> Result<Written, StoreError> {
         for _ in 0..MAX_DECISIONS {
-            let (txn, written) = self.decide(entries, self.look(entries).await?)?;
+            let (txn, written) = self.decide(entries, self.read_held(entries).await?)?;
             if txn.commands.is_empty() || self.commit(&txn).await? {
                 return Ok(written);
             }
@@ -464,7 +464,7 @@ impl Archive for SharedArchive {
 }
 
 impl Engine {
-    fn put(&self, txn: &mut Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
+    fn write_entry(&self, txn: &mut Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
         let names = &self.names;
         let listed = |id| [b"0".to_vec(), text(id)];
         match entry {
@@ -472,7 +472,7 @@ impl Engine {
                 txn.run("ZADD", names.accounts(), listed(account.id.0));
                 self.write_account(txn, account)?;
                 if let Some(at) = account.last_sign_in {
-                    self.note_sign_in(txn, account.id, at);
+                    self.record_sign_in(txn, account.id, at);
                 }
             }
             Entry::Server(server) => {
@@ -482,14 +482,14 @@ impl Engine {
             Entry::Workspace(workspace) => {
                 txn.run("ZADD", names.workspaces(), listed(workspace.id.0));
                 txn.write(names.workspace(workspace.id.0), workspace, None)?;
-                txn.tell(Change::workspace(workspace));
+                txn.publish(Change::workspace(workspace));
             }
             Entry::Member { workspace, account, role } => {
                 txn.touch(account.0);
                 let member = [text(account.0), role.clone().into_bytes()];
                 txn.run("HSET", names.members(workspace.0), member);
                 txn.run("SADD", names.workspaces_of(account.0), [text(workspace.0)]);
-                txn.tell(Change::Member(workspace.0, account.0, Some(role.clone())));
+                txn.publish(Change::Member(workspace.0, account.0, Some(role.clone())));
             }
             Entry::Session(session) => {
                 txn.touch(session.account.0);
@@ -502,16 +502,16 @@ impl Engine {
             Entry::Key(key) => self.add_key(txn, key)?,
             Entry::KeyUse { key, at } => {
                 txn.run("HSET", names.key_uses(), [text(key.0), number(at.0)]);
-                txn.tell(Change::Used(vec![(key.0, at.0)]));
+                txn.publish(Change::Used(vec![(key.0, at.0)]));
             }
             Entry::RevokedToken { token, expires } => {
                 txn.run("ZADD", names.revoked(), [number(expires.0), text(token.0)]);
-                txn.tell(Change::Revoked(token.0, expires.0));
+                txn.publish(Change::Revoked(token.0, expires.0));
             }
             Entry::RegistrationClosed => self.write_registration(txn, Registering::Closed),
             Entry::EndedSession { session, expires } => {
                 txn.run("ZADD", names.ended(), [number(expires.0), text(session.0)]);
-                txn.tell(Change::Ended(vec![(session.0, expires.0)]));
+                txn.publish(Change::Ended(vec![(session.0, expires.0)]));
             }
         }
         Ok(())

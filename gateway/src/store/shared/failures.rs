@@ -122,7 +122,7 @@ impl Engine {
         let mut range = redis::cmd("ZRANGEBYSCORE");
         range.arg(self.names.failures()).arg(now.0 + 1).arg("+inf").arg("WITHSCORES");
         range.arg("LIMIT").arg(0).arg(MAX_LISTED);
-        let listed: Vec<(String, u64)> = self.ask(&range).await?;
+        let listed: Vec<(String, u64)> = self.query(&range).await?;
         let mut counts = Vec::with_capacity(listed.len());
         for page in listed.chunks(500) {
             let mut wanted = Vec::with_capacity(page.len());
@@ -130,7 +130,7 @@ impl Engine {
                 let key = self.names.failure(parse_source(address)?);
                 wanted.push((key, Some("count".to_owned())));
             }
-            let (_, found) = self.picture(&wanted).await?;
+            let (_, found) = self.read_snapshot(&wanted).await?;
             for ((address, ends), count) in page.iter().zip(found) {
                 // It may have gone meanwhile.
                 let Some(count) = count else { continue };
@@ -150,12 +150,12 @@ impl Engine {
         let address = source.address().to_string();
         let mut exists = redis::cmd("EXISTS");
         exists.arg(self.names.failure(source));
-        let known: u8 = self.ask(&exists).await?;
+        let known: u8 = self.query(&exists).await?;
         let mut transaction = Transaction::new(self);
         transaction.delete(self.names.failure(source));
         transaction.run("ZREM", self.names.failures(), [address.clone().into_bytes()]);
         transaction.run("ZREM", self.names.lockouts(), [address.clone().into_bytes()]);
-        transaction.tell(Change::Forgiven(address));
+        transaction.publish(Change::Forgiven(address));
         self.commit(transaction).await?;
         Ok(known > 0)
     }

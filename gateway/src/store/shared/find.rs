@@ -20,7 +20,7 @@ pub(super) async fn primary(settings: &Settings, first: usize) -> Result<Address
         Topology::Sentinel { sentinels, service, password } => {
             let mut last = None;
             for sentinel in from(sentinels.len()).map(|index| &sentinels[index]) {
-                let asked = ask_sentinel(settings, sentinel, service, password.as_ref()).await;
+                let asked = query_sentinel(settings, sentinel, service, password.as_ref()).await;
                 match asked {
                     Ok(address) => return Ok(address),
                     Err(error) => last = Some(error),
@@ -31,7 +31,7 @@ pub(super) async fn primary(settings: &Settings, first: usize) -> Result<Address
         Topology::Cluster(nodes) => {
             let mut last = None;
             for node in from(nodes.len()).map(|index| &nodes[index]) {
-                match ask_node(settings, node).await {
+                match query_node(settings, node).await {
                     Ok(address) => return Ok(address),
                     Err(error) => last = Some(error),
                 }
@@ -41,7 +41,7 @@ pub(super) async fn primary(settings: &Settings, first: usize) -> Result<Address
     }
 }
 
-async fn ask_sentinel(
+async fn query_sentinel(
     settings: &Settings,
     sentinel: &Address,
     service: &str,
@@ -49,10 +49,10 @@ async fn ask_sentinel(
 ) -> Result<Address, LinkError> {
     let mut connection =
         connect_as(settings, sentinel, (None, password), 0, Some(settings.timeout)).await?;
-    let mut question = cmd("SENTINEL");
-    question.arg("get-master-addr-by-name").arg(service);
+    let mut query = cmd("SENTINEL");
+    query.arg("get-master-addr-by-name").arg(service);
     let answer: Option<(String, u16)> =
-        question.query_async(&mut connection).await.map_err(|error| {
+        query.query_async(&mut connection).await.map_err(|error| {
             if error.to_string().contains("unknown command") {
                 LinkError::Misnamed(format!(
                     "{sentinel} is not a Sentinel; for a single server write redis:// in `store.url`"
@@ -72,7 +72,7 @@ async fn ask_sentinel(
 }
 
 /// Asks a node whose our slot is.
-async fn ask_node(settings: &Settings, node: &Address) -> Result<Address, LinkError> {
+async fn query_node(settings: &Settings, node: &Address) -> Result<Address, LinkError> {
     let refused = |error: redis::RedisError| {
         if error.to_string().contains("cluster support disabled") {
             return LinkError::Misnamed(format!(

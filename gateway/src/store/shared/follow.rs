@@ -27,7 +27,7 @@ use super::schema::{self, Beginning, Mark, OpenError};
 use super::transaction::Transaction;
 use super::{Engine, find};
 
-/// How long the server keeps a question for changes before it answers "none": what
+/// How long the server keeps a query for changes before it answers "none": what
 /// memory may miss while all is well is this and a trip.
 const BLOCK_MS: u16 = 250;
 const BLOCK: Duration = Duration::from_millis(BLOCK_MS as u64);
@@ -35,7 +35,7 @@ const BLOCK: Duration = Duration::from_millis(BLOCK_MS as u64);
 const ENTRIES: usize = 1_000;
 const PAGE: usize = 500;
 const PROBE_PAUSE: Duration = Duration::from_secs(1);
-/// Probes from one question who is primary to the next.
+/// Probes between two queries for the primary.
 const PRIMARY_PROBES: u64 = 5;
 /// Revocations that are sent from one probe to the next, and of these how many may fail.
 const DELIVERED_AT_ONCE: usize = 1_000;
@@ -121,12 +121,12 @@ impl Engine {
                     let since = Instant::now();
                     let error = self.follow_one(attached, &mut ready).await;
                     self.link.clear();
-                    self.lost(&error);
+                    self.mark_unavailable(&error);
                     if since.elapsed() > LONGEST_PAUSE {
                         pause = FIRST_PAUSE;
                     }
                 }
-                Err(error) => self.lost(&error),
+                Err(error) => self.mark_unavailable(&error),
             }
             if let Some(ready) = ready.take() {
                 let _ = ready.send(());
@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// One line when the server is lost, and one for each new reason.
-    pub(super) fn lost(&self, error: &OpenError) {
+    pub(super) fn mark_unavailable(&self, error: &OpenError) {
         let foreign = error.is_foreign();
         self.set_state(if foreign { StoreState::Foreign } else { StoreState::Unreachable });
         let text = error.to_string();
@@ -193,10 +193,10 @@ impl Engine {
             if !resumes {
                 self.read_everything().await?;
             }
-            self.heard_everything_until(since).await;
+            self.wait_until_fresh(since).await;
             self.set_state(StoreState::Live);
             self.loaded.store(true, Ordering::Release);
-            self.note_live(&address, resumes);
+            self.log_following(&address, resumes);
             if let Some(ready) = ready.take() {
                 let _ = ready.send(());
             }
@@ -235,7 +235,7 @@ impl Engine {
                 let mut probe = Transaction::new(self);
                 let arguments = [&b"1"[..], b"PX", b"1000"].map(<[u8]>::to_vec);
                 probe.run("SET", self.names.probe(), arguments);
-                // Its outcome is noted like any other's.
+                // Its outcome is recorded like any other's.
                 let _ = self.commit(probe).await;
             }
             if self.pending.len() > 0 && self.writable.load(Ordering::Relaxed) {
@@ -246,9 +246,9 @@ impl Engine {
     }
 
     /// Waits until nothing of the others before `moment` is missing.
-    async fn heard_everything_until(&self, moment: Instant) {
+    async fn wait_until_fresh(&self, moment: Instant) {
         loop {
-            let more = self.heard.notified();
+            let more = self.freshened.notified();
             if self.fresh_at().is_some_and(|fresh| fresh >= moment) {
                 return;
             }
@@ -256,7 +256,7 @@ impl Engine {
         }
     }
 
-    fn note_live(&self, address: &super::Address, resumed: bool) {
+    fn log_following(&self, address: &super::Address, resumed: bool) {
         let mut last = self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         last.clear();
         let sizes = self.standing().sizes();
@@ -277,7 +277,7 @@ impl Engine {
         for place in self.memory.landmarks() {
             let mut entry = cmd("XRANGE");
             entry.arg(self.names.changes()).arg(place.to_string()).arg(place.to_string());
-            if !matches!(self.ask::<Value>(&entry).await?, Value::Array(found) if found.len() == 1)
+            if !matches!(self.query::<Value>(&entry).await?, Value::Array(found) if found.len() == 1)
             {
                 return Ok(false);
             }
@@ -286,7 +286,7 @@ impl Engine {
     }
 
     async fn end_of_stream(&self) -> Result<Place, StoreError> {
-        Ok(self.picture(&[]).await?.0)
+        Ok(self.read_snapshot(&[]).await?.0)
     }
 
     /// Applies what comes, until an error.
@@ -296,13 +296,13 @@ impl Engine {
         follower: &mut MultiplexedConnection,
     ) -> StoreError {
         let failed = |error: RedisError| {
-            connected.note(&error);
+            connected.record_error(&error);
             StoreError::Unavailable(error.to_string())
         };
         loop {
-            // Everything committed before the question is in the answer.
+            // Everything committed before the query is in the answer.
             let asked = Instant::now();
-            let full = match self.ask_for_entries(follower).await {
+            let full = match self.read_entries(follower).await {
                 Ok(answer) => self.apply_entries(answer, asked),
                 Err(error) => return failed(error),
             };
@@ -320,14 +320,14 @@ impl Engine {
 
     /// What has come behind memory's position, if it is of the database that memory was
     /// read from.
-    async fn ask_for_entries(
+    async fn read_entries(
         &self,
         follower: &mut MultiplexedConnection,
     ) -> Result<Value, RedisError> {
-        let mut question = cmd("XREAD");
-        question.arg("COUNT").arg(ENTRIES);
-        question.arg("STREAMS").arg(self.names.changes()).arg(self.memory.position().to_string());
-        let bound = self.bound(&question);
+        let mut query = cmd("XREAD");
+        query.arg("COUNT").arg(ENTRIES);
+        query.arg("STREAMS").arg(self.names.changes()).arg(self.memory.position().to_string());
+        let bound = self.bound(&query);
         let answer = follower.send_packed_command(&bound).await.and_then(Value::extract_error);
         if answer.as_ref().is_err_and(|error| error.code() == Some("NOSCRIPT")) {
             let mut load = cmd("SCRIPT");
@@ -357,8 +357,8 @@ impl Engine {
             )
         })?;
         let full = entries.len() == ENTRIES;
-        for (place, told) in entries {
-            match change::parse(&told) {
+        for (place, published) in entries {
+            match change::parse(&published) {
                 Ok(changes) => {
                     let applied = self.memory.apply_next(place, change::ours(changes));
                     // What it meant to say is found in the records.
@@ -425,7 +425,7 @@ impl Engine {
         .await?;
         self.read_scores(&names.slowed(), |user, at| Some(Change::Slowed(user.parse().ok()?, at)))
             .await?;
-        let closed: bool = self.ask(cmd("EXISTS").arg(names.registration())).await?;
+        let closed: bool = self.query(cmd("EXISTS").arg(names.registration())).await?;
         self.memory.apply_page(vec![Change::RegistrationClosed(closed)], &mut found);
         let index = names.accounts();
         self.read_records::<Account>(&index, |id| names.account(id), Change::account, &mut found)
@@ -459,10 +459,10 @@ impl Engine {
             let from = after.map_or_else(|| "-".to_owned(), |last| format!("({last}"));
             let mut range = cmd("ZRANGEBYLEX");
             range.arg(index).arg(from).arg("+").arg("LIMIT").arg(0).arg(PAGE);
-            let ids: Vec<String> = self.ask(&range).await?;
+            let ids: Vec<String> = self.query(&range).await?;
             let keys: Vec<String> = ids.iter().filter_map(|id| id.parse().ok()).map(&key).collect();
             if !keys.is_empty() {
-                let records: Vec<Option<Vec<u8>>> = self.ask(cmd("MGET").arg(&keys)).await?;
+                let records: Vec<Option<Vec<u8>>> = self.query(cmd("MGET").arg(&keys)).await?;
                 let mut page = Vec::with_capacity(keys.len());
                 for (name, record) in keys.iter().zip(records) {
                     let Some(record) = record else { continue };
@@ -483,7 +483,7 @@ impl Engine {
     async fn read_members(&self, workspace: Uuid, found: &mut Found) -> Result<(), StoreError> {
         let mut all = cmd("HGETALL");
         all.arg(self.names.members(workspace));
-        let members: Vec<(String, String)> = self.ask(&all).await?;
+        let members: Vec<(String, String)> = self.query(&all).await?;
         let members = members.into_iter().filter_map(|(account, role)| {
             if let Err(error) = check_member_role(&role) {
                 tracing::error!(%error, %workspace, account, "skipping undecodable record");
@@ -505,7 +505,7 @@ impl Engine {
         loop {
             let mut scan = cmd("ZSCAN");
             scan.arg(index).arg(cursor).arg("COUNT").arg(PAGE);
-            let (next, page): (u64, Vec<(String, f64)>) = self.ask(&scan).await?;
+            let (next, page): (u64, Vec<(String, f64)>) = self.query(&scan).await?;
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let changes = page.iter().filter_map(|(member, score)| change(member, *score as u64));
             self.memory.apply_page(changes.collect(), &mut Found::default());
@@ -522,7 +522,7 @@ impl Engine {
         loop {
             let mut scan = cmd("HSCAN");
             scan.arg(self.names.key_uses()).arg(cursor).arg("COUNT").arg(PAGE);
-            let (next, page): (u64, Vec<(String, u64)>) = self.ask(&scan).await?;
+            let (next, page): (u64, Vec<(String, u64)>) = self.query(&scan).await?;
             uses.extend(page.iter().filter_map(|(key, at)| Some((key.parse().ok()?, *at))));
             cursor = next;
             if cursor == 0 {
@@ -553,10 +553,10 @@ fn entries(answer: Value) -> Option<Vec<(Place, Vec<u8>)>> {
     let entries = streams.into_iter().flat_map(|(_, entries)| entries);
     entries
         .map(|(place, fields)| {
-            // An entry of somebody else tells nothing.
-            let told = fields.into_iter().find(|(name, _)| name == "changes");
-            let told = told.map_or_else(|| b"[]".to_vec(), |(_, told)| told);
-            Some((Place::parse(&place)?, told))
+            // An entry of somebody else publishes nothing.
+            let published = fields.into_iter().find(|(name, _)| name == "changes");
+            let published = published.map_or_else(|| b"[]".to_vec(), |(_, bytes)| bytes);
+            Some((Place::parse(&place)?, published))
         })
         .collect()
 }

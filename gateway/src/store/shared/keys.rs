@@ -60,7 +60,7 @@ impl Keys for SharedStore {
                     return Ok((Transaction::new(engine), KeyRotated::TooMany));
                 }
                 txn.write(key, &old, None)?;
-                txn.tell(Change::key(&old));
+                txn.publish(Change::key(&old));
                 engine.add_key(&mut txn, &new)?;
                 Ok((txn, KeyRotated::Rotated(new)))
             })
@@ -72,16 +72,16 @@ impl Keys for SharedStore {
         for uses in uses.chunks(SWEEP_BATCH) {
             engine
                 .transact(move |mut txn| async move {
-                    let mut told = Vec::with_capacity(uses.len());
+                    let mut published = Vec::with_capacity(uses.len());
                     for (key, at) in uses {
                         // Its deletion takes the use along, as the script sees both.
                         if txn.read(engine.names.key(key.0)).await?.is_some() {
                             txn.run("HSET", engine.names.key_uses(), [text(key.0), number(at.0)]);
-                            told.push((key.0, at.0));
+                            published.push((key.0, at.0));
                         }
                     }
-                    if !told.is_empty() {
-                        txn.tell(Change::Used(told));
+                    if !published.is_empty() {
+                        txn.publish(Change::Used(published));
                     }
                     Ok((txn, ()))
                 })
@@ -123,7 +123,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let (limits, index) = (self.settings.limits, self.names.keys_of(owner.0));
-        let held: usize = self.ask(cmd("SCARD").arg(&index)).await?;
+        let held: usize = self.query(cmd("SCARD").arg(&index)).await?;
         if limits.has_room_for_key(held) {
             txn.at_most(index, None, limits.keys - 1);
             return Ok(true);
@@ -151,7 +151,7 @@ impl Engine {
         txn.set(self.names.key_digest(&key.digest), text(key.id.0), None);
         txn.run("ZADD", self.names.keys(), [b"0".to_vec(), text(key.id.0)]);
         txn.run("SADD", self.names.keys_of(key.owner.0), [text(key.id.0)]);
-        txn.tell(Change::key(key));
+        txn.publish(Change::key(key));
         Ok(())
     }
 
@@ -191,7 +191,7 @@ impl Engine {
             txn.run("SREM", self.names.keys_on(server.0), [id.clone()]);
         }
         txn.run("HDEL", self.names.key_uses(), [id]);
-        txn.tell(Change::KeyGone(key.digest));
+        txn.publish(Change::KeyGone(key.digest));
     }
 
     /// A key as memory has it, which knows its last use.

@@ -110,7 +110,7 @@ impl Link {
     /// [`StoreError::Unavailable`], at once when there is no connection.
     pub(super) async fn call(&self, command: &Cmd) -> Result<Value, StoreError> {
         let connected = self.connected()?;
-        let _turn = connected.turn()?;
+        let _permit = connected.permit()?;
         let mut connection = connected.commands.clone();
         let answer = connection.send_packed_command(command).await;
         self.judge(&connected, answer.and_then(Value::extract_error))
@@ -123,7 +123,7 @@ impl Link {
     /// [`StoreError::Unavailable`].
     pub(super) async fn call_all(&self, commands: &Pipeline) -> Result<Vec<Value>, StoreError> {
         let connected = self.connected()?;
-        let _turn = connected.turn()?;
+        let _permit = connected.permit()?;
         self.send_all(&connected, connected.commands.clone(), commands).await
     }
 
@@ -136,7 +136,7 @@ impl Link {
         commands: &Pipeline,
     ) -> Result<Vec<Value>, StoreError> {
         let connected = self.connected()?;
-        let _turn = connected.turn()?;
+        let _permit = connected.permit()?;
         let next = connected.next.fetch_add(1, Ordering::Relaxed);
         let Some((connection, alone)) = connected.waiting.get(next % WAITING_CONNECTIONS) else {
             return self.send_all(&connected, connected.commands.clone(), commands).await;
@@ -159,8 +159,8 @@ impl Link {
             if let Value::ServerError(error) = answer
                 && ends_connection(&error.clone().into())
             {
-                connected.note(&error.clone().into());
-                self.give_up(connected);
+                connected.record_error(&error.clone().into());
+                self.disconnect(connected);
             }
         }
         Ok(answers)
@@ -178,14 +178,14 @@ impl Link {
     ) -> Result<T, StoreError> {
         answer.map_err(|error| {
             if ends_connection(&error) {
-                connected.note(&error);
-                self.give_up(connected);
+                connected.record_error(&error);
+                self.disconnect(connected);
             }
             StoreError::Unavailable(describe(&error))
         })
     }
 
-    fn give_up(&self, connected: &Arc<Connected>) {
+    fn disconnect(&self, connected: &Arc<Connected>) {
         let current = self.current.load_full();
         // A later connection is not to blame for an earlier one.
         if current.is_some_and(|current| Arc::ptr_eq(&current, connected)) {
@@ -211,7 +211,7 @@ impl Connected {
     }
 
     /// Takes from an error whether the database is another one.
-    pub(super) fn note(&self, error: &RedisError) {
+    pub(super) fn record_error(&self, error: &RedisError) {
         if error.code() == Some("REPLACED") {
             self.foreign.store(true, Ordering::Release);
         }
@@ -242,7 +242,7 @@ impl Connected {
         })
     }
 
-    fn turn(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+    fn permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
         Arc::clone(&self.busy).try_acquire_owned().map_err(|_| StoreError::Busy)
     }
 

@@ -37,7 +37,7 @@ impl Engine {
         let keys: Vec<String> = keys.collect();
         let mut records = Vec::with_capacity(keys.len());
         for page in keys.chunks(SWEEP_BATCH) {
-            records.extend(self.ask::<Vec<Option<Bytes>>>(cmd("MGET").arg(page)).await?);
+            records.extend(self.query::<Vec<Option<Bytes>>>(cmd("MGET").arg(page)).await?);
         }
         Ok(records)
     }
@@ -97,7 +97,7 @@ impl Engine {
             let from = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
             let mut range = cmd("ZRANGEBYLEX");
             range.arg(index).arg(from).arg("+").arg("LIMIT").arg(0).arg(count);
-            let ids: Vec<String> = self.ask(&range).await?;
+            let ids: Vec<String> = self.query(&range).await?;
             let full = ids.len() == count;
             let ids: Vec<Uuid> = ids.iter().filter_map(|id| id.parse().ok()).collect();
             if ids.is_empty() {
@@ -105,7 +105,7 @@ impl Engine {
             }
             after = ids.last().copied();
             let keys: Vec<String> = ids.iter().map(|id| key(*id)).collect();
-            let records: Vec<Option<Bytes>> = self.ask(cmd("MGET").arg(&keys)).await?;
+            let records: Vec<Option<Bytes>> = self.query(cmd("MGET").arg(&keys)).await?;
             for (name, record) in keys.iter().zip(records) {
                 // Gone by its time since it was listed.
                 let Some(record) = record else { continue };

@@ -20,7 +20,7 @@ impl Engine {
                 Revocation::Token(token, expires) => {
                     let until = expires.plus(CLOCK_SLACK).0;
                     txn.run("ZADD", self.names.revoked(), [number(until), text(token.0)]);
-                    txn.tell(Change::Revoked(token.0, until));
+                    txn.publish(Change::Revoked(token.0, until));
                     Ok((txn, true))
                 }
                 Revocation::Session(session, now) => {
@@ -29,7 +29,7 @@ impl Engine {
                         return Ok((txn, false));
                     };
                     let ended = self.end_session(&mut txn, &session, now);
-                    txn.tell(Change::Ended(vec![ended]));
+                    txn.publish(Change::Ended(vec![ended]));
                     Ok((txn, true))
                 }
                 Revocation::Sessions(account, now) => {

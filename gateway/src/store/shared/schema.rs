@@ -101,7 +101,7 @@ pub struct Inspection {
 pub async fn inspect(settings: &Settings) -> Result<Inspection, OpenError> {
     let address = find::primary(settings, 0).await?;
     let mut connection = link::connect(settings, &address, Some(settings.timeout)).await?;
-    let server = Server::ask(&mut connection).await;
+    let server = Server::query(&mut connection).await;
     server.check(settings, &address)?;
     check_rights(settings, &address, &mut connection).await?;
     let schema = read_meta(settings, &address, &mut connection).await?.map(|meta| meta.schema);
@@ -178,7 +178,7 @@ async fn check_rights(
 /// Whether a server takes changes, as far as it tells.
 pub(super) async fn is_primary(settings: &Settings, address: &Address) -> bool {
     match link::connect(settings, address, Some(settings.timeout)).await {
-        Ok(mut connection) => !Server::ask(&mut connection).await.replica,
+        Ok(mut connection) => !Server::query(&mut connection).await.replica,
         Err(_) => false,
     }
 }
@@ -199,7 +199,7 @@ pub(super) async fn claim(
 ) -> Result<Meta, OpenError> {
     let address = &connected.address;
     let mut connection = connected.commands();
-    let server = Server::ask(&mut connection).await;
+    let server = Server::query(&mut connection).await;
     server.check(settings, address)?;
     if known.is_none() {
         for warning in server.warnings(settings) {
@@ -257,7 +257,7 @@ pub(super) async fn begin_import(
 ) -> Result<Mark, OpenError> {
     let address = &connected.address;
     let mut connection = connected.commands();
-    Server::ask(&mut connection).await.check(settings, address)?;
+    Server::query(&mut connection).await.check(settings, address)?;
     match read_meta(settings, address, &mut connection).await {
         Err(OpenError::Importing { export: marked, .. })
             if marked == export && beginning == Beginning::Resume => {}
@@ -291,7 +291,7 @@ pub(super) async fn find_import(
 ) -> Result<String, OpenError> {
     let address = &connected.address;
     let mut connection = connected.commands();
-    Server::ask(&mut connection).await.check(settings, address)?;
+    Server::query(&mut connection).await.check(settings, address)?;
     match read_meta(settings, address, &mut connection).await {
         Err(OpenError::Importing { export: marked, .. }) if marked == export => {}
         looked => drop(looked?),
@@ -361,7 +361,7 @@ struct Server {
 }
 
 impl Server {
-    async fn ask(connection: &mut MultiplexedConnection) -> Self {
+    async fn query(connection: &mut MultiplexedConnection) -> Self {
         let mut info = String::new();
         let mut untold = Vec::new();
         for section in ["server", "replication", "persistence"] {

@@ -71,7 +71,7 @@ impl Servers for SharedStore {
                 txn.delete(key);
                 txn.delete(engine.names.guard(server.0));
                 txn.run("ZREM", engine.names.servers(), [text(server.0)]);
-                txn.tell(Change::ServerGone(server.0));
+                txn.publish(Change::ServerGone(server.0));
                 Ok((txn, true))
             })
             .await
@@ -93,7 +93,7 @@ impl Engine {
             txn.run("SADD", self.names.servers_of(owner.0), [text(server.id.0)]);
         }
         txn.write(self.names.server(server.id.0), server, None)?;
-        txn.tell(Change::server(server));
+        txn.publish(Change::server(server));
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Engine {
             if let Some(server) = txn.record::<Server>(key.clone()).await? {
                 let server = Server { owner: None, ..server };
                 txn.write(key, &server, None)?;
-                txn.tell(Change::server(&server));
+                txn.publish(Change::server(&server));
             }
         }
         txn.delete(index);

@@ -75,11 +75,12 @@ impl Sessions for SharedStore {
             account.map_or_else(|| names.sessions(), |account| names.sessions_of(account.0));
         let key = |id| names.session(id);
         let standing = self.engine.standing();
-        let goes_on = |session: &Session| {
+        let kept_session = |session: &Session| {
             let account = standing.account(session.account);
             account.is_none_or(|account| !account.has_ended(session.id))
         };
-        let listed = self.engine.page_of(&index, after.map(|id| id.0), limit, key, goes_on).await?;
+        let listed =
+            self.engine.page_of(&index, after.map(|id| id.0), limit, key, kept_session).await?;
         self.engine.with_last_uses(listed).await
     }
 
@@ -146,7 +147,7 @@ impl Engine {
             }
             Redeemed::Reused => {
                 let ended = self.end_session(&mut txn, &session, rotation.now);
-                txn.tell(Change::Ended(vec![ended]));
+                txn.publish(Change::Ended(vec![ended]));
                 Rotated::FamilyEnded
             }
         };
@@ -159,7 +160,7 @@ impl Engine {
         session: &Session,
     ) -> Result<(), StoreError> {
         txn.touch(session.account.0);
-        self.note_sign_in(txn, session.account, session.created);
+        self.record_sign_in(txn, session.account, session.created);
         txn.run("ZADD", self.names.sessions(), [b"0".to_vec(), text(session.id.0)]);
         self.write_session(txn, session)
     }
@@ -184,12 +185,12 @@ impl Engine {
         account: &Account,
         now: Timestamp,
     ) -> Result<Surplus, StoreError> {
-        let (limits, goes_on) = (self.settings.limits, self.goes_on(account).await?);
+        let (limits, kept_session) = (self.settings.limits, self.kept_session(account).await?);
         let (index, from) = (self.names.sessions_of(account.id.0), after(account.ended));
-        let mut question = cmd("ZLEXCOUNT");
-        question.arg(&index).arg(&from).arg("+");
-        let later: usize = self.ask(&question).await?;
-        let count = later + usize::from(goes_on.is_some());
+        let mut query = cmd("ZLEXCOUNT");
+        query.arg(&index).arg(&from).arg("+");
+        let later: usize = self.query(&query).await?;
+        let count = later + usize::from(kept_session.is_some());
         // Where others come meanwhile and there is no room for them, it is decided anew.
         let room = limits.sessions.saturating_sub(count + 1);
         txn.at_most(index.clone(), Some(from.clone()), later + room);
@@ -198,7 +199,7 @@ impl Engine {
         }
         let mut range = cmd("ZRANGEBYLEX");
         range.arg(&index).arg(from).arg("+").arg("LIMIT").arg(0).arg(LOOKED_AT_ONCE);
-        let mut all: Vec<Uuid> = goes_on.into_iter().map(|session| session.0).collect();
+        let mut all: Vec<Uuid> = kept_session.into_iter().map(|session| session.0).collect();
         all.extend(txn.ids(&range).await?);
         let ends = self.ends_of(account.id.0, &all).await?;
         let oldest = all.into_iter().zip(ends).map(|(id, end)| {
@@ -221,14 +222,17 @@ impl Engine {
             for id in some {
                 scores.arg(format!("{owner}/{id}"));
             }
-            let found: Vec<Option<f64>> = self.ask(&scores).await?;
+            let found: Vec<Option<f64>> = self.query(&scores).await?;
             ends.extend(found.into_iter().map(|end| end.map(from_score)));
         }
         Ok(ends)
     }
 
     /// The one that went on when all others ended, if it still does.
-    pub(super) async fn goes_on(&self, account: &Account) -> Result<Option<SessionId>, StoreError> {
+    pub(super) async fn kept_session(
+        &self,
+        account: &Account,
+    ) -> Result<Option<SessionId>, StoreError> {
         match account.ended.and_then(|ended| ended.but) {
             Some(but) if self.is_listed(account.id, but).await? => Ok(Some(but)),
             _ => Ok(None),
@@ -242,7 +246,7 @@ impl Engine {
     ) -> Result<bool, StoreError> {
         let mut score = cmd("ZSCORE");
         score.arg(self.names.sessions_of(account.0)).arg(id.0.to_string());
-        Ok(self.ask::<Option<f64>>(&score).await?.is_some())
+        Ok(self.query::<Option<f64>>(&score).await?.is_some())
     }
 
     /// Removes a session and remembers its end for as long as a token may name it.
@@ -305,13 +309,13 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let up_to = ended.map_or_else(|| "+".to_owned(), |ended| format!("[{}", ended.up_to.0));
-        let goes_on = ended.and_then(|ended| ended.but);
+        let kept_session = ended.and_then(|ended| ended.but);
         let mut range = cmd("ZRANGEBYLEX");
         range.arg(self.names.sessions_of(account)).arg("-").arg(up_to);
         // Besides these the one that goes on, and one that tells of more.
         range.arg("LIMIT").arg(0).arg(CLEARED_AT_ONCE + 2);
         let mut gone = txn.ids(&range).await?;
-        gone.retain(|id| goes_on != Some(SessionId(*id)));
+        gone.retain(|id| kept_session != Some(SessionId(*id)));
         let noted = if gone.len() > CLEARED_AT_ONCE { "SADD" } else { "SREM" };
         txn.run(noted, self.names.clearing(), [text(account)]);
         gone.truncate(CLEARED_AT_ONCE);
@@ -333,8 +337,8 @@ impl Engine {
         }
         self.remove_sessions(txn, owner, gone);
         let until = now.plus(self.settings.token_ttl).plus(CLOCK_SLACK).0;
-        txn.tell(Change::EndedAtOnce(owner));
-        txn.tell(Change::Ended(gone.iter().map(|id| (*id, until)).collect()));
+        txn.publish(Change::EndedAtOnce(owner));
+        txn.publish(Change::Ended(gone.iter().map(|id| (*id, until)).collect()));
     }
 
     pub(super) fn remove_sessions(&self, txn: &mut Transaction<'_>, owner: Uuid, gone: &[Uuid]) {
@@ -360,7 +364,7 @@ impl Engine {
     pub(super) async fn try_clear(&self, account: Uuid, now: Timestamp) -> Result<(), StoreError> {
         let mut noted = cmd("SISMEMBER");
         noted.arg(self.names.clearing()).arg(account.to_string());
-        while self.ask::<bool>(&noted).await? {
+        while self.query::<bool>(&noted).await? {
             self.transact(move |txn| self.clear_more(txn, account, now)).await?;
         }
         Ok(())
@@ -389,7 +393,7 @@ impl Engine {
     pub(super) async fn clear_broken_off(&self, now: Timestamp) -> Result<(), StoreError> {
         let mut some = cmd("SRANDMEMBER");
         some.arg(self.names.clearing()).arg(SUPERSEDED_AT_ONCE);
-        let accounts: Vec<String> = self.ask(&some).await?;
+        let accounts: Vec<String> = self.query(&some).await?;
         for account in accounts.iter().filter_map(|id| id.parse().ok()) {
             self.clear_sessions(account, now).await;
         }

@@ -28,7 +28,7 @@ impl Engine {
             (names.slowed(), now),
         ] {
             let mut remove = cmd("ZREMRANGEBYSCORE");
-            swept += self.ask::<u64>(remove.arg(index).arg("-inf").arg(until(at))).await?;
+            swept += self.query::<u64>(remove.arg(index).arg("-inf").arg(until(at))).await?;
         }
         swept += self.sweep_former(now).await?;
         self.clear_broken_off(now).await?;
@@ -36,7 +36,7 @@ impl Engine {
             let mut due = cmd("ZRANGEBYSCORE");
             due.arg(names.session_ends()).arg("-inf").arg(until(long_ago));
             due.arg("LIMIT").arg(0).arg(SWEEP_BATCH);
-            let due: Vec<String> = self.ask(&due).await?;
+            let due: Vec<String> = self.query(&due).await?;
             let batch = due.len();
             let mut txn = Transaction::new(self);
             let ids = |entry: &str| -> Option<(Uuid, Uuid)> {
@@ -73,7 +73,7 @@ impl Engine {
         let mut due = cmd("ZRANGEBYSCORE");
         due.arg(self.names.former_ends()).arg("-inf").arg(format!("({}", now.0));
         due.arg("LIMIT").arg(0).arg(SWEEP_BATCH);
-        let due: Vec<String> = self.ask(&due).await?;
+        let due: Vec<String> = self.query(&due).await?;
         let ids: Vec<Uuid> = due.iter().filter_map(|id| id.parse().ok()).collect();
         for id in &ids {
             self.transact(move |txn| self.forget_former(txn, AccountId(*id), now)).await?;

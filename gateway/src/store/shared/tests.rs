@@ -228,8 +228,9 @@ async fn users_who_were_guessed_at_are_forgotten_with_their_windows_and_beyond_a
         store.count_failure(failure, limit, later(at)).await.unwrap().slowed
     };
     let held = async || -> (u64, u64) {
-        let count = engine.ask(redis::cmd("HLEN").arg(engine.names.guessed())).await.unwrap();
-        let ends = engine.ask(redis::cmd("ZCARD").arg(engine.names.guessed_ends())).await.unwrap();
+        let count = engine.query(redis::cmd("HLEN").arg(engine.names.guessed())).await.unwrap();
+        let ends =
+            engine.query(redis::cmd("ZCARD").arg(engine.names.guessed_ends())).await.unwrap();
         (count, ends)
     };
     for user in 1..=5 {
@@ -249,7 +250,7 @@ async fn users_who_were_guessed_at_are_forgotten_with_their_windows_and_beyond_a
     fail(7, 301).await;
     assert_eq!(held().await, (most, most), "the first that ends gives way");
     assert_eq!(fail(7, 302).await, Some(later(601)));
-    let lives: i64 = engine.ask(redis::cmd("PTTL").arg(engine.names.guessed())).await.unwrap();
+    let lives: i64 = engine.query(redis::cmd("PTTL").arg(engine.names.guessed())).await.unwrap();
     assert!(lives > 0, "without another guess all of it goes");
 }
 

@@ -68,7 +68,7 @@ impl Engine {
         // Names of those that went by themselves lie there for a day.
         let mut live = cmd("ZRANGEBYSCORE");
         live.arg(&index).arg(now.0.saturating_sub(TICKET_SLACK_MS)).arg("+inf");
-        let tickets: Vec<String> = self.ask(&live).await?;
+        let tickets: Vec<String> = self.query(&live).await?;
         for ticket in tickets {
             txn.delete(ticket);
         }

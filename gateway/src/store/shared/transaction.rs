@@ -1,5 +1,5 @@
-//! One intent: what was read and must not have changed, what is written, and what the
-//! other replicas are told. The server does all of it in one script, or nothing.
+//! One intent: what was read and must not have changed, what is written, and what is
+//! published to the other replicas. The server does all of it in one script, or nothing.
 
 use redis::{Cmd, FromRedisValue, Value};
 use uuid::Uuid;
@@ -67,7 +67,7 @@ impl<'s> Transaction<'s> {
 
     /// What a key holds. The transaction fails if that changes before it ends.
     pub(super) async fn read(&mut self, key: String) -> Result<Option<Bytes>, StoreError> {
-        let found: Option<Bytes> = self.store.ask(redis::cmd("GET").arg(&key)).await?;
+        let found: Option<Bytes> = self.store.query(redis::cmd("GET").arg(&key)).await?;
         self.expected.push((key, found.clone()));
         Ok(found)
     }
@@ -79,7 +79,7 @@ impl<'s> Transaction<'s> {
 
     /// Ids in a set, hash or sorted set. Guard it by something else.
     pub(super) async fn ids(&self, command: &Cmd) -> Result<Vec<Uuid>, StoreError> {
-        let listed: Vec<String> = self.store.ask(command).await?;
+        let listed: Vec<String> = self.store.query(command).await?;
         Ok(listed.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
@@ -154,7 +154,7 @@ impl<'s> Transaction<'s> {
         }
     }
 
-    pub(super) fn tell(&mut self, change: Change) {
+    pub(super) fn publish(&mut self, change: Change) {
         self.changes.push(change);
     }
 
@@ -164,7 +164,7 @@ impl<'s> Transaction<'s> {
 
     /// The arguments of the script.
     pub(super) fn command(&self, sha: &str, installation: &str) -> Result<Cmd, StoreError> {
-        let told = if self.changes.is_empty() {
+        let published = if self.changes.is_empty() {
             Bytes::new()
         } else {
             serde_json::to_vec(&self.changes)
@@ -180,7 +180,7 @@ impl<'s> Transaction<'s> {
         for key in &keys {
             script.arg(*key);
         }
-        script.arg(installation).arg(told).arg(self.expected.len());
+        script.arg(installation).arg(published).arg(self.expected.len());
         for (_, held) in &self.expected {
             match held {
                 None => script.arg("absent").arg(""),

@@ -21,7 +21,7 @@ impl Workspaces for SharedStore {
             .transact(move |mut txn| async move {
                 txn.run("ZADD", engine.names.workspaces(), [b"0".to_vec(), text(workspace.id.0)]);
                 txn.write(engine.names.workspace(workspace.id.0), workspace, None)?;
-                txn.tell(Change::workspace(workspace));
+                txn.publish(Change::workspace(workspace));
                 Ok((txn, ()))
             })
             .await
@@ -41,7 +41,7 @@ impl Workspaces for SharedStore {
                 };
                 let renamed = Workspace { name: name.clone(), ..known };
                 txn.write(key, &renamed, None)?;
-                txn.tell(Change::workspace(&renamed));
+                txn.publish(Change::workspace(&renamed));
                 Ok((txn, Some(renamed)))
             })
             .await
@@ -62,7 +62,7 @@ impl Workspaces for SharedStore {
                 txn.delete(members);
                 txn.delete(key);
                 txn.run("ZREM", engine.names.workspaces(), [text(workspace.0)]);
-                txn.tell(Change::WorkspaceGone(workspace.0));
+                txn.publish(Change::WorkspaceGone(workspace.0));
                 Ok((txn, true))
             })
             .await
@@ -96,7 +96,7 @@ impl Workspaces for SharedStore {
                     None => {
                         let mut known = cmd("HEXISTS");
                         known.arg(&members).arg(account.0.to_string());
-                        if engine.ask::<u8>(&known).await? == 0 {
+                        if engine.query::<u8>(&known).await? == 0 {
                             txn.confirm();
                             return Ok((txn, MemberChange::NoMember));
                         }
@@ -104,7 +104,7 @@ impl Workspaces for SharedStore {
                         txn.run("SREM", joined, [text(workspace.0)]);
                     }
                 }
-                txn.tell(Change::Member(workspace.0, account.0, role.clone()));
+                txn.publish(Change::Member(workspace.0, account.0, role.clone()));
                 Ok((txn, MemberChange::Done))
             })
             .await

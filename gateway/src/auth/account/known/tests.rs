@@ -83,7 +83,7 @@ async fn a_sign_in_is_noted_where_it_was_made_and_not_again_the_same_day() {
     let ann = || bench.core.standing().account_by_name("ann").unwrap();
     let note = async || {
         let principal = bench.core.verify_basic("ann", &PASSWORD.into(), HERE).await.unwrap();
-        bench.core.note_success(&principal.account, HERE).await;
+        bench.core.record_success(&principal.account, HERE).await;
         ann().known_addresses(bench.core.clock().now()).collect::<Vec<_>>()
     };
     let first = bench.core.clock().now();
@@ -95,6 +95,6 @@ async fn a_sign_in_is_noted_where_it_was_made_and_not_again_the_same_day() {
     // What was proven before a change proves nothing after it.
     let before = ann();
     bench.core.reset_password(before.id, "set by an administrator".into()).await.unwrap();
-    bench.core.note_success(&before, HERE).await;
+    bench.core.record_success(&before, HERE).await;
     assert!(!ann().is_known_from(HERE, bench.core.clock().now()));
 }

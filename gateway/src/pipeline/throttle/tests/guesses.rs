@@ -24,7 +24,7 @@ async fn throttle_of(user_attempts: u32, pause: Duration) -> Held {
     let bench = Bench::new().await;
     let ann = bench.core.standing().account_by_name("ann").unwrap();
     for number in 0..16 {
-        bench.core.note_success(&ann, known(number).source).await;
+        bench.core.record_success(&ann, known(number).source).await;
     }
     throttle_at(bench, user_attempts, pause)
 }

@@ -87,7 +87,7 @@ async fn a_bucket_that_somebody_wrote_over_is_a_full_one() {
         let answer = store.engine.exchange(LIMIT, &[spent(HERE, 1, 0)]).await.unwrap();
         assert_eq!(answer.shares[0].allowance, 60);
     }
-    let lifetime: i64 = store.engine.ask(redis::cmd("PTTL").arg(&key)).await.unwrap();
+    let lifetime: i64 = store.engine.query(redis::cmd("PTTL").arg(&key)).await.unwrap();
     assert!((1..=2050).contains(&lifetime), "{lifetime}");
 }
 

@@ -19,12 +19,12 @@ async fn the_use_of_a_session_goes_with_it_and_after_its_time_in_any_case() {
     one.store.end_session(ended.id, later(6)).await.unwrap();
     let lives = async |session: &Session| -> i64 {
         let name = engine.names.session_use(session.id.0);
-        engine.ask(cmd("PEXPIRETIME").arg(name)).await.unwrap()
+        engine.query(cmd("PEXPIRETIME").arg(name)).await.unwrap()
     };
     assert_eq!(lives(&ended).await, -2, "there is none");
     // A version before this one would leave it behind.
     let of_record = engine.names.session(left.id.0);
-    let of_record: i64 = engine.ask(cmd("PEXPIRETIME").arg(of_record)).await.unwrap();
+    let of_record: i64 = engine.query(cmd("PEXPIRETIME").arg(of_record)).await.unwrap();
     assert_eq!(lives(&left).await, of_record);
 }
 
@@ -74,9 +74,9 @@ async fn where_a_later_sign_in_was_not_noted_the_newest_session_tells() {
     let expected = [Some(later(7)), Some(later(9)), None];
     assert_eq!(listed().await, expected);
     let (name, field) = (engine.names.sign_ins(), ann.id.0.to_string());
-    let _: u64 = engine.ask(cmd("HSET").arg(&name).arg(&field).arg(later(5).0)).await.unwrap();
+    let _: u64 = engine.query(cmd("HSET").arg(&name).arg(&field).arg(later(5).0)).await.unwrap();
     assert_eq!(listed().await, expected, "the last one was not noted");
-    let _: u64 = engine.ask(cmd("HDEL").arg(&name).arg(&field)).await.unwrap();
+    let _: u64 = engine.query(cmd("HDEL").arg(&name).arg(&field)).await.unwrap();
     assert_eq!(listed().await, expected, "none was noted");
     assert_eq!(one.store.last_sign_in(cat.id).await.unwrap(), None);
 }
