@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::auth::bucket::{BucketLimit, Micros, SharedBucket};
-use portcullis::auth::ports::{Exchange, Usage};
+use portcullis::auth::ports::{ReportAnswer, Usage};
 use portcullis::auth::source::Source;
-use portcullis::pipeline::rate_limit::shares::{Agenda, IDLE_INTERVAL, Shares, rest};
+use portcullis::pipeline::rate_limit::distributed_limiter::{
+    DistributedLimiter, IDLE_INTERVAL, ReportQueue, pause_after,
+};
 
 pub const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 /// From a replica to the engine, and back.
@@ -25,8 +27,8 @@ pub struct Site {
 }
 
 struct Replica {
-    shares: Arc<Shares>,
-    agenda: Agenda,
+    limiter: Arc<DistributedLimiter>,
+    queue: ReportQueue,
     heartbeat: Micros,
     rested: Micros,
     woken: Option<Micros>,
@@ -36,7 +38,7 @@ struct Replica {
 struct Trip {
     sent: Micros,
     report: Vec<Usage>,
-    answer: Option<Exchange>,
+    answer: Option<ReportAnswer>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,8 +51,8 @@ enum Event {
 impl Site {
     pub fn new(replicas: usize) -> Self {
         let replica = |_| Replica {
-            shares: Shares::new(LIMIT),
-            agenda: Agenda::default(),
+            limiter: DistributedLimiter::new(LIMIT),
+            queue: ReportQueue::default(),
             heartbeat: Micros(0),
             rested: Micros(0),
             woken: None,
@@ -78,7 +80,7 @@ impl Site {
     }
 
     pub fn ask(&mut self, replica: usize, source: Source) -> bool {
-        let passed = self.replicas[replica].shares.take(source, self.now).is_ok();
+        let passed = self.replicas[replica].limiter.take(source, self.now).is_ok();
         self.work(replica);
         passed
     }
@@ -93,7 +95,7 @@ impl Site {
             match event {
                 Event::Wake => self.work(replica),
                 Event::Arrive => self.book(replica),
-                Event::Return => self.settle(replica),
+                Event::Return => self.apply_answer(replica),
             }
         }
         self.now = end;
@@ -109,9 +111,9 @@ impl Site {
             let rested = replica.rested;
             return self.wake(index, rested);
         }
-        let report = replica.agenda.report(&replica.shares, self.now);
+        let report = replica.queue.take_due(&replica.limiter, self.now);
         if report.is_empty() && replica.heartbeat > self.now {
-            let next = replica.agenda.next().unwrap_or(replica.heartbeat).min(replica.heartbeat);
+            let next = replica.queue.next().unwrap_or(replica.heartbeat).min(replica.heartbeat);
             return self.wake(index, next);
         }
         replica.heartbeat = self.now.plus(IDLE_INTERVAL);
@@ -135,19 +137,19 @@ impl Site {
         let now = self.now;
         let book = |spent: &Usage| {
             let bucket = self.buckets.entry(spent.source);
-            bucket.or_insert_with(|| SharedBucket::new(LIMIT, now)).exchange(LIMIT, now, *spent)
+            bucket.or_insert_with(|| SharedBucket::new(LIMIT, now)).book(LIMIT, now, *spent)
         };
-        let shares = trip.report.iter().map(book).collect();
-        trip.answer = Some(Exchange { shares, second: now.0 / 1_000_000, replicas });
+        let allowances = trip.report.iter().map(book).collect();
+        trip.answer = Some(ReportAnswer { allowances, second: now.0 / 1_000_000, replicas });
         self.events.push(Reverse((now.plus(WAY), index, Event::Return)));
     }
 
-    fn settle(&mut self, index: usize) {
+    fn apply_answer(&mut self, index: usize) {
         let replicas = as_u32(self.replicas.len());
         let replica = &mut self.replicas[index];
         if let Some(Trip { sent, report, answer: Some(answer) }) = replica.trip.take() {
-            replica.shares.settle(sent, self.now, &report, &answer);
-            replica.rested = self.now.plus(rest(replicas, report.len()));
+            replica.limiter.apply_answer(sent, self.now, &report, &answer);
+            replica.rested = self.now.plus(pause_after(replicas, report.len()));
         }
         self.work(index);
     }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::ports::{Share, Usage};
+use super::ports::{Allowance, Usage};
 
 /// Microseconds on a clock that does not go back; whose, its user knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -97,16 +97,16 @@ impl SharedBucket {
     }
 
     /// Books what a replica has spent and says what it may spend next.
-    pub fn exchange(&mut self, limit: BucketLimit, now: Micros, spent: Usage) -> Share {
-        let active = self.count_active(now.0 / 1_000_000, spent.counted_in);
+    pub fn book(&mut self, limit: BucketLimit, now: Micros, usage: Usage) -> Allowance {
+        let active = self.count_active(now.0 / 1_000_000, usage.counted_in);
         let (rate, burst) = (f64::from(limit.per_second), f64::from(limit.burst));
-        let tokens = f64::from(spent.tokens);
+        let used = f64::from(usage.tokens);
         // What came in again before this report would not have fitted otherwise.
-        let returned = (spent.age.as_secs_f64() * rate).min(tokens).max(0.0);
+        let returned = (usage.age.as_secs_f64() * rate).min(used).max(0.0);
         let gained = now.since(self.bucket.at).as_secs_f64() * rate;
-        let level = (self.bucket.level + gained).min(burst + returned) - tokens;
+        let level = (self.bucket.level + gained).min(burst + returned) - used;
         let level = level.clamp(-LONGEST_DEBT_SECONDS * rate, burst);
-        let allowance = if level + ALMOST < 1.0 {
+        let tokens = if level + ALMOST < 1.0 {
             0
         } else if active == 1 {
             limit.burst
@@ -115,9 +115,9 @@ impl SharedBucket {
             whole((2.0 * level / f64::from(active)).max(1.0).min(level))
         };
         // Of few tokens each goes to one replica only.
-        let reserved = u32::from(allowance == 1 && active > 1);
+        let reserved = u32::from(tokens == 1 && active > 1);
         self.bucket = Bucket { level: level - f64::from(reserved), at: now };
-        Share { level, allowance, reserved }
+        Allowance { level, tokens, reserved }
     }
 
     fn count_active(&mut self, second: u64, counted_in: u64) -> u32 {

@@ -31,7 +31,7 @@ pub use super::session::{
 };
 pub use accounts::{AccountChanged, Accounts, Replacement};
 pub use attempts::{Attempts, Counted, Failure, FailureCount, FailureLimit};
-pub use buckets::{Buckets, Exchange, Share, Usage};
+pub use buckets::{Allowance, Buckets, ReportAnswer, Usage};
 pub use entropy::Entropy;
 pub use keys::{KeyCreation, KeyRotated, Keys};
 pub use servers::{NewOwner, ServerChange, ServerChanged, Servers};

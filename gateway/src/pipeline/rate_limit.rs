@@ -1,9 +1,9 @@
 //! The token bucket of each address, before anything expensive (S1-33, S1-34). A route can
 //! have buckets of its own, or none.
 
+pub mod distributed_limiter;
 pub mod policy;
 pub mod proven;
-pub mod shares;
 pub mod turn;
 pub mod turns;
 
@@ -27,8 +27,8 @@ use crate::background::run_once;
 
 use super::reason::Reason;
 use crate::slots::{Holder, Places};
+use distributed_limiter::{DistributedLimiter, micros};
 use policy::Policy;
-use shares::{Shares, micros};
 
 /// Addresses whose buckets are kept apart. Beyond this, which takes more
 /// connections a second than one machine accepts, neighbours share a bucket.
@@ -52,7 +52,7 @@ pub struct RateLimit<C: Clock = DefaultClock> {
 
 /// What is counted together with other replicas.
 struct Shared {
-    shares: Arc<Shares>,
+    limiter: Arc<DistributedLimiter>,
     started: Instant,
     _reporting: AbortOnDropHandle<()>,
 }
@@ -74,13 +74,13 @@ impl RateLimit<DefaultClock> {
     #[must_use]
     pub fn shared(per_second: u32, burst: u32, buckets: Arc<dyn Buckets>) -> Self {
         let (per_second, burst) = (per_second.max(1), burst.max(1));
-        let shares = Shares::new(BucketLimit { per_second, burst });
+        let limiter = DistributedLimiter::new(BucketLimit { per_second, burst });
         let started = Instant::now();
-        let reporting = shares::run(Arc::clone(&shares), buckets, started);
+        let reporting = distributed_limiter::run(Arc::clone(&limiter), buckets, started);
         // Not again after a panic: what it had to report is lost with it. Without it this
         // replica limits to its part, as without the store.
         let reporting = run_once("shared rate limiting", reporting);
-        let shared = Shared { shares, started, _reporting: reporting };
+        let shared = Shared { limiter, started, _reporting: reporting };
         Self { shared: Some(shared), ..Self::new(per_second, burst) }
     }
 }
@@ -110,8 +110,8 @@ impl<C: Clock + Clone> RateLimit<C> {
     /// # Errors
     /// How long until there may be one.
     pub fn take(&self, source: Source) -> Result<(), Duration> {
-        if let Some(Shared { shares, started, .. }) = &self.shared {
-            return shares.take(source, micros(*started));
+        if let Some(Shared { limiter, started, .. }) = &self.shared {
+            return limiter.take(source, micros(*started));
         }
         let key = if self.crowded.load(Ordering::Relaxed) { coarse(source) } else { source };
         let taken = self.limiter.check_key(&key);
@@ -142,8 +142,8 @@ impl<C: Clock + Clone> RateLimit<C> {
     /// Forgets full buckets; they are as good as new ones. Takes a few
     /// milliseconds with many addresses: not for the threads of requests.
     pub fn sweep(&self) {
-        if let Some(Shared { shares, started, .. }) = &self.shared {
-            shares.sweep(micros(*started));
+        if let Some(Shared { limiter, started, .. }) = &self.shared {
+            limiter.sweep(micros(*started));
         }
         self.limiter.retain_recent();
         self.crowded.store(self.limiter.len() >= MAX_ADDRESSES, Ordering::Relaxed);

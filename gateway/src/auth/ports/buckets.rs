@@ -16,25 +16,25 @@ pub struct Usage {
     pub tokens: i32,
     /// How long ago it began to.
     pub age: Duration,
-    /// The [`Exchange::second`] of its last report on this address.
+    /// The [`ReportAnswer::second`] of its last report on this address.
     pub counted_in: u64,
 }
 
 /// What a replica may let through of an address until its next report.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Share {
+pub struct Allowance {
     /// What is in the bucket; a debt is below zero.
     pub level: f64,
-    pub allowance: u32,
+    pub tokens: u32,
     /// How much of it is out of the bucket already.
     pub reserved: u32,
 }
 
 /// The answer to a report.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Exchange {
+pub struct ReportAnswer {
     /// In the order of the report.
-    pub shares: Vec<Share>,
+    pub allowances: Vec<Allowance>,
     /// The engine's present second, by which it counts who is active.
     pub second: u64,
     /// How many replicas are alive.
@@ -46,5 +46,6 @@ pub struct Exchange {
 pub trait Buckets: Send + Sync {
     /// Books what was spent and says what may be spent next, and that this replica lives;
     /// with nothing spent, only that. What fails may have been booked all the same.
-    async fn exchange(&self, limit: BucketLimit, spent: &[Usage]) -> Result<Exchange, StoreError>;
+    async fn report(&self, limit: BucketLimit, usage: &[Usage])
+    -> Result<ReportAnswer, StoreError>;
 }

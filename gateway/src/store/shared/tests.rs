@@ -477,7 +477,7 @@ async fn a_user_with_the_rights_of_the_reference_is_enough() {
     let suite = Suite { store: Arc::new(store), standing };
     let limit = BucketLimit { per_second: 1, burst: 1 };
     let buckets = suite.store.buckets().expect("replicas have buckets in common");
-    buckets.exchange(limit, &[]).await.unwrap();
+    buckets.report(limit, &[]).await.unwrap();
     crate::store::conformance::with_an_account_goes_what_it_had_and_nothing_else(suite).await;
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::super::tests::{prefix, shared_store};
 use super::{SCRIPT, read};
 use crate::auth::bucket::{BucketLimit, Micros, SharedBucket};
-use crate::auth::ports::{Buckets, Exchange, Share, Usage};
+use crate::auth::ports::{Allowance, Buckets, ReportAnswer, Usage};
 use crate::auth::source::Source;
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
@@ -18,18 +18,18 @@ fn spent(source: Source, tokens: i32, counted_in: u64) -> Usage {
 async fn replicas_see_what_the_others_spent_and_how_many_they_are() {
     let prefix = prefix();
     let (one, other) = (shared_store(&prefix).await, shared_store(&prefix).await);
-    let answer = one.engine.exchange(LIMIT, &[]).await.unwrap();
-    assert_eq!((answer.replicas, answer.shares.len()), (1, 0));
+    let answer = one.engine.report(LIMIT, &[]).await.unwrap();
+    assert_eq!((answer.replicas, answer.allowances.len()), (1, 0));
     let report = [spent(HERE, 59, 0), spent(THERE, 10, 0)];
-    let answer = one.engine.exchange(LIMIT, &report).await.unwrap();
-    let allowances: Vec<u32> = answer.shares.iter().map(|share| share.allowance).collect();
+    let answer = one.engine.report(LIMIT, &report).await.unwrap();
+    let allowances: Vec<u32> = answer.allowances.iter().map(|allowance| allowance.tokens).collect();
     assert_eq!(allowances, [60, 60], "nobody else is active");
-    let answer = other.engine.exchange(LIMIT, &[spent(HERE, 60, 0)]).await.unwrap();
+    let answer = other.engine.report(LIMIT, &[spent(HERE, 60, 0)]).await.unwrap();
     assert_eq!(answer.replicas, 2);
-    assert!(answer.shares[0].level < -50.0, "{answer:?}");
-    assert_eq!(answer.shares[0].allowance, 0);
-    let answer = one.engine.exchange(LIMIT, &[spent(HERE, 0, 0)]).await.unwrap();
-    assert_eq!(answer.shares[0].allowance, 0);
+    assert!(answer.allowances[0].level < -50.0, "{answer:?}");
+    assert_eq!(answer.allowances[0].tokens, 0);
+    let answer = one.engine.report(LIMIT, &[spent(HERE, 0, 0)]).await.unwrap();
+    assert_eq!(answer.allowances[0].tokens, 0);
 }
 
 /// The script is told the time as arguments, and every answer compared.
@@ -66,9 +66,9 @@ async fn the_script_does_what_the_model_does() {
         let numbers: Vec<i64> =
             redis::from_redis_value(engine.link.call(&command).await.unwrap()).unwrap();
         let answer = read(&numbers, 1).unwrap();
-        let expected = model.exchange(LIMIT, now, spent);
-        let Share { level, allowance, reserved } = answer.shares[0];
-        assert_eq!((allowance, reserved), (expected.allowance, expected.reserved), "step {step}");
+        let expected = model.book(LIMIT, now, spent);
+        let Allowance { level, tokens, reserved } = answer.allowances[0];
+        assert_eq!((tokens, reserved), (expected.tokens, expected.reserved), "step {step}");
         assert!((level - expected.level).abs() < 1e-3, "step {step}: {level} {expected:?}");
     }
 }
@@ -84,8 +84,8 @@ async fn a_bucket_that_somebody_wrote_over_is_a_full_one() {
     ] {
         store.engine.link.call(redis::cmd("DEL").arg(&key)).await.unwrap();
         store.engine.link.call(command).await.unwrap();
-        let answer = store.engine.exchange(LIMIT, &[spent(HERE, 1, 0)]).await.unwrap();
-        assert_eq!(answer.shares[0].allowance, 60);
+        let answer = store.engine.report(LIMIT, &[spent(HERE, 1, 0)]).await.unwrap();
+        assert_eq!(answer.allowances[0].tokens, 60);
     }
     let lifetime: i64 = store.engine.query(redis::cmd("PTTL").arg(&key)).await.unwrap();
     assert!((1..=2050).contains(&lifetime), "{lifetime}");
@@ -94,8 +94,8 @@ async fn a_bucket_that_somebody_wrote_over_is_a_full_one() {
 #[test]
 fn an_answer_of_another_form_is_an_error() {
     let whole = [7, 3, -1_500_000, 0, 0];
-    let share = Share { level: -1.5, allowance: 0, reserved: 0 };
-    let expected = Exchange { shares: vec![share], second: 7, replicas: 3 };
+    let allowance = Allowance { level: -1.5, tokens: 0, reserved: 0 };
+    let expected = ReportAnswer { allowances: vec![allowance], second: 7, replicas: 3 };
     assert_eq!(read(&whole, 1).unwrap(), expected);
     for (numbers, addresses) in [
         (&whole[..0], 0),

@@ -68,7 +68,7 @@ async fn an_emptied_database_answers_nothing_and_is_written_nothing() {
             // It counts here.
             9 => store.count_failure(failure, limit, NOW).await.is_ok(),
             10 => store.forgive(Source::V4(7)).await.is_err(),
-            11 => buckets.exchange(bucket, &[spent]).await.is_err(),
+            11 => buckets.report(bucket, &[spent]).await.is_err(),
             12 => store.sweep(NOW, NOW).await.is_err(),
             13 => store.delete_account(account.id, Administration::MayEnd, NOW).await.is_err(),
             14 => store.create_account(crate::store::conformance::account(2)).await.is_err(),

@@ -17,7 +17,7 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use crate::auth::bucket::{Bucket, BucketLimit, Micros, whole};
-use crate::auth::ports::{Buckets, Exchange, Usage};
+use crate::auth::ports::{Buckets, ReportAnswer, Usage};
 use crate::auth::source::Source;
 
 use super::{MAX_ADDRESSES, coarse};
@@ -26,7 +26,7 @@ use super::{MAX_ADDRESSES, coarse};
 pub const REPORT_INTERVAL: Duration = Duration::from_millis(100);
 /// Until a report that is not urgent; also how often a replica says that it lives.
 pub const IDLE_INTERVAL: Duration = Duration::from_millis(500);
-/// How long what was heard counts.
+/// How long an answer counts.
 pub const STALE: Duration = Duration::from_secs(1);
 /// What all replicas together let pass between two trips, and between two addresses that
 /// are reported: 10,000 trips and 50,000 addresses a second leave the engine free.
@@ -37,14 +37,14 @@ pub const REPORT_SIZE: usize = 500;
 
 const NEVER: u64 = u64::MAX;
 
-pub struct Shares {
+pub struct DistributedLimiter {
     limit: BucketLimit,
     known: DashMap<Source, Known>,
     /// What is to be reported, and when. A few entries for an address at most.
     due: SegQueue<(Micros, Source)>,
     urgent: Notify,
     /// When the engine last answered.
-    heard: AtomicU64,
+    answered_at: AtomicU64,
     replicas: AtomicU32,
     crowded: AtomicBool,
 }
@@ -63,7 +63,7 @@ struct Known {
     due: Option<Micros>,
 }
 
-impl Shares {
+impl DistributedLimiter {
     #[must_use]
     pub fn new(limit: BucketLimit) -> Arc<Self> {
         Arc::new(Self {
@@ -71,7 +71,7 @@ impl Shares {
             known: DashMap::new(),
             due: SegQueue::new(),
             urgent: Notify::new(),
-            heard: AtomicU64::new(NEVER),
+            answered_at: AtomicU64::new(NEVER),
             replicas: AtomicU32::new(1),
             crowded: AtomicBool::new(false),
         })
@@ -128,8 +128,8 @@ impl Shares {
     /// Whether the engine has answered lately.
     #[must_use]
     pub fn is_attached(&self, now: Micros) -> bool {
-        let heard = self.heard.load(Ordering::Relaxed);
-        heard != NEVER && now.since(Micros(heard)) <= STALE
+        let answered_at = self.answered_at.load(Ordering::Relaxed);
+        answered_at != NEVER && now.since(Micros(answered_at)) <= STALE
     }
 
     /// How many replicas were alive when that was last known.
@@ -149,15 +149,15 @@ impl Shares {
     }
 
     /// Learns what a report of the time `sent` was answered.
-    pub fn settle(&self, sent: Micros, now: Micros, report: &[Usage], answer: &Exchange) {
-        self.heard.store(now.0, Ordering::Relaxed);
+    pub fn apply_answer(&self, sent: Micros, now: Micros, report: &[Usage], answer: &ReportAnswer) {
+        self.answered_at.store(now.0, Ordering::Relaxed);
         self.replicas.store(answer.replicas.max(1), Ordering::Relaxed);
-        for (spent, share) in report.iter().zip(&answer.shares) {
-            let Some(mut known) = self.known.get_mut(&spent.source) else { continue };
+        for (usage, allowance) in report.iter().zip(&answer.allowances) {
+            let Some(mut known) = self.known.get_mut(&usage.source) else { continue };
             let since = known.unreported;
-            known.bucket = Bucket { level: share.level - f64::from(since), at: sent };
-            known.allowance = share.allowance.saturating_sub(u32::try_from(since).unwrap_or(0));
-            let reserved = i32::try_from(share.reserved).unwrap_or(i32::MAX);
+            known.bucket = Bucket { level: allowance.level - f64::from(since), at: sent };
+            known.allowance = allowance.tokens.saturating_sub(u32::try_from(since).unwrap_or(0));
+            let reserved = i32::try_from(allowance.reserved).unwrap_or(i32::MAX);
             known.unreported = since.saturating_sub(reserved);
             known.answered = Some(sent);
             known.second = answer.second;
@@ -166,11 +166,11 @@ impl Shares {
 
     /// Keeps for a later report what could not be reported. If it was booked all the same
     /// it counts twice, not never.
-    pub fn take_back(&self, report: &[Usage], now: Micros) {
-        for spent in report {
-            if let Some(mut known) = self.known.get_mut(&spent.source) {
-                known.unreported = known.unreported.saturating_add(spent.tokens);
-                self.schedule(&mut known, spent.source, now.plus(IDLE_INTERVAL), now);
+    pub fn requeue(&self, report: &[Usage], now: Micros) {
+        for usage in report {
+            if let Some(mut known) = self.known.get_mut(&usage.source) {
+                known.unreported = known.unreported.saturating_add(usage.tokens);
+                self.schedule(&mut known, usage.source, now.plus(IDLE_INTERVAL), now);
             }
         }
     }
@@ -215,12 +215,12 @@ impl Known {
 
 /// What is to be reported, in order of time.
 #[derive(Default)]
-pub struct Agenda(BinaryHeap<Reverse<(Micros, Source)>>);
+pub struct ReportQueue(BinaryHeap<Reverse<(Micros, Source)>>);
 
-impl Agenda {
+impl ReportQueue {
     /// What is due, to be sent now; nothing of it counts as unreported any more.
-    pub fn report(&mut self, shares: &Shares, now: Micros) -> Vec<Usage> {
-        while let Some(entry) = shares.due.pop() {
+    pub fn take_due(&mut self, limiter: &DistributedLimiter, now: Micros) -> Vec<Usage> {
+        while let Some(entry) = limiter.due.pop() {
             self.0.push(Reverse(entry));
         }
         let mut report = Vec::new();
@@ -229,7 +229,7 @@ impl Agenda {
             && report.len() < REPORT_SIZE
         {
             self.0.pop();
-            let Some(mut known) = shares.known.get_mut(&source) else { continue };
+            let Some(mut known) = limiter.known.get_mut(&source) else { continue };
             // Otherwise it was reported already, as more urgent than this entry says.
             if known.due == Some(due) {
                 known.due = None;
@@ -252,7 +252,7 @@ impl Agenda {
 /// How long a replica pauses after a trip. What is due meanwhile goes together on the
 /// next, an address once.
 #[must_use]
-pub fn rest(replicas: u32, addresses: usize) -> Duration {
+pub fn pause_after(replicas: u32, addresses: usize) -> Duration {
     let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
     let all = TRIP_SPACING.saturating_add(ADDRESS_SPACING.saturating_mul(addresses));
     all.saturating_mul(replicas).min(IDLE_INTERVAL)
@@ -265,36 +265,36 @@ pub fn micros(started: Instant) -> Micros {
 }
 
 /// Reports on and on. Moments count from `started`.
-pub async fn run(shares: Arc<Shares>, buckets: Arc<dyn Buckets>, started: Instant) {
+pub async fn run(limiter: Arc<DistributedLimiter>, buckets: Arc<dyn Buckets>, started: Instant) {
     let now = || micros(started);
     let mut together = true;
-    let mut agenda = Agenda::default();
+    let mut queue = ReportQueue::default();
     let mut heartbeat = now();
     loop {
         let sent = now();
-        let report = agenda.report(&shares, sent);
+        let report = queue.take_due(&limiter, sent);
         if !report.is_empty() || heartbeat <= sent {
             heartbeat = sent.plus(IDLE_INTERVAL);
-            match buckets.exchange(shares.limit, &report).await {
+            match buckets.report(limiter.limit, &report).await {
                 Ok(answer) => {
                     if !std::mem::replace(&mut together, true) {
                         tracing::info!(answer.replicas, "shared rate limiting restored");
                     }
-                    shares.settle(sent, now(), &report, &answer);
-                    tokio::time::sleep(rest(answer.replicas, report.len())).await;
+                    limiter.apply_answer(sent, now(), &report, &answer);
+                    tokio::time::sleep(pause_after(answer.replicas, report.len())).await;
                 }
                 Err(error) => {
-                    shares.take_back(&report, now());
-                    if !shares.is_attached(now()) && std::mem::replace(&mut together, false) {
-                        let parts = shares.replicas();
+                    limiter.requeue(&report, now());
+                    if !limiter.is_attached(now()) && std::mem::replace(&mut together, false) {
+                        let parts = limiter.replicas();
                         tracing::warn!(%error, parts, "shared rate limiting unavailable, each replica limits to its part");
                     }
                     tokio::time::sleep(REPORT_INTERVAL).await;
                 }
             }
         }
-        let next = agenda.next().map_or(heartbeat, |due| due.min(heartbeat));
-        let _ = tokio::time::timeout(next.since(now()), shares.urgent.notified()).await;
+        let next = queue.next().map_or(heartbeat, |due| due.min(heartbeat));
+        let _ = tokio::time::timeout(next.since(now()), limiter.urgent.notified()).await;
     }
 }
 

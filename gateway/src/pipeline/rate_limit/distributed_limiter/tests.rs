@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{Sender, channel};
 use super::*;
 use crate::auth::bucket::SharedBucket;
 use crate::auth::error::StoreError;
-use crate::auth::ports::Share;
+use crate::auth::ports::Allowance;
 
 const LIMIT: BucketLimit = BucketLimit { per_second: 20, burst: 60 };
 const HERE: Source = Source::V4(0x7f00_0001);
@@ -33,8 +33,8 @@ struct Site {
 }
 
 struct Replica {
-    shares: Arc<Shares>,
-    agenda: Agenda,
+    limiter: Arc<DistributedLimiter>,
+    queue: ReportQueue,
     heartbeat: Micros,
     trip: Option<Trip>,
 }
@@ -42,7 +42,7 @@ struct Replica {
 struct Trip {
     sent: Micros,
     report: Vec<Usage>,
-    answer: Option<Exchange>,
+    answer: Option<ReportAnswer>,
 }
 
 impl Replica {
@@ -51,7 +51,7 @@ impl Replica {
         match &self.trip {
             Some(Trip { sent, answer: None, .. }) => sent.plus(delay),
             Some(Trip { sent, .. }) => sent.plus(delay * 2),
-            None => self.agenda.next().map_or(self.heartbeat, |due| due.min(self.heartbeat)),
+            None => self.queue.next().map_or(self.heartbeat, |due| due.min(self.heartbeat)),
         }
     }
 }
@@ -59,8 +59,8 @@ impl Replica {
 impl Site {
     fn new(replicas: usize, delay: Duration) -> Self {
         let replica = |_| Replica {
-            shares: Shares::new(LIMIT),
-            agenda: Agenda::default(),
+            limiter: DistributedLimiter::new(LIMIT),
+            queue: ReportQueue::default(),
             heartbeat: Micros(0),
             trip: None,
         };
@@ -91,7 +91,7 @@ impl Site {
         let alive = u32::try_from(self.replicas.len()).unwrap();
         for replica in &mut self.replicas {
             if replica.trip.is_none() {
-                let report = replica.agenda.report(&replica.shares, self.now);
+                let report = replica.queue.take_due(&replica.limiter, self.now);
                 if report.is_empty() && replica.heartbeat > self.now {
                     continue;
                 }
@@ -107,19 +107,19 @@ impl Site {
                 let fresh = SharedBucket::new(LIMIT, self.now);
                 let book = |spent: &Usage| {
                     let bucket = self.buckets.entry(spent.source).or_insert(fresh);
-                    bucket.exchange(LIMIT, self.now, *spent)
+                    bucket.book(LIMIT, self.now, *spent)
                 };
-                let shares = trip.report.iter().map(book).collect();
+                let allowances = trip.report.iter().map(book).collect();
                 let second = self.now.0 / 1_000_000;
-                trip.answer = Some(Exchange { shares, second, replicas: alive });
+                trip.answer = Some(ReportAnswer { allowances, second, replicas: alive });
             }
             match &trip.answer {
                 Some(answer) if self.now >= trip.sent.plus(self.delay * 2) => {
-                    replica.shares.settle(trip.sent, self.now, &trip.report, answer);
+                    replica.limiter.apply_answer(trip.sent, self.now, &trip.report, answer);
                     replica.trip = None;
                 }
                 None if self.engine == Engine::Down => {
-                    replica.shares.take_back(&trip.report, self.now);
+                    replica.limiter.requeue(&trip.report, self.now);
                     replica.trip = None;
                 }
                 _ => {}
@@ -128,7 +128,7 @@ impl Site {
     }
 
     fn ask(&self, replica: usize) -> bool {
-        self.replicas[replica].shares.take(HERE, self.now).is_ok()
+        self.replicas[replica].limiter.take(HERE, self.now).is_ok()
     }
 
     /// Every replica is asked `each` times in every millisecond; how many passed.
@@ -155,7 +155,7 @@ fn a_client_of_one_replica_gets_its_whole_burst_at_once_and_its_rate_after() {
         }
         site.pass(Duration::from_secs(1));
         assert_eq!((0..100).filter(|_| site.ask(1)).count(), 60);
-        let passed = site.replicas[1].shares.clone();
+        let passed = site.replicas[1].limiter.clone();
         let passed = (0..10_000).filter(|_| {
             site.pass(STEP);
             passed.take(HERE, site.now).is_ok()
@@ -202,7 +202,7 @@ fn an_address_is_reported_at_most_each_interval_and_only_while_it_asks() {
     let reports = site.reports;
     site.pass(Duration::from_mins(1));
     assert_eq!(site.reports, reports);
-    // Within its share it can wait for others.
+    // Within its allowance it can wait for others.
     for _ in 0..10 {
         assert!(site.ask(0));
         site.pass(Duration::from_millis(40));
@@ -226,83 +226,83 @@ fn without_the_engine_each_replica_gives_its_part_and_afterwards_all_is_booked()
 
 #[test]
 fn a_replica_that_has_never_heard_of_others_gives_the_whole_limit() {
-    let shares = Shares::new(LIMIT);
+    let limiter = DistributedLimiter::new(LIMIT);
     let now = Micros(7);
-    assert_eq!((0..100).filter(|_| shares.take(HERE, now).is_ok()).count(), 60);
-    assert_eq!(shares.take(HERE, now), Err(Duration::from_millis(50)));
+    assert_eq!((0..100).filter(|_| limiter.take(HERE, now).is_ok()).count(), 60);
+    assert_eq!(limiter.take(HERE, now), Err(Duration::from_millis(50)));
 }
 
 #[test]
 fn a_refusal_for_want_of_an_allowance_says_when_to_ask_again() {
-    let shares = Shares::new(LIMIT);
+    let limiter = DistributedLimiter::new(LIMIT);
     let now = Micros(7);
-    shares.take(HERE, now).unwrap();
-    let mut agenda = Agenda::default();
-    let report = agenda.report(&shares, now.plus(IDLE_INTERVAL));
-    let share = Share { level: 9.0, allowance: 0, reserved: 0 };
-    let answer = Exchange { shares: vec![share], second: 1, replicas: 2 };
-    shares.settle(now, now, &report, &answer);
-    assert_eq!(shares.take(HERE, now), Err(REPORT_INTERVAL));
+    limiter.take(HERE, now).unwrap();
+    let mut queue = ReportQueue::default();
+    let report = queue.take_due(&limiter, now.plus(IDLE_INTERVAL));
+    let allowance = Allowance { level: 9.0, tokens: 0, reserved: 0 };
+    let answer = ReportAnswer { allowances: vec![allowance], second: 1, replicas: 2 };
+    limiter.apply_answer(now, now, &report, &answer);
+    assert_eq!(limiter.take(HERE, now), Err(REPORT_INTERVAL));
 }
 
 #[test]
 fn a_sweep_keeps_what_is_to_be_reported_and_what_is_not_full() {
     let mut site = Site::new(1, STEP);
-    let shares = Arc::clone(&site.replicas[0].shares);
+    let limiter = Arc::clone(&site.replicas[0].limiter);
     assert!(site.ask(0));
     site.pass(Duration::from_millis(100));
-    shares.sweep(site.now);
-    assert_eq!(shares.known.len(), 1, "it is full again and not reported yet");
+    limiter.sweep(site.now);
+    assert_eq!(limiter.known.len(), 1, "it is full again and not reported yet");
     site.pass(STALE * 2);
-    shares.sweep(site.now);
-    assert_eq!(shares.known.len(), 0);
+    limiter.sweep(site.now);
+    assert_eq!(limiter.known.len(), 0);
     (0..60).for_each(|_| assert!(site.ask(0)));
     site.pass(STALE * 2);
-    shares.sweep(site.now);
-    assert_eq!(shares.known.len(), 1);
+    limiter.sweep(site.now);
+    assert_eq!(limiter.known.len(), 1);
 }
 
-fn answer(replicas: u32, shares: Vec<Share>) -> Exchange {
-    Exchange { shares, second: 0, replicas }
+fn answer(replicas: u32, allowances: Vec<Allowance>) -> ReportAnswer {
+    ReportAnswer { allowances, second: 0, replicas }
 }
 
 /// One replica of one that knows it.
-fn attached(now: Micros) -> Arc<Shares> {
-    let shares = Shares::new(LIMIT);
-    shares.settle(now, now, &[], &answer(1, Vec::new()));
-    shares
+fn attached(now: Micros) -> Arc<DistributedLimiter> {
+    let limiter = DistributedLimiter::new(LIMIT);
+    limiter.apply_answer(now, now, &[], &answer(1, Vec::new()));
+    limiter
 }
 
-fn is_urgent(shares: &Shares) -> bool {
-    shares.urgent.notified().now_or_never().is_some()
+fn is_urgent(limiter: &DistributedLimiter) -> bool {
+    limiter.urgent.notified().now_or_never().is_some()
 }
 
 #[test]
 fn what_can_wait_wakes_nobody_and_a_whole_burst_is_reported_at_once() {
     let now = Micros(7);
-    let (shares, mut agenda) = (attached(now), Agenda::default());
-    (1..60).for_each(|_| shares.take(HERE, now).expect("a token"));
-    assert!(!is_urgent(&shares));
-    assert_eq!(shares.due.len(), 1, "due once, however much is spent");
-    assert!(agenda.report(&shares, now).is_empty());
-    assert_eq!(agenda.next(), Some(now.plus(IDLE_INTERVAL)));
-    shares.take(HERE, now).expect("the last token");
-    assert!(is_urgent(&shares));
-    let report = agenda.report(&shares, now);
+    let (limiter, mut queue) = (attached(now), ReportQueue::default());
+    (1..60).for_each(|_| limiter.take(HERE, now).expect("a token"));
+    assert!(!is_urgent(&limiter));
+    assert_eq!(limiter.due.len(), 1, "due once, however much is spent");
+    assert!(queue.take_due(&limiter, now).is_empty());
+    assert_eq!(queue.next(), Some(now.plus(IDLE_INTERVAL)));
+    limiter.take(HERE, now).expect("the last token");
+    assert!(is_urgent(&limiter));
+    let report = queue.take_due(&limiter, now);
     assert_eq!(report.iter().map(|spent| spent.tokens).collect::<Vec<_>>(), [60]);
 }
 
 #[test]
 fn a_report_tells_when_the_first_of_its_tokens_was_spent() {
-    let (shares, mut agenda) = (attached(Micros(0)), Agenda::default());
+    let (limiter, mut queue) = (attached(Micros(0)), ReportQueue::default());
     for ms in [10, 30] {
-        shares.take(HERE, Micros(0).plus(Duration::from_millis(ms))).expect("a token");
+        limiter.take(HERE, Micros(0).plus(Duration::from_millis(ms))).expect("a token");
     }
-    let report = agenda.report(&shares, Micros(0).plus(Duration::from_millis(510)));
+    let report = queue.take_due(&limiter, Micros(0).plus(Duration::from_millis(510)));
     let [spent] = report[..] else { panic!("{report:?}") };
     assert_eq!((spent.tokens, spent.age), (2, Duration::from_millis(500)));
-    shares.take(HERE, Micros(0).plus(Duration::from_millis(800))).expect("a token");
-    let report = agenda.report(&shares, Micros(0).plus(Duration::from_millis(1300)));
+    limiter.take(HERE, Micros(0).plus(Duration::from_millis(800))).expect("a token");
+    let report = queue.take_due(&limiter, Micros(0).plus(Duration::from_millis(1300)));
     let [spent] = report[..] else { panic!("{report:?}") };
     assert_eq!((spent.tokens, spent.age), (1, Duration::from_millis(500)));
 }
@@ -310,52 +310,52 @@ fn a_report_tells_when_the_first_of_its_tokens_was_spent() {
 #[test]
 fn a_report_has_room_for_so_many_addresses_and_the_next_takes_the_others() {
     let now = Micros(7);
-    let (shares, mut agenda) = (attached(now), Agenda::default());
+    let (limiter, mut queue) = (attached(now), ReportQueue::default());
     let addresses = u32::try_from(REPORT_SIZE).expect("a number") + 1;
     for address in 0..addresses {
-        shares.take(Source::V4(address), now).expect("a token");
+        limiter.take(Source::V4(address), now).expect("a token");
     }
     let due = now.plus(IDLE_INTERVAL);
-    assert_eq!(agenda.report(&shares, due).len(), REPORT_SIZE);
-    assert_eq!(agenda.report(&shares, due).len(), 1);
-    assert_eq!(agenda.next(), None);
+    assert_eq!(queue.take_due(&limiter, due).len(), REPORT_SIZE);
+    assert_eq!(queue.take_due(&limiter, due).len(), 1);
+    assert_eq!(queue.next(), None);
 }
 
 #[test]
 fn what_was_spent_since_a_report_comes_off_its_answer() {
     let now = Micros(7);
-    let (shares, mut agenda) = (attached(now), Agenda::default());
-    (0..5).for_each(|_| shares.take(HERE, now).expect("a token"));
-    let report = agenda.report(&shares, now.plus(IDLE_INTERVAL));
+    let (limiter, mut queue) = (attached(now), ReportQueue::default());
+    (0..5).for_each(|_| limiter.take(HERE, now).expect("a token"));
+    let report = queue.take_due(&limiter, now.plus(IDLE_INTERVAL));
     let sent = now.plus(IDLE_INTERVAL);
-    (0..3).for_each(|_| shares.take(HERE, sent).expect("a token"));
-    let share = Share { level: 20.0, allowance: 9, reserved: 2 };
-    shares.settle(sent, sent, &report, &answer(3, vec![share]));
-    assert_eq!(shares.replicas(), 3);
-    let known = shares.known.get(&HERE).expect("an address");
+    (0..3).for_each(|_| limiter.take(HERE, sent).expect("a token"));
+    let allowance = Allowance { level: 20.0, tokens: 9, reserved: 2 };
+    limiter.apply_answer(sent, sent, &report, &answer(3, vec![allowance]));
+    assert_eq!(limiter.replicas(), 3);
+    let known = limiter.known.get(&HERE).expect("an address");
     assert_eq!((known.bucket.level, known.allowance, known.unreported), (17.0, 6, 1));
 }
 
 /// Else an address that asks evenly through an outage would owe all of it afterwards.
 #[test]
 fn what_has_come_in_again_without_the_engine_is_owed_to_nobody() {
-    let (shares, mut agenda) = (Shares::new(LIMIT), Agenda::default());
-    (0..10).for_each(|_| shares.take(HERE, Micros(0)).expect("a token"));
+    let (limiter, mut queue) = (DistributedLimiter::new(LIMIT), ReportQueue::default());
+    (0..10).for_each(|_| limiter.take(HERE, Micros(0)).expect("a token"));
     let later = Micros(0).plus(Duration::from_secs(10));
-    shares.take(HERE, later).expect("a token");
-    let report = agenda.report(&shares, later);
+    limiter.take(HERE, later).expect("a token");
+    let report = queue.take_due(&limiter, later);
     assert_eq!(report.iter().map(|spent| spent.tokens).collect::<Vec<_>>(), [1]);
 }
 
 #[test]
 fn addresses_are_kept_apart_as_long_as_there_are_not_too_many() {
     let now = Micros(7);
-    let shares = attached(now);
-    shares.take(HERE, now).expect("a token");
-    shares.sweep(now);
-    shares.take(HERE, now).expect("a token");
-    assert_eq!(shares.known.len(), 1);
-    assert!(shares.known.contains_key(&HERE));
+    let limiter = attached(now);
+    limiter.take(HERE, now).expect("a token");
+    limiter.sweep(now);
+    limiter.take(HERE, now).expect("a token");
+    assert_eq!(limiter.known.len(), 1);
+    assert!(limiter.known.contains_key(&HERE));
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn replicas_pause_so_that_all_of_them_leave_the_engine_free() {
         (3, 10, Duration::from_micros(900)),
         (200, REPORT_SIZE, IDLE_INTERVAL),
     ] {
-        assert_eq!(rest(replicas, addresses), pause);
+        assert_eq!(pause_after(replicas, addresses), pause);
     }
 }
 
@@ -380,23 +380,23 @@ struct Told(Sender<Vec<Usage>>);
 
 #[async_trait]
 impl Buckets for Told {
-    async fn exchange(&self, _: BucketLimit, spent: &[Usage]) -> Result<Exchange, StoreError> {
-        let _ = self.0.send(spent.to_vec()).await;
-        let share = Share { level: 0.0, allowance: 0, reserved: 0 };
-        Ok(answer(1, spent.iter().map(|_| share).collect()))
+    async fn report(&self, _: BucketLimit, usage: &[Usage]) -> Result<ReportAnswer, StoreError> {
+        let _ = self.0.send(usage.to_vec()).await;
+        let allowance = Allowance { level: 0.0, tokens: 0, reserved: 0 };
+        Ok(answer(1, usage.iter().map(|_| allowance).collect()))
     }
 }
 
 #[tokio::test]
 async fn a_replica_says_that_it_lives_and_at_once_what_was_spent_of_a_burst() {
     let (told, mut heard) = channel(1);
-    let (shares, started) = (Shares::new(LIMIT), Instant::now());
-    let running = tokio::spawn(run(Arc::clone(&shares), Arc::new(Told(told)), started));
+    let (limiter, started) = (DistributedLimiter::new(LIMIT), Instant::now());
+    let running = tokio::spawn(run(Arc::clone(&limiter), Arc::new(Told(told)), started));
     assert_eq!(heard.recv().await, Some(Vec::new()));
-    while !shares.is_attached(micros(started)) {
+    while !limiter.is_attached(micros(started)) {
         tokio::task::yield_now().await;
     }
-    (0..60).for_each(|_| shares.take(HERE, micros(started)).expect("a token"));
+    (0..60).for_each(|_| limiter.take(HERE, micros(started)).expect("a token"));
     let spent = heard.recv().await.expect("a report");
     let spent: Vec<_> = spent.iter().map(|spent| (spent.source, spent.tokens)).collect();
     assert_eq!(spent, [(HERE, 60)]);
