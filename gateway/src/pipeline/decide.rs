@@ -208,7 +208,9 @@ fn read_head<'g>(
     Ok(Head { host, target, way })
 }
 
-/// What a request is for. Small, for every request has room for it.
+/// What a request is for, by its head alone. It may be known before a token is taken, and long
+/// before the credential is: no [`Decided`] can be made of it yet, for which who asks and the
+/// permission are missing. Small, for every request has room for it.
 enum Way<'g> {
     /// One of our endpoints, with what stands for the segments in braces of its path.
     Own(Box<(Vec<Candidate>, Vec<String>)>),
