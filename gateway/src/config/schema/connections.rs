@@ -8,54 +8,55 @@ use super::values::Length;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Listener {
-    /// Address and port. `":8443"` and `"8443"` are port 8443 on every address, `"localhost:8443"` is the
+    /// Address and port. `":8443"` and `"8443"` mean port 8443 on every address, `"localhost:8443"` means the
     /// loopback address. An IPv6 wildcard accepts IPv4 too; on a machine without IPv6 it is `0.0.0.0`.
     #[schemars(extend("examples" = ["[::]:8443", "127.0.0.1:8443", ":8443"]))]
     pub address: String,
     /// `false` accepts HTTP/1.1 without TLS.
     pub tls: bool,
     /// Require a PROXY protocol header (v1 or v2) on every connection, and accept connections from
-    /// `client.trusted_proxies` only. The header then tells the client's address, and no header field does.
+    /// `client.trusted_proxies` only. The client's address is then taken from this header, and from no header field
+    /// of a request.
     pub proxy_protocol: bool,
 }
 
-/// The gateway's certificate, and what browsers are told about TLS.
+/// The gateway's certificate, and `Strict-Transport-Security`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Tls {
-    /// PEM file of the certificate, its chain behind it. With neither `certificate` nor `key`, a self-signed
-    /// pair is made; a key without a certificate, left by a start that was interrupted, gets its certificate.
-    #[schemars(extend("x-default" = "`certs/server.pem`, see [Where state lies](#where-state-lies)"))]
+    /// PEM file of the certificate, followed by its chain. Without `certificate` and `key`, a self-signed pair is
+    /// created; a key without a certificate, left by an interrupted start, gets a certificate.
+    #[schemars(extend("x-default" = "`certs/server.pem`, see [Location of state](#location-of-state)"))]
     #[schemars(extend("examples" = ["/etc/portcullis/server.pem"]))]
     pub certificate: String,
     /// PEM file of the private key, not encrypted.
     #[schemars(extend("x-default" = "`certs/server.key`"))]
     #[schemars(extend("examples" = ["/etc/portcullis/server.key"]))]
     pub key: String,
-    /// Send `Strict-Transport-Security` with this `max-age` to clients that came over TLS; `"0s"` takes an
-    /// earlier one back. An upstream's own `Strict-Transport-Security` stays.
+    /// Send `Strict-Transport-Security` with this `max-age` to clients that connected over TLS; `"0s"` revokes an
+    /// earlier one. The upstream's own `Strict-Transport-Security` is kept.
     #[schemars(extend("x-default" = "not sent", "examples" = ["180d"]))]
     pub hsts: Length,
     /// Add `includeSubDomains` to `Strict-Transport-Security`.
     pub hsts_subdomains: bool,
-    /// Answer 421 when the request's host is not the host that the TLS handshake named. A request of HTTP/1.0
-    /// without a host still reaches routes for every host.
+    /// Respond with 421 when the request's host differs from the server name in the TLS handshake (SNI). An HTTP/1.0
+    /// request without a host still reaches routes for every host.
     pub sni_must_match_host: bool,
 }
 
-/// Which proxies are trusted, and what is taken from their header fields.
+/// Trusted proxies, and what the gateway takes from their header fields.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Client {
-    /// Addresses and networks of the proxies in front of the gateway, whose forwarding fields are trusted.
+    /// Addresses and networks of the proxies in front of the gateway. Their forwarding fields are trusted.
     #[schemars(extend("examples" = [["10.0.0.0/8", "192.0.2.7"]]))]
     pub trusted_proxies: Vec<String>,
-    /// The one family of fields that is read: `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, or, with
-    /// `"forwarded"`, `Forwarded` (RFC 7239). The other family is removed without being read.
+    /// Family of forwarding fields that the gateway reads: `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`, or, with
+    /// `"forwarded"`, `Forwarded` (RFC 7239). The other family is removed unread.
     pub forwarded: String,
     /// Which values of that family are trusted.
     pub believe: Vec<String>,
-    /// Origins whose pages may act for their visitors, besides the gateway's own: scheme, host and port, no
+    /// Origins, besides the gateway's own, whose pages may act for their visitors: scheme, host and port, no
     /// patterns. See [Pages of other sites](#pages-of-other-sites).
     #[schemars(extend("examples" = [["https://app.example"]]))]
     pub origins: Vec<String>,
@@ -65,9 +66,9 @@ pub struct Client {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Cors {
-    /// Origins whose pages may read the responses: `"https://app.example"`, with exactly this scheme, host and
-    /// port; `"https://*.app.example"` for exactly one label; `"*"` for every origin except `null`. At least
-    /// one. In `[cors]` it is about responses of the auth API. See [Pages of other origins](#pages-of-other-origins).
+    /// Origins whose pages may read the responses: `"https://app.example"` is exactly this scheme, host and port;
+    /// `"https://*.app.example"` stands for exactly one label; `"*"` is every origin except `null`. At least one.
+    /// Those of `[cors]` apply to responses of the auth API. See [Pages of other origins](#pages-of-other-origins).
     #[schemars(extend("x-required" = true, "examples" = [["https://app.example"]]))]
     pub origins: Vec<String>,
     /// Methods that pages may use.
@@ -79,9 +80,9 @@ pub struct Cors {
     /// `WWW-Authenticate` and `X-Request-Id`.
     #[schemars(extend("examples" = [["X-Total-Count"]]))]
     pub expose: Vec<String>,
-    /// How long browsers may cache the answer to a preflight request.
+    /// How long browsers may cache the response to a preflight request.
     pub max_age: Length,
-    /// Let pages read responses to requests with cookies and Basic credentials too. Needs exact origins.
+    /// Pages may also read responses to requests with cookies and Basic credentials. Requires exact origins.
     pub credentials: bool,
 }
 
@@ -91,16 +92,16 @@ pub struct Cors {
 pub struct Health {
     /// Serve `/health` and `/api/health`; `false` leaves both paths to the routes.
     pub enabled: bool,
-    /// JSON file such as `{"pending_update": "1.2.3", "cves": ["CVE-2026-1"]}`, read every 30 s and shown in
-    /// health.
+    /// JSON file such as `{"pending_update": "1.2.3", "cves": ["CVE-2026-1"]}`. It is read every 30 s, and health
+    /// responses contain it.
     #[schemars(extend("examples" = ["/var/lib/advisories.json"]))]
     pub advisory_file: String,
-    /// Answer 503 while a shared store is not live. Before a shared store was read for the first time, health
-    /// answers 503 in any case.
+    /// Health responds with 503 while a shared store is not live. Until a shared store has been read for the first
+    /// time, health responds with 503 in any case.
     pub require_store: bool,
 }
 
-/// What is logged, and in which form.
+/// What is logged, and in which format.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Log {
@@ -112,7 +113,7 @@ pub struct Log {
     pub levels: Levels,
 }
 
-/// A level of its own for a part of the gateway or for a library.
+/// Levels of single parts of the gateway or of libraries, in place of `level`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Levels {

@@ -8,13 +8,13 @@ use super::values::Length;
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, inline)]
 pub struct Store {
-    /// Directory of the store file, the secret key and the admin socket, with mode 0700. Its path with
-    /// `/admin.sock` has at most 107 bytes.
-    #[schemars(extend("x-default" = "`data` beside the file, see [Where state lies](#where-state-lies)"))]
+    /// Directory of the store file, the secret key and the admin socket, with mode 0700. Its path with `/admin.sock`
+    /// must not be longer than 107 bytes.
+    #[schemars(extend("x-default" = "`data` beside the file, see [Location of state](#location-of-state)"))]
     #[schemars(extend("examples" = ["/var/lib/portcullis"]))]
     pub path: String,
-    /// URL of a Redis or Valkey that several gateways share, see [`store.url`](#storeurl). Without it the store
-    /// is a file in `path`.
+    /// URL of a Redis or Valkey that several gateways share, see [`store.url`](#storeurl). Without it the store is a
+    /// file in `path`.
     #[schemars(extend("examples" = ["redis://gate@redis.internal:6379/0", "rediss+sentinel://h1,h2,h3/mymaster"]))]
     pub url: String,
     /// File with the password of the shared store's user; same as `STORE_PASSWORD_FILE`.
@@ -26,10 +26,10 @@ pub struct Store {
     /// certificate.
     #[schemars(extend("x-default" = "the system's", "examples" = ["redis-ca.pem"]))]
     pub roots: String,
-    /// The store's keys begin with this, in braces: 1 to 64 letters, digits and `-_.:`.
+    /// Prefix of the store's keys, which is written in braces: 1 to 64 letters, digits and `-_.:`.
     pub prefix: String,
-    /// What a change has survived when it is acknowledged: `"fsync"`, it is on the primary's disk;
-    /// `"replicated"`, as many replicas as `replicas` have it; `"fast"`, the primary has it in memory.
+    /// Where a change is stored before it is acknowledged: `"fsync"`, on the primary's disk; `"replicated"`, on as
+    /// many replicas as `replicas` says; `"fast"`, in the primary's memory.
     pub durability: String,
     /// Number of replicas that `"replicated"` waits for.
     pub replicas: u64,
