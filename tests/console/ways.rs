@@ -64,7 +64,8 @@ async fn who_is_refused_by_github_reads_a_page_and_can_go_back() {
         let refused = returning(&gateway, &jar(&begun)).get(&target).await;
         assert_eq!(refused.field("content-type"), "text/html; charset=utf-8", "{refused:?}");
         let page = text(&refused);
-        for part in ["GITHUB_CODE_REFUSED", "GitHub did not accept", refused.field("x-request-id")]
+        for part in
+            ["GITHUB_CODE_REFUSED", "GitHub refused the code", refused.field("x-request-id")]
         {
             assert!(page.contains(part), "{part}: {page}");
         }
@@ -129,7 +130,7 @@ async fn a_forgotten_password_is_replaced_by_a_link_that_comes_by_mail() {
     signed_in(&gateway, "ann", NEW).await.get("/").await.expect(200);
     for again in [person.request(choose(&page, NEW)).await, person.get(&target).await] {
         let again = text(&again.expect(404));
-        for part in ["LINK_NOT_GOOD", "ask for a new one"] {
+        for part in ["LINK_NOT_GOOD", "request a new one"] {
             assert!(again.contains(part), "{part}: {again}");
         }
         link(&again, "/sign-in");

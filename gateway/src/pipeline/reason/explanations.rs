@@ -9,14 +9,13 @@ pub struct Explanation {
     pub remedy: &'static str,
 }
 
-/// A code as it is listed; people write it in any case and with `-` for `_`.
+/// A code as it is listed. Operators may write it in any case and with `-` for `_`.
 #[must_use]
 pub fn normalize(code: &str) -> String {
     code.trim().to_ascii_lowercase().replace('-', "_")
 }
 
-/// Codes of earlier versions, which logs and notes may have still, and what they are called
-/// now.
+/// Former codes, which old logs and notes may still contain, and their present names.
 pub const RENAMED: &[(&str, &str)] = &[
     ("github_nonsense", "github_invalid_response"),
     ("held_not_stored", "revocation_not_stored"),
@@ -24,7 +23,7 @@ pub const RENAMED: &[(&str, &str)] = &[
     ("too_many", "limit_reached"),
 ];
 
-/// What a code of an earlier version is called now; `None` of one that was never renamed.
+/// The present name of a former code; `None` for a code that was never renamed.
 #[must_use]
 pub fn renamed(code: &str) -> Option<&'static str> {
     RENAMED.iter().find(|(former, _)| *former == code).map(|(_, now)| *now)
@@ -40,7 +39,7 @@ const SENDER: &str = "Fix the client, or the proxy between it and the gateway, t
 const SAME_ANSWER: &str =
     "The client gets the same response for every wrong name or password, on purpose.";
 
-/// Every code, in the order of a request's way.
+/// Every code, in the order of a request's steps.
 pub const EXPLANATIONS: &[Explanation] = &[
     of("ok", "Nothing was refused.", "None needed."),
     of(
@@ -271,7 +270,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "agents_over_server_limit",
         "`limits.agents_per_server` agents with keys of the same server are connected.",
-        "Look for an agent that reconnects in a loop; if a server really has so many, raise the limit.",
+        "Look for an agent that reconnects in a loop; if a server has so many, raise the limit.",
     ),
     of(
         "agents_over_key_limit",
@@ -428,7 +427,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The key lacks one of the route's `scopes`.",
         "Make a key that has all of them: `portcullis key create --scope …`.",
     ),
-    // Our own endpoints.
+    // The gateway's own endpoints.
     of(
         "method_not_allowed",
         "The path does not support this method; `Allow` lists the supported ones.",
@@ -491,7 +490,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
     of(
         "limit_reached",
         "The account has as many keys as an account may have (`limits.keys_per_account`), and none of them has expired.",
-        "Delete unused ones: see last_used. Rotating a key without an overlap needs no free place.",
+        "Delete unused keys: `last_used` shows them. A rotation without an overlap is always possible.",
     ),
     of("time_passed", "The expiry of a key is in the past.", "Send a time in the future."),
     of(
@@ -616,7 +615,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "A response of GitHub does not match its documentation.",
         "See `detail` in the log; check github.base_url and github.api_url.",
     ),
-    // Where it should have gone.
+    // Routes and upstreams.
     of(
         "route_unknown",
         "No route has this host and path.",
@@ -682,7 +681,7 @@ pub const EXPLANATIONS: &[Explanation] = &[
         "The upstream switched protocols without a request, or its WebSocket handshake is invalid.",
         "Fix the upstream's handshake (RFC 6455 4.2.2).",
     ),
-    // Ourselves.
+    // The gateway itself.
     of(
         "store_unavailable",
         "The store cannot write: the disk is full, read-only or failing, or a shared store cannot be reached or refuses writes; `detail` says why. Nothing was changed.",

@@ -1,5 +1,5 @@
-//! What follows from a reason, in one row for each: the response's status, code and words, the
-//! connection's fate, gRPC's status, the counter that rises, and when to try again.
+//! One row for each reason: the response's status, code and message, the connection's fate,
+//! gRPC's status, the counter that is incremented, and when to try again.
 //!
 //! Unknown user and wrong password are one row here and two reasons in the log. Nothing a
 //! client sent is repeated to it.
@@ -18,7 +18,7 @@ use crate::telemetry::counters::{Counter, Counters};
 
 use super::{FramingFault, Reason};
 
-/// What a request gets that ends by a reason, and what is counted.
+/// The response to a request that is refused for a reason, and the counter of the reason.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
     pub status: StatusCode,
@@ -29,9 +29,9 @@ pub struct Row {
     pub fate: Fate,
     pub grpc: GrpcStatus,
     pub counter: Option<fn(&Counters) -> &Counter>,
-    /// For how long it is of no use to try again, where that is known.
+    /// How long a client should wait before it tries again, if that is known.
     pub wait: Option<Duration>,
-    /// As contracts know it that word some refusals in a way of their own.
+    /// For contracts that have their own wording for some refusals.
     pub kind: ErrorKind,
 }
 
@@ -39,7 +39,7 @@ pub struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Keep,
-    /// What follows on it cannot be trusted, or is a body nobody wants.
+    /// The bytes that follow cannot be trusted, or are a body that is not needed.
     Close,
 }
 
@@ -79,7 +79,7 @@ impl Row {
         Self { wait: Some(wait), ..self }
     }
 
-    /// What is lacking may be there at once.
+    /// The resource may be free again at once.
     const fn shortly(self) -> Self {
         self.after(Duration::from_secs(1))
     }
@@ -89,14 +89,14 @@ impl Row {
     }
 }
 
-/// Lets the counter of a reason rise, if it has one.
+/// Increments the counter of a reason, if it has one.
 pub fn count(counters: &Counters, reason: &Reason) {
     if let Some(counter) = reason.row().counter {
         counter(counters).increment();
     }
 }
 
-/// Of HTTP and of gRPC: what a client of either can do is the same.
+/// A status of HTTP and the one of gRPC that lets a client react in the same way.
 type Class = (StatusCode, GrpcStatus);
 
 const BAD_REQUEST: Class = (StatusCode::BAD_REQUEST, GrpcStatus::InvalidArgument);
@@ -122,21 +122,24 @@ const UNAVAILABLE: Class = (StatusCode::SERVICE_UNAVAILABLE, GrpcStatus::Unavail
 const GATEWAY_TIMEOUT: Class = (StatusCode::GATEWAY_TIMEOUT, GrpcStatus::Unavailable);
 const VERSION: Class = (StatusCode::HTTP_VERSION_NOT_SUPPORTED, GrpcStatus::Unavailable);
 
-/// What the gateway says of itself when it cannot do something now.
+/// The response when the gateway has no capacity now.
 const BUSY: Row = Row::new(
     UNAVAILABLE,
     "SERVICE_UNAVAILABLE",
-    "The gateway cannot do this now; try again shortly",
+    "The gateway cannot process this request now; try again shortly",
 );
 const ATTEMPTS: Row =
     Row::new(TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", "Too many failed attempts; try again later");
 // Which half was wrong is for the log only.
 const CREDENTIALS: Row = Row::new(UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials");
-const UPSTREAM: Row =
-    Row::new(BAD_GATEWAY, "BAD_GATEWAY", "The service behind the gateway did not answer");
+const UPSTREAM: Row = Row::new(
+    BAD_GATEWAY,
+    "BAD_GATEWAY",
+    "The service behind the gateway did not respond correctly",
+);
 
 impl Reason {
-    /// The one table of what follows from reasons.
+    /// The one table of reasons.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "one row for each reason")]
     pub fn row(&self) -> Row {
@@ -160,7 +163,7 @@ impl Reason {
             Reason::PathAmbiguous => row(
                 BAD_REQUEST,
                 "BAD_REQUEST",
-                "The path could be read in more than one way; send it without encoded slashes, dot segments, empty segments or semicolons",
+                "Servers can interpret the path in different ways; send it without encoded slashes, dot segments, empty segments or semicolons",
             ),
             Reason::UpgradeMalformed => {
                 row(BAD_REQUEST, "BAD_REQUEST", "The WebSocket handshake is malformed").closing()
@@ -168,13 +171,13 @@ impl Reason {
             Reason::Misdirected => row(
                 MISDIRECTED,
                 "MISDIRECTED_REQUEST",
-                "The request is for another host than the TLS connection",
+                "The request and the TLS connection name different hosts",
             ),
             Reason::BodyTooLarge => {
-                row(PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "The body is too large").closing()
+                row(PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", "The request body is too large").closing()
             }
             Reason::BodyStalled => {
-                row(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body came too slowly")
+                row(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request body arrived too slowly")
                     .closing()
                     .counted(|all| &all.bodies_stalled)
             }
@@ -203,19 +206,19 @@ impl Reason {
             Reason::ConnectionsOverAddressLimit => row(
                 TOO_MANY_REQUESTS,
                 "TOO_MANY_REQUESTS",
-                "Too many requests of your address are under way",
+                "Too many requests from your address are in progress",
             )
             .shortly()
             .counted(|all| &all.connections_over_address_limit),
             Reason::RequestsOverAddressLimit => {
-                row(TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests are under way")
+                row(TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", "Too many requests are in progress")
                     .shortly()
                     .counted(|all| &all.requests_over_address_limit)
             }
             Reason::AgentsOverAddressLimit => row(
                 TOO_MANY_REQUESTS,
                 "TOO_MANY_REQUESTS",
-                "Too many connections have not said who they are",
+                "Too many connections from your address have not authenticated",
             )
             .shortly()
             .counted(|all| &all.agents_over_address_limit),
@@ -273,7 +276,7 @@ impl Reason {
             Reason::AdminNetwork => row(
                 FORBIDDEN,
                 "FORBIDDEN",
-                "The admin API is not open to your address (admin.networks)",
+                "The admin API does not accept requests from your address (admin.networks)",
             ),
             Reason::MethodNotAllowed { .. } => {
                 row(METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed")
@@ -281,9 +284,9 @@ impl Reason {
             Reason::MediaType => row(
                 UNSUPPORTED_MEDIA_TYPE,
                 "UNSUPPORTED_MEDIA_TYPE",
-                "Send the body in the content type that is documented",
+                "Send the body with a documented content type",
             ),
-            // Where it is not said what is wrong with it.
+            // Used where the error is not named in the response.
             Reason::BodyMalformed(_) => row(BAD_REQUEST, "BAD_REQUEST", "The body is malformed"),
             Reason::PasswordUnacceptable(rule) => {
                 row(UNPROCESSABLE, "PASSWORD_NOT_ACCEPTABLE", rule.rule())
@@ -297,7 +300,7 @@ impl Reason {
             }
             Reason::Unknown(entity) => unknown(*entity),
             Reason::LimitReached(_) => {
-                row(CONFLICT, "LIMIT_REACHED", "There are as many of these as one may have")
+                row(CONFLICT, "LIMIT_REACHED", "The account has reached its limit; delete some first")
                     .counted(|all| &all.limits_reached)
             }
             Reason::TimePassed => {
@@ -308,19 +311,19 @@ impl Reason {
                     .of_kind(ErrorKind::RegistrationClosed)
             }
             Reason::LocalAccountsDisabled => {
-                row(FORBIDDEN, "LOCAL_AUTH_DISABLED", "Signing in with a password is disabled here")
+                row(FORBIDDEN, "LOCAL_AUTH_DISABLED", "Password sign-in is disabled on this gateway")
             }
             Reason::LastAdministrator => {
-                row(CONFLICT, "LAST_ADMIN", "Somebody must remain to administer the gateway")
+                row(CONFLICT, "LAST_ADMIN", "At least one administrator must remain")
             }
-            Reason::LinksDisabled => row(NOT_FOUND, "LINKS_DISABLED", "Links are not set up here"),
+            Reason::LinksDisabled => row(NOT_FOUND, "LINKS_DISABLED", "Links are not configured on this gateway"),
             Reason::LinkRefused(_) => row(
                 NOT_FOUND,
                 "LINK_NOT_GOOD",
-                "This link has expired or was followed already; ask for a new one",
+                "This link has expired or was already used; request a new one",
             ),
             Reason::GithubDisabled => {
-                row(NOT_FOUND, "GITHUB_DISABLED", "Signing in with GitHub is not set up here")
+                row(NOT_FOUND, "GITHUB_DISABLED", "GitHub sign-in is not configured on this gateway")
             }
             Reason::GithubRefused(error) => github(error),
             Reason::CrossSite => {
@@ -343,7 +346,7 @@ impl Reason {
             Reason::UpstreamConnectTimeout | Reason::UpstreamTimeout => row(
                 GATEWAY_TIMEOUT,
                 "GATEWAY_TIMEOUT",
-                "The service behind the gateway took too long",
+                "The service behind the gateway did not respond in time",
             ),
             Reason::UpstreamSaturated => {
                 row(UNAVAILABLE, "SERVICE_UNAVAILABLE", "The service behind the gateway is busy")
@@ -352,7 +355,7 @@ impl Reason {
             Reason::UpstreamShareTaken => row(
                 UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
-                "Too many of your requests to this service are still under way",
+                "Too many of your requests to this service are still in progress",
             )
             .shortly()
             .counted(|all| &all.upstream_shares_taken),
@@ -363,7 +366,7 @@ impl Reason {
             Reason::RevocationNotStored => row(
                 UNAVAILABLE,
                 "SERVICE_UNAVAILABLE",
-                "It has ended here and could not be stored yet; try again shortly",
+                "The revocation is in effect at this gateway but could not be stored yet; try again shortly",
             )
             .shortly(),
             Reason::Internal => row(INTERNAL, "INTERNAL", "Internal error").closing(),
@@ -371,9 +374,9 @@ impl Reason {
     }
 }
 
-/// Told over the WebSocket, by a close code.
+/// The agent gets it as a close code of the WebSocket.
 fn first_message(fault: Fault) -> Row {
-    let row = Row::new(BAD_REQUEST, "BAD_REQUEST", "The first message is not acceptable").closing();
+    let row = Row::new(BAD_REQUEST, "BAD_REQUEST", "The first message is invalid").closing();
     match fault {
         Fault::Late => row.counted(|all| &all.agents_timed_out),
         Fault::TooLarge
@@ -415,42 +418,48 @@ fn github(error: &FederationError) -> Row {
     let row = Row::new;
     match error {
         FederationError::CodeRefused => {
-            row(UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub did not accept the code")
+            row(UNAUTHORIZED, "GITHUB_CODE_REFUSED", "GitHub refused the code")
         }
         FederationError::NotAllowed => row(
             FORBIDDEN,
             "GITHUB_NOT_ALLOWED",
-            "The GitHub account is in none of the organisations that are let in",
+            "The GitHub account is not a member of an allowed organisation or team",
         ),
         FederationError::EmailUnverified => row(
             FORBIDDEN,
             "GITHUB_EMAIL_UNVERIFIED",
             "The GitHub account has no verified primary e-mail address",
         ),
-        FederationError::Timeout => row(GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub took too long"),
-        FederationError::Unavailable(_) | FederationError::InvalidResponse(_) => {
-            row(BAD_GATEWAY, "GITHUB_UNAVAILABLE", "GitHub did not answer as it should")
+        FederationError::Timeout => {
+            row(GATEWAY_TIMEOUT, "GITHUB_TIMEOUT", "GitHub did not respond in time")
         }
+        FederationError::Unavailable(_) | FederationError::InvalidResponse(_) => row(
+            BAD_GATEWAY,
+            "GITHUB_UNAVAILABLE",
+            "GitHub could not be reached or did not respond correctly",
+        ),
     }
 }
 
 fn framing(fault: FramingFault) -> Row {
     let row = Row::new;
     match fault {
-        FramingFault::UriTooLong => row(URI_TOO_LONG, "URI_TOO_LONG", "The target is too long"),
+        FramingFault::UriTooLong => {
+            row(URI_TOO_LONG, "URI_TOO_LONG", "The request target is too long")
+        }
         FramingFault::HeadTooLarge | FramingFault::FieldCount => {
             row(HEADERS_TOO_LARGE, "HEADERS_TOO_LARGE", "The header section is too large")
         }
         FramingFault::TargetOctet => row(
             BAD_REQUEST,
             "BAD_REQUEST",
-            "The request target holds an octet that has to be percent-encoded",
+            "The request target contains an octet that must be percent-encoded",
         ),
         FramingFault::HeadTimeout => {
-            row(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request came too slowly")
+            row(REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request arrived too slowly")
         }
         FramingFault::TransferCodingUnknown => {
-            row(NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "No transfer coding but chunked is supported")
+            row(NOT_IMPLEMENTED, "NOT_IMPLEMENTED", "The only supported transfer coding is chunked")
         }
         FramingFault::Version => {
             row(VERSION, "BAD_REQUEST", "Only HTTP/1.0, HTTP/1.1 and HTTP/2 are supported")
