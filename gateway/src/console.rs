@@ -158,7 +158,7 @@ impl Console {
         if self.spent.entry(form).or_insert(()).is_fresh() {
             return Ok(());
         }
-        let words = "This form was sent before, and makes no second key; open it again";
+        let words = "This form was already sent and does not create a second key; open it again";
         Err(DecodeError::Malformed(words.to_owned()))
     }
 

@@ -181,14 +181,14 @@ await page.waitForSelector("[role=status]");
 await agent.page.waitForFunction(() => window.endedBy === 4401);
 await agent.context.close();
 await page.goto(server);
-await page.waitForSelector("#agents >> text=No agent is connected");
+await page.waitForSelector("#agents >> text=No agents are connected");
 done("an agent is seen, and closed with its key");
 
 // The connection is lost, and comes back.
 await context.setOffline(true);
-await page.waitForSelector(".lost >> text=The connection is lost");
+await page.waitForSelector(".lost >> text=Connection lost");
 await context.setOffline(false);
-await page.waitForSelector(".lost >> text=The connection is back");
+await page.waitForSelector(".lost >> text=Connection restored");
 done("a lost connection is told");
 
 await page.goto(server + "/keys/new");

@@ -175,5 +175,5 @@ async fn a_browser_that_keeps_no_cookies_is_told_so() {
     let gateway = Gateway::start(ECHO).await;
     let page = visitor(&gateway).get(&format!("{BASE}/continue?return_to=%2Fa")).await.expect(200);
     let page = text(&page);
-    assert!(page.contains("The sign-in was not kept") && !page.contains("http-equiv"), "{page}");
+    assert!(page.contains("Your sign-in was not saved") && !page.contains("http-equiv"), "{page}");
 }

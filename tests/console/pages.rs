@@ -19,9 +19,9 @@ async fn a_refusal_is_a_page_for_a_person_and_json_for_all_others() {
     let gateway = Gateway::start(&routes()).await;
     let cookies = sign_in(&gateway, ADMIN, ADMIN_PASSWORD).await;
     for (path, status, code, words) in [
-        ("/role", 403, "FORBIDDEN", "You may not see this"),
-        ("/nothing", 404, "NOT_FOUND", "There is nothing here"),
-        ("/dead", 502, "BAD_GATEWAY", "The service does not answer"),
+        ("/role", 403, "FORBIDDEN", "No access"),
+        ("/nothing", 404, "NOT_FOUND", "Page not found"),
+        ("/dead", 502, "BAD_GATEWAY", "Service not available"),
     ] {
         let page = visitor(&gateway).with("cookie", &cookies).get(path).await.expect(status);
         assert_eq!(page.field("content-type"), "text/html; charset=utf-8");

@@ -112,7 +112,7 @@ async fn a_forgotten_password_is_replaced_by_a_link_that_comes_by_mail() {
     }
     assert!(link(&told[0], "/sign-in").ends_with("return_to=%2Fapp"), "{}", told[0]);
     assert_eq!(told[0], told[1]);
-    assert!(told[0].contains("on its way"), "{}", told[0]);
+    assert!(told[0].contains("has been sent to it"), "{}", told[0]);
 
     let target = mailed(&server, 1).await;
     let shown = person.get(&target).await.expect(200);
@@ -145,7 +145,7 @@ async fn an_administrator_sends_invitations_and_reset_links_by_mail() {
     let users = format!("{BASE}/admin/users");
     let invite = [("email", "bea@corp.example"), ("username", "bea"), ("roles", "user")];
     let invited = admin.request(form(&users, &[&invite[..], &[("mail", "yes")]].concat())).await;
-    assert!(text(&invited.expect(201)).contains("on its way by mail"));
+    assert!(text(&invited.expect(201)).contains("also been sent by mail"));
     let page = text(&visitor(&gateway).get(&mailed(&server, 1).await).await.expect(200));
     visitor(&gateway).request(choose(&page, NEW)).await.expect(200);
     signed_in(&gateway, "bea", NEW).await.get("/").await.expect(200);
@@ -153,8 +153,8 @@ async fn an_administrator_sends_invitations_and_reset_links_by_mail() {
     let list = text(&admin.get(&format!("{users}?q=bea")).await.expect(200));
     let bea = link(&list, "/admin/users/");
     let reset = admin.request(form(&format!("{bea}/reset-link"), &[("mail", "yes")])).await;
-    assert!(text(&reset.expect(201)).contains("on its way by mail"));
+    assert!(text(&reset.expect(201)).contains("also been sent by mail"));
     mailed(&server, 2).await;
     let unsent = admin.request(form(&format!("{bea}/reset-link"), &[])).await.expect(201);
-    assert!(!text(&unsent).contains("on its way by mail"));
+    assert!(!text(&unsent).contains("also been sent by mail"));
 }
