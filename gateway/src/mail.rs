@@ -104,7 +104,7 @@ impl Sending {
     }
 }
 
-/// `None` for a message that nobody gets.
+/// `None` for a message without a recipient.
 fn letter(from: &Mailbox, service: &str, message: &Message) -> Option<Letter> {
     let to: Mailbox = message.to.as_deref()?.parse().ok()?;
     let (subject, purpose) = match message.kind {
@@ -115,8 +115,8 @@ fn letter(from: &Mailbox, service: &str, message: &Message) -> Option<Letter> {
     };
     let (account, url) = (&message.account, message.link.url.expose());
     let text = format!(
-        "This link {purpose} the account {account} at {service}. It is good once, and not for long:\r\n\r\n{url}\r\n\r\n\
-         If it is not your account, or you did not ask for this, do nothing.\r\n"
+        "This link {purpose} the account {account} at {service}. It works once and expires soon:\r\n\r\n{url}\r\n\r\n\
+         If this is not your account, or you did not request this message, ignore it.\r\n"
     );
     let letter = Letter::builder().from(from.clone()).to(to).subject(subject).message_id(None);
     letter.singlepart(SinglePart::plain(text)).ok()
