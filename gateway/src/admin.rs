@@ -464,3 +464,6 @@ fn page(core: &Core, items: Vec<Record>, next: Option<impl fmt::Display>) -> Rep
     let names = names.collect();
     Reply::Page(Page { items, next: next.map(|next| next.to_string()), names })
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,8 @@ pub(crate) struct InMemoryStore {
     limits: AccountLimits,
     token_ttl: Seconds,
     refusing: AtomicBool,
+    unreachable: AtomicBool,
+    holding: AtomicBool,
 }
 
 #[derive(Default)]
@@ -66,6 +68,8 @@ impl InMemoryStore {
             limits: AccountLimits::default(),
             token_ttl,
             refusing: AtomicBool::new(false),
+            unreachable: AtomicBool::new(false),
+            holding: AtomicBool::new(false),
         }
     }
 
@@ -78,8 +82,31 @@ impl InMemoryStore {
         self.refusing.store(refusing, Ordering::SeqCst);
     }
 
+    /// Answers nothing that it must look up either, as a shared store that is away.
+    pub(crate) fn lose(&self, unreachable: bool) {
+        self.refuse_changes(unreachable);
+        self.unreachable.store(unreachable, Ordering::SeqCst);
+    }
+
+    /// Says of sessions of an account and of keys that they have ended here and are not
+    /// stored yet, as one that is told later.
+    pub(crate) fn hold_ends(&self, holding: bool) {
+        self.holding.store(holding, Ordering::SeqCst);
+    }
+
+    fn held<T>(&self, ended: T) -> Stored<T> {
+        if self.holding.load(Ordering::SeqCst) { Err(StoreError::Held) } else { Ok(ended) }
+    }
+
     fn read(&self) -> MutexGuard<'_, Records> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self) -> Stored<MutexGuard<'_, Records>> {
+        if self.unreachable.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("it does not answer".to_owned()));
+        }
+        Ok(self.read())
     }
 
     fn change(&self) -> Stored<MutexGuard<'_, Records>> {
@@ -243,7 +270,7 @@ impl Accounts for InMemoryStore {
     }
 
     async fn list_accounts(&self, after: Option<AccountId>, limit: usize) -> Stored<Vec<Account>> {
-        let records = self.read();
+        let records = self.ask()?;
         let listed = records.accounts.range((start(after), Bound::Unbounded)).take(limit);
         Ok(listed
             .map(|(id, account)| {
@@ -254,7 +281,7 @@ impl Accounts for InMemoryStore {
     }
 
     async fn last_sign_in(&self, account: AccountId) -> Stored<Option<Timestamp>> {
-        Ok(self.read().sign_ins.get(&account).copied())
+        Ok(self.ask()?.sign_ins.get(&account).copied())
     }
 
     async fn find_account(&self, name: &str) -> Stored<Option<Account>> {
@@ -413,11 +440,11 @@ impl Sessions for InMemoryStore {
         let Some(mut account) = records.accounts.get(&account).cloned() else { return Ok(false) };
         records.end_all(&mut account, None);
         self.save(&mut records, account);
-        Ok(true)
+        self.held(true)
     }
 
     async fn find_session(&self, session: SessionId, now: Timestamp) -> Stored<Option<Session>> {
-        let found = self.read().sessions.get(&session).cloned();
+        let found = self.ask()?.sessions.get(&session).cloned();
         Ok(found.filter(|session| session.is_live(now)))
     }
 
@@ -427,7 +454,7 @@ impl Sessions for InMemoryStore {
         after: Option<SessionId>,
         limit: usize,
     ) -> Stored<Vec<Session>> {
-        let records = self.read();
+        let records = self.ask()?;
         let sessions = records.sessions.range((start(after), Bound::Unbounded));
         let wanted = sessions.filter(|(_, session)| account.is_none_or(|id| session.account == id));
         Ok(wanted
@@ -519,11 +546,11 @@ impl Keys for InMemoryStore {
     }
 
     async fn find_key(&self, key: KeyId) -> Stored<Option<Arc<ApiKey>>> {
-        Ok(self.read().keys.get(&key).map(|key| self.known(key)))
+        Ok(self.ask()?.keys.get(&key).map(|key| self.known(key)))
     }
 
     async fn list_keys(&self, after: Option<KeyId>, limit: usize) -> Stored<Vec<Arc<ApiKey>>> {
-        let records = self.read();
+        let records = self.ask()?;
         let listed = records.keys.range((start(after), Bound::Unbounded)).take(limit);
         Ok(listed.map(|(_, key)| self.known(key)).collect())
     }
@@ -532,7 +559,7 @@ impl Keys for InMemoryStore {
         let mut records = self.change()?;
         let found = records.keys.get(&key).is_some_and(|key| key.is_of(owner));
         self.remove_keys(&mut records, |known| found && known.id == key);
-        Ok(found)
+        self.held(found)
     }
 }
 
