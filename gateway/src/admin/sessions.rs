@@ -43,7 +43,8 @@ pub(super) async fn end_everybodys(
     after: Option<Uuid>,
     limit: Option<usize>,
 ) -> Result<Reply, Error> {
-    let limit = limit.unwrap_or(usize::MAX);
+    // As of lists: with none at all the answer could not say where to go on.
+    let limit = limit.unwrap_or(usize::MAX).max(1);
     let (mut users, mut last) = (0, after.map(AccountId));
     let mut all_stored = Ok(());
     loop {
@@ -57,7 +58,7 @@ pub(super) async fn end_everybodys(
             }
         }
         users += accounts.len();
-        last = accounts.last().map(|account| account.id).or(last);
+        last = accounts.last().map(|account| account.id);
         let (done, reached) = (accounts.len() < step, users >= limit);
         if done || reached {
             all_stored?;

@@ -169,3 +169,14 @@ async fn sessions_of_all_that_are_not_stored_as_ended_end_to_the_last_and_that_i
     let refused = bench.ask(end_all(None, None)).await;
     assert_error!(refused, Error::Store(StoreError::Unavailable(_)));
 }
+
+/// Was: such a part was empty and said that there was nothing to go on with.
+#[tokio::test]
+async fn a_part_has_at_least_one_user() {
+    let bench = Bench::with_ann().await;
+    let pair = bench.sign_in("ann").await.unwrap();
+    let ann = bench.account("ann").id.0;
+    assert_eq!(ended(bench.ask(end_all(None, Some(0))).await), (1, Some(ann)));
+    assert_eq!(bench.judge(&pair), Err(Refusal::SessionEnded));
+    assert_eq!(ended(bench.ask(end_all(Some(ann), Some(0))).await), (0, None));
+}
