@@ -42,6 +42,7 @@ pub(crate) struct InMemoryStore {
     refusing: AtomicBool,
     unreachable: AtomicBool,
     holding: AtomicBool,
+    meanwhile: Mutex<Vec<ApiKey>>,
 }
 
 #[derive(Default)]
@@ -70,6 +71,7 @@ impl InMemoryStore {
             refusing: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             holding: AtomicBool::new(false),
+            meanwhile: Mutex::default(),
         }
     }
 
@@ -92,6 +94,11 @@ impl InMemoryStore {
     /// stored yet, as one that is told later.
     pub(crate) fn hold_ends(&self, holding: bool) {
         self.holding.store(holding, Ordering::SeqCst);
+    }
+
+    /// Keys that somebody makes while the next one is removed.
+    pub(crate) fn create_meanwhile(&self, keys: Vec<ApiKey>) {
+        *self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     fn held<T>(&self, ended: T) -> Stored<T> {
@@ -559,6 +566,10 @@ impl Keys for InMemoryStore {
         let mut records = self.change()?;
         let found = records.keys.get(&key).is_some_and(|key| key.is_of(owner));
         self.remove_keys(&mut records, |known| found && known.id == key);
+        let mut meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in meanwhile.drain(..) {
+            self.save_key(&mut records, key);
+        }
         self.held(found)
     }
 }

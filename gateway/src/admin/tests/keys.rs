@@ -1,6 +1,7 @@
 //! Keys of anybody.
 
 use super::*;
+use crate::auth::api_key::{ApiKey, KeyId};
 use crate::auth::error::StoreError;
 
 fn listing(owner: Option<&str>, server: Option<Uuid>) -> Request {
@@ -216,4 +217,24 @@ async fn keys_that_are_not_stored_as_revoked_end_to_the_last_and_that_is_told() 
     for text in &keys {
         assert_eq!(bench.judge_key(text), Err(Refusal::KeyUnknown));
     }
+}
+
+/// In an incident somebody may go on making them.
+#[tokio::test]
+async fn keys_that_are_made_meanwhile_are_revoked_too_but_not_looked_for_for_ever() {
+    let bench = Bench::with_ann().await;
+    bench.add_key("ann", None).await;
+    let standing = bench.core.standing();
+    let known = ApiKey::clone(&standing.keys(None)[0]);
+    let another = ApiKey { id: KeyId(NOBODY), digest: [1; 32], ..known };
+    let revoke = async || match bench.ask(Request::RevokeKeys { owner: named("ann") }).await {
+        Ok(Reply::KeysRevoked { keys }) => keys,
+        other => panic!("{other:?}"),
+    };
+    bench.store.create_meanwhile(vec![another.clone()]);
+    assert_eq!(revoke().await, 2);
+    assert!(standing.keys(None).is_empty());
+    // One that memory alone has is there at every look.
+    standing.put_key(another);
+    assert_eq!(revoke().await, 0);
 }
