@@ -40,7 +40,7 @@ impl Unacceptable {
             Unacceptable::NoSpecial => {
                 "The password must include a character that is neither letter, digit nor space"
             }
-            Unacceptable::ForeignHash => "The hash must be one that bcrypt makes",
+            Unacceptable::ForeignHash => "The hash must be a bcrypt hash",
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Import>, Vec<(usize, String)>> {
         }
         match parse_line(line) {
             Ok(user) if seen.insert(user.name.to_lowercase()) => users.push(user),
-            Ok(user) => problems.push((index + 1, format!("{} stands here twice", user.name))),
+            Ok(user) => problems.push((index + 1, format!("{} is listed twice", user.name))),
             Err(problem) => problems.push((index + 1, problem)),
         }
     }

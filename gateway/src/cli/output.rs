@@ -149,7 +149,10 @@ pub(super) fn show(place: &Place, kind: Kind, reply: Reply, said: Option<String>
         }
         Reply::NewLink { user, url, expires, mailed } => {
             let sent = if mailed { ", sent by mail too" } else { "" };
-            complain(&format!("link for {}, good once until {expires}{sent}:", user.username));
+            complain(&format!(
+                "link for {}, single use, valid until {expires}{sent}:",
+                user.username
+            ));
             say(&(url.0 + "\n"))
         }
         Reply::Made(Record::Server(server)) => made("server", server.id),

@@ -49,11 +49,14 @@ pub(in crate::cli) fn server(command: ServerCommand, desk: &mut Desk<'_>) -> Res
         ServerCommand::List => Ask::look(Request::ListServers { page: Span::default() }),
         ServerCommand::Rename { server, name } => {
             let (id, said) =
-                (desk.find(Thing::Server, &server)?, format!("server {server} is called {name}"));
+                (desk.find(Thing::Server, &server)?, format!("server {server} renamed to {name}"));
             Ask::change(Request::ChangeServer { id, name: Some(name), owner: Owner::Same }, said)
         }
         ServerCommand::Give { server, user } => {
-            let said = format!("server {server} is {}'s", user.as_deref().unwrap_or("nobody"));
+            let said = match &user {
+                Some(user) => format!("server {server} belongs to {user}"),
+                None => format!("server {server} has no owner"),
+            };
             let id = desk.find(Thing::Server, &server)?;
             let owner = match user {
                 Some(user) => Owner::User(find_user(desk, user)?),
