@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::process::Command;
+use std::process::{Child, Command};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use tokio::net::TcpStream;
 
@@ -102,51 +102,143 @@ async fn a_gateway_whose_terminal_is_closed_stops() {
     .await;
 }
 
-// The kernel tells the gateway before the terminal is gone when its shell ends first.
-#[tokio::test]
-async fn a_gateway_stops_with_its_terminal_that_closes_after_its_shell() {
-    let place = installation();
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let terminal = openpt(flags).expect("a terminal");
-    unlockpt(&terminal).expect("it can be opened");
-    let inside = ioctl_tiocgptpeer(&terminal, flags).expect("its other end");
-    let streams = || inside.try_clone().expect("one more descriptor");
-    let mut command = Command::new("env");
-    // Two commands: the shell waits for the first, as it does where people type.
-    let binary = env!("CARGO_BIN_EXE_portcullis");
-    let mut shell = command
-        .args(["--default-signal=HUP,INT,QUIT", "setsid", "--ctty", "sh", "-c"])
-        .arg(format!("{binary} run; exit"))
-        .current_dir(place.path(""))
-        .stdin(streams())
-        .stdout(streams())
-        .stderr(streams())
-        .spawn()
-        .expect("a shell");
-    drop((inside, command));
+/// A terminal, on which a shell runs as it does where people type.
+struct Terminal {
+    /// `None` once it is closed.
+    end: Option<File>,
+    shell: Child,
+    shown: String,
+}
 
-    let mut terminal = File::from(terminal);
-    rustix::io::ioctl_fionbio(&terminal, true).expect("a descriptor");
-    let mut shown = String::new();
-    let mut read = |word: &str| {
-        let mut part = [0; 4096];
-        while let Ok(length @ 1..) = terminal.read(&mut part) {
-            shown.push_str(&String::from_utf8_lossy(&part[..length]));
-        }
-        shown.contains(word).then(|| shown.clone())
-    };
-    let lines = eventually("the gateway", async || read("try  curl")).await;
-    let address = lines.split("listening").nth(1).and_then(|rest| rest.split("https://").nth(1));
-    let address = address.and_then(|rest| rest.lines().next()).expect("an address").to_owned();
-    shell.kill().expect("it runs");
-    shell.wait().expect("it is a child");
-    eventually("the signal", async || read("SIGHUP")).await;
-    TcpStream::connect(&*address).await.expect("its terminal is there");
-    drop(terminal);
-    eventually("the gateway to stop", async || {
-        TcpStream::connect(&*address).await.is_err().then_some(())
+impl Terminal {
+    /// `$PORTCULLIS` in the line is the gateway's binary.
+    fn run(place: &Installation, line: &str) -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let end = openpt(flags).expect("a terminal");
+        unlockpt(&end).expect("it can be opened");
+        let inside = ioctl_tiocgptpeer(&end, flags).expect("its other end");
+        let streams = || inside.try_clone().expect("one more descriptor");
+        let shell = Command::new("env")
+            .args(["--default-signal=HUP,INT,QUIT", "setsid", "--ctty", "sh", "-c", line])
+            .current_dir(place.path(""))
+            .env("PORTCULLIS", env!("CARGO_BIN_EXE_portcullis"))
+            .stdin(streams())
+            .stdout(streams())
+            .stderr(streams())
+            .spawn()
+            .expect("a shell");
+        let end = File::from(end);
+        rustix::io::ioctl_fionbio(&end, true).expect("a descriptor");
+        Self { end: Some(end), shell, shown: String::new() }
+    }
+
+    /// Waits until it shows a word; everything that it has shown.
+    async fn shows(&mut self, word: &str) -> String {
+        let end = self.end.as_mut().expect("it is open");
+        let shown = &mut self.shown;
+        eventually(word, async || {
+            let mut part = [0; 4096];
+            while let Ok(length @ 1..) = end.read(&mut part) {
+                shown.push_str(&String::from_utf8_lossy(&part[..length]));
+            }
+            shown.contains(word).then(|| shown.clone())
+        })
+        .await
+    }
+
+    fn close(&mut self) {
+        self.end = None;
+    }
+
+    /// To the shell, or to what it has become.
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.shell.id()).ok().and_then(Pid::from_raw);
+        kill_process(id.expect("a child has a process id"), signal).expect("it runs");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+fn address_in(lines: &str) -> String {
+    let address = lines.split("https://").nth(1).and_then(|rest| rest.split_whitespace().next());
+    address.expect("an address").to_owned()
+}
+
+/// What a gateway has written to the file `log`, once a word is in it.
+async fn logged(place: &Installation, word: &str) -> String {
+    eventually(word, async || {
+        let lines = std::fs::read_to_string(place.path("log")).unwrap_or_default();
+        lines.contains(word).then_some(lines)
     })
-    .await;
+    .await
+}
+
+// Was: it went on where its terminal outlived its shell by a moment.
+#[tokio::test]
+async fn a_gateway_stops_when_the_shell_ends_in_which_it_was_started() {
+    let place = installation();
+    // Of two commands the shell waits for the first.
+    let mut terminal = Terminal::run(&place, "$PORTCULLIS run; exit");
+    terminal.shows("try  curl").await;
+    terminal.signal(Signal::KILL);
+    let shown = terminal.shows("stopped").await;
+    assert!(shown.contains("SIGHUP") && !shown.contains("ignored"), "{shown}");
+}
+
+// Was: it went on, for its streams do not lead to the terminal.
+#[tokio::test]
+async fn a_gateway_that_writes_to_a_file_stops_with_its_terminal() {
+    let place = installation();
+    let mut terminal = Terminal::run(&place, "$PORTCULLIS run >log 2>&1; exit");
+    logged(&place, "listening").await;
+    terminal.close();
+    let lines = logged(&place, "stopped").await;
+    assert!(!lines.contains("ignored"), "{lines}");
+}
+
+#[tokio::test]
+async fn a_hangup_that_somebody_sends_changes_nothing_and_the_end_of_the_terminal_stops() {
+    let place = installation();
+    let mut terminal = Terminal::run(&place, "exec $PORTCULLIS run");
+    let address = address_in(&terminal.shows("try  curl").await);
+    terminal.signal(Signal::HUP);
+    terminal.shows("unsupported signal ignored").await;
+    TcpStream::connect(&*address).await.expect("it goes on");
+    terminal.close();
+    let ended = terminal.shell.wait().expect("it is a child");
+    assert!(ended.success(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_gateway_under_nohup_survives_its_terminal() {
+    let place = installation();
+    let mut terminal = Terminal::run(&place, "exec nohup $PORTCULLIS run >log 2>&1");
+    let lines = logged(&place, "\"address\":\"127.0.0.1:").await;
+    let address = lines.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    let address = address.expect("an address");
+    terminal.close();
+    logged(&place, "unsupported signal ignored").await;
+    TcpStream::connect(address).await.expect("it goes on");
+}
+
+/// As a second signal of the operator's does.
+#[tokio::test]
+async fn the_end_of_the_terminal_cuts_no_drain() {
+    let place = installation()
+        .file("config.toml", &format!("{LISTENER}{ECHO}[timeouts]\ndrain_delay = \"2s\"\n"));
+    let mut terminal = Terminal::run(&place, "exec $PORTCULLIS run >log 2>&1");
+    logged(&place, "listening").await;
+    terminal.signal(Signal::TERM);
+    logged(&place, "stopping").await;
+    terminal.close();
+    let lines = logged(&place, "stopped").await;
+    assert!(!lines.contains("immediately"), "{lines}");
 }
 
 #[tokio::test]
