@@ -102,7 +102,7 @@ pub async fn handle(
         tracing::error!(request_id = &*request_id, "request handler panicked");
         Err(Reason::Internal.into())
     });
-    let mut record = guard.into_record();
+    let record = guard.record();
     let mut response = match outcome {
         Ok(response) => response,
         Err(rejection) => {
@@ -110,7 +110,7 @@ pub async fn handle(
             record.refuse(&rejection, &gateway.counters);
             let wanted = Wanted { wants_page, grpc };
             let mut response =
-                respond::reject((&gateway, &site), &connection, &record, &rejection, wanted);
+                respond::reject((&gateway, &site), &connection, record, &rejection, wanted);
             if record.signs_out && rejection.reason == Reason::RevocationNotStored {
                 let delivery = record.dialect.as_ref().map(|dialect| dialect.delivery());
                 let delivery = delivery.map(|rule| rule.choose(|| record.by_cookie));
@@ -166,7 +166,7 @@ pub async fn handle(
     {
         respond::close(headers);
     }
-    response.map(|body| body.with_record(record))
+    response.map(|body| body.with_record(guard.into_record()))
 }
 
 fn with_body(request: Request<Incoming>, connection: &Arc<Connection>) -> Request<ClientBody> {

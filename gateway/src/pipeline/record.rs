@@ -302,6 +302,12 @@ impl CancelGuard {
 impl Drop for CancelGuard {
     fn drop(&mut self) {
         if let Some(mut record) = self.0.take() {
+            if std::thread::panicking() {
+                // A defect, behind which the edge answers for itself.
+                record.access.status = StatusCode::INTERNAL_SERVER_ERROR;
+                record.break_off(Reason::Internal.code());
+                return;
+            }
             record.access.reason = "client_left";
             // No status was sent; 499 is what proxies log for this.
             record.access.status = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);

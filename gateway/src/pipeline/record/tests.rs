@@ -87,6 +87,18 @@ fn entry(reason: &str, status: u64, bytes_out: u64) -> (String, u64, u64) {
 }
 
 #[test]
+fn a_request_whose_handling_panics_is_logged_as_a_defect() {
+    let scene = Scene::new(Protocol::Http1);
+    let guard = CancelGuard(Some(scene.record()));
+    let handling = || {
+        let _guard = guard;
+        panic!("a defect")
+    };
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(handling)).is_err());
+    assert_eq!(scene.told(), [entry("internal", 500, 0)]);
+}
+
+#[test]
 fn an_answer_that_came_to_its_end_is_logged_with_what_was_sent() {
     let scene = Scene::new(Protocol::Http2);
     let mut record = scene.record();
