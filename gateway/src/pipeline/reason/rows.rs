@@ -135,7 +135,7 @@ const CREDENTIALS: Row = Row::new(UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid 
 const UPSTREAM: Row = Row::new(
     BAD_GATEWAY,
     "BAD_GATEWAY",
-    "The service behind the gateway did not respond correctly",
+    "The service behind the gateway could not be reached or did not respond correctly",
 );
 
 impl Reason {
