@@ -51,8 +51,8 @@ struct Lane {
     last: Option<Instant>,
     /// Between strangers' attempts on a user who is guessed at, as who came last has it.
     pause: Duration,
-    /// Whether somebody will look again when the pause is over.
-    timed: bool,
+    /// When somebody will look again, for the pause will be over.
+    timed: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -114,7 +114,9 @@ impl Users {
                     }
                 }
                 Next::At(due) => {
-                    if !std::mem::replace(&mut lane.timed, true) {
+                    // A later pause may be shorter.
+                    if lane.timed.is_none_or(|at| due < at) {
+                        lane.timed = Some(due);
                         tokio::spawn(Arc::clone(self).advance_at(user, due));
                     }
                     break;
@@ -128,8 +130,10 @@ impl Users {
 
     async fn advance_at(self: Arc<Self>, user: Guessed, due: Instant) {
         tokio::time::sleep_until(due).await;
-        if let Some(mut lane) = self.lanes.get_mut(&user) {
-            lane.timed = false;
+        if let Some(mut lane) = self.lanes.get_mut(&user)
+            && lane.timed == Some(due)
+        {
+            lane.timed = None;
         }
         self.advance(user);
     }

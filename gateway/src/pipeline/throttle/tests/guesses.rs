@@ -147,6 +147,19 @@ async fn attempts_on_one_user_stand_in_one_line_and_others_of_the_address_go_bet
     assert_eq!((first, second), (Some("eve"), Some("ben")));
 }
 
+#[tokio::test]
+async fn a_pause_that_has_become_shorter_holds_for_those_who_wait_too() {
+    let mut throttle = throttle_of(1, PAUSE).await;
+    guess(&throttle, &stranger(1), "ann").await.unwrap_err();
+    let before = throttle.clone();
+    let waiting = tokio::spawn(async move { succeed(&before, &stranger(2)).await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    throttle.limits = limits(1, Duration::from_millis(100));
+    soon(succeed(&throttle, &stranger(3))).await.unwrap();
+    soon(waiting).await.unwrap().unwrap();
+}
+
 /// However many wait for a crowded user: who need not wait is served, and who must is
 /// refused beyond a bound.
 #[tokio::test]
