@@ -20,13 +20,13 @@ impl Core {
         match self.verify_access(token) {
             // Boxed: the way of nearly every request must not carry the room for this.
             Err(refusal @ (Refusal::UserUnknown | Refusal::WorkspaceLeft)) => {
-                Box::pin(self.judge_access_again(token, refusal)).await
+                Box::pin(self.load_and_verify_access(token, refusal)).await
             }
             judged => Ok(judged?),
         }
     }
 
-    async fn judge_access_again(
+    async fn load_and_verify_access(
         &self,
         token: &str,
         refusal: Refusal,
@@ -48,7 +48,7 @@ impl Core {
     ///
     /// # Errors
     /// Why the key is refused, or that the store that may know more cannot be asked.
-    pub async fn judge_key(&self, text: &str) -> Result<Principal, Error> {
+    pub async fn verify_or_load_key(&self, text: &str) -> Result<Principal, Error> {
         match self.verify_key(text) {
             Err(Refusal::KeyUnknown) => {
                 let digest = self.signer.digest(text.as_bytes());

@@ -57,7 +57,7 @@ impl Core {
                 self.verified.entries.invalidate(&digest);
             })?;
             if known.generation.load(Ordering::Acquire) != generation {
-                let principal = self.judge(&known.claims)?;
+                let principal = self.verify_claims(&known.claims)?;
                 known.principal.store(Arc::new(principal));
                 known.generation.store(generation, Ordering::Release);
             }
@@ -65,7 +65,7 @@ impl Core {
             return Ok(known.principal.load_full());
         }
         let claims = self.open_token(token, TokenKind::Access)?;
-        let principal = Arc::new(self.judge(&claims)?);
+        let principal = Arc::new(self.verify_claims(&claims)?);
         let used = self.standing.session_uses().of(claims.session);
         used.note(now);
         let verified = Verified {
@@ -118,7 +118,7 @@ impl Core {
 
     /// What memory says about a well-formed token: not revoked, its session not
     /// ended, its account enabled. Roles are the account's present ones.
-    fn judge(&self, claims: &Claims) -> Result<Principal, Refusal> {
+    fn verify_claims(&self, claims: &Claims) -> Result<Principal, Refusal> {
         let account = self.standing.holder(claims.subject, claims.id, claims.session)?;
         let proof = Proof::AccessToken {
             token: claims.id,

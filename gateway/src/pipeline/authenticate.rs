@@ -338,13 +338,19 @@ pub async fn authenticate(
     let principal = match presented {
         Presented::Nothing => return Ok(None),
         Presented::Cookie(tokens) => {
-            return browser::check(core, throttle, caller, tokens).await.map(Some);
+            return browser::authenticate(core, throttle, caller, tokens).await.map(Some);
         }
-        Presented::Bearer(token) => bearer::check(core, throttle, caller, token).await?,
-        Presented::Basic(encoded) => Arc::new(basic::check(core, throttle, caller, encoded).await?),
-        Presented::Key(text) => Arc::new(api_key::check(core, throttle, caller, text).await?),
-        Presented::Ticket(text) => Arc::new(ticket::check(core, throttle, caller, text).await?),
-        Presented::Unreadable => Arc::new(basic::check(core, throttle, caller, "").await?),
+        Presented::Bearer(token) => bearer::authenticate(core, throttle, caller, token).await?,
+        Presented::Basic(encoded) => {
+            Arc::new(basic::authenticate(core, throttle, caller, encoded).await?)
+        }
+        Presented::Key(text) => {
+            Arc::new(api_key::authenticate(core, throttle, caller, text).await?)
+        }
+        Presented::Ticket(text) => {
+            Arc::new(ticket::authenticate(core, throttle, caller, text).await?)
+        }
+        Presented::Unreadable => Arc::new(basic::authenticate(core, throttle, caller, "").await?),
     };
     Ok(Some(principal.into()))
 }

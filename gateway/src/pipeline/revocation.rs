@@ -65,7 +65,7 @@ async fn until_ended(
             renewable.until = core.renewed_until(&principal, *renewable).await;
             principal = Arc::new(principal.until(renewable.until));
         }
-        if let Err(rejection) = judge(&core, &principal, &route, now) {
+        if let Err(rejection) = verify_again(&core, &principal, &route, now) {
             return rejection;
         }
         let remaining =
@@ -84,7 +84,7 @@ async fn until_ended(
 }
 
 /// Looks at memory alone: every open tunnel does so at every change that concerns it.
-fn judge(
+fn verify_again(
     core: &Core,
     principal: &Principal,
     route: &Route,

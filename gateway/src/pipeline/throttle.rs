@@ -184,7 +184,7 @@ impl Throttle {
         // Again: the attempts before this one may have been the last that were allowed.
         self.check(caller.source)?;
         let Some(name) = name else {
-            return self.judge(caller, None, tried, (address_turn, line_turn), check).await;
+            return self.try_and_count(caller, None, tried, (address_turn, line_turn), check).await;
         };
         // As it is by now.
         let (id, account) = self.core.guessed(name);
@@ -201,7 +201,7 @@ impl Throttle {
         self.check(caller.source)?;
         let user = User { id, account };
         let turns = (address_turn, user_turn, line_turn);
-        self.judge(caller, Some(user), tried, turns, check).await
+        self.try_and_count(caller, Some(user), tried, turns, check).await
     }
 
     /// Like [`Self::attempt`], without a turn: where another service judges, which may take
@@ -216,7 +216,7 @@ impl Throttle {
         check: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Rejection> {
         self.check(caller.source)?;
-        self.judge(caller, None, tried, (), check).await
+        self.try_and_count(caller, None, tried, (), check).await
     }
 
     /// Counts a refusal that needed no attempt, where it counts.
@@ -230,12 +230,12 @@ impl Throttle {
         error: Error,
     ) -> Result<T, Rejection> {
         if caller.is_failure(tried, &error) {
-            return self.judge(caller, None, tried, (), async move { Err(error) }).await;
+            return self.try_and_count(caller, None, tried, (), async move { Err(error) }).await;
         }
         Err(Rejection::from_core(error, tried))
     }
 
-    async fn judge<T: Send + 'static>(
+    async fn try_and_count<T: Send + 'static>(
         self: &Arc<Self>,
         caller: &Caller,
         user: Option<User>,

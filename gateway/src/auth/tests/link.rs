@@ -121,9 +121,13 @@ async fn a_link_that_came_to_an_address_ends_the_keys_made_before_it_was_verifie
     for (kind, left) in [(LinkKind::Password, 1), (LinkKind::Both, 0)] {
         let (bench, bea) = Bench::with_bea().await;
         let (key, text) = bench.core.create_key(new_key(bea.id)).await.unwrap();
-        bench.core.judge_key(text.expose()).await.unwrap();
+        bench.core.verify_or_load_key(text.expose()).await.unwrap();
         bench.follow(&bench.link(&bea, kind)).await.unwrap();
-        assert_eq!(bench.core.judge_key(text.expose()).await.is_ok(), left == 1, "{kind:?}");
+        assert_eq!(
+            bench.core.verify_or_load_key(text.expose()).await.is_ok(),
+            left == 1,
+            "{kind:?}"
+        );
         assert_eq!(bench.core.standing.keys(Some(key.owner)).len(), left);
     }
 }

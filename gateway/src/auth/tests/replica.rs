@@ -338,11 +338,11 @@ async fn a_key_made_elsewhere_is_asked_for_by_its_digest() {
     let new = NewKey { owner, name: "ci".into(), server: None, scopes: Vec::new(), expires: None };
     let (key, text) = replicas.there.core.create_key(new).await.unwrap();
     for asked in [vec![Missing::Key(key.digest)], vec![]] {
-        replicas.here.judge_key(text.expose()).await.unwrap();
+        replicas.here.verify_or_load_key(text.expose()).await.unwrap();
         assert_eq!(replicas.asked(), asked);
     }
     replicas.there.core.store().delete_key(key.id, None).await.unwrap();
     replicas.here.standing.remove_key(&key.digest);
-    let judged = replicas.here.judge_key(text.expose()).await;
+    let judged = replicas.here.verify_or_load_key(text.expose()).await;
     assert_eq!(refusal(judged), Some(Refusal::KeyUnknown));
 }

@@ -10,14 +10,14 @@ use crate::pipeline::throttle::{Caller, Throttle};
 
 const TRIED: Tried = Tried::Credential(Scheme::ApiKey);
 
-pub(super) async fn check(
+pub(super) async fn authenticate(
     core: &Core,
     throttle: &Arc<Throttle>,
     caller: &Caller,
     text: &str,
 ) -> Result<Principal, Rejection> {
     throttle.check(caller.source)?;
-    match core.judge_key(text).await {
+    match core.verify_or_load_key(text).await {
         Ok(principal) => Ok(principal),
         // In turn, so that the count is exact.
         Err(error) if caller.counts(TRIED) => {

@@ -17,7 +17,7 @@ use crate::pipeline::throttle::{Caller, Throttle};
 use super::api_key;
 use super::own::Own;
 
-pub(super) async fn check(
+pub(super) async fn authenticate(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
     caller: &Caller,
@@ -26,7 +26,7 @@ pub(super) async fn check(
     let credential = decode(encoded);
     // Told by its form: it is no guess at a password, and costs no hash.
     if let Some(key) = credential.as_ref().and_then(|pair| key_in(core.as_ref(), pair)) {
-        return api_key::check(core, throttle, caller, key).await;
+        return api_key::authenticate(core, throttle, caller, key).await;
     }
     throttle.check(caller.source)?;
     if let Some((name, password)) = &credential {

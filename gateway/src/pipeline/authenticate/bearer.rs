@@ -8,7 +8,7 @@ use crate::auth::principal::{Principal, Scheme};
 use crate::pipeline::reason::{Rejection, Tried};
 use crate::pipeline::throttle::{Caller, Throttle};
 
-pub(super) async fn check(
+pub(super) async fn authenticate(
     core: &Core,
     throttle: &Arc<Throttle>,
     caller: &Caller,

@@ -11,7 +11,7 @@ use crate::pipeline::throttle::{Caller, Throttle};
 
 use super::{BrowserTokens, Proven};
 
-pub(super) async fn check(
+pub(super) async fn authenticate(
     core: &Core,
     throttle: &Arc<Throttle>,
     caller: &Caller,

@@ -18,7 +18,7 @@ const TRIED: Tried = Tried::Credential(Scheme::Ticket);
 
 /// A refusal is no failed attempt unless the operator counts all: a ticket cannot be
 /// guessed, and any page can open sockets with made-up ones from its visitor's address.
-pub(super) async fn check(
+pub(super) async fn authenticate(
     core: &Arc<Core>,
     throttle: &Arc<Throttle>,
     caller: &Caller,

@@ -95,13 +95,13 @@ fn whose(
 ) -> Option<AccountId> {
     let by = |schemes| {
         let found = authenticate::presented(gateway.core.as_ref(), headers, schemes, None).ok()?;
-        judge(gateway, connection, client, found.presented)
+        known_account(gateway, connection, client, found.presented)
     };
     let cookie = Schemes::from_iter([CallerScheme::Cookie]);
     by(site.given(Schemes::ALL)).or_else(|| by(site.given(cookie)))
 }
 
-fn judge(
+fn known_account(
     gateway: &Gateway,
     connection: &Connection,
     client: &Client,
