@@ -501,6 +501,9 @@ mod tests {
             ("path: /x", "path: /x"),
             ("path = /a?b=c", "path = /a?b=c"),
             ("path = /a, zq = pw", "path = /a, zq = **"),
+            ("USER_PASS = hunter2", "USER_PASS = *******"),
+            ("user_puase = 2", "user_puase = 2"),
+            ("proxy_pass = http://127.0.0.1:3000", "proxy_pass = http://127.0.0.1:3000"),
             ("_auth=dXNlcjpw", "_auth=********"),
             (r#"url = "redis://gate:pw #1@h""#, r#"url = "redis://**********@h""#),
             (

@@ -25,6 +25,10 @@ const VARIABLES: [&str; 5] = [
     "PORTCULLIS_CONFIG",
 ];
 
+/// The last words of names of secrets. Such a name is meant for no key of ours, however alike:
+/// `USER_PASS` is no `user_pause`.
+const SECRET_ENDS: [&str; 7] = ["auth", "key", "pass", "pin", "psk", "pw", "pwd"];
+
 /// Whether a name is that of a key with a value, is so alike that it is meant for one, or is
 /// what another proxy calls one.
 pub fn is_familiar(name: &str) -> bool {
@@ -32,8 +36,10 @@ pub fn is_familiar(name: &str) -> bool {
         return true;
     }
     let Some(plain) = bare(name).map(normal) else { return false };
-    let given = KEYS.iter().filter(|key| key.takes != [Takes::Table]);
-    given.map(|key| score(&plain, key.name)).any(|score| score > SURE)
+    let mut given = KEYS.iter().filter(|key| key.takes != [Takes::Table]);
+    let last = plain.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let sure = if SECRET_ENDS.contains(&last) { 1.0 } else { SURE };
+    given.any(|key| key.name == plain || score(&plain, key.name) > sure)
         || HABITS.iter().any(|(words, _)| words.contains(&plain.as_str()))
 }
 
