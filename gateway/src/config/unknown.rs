@@ -38,8 +38,8 @@ pub fn is_familiar(name: &str) -> bool {
     let Some(plain) = bare(name).map(normal) else { return false };
     let mut given = KEYS.iter().filter(|key| key.takes != [Takes::Table]);
     let last = plain.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    let sure = if SECRET_ENDS.contains(&last) { 1.0 } else { SURE };
-    given.any(|key| key.name == plain || score(&plain, key.name) > sure)
+    let may_be_misspelt = !SECRET_ENDS.contains(&last);
+    given.any(|key| key.name == plain || may_be_misspelt && score(&plain, key.name) > SURE)
         || HABITS.iter().any(|(words, _)| words.contains(&plain.as_str()))
 }
 
